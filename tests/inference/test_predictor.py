@@ -28,6 +28,7 @@ from eyebright.models import saved
 from eyebright.models.build import ImageModel
 from eyebright.transforms.spatial import Resize
 from eyebright.types import Size
+from support.in_process import activated
 from support.models import CLASSES, SIZE, model_folder, small_graph, small_model
 
 
@@ -363,14 +364,10 @@ def test_a_prediction_notes_16_bit_values_that_are_not_scaled(plain: Path, tmp_p
 # ------------------------------------------------------------------ pickles and copies
 
 
-def scores_in_process(predictor: Predictor, paths: list[Path]) -> list[list[float]]:
-    return scores(predictor, paths).tolist()
-
-
 def test_a_predictor_can_be_given_to_another_process(plain: Path, photos: list[Path]) -> None:
     predictor = load_predictor(plain, device="cpu", fast_decode=True)
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        there = pool.submit(scores_in_process, predictor, photos[:2]).result()
+        there = pool.submit(activated, predictor, photos[:2]).result()
     torch.testing.assert_close(torch.tensor(there), scores(predictor, photos[:2]), rtol=0, atol=1e-6)
 
 

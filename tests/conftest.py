@@ -10,7 +10,10 @@ from jaxtyping import config as shape_checks
 
 from support import shapes
 
-hypothesis.settings.register_profile("no deadline", deadline=None)  # a busy machine is no fault
+# A busy machine is no fault.
+hypothesis.settings.register_profile(
+    "no deadline", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("no deadline")
 shapes.install()  # before the first import of eyebright
 

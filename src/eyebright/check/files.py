@@ -17,17 +17,18 @@ MISSING = "there is no such file"
 """The reason of `eyebright.errors.ImageError` for a file that does not exist."""
 
 MOST_ENTRIES = 10_000_000
-"""Files and folders that are gone through; a folder with more is not searched to its end, which is said."""
+"""Files and folders that are gone through; of a folder with more, the finding says "at least"."""
 
 
-def file_findings(source: Source, facts: FactTable | None = None) -> list[Finding]:
+def file_findings(source: Source, facts: FactTable | None = None, *, unnamed: bool = True) -> list[Finding]:
     """Images that are named and not there, that are there and not named, and that the data leave out.
 
     Args:
         source: the labelled images.
         facts: of the same images; None: whether the files exist is not known.
+        unnamed: False to leave out images that no row names, for which all folders are gone through.
     """
-    return [*_missing(source, facts), *_unnamed(source), *_left_out(source)]
+    return [*_missing(source, facts), *(_unnamed(source) if unnamed else []), *_left_out(source)]
 
 
 def _missing(source: Source, facts: FactTable | None) -> list[Finding]:

@@ -18,7 +18,7 @@ FEW_IMAGES = 10
 chance, and a threshold cannot be chosen for it."""
 
 IMBALANCE = 10
-"""Times that the largest class has more images than the smallest, from which on it is said."""
+"""Times that the largest class has more images than the smallest, from which on it is a finding."""
 
 
 def label_findings(source: Source) -> list[Finding]:

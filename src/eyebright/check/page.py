@@ -82,10 +82,9 @@ class _Images:
         self._left = _MOST_THUMBNAILS
         self._block = source.block()
 
-    def cards(self, files: Iterable[str], notes: Iterable[str] = ()) -> list[Card]:
+    def cards(self, files: Iterable[str]) -> list[Card]:
         """A card for each image, while there are thumbnails left."""
         cards: list[Card] = []
-        notes = iter(notes)
         for file in files:
             row = self._rows.get(file)
             if row is None or self._left <= 0:
@@ -94,8 +93,7 @@ class _Images:
             one = self._source[row]
             tags = [Tag(tag) for tag in self._tags(one.target)]
             part = "" if one.part is None else f"for {PART_WORDS[one.part]}"
-            note = "; ".join(filter(None, [part, next(notes, "")]))
-            cards.append(Card(file, str(one.path), thumbnail(str(one.path)), file, tags, note=note))
+            cards.append(Card(file, str(one.path), thumbnail(str(one.path)), file, tags, note=part))
         return cards
 
     def notices(self) -> list[str]:
@@ -111,9 +109,8 @@ class _Images:
 
 def _card(finding: Finding, images: _Images, worded: Worded) -> FindingCard:
     groups = [images.cards(group[:_PER_GROUP]) for group in finding.groups[:_GROUPS]]
-    shown = () if groups else _typical(finding)
-    if shown:
-        groups = [images.cards(shown)]
+    if not groups and finding.files:
+        groups = [images.cards(finding.files[:_IMAGES])]
     files = [" = ".join(group) for group in finding.groups] or list(finding.files)
     is_counted = finding.figure_name == "images" and not finding.groups
     title = counted(int(finding.figure) if is_counted else len(files), "group" if finding.groups else "image")
@@ -130,10 +127,6 @@ def _card(finding: Finding, images: _Images, worded: Worded) -> FindingCard:
         title,
         finding.labels,
     )
-
-
-def _typical(finding: Finding) -> Sequence[str]:
-    return finding.files[:_IMAGES]
 
 
 def _table(finding: Finding) -> Table | None:

@@ -43,24 +43,22 @@ def reading(source: Source) -> dict[str, Any]:
     """
     form = source.block().form
     paths = [_path(source, str(file)) for file in source.files]
+    counted = counts(source)
     result: dict[str, Any] = {
         "kind": KINDS[form],
         "block": source.kind,
-        "classes": _classes(source),
-        "count": len(source),
-        "split": _split(source),
-        "unknown": 0,
+        **counted,
         "rows": dict(zip(paths, _targets(source), strict=True)),
         "left_out": {_path(source, file): reason for file, reason in source.left_out.items()},
         "unused": list(source.unused),
         "messages": list(source.messages),
     }
     if isinstance(source.targets, np.ndarray):
-        cells = np.isnan(source.targets)
-        result["unknown"] = int(cells.any(axis=2).sum() if cells.ndim == 3 else cells.sum())
         result["numbers" if form == "numbers" else "points"] = list(source.names) or None
+    elif counted["unknown"] <= _MOST_CELLS:
+        result["unknown_cells"] = _unknown_labels(source.targets, paths, frozenset(counted["classes"]))
     else:
-        result |= _unknown_labels(source.targets, paths, frozenset(result["classes"]))
+        result["unknown_cells"] = None
     if form == "points":
         pairs = [[i, j] for i, j in enumerate(source.mirror or ()) if i < j]
         result["pairs"] = pairs or None
@@ -70,6 +68,19 @@ def reading(source: Source) -> dict[str, Any]:
         named = zip(paths, source.group, strict=True)
         result["groups"] = {path: group for path, group in named if not group.startswith("\0")}
     return result
+
+
+def counts(source: Source) -> dict[str, Any]:
+    """``classes``, ``count``, ``split`` and ``unknown`` of `reading`, without going through the images."""
+    classes = _classes(source)
+    if isinstance(source.targets, np.ndarray):
+        cells = np.isnan(source.targets)
+        unknown = int(cells.any(axis=2).sum() if cells.ndim == 3 else cells.sum())
+    else:
+        used = frozenset(classes)
+        each = np.array([_count(one, used) for one in source.targets.categories], dtype=np.int64)
+        unknown = int(each[source.targets.codes].sum()) if len(each) else 0
+    return {"classes": classes, "count": len(source), "split": _split(source), "unknown": unknown}
 
 
 def _path(source: Source, file: str) -> str:
@@ -86,8 +97,10 @@ def _classes(source: Source) -> list[str]:
 def _split(source: Source) -> dict[str, int] | None:
     if source.part is None:
         return None
-    counts = Counter(part or "train" for part in source.part)
-    return {part: counts[part] for part in PART_WORDS if counts[part] or part in _ALWAYS}
+    images = Counter[Any]()
+    for part, count in zip(source.part.categories, np.bincount(source.part.codes).tolist(), strict=False):
+        images[part or "train"] += count
+    return {part: images[part] for part in PART_WORDS if images[part] or part in _ALWAYS}
 
 
 def _targets(source: Source) -> Iterator[Any]:
@@ -115,15 +128,11 @@ def _count(target: LabelSet | str, used: frozenset[str]) -> int:
 
 def _unknown_labels(
     targets: Categorical[LabelSet] | Categorical[str], paths: Sequence[str], used: frozenset[str]
-) -> dict[str, Any]:
-    """How many labels are unknown, and which of each image: None if they are too many."""
-    counts = np.array([_count(one, used) for one in targets.categories], dtype=np.int64)
-    total = int(counts[targets.codes].sum())
-    if total > _MOST_CELLS:
-        return {"unknown": total, "unknown_cells": None}
+) -> dict[str, list[str]]:
+    """Which of the used labels are unknown, of each image with such labels."""
     lists = [
-        sorted(one.unknown & used) if count and not isinstance(one, str) else None
-        for one, count in zip(targets.categories, counts.tolist(), strict=True)
+        sorted(one.unknown & used) if not isinstance(one, str) and _count(one, used) else None
+        for one in targets.categories
     ]
     coded = zip(paths, targets.codes.tolist(), strict=True)
-    return {"unknown": total, "unknown_cells": {path: found for path, code in coded if (found := lists[code])}}
+    return {path: found for path, code in coded if (found := lists[code])}

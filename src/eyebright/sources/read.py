@@ -52,7 +52,7 @@ def read_source(
 
     A table (CSV or TSV) names an image in each row, with labels, a class, points or numbers. A folder has a folder for
     each class, a ``.pts`` file with points beside each image, or label files. The formats are listed in
-    `eyebright.sources.registry`; which one it is, is found by looking inside, and said.
+    `eyebright.sources.registry`; which one it is, is found by looking inside, and a message names it.
 
     Images outside of the folder are read, too, and counted in a message: those whose names in a table lead out of it
     (``../`` or absolute), and those that symbolic links in a folder lead to.

@@ -89,7 +89,7 @@ class LabelRows:
         Args:
             request: what was asked for.
             messages: of the reader, sentences for the user.
-            declared: the labels that the format declares; those that no image has are said.
+            declared: the labels that the format declares; a message names those that no image has.
             is_single: the format says that an image has one class.
             may_be_single: where each image has exactly one label, it is a class; otherwise the kind is that of any
                 number of labels.

@@ -16,7 +16,7 @@ from eyebright.check.images import image_findings
 from eyebright.check.overview import overview
 from eyebright.check.overview_page import overview_sections
 from eyebright.check.page import check_page
-from eyebright.check.reading import reading
+from eyebright.check.reading import counts, reading
 from eyebright.check.shortcuts import shortcut_findings
 from eyebright.check.targets import target_findings
 from eyebright.check.wording import counted
@@ -56,7 +56,7 @@ class Check:
     @property
     def summary(self) -> str:
         """How many images, labels and unknown targets there are, in a sentence."""
-        read = self.reading
+        read = counts(self.source)
         facts = [counted(read["count"], "image")]
         if read["classes"]:
             facts.append(counted(len(read["classes"]), "label"))
@@ -65,8 +65,8 @@ class Check:
         if read["unknown"]:
             masked = "which is masked" if read["unknown"] == 1 else "which are masked"
             facts.append(f"{counted(read['unknown'], 'unknown target')}, {masked}")
-        if read["left_out"]:
-            facts.append(f"{counted(len(read['left_out']), 'image')} left out")
+        if self.source.left_out:
+            facts.append(f"{counted(len(self.source.left_out), 'image')} left out")
         return "; ".join(facts)
 
     def messages(self, *, without: Collection[str] = ()) -> list[str]:
@@ -101,6 +101,7 @@ def check_source(
     source: Source,
     *,
     pixels: bool = True,
+    unnamed: bool = True,
     cache: ImageCache | None = None,
     threads: int | None = None,
     advance: Advance = lambda _what, _done, _total: None,
@@ -110,6 +111,7 @@ def check_source(
     Args:
         source: the labelled images.
         pixels: False to read no image, only the labels.
+        unnamed: False to leave out images that no row names, for which all folders are gone through.
         cache: keeps what is read of each image; None: nothing is kept.
         threads: number of images that are read in parallel; None: the number of CPUs.
         advance: called as the images are read and compared.
@@ -125,7 +127,7 @@ def check_source(
         ]
     findings += [
         *target_findings(source, None if facts is None else facts.sizes),
-        *file_findings(source, facts),
+        *file_findings(source, facts, unnamed=unnamed),
     ]
     return Check(source, tuple(ranked(findings)), facts, duplicates)
 

@@ -11,12 +11,13 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from eyebright._defaults import IMAGE_SIZE
+from eyebright.check.duplicates import Duplicates
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.errors import ArtifactError, EyebrightError, ImageError, InputError, listing, os_reason
 from eyebright.evaluation.decide import fit_decision
@@ -105,13 +106,12 @@ def train_model(
         if resume and options.minutes is not None:
             options = resumed_options(options, out / CHECKPOINT)
         size_is_open, options = options.size is None, options.with_defaults()
-        source, dls, same = _prepare(source, options, say)
+        source, dls, same, groups = _prepare(source, options, say)
         learner = _make_learner(dls, options, say)
         budget = None if options.minutes is None else TimeBudget.after_start(options.minutes, started)
         if budget is not None:
             options = _fit_size(learner, source, options, budget, size_is_open=size_is_open, say=say)
         say(augmentation_message(learner.dls.target, options))
-        groups = _groups(source, same)
         with _said_if_it_fails(learner, say):
             out_of_fold = None if options.folds is None else learner.out_of_fold(options.folds, groups=groups)
             fine_tuned = fit(
@@ -212,18 +212,36 @@ def _check_writable(out: Path) -> None:
         raise ArtifactError(f"cannot write to '{out}': {os_reason(error)}") from None
 
 
-def _prepare(source: Source, options: Options, say: Say) -> tuple[Source, DataLoaders, Codes | None]:
-    """(source, loaders, same): the source with a split and without unreadable images, its data loaders, duplicates.
+class _Prepared(NamedTuple):
+    """What a model is trained on.
 
-    ``same`` has the same code for images that are duplicates; it is None without a check.
+    Args:
+        source: the labelled images with a split, without unreadable ones.
+        dls: their data loaders.
+        same: shape (n,), the same code for images that the split should keep together; None: not checked.
+        groups: the group of each image, which folds do not divide; None without any.
     """
+
+    source: Source
+    dls: DataLoaders
+    same: Codes | None
+    groups: list[int] | None
+
+
+def _prepare(source: Source, options: Options, say: Say) -> _Prepared:
+    """The source, checked and split, and its data loaders."""
     for sentence in source.messages:
         say(sentence)
     n_printed = len(source.messages)
     check_effect(options, source.block())
     notes = [share_note(options, source), epochs_note(options)]
     source = readable(source, skip_bad=options.skip_bad)
-    source, same = _checked(source, options) if options.check else (source, None)
+    same = copies = None
+    if options.check:
+        source, duplicates = _checked(source, options)
+        copies = duplicates.codes()
+        # A random split does not keep large groups whole; what a given split divides is a leak, however large.
+        same = copies if source.split is None else duplicates.codes(whole=True)
     source = split_source(source, options.valid_pct, seed=options.seed, same=same)
     dls = source_dataloaders(source, options, batch=batch_size(source, options))
     constant = dls.target.check_learnable(dls.train_ds.targets, dls.valid_ds.targets)
@@ -236,20 +254,18 @@ def _prepare(source: Source, options: Options, say: Say) -> tuple[Source, DataLo
     if constant:
         say(f"the same in every training image, so that it cannot be learnt: {listing(constant)}")
     say(f"{len(dls.train_ds)} images for training, {len(dls.valid_ds)} for validation, {dls.bs} in a batch")
-    return source, dls, same
+    return _Prepared(source, dls, same, _groups(source, copies))
 
 
-def _checked(source: Source, options: Options) -> tuple[Source, Codes]:
-    """(source, same): the source with what was found as messages, and the same code for images that are duplicates."""
+def _checked(source: Source, options: Options) -> tuple[Source, Duplicates]:
+    """(source, duplicates): the source with what was found as messages, and the images that are the same."""
     cache = None if options.cache == "memory" else ImageCache.from_option(options.cache)
-    found = check_source(source, cache=cache)
+    found = check_source(source, cache=cache, unnamed=False)
     assert found.facts is not None
     assert found.duplicates is not None
     source = _with_cameras(source, found.facts.cameras)
     skipped = ("unreadable", "missing_files") if options.skip_bad else ()  # they are listed as skipped
-    # A random split does not keep large groups whole; what a given split divides is a leak, however large.
-    same = found.duplicates.codes(whole=source.split is not None)
-    return source.with_messages(*found.messages(without=skipped)), same
+    return source.with_messages(*found.messages(without=skipped)), found.duplicates
 
 
 def _with_cameras(source: Source, cameras: Categorical[str]) -> Source:
@@ -260,9 +276,9 @@ def _with_cameras(source: Source, cameras: Categorical[str]) -> Source:
     return replace(source, columns=columns.assign(**{_CAMERA: list(cameras)}))
 
 
-def _groups(source: Source, same: Codes | None) -> list[int] | None:
-    """The group of each image: those of one group of the data, and duplicates, are together. None without any."""
-    copies = None if same is None or len(np.unique(same)) == len(same) else same
+def _groups(source: Source, copies: Codes | None) -> list[int] | None:
+    """The group of each image: those of one group of the data, and copies, are together. None without any."""
+    copies = None if copies is None or len(np.unique(copies)) == len(copies) else copies
     together = [codes for codes in (None if source.group is None else source.group.codes, copies) if codes is not None]
     return joined(together, len(source)).tolist() if together else None
 

@@ -10,3 +10,6 @@ OptimizerName = Literal["adamw", "sgd"]
 
 HeadObjective = Literal["binary", "multinomial", "squared"]
 """The loss that a linear head is fitted with: binary cross-entropy of each output, cross-entropy, or squared error."""
+
+CalibrationKind = Literal["none", "temperature", "platt", "beta", "isotonic"]
+"""How raw outputs become calibrated ones, see `eyebright.tasks.calibration`; from the simplest to the most flexible."""

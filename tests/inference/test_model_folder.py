@@ -304,8 +304,16 @@ ODD: dict[str, tuple[Change, str]] = {
     ),
     "a class too many": (lambda d: d["target"].update(vocab=["a", "b", "c"]), "thresholds for 2 classes, not for 3"),
     "a calibration of a newer version": (
-        lambda d: d["decision"]["calibration"].update(kind="beta"),
-        "unknown calibration 'beta'",
+        lambda d: d["decision"]["calibration"].update(kind="spline"),
+        "unknown calibration 'spline'",
+    ),
+    "a calibration for others": (
+        lambda d: d["decision"].update(calibration={"kind": "platt", "slopes": [1, 1, 1], "offsets": [0, 0, 0]}),
+        "the calibration 'platt' is for 3 labels, not for 2",
+    ),
+    "a calibration without its numbers": (
+        lambda d: d["decision"].update(calibration={"kind": "temperature"}),
+        "the calibration 'temperature' has 'value', got nothing else",
     ),
     "pixels of a newer version": (
         lambda d: d.update(pixels="canonical-9"),

@@ -1,18 +1,16 @@
 """`Decision`: raw outputs are activated, calibrated and decided in this order; its JSON."""
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import given, strategies as st
-from torch import Tensor
 
 from eyebright.errors import InputError
+from eyebright.tasks.calibration import Isotonic, Platt, Temperature
 from eyebright.tasks.category import CategoryBlock
-from eyebright.tasks.decision import CALIBRATIONS, Decision
+from eyebright.tasks.decision import Decision
 from eyebright.tasks.multicategory import MultiCategoryBlock
 from eyebright.tasks.ordinal import OrdinalBlock
 from eyebright.tasks.points import PointBlock
@@ -21,20 +19,6 @@ from eyebright.types import LabelSet, Points, Thresholds
 
 LABELS = MultiCategoryBlock(vocab=["ant", "bee", "cat"])
 OUTPUTS = torch.tensor([[0.0, 2.0, -1.0], [5.0, -5.0, 0.1]])
-
-
-@dataclass(frozen=True)
-class Temperature:
-    """A calibration as a later one could be: outputs are divided by a number before the activation."""
-
-    kind: ClassVar[str] = "temperature"
-    value: float
-
-    def __call__(self, outputs: Tensor, activate: Callable[[Tensor], Tensor]) -> Tensor:
-        return activate(outputs / self.value)
-
-    def to_json(self) -> dict[str, Any]:
-        return {"value": self.value}
 
 
 # ------------------------------------------------------------------------------- decoded values
@@ -107,18 +91,51 @@ def test_a_decision_goes_through_json_and_comes_back_equal(values: Any, metric: 
     assert back.decode_batch(scores) == decision.decode_batch(scores)
 
 
-def test_a_calibration_goes_through_json(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(CALIBRATIONS, "temperature", Temperature)
-    decision = Decision(LABELS, calibration=Temperature(2.5))
+@pytest.mark.parametrize(
+    "calibration",
+    [Temperature(2.5), Platt((0.1, 1, 2), (0.3, 0, 0)), Isotonic(((0, 1),) * 3, ((0.1, 0.7),) * 3)],
+    ids=lambda calibration: calibration.kind,
+)
+def test_a_calibration_goes_through_json(calibration: Any) -> None:
+    decision = Decision(LABELS, calibration=calibration)
     data = json.loads(json.dumps(decision.to_json()))
-    assert data["calibration"] == {"kind": "temperature", "value": 2.5}
+    assert data["calibration"]["kind"] == calibration.kind
     assert Decision.from_json(data, LABELS) == decision
 
 
 def test_a_calibration_that_this_version_does_not_know_is_refused() -> None:
-    data = replace(Decision(LABELS), calibration=Temperature(2.5)).to_json()
-    with pytest.raises(InputError, match="unknown calibration 'temperature'.*Known: 'none'"):
+    data = {**Decision(LABELS).to_json(), "calibration": {"kind": "spline"}}
+    with pytest.raises(InputError, match="unknown calibration 'spline'.*Known: 'none', 'temperature'"):
         Decision.from_json(data, LABELS)
+
+
+def test_a_calibration_for_another_number_of_labels_is_refused() -> None:
+    calibration = Platt((1, 1), (0, 0))
+    with pytest.raises(InputError, match="the calibration 'platt' is for 2 labels, not for 3"):
+        Decision(LABELS).with_calibration(calibration)
+    data = Decision(MultiCategoryBlock(vocab=["ant", "bee"]), calibration=calibration).to_json()
+    with pytest.raises(InputError, match="the calibration 'platt' is for 2 labels, not for 3"):
+        Decision.from_json(data, LABELS)
+
+
+@pytest.mark.parametrize(
+    ("target", "has"),
+    [
+        (CategoryBlock(["a", "b"]), "'none', 'temperature'"),
+        (OrdinalBlock([1, 2, 3]), "'none', 'temperature'"),
+        (PointBlock(1), "'none'"),
+        (RegressionBlock(2), "'none'"),
+    ],
+    ids=["category", "ordinal", "points", "regression"],
+)
+def test_a_calibration_that_the_target_cannot_have_is_refused(target: Any, has: str) -> None:
+    with pytest.raises(InputError, match=f"{type(target).__name__} cannot have the calibration 'platt', only {has}$"):
+        Decision(target, calibration=Platt((1, 1), (0, 0)))
+
+
+def test_the_classes_of_an_image_are_calibrated_before_the_softmax() -> None:
+    decision = Decision(CategoryBlock(["ant", "bee", "cat"]), calibration=Temperature(3.0))
+    assert torch.equal(decision.activate(OUTPUTS), (OUTPUTS / 3).softmax(dim=1))
 
 
 def test_saved_thresholds_for_another_number_of_classes_are_refused() -> None:

@@ -20,7 +20,7 @@ import pandas as pd
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
-from eyebright._choices import Balance, HeadObjective
+from eyebright._choices import Balance, CalibrationKind, HeadObjective
 from eyebright.errors import DataError, InputError
 from eyebright.image.warp import Warp
 from eyebright.metrics.meter import Metric
@@ -67,6 +67,8 @@ class TargetBlock(Block):
     """The section of the report that shows this kind."""
     has_thresholds: ClassVar[bool] = False
     """Whether its probabilities become decisions by thresholds that can be tuned."""
+    calibrations: ClassVar[tuple[CalibrationKind, ...]] = ("none",)
+    """The calibrations that its outputs can have."""
     is_categorical: ClassVar[bool] = False
     """Whether values are labels without an order: a prediction is right or wrong, and never nearly right."""
     has_vocab: ClassVar[bool] = False

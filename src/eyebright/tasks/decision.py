@@ -1,48 +1,16 @@
 """`Decision`: activates, calibrates and decodes a model's raw outputs. Nothing else does so."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Protocol
+from typing import Any
 
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
-from eyebright.errors import InputError, did_you_mean, listing
+from eyebright.errors import InputError, listing
 from eyebright.tasks.base import TargetBlock
+from eyebright.tasks.calibration import Calibration, NoCalibration, calibration_from_json, calibration_to_json
 from eyebright.types import Thresholds, refuse_nan
-
-
-class Calibration(Protocol):
-    """A function from raw outputs to calibrated probabilities or values."""
-
-    kind: ClassVar[str]
-
-    def __call__(self, outputs: Float[Tensor, "n k"], activate: Callable[[Tensor], Tensor]) -> Float[Tensor, "n ..."]:
-        """The activated and calibrated outputs."""
-        ...
-
-    def to_json(self) -> dict[str, Any]:
-        """Everything but the kind."""
-        ...
-
-
-@dataclass(frozen=True)
-class NoCalibration:
-    """The activated outputs, unchanged."""
-
-    kind: ClassVar[str] = "none"
-
-    def __call__(self, outputs: Float[Tensor, "n k"], activate: Callable[[Tensor], Tensor]) -> Float[Tensor, "n ..."]:
-        """The activated outputs."""
-        return activate(outputs)
-
-    def to_json(self) -> dict[str, Any]:
-        """Nothing."""
-        return {}
-
-
-CALIBRATIONS: dict[str, Callable[..., Calibration]] = {kind.kind: kind for kind in (NoCalibration,)}
-"""The calibrations by the name that a saved model calls them."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +22,25 @@ class Decision:
     Args:
         target: the fitted target block.
         thresholds: from calibrated probabilities to decisions, if the target uses them.
-        calibration: the calibration of the activated outputs.
+        calibration: the map of the raw outputs before their activation.
+
+    Raises:
+        InputError: the target cannot have this calibration, or it is for another number of labels.
     """
 
     target: TargetBlock
     thresholds: Thresholds = field(default_factory=Thresholds)
     calibration: Calibration = field(default_factory=NoCalibration)
+
+    def __post_init__(self) -> None:
+        kind, n_labels = self.calibration.kind, self.calibration.n_labels
+        if kind not in self.target.calibrations:
+            raise InputError(
+                f"a {type(self.target).__name__} cannot have the calibration '{kind}', only "
+                f"{listing(self.target.calibrations)}"
+            )
+        if n_labels is not None and n_labels != self.target.n_out:
+            raise InputError(f"the calibration '{kind}' is for {n_labels} labels, not for {self.target.n_out}")
 
     def activate(self, outputs: Float[Tensor, "n k"]) -> Float[Tensor, "n ..."]:
         """The outputs after activation and calibration: probabilities, points or numbers.
@@ -67,7 +48,7 @@ class Decision:
         Args:
             outputs: raw, in the target's own units (`TargetBlock.to_user_units`).
         """
-        return self.calibration(outputs, self.target.activate)
+        return self.target.activate(self.calibration(outputs))
 
     def decide(self, probabilities: Float[Tensor, "n k"]) -> Bool[Tensor, "n k"]:
         """Which probabilities are above their threshold.
@@ -105,11 +86,19 @@ class Decision:
             thresholds = replace(thresholds, names=self.target.output_names)
         return replace(self, thresholds=thresholds)
 
+    def with_calibration(self, calibration: Calibration) -> "Decision":
+        """The decision with another calibration; thresholds that were tuned before it need to be tuned again.
+
+        Raises:
+            InputError: the target cannot have it, or it is for another number of labels.
+        """
+        return replace(self, calibration=calibration)
+
     def to_json(self) -> dict[str, Any]:
         """The decision without its target block, which the manifest stores separately."""
         values = self.thresholds.values
         return {
-            "calibration": {"kind": self.calibration.kind, **self.calibration.to_json()},
+            "calibration": calibration_to_json(self.calibration),
             "thresholds": {
                 "values": list(values) if isinstance(values, tuple) else values,
                 "metric": self.thresholds.metric,
@@ -121,16 +110,12 @@ class Decision:
         """The decision that `to_json` described.
 
         Raises:
-            InputError: a calibration that this version does not know, or thresholds for another number of classes.
+            InputError: a calibration that this version does not know or that has invalid numbers, or thresholds or a
+                calibration for another number of classes.
         """
-        calibration = dict(data["calibration"])
-        kind = str(calibration.pop("kind"))
-        if kind not in CALIBRATIONS:
-            meant = did_you_mean(kind, CALIBRATIONS)
-            raise InputError(f"unknown calibration '{kind}'.{meant} Known: {listing(CALIBRATIONS)}")
         values: Sequence[float] | float = data["thresholds"]["values"]
         thresholds = Thresholds(
             tuple(values) if isinstance(values, list) else values,  # type: ignore[arg-type]
             data["thresholds"]["metric"],
         )
-        return Decision(block, calibration=CALIBRATIONS[kind](**calibration)).with_thresholds(thresholds)
+        return Decision(block, calibration=calibration_from_json(data["calibration"])).with_thresholds(thresholds)

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence, Set as AbstractSet
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 
 from eyebright._all_but import AllBut, count_labels
-from eyebright._choices import Balance, HeadObjective
+from eyebright._choices import Balance, CalibrationKind, HeadObjective
 from eyebright.errors import DataError, InputError, LabelError, listing
 from eyebright.image.warp import Warp
 from eyebright.losses import BCEWithLogitsLossFlat, pos_weights
@@ -45,6 +45,7 @@ class MultiCategoryBlock(TargetBlock):
     form: ClassVar[TargetForm] = "labels"
     section: ClassVar[SectionName] = "labels"
     has_thresholds: ClassVar[bool] = True
+    calibrations: ClassVar[tuple[CalibrationKind, ...]] = get_args(CalibrationKind)
     is_categorical: ClassVar[bool] = True
     can_mix: ClassVar[bool] = True
     has_vocab: ClassVar[bool] = True

@@ -9,6 +9,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 from torch.nn import functional
 
+from eyebright._choices import CalibrationKind
 from eyebright.errors import DataError, LabelError, listing
 from eyebright.image.warp import Warp
 from eyebright.tasks.base import SectionName, TargetBlock, TargetForm, fitted_vocab
@@ -21,6 +22,7 @@ class OneClassBlock(TargetBlock):
 
     form: ClassVar[TargetForm] = "class"
     section: ClassVar[SectionName] = "classes"
+    calibrations: ClassVar[tuple[CalibrationKind, ...]] = ("none", "temperature")
     can_mix: ClassVar[bool] = True
     has_vocab: ClassVar[bool] = True
     is_checked_early: ClassVar[bool] = True

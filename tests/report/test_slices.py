@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from eyebright.evaluation.slices import find_slices
 from eyebright.report.build import build_report
 from eyebright.report.data import ReportFacts
 from eyebright.report.slices import slices_section
@@ -22,10 +23,11 @@ def test_a_slice_that_is_worse_is_first_and_the_number_of_slices_is_said() -> No
     outputs = torch.nn.functional.one_hot(torch.where(right, targets, 1 - targets), 2).float() * 4
     evaluation = make_evaluation(CategoryBlock(["a", "b"]), outputs, targets)
     evaluation = replace(evaluation, columns=pd.DataFrame({"site": sites}))
-    [section] = slices_section(evaluation)
+    [section] = slices_section(evaluation, find_slices(evaluation))
     assert "corrected for the 3 slices (Holm): 1 of them is surely worse" in section.intro
     assert section.blocks[0].rows[0][0].text == "site: south"  # type: ignore[union-attr]
     page = render_page(build_report(evaluation, ReportFacts()))
     assert "site: south" in page
     assert "<b>east" not in page
-    assert slices_section(make_evaluation(CategoryBlock(["a", "b"]), outputs, targets)) == []
+    without = make_evaluation(CategoryBlock(["a", "b"]), outputs, targets)
+    assert slices_section(without, find_slices(without)) == []

@@ -27,6 +27,7 @@ class CheckPage:
     summary: str
     sections: Sequence[Section]
     notices: Sequence[str] = ()
+    opening: Sequence[Section] = ()
     metric_rows: Sequence[Any] = ()
     footer: str = "Check"
 

@@ -1,14 +1,24 @@
 """The report of an `Evaluation`: everything that the page shows, as values."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from eyebright.evaluation.evaluation import Evaluation
-from eyebright.report.data import ReportData, ReportFacts, TaskReport
+from eyebright.evaluation.slices import Slice, find_slices
+from eyebright.report.data import MetricRow, ReportData, ReportFacts, TaskReport
 from eyebright.report.history import history_section
 from eyebright.report.kinds import task_report
 from eyebright.report.slices import slices_section
 from eyebright.report.split import split_section
+from eyebright.report.verdict.general import (
+    baseline_sentences,
+    leak_change,
+    more_evaluated,
+    slice_changes,
+    slice_sentences,
+    training_changes,
+)
+from eyebright.report.verdict.values import Verdict, ranked
 from eyebright.web.blocks import Cell, Gallery, Pairs, Section, Sentences, Table
 from eyebright.web.text import count_text
 
@@ -28,29 +38,69 @@ def build_report(evaluation: Evaluation, facts: ReportFacts) -> ReportData:
     """
     evaluation.check_finite()
     report = task_report(evaluation, facts)
-    sections = [*report.sections(), *slices_section(evaluation), *_training(report), *_origin(facts)]
+    slices = find_slices(evaluation)
+    leaks = _leaks(report)
+    sections = [*report.sections(), *slices_section(evaluation, slices), *_training(report), *_origin(facts)]
     return ReportData(
         title=facts.title,
         summary=report.summary(),
+        verdict=_verdict(report, slices, leaks),
         metric_rows=report.metric_rows(),
         sections=sections,
-        notices=[*_without_leaks(evaluation, facts), *_missing_thumbnails(sections)],
+        notices=[*_leak_notices(leaks), *_missing_thumbnails(sections)],
         created=facts.created.replace("T", " ").replace("+00:00", " UTC"),
     )
 
 
-def _without_leaks(evaluation: Evaluation, facts: ReportFacts) -> list[str]:
+class _Leaks(NamedTuple):
+    """Evaluated images that belong together with training images.
+
+    Args:
+        images: how many they are.
+        total: all evaluated images.
+        without: the main score of the other images; None if there are none.
+    """
+
+    images: int
+    total: int
+    without: MetricRow | None
+
+
+def _leaks(report: TaskReport) -> _Leaks:
+    leaking, files = set(report.facts.leaking), report.evaluation.files
+    kept = [row for row, file in enumerate(files) if file not in leaking]
+    count = len(files) - len(kept)
+    rows = task_report(report.evaluation.take(kept), report.facts).metric_rows() if count and kept else []
+    return _Leaks(count, len(files), rows[0] if rows else None)
+
+
+def _leak_notices(leaks: _Leaks) -> list[str]:
     """The most important score again without images that belong together with training images; a sentence."""
-    leaking = set(facts.leaking)
-    kept = [row for row, file in enumerate(evaluation.files) if file not in leaking]
-    count = len(evaluation) - len(kept)
-    if not count:
+    if not leaks.images:
         return []
-    which = f"{count:,} of the {len(evaluation):,} evaluated images are copies of training images, or of their groups"
-    if not kept:
+    total = f"{leaks.total:,} evaluated images"
+    which = f"{leaks.images:,} of the {total} are copies of training images, or of their groups"
+    if leaks.without is None:
         return [f"{which}: no score here is one of new images"]
-    row = task_report(evaluation.take(kept), facts).metric_rows()[0]
-    return [f"{which}; without them: {row.line}"]
+    return [f"{which}; without them: {leaks.without.line}"]
+
+
+def _verdict(report: TaskReport, slices: Sequence[Slice], leaks: _Leaks) -> Verdict:
+    """What the kind of target says, with what holds for every kind; three changes at most."""
+    own, rows, facts = report.verdict(), report.metric_rows(), report.facts
+    if not rows:
+        return own
+    metric = report.evaluation.decision.target.metrics()[0]
+    scored = next((row for row in rows if row.name == metric.display_name), None)
+    changes = [
+        *leak_change(leaks.images, leaks.total, rows[0], leaks.without),
+        *own.changes,
+        *([] if scored is None else slice_changes(slices, scored, is_share=scored.is_share)),
+        *training_changes(facts),
+        *more_evaluated(rows[0]),
+    ]
+    cannot = [*baseline_sentences(rows[0]), *own.cannot, *slice_sentences(slices, metric.display_name)]
+    return Verdict(own.can, cannot, ranked(changes))
 
 
 def _training(report: TaskReport) -> list[Section]:

@@ -15,6 +15,8 @@ from eyebright.evaluation.top_losses import LabelCase, top_losses_single_label
 from eyebright.metrics.labels import ClassScores, per_class
 from eyebright.metrics.meter import Metric
 from eyebright.report.data import MetricRow, ShownImage, TaskReport, n_resamples_for
+from eyebright.report.verdict.classes import ClassVerdict
+from eyebright.report.verdict.values import Verdict
 from eyebright.tasks.base import TargetBlock
 from eyebright.types import Thresholds
 from eyebright.web.blocks import Card, Cell, Gallery, Section, Table, Tag
@@ -49,10 +51,14 @@ class ClassReport(TaskReport):
 
     def metric_rows(self) -> list[MetricRow]:
         """Accuracy, macro F1 and further metrics of the target block; the baseline predicts the majority class."""
+        return self._metric_rows
+
+    def verdict(self) -> Verdict:
+        """The classes that are recognised and confused, and what would improve them."""
         if not len(self.known_indices):
-            return []
-        others = [metric for metric in self.block.metrics() if metric.takes == "probabilities"]
-        return [self._accuracy(), self._macro_f1(), *(self._other(m) for m in others if m.name != "accuracy")]
+            return Verdict(cannot=["No class of these images is known, so nothing can be said."])
+        data = (self.vocab, self.probabilities, self.predicted, self.targets)
+        return ClassVerdict(*data, self.scores, self._metric_rows, self.training.get("counts")).verdict()
 
     def sections(self) -> list[Section]:
         """A row per class, the confusion matrix and the worst mistakes."""
@@ -89,6 +95,20 @@ class ClassReport(TaskReport):
     def targets(self) -> Int[Tensor, " m"]:
         """The index of the true class of each image with a known class."""
         return self.evaluation.targets[self.known_indices].long()
+
+    @cached_property
+    def _metric_rows(self) -> list[MetricRow]:
+        if not len(self.known_indices):
+            return []
+        others = [metric for metric in self.block.metrics() if metric.takes == "probabilities"]
+        return [self._accuracy(), self._macro_f1(), *(self._other(m) for m in others if m.name != "accuracy")]
+
+    @cached_property
+    def scores(self) -> Sequence[ClassScores]:
+        """The scores of each class; empty if no class is known."""
+        if not len(self.known_indices):
+            return []
+        return per_class(self._one_hot(self.predicted).float(), self._one_hot(self.targets), Thresholds(0.5))
 
     @cached_property
     def predicted(self) -> Int[Tensor, " m"]:
@@ -155,9 +175,8 @@ class ClassReport(TaskReport):
     # ------------------------------------------------------------------ tables
 
     def _class_table(self) -> Table:
-        scores = per_class(self._one_hot(self.predicted).float(), self._one_hot(self.targets), Thresholds(0.5))
         columns = ["class", "images", "precision", "recall", "F1", "predicted"]
-        rows = [_table_row(name, row) for name, row in zip(self.vocab, scores, strict=True)]
+        rows = [_table_row(name, row) for name, row in zip(self.vocab, self.scores, strict=True)]
         if "counts" in self.training:
             columns.append("in training")
             rows = [[*row, Cell.of(count)] for row, count in zip(rows, self.training["counts"], strict=True)]

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from eyebright.errors import DataError, InputError
 from eyebright.evaluation.evaluation import Evaluation
+from eyebright.report.verdict.values import Verdict
 from eyebright.sources.split_proof import SplitProof
 from eyebright.web.blocks import Section, Thumbnail
 from eyebright.web.text import count_text, number_text, score_text, short_names
@@ -115,7 +116,8 @@ class MetricRow:
         unit: the unit of the value, for example ``"px"``.
         is_share: True for a score in [0, 1], which is also drawn as a bar.
         decimals: number of decimals; None for three if ``is_share``, else for about three significant digits.
-        expected: the score to expect on new images, if the thresholds were tuned on these; else empty.
+        expected: the score to expect on new images, if the thresholds were tuned on these; NaN for one that is lower by
+            an unknown amount, None if they were not.
     """
 
     name: str
@@ -128,7 +130,7 @@ class MetricRow:
     unit: str = ""
     is_share: bool = True
     decimals: int | None = None
-    expected: str = ""
+    expected: float | None = None
 
     @property
     def text(self) -> str:
@@ -145,8 +147,9 @@ class MetricRow:
             details.append(f"95 % CI {low}{between}{high}{self._space_unit}")
         if self.baseline is not None:
             details.append(f"baseline {self._with_unit(self.baseline)}")
-        if self.expected:
-            details.append(f"on new images expect {self.expected}")
+        if self.expected is not None:
+            expected = "less" if math.isnan(self.expected) else self._with_unit(self.expected)
+            details.append(f"on new images expect {expected}")
         return details
 
     @property
@@ -235,6 +238,10 @@ class TaskReport(ABC):
         """The metrics of the whole set, with intervals and baselines."""
 
     @abstractmethod
+    def verdict(self) -> Verdict:
+        """What the model can do, what it cannot, and what would help, in the order of the rules."""
+
+    @abstractmethod
     def sections(self) -> list[Section]:
         """Tables, charts and the images with the greatest errors."""
 
@@ -260,6 +267,7 @@ class ReportData:
     Args:
         title: the heading.
         summary: a short description of the set.
+        verdict: what the model can do, what it cannot, and what would help most.
         metric_rows: the metrics of the whole set.
         sections: the sections, in their order.
         notices: sentences on what is missing from the page.
@@ -268,10 +276,16 @@ class ReportData:
 
     title: str
     summary: str
+    verdict: Verdict
     metric_rows: Sequence[MetricRow]
     sections: Sequence[Section]
     notices: Sequence[str] = ()
     created: str = ""
+
+    @property
+    def opening(self) -> Sequence[Section]:
+        """The first screen."""
+        return [Section("At a glance", "glance", [self.verdict.block])]
 
     @property
     def footer(self) -> str:

@@ -1,5 +1,6 @@
 """The multi-label metrics, each with its confidence interval and the value of the best constant prediction."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,7 @@ from eyebright.metrics.labels import f1_macro, f1_micro, f1_samples, hamming, me
 from eyebright.metrics.meter import Metric
 from eyebright.report.data import MetricRow, n_resamples_for
 from eyebright.types import Thresholds
-from eyebright.web.text import count_text, score_text
+from eyebright.web.text import count_text
 
 _DECISION_METRICS: Sequence[tuple[Metric, str]] = (
     (f1_macro, "mean over the labels, each counts the same"),
@@ -84,16 +85,15 @@ class LabelMetrics:
             self._constant_score(metric),
             note + "; the thresholds were tuned for it on these same images" * tuned,
             higher_is_better=metric.higher_is_better,
-            expected=self._expected(metric) if tuned else "",
+            expected=self._expected(metric) if tuned else None,
         )
 
-    def _expected(self, metric: Metric) -> str:
+    def _expected(self, metric: Metric) -> float:
         per_class = isinstance(self.thresholds.values, tuple)
         try:
-            score = cross_fitted_score(self.probabilities, self.targets, metric=metric.name, per_class=per_class)
+            return cross_fitted_score(self.probabilities, self.targets, metric=metric.name, per_class=per_class)
         except InputError:  # too few images with labels to tune on some and score on others
-            return "less"
-        return score_text(score)
+            return math.nan
 
     # ------------------------------------------------------------------ the baselines
 

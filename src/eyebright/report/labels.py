@@ -17,6 +17,8 @@ from eyebright.metrics.labels import ClassScores, per_class
 from eyebright.report.data import MetricRow, ShownImage, TaskReport, n_resamples_for
 from eyebright.report.label_curves import precision_recall_section, threshold_section
 from eyebright.report.label_metrics import METRIC_TITLES, LabelMetrics
+from eyebright.report.verdict.labels import LabelVerdict
+from eyebright.report.verdict.values import Verdict
 from eyebright.types import Thresholds
 from eyebright.web.blocks import Card, Cell, Gallery, Section, Table, Tag, TagStyle
 from eyebright.web.text import NO_VALUE, count_text
@@ -66,16 +68,22 @@ class MultiLabelReport(TaskReport):
 
     def metric_rows(self) -> list[MetricRow]:
         """The mAP, F1 in three averages, exact match and Hamming loss."""
-        tuned = self.thresholds_tuned_on_this_set
-        metrics = LabelMetrics(self.probabilities, self.targets, self.thresholds, self.training, tuned)
-        return metrics.rows(self._rankings)
+        return self._metric_rows
+
+    def verdict(self) -> Verdict:
+        """The labels that are found and missed, and what would improve them."""
+        decisions = self.thresholds.decide(self.probabilities)
+        counts = self.training.get("counts")
+        rows = self._metric_rows
+        return LabelVerdict(
+            self.vocab, self.probabilities, decisions, self.targets, self.scores, rows, counts
+        ).verdict()
 
     def sections(self) -> list[Section]:
         """A row per label, the worst mistakes, and the curves that thresholds are chosen by."""
-        rows = per_class(self.probabilities, self.targets, self.thresholds)
-        curves = (self.vocab, self.probabilities, self.targets, rows)
+        curves = (self.vocab, self.probabilities, self.targets, self.scores)
         return [
-            Section("Labels", "labels", [self._table(rows)], self._threshold_text()),
+            Section("Labels", "labels", [self._table(self.scores)], self._threshold_text()),
             *self._worst(),
             precision_recall_section(*curves),
             threshold_section(*curves),
@@ -105,6 +113,17 @@ class MultiLabelReport(TaskReport):
     def thresholds_tuned_on_this_set(self) -> bool:
         """Whether the thresholds were tuned on these images, so that the scores of decisions are optimistic."""
         return self.evaluation.part in ("valid", "out_of_fold")  # validation images are among the latter
+
+    @cached_property
+    def scores(self) -> Sequence[ClassScores]:
+        """The scores of each label."""
+        return per_class(self.probabilities, self.targets, self.thresholds)
+
+    @cached_property
+    def _metric_rows(self) -> list[MetricRow]:
+        tuned = self.thresholds_tuned_on_this_set
+        metrics = LabelMetrics(self.probabilities, self.targets, self.thresholds, self.training, tuned)
+        return metrics.rows(self._rankings)
 
     @cached_property
     def _unknown(self) -> Bool[Tensor, "n k"]:

@@ -12,6 +12,8 @@ from torch import Tensor
 from eyebright.errors import DataError
 from eyebright.evaluation.intervals import bootstrap_sums
 from eyebright.report.data import MetricRow, ShownImage, TaskReport, n_resamples_for
+from eyebright.report.verdict.numbers import NumberVerdict
+from eyebright.report.verdict.values import Verdict
 from eyebright.web.blocks import Card, Cell, Charts, Gallery, Section, Table, Tag
 from eyebright.web.charts import WIDE, Axis, Caption, Chart, Series, draw_chart
 from eyebright.web.text import count_text, number_text
@@ -51,6 +53,14 @@ class NumberReport(TaskReport):
 
     def metric_rows(self) -> list[MetricRow]:
         """MAE, RMSE and R2; the baseline always predicts the mean of the training images, for MAE the median."""
+        return self._metric_rows
+
+    def verdict(self) -> Verdict:
+        """How near the numbers are, where they are biased, and what would improve them."""
+        return NumberVerdict(self.names, self.predicted, self.targets, self._metric_rows).verdict()
+
+    @cached_property
+    def _metric_rows(self) -> list[MetricRow]:
         summands = _summands(self.predicted, self.targets)
         values = _metric_values(summands.sum(dim=0, keepdim=True))[0].tolist()
         intervals = bootstrap_sums(_metric_values, summands, n_resamples=n_resamples_for(summands.numel()))

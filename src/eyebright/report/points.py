@@ -20,6 +20,8 @@ from eyebright.evaluation.intervals import Interval, bootstrap, bootstrap_sums
 from eyebright.evaluation.top_losses import PointCase, top_point_errors
 from eyebright.metrics.points import point_errors
 from eyebright.report.data import MetricRow, ShownImage, TaskReport, n_resamples_for
+from eyebright.report.verdict.points import PointVerdict
+from eyebright.report.verdict.values import Verdict
 from eyebright.web.blocks import Card, Cell, Charts, Gallery, PointMark, Section, Table, Tag
 from eyebright.web.charts import MAX_POINTS, WIDE, Axis, Caption, Chart, Series, draw_chart
 from eyebright.web.text import count_text, number_text
@@ -70,8 +72,11 @@ class PointReport(TaskReport):
 
     def metric_rows(self) -> list[MetricRow]:
         """Mean and median pixel error, NME and PCK; the baseline predicts the mean position in training."""
-        mean, nme, pck = self._means()
-        return [mean, self._median(), nme, pck]
+        return self._metric_rows
+
+    def verdict(self) -> Verdict:
+        """How near the points are, which are worst, and what would improve them."""
+        return PointVerdict(self.names, self.predicted, self.targets, self.errors, self._metric_rows).verdict()
 
     def sections(self) -> list[Section]:
         """The distribution of the errors, the PCK curve, a row per point, and the worst images."""
@@ -95,6 +100,11 @@ class PointReport(TaskReport):
     def targets(self) -> Float[Tensor, "n p 2"]:
         """(x, y) of each true point, in pixels of the image file; NaN where unknown."""
         return self.evaluation.targets
+
+    @cached_property
+    def _metric_rows(self) -> list[MetricRow]:
+        mean, nme, pck = self._means()
+        return [mean, self._median(), nme, pck]
 
     @cached_property
     def errors(self) -> Float[Tensor, "n p"]:

@@ -1,7 +1,9 @@
 """The section of the report on slices: scores by the columns of the data, and by sizes and types of the images."""
 
+from collections.abc import Sequence
+
 from eyebright.evaluation.evaluation import Evaluation
-from eyebright.evaluation.slices import LEAST_IMAGES, MOST_VALUES, find_slices
+from eyebright.evaluation.slices import LEAST_IMAGES, MOST_VALUES, Slice
 from eyebright.metrics.labels import mean_ap
 from eyebright.web.blocks import Cell, Section, Table
 from eyebright.web.text import number_text
@@ -9,10 +11,14 @@ from eyebright.web.text import number_text
 _SURE = 0.05
 
 
-def slices_section(evaluation: Evaluation) -> list[Section]:
-    """The section; none where no column has slices of enough images."""
+def slices_section(evaluation: Evaluation, slices: Sequence[Slice]) -> list[Section]:
+    """The section; none where no column has slices of enough images.
+
+    Args:
+        evaluation: the outputs.
+        slices: its slices by the most important metric, see `find_slices`.
+    """
     metric = evaluation.decision.target.metrics()[0]
-    slices = find_slices(evaluation, metric)
     if not slices:
         return []
     worse = sum(one.is_worse and one.p_value < _SURE for one in slices)

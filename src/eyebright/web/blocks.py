@@ -234,6 +234,31 @@ class Sentences:
 
 
 @dataclass(frozen=True, slots=True)
+class Proposal:
+    """Something to do.
+
+    Args:
+        action: what to do.
+        evidence: why.
+        gain: what it would bring; empty where that is unknown.
+    """
+
+    action: str
+    evidence: str
+    gain: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """The first screen: what works, what does not, and what to do next."""
+
+    kind: ClassVar = "overview"
+    can: Sequence[str]
+    cannot: Sequence[str]
+    proposals: Sequence[Proposal]
+
+
+@dataclass(frozen=True, slots=True)
 class Section:
     """A section of a page.
 
@@ -246,5 +271,5 @@ class Section:
 
     title: str
     anchor: str
-    blocks: Sequence["Table | Charts | Gallery | Findings | Pairs | Sentences"]
+    blocks: Sequence["Table | Charts | Gallery | Findings | Pairs | Sentences | Overview"]
     intro: str = ""

@@ -31,6 +31,11 @@ class Page(Protocol):
         ...
 
     @property
+    def opening(self) -> Sequence[Section]:
+        """The sections before the metrics."""
+        ...
+
+    @property
     def metric_rows(self) -> Sequence[Any]:
         """The metrics of the whole set; empty where there are none."""
         ...

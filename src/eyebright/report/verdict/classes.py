@@ -1,0 +1,178 @@
+"""The verdict on a single-label classifier: classes that are recognised or confused, and what would improve them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import median
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from eyebright.errors import listing
+from eyebright.metrics.labels import ClassScores
+from eyebright.report.data import MetricRow
+from eyebright.report.verdict.values import LEAST_IMAGES, Change, Gain, Verdict, counted_names, percent
+from eyebright.web.text import count_text
+
+_GOOD = 0.8  # F1
+_SURE = 0.95  # probability of a wrong class that makes the target suspicious
+_LEAST_CASES = 3
+_LEAST_SHARE = 0.1  # of the misclassified images, for a pair of classes
+_NAMES = 5
+_TOGETHER = 3
+
+
+@dataclass(frozen=True, eq=False)
+class ClassVerdict:
+    """What a classifier does well and badly on images whose class is known, at least one.
+
+    Args:
+        vocab: the classes.
+        probabilities: the probability of each class for each image.
+        predicted: the index of the predicted class of each image.
+        targets: the index of the true class of each image.
+        scores: the scores of each class.
+        rows: the metrics of the whole set.
+        counts: how many training images each class has; None if unknown.
+    """
+
+    vocab: Sequence[str]
+    probabilities: Float[Tensor, "m k"]
+    predicted: Int[Tensor, " m"]
+    targets: Int[Tensor, " m"]
+    scores: Sequence[ClassScores]
+    rows: Sequence[MetricRow]
+    counts: Sequence[int] | None = None
+
+    def verdict(self) -> Verdict:
+        """The sentences and the proposals."""
+        changes = [*self._more_images(), *self._confused_pair(), *self._suspicious_targets(), *self._few_images()]
+        return Verdict([*self._overall(), *self._good()], [*self._weak(), *self._unjudged()], changes)
+
+    # ------------------------------------------------------------------ what it can and cannot do
+
+    def _overall(self) -> list[str]:
+        n_images = len(self.targets)
+        baseline = self.rows[0].baseline if self.rows else None
+        compared = "" if baseline is None else f"; always the most frequent class: {percent(baseline, 1)}"
+        text = f"It gives {percent(self._right, n_images)} of the images their class"
+        return [f"{text} ({self._right:,} of {n_images:,}{compared})."]
+
+    def _good(self) -> list[str]:
+        good = sorted((k for k in self._judged if self.scores[k].f1 >= _GOOD), key=lambda k: -self.scores[k].f1)
+        if not good:
+            return []
+        names = listing([self.vocab[k] for k in good], limit=_NAMES)
+        return [
+            f"Reliable are {len(good):,} of {count_text(len(self.vocab), 'class', 'classes')} (F1 of at least "
+            f"{_GOOD:g} on at least {LEAST_IMAGES} images): {names}."
+        ]
+
+    def _weak(self) -> list[str]:
+        order = sorted(self._judged, key=lambda k: self.scores[k].f1)
+        weak = [k for k in order if self.scores[k].f1 < _GOOD][:2] or order[:1]
+        return [self._weakness(k) for k in weak if self.scores[k].f1 < 1]
+
+    def _weakness(self, k: int) -> str:
+        row = self.scores[k]
+        hits = round(row.recall * row.positives)
+        text = f"'{self.vocab[k]}': it recognises {hits:,} of its {count_text(row.positives, 'image')}"
+        if not row.predicted:
+            return f"{text}, and never gives it (F1 {row.f1:.2f})."
+        return f"{text}, and is wrong {row.predicted - hits:,} of the {row.predicted:,} times that it gives it."
+
+    def _unjudged(self) -> list[str]:
+        few = [k for k, row in enumerate(self.scores) if row.positives < LEAST_IMAGES]
+        if not few:
+            return []
+        names = counted_names([(self.vocab[k], self.scores[k].positives) for k in few])
+        return [
+            f"Too few images to say how good it is, fewer than {LEAST_IMAGES}: {len(few):,} of "
+            f"{count_text(len(self.vocab), 'class', 'classes')}: {names}."
+        ]
+
+    # ------------------------------------------------------------------ what would help
+
+    def _more_images(self) -> list[Change]:
+        """More images of the classes that are weak and not frequent in training."""
+        seen = [k for k, row in enumerate(self.scores) if row.positives]
+        if len(seen) < 3:
+            return []
+        typical = median(self.scores[k].recall for k in seen)
+        numbers = [row.positives for row in self.scores] if self.counts is None else self.counts
+        usual = median(numbers[k] for k in seen)
+        weak = [k for k in seen if self.scores[k].recall < typical - 0.02 and numbers[k] <= usual]
+        weak = sorted(weak, key=lambda k: self.scores[k].recall)[:_TOGETHER]
+        if not weak:
+            return []
+        where = ("image here", "images here") if self.counts is None else ("training image",)
+        each = "; ".join(
+            f"'{self.vocab[k]}': {percent(self.scores[k].recall, 1)} of {count_text(self.scores[k].positives, 'image')}"
+            f" recognised, {count_text(numbers[k], *where)}"
+            for k in weak
+        )
+        more = sum((typical - self.scores[k].recall) * self.scores[k].positives for k in weak)
+        names = tuple(self.vocab[k] for k in weak)
+        condition = f"if as many were recognised as of the median class, {percent(typical, 1)}"
+        evidence = f"{each} (median class: {usual:,.0f})."
+        return [
+            Change(
+                "rare_classes",
+                f"Label more images of {listing(names)}.",
+                evidence,
+                self._gain(more, condition),
+                about=names,
+            )
+        ]
+
+    def _confused_pair(self) -> list[Change]:
+        """The two classes that are most often taken for each other."""
+        wrong = self.predicted != self.targets
+        low, high = (f(self.predicted[wrong], self.targets[wrong]) for f in (torch.minimum, torch.maximum))
+        pairs, counts = torch.unique(low * len(self.vocab) + high, return_counts=True)
+        if not len(pairs):
+            return []
+        best = int(counts.argmax())
+        count, total = int(counts[best]), int(wrong.sum())
+        if count < _LEAST_CASES or count < _LEAST_SHARE * total:
+            return []
+        names = tuple(self.vocab[k] for k in divmod(int(pairs[best]), len(self.vocab)))
+        action = f"Tell '{names[0]}' and '{names[1]}' apart: compare their images, and label more that look alike."
+        evidence = f"{count:,} of the {total:,} misclassified images are one of the two taken for the other."
+        return [Change("confused_classes", action, evidence, self._gain(count, "if these were right"), about=names)]
+
+    def _suspicious_targets(self) -> list[Change]:
+        """Images of which the model is very sure, and which the data call otherwise."""
+        sure = (self.probabilities.max(dim=1).values >= _SURE) & (self.predicted != self.targets)
+        count = int(sure.sum())
+        if count < _LEAST_CASES:
+            return []
+        evidence = (
+            f"On {count_text(count, 'misclassified image')} the model is at least {100 * _SURE:.0f} % sure of a class "
+            "that the data do not give."
+        )
+        gain = self._gain(count, "if the data are wrong in all of them", at_most=True)
+        action = "Check the classes of the images at the top of Worst mistakes, and correct those that are wrong."
+        return [Change("suspicious_labels", action, evidence, gain)]
+
+    def _few_images(self) -> list[Change]:
+        few = sum(row.positives < LEAST_IMAGES for row in self.scores)
+        if 4 * few < len(self.scores):
+            return []
+        classes = count_text(len(self.scores), "class", "classes")
+        evidence = f"{few:,} of {classes} have fewer than {LEAST_IMAGES} evaluated images, so their scores say little."
+        return [Change("few_images", "Evaluate on more images of the rare classes.", evidence)]
+
+    def _gain(self, more: float, condition: str, *, at_most: bool = False) -> Gain:
+        """The accuracy with so many more images right."""
+        n_images = len(self.targets)
+        return Gain("accuracy", self._right / n_images, (self._right + more) / n_images, condition, at_most=at_most)
+
+    @cached_property
+    def _right(self) -> int:
+        return int((self.predicted == self.targets).sum())
+
+    @property
+    def _judged(self) -> list[int]:
+        return [k for k, row in enumerate(self.scores) if row.positives >= LEAST_IMAGES]

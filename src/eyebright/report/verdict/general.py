@@ -1,0 +1,150 @@
+"""What holds for every kind of target: images that also train, slices that score worse, and how it was trained."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from eyebright.evaluation.slices import IMAGE_SIZE, Slice
+from eyebright.report.data import MetricRow, ReportFacts
+from eyebright.report.verdict.values import Change, Gain
+from eyebright.web.text import count_text, number_text
+
+_SURE = 0.05
+_WIDE = 0.15  # of the interval of a share
+_RISE = 1.1  # of the validation loss after its lowest value: more is overfitting
+
+
+def leak_change(count: int, total: int, with_leaks: MetricRow, without: MetricRow | None) -> list[Change]:
+    """That evaluated images belong together with training images; the scores are then not those of new images.
+
+    Args:
+        count: images that do.
+        total: all evaluated images.
+        with_leaks: the main score.
+        without: the main score of the other images; None if there are none.
+    """
+    if not count:
+        return []
+    score = "no score here is one of new images"
+    if without is not None:
+        score = f"without them the {without.name} is {without.text} instead of {with_leaks.text}"
+    return [
+        Change(
+            "leaks",
+            "Split the images again so that copies and groups stay in one part, and train again.",
+            f"{count:,} of the {total:,} evaluated images are copies of training images, or of their groups: {score}.",
+            comes_first=True,
+        )
+    ]
+
+
+def baseline_sentences(row: MetricRow) -> list[str]:
+    """A sentence if the main score is not surely better than that of the best constant prediction."""
+    if row.baseline is None or math.isnan(row.baseline) or math.isnan(row.value):
+        return []
+    better = row.value > row.baseline if row.higher_is_better else row.value < row.baseline
+    ends = row.interval or (row.value, row.value)
+    sure = ends[0] > row.baseline if row.higher_is_better else ends[1] < row.baseline
+    if better and sure:
+        return []
+    how = "not surely better" if better else "no better"
+    details = "; ".join(row.details[:2])
+    return [f"Its {row.name} of {row.text} is {how} than that of one answer for all images ({details})."]
+
+
+def slice_sentences(slices: Sequence[Slice], metric: str) -> list[str]:
+    """A sentence on the slice that is surely worse by the most, if there is one."""
+    worse = _surely_worse(slices)
+    if not worse:
+        return []
+    one = worse[0]
+    more = f" {len(worse) - 1:,} more under Slices." if len(worse) > 1 else ""
+    return [
+        f"Worse where the {_named(one)}: {metric} {number_text(one.score)} on {count_text(one.count, 'image')}, "
+        f"against {number_text(one.others)} on all others.{more}"
+    ]
+
+
+def slice_changes(slices: Sequence[Slice], row: MetricRow, *, is_share: bool) -> list[Change]:
+    """To add images like those of the slice that is surely worse by the most.
+
+    Args:
+        slices: of the evaluation.
+        row: the main score, which the slices are scored by.
+        is_share: whether it lies in [0, 1].
+    """
+    worse = _surely_worse(slices)
+    if not worse:
+        return []
+    one = worse[0]
+    gain = Gain(
+        row.name, row.value, one.others, "if these images scored like the others", is_share=is_share, unit=row.unit
+    )
+    return [
+        Change(
+            "worse_slice",
+            f"Train with more images whose {_named(one)}.",
+            f"{row.name} {number_text(one.score)} on {count_text(one.count, 'such image')}, {number_text(one.others)} "
+            f"on all others (p = {number_text(one.p_value)}, corrected for the number of slices).",
+            gain if abs(one.others - row.value) > 0 else None,
+            about=(f"{one.column}: {one.value}",),
+        )
+    ]
+
+
+def training_changes(facts: ReportFacts) -> list[Change]:
+    """To train for fewer epochs where the validation loss rose, or with a smaller learning rate.
+
+    Args:
+        facts: the history, and the comparison of the fine-tuned with the frozen model.
+    """
+    if "the frozen model is kept" in facts.fine_tuning and facts.history:
+        return [
+            Change(
+                "frozen_kept",
+                "Give fine-tuning more images, or leave it out (0 epochs): the fitted head alone is as good.",
+                f"{facts.fine_tuning[0].upper()}{facts.fine_tuning[1:]}.",
+            )
+        ]
+    return _overfitting(facts.history)
+
+
+def more_evaluated(row: MetricRow) -> list[Change]:
+    """To evaluate on more images where the interval of the main score is wide."""
+    if row.interval is None or not row.is_share or row.interval[1] - row.interval[0] < _WIDE:
+        return []
+    low, high = row.interval
+    return [
+        Change(
+            "few_evaluated",
+            "Evaluate on more images (cross-validate with folds, or label more for validation).",
+            f"{row.name} {row.text} may be anything from {low:.2f} to {high:.2f} on new images; four times as many "
+            "evaluated images halve this range.",
+        )
+    ]
+
+
+def _overfitting(history: Sequence[Mapping[str, float]]) -> list[Change]:
+    losses = [row.get("valid_loss", math.nan) for row in history]
+    if len(losses) < 3 or any(not math.isfinite(loss) for loss in losses):
+        return []
+    best = min(range(len(losses)), key=losses.__getitem__)
+    if losses[-1] < _RISE * losses[best] or losses[best] <= 0:
+        return []
+    return [
+        Change(
+            "overfitting",
+            f"Train for fewer epochs (about {best + 1}), or with more images.",
+            f"The validation loss is lowest after {count_text(best + 1, 'epoch')} ({number_text(losses[best])}) and "
+            f"{number_text(losses[-1])} after the last of {len(losses)}.",
+        )
+    ]
+
+
+def _surely_worse(slices: Sequence[Slice]) -> list[Slice]:
+    return [one for one in slices if one.is_worse and one.p_value < _SURE]
+
+
+def _named(one: Slice) -> str:
+    if one.column == IMAGE_SIZE:
+        return f"size is {one.value}"
+    return f"'{one.column}' is '{one.value}'"

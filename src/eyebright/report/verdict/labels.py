@@ -1,0 +1,285 @@
+"""The verdict on a multi-label model: labels that are found or missed, and what would improve them."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import median
+
+import torch
+from jaxtyping import Bool, Float, Shaped
+from torch import Tensor
+
+from eyebright.errors import listing
+from eyebright.metrics.labels import ClassScores, f1_macro
+from eyebright.report.data import MetricRow
+from eyebright.report.verdict.values import LEAST_IMAGES, Change, Gain, Verdict, counted_names, percent
+from eyebright.web.text import count_text, score_text
+
+_GOOD, _POOR = 0.8, 0.5  # F1
+_SURE = 0.95  # probability of a wrong answer that makes the target suspicious
+_LEAST_CASES = 3
+_LEAST_SHARE = 0.1  # of the images with a mistake, for a pair of labels
+_OPTIMISM = 0.03  # of the score at tuned thresholds
+_NAMES = 5  # labels in a sentence
+_TOGETHER = 3  # labels in one proposal
+
+
+@dataclass(frozen=True, eq=False)
+class LabelVerdict:
+    """What a multi-label model does well and badly on one set of images.
+
+    Args:
+        vocab: the labels.
+        probabilities: the probability of each label for each image.
+        decisions: True where a label is predicted.
+        targets: 1 where the image has the label, 0 where not, NaN where unknown.
+        scores: the scores of each label.
+        rows: the metrics of the whole set.
+        counts: how many training images have each label; None if unknown.
+    """
+
+    vocab: Sequence[str]
+    probabilities: Float[Tensor, "n k"]
+    decisions: Bool[Tensor, "n k"]
+    targets: Shaped[Tensor, "n k"]
+    scores: Sequence[ClassScores]
+    rows: Sequence[MetricRow]
+    counts: Sequence[int] | None = None
+
+    def verdict(self) -> Verdict:
+        """The sentences and the proposals; of a set without known targets, nothing."""
+        if not bool(self._known.any()):
+            return Verdict(cannot=["No target of these images is known, so nothing can be said."])
+        changes = [
+            *self._more_images(),
+            *self._hard_labels(),
+            *self._confused_pair(),
+            *self._suspicious_targets(),
+            *self._optimism(),
+            *self._few_images(),
+        ]
+        return Verdict([*self._overall(), *self._good()], [*self._weak(), *self._unjudged()], changes)
+
+    # ------------------------------------------------------------------ what it can and cannot do
+
+    def _overall(self) -> list[str]:
+        hits, predicted, positives = (int(m.sum()) for m in (self._hits, self._predicted, self._positive))
+        sentences: list[str] = []
+        if predicted and positives:
+            sentences.append(
+                f"Of the labels that it gives, {percent(hits, predicted)} are right ({hits:,} of {predicted:,}); of the"
+                f" labels that the images have, it finds {percent(hits, positives)} ({hits:,} of {positives:,})."
+            )
+        judged = self._known.any(dim=1)
+        right = int((~self._wrong.any(dim=1) & judged).sum())
+        of = int(judged.sum())
+        baseline = next((row.baseline for row in self.rows if row.name == "exact match"), None)
+        compared = "" if baseline is None else f"; one answer for all images: {percent(baseline, 1)}"
+        sentences.append(
+            f"{percent(right, of)} of the images have no missing and no extra label ({right:,} of {of:,}{compared})."
+        )
+        return sentences
+
+    def _good(self) -> list[str]:
+        good = [k for k in self._judged if self.scores[k].f1 >= _GOOD]
+        good.sort(key=lambda k: -self.scores[k].f1)
+        if not good:
+            return []
+        names = listing([self.vocab[k] for k in good], limit=_NAMES)
+        return [
+            f"Reliable are {len(good):,} of {count_text(len(self.vocab), 'label')} (F1 of at least {_GOOD:g} on at "
+            f"least {LEAST_IMAGES} images): {names}."
+        ]
+
+    def _weak(self) -> list[str]:
+        order = sorted(self._judged, key=lambda k: self.scores[k].f1)
+        poor = [k for k in order if self.scores[k].f1 < _POOR]
+        weak = [k for k in order if self.scores[k].f1 < _GOOD][:2] or order[:1]
+        sentences = [self._weakness(k) for k in weak if self.scores[k].f1 < 1]
+        if len(poor) > 2:
+            names = listing([self.vocab[k] for k in poor[2:]], limit=_NAMES)
+            sentences.append(f"As weak (F1 below {_POOR:g}): {names}.")
+        return sentences
+
+    def _weakness(self, k: int) -> str:
+        row = self.scores[k]
+        hits = round(row.recall * row.positives)
+        wrong = row.predicted - hits
+        text = f"'{self.vocab[k]}': it finds {hits:,} of the {count_text(row.positives, 'image')} that have it"
+        if not row.predicted:
+            return f"{text}, and never gives it (F1 {row.f1:.2f})."
+        return f"{text}, and is wrong {wrong:,} of the {row.predicted:,} times that it gives it (F1 {row.f1:.2f})."
+
+    def _unjudged(self) -> list[str]:
+        few = [k for k, row in enumerate(self.scores) if row.positives < LEAST_IMAGES]
+        if not few:
+            return []
+        names = counted_names([(self.vocab[k], self.scores[k].positives) for k in few])
+        return [
+            f"Too few images to say how good it is, fewer than {LEAST_IMAGES}: {len(few):,} of "
+            f"{count_text(len(self.vocab), 'label')}: {names}."
+        ]
+
+    # ------------------------------------------------------------------ what would help
+
+    def _more_images(self) -> list[Change]:
+        """More images of the labels that are weak and rare in training."""
+        if len(self._scored) < 3:
+            return []
+        numbers = self._numbers
+        typical = median(numbers[k] for k in self._scored)
+        weak = [k for k in self._below_median if numbers[k] < typical][:_TOGETHER]
+        if not weak:
+            return []
+        where = ("image here", "images here") if self.counts is None else ("training image",)
+        each = "; ".join(
+            f"'{self.vocab[k]}': F1 {self.scores[k].f1:.2f} on {count_text(self.scores[k].positives, 'image')}, "
+            f"{count_text(numbers[k], *where)}"
+            for k in weak
+        )
+        gain = self._gain_at_median(weak)
+        names = tuple(self.vocab[k] for k in weak)
+        action = f"Label more images of {listing(names)}."
+        return [Change("rare_labels", action, f"{each} (median label: {typical:,.0f}).", gain, about=names)]
+
+    def _hard_labels(self) -> list[Change]:
+        """Labels that are weak although they are frequent in training."""
+        if len(self._scored) < 3 or self.counts is None:
+            return []
+        typical = median(self.counts[k] for k in self._scored)
+        hard = [k for k in self._below_median if self.counts[k] >= typical][:1]
+        if not hard:
+            return []
+        (k,) = hard
+        row, name = self.scores[k], self.vocab[k]
+        missed = row.positives - round(row.recall * row.positives)
+        extra = row.predicted - round(row.precision * row.predicted)
+        action = f"Go through the mistakes with '{name}': is it clear when an image has it, and are its labels right?"
+        evidence = (
+            f"F1 {row.f1:.2f} although {self.counts[k]:,} training images have it (median label: {typical:,.0f}); "
+            f"missed on {missed:,} of {row.positives:,} images, given wrongly on {extra:,}."
+        )
+        return [Change("hard_label", action, evidence, self._gain_at_median(hard), about=(name,))]
+
+    def _confused_pair(self) -> list[Change]:
+        """The two labels of which one is most often given in place of the other."""
+        missing, extra = (self._positive & self._wrong).float(), (self._predicted & self._wrong).float()
+        counts = missing.T @ extra
+        counts = counts + counts.T
+        best = int(counts.argmax())
+        a, b = sorted(divmod(best, len(self.vocab)))
+        count, wrong = int(counts.flatten()[best]), int(self._wrong.any(dim=1).sum())
+        if count < _LEAST_CASES or count < _LEAST_SHARE * wrong:
+            return []
+        swapped = (missing[:, a] * extra[:, b] + missing[:, b] * extra[:, a]) > 0
+        fixed = self.decisions.clone()
+        for k in (a, b):
+            fixed[swapped, k] = self._positive[swapped, k]
+        names = (self.vocab[a], self.vocab[b])
+        action = f"Tell '{names[0]}' and '{names[1]}' apart: compare their images, and label more that look alike."
+        evidence = f"On {count:,} of the {wrong:,} images with a mistake one of the two is given in place of the other."
+        gain = self._gain(fixed, self.targets, "if these were right")
+        return [Change("confused_labels", action, evidence, gain, about=names)]
+
+    def _suspicious_targets(self) -> list[Change]:
+        """Targets that contradict very sure answers; the data may be wrong there."""
+        sure = torch.where(self.decisions, self.probabilities, 1 - self.probabilities) >= _SURE
+        cells = self._wrong & sure
+        images, extra = int(cells.any(dim=1).sum()), int((cells & self._predicted).sum())
+        if images < _LEAST_CASES:
+            return []
+        corrected = torch.where(cells, self.decisions.to(self.targets.dtype), self.targets)
+        missing = int(cells.sum()) - extra
+        evidence = (
+            f"On {count_text(images, 'image')} the model is at least {100 * _SURE:.0f} % sure of the opposite of the "
+            f"data ({extra:,} times of a label that the data lack, {missing:,} times that one is not there)."
+        )
+        gain = self._gain(self.decisions, corrected, "if the data are wrong in all of them", at_most=True)
+        action = "Check the labels of the images at the top of Worst mistakes, and correct those that are wrong."
+        return [Change("suspicious_labels", action, evidence, gain)]
+
+    def _optimism(self) -> list[Change]:
+        """That the score at tuned thresholds is too good."""
+        tuned = [row for row in self.rows if row.expected is not None and not math.isnan(row.expected)]
+        changes: list[Change] = []
+        for row in tuned:
+            expected = float(row.expected or 0)
+            if row.value - expected < _OPTIMISM or not row.higher_is_better:
+                continue
+            evidence = (
+                f"Tuned on some of these images and scored on the others, {row.name} is {score_text(expected)}; "
+                f"{row.text} is the score of the images that the thresholds were tuned on."
+            )
+            action = f"Count on {row.name} {score_text(expected)}, not {row.text}, and tune thresholds on more images."
+            gain = Gain(row.name, expected, row.value, "on new images", at_most=True)
+            changes.append(Change("optimistic_thresholds", action, evidence, gain))
+        return changes
+
+    def _few_images(self) -> list[Change]:
+        few = sum(row.positives < LEAST_IMAGES for row in self.scores)
+        if 4 * few < len(self.scores):
+            return []
+        evidence = (
+            f"{few:,} of {count_text(len(self.scores), 'label')} have fewer than {LEAST_IMAGES} evaluated images, so "
+            "their scores say little."
+        )
+        return [Change("few_images", "Evaluate on more images of the rare labels.", evidence)]
+
+    # ------------------------------------------------------------------ numbers
+
+    def _gain_at_median(self, which: Sequence[int]) -> Gain:
+        """The macro F1 if these labels reached the median F1 of all labels."""
+        typical = self._median_f1
+        before = f1_macro(self.decisions, self.targets)
+        after = before + sum(typical - self.scores[k].f1 for k in which) / len(self._scored)
+        them = "it" if len(which) == 1 else "they"
+        return Gain("macro F1", before, after, f"if {them} reached the median F1 of all labels, {typical:.2f}")
+
+    def _gain(self, decisions: Tensor, targets: Tensor, condition: str, *, at_most: bool = False) -> Gain:
+        before, after = f1_macro(self.decisions, self.targets), f1_macro(decisions, targets)
+        return Gain("macro F1", before, after, condition, at_most=at_most)
+
+    @cached_property
+    def _known(self) -> Bool[Tensor, "n k"]:
+        return ~self.targets.isnan()
+
+    @cached_property
+    def _positive(self) -> Bool[Tensor, "n k"]:
+        return self.targets == 1
+
+    @cached_property
+    def _predicted(self) -> Bool[Tensor, "n k"]:
+        return self.decisions & self._known
+
+    @cached_property
+    def _hits(self) -> Bool[Tensor, "n k"]:
+        return self._predicted & self._positive
+
+    @cached_property
+    def _wrong(self) -> Bool[Tensor, "n k"]:
+        return (self._predicted != self._positive) & self._known
+
+    @property
+    def _judged(self) -> list[int]:
+        """The labels with enough images to say something."""
+        return [k for k, row in enumerate(self.scores) if row.positives >= LEAST_IMAGES]
+
+    @property
+    def _scored(self) -> list[int]:
+        """The labels that macro F1 is the mean over."""
+        return [k for k, row in enumerate(self.scores) if row.known]
+
+    @cached_property
+    def _median_f1(self) -> float:
+        return median(self.scores[k].f1 for k in self._scored)
+
+    @cached_property
+    def _below_median(self) -> list[int]:
+        """Labels that images here have, and whose F1 is clearly below the median; the weakest first."""
+        weak = [k for k in self._scored if self.scores[k].positives and self.scores[k].f1 < self._median_f1 - 0.02]
+        return sorted(weak, key=lambda k: self.scores[k].f1)
+
+    @property
+    def _numbers(self) -> Sequence[int]:
+        return [row.positives for row in self.scores] if self.counts is None else self.counts

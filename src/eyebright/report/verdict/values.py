@@ -1,0 +1,146 @@
+"""`Verdict`: what a model can do, what it cannot, and the changes that would help most, as plain values."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from eyebright.errors import listing
+from eyebright.web.blocks import Overview, Proposal
+from eyebright.web.text import number_text, score_text
+
+MOST_CHANGES = 3
+LEAST_IMAGES = 10
+"""Images that have a label, with fewer of which its scores say little."""
+
+_LEAST_GAIN = 0.002  # of a share; a smaller one is none
+
+
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """What a change would do to a score, if what it says comes true.
+
+    Args:
+        metric: the name of the metric.
+        before: its value now.
+        after: its value then.
+        condition: what must come true.
+        is_share: True for a score in [0, 1]; False for an error in a unit.
+        unit: the unit of an error.
+        at_most: True where the value then is a bound.
+    """
+
+    metric: str
+    before: float
+    after: float
+    condition: str
+    is_share: bool = True
+    unit: str = ""
+    at_most: bool = False
+
+    @property
+    def size(self) -> float:
+        """The change of the score; of an error, relative to its value now. A bound counts half."""
+        change = abs(self.after - self.before)
+        size = change if self.is_share else change / max(abs(self.before), 1e-12)
+        return size / 2 if self.at_most else size
+
+    @property
+    def text(self) -> str:
+        """The gain in words: ``"macro F1 0.60 → 0.63 if ..."``."""
+        before, after = (score_text(v) if self.is_share else number_text(v) for v in (self.before, self.after))
+        limit = ("at most " if self.after > self.before else "at least ") if self.at_most else ""
+        unit = f" {self.unit}" if self.unit else ""
+        return f"{self.metric} from {before} to {limit}{after}{unit} {self.condition}"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change that would help.
+
+    Args:
+        rule: the rule that proposes it, for programs.
+        action: what to do, an imperative sentence.
+        evidence: why: what was counted.
+        gain: what it would do to a score; None where that cannot be computed.
+        comes_first: True where the scores themselves are in doubt.
+        about: the labels, points, columns or slices that it concerns.
+    """
+
+    rule: str
+    action: str
+    evidence: str
+    gain: Gain | None = None
+    comes_first: bool = False
+    about: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The change as JSON."""
+        gain = None
+        if self.gain is not None:
+            gain = {
+                "metric": self.gain.metric,
+                "before": self.gain.before,
+                "after": self.gain.after,
+                "condition": self.gain.condition,
+                "at_most": self.gain.at_most,
+            }
+        return {
+            "rule": self.rule,
+            "action": self.action,
+            "evidence": self.evidence,
+            "gain": gain,
+            "about": list(self.about),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a model can do, what it cannot, and what would help.
+
+    Args:
+        can: sentences.
+        cannot: sentences.
+        changes: proposals; those of `ranked` are shown.
+    """
+
+    can: Sequence[str] = ()
+    cannot: Sequence[str] = ()
+    changes: Sequence[Change] = field(default_factory=tuple[Change, ...])
+
+    @property
+    def block(self) -> Overview:
+        """The verdict as a block of a page."""
+        proposals = [
+            Proposal(one.action, one.evidence, "" if one.gain is None else one.gain.text) for one in self.changes
+        ]
+        return Overview(self.can, self.cannot, proposals)
+
+
+def ranked(changes: Iterable[Change]) -> list[Change]:
+    """The changes that would help most, at most three.
+
+    Where the scores are in doubt, that comes first; then those with a gain, the greatest first; then those without a
+    number, in their order. A gain of nearly nothing is left out.
+    """
+    worth = [one for one in changes if one.gain is None or one.gain.size >= _LEAST_GAIN]
+    return sorted(worth, key=_rank)[:MOST_CHANGES]
+
+
+def percent(part: float, whole: float) -> str:
+    """A share in whole percent: ``"71 %"``; with a decimal where it would be 0 or 100 and is not."""
+    if not whole or math.isnan(part):
+        return "–"
+    share = 100 * part / whole
+    rounded = round(share)
+    return f"{share:.1f} %" if rounded in (0, 100) and share != rounded else f"{rounded} %"
+
+
+def counted_names(names: Sequence[tuple[str, int]], *, limit: int = 5) -> str:
+    """The quoted names with a number each; of a long list only the first ones and the total."""
+    shown = ", ".join(f"{listing([name])} ({count:,})" for name, count in names[:limit])
+    return shown if len(names) <= limit else f"{shown}, ... ({len(names):,} in all)"
+
+
+def _rank(change: Change) -> tuple[bool, bool, float]:
+    return not change.comes_first, change.gain is None, -change.gain.size if change.gain is not None else 0.0

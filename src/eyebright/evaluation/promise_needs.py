@@ -1,0 +1,39 @@
+"""How many more labelled images it would take to keep a promise."""
+
+import numpy as np
+from jaxtyping import Float
+
+from eyebright.evaluation.promise import Promise
+from eyebright.evaluation.promise_evidence import Evidence
+from eyebright.evaluation.promise_tests import counts_at
+
+_FEWEST = 10  # yes answers from which a precision is estimated
+
+
+def missing_units(
+    answers: Evidence, thresholds: Float[np.ndarray, "t k"], promise: Promise, *, error: float
+) -> list[int | None]:
+    """About how many more images each label needs to keep the promise; None where these images do not say.
+
+    With a share s of right answers, log(1 / error) / KL(s, promised share) answers suffice by Chernoff's bound (1952),
+    which for s = 1 is the exact number. The images needed follow from how often an answer counts. For precision it is
+    the smallest number over the thresholds with at least ten yes answers. It is at least a tenth of the images there
+    are: with fewer, it would depend on luck.
+
+    Args:
+        answers: those that did not suffice.
+        thresholds: those to consider.
+        promise: the promise.
+        error: of the test of a label.
+    """
+    right, total = counts_at(answers, thresholds, promise)
+    if promise.metric != "precision":
+        right = total  # at the trivial end
+    share = right / np.maximum(total, 1)
+    usable = (total >= (_FEWEST if promise.metric == "precision" else 1)) & (share > promise.share)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        wrong = np.where(share < 1, (1 - share) * np.log((1 - share) / (1 - promise.share)), 0.0)
+        needed = np.log(1 / error) / (share * np.log(share / promise.share) + wrong) * answers.n_units / total
+    fewest = np.where(usable, needed, np.inf).min(axis=0)
+    least = max(answers.n_units // 10, 1)
+    return [max(int(np.ceil(one)) - answers.n_units, least) if np.isfinite(one) else None for one in fewest]

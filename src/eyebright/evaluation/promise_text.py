@@ -1,0 +1,116 @@
+"""What a `PromiseResult` says in sentences: one for each label, and one for all.
+
+An estimate, from images that also chose something, never uses the word promise.
+"""
+
+from eyebright.errors import listing
+from eyebright.evaluation.promises import LabelPromise, PromiseResult
+
+_COUNTED = {
+    "precision": "yes answers",
+    "recall": "images with the label",
+    "false_positive_rate": "images without the label",
+}
+_RIGHT = {"precision": "were right", "recall": "were answered yes", "false_positive_rate": "were answered yes"}
+_FAULTLESS = {
+    "precision": "yes answers, all right",
+    "recall": "images with the label, all answered yes",
+    "false_positive_rate": "images without the label, none answered yes",
+}
+
+
+def label_sentence(result: PromiseResult, label: LabelPromise) -> str:
+    """One sentence about a label: its threshold and evidence, or what is missing.
+
+    Args:
+        result: what the label is of.
+        label: one of its labels.
+    """
+    if label.kept:
+        return f"{label.label}: {_kept(result, label)} ({_evidence(result, label)})"
+    return f"{label.label}: {_instead(result, label)}; {_evidence(result, label)}; {_missing(result, label)}"
+
+
+def summary(result: PromiseResult) -> str:
+    """One sentence about all labels: for how many the promise is kept, from which images and by which bound.
+
+    Args:
+        result: any.
+    """
+    promise = result.promise
+    noun = "promise" if result.is_promise else "estimate"
+    at_once = "all of them at once" if promise.all_labels else "each label by itself"
+    at_once = f"the label '{promise.label}'" if promise.label is not None else at_once
+    labels = "label" if len(result.labels) == 1 else "labels"
+    text = (
+        f"{noun}: {promise} with {_percent(promise.confidence)} confidence for {result.n_kept:,} of "
+        f"{len(result.labels):,} {labels} ({at_once}), from {_images(result)}, {_bound(result)}"
+    )
+    without = [label.label for label in result.labels if not label.kept]
+    return text + (f"; not for {listing(without)}" if without else "")
+
+
+def _kept(result: PromiseResult, label: LabelPromise) -> str:
+    promise = result.promise
+    side = "at most" if promise.is_upper else "at least"
+    verb = "promised" if result.is_promise else "estimated"
+    claim = f"{promise.words} {side} {promise.bound:g}, {verb} with {_percent(promise.confidence)} confidence"
+    return f"yes above {label.threshold:.4g}: {claim}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.6g} %"
+
+
+def _evidence(result: PromiseResult, label: LabelPromise) -> str:
+    """The counts at the tested threshold, and their bound."""
+    metric = result.promise.metric
+    count = label.total - label.right if metric == "false_positive_rate" else label.right
+    side = "upper" if result.promise.is_upper else "lower"
+    where = "" if label.kept else f" above {label.tested:.4g}" if metric == "precision" else ""
+    if not label.total:
+        return f"there were no {_COUNTED[metric]}{where}"
+    counts = f"{count:,} of {label.total:,} {_COUNTED[metric]}{where} {_RIGHT[metric]}"
+    return f"{counts}, exact {side} bound {label.bound:.3f}"
+
+
+def _instead(result: PromiseResult, label: LabelPromise) -> str:
+    nothing = "nothing is promised" if result.is_promise else "the evidence does not suffice"
+    if label.former:
+        return f"keeps its threshold {label.threshold:.4g}, for which {nothing}"
+    answer = "always" if result.promise.metric == "recall" else "never"
+    return f"{answer} answered yes, because {nothing}"
+
+
+def _missing(result: PromiseResult, label: LabelPromise) -> str:
+    text = f"it takes {label.faultless:,} {_FAULTLESS[result.promise.metric]}"
+    unit = "images" if result.n_groups is None else "groups"
+    if label.missing is not None:
+        return f"{text}, which is about {label.missing:,} more labelled {unit}"
+    if result.promise.metric == "precision" and label.total:
+        return f"{text}; at no threshold was the share of right answers so high that more {unit} would do"
+    return f"{text}, and there are too few to say how many more {unit} that is"
+
+
+def _images(result: PromiseResult) -> str:
+    images = f"{result.n_images:,} images of the part '{result.part}'"
+    if result.part == "out_of_fold":
+        images = f"out-of-fold answers on {result.n_images:,} images"
+    role = "which chose nothing" if result.is_promise else "which also chose something or are not the saved model's"
+    if result.n_groups is None:
+        return f"{images}, {role}"
+    return f"one image of each of {result.n_groups:,} groups drawn at random from {images}, {role}"
+
+
+def _bound(result: PromiseResult) -> str:
+    """How the thresholds were tested."""
+    tested = {
+        "even_chain": "tested in the order of thresholds even in probability, from several starts",
+        "chosen_chain": "tested in an order that other images chose",
+        "every_threshold": "tested at every threshold to the first failure",
+        "single": "tested at one threshold for each label, chosen elsewhere",
+        "holm": "tested at one threshold for each label, chosen elsewhere, by Holm's method",
+    }[result.method]
+    several = result.promise.all_labels and result.method != "holm"
+    divided = f", the error divided by {len(result.labels):,} labels (Bonferroni)" if several else ""
+    return f"by exact binomial bounds (Clopper-Pearson), {tested}{divided}"

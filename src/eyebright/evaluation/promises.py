@@ -1,0 +1,273 @@
+"""Thresholds with a finite-sample guarantee: `keep_promise`."""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+from eyebright.errors import InputError
+from eyebright.evaluation.binomial import fewest_faultless, lower_bound
+from eyebright.evaluation.decide import check_has_thresholds
+from eyebright.evaluation.evaluation import Evaluation
+from eyebright.evaluation.promise import Promise
+from eyebright.evaluation.promise_evidence import Evidence, evidence
+from eyebright.evaluation.promise_needs import missing_units
+from eyebright.evaluation.promise_tests import (
+    Tested,
+    chains_from,
+    even_chains,
+    likely_thresholds,
+    pass_chains,
+    pass_each,
+    pass_every_threshold,
+)
+from eyebright.tasks.decision import Decision
+from eyebright.types import Thresholds
+
+PromiseMethod = Literal["even_chain", "chosen_chain", "every_threshold", "single", "holm"]
+"""Which thresholds were tested, and how:
+
+- ``even_chain``: thresholds even in probability, the error divided over a few starting points.
+- ``chosen_chain``: thresholds of other images, from the one that these say will suffice on.
+- ``every_threshold``: all numbers from the trivial end to the first failure (recall, false positive rate).
+- ``single``: one threshold for each label, chosen elsewhere.
+- ``holm``: the same for all labels at once, by Holm's method.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelPromise:
+    """What can be said of one label.
+
+    Args:
+        label: its name.
+        kept: True if a threshold passed its test.
+        threshold: the label is answered yes above it. If no threshold passed, the one at which the bound holds
+            trivially (1: never yes; for recall 0: always), or the former one.
+        former: True if ``threshold`` is the former one, about which nothing is said.
+        tested: the threshold that passed; if none did, the one that was nearest to it.
+        total: the number of answers that count at ``tested``: yes answers (precision), images with the label (recall),
+            or images without it (false positive rate).
+        right: how many of them are right.
+        bound: the exact lower bound of precision or recall, or upper bound of the false positive rate, with the error
+            ``level``.
+        level: the error with which the threshold was tested.
+        faultless: how many answers, all right, suffice at that level.
+        missing: about how many more images, or groups, it would take; None if it is kept, or these images do not say.
+    """
+
+    label: str
+    kept: bool
+    threshold: float
+    former: bool
+    tested: float
+    total: int
+    right: int
+    bound: float
+    level: float
+    faultless: int
+    missing: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class PromiseResult:
+    """Thresholds that keep a promise, and what they rest on; part of a saved model, and shown by the report.
+
+    Args:
+        promise: what was asked for.
+        is_promise: True if the images chose nothing else; otherwise the same arithmetic gives an estimate.
+        labels: what can be said of each label that was asked for.
+        method: which thresholds were tested, and how.
+        part: the part of the data that the images are.
+        n_images: their number.
+        n_groups: the number of their groups, of which one image each counts; None if groups are not known.
+    """
+
+    promise: Promise
+    is_promise: bool
+    labels: tuple[LabelPromise, ...]
+    method: PromiseMethod
+    part: str
+    n_images: int
+    n_groups: int | None
+
+    @property
+    def n_kept(self) -> int:
+        """For how many labels a threshold passed."""
+        return sum(label.kept for label in self.labels)
+
+    def decision(self, former: Decision) -> Decision:
+        """The decision with the thresholds of these labels; other labels keep theirs.
+
+        Args:
+            former: the decision of the evaluation that the thresholds were computed from.
+
+        Raises:
+            LabelError: it has not all of these labels.
+        """
+        values = former.thresholds.per_class(former.target.n_out).tolist()
+        for label in self.labels:
+            values[former.target.classes.index_of(label.label)] = label.threshold
+        return former.with_thresholds(Thresholds(tuple(values), metric=str(self.promise)))
+
+    def to_json(self) -> dict[str, Any]:
+        """All fields."""
+        return {**asdict(self), "promise": self.promise.to_json(), "labels": [asdict(label) for label in self.labels]}
+
+    @staticmethod
+    def from_json(data: dict[str, Any]) -> "PromiseResult":
+        """The result that `to_json` described."""
+        fields: dict[str, Any] = {
+            **data,
+            "promise": Promise.from_json(data["promise"]),
+            "labels": tuple(LabelPromise(**label) for label in data["labels"]),
+        }
+        return PromiseResult(**fields)
+
+
+def keep_promise(
+    evaluation: Evaluation,
+    promise: Promise,
+    *,
+    chosen_on: Evaluation | Thresholds | None = None,
+    groups: Sequence[Hashable] | None = None,
+    independent: bool | None = None,
+    keep_former: bool = False,
+) -> PromiseResult:
+    """For each label the threshold with the most useful answers at which the promise holds.
+
+    The probability that the bound is broken on new images of the same kind, at the threshold of a label (of any label
+    if the promise is for all at once), is at most 1 - confidence, over the draw of these images. The thresholds to be
+    tested and their order are fixed before these images are looked at. Unknown targets do not count, which assumes that
+    they are unknown for reasons that have nothing to do with the image.
+
+    Args:
+        evaluation: of images that chose nothing: neither the model nor its calibration.
+        promise: what is to hold.
+        chosen_on: other images' evaluation by the same model (or by those of its folds), on which the thresholds to be
+            tested are chosen, so that more promises can be kept; or the one threshold of each label that is to be
+            tested, see `thresholds_to_test`. None: thresholds even in probability. Recall and false positive rate need
+            no other images.
+        groups: the group of each image (a person, a place, a series). One image of each group counts, drawn by a fixed
+            seed; the promise is then about an image drawn in this way.
+        independent: True if these images chose nothing, so that it is a promise; False if they did, so that it is an
+            estimate. None: True for the part ``promise``.
+        keep_former: True: a label for which nothing passed keeps its threshold, without a promise.
+
+    Raises:
+        InputError: the target has no thresholds, the label is unknown, an output is NaN or infinite, ``chosen_on`` has
+            other labels or some of the same images, or there are groups for another number of images; or
+            out-of-fold answers are said to be independent: other models gave them.
+    """
+    is_promise = _is_independent(evaluation, independent=independent)
+    columns = _columns(evaluation, promise)
+    answers = evidence(evaluation, columns, groups=groups)
+    tested, method = _test(evaluation, promise, answers, chosen_on=chosen_on)
+    labels = _label_promises(evaluation, promise, answers, tested)
+    if keep_former:
+        values = evaluation.decision.thresholds.per_class(evaluation.decision.target.n_out)[columns].tolist()
+        labels = [
+            label if label.kept else replace(label, threshold=value, former=True)
+            for label, value in zip(labels, values, strict=True)
+        ]
+    n_groups = None if groups is None else answers.n_units
+    return PromiseResult(promise, is_promise, tuple(labels), method, evaluation.part, len(evaluation), n_groups)
+
+
+def thresholds_to_test(chosen_on: Evaluation, promise: Promise, *, n_images: int, power: float = 0.9) -> Thresholds:
+    """One threshold for each label that will keep the promise with a probability of about ``power``.
+
+    To be tested on other images: ``keep_promise(evaluation, promise, chosen_on=...)``. If a promise is for many labels
+    at once, this keeps it for more of them than chains of thresholds, because Holm's method is possible.
+
+    Args:
+        chosen_on: the evaluation on other images.
+        promise: what is to hold.
+        n_images: the number of images, or groups, that the thresholds will be tested on.
+        power: the probability, for each label, that its threshold passes.
+
+    Raises:
+        InputError: the target has no thresholds, the label is unknown, or an output is NaN or infinite.
+    """
+    columns = _columns(chosen_on, promise)
+    others = evidence(chosen_on, columns)
+    error = _error(promise, len(columns))
+    values = chosen_on.decision.thresholds.per_class(chosen_on.decision.target.n_out).numpy()
+    values[columns] = likely_thresholds(others, promise, n_units=n_images, error=error, power=power)
+    return Thresholds(tuple(values.tolist()))
+
+
+def _is_independent(evaluation: Evaluation, *, independent: bool | None) -> bool:
+    if independent and evaluation.part == "out_of_fold":
+        raise InputError(
+            "out-of-fold answers are those of other models than the one that is saved, so they give an estimate only; "
+            "a promise needs images that chose nothing, answered by the saved model"
+        )
+    return evaluation.part == "promise" if independent is None else independent
+
+
+def _columns(evaluation: Evaluation, promise: Promise) -> list[int]:
+    """The indices of the promise's labels."""
+    check_has_thresholds(evaluation.decision)
+    classes = evaluation.decision.target.classes
+    return list(range(len(classes))) if promise.label is None else [classes.index_of(promise.label)]
+
+
+def _error(promise: Promise, n_labels: int) -> float:
+    """The error of the tests of one label: of all labels at once by Bonferroni's inequality."""
+    return promise.error / n_labels if promise.all_labels else promise.error
+
+
+def _test(
+    evaluation: Evaluation, promise: Promise, answers: Evidence, *, chosen_on: Evaluation | Thresholds | None
+) -> tuple[Tested, PromiseMethod]:
+    columns = _columns(evaluation, promise)
+    error = _error(promise, len(columns))
+    if isinstance(chosen_on, Thresholds):
+        values = chosen_on.per_class(evaluation.decision.target.n_out)[columns].float().numpy()
+        method = "holm" if promise.all_labels else "single"
+        return pass_each(answers, values, promise, at_once=promise.all_labels), method
+    if promise.metric != "precision":
+        return pass_every_threshold(answers, promise, error=error), "every_threshold"
+    if chosen_on is None:
+        return pass_chains(answers, even_chains(len(columns)), promise, error=error), "even_chain"
+    _check_other(evaluation, chosen_on)
+    others = evidence(chosen_on.with_decision(evaluation.decision), columns)
+    chains = chains_from(others, promise, n_units=answers.n_units, error=error)
+    return pass_chains(answers, chains, promise, error=error), "chosen_chain"
+
+
+def _check_other(evaluation: Evaluation, chosen_on: Evaluation) -> None:
+    """Raises `InputError` unless these are other images with the same labels."""
+    if chosen_on.decision.target.output_names != evaluation.decision.target.output_names:
+        raise InputError("the images that choose the thresholds have other labels than those that test them")
+    same = set(evaluation.paths) & set(chosen_on.paths)
+    if same:
+        raise InputError(
+            f"{len(same):,} images (such as '{min(same)}') choose the thresholds and test them: then there is no "
+            "promise; leave them out of one of the two"
+        )
+
+
+def _label_promises(evaluation: Evaluation, promise: Promise, answers: Evidence, tested: Tested) -> list[LabelPromise]:
+    columns = _columns(evaluation, promise)
+    names = evaluation.decision.target.output_names
+    bounds = lower_bound(tested.right, tested.total, tested.level)
+    bounds = 1 - bounds if promise.is_upper else bounds
+    missing = missing_units(answers, even_chains(len(columns)).thresholds, promise, error=float(tested.level.min()))
+    trivial = 0.0 if promise.metric == "recall" else 1.0
+    return [
+        LabelPromise(
+            names[column],
+            kept=bool(tested.kept[i]),
+            threshold=float(tested.threshold[i]) if tested.kept[i] else trivial,
+            former=False,
+            tested=float(tested.threshold[i]),
+            total=int(tested.total[i]),
+            right=int(tested.right[i]),
+            bound=float(bounds[i]),
+            level=float(tested.level[i]),
+            faultless=fewest_faultless(promise.share, float(tested.level[i])),
+            missing=None if tested.kept[i] else missing[i],
+        )
+        for i, column in enumerate(columns)
+    ]

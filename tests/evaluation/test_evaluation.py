@@ -13,8 +13,9 @@ import pytest
 import torch
 from hypothesis import given, settings, strategies as st
 
-from eyebright.errors import ArtifactError, DataError
-from eyebright.evaluation.evaluation import Evaluation, read_parquet
+from eyebright.errors import ArtifactError, DataError, InputError
+from eyebright.evaluation.evaluation import Evaluation
+from eyebright.evaluation.parquet import read_parquet, to_parquet
 from eyebright.tasks.base import TargetBlock
 from eyebright.tasks.category import CategoryBlock
 from eyebright.tasks.multicategory import MultiCategoryBlock
@@ -53,7 +54,7 @@ def evaluation(kind: str = "multicategory", **changes: Any) -> Evaluation:
 
 
 def back(given: Evaluation, metadata: dict[str, str] | None = None) -> Evaluation:
-    return read_parquet(given.to_parquet(metadata or {}), given.decision, given.training)[0]
+    return read_parquet(to_parquet([given], metadata or {}), given.decision, given.training)[0][given.part]
 
 
 def test_the_cases_cover_every_target_block() -> None:
@@ -79,7 +80,7 @@ def test_outputs_and_targets_survive_a_round_trip_exactly(kind: str) -> None:
 @pytest.mark.parametrize("kind", TASKS)
 def test_unknown_cells_are_null_in_the_file(kind: str) -> None:
     given = evaluation(kind)
-    table = pq.read_table(pa.BufferReader(given.to_parquet({})))
+    table = pq.read_table(pa.BufferReader(to_parquet([given], {})))
     targets = table.select([name for name in table.column_names if name.startswith("target:")])
     nulls = sum(column.null_count for column in targets.columns)
     task = given.decision.target
@@ -92,7 +93,7 @@ def test_the_file_has_the_documented_columns() -> None:
     given = replace(
         make_evaluation(task, torch.zeros(2, 2), torch.tensor([0, 1])), columns=pd.DataFrame({"shop": ["a", "b"]})
     )
-    table = pq.read_table(pa.BufferReader(given.to_parquet({})))
+    table = pq.read_table(pa.BufferReader(to_parquet([given], {})))
     assert table.column_names == [
         "file",
         "set",
@@ -110,7 +111,8 @@ def test_the_file_has_the_documented_columns() -> None:
 def test_part_training_summary_and_metadata_survive_a_round_trip() -> None:
     task = CategoryBlock(["cat", "dog"])
     given = make_evaluation(task, torch.zeros(2, 2), torch.tensor([0, 1]), training=["cat", "dog", "dog"], part="test")
-    read, metadata = read_parquet(given.to_parquet({"id": "7"}), given.decision, given.training)
+    evaluations, metadata = read_parquet(to_parquet([given], {"id": "7"}), given.decision, given.training)
+    read = evaluations["test"]
     assert read.part == "test"
     assert read.training == given.training
     assert metadata["id"] == "7"
@@ -157,7 +159,7 @@ def test_text_that_is_not_valid_unicode_is_kept_or_escaped() -> None:
     read = back(given)
     assert (read.files, read.root) == (given.files, given.root)
     assert read.columns.to_dict("list") == {"caf\\udce9": ["caf\\udce9"] * IMAGES}
-    table = pq.read_table(pa.BufferReader(given.to_parquet({})))
+    table = pq.read_table(pa.BufferReader(to_parquet([given], {})))
     assert table["file"].to_pylist()[0] == "caf\\udce9.jpg"
 
 
@@ -201,12 +203,67 @@ def test_any_file_names_class_names_and_columns_survive_a_round_trip(
         assert [None if pd.isna(cell) else cell for cell in read.columns.iloc[:, i]] == before
 
 
+# ------------------------------------------------------------------------------- several sets
+
+
+@pytest.mark.parametrize("kind", TASKS)
+def test_several_sets_of_one_model_share_a_file(kind: str) -> None:
+    whole = evaluation(kind, columns=pd.DataFrame({"shop": list("aabbcc")}), groups=("p", None, "p", "q", None, "q"))
+    rows = {"valid": [0, 1, 2], "promise": [3], "test": [4, 5]}
+    parts = [replace(whole.take(of), part=part) for part, of in rows.items()]
+    read, _ = read_parquet(to_parquet(parts, {}), whole.decision, whole.training)
+    assert list(read) == ["valid", "promise", "test"]
+    for one in parts:
+        same = read[one.part]
+        assert (same.files, same.groups, same.part) == (one.files, one.groups, one.part)
+        assert torch.equal(same.outputs, one.outputs)
+        torch.testing.assert_close(same.targets, one.targets, equal_nan=True, rtol=0, atol=0)
+        assert list(same.columns["shop"]) == list(one.columns["shop"])
+
+
+def test_sets_in_different_folders_keep_the_paths_of_their_images(tmp_path: Path) -> None:
+    first = replace(evaluation().take([0, 1]), root=tmp_path / "photos" / "valid")
+    second = replace(evaluation().take([2]), root=tmp_path / "test", part="test")
+    read, _ = read_parquet(to_parquet([first, second], {}), first.decision, {})
+    assert read["valid"].paths == first.paths
+    assert read["test"].paths == second.paths
+
+
+def test_a_set_with_other_columns_than_another_has_no_cells_in_them() -> None:
+    first = replace(evaluation().take([0, 1]), columns=pd.DataFrame({"shop": ["a", "b"], "year": [1, 2]}))
+    second = replace(evaluation().take([2]), part="test")
+    read, _ = read_parquet(to_parquet([first, second], {}), first.decision, {})
+    assert read["valid"].columns["year"].tolist() == [1, 2]
+    assert read["test"].columns.isna().all(axis=None)
+
+
+def test_two_evaluations_of_one_set_cannot_be_in_a_file() -> None:
+    given = evaluation()
+    with pytest.raises(InputError, match=r"one or several different sets, got \['valid', 'valid'\]"):
+        to_parquet([given, given], {})
+    with pytest.raises(InputError, match=r"different sets, got \[\]"):
+        to_parquet([], {})
+
+
+def test_images_of_one_group_have_one_code_and_images_alone_have_their_own() -> None:
+    codes = evaluation(groups=("p", None, "p", "q", None, "q")).group_codes
+    assert codes is not None
+    assert codes[0] == codes[2]
+    assert codes[3] == codes[5]
+    assert len(set(codes.tolist())) == 4
+
+
+@pytest.mark.parametrize("groups", [(), (None,) * IMAGES, tuple("abcdef")])
+def test_without_two_images_of_a_group_there_are_no_codes(groups: tuple[str | None, ...]) -> None:
+    assert evaluation(groups=groups).group_codes is None
+
+
 # ------------------------------------------------------------------------------- files that are something else
 
 
 def test_a_damaged_file_is_an_error() -> None:
     given = evaluation()
-    data = given.to_parquet({})
+    data = to_parquet([given], {})
     for damaged in (b"", b"PAR1", data[:-20], data[20:], data[:200] + bytes(100) + data[300:]):
         with pytest.raises(ArtifactError, match="the saved evaluation cannot be read"):
             read_parquet(damaged, given.decision, {})
@@ -223,7 +280,7 @@ def test_the_file_of_a_model_with_other_classes_is_an_error() -> None:
     given = evaluation("multicategory")
     with pytest.raises(ArtifactError, match="output:lion"):
         read_parquet(
-            given.to_parquet({}),
+            to_parquet([given], {}),
             make_evaluation(MultiCategoryBlock(vocab=["lion"]), torch.zeros(1, 1), torch.zeros(1, 1)).decision,
             {},
         )
@@ -232,7 +289,6 @@ def test_the_file_of_a_model_with_other_classes_is_an_error() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"set": ["valid"] * 5 + ["test"]}, r"'set' holds \['test', 'valid'\]"),
         ({"set": ["holdout"] * 6}, r"'set' holds \['holdout'\]"),
         ({"output:target": ["text"] * 6}, "cannot be read"),
         ({"height": [None] * 6}, "cannot be read"),
@@ -240,7 +296,7 @@ def test_the_file_of_a_model_with_other_classes_is_an_error() -> None:
 )
 def test_columns_with_invalid_values_are_an_error(change: dict[str, list[Any]], message: str) -> None:
     given, file = evaluation(), io.BytesIO()
-    table = pq.read_table(pa.BufferReader(given.to_parquet({})))
+    table = pq.read_table(pa.BufferReader(to_parquet([given], {})))
     for name, cells in change.items():
         table = table.set_column(table.column_names.index(name), name, pa.array(cells))
     pq.write_table(table, file)
@@ -251,7 +307,7 @@ def test_columns_with_invalid_values_are_an_error(change: dict[str, list[Any]], 
 @pytest.mark.parametrize("note", [b"[]", b"{}", b"{", b'{"root": 3}', b'{"root": "a", "files": 3}'])
 def test_damaged_metadata_is_an_error(note: bytes) -> None:
     given, file = evaluation(), io.BytesIO()
-    table = pq.read_table(pa.BufferReader(given.to_parquet({})))
+    table = pq.read_table(pa.BufferReader(to_parquet([given], {})))
     pq.write_table(table.replace_schema_metadata({b"eyebright": note}), file)
     with pytest.raises(ArtifactError, match="the saved evaluation cannot be read"):
         read_parquet(file.getvalue(), given.decision, {})

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from eyebright.errors import ArtifactError
-from eyebright.inference.model_folder import EVALUATION, load_evaluation, load_manifest_and_evaluation
+from eyebright.inference.model_folder import EVALUATION, load_evaluation, load_manifest_and_evaluations
 from eyebright.inference.runtimes.graph_file import hash_path, read_graph, write_graph
 from eyebright.io.atomic import write_atomically
 from support.replacing import checkpoint_numbers, evaluation_numbers, load_beside_writer, model_numbers, write_model
@@ -40,8 +40,8 @@ def test_the_report_of_a_folder_never_mixes_the_facts_of_one_model_with_the_eval
     tmp_path: Path,
 ) -> None:
     def load(folder: Path) -> set[float]:
-        manifest, evaluation = load_manifest_and_evaluation(folder)
-        return {float(manifest.decision.thresholds.values), *evaluation.outputs.flatten().tolist()}  # type: ignore[arg-type]
+        manifest, evaluations = load_manifest_and_evaluations(folder)
+        return {float(manifest.decision.thresholds.values), *evaluations["valid"].outputs.flatten().tolist()}  # type: ignore[arg-type]
 
     assert set(load_beside_writer(tmp_path / "model", LOADS, load)) <= {"model 0.25", "model 0.75"}
 

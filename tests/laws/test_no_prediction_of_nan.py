@@ -13,6 +13,7 @@ from torch import Tensor
 from eyebright.errors import ArtifactError, DataError, InputError
 from eyebright.evaluation.decide import fit_decision
 from eyebright.evaluation.evaluation import Evaluation
+from eyebright.evaluation.parquet import to_parquet
 from eyebright.image.warp import Warp
 from eyebright.inference.manifest import Manifest
 from eyebright.inference.model_folder import load_evaluation, save_model
@@ -68,7 +69,7 @@ def test_nothing_is_made_of_an_evaluation_with_such_an_output(kind: str, value: 
         lambda: given.decoded,
         lambda: fit_decision(given),
         lambda: build_report(given, ReportFacts(title="t")),
-        lambda: given.to_parquet({}),
+        lambda: to_parquet([given], {}),
     ):
         with pytest.raises(DataError, match=f"^{says}, so there are no predictions; train again"):
             make()

@@ -4,32 +4,25 @@ An `Evaluation` needs neither the model nor the dataset that it was computed fro
 ``evaluation.parquet``, one row per image, so that all of these can be computed again without the images.
 """
 
-import io
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import count
 from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
-import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
-from eyebright.errors import ArtifactError, DataError
+from eyebright.errors import DataError
 from eyebright.image.warp import Warp
-from eyebright.io.text import valid_unicode
-from eyebright.tasks.base import TargetBlock, is_missing
 from eyebright.tasks.decision import Decision
 from eyebright.types import EvaluatedPart
 
-_METADATA = b"eyebright"
 
-
-def _no_columns() -> pd.DataFrame:
+def no_columns() -> pd.DataFrame:
+    """The columns of a label file that has no other columns."""
     return pd.DataFrame()
 
 
@@ -48,6 +41,8 @@ class Evaluation:
         indices: index of each image among the items of the dataset; empty after reading from a file.
         warps: the warp from each image to the input of the network; empty after reading from a file.
         columns: the other columns of the label file, one row per image.
+        groups: the group of each image, such as a patient; images of one group are not independent. None: the image is
+            alone. Empty: every image is.
         part: what the images are for, see `eyebright.types.Part`.
         training: `TargetBlock.training_summary` of the training targets; empty if unknown.
         weights: a hash of the model and its weights; empty if unknown.
@@ -64,7 +59,8 @@ class Evaluation:
     sizes: Int[Tensor, "n 2"]
     indices: tuple[int, ...] = ()
     warps: tuple[Warp, ...] = ()
-    columns: pd.DataFrame = field(default_factory=_no_columns)
+    columns: pd.DataFrame = field(default_factory=no_columns)
+    groups: tuple[str | None, ...] = ()
     part: EvaluatedPart = "valid"
     training: Mapping[str, Any] = field(default_factory=dict[str, Any])
     weights: str = ""
@@ -76,7 +72,7 @@ class Evaluation:
         if self.part not in get_args(EvaluatedPart):
             raise DataError(f"`part` of an evaluation is one of {get_args(EvaluatedPart)}, got {self.part!r}")
         lengths = {name: len(getattr(self, name)) for name in ("outputs", "targets", "sizes")}
-        optional = {"indices": self.indices, "warps": self.warps, "columns": self.columns}
+        optional = {"indices": self.indices, "warps": self.warps, "columns": self.columns, "groups": self.groups}
         lengths |= {name: len(part) for name, part in optional.items() if len(part)}
         wrong = [f"{name}: {length}" for name, length in lengths.items() if length != n_images]
         if wrong:
@@ -130,6 +126,14 @@ class Evaluation:
         """
         return self.decision.decode_batch(self.activated)
 
+    @cached_property
+    def group_codes(self) -> Int[np.ndarray, " n"] | None:
+        """An integer for each image, equal for images of one group; None if every image is alone."""
+        codes, names = pd.factorize(np.array(self.groups, dtype=object), use_na_sentinel=True)
+        alone = codes < 0
+        codes = np.where(alone, len(names) + np.cumsum(alone) - 1, codes)
+        return None if len(np.unique(codes)) == len(codes) else codes
+
     @property
     def paths(self) -> list[Path]:
         """The path of each image."""
@@ -153,141 +157,9 @@ class Evaluation:
             indices=tuple(self.indices[row] for row in rows) if self.indices else (),
             warps=tuple(self.warps[row] for row in rows) if self.warps else (),
             columns=self.columns.iloc[list(rows)].reset_index(drop=True) if len(self.columns) else self.columns,
+            groups=tuple(self.groups[row] for row in rows) if self.groups else (),
         )
 
     def with_decision(self, decision: Decision) -> "Evaluation":
         """The same outputs with another decision."""
         return replace(self, decision=decision)
-
-    def to_parquet(self, metadata: Mapping[str, str]) -> bytes:
-        """The bytes of ``evaluation.parquet``.
-
-        Its columns are ``file``, ``set``, ``height``, ``width``, ``output:NAME`` (float32), ``target:NAME`` (null where
-        unknown) and ``column:NAME``. Characters that are not valid Unicode (in file names of another encoding) become
-        escapes; the metadata has those file names as they are.
-
-        Args:
-            metadata: the model's id and the hash of its weights.
-
-        Raises:
-            DataError: an output is NaN or infinite.
-        """
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        self.check_finite()
-        block = self.decision.target
-        columns: dict[str, Any] = {
-            "file": pa.array([valid_unicode(file) for file in self.files], pa.string()),
-            "set": pa.array([self.part] * len(self), pa.string()),
-            "height": pa.array(self.sizes[:, 0].numpy(), pa.int32()),
-            "width": pa.array(self.sizes[:, 1].numpy(), pa.int32()),
-        }
-        for name, column in zip(_columns("output", block.output_names), self.outputs.float().T, strict=True):
-            columns[name] = pa.array(column.contiguous().numpy(), pa.float32())
-        rows = torch.stack([block.target_row(target) for target in self.targets])
-        for name, column in zip(_columns("target", block.target_names), rows.T, strict=True):
-            columns[name] = pa.array(column.contiguous().numpy(), pa.float64(), from_pandas=True)
-        for i, name in enumerate(_columns("column", map(str, self.columns))):
-            columns[name] = _arrow(self.columns.iloc[:, i].to_numpy())
-        odd = {i: file for i, file in enumerate(self.files) if file != valid_unicode(file)}
-        note = json.dumps({**metadata, "root": str(self.root), "files": odd}).encode()
-        file = io.BytesIO()
-        pq.write_table(pa.table(columns).replace_schema_metadata({_METADATA: note}), file)
-        return file.getvalue()
-
-
-def read_parquet(data: bytes, decision: Decision, training: Mapping[str, Any]) -> tuple[Evaluation, dict[str, str]]:
-    """(evaluation, metadata) from the bytes that `Evaluation.to_parquet` wrote.
-
-    Args:
-        data: the bytes of the file.
-        decision: the saved model's.
-        training: the summary of the training targets.
-
-    Raises:
-        ArtifactError: the file is damaged, has not the columns of this model's outputs, or an output is not finite.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.read_table(pa.BufferReader(data))
-        if _METADATA not in (table.schema.metadata or {}):
-            raise ValueError("another program wrote it")
-        metadata = json.loads(table.schema.metadata[_METADATA])
-        files = dict(enumerate(table["file"].to_pylist())) | {
-            int(row): file for row, file in metadata.get("files", {}).items()
-        }
-        evaluation = Evaluation(
-            decision,
-            _matrix(table, "output", decision.target.output_names).float(),
-            _targets(table, decision.target),
-            tuple(files.values()),
-            Path(metadata["root"]),
-            torch.tensor([table["height"].to_pylist(), table["width"].to_pylist()], dtype=torch.int64).T,
-            columns=_other_columns(table),
-            part=_part(table["set"].to_pylist()),
-            training=training,
-        )
-    except (pa.ArrowException, KeyError, ValueError, TypeError, OSError, AttributeError) as error:
-        raise ArtifactError(f"the saved evaluation cannot be read: {_first_line(error)}") from None
-    if evaluation.not_finite:
-        raise ArtifactError(f"the saved evaluation cannot be used: {evaluation.not_finite}; train again")
-    return evaluation, metadata
-
-
-def _matrix(table: Any, kind: str, names: Sequence[str]) -> Float[Tensor, "n k"]:
-    """The columns of one kind, float64; NaN for null."""
-    frame = table.select(_columns(kind, names)).to_pandas()
-    # A copy: pandas may give memory that must not be written to.
-    return torch.from_numpy(frame.to_numpy(dtype="float64", na_value=float("nan"), copy=True))
-
-
-def _targets(table: Any, block: TargetBlock) -> Shaped[Tensor, "n ..."]:
-    return torch.stack([block.target_of_row(row) for row in _matrix(table, "target", block.target_names)])
-
-
-def _other_columns(table: Any) -> pd.DataFrame:
-    names = [name for name in table.column_names if name.startswith("column:")]
-    if not names:
-        return _no_columns()
-    return table.select(names).to_pandas().rename(columns=lambda name: name.removeprefix("column:"))
-
-
-def _part(cells: Sequence[str]) -> EvaluatedPart:
-    names = set(cells)
-    if len(names) != 1 or not names <= set(get_args(EvaluatedPart)):
-        raise ValueError(
-            f"its column 'set' holds {sorted(map(str, names))}, and one of {get_args(EvaluatedPart)} is expected"
-        )
-    return names.pop()  # type: ignore[return-value]
-
-
-def _arrow(column: np.ndarray[Any, np.dtype[Any]]) -> Any:
-    """A column of any kind; as text where its cells are of several types."""
-    import pyarrow as pa
-
-    try:
-        return pa.array(column, from_pandas=True)
-    except (pa.ArrowException, TypeError, UnicodeEncodeError):
-        return pa.array([None if is_missing(cell) else valid_unicode(str(cell)) for cell in column], pa.string())
-
-
-def _columns(kind: str, names: Iterable[str]) -> list[str]:
-    """The columns of one kind: distinct, also if names differ only in characters that are not valid Unicode."""
-    return _distinct([f"{kind}:{valid_unicode(name)}" for name in names])
-
-
-def _distinct(names: Sequence[str]) -> list[str]:
-    """The names, the second of two equal ones with ``.1`` behind it, as pandas does."""
-    distinct = dict[str, None]()
-    for name in names:
-        further = (f"{name}.{i}" for i in count(1))
-        free = name if name not in distinct else next(f for f in further if f not in names and f not in distinct)
-        distinct[free] = None
-    return list(distinct)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -2,7 +2,8 @@
 
     model.safetensors   the weights (safetensors), and a copy of the manifest in its header
     manifest.json       schema, architecture, input, preprocessing, target, decision, scores, versions, data
-    evaluation.parquet  the model's outputs for the validation images, with their targets
+    evaluation.parquet  the model's outputs for the validation images, with their targets, and for those of the parts
+                        promise and test where there are any
     out_of_fold.parquet  the same for all labelled images, by heads that have not seen them
     model.onnx          an exported graph if asked for, with its hash in model.onnx.sha256 (`save_onnx`)
 
@@ -19,7 +20,7 @@ import hashlib
 import json
 import os
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -30,14 +31,16 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from eyebright.errors import ArtifactError, os_reason, shortened
-from eyebright.evaluation.evaluation import Evaluation, read_parquet
+from eyebright.errors import ArtifactError, listing, os_reason, shortened
+from eyebright.evaluation.evaluation import Evaluation
+from eyebright.evaluation.parquet import read_parquet, to_parquet
 from eyebright.inference.manifest import Manifest
 from eyebright.inference.manifest_checks import MAX_MANIFEST_BYTES, MAX_MANIFEST_CONTAINERS
 from eyebright.io.atomic import attempts, prepared_file
 from eyebright.io.tensors import non_finite_reason, read_metadata, read_tensors
 from eyebright.io.text import valid_unicode
 from eyebright.models.build import ModelDescription
+from eyebright.types import EvaluatedPart
 
 WEIGHTS = "model.safetensors"
 MANIFEST = "manifest.json"
@@ -53,6 +56,7 @@ def save_model(
     state: dict[str, Tensor],
     *,
     evaluation: Evaluation | None = None,
+    held_out: Sequence[Evaluation] = (),
     out_of_fold: Evaluation | None = None,
 ) -> Path:
     """Saves a model in a folder; returns the path of the folder.
@@ -62,6 +66,7 @@ def save_model(
         manifest: the description of the model.
         state: the state dict of the model.
         evaluation: the outputs for the validation images; None saves none and deletes that of an older model.
+        held_out: the outputs for images of the parts promise and test, saved in the same file.
         out_of_fold: outputs for all labelled images by heads that have not seen them; None as for ``evaluation``.
 
     Raises:
@@ -77,13 +82,11 @@ def save_model(
         raise ArtifactError(f"the model is not saved in '{folder}': {reason}; train again with a lower learning rate")
     model_id = uuid.uuid4().hex
     metadata = {"model": model_id, "weights": fingerprint(manifest.model, state)}
-    _check_fits(evaluation, manifest, metadata["weights"])
-    _check_fits(out_of_fold, manifest, metadata["weights"])
-    parquets = {
-        name: _to_parquet(given, folder, metadata)
-        for name, given in ((EVALUATION, evaluation), (OUT_OF_FOLD, out_of_fold))
-        if given is not None
-    }
+    evaluated = [*([] if evaluation is None else [evaluation]), *held_out]
+    files = {EVALUATION: evaluated, OUT_OF_FOLD: [] if out_of_fold is None else [out_of_fold]}
+    for given in (one for evaluations in files.values() for one in evaluations):
+        _check_fits(given, manifest, metadata["weights"])
+    parquets = {name: _parquet(given, folder, metadata) for name, given in files.items() if given}
     hashes = {name: hashlib.sha256(parquet).hexdigest() for name, parquet in parquets.items()}
     manifest = replace(manifest, evaluation=hashes.get(EVALUATION), out_of_fold=hashes.get(OUT_OF_FOLD))
     data = {**manifest.to_json(), "id": model_id, "weights": _digest(state)}
@@ -121,14 +124,33 @@ def load_manifest(folder: str | Path) -> Manifest:
     return _load(Path(folder), weights=False)[0]
 
 
-def load_evaluation(folder: str | Path) -> Evaluation:
-    """The saved evaluation: outputs and targets of the validation images.
+def load_evaluation(folder: str | Path, *, part: EvaluatedPart = "valid") -> Evaluation:
+    """A saved evaluation: outputs and targets of the validation images, or of another part.
+
+    Args:
+        folder: the model folder.
+        part: ``"valid"``; ``"promise"`` or ``"test"``, if the data had such images; or ``"out_of_fold"``.
 
     Raises:
         ArtifactError: the folder contains no model or no evaluation, or the evaluation is damaged or belongs to another
-            model.
+            model, or has no image of this part.
     """
-    return load_manifest_and_evaluation(folder)[1]
+    if part == "out_of_fold":
+        return load_out_of_fold(folder)
+    return part_of(load_manifest_and_evaluations(folder)[1], part, folder)
+
+
+def part_of(evaluations: Mapping[EvaluatedPart, Evaluation], part: EvaluatedPart, folder: str | Path) -> Evaluation:
+    """The evaluation of one part.
+
+    Raises:
+        ArtifactError: there is none; the message names those that there are.
+    """
+    if part not in evaluations:
+        raise ArtifactError(
+            f"the evaluation in '{folder}' has no images of the part '{part}', only of {listing(evaluations)}"
+        )
+    return evaluations[part]
 
 
 def load_out_of_fold(folder: str | Path) -> Evaluation:
@@ -140,11 +162,13 @@ def load_out_of_fold(folder: str | Path) -> Evaluation:
         ArtifactError: the folder contains no model or no such evaluation, or the evaluation is damaged or belongs to
             another model.
     """
-    return load_manifest_and_evaluation(folder, OUT_OF_FOLD)[1]
+    return part_of(load_manifest_and_evaluations(folder, OUT_OF_FOLD)[1], "out_of_fold", folder)
 
 
-def load_manifest_and_evaluation(folder: str | Path, name: str = EVALUATION) -> tuple[Manifest, Evaluation]:
-    """(manifest, evaluation) of one saved model, also while another process replaces it.
+def load_manifest_and_evaluations(
+    folder: str | Path, name: str = EVALUATION
+) -> tuple[Manifest, dict[EvaluatedPart, Evaluation]]:
+    """(manifest, evaluations by part) of one saved model, also while another process replaces it.
 
     The manifest is in the header of the weights, too, but the evaluation is a file of its own: between two renames of a
     writer it belongs to another model. So reading is repeated for a while before that is an error.
@@ -163,18 +187,18 @@ def load_manifest_and_evaluation(folder: str | Path, name: str = EVALUATION) -> 
         digest = {EVALUATION: manifest.evaluation, OUT_OF_FOLD: manifest.out_of_fold}[name]
         problem, data = _evaluation_data(folder / name, digest)
         if data is not None:
-            evaluation = read_parquet(data, manifest.decision, manifest.targets)[0]
-            root = Path(os.path.normpath(folder.resolve() / evaluation.root))
-            return manifest, replace(evaluation, root=root)
+            evaluations = read_parquet(data, manifest.decision, manifest.targets)[0]
+            here = folder.resolve()
+            return manifest, {
+                part: replace(one, root=Path(os.path.normpath(here / one.root))) for part, one in evaluations.items()
+            }
         if digest is None:
             break
     raise ArtifactError(problem)
 
 
-def _check_fits(evaluation: Evaluation | None, manifest: Manifest, weights: str) -> None:
+def _check_fits(evaluation: Evaluation, manifest: Manifest, weights: str) -> None:
     """Raises `ArtifactError` for an evaluation of another target than the model's, or of other weights."""
-    if evaluation is None:
-        return
     target, expected = evaluation.decision.target, manifest.decision.target
     if (target.name, *target.target_names) != (expected.name, *expected.target_names):
         raise ArtifactError(
@@ -188,11 +212,11 @@ def _check_fits(evaluation: Evaluation | None, manifest: Manifest, weights: str)
         )
 
 
-def _to_parquet(evaluation: Evaluation, folder: Path, metadata: Mapping[str, str]) -> bytes:
-    """The bytes of the parquet file of an evaluation, whose image folder is relative to the model folder."""
-    if evaluation.not_finite:
-        raise ArtifactError(f"the model is not saved in '{folder}': {evaluation.not_finite}; train again")
-    return replace(evaluation, root=_relative(evaluation.root, folder)).to_parquet(metadata)
+def _parquet(evaluations: Sequence[Evaluation], folder: Path, metadata: Mapping[str, str]) -> bytes:
+    """The bytes of a file of evaluations, whose image folder is relative to the model folder."""
+    if reason := next((one.not_finite for one in evaluations if one.not_finite), ""):
+        raise ArtifactError(f"the model is not saved in '{folder}': {reason}; train again")
+    return to_parquet([replace(one, root=_relative(one.root, folder)) for one in evaluations], metadata)
 
 
 def _writer_of_bytes(content: bytes | None) -> Callable[[Path], Any] | None:

@@ -757,6 +757,7 @@ class Learner:
         folder: str | Path,
         *,
         evaluation: Evaluation | None = None,
+        held_out: Sequence[Evaluation] = (),
         out_of_fold: Evaluation | None = None,
         report: Mapping[str, Any] | None = None,
     ) -> Path:
@@ -766,6 +767,7 @@ class Learner:
             folder: the folder; it is created if missing.
             evaluation: an evaluation from `evaluate` to save with the model, from which thresholds and reports can be
                 made again without the images.
+            held_out: evaluations of images of the parts promise and test, to save beside it.
             out_of_fold: an evaluation from `out_of_fold` to save with the model.
             report: further content of the report, as JSON (`ReportFacts.to_json`).
 
@@ -777,7 +779,9 @@ class Learner:
         manifest = replace(self.manifest(), targets=targets, report=dict(report or {}))
         state = self.model.state_dict()
         self.run.device.on_main(
-            lambda: save_model(folder, manifest, state, evaluation=evaluation, out_of_fold=out_of_fold)
+            lambda: save_model(
+                folder, manifest, state, evaluation=evaluation, held_out=held_out, out_of_fold=out_of_fold
+            )
         )
         return Path(folder)
 

@@ -10,6 +10,7 @@ from eyebright.report.history import history_section
 from eyebright.report.kinds import task_report
 from eyebright.report.slices import slices_section
 from eyebright.report.split import split_section
+from eyebright.report.test_set import rows_of_test, section_of_test
 from eyebright.report.verdict.general import (
     baseline_sentences,
     leak_change,
@@ -25,12 +26,13 @@ from eyebright.web.text import count_text
 _ROWS_OF_FINE_TUNING = "The rows of the epochs have the scores of the fine-tuned weights alone."  # not of an average
 
 
-def build_report(evaluation: Evaluation, facts: ReportFacts) -> ReportData:
+def build_report(evaluation: Evaluation, facts: ReportFacts, *, test: Evaluation | None = None) -> ReportData:
     """The content of the report; images that are not those that were evaluated have no thumbnail, and a notice says so.
 
     Args:
         evaluation: a model's outputs for a set of images, with their targets and the summary of the training targets.
         facts: the facts that the evaluation lacks.
+        test: the same for test images, which chose nothing; None without any.
 
     Raises:
         DataError: the outputs or targets do not have the shape of their kind, or an output is NaN or infinite.
@@ -40,12 +42,15 @@ def build_report(evaluation: Evaluation, facts: ReportFacts) -> ReportData:
     report = task_report(evaluation, facts)
     slices = find_slices(evaluation)
     leaks = _leaks(report)
-    sections = [*report.sections(), *slices_section(evaluation, slices), *_training(report), *_origin(facts)]
+    of_test = [] if test is None else rows_of_test(test, facts)
+    tested = [] if test is None else [section_of_test(test, of_test)]
+    sections = [*tested, *report.sections(), *slices_section(evaluation, slices), *_training(report), *_origin(facts)]
     return ReportData(
         title=facts.title,
         summary=report.summary(),
         verdict=_verdict(report, slices, leaks),
         metric_rows=report.metric_rows(),
+        test_rows=of_test,
         sections=sections,
         notices=[*_leak_notices(leaks), *_missing_thumbnails(sections)],
         created=facts.created.replace("T", " ").replace("+00:00", " UTC"),

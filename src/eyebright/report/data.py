@@ -269,6 +269,7 @@ class ReportData:
         summary: a short description of the set.
         verdict: what the model can do, what it cannot, and what would help most.
         metric_rows: the metrics of the whole set.
+        test_rows: the metrics of the test images; empty without any.
         sections: the sections, in their order.
         notices: sentences on what is missing from the page.
         created: when the model was saved, as text; empty if unknown.
@@ -281,6 +282,7 @@ class ReportData:
     sections: Sequence[Section]
     notices: Sequence[str] = ()
     created: str = ""
+    test_rows: Sequence[MetricRow] = ()
 
     @property
     def opening(self) -> Sequence[Section]:

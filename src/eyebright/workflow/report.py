@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from eyebright.errors import InputError
-from eyebright.inference.model_folder import load_manifest_and_evaluation
+from eyebright.inference.model_folder import load_manifest_and_evaluations, part_of
 from eyebright.report.build import build_report
 from eyebright.report.data import ReportData, ReportFacts
 from eyebright.train.observers.history import read_history
@@ -37,11 +37,12 @@ def make_report(
         InputError: ``images`` is not a folder, or ``normalize_by`` does not name two points of the model.
     """
     folder = Path(folder)
-    manifest, evaluation = load_manifest_and_evaluation(folder)
+    manifest, evaluations = load_manifest_and_evaluations(folder)
     if images is not None:
         if not Path(images).is_dir():
             raise InputError(f"there is no folder of images '{images}'")
-        evaluation = replace(evaluation, root=Path(images))
+        evaluations |= {part: replace(one, root=Path(images)) for part, one in evaluations.items()}
+    evaluation = part_of(evaluations, "valid", folder)
     facts = replace(
         ReportFacts.from_json({"title": manifest.model.arch, **manifest.report}),
         history=read_history(folder / HISTORY),
@@ -49,6 +50,6 @@ def make_report(
         created=manifest.created,
     )
     facts = facts if normalize_by is None else replace(facts, normalize_by=normalize_by)
-    data = build_report(evaluation, facts)
+    data = build_report(evaluation, facts, test=evaluations.get("test"))
     write_page(data, folder / REPORT if out is None else out)
     return data

@@ -7,55 +7,35 @@ import math
 import os
 import tempfile
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import numpy as np
-import pandas as pd
 
 from eyebright._defaults import IMAGE_SIZE
-from eyebright.check.duplicates import Duplicates
 from eyebright.data.dataloaders import DataLoaders
-from eyebright.errors import ArtifactError, EyebrightError, ImageError, InputError, listing, os_reason
-from eyebright.evaluation.decide import fit_decision
-from eyebright.evaluation.evaluation import Evaluation
-from eyebright.image.cache import ImageCache
+from eyebright.errors import ArtifactError, EyebrightError, ImageError, InputError, os_reason
 from eyebright.io.atomic import exclusive_folder
-from eyebright.learner.fine_tuned import FineTuned
 from eyebright.learner.learner import Learner
 from eyebright.learner.vision_learner import vision_learner
 from eyebright.models.architectures import architecture_name
 from eyebright.models.weights import declared_licence
-from eyebright.report.data import ReportFacts
-from eyebright.report.kinds import check_normalize_by, task_report
-from eyebright.sources.categorical import Categorical, Codes
-from eyebright.sources.headers import readable
 from eyebright.sources.source import Source
-from eyebright.sources.source_split import split_source
-from eyebright.sources.split_proof import leaking_rows, prove_split
-from eyebright.sources.together import joined
 from eyebright.train.device import is_main_process
-from eyebright.train.observers.history import write_history
 from eyebright.train.options import TrainingOptions
 from eyebright.types import Size
-from eyebright.workflow.check import check_source
-from eyebright.workflow.effect import check_effect, epochs_note, share_note, statistics_note
-from eyebright.workflow.fine_tuning import Say, check_goal, fit
+from eyebright.workflow.effect import statistics_note
+from eyebright.workflow.fine_tuning import Say, fit
 from eyebright.workflow.fine_tuning_options import fine_tuning_of
+from eyebright.workflow.finish import finish, say_skipped
 from eyebright.workflow.loaders import (
     augmentation_message,
-    batch_size,
     flips_images,
     shows_whole_images,
     source_dataloaders,
 )
-from eyebright.workflow.option import options_to_json
-from eyebright.workflow.options import Options, ReadOptions
-from eyebright.workflow.report import HISTORY, make_report
-from eyebright.workflow.saved_options import SavedOptions
+from eyebright.workflow.options import Options
+from eyebright.workflow.prepare import prepare
 from eyebright.workflow.time_budget import (
     SIZES,
     TimeBudget,
@@ -68,8 +48,6 @@ from eyebright.workflow.time_budget import (
 )
 
 CHECKPOINT = "checkpoint.safetensors"
-_CAMERA = "camera"  # the column with maker and model, where EXIF data name several
-_NOT_LEARNED = ("profile", "progress")  # options that do not change the model
 
 
 def train_model(
@@ -106,66 +84,34 @@ def train_model(
         if resume and options.minutes is not None:
             options = resumed_options(options, out / CHECKPOINT)
         size_is_open, options = options.size is None, options.with_defaults()
-        source, dls, same, groups = _prepare(source, options, say)
-        learner = _make_learner(dls, options, say)
+        prepared = prepare(source, options, say)
+        learner = _make_learner(prepared.dls, options, say)
         budget = None if options.minutes is None else TimeBudget.after_start(options.minutes, started)
         if budget is not None:
-            options = _fit_size(learner, source, options, budget, size_is_open=size_is_open, say=say)
+            options = _fit_size(learner, prepared.source, options, budget, size_is_open=size_is_open, say=say)
         say(augmentation_message(learner.dls.target, options))
         with _said_if_it_fails(learner, say):
-            out_of_fold = None if options.folds is None else learner.out_of_fold(options.folds, groups=groups)
+            out_of_fold = None if options.folds is None else learner.out_of_fold(options.folds, groups=prepared.groups)
             fine_tuned = fit(
                 learner,
                 options,
                 budget=budget,
-                groups=groups,
+                groups=prepared.groups,
                 checkpoint=out / CHECKPOINT,
                 resume=resume,
                 say=say,
             )
         used = used_options(options, fine_tuned)
         return finish(
-            learner, source, out, options=used, same=same, out_of_fold=out_of_fold, fine_tuned=fine_tuned, say=say
+            learner,
+            prepared,
+            out,
+            options=used,
+            checkpoint=out / CHECKPOINT,
+            out_of_fold=out_of_fold,
+            fine_tuned=fine_tuned,
+            say=say,
         )
-
-
-def finish(
-    learner: Learner,
-    source: Source,
-    out: Path,
-    *,
-    options: Options,
-    same: Codes | None = None,
-    out_of_fold: Evaluation | None = None,
-    fine_tuned: FineTuned | None = None,
-    say: Say,
-) -> Learner:
-    """The learner with tuned thresholds; its model, report and options are written, and its checkpoint is deleted."""
-    evaluation = replace(learner.evaluate(), training=learner.dls.target.training_summary(learner.dls.train_ds.targets))
-    evaluation = _decide(learner, evaluation, options, say)
-    skipped = {**source.skipped, **learner.dls.skipped}
-
-    def write() -> None:
-        _saved_options(source, out, options, learner).save()
-        write_history(learner.run.history, out / HISTORY)
-        report = make_report(out)
-        (out / CHECKPOINT).unlink(missing_ok=True)
-        for sentence in (*report.notices, *(row.line for row in report.metric_rows)):
-            say(sentence)
-
-    # The model is written first: it is the largest, so if the disk is full the old report and history are kept too.
-    leaking = {str(source[row].path) for row in leaking_rows(source, same=same)}
-    facts = replace(
-        _facts(learner, source, options, skipped, fine_tuned),
-        proof=prove_split(source, same=same),
-        leaking=[file for file, path in zip(evaluation.files, evaluation.paths, strict=True) if str(path) in leaking],
-    )
-    learner.save_model(out, evaluation=evaluation, out_of_fold=out_of_fold, report=facts.to_json())
-    learner.run.device.on_main(write)
-    if out_of_fold is not None:
-        _say_out_of_fold(out_of_fold, evaluation, facts, options, say)
-    _say_skipped(skipped, say)
-    return learner
 
 
 # ------------------------------------------------------------------ the steps of `train_model`
@@ -210,77 +156,6 @@ def _check_writable(out: Path) -> None:
             pass
     except OSError as error:
         raise ArtifactError(f"cannot write to '{out}': {os_reason(error)}") from None
-
-
-class _Prepared(NamedTuple):
-    """What a model is trained on.
-
-    Args:
-        source: the labelled images with a split, without unreadable ones.
-        dls: their data loaders.
-        same: shape (n,), the same code for images that the split should keep together; None: not checked.
-        groups: the group of each image, which folds do not divide; None without any.
-    """
-
-    source: Source
-    dls: DataLoaders
-    same: Codes | None
-    groups: list[int] | None
-
-
-def _prepare(source: Source, options: Options, say: Say) -> _Prepared:
-    """The source, checked and split, and its data loaders."""
-    for sentence in source.messages:
-        say(sentence)
-    n_printed = len(source.messages)
-    check_effect(options, source.block())
-    notes = [share_note(options, source), epochs_note(options)]
-    source = readable(source, skip_bad=options.skip_bad)
-    same = copies = None
-    if options.check:
-        source, duplicates = _checked(source, options)
-        copies = duplicates.codes()
-        # A random split does not keep large groups whole; what a given split divides is a leak, however large.
-        same = copies if source.split is None else duplicates.codes(whole=True)
-    source = split_source(source, options.valid_pct, seed=options.seed, same=same)
-    dls = source_dataloaders(source, options, batch=batch_size(source, options))
-    constant = dls.target.check_learnable(dls.train_ds.targets, dls.valid_ds.targets)
-    check_goal(options, dls.target.metrics())
-    check_normalize_by(dls.target, options.normalize_by)  # otherwise the report would fail after training
-    for sentence in source.messages[n_printed:]:
-        say(sentence)
-    for note in filter(None, notes):
-        say(note)
-    if constant:
-        say(f"the same in every training image, so that it cannot be learnt: {listing(constant)}")
-    say(f"{len(dls.train_ds)} images for training, {len(dls.valid_ds)} for validation, {dls.bs} in a batch")
-    return _Prepared(source, dls, same, _groups(source, copies))
-
-
-def _checked(source: Source, options: Options) -> tuple[Source, Duplicates]:
-    """(source, duplicates): the source with what was found as messages, and the images that are the same."""
-    cache = None if options.cache == "memory" else ImageCache.from_option(options.cache)
-    found = check_source(source, cache=cache, unnamed=False)
-    assert found.facts is not None
-    assert found.duplicates is not None
-    source = _with_cameras(source, found.facts.cameras)
-    skipped = ("unreadable", "missing_files") if options.skip_bad else ()  # they are listed as skipped
-    return source.with_messages(*found.messages(without=skipped)), found.duplicates
-
-
-def _with_cameras(source: Source, cameras: Categorical[str]) -> Source:
-    """The source with a column of the cameras, for scores of each, if there are several."""
-    if _CAMERA in source.columns or len({name for name in cameras.categories if name}) < 2:
-        return source
-    columns = pd.DataFrame(index=range(len(source))) if source.columns.empty else source.columns
-    return replace(source, columns=columns.assign(**{_CAMERA: list(cameras)}))
-
-
-def _groups(source: Source, copies: Codes | None) -> list[int] | None:
-    """The group of each image: those of one group of the data, and copies, are together. None without any."""
-    copies = None if copies is None or len(np.unique(copies)) == len(copies) else copies
-    together = [codes for codes in (None if source.group is None else source.group.codes, copies) if codes is not None]
-    return joined(together, len(source)).tolist() if together else None
 
 
 def _fit_size(
@@ -354,90 +229,9 @@ def _said_if_it_fails(learner: Learner, say: Say) -> Generator[None, None, None]
     except ImageError as error:
         raise InputError(f"{error}; `skip_bad=True` skips it and lists it") from None
     except EyebrightError:
-        _say_skipped(learner.dls.skipped, say)
+        say_skipped(learner.dls.skipped, say)
         raise
-
-
-def _decide(learner: Learner, evaluation: Evaluation, options: Options, say: Say) -> Evaluation:
-    """The evaluation with thresholds tuned on it; the learner gets them too."""
-    if not learner.dls.target.has_thresholds:
-        return evaluation
-    learner.decision = fit_decision(evaluation, metric=options.threshold_metric)
-    thresholds = learner.thresholds
-    each = zip(learner.dls.vocab, thresholds.per_class(learner.dls.c).tolist(), strict=True)
-    say(f"thresholds tuned for {thresholds.metric}: " + ", ".join(f"{name} {value:.2f}" for name, value in each))
-    has = (evaluation.targets == 1).any(dim=0).tolist()
-    if absent := [name for name, positive in zip(learner.dls.vocab, has, strict=True) if not positive]:
-        say(
-            f"labels that no validation image has: {listing(absent)}; they get the threshold for all "
-            "labels, or 0.5 where that gives them to most images; macro F1 counts them as 0, mAP ignores them"
-        )
-    return evaluation.with_decision(learner.decision)
-
-
-# ------------------------------------------------------------------ what is written and printed
-
-
-def _say_out_of_fold(
-    out_of_fold: Evaluation, evaluation: Evaluation, facts: ReportFacts, options: Options, say: Say
-) -> None:
-    """Says the most important score of the out-of-fold outputs."""
-    scored = replace(out_of_fold, decision=evaluation.decision, training=evaluation.training)
-    row = task_report(scored, facts).metric_rows()[0]
-    say(f"out of fold, {len(out_of_fold)} images by {options.folds} heads on the pretrained backbone: {row.line}")
-
-
-def _facts(
-    learner: Learner, source: Source, options: Options, skipped: Mapping[str, str], fine_tuned: FineTuned | None
-) -> ReportFacts:
-    """The facts in the report beside the evaluation."""
-    dls = learner.dls
-    return ReportFacts(
-        title=f"{options.arch} on {len(source)} images",
-        messages=source.messages,
-        split=[("training", str(len(dls.train_ds))), ("validation", str(len(dls.valid_ds)))],
-        skipped=list(skipped.items()),
-        settings=_settings(learner, options),
-        normalize_by=options.normalize_by,
-        fine_tuning="" if fine_tuned is None else str(fine_tuned),
-        frozen_scores={} if fine_tuned is None else fine_tuned.frozen_scores,
-    )
-
-
-def _settings(learner: Learner, options: Options) -> list[tuple[str, str]]:
-    """The options by name, with the values that were chosen automatically."""
-    settings = {**options_to_json(options), **_resolved(learner, options), "cache": options.cache or "none"}
-    return [(name, str(value)) for name, value in settings.items() if name not in _NOT_LEARNED]
-
-
-def _saved_options(source: Source, out: Path, options: Options, learner: Learner) -> SavedOptions:
-    """The content of ``options.json``; without a path and reading options if the source was not read from a file."""
-    read_options = dict(source.read_options)
-    path = read_options.pop("path", None)
-    resolved = _resolved(learner, options)
-    if not options.trains_epochs:
-        del resolved["precision"]  # a repeated run does not choose one
-    return SavedOptions(path, out, ReadOptions(**read_options), options, resolved)
-
-
-def _resolved(learner: Learner, options: Options) -> dict[str, Any]:
-    """The values that were used, by option, including those that were chosen automatically."""
-    dls, device = learner.dls, learner.run.device
-    settings = fine_tuning_of(options)._asdict() if options.trains_epochs else {}
-    return {
-        "bs": dls.bs,
-        "device": str(device.torch_device),
-        "precision": device.precision if options.trains_epochs else "float32",
-        "workers": dls.train.workers,
-        "weights": learner.model.origin,
-        **{name: value for name, value in settings.items() if value is not None},
-    }
 
 
 def _say_nothing(_: str) -> None:
     """Ignores the sentence; for all processes but the main one."""
-
-
-def _say_skipped(skipped: Mapping[str, str], say: Say) -> None:
-    for path, reason in skipped.items():
-        say(f"skipped: {path}: {reason}")

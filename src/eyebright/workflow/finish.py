@@ -1,0 +1,170 @@
+"""The last steps of a training run: the model is evaluated, decides, and is written with its report."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from eyebright.errors import listing
+from eyebright.evaluation.decide import fit_decision
+from eyebright.evaluation.evaluation import Evaluation
+from eyebright.learner.fine_tuned import FineTuned
+from eyebright.learner.learner import Learner
+from eyebright.report.data import ReportFacts
+from eyebright.report.kinds import task_report
+from eyebright.sources.source import Source
+from eyebright.sources.split_proof import leaking_rows, prove_split
+from eyebright.train.observers.history import write_history
+from eyebright.workflow.fine_tuning import Say
+from eyebright.workflow.fine_tuning_options import fine_tuning_of
+from eyebright.workflow.held_out import evaluate_held_out, group_names, with_groups
+from eyebright.workflow.option import options_to_json
+from eyebright.workflow.options import Options, ReadOptions
+from eyebright.workflow.prepare import Prepared
+from eyebright.workflow.report import HISTORY, make_report
+from eyebright.workflow.saved_options import SavedOptions
+
+_NOT_LEARNED = ("profile", "progress")  # options that do not change the model
+
+
+def finish(
+    learner: Learner,
+    prepared: Prepared,
+    out: Path,
+    *,
+    options: Options,
+    checkpoint: Path,
+    out_of_fold: Evaluation | None = None,
+    fine_tuned: FineTuned | None = None,
+    say: Say,
+) -> Learner:
+    """The learner with its decision; its model, report and options are written, and its checkpoint is deleted.
+
+    Args:
+        learner: trained.
+        prepared: what it was trained on.
+        out: the model folder.
+        options: how it was trained.
+        checkpoint: the file of the checkpoint.
+        out_of_fold: the evaluation of heads that have not seen its images.
+        fine_tuned: what fine-tuning added.
+        say: called with each sentence about the results.
+
+    Raises:
+        EyebrightError: an image cannot be read, or a file cannot be written.
+    """
+    source, same = prepared.source, prepared.same
+    groups = group_names(source, prepared.groups)
+    evaluation = learner.evaluate()
+    evaluation = replace(
+        with_groups(evaluation, groups),
+        training=learner.dls.target.training_summary(learner.dls.train_ds.targets),
+    )
+    evaluation = _decide(learner, evaluation, options, say)
+    held_out = evaluate_held_out(learner, source, prepared.held_out, groups)
+    skipped = {**source.skipped, **learner.dls.skipped}
+
+    def write() -> None:
+        _saved_options(source, out, options, learner).save()
+        write_history(learner.run.history, out / HISTORY)
+        report = make_report(out)
+        checkpoint.unlink(missing_ok=True)
+        for sentence in (*report.notices, *(row.line for row in report.metric_rows)):
+            say(sentence)
+        if report.test_rows:
+            say(f"test images, which chose nothing: {report.test_rows[0].line}")
+
+    # The model is written first: it is the largest, so if the disk is full the old report and history are kept too.
+    leaking = {str(source[row].path) for row in leaking_rows(source, same=same)}
+    facts = replace(
+        _facts(learner, source, options, skipped, fine_tuned),
+        proof=prove_split(source, same=same),
+        leaking=[file for file, path in zip(evaluation.files, evaluation.paths, strict=True) if str(path) in leaking],
+    )
+    if out_of_fold is not None:
+        out_of_fold = with_groups(out_of_fold, groups)
+    learner.save_model(out, evaluation=evaluation, held_out=held_out, out_of_fold=out_of_fold, report=facts.to_json())
+    learner.run.device.on_main(write)
+    if out_of_fold is not None:
+        _say_out_of_fold(out_of_fold, evaluation, facts, options, say)
+    say_skipped(skipped, say)
+    return learner
+
+
+def _decide(learner: Learner, evaluation: Evaluation, options: Options, say: Say) -> Evaluation:
+    """The evaluation with thresholds tuned on it; the learner gets them too."""
+    if not learner.dls.target.has_thresholds:
+        return evaluation
+    learner.decision = fit_decision(evaluation, metric=options.threshold_metric)
+    thresholds = learner.thresholds
+    each = zip(learner.dls.vocab, thresholds.per_class(learner.dls.c).tolist(), strict=True)
+    say(f"thresholds tuned for {thresholds.metric}: " + ", ".join(f"{name} {value:.2f}" for name, value in each))
+    has = (evaluation.targets == 1).any(dim=0).tolist()
+    if absent := [name for name, positive in zip(learner.dls.vocab, has, strict=True) if not positive]:
+        say(
+            f"labels that no validation image has: {listing(absent)}; they get the threshold for all "
+            "labels, or 0.5 where that gives them to most images; macro F1 counts them as 0, mAP ignores them"
+        )
+    return evaluation.with_decision(learner.decision)
+
+
+def _say_out_of_fold(
+    out_of_fold: Evaluation, evaluation: Evaluation, facts: ReportFacts, options: Options, say: Say
+) -> None:
+    """Says the most important score of the out-of-fold outputs."""
+    scored = replace(out_of_fold, decision=evaluation.decision, training=evaluation.training)
+    row = task_report(scored, facts).metric_rows()[0]
+    say(f"out of fold, {len(out_of_fold)} images by {options.folds} heads on the pretrained backbone: {row.line}")
+
+
+def _facts(
+    learner: Learner, source: Source, options: Options, skipped: Mapping[str, str], fine_tuned: FineTuned | None
+) -> ReportFacts:
+    """The facts in the report beside the evaluation."""
+    dls = learner.dls
+    return ReportFacts(
+        title=f"{options.arch} on {len(source)} images",
+        messages=source.messages,
+        split=[("training", str(len(dls.train_ds))), ("validation", str(len(dls.valid_ds)))],
+        skipped=list(skipped.items()),
+        settings=settings_of(learner, options),
+        normalize_by=options.normalize_by,
+        fine_tuning="" if fine_tuned is None else str(fine_tuned),
+        frozen_scores={} if fine_tuned is None else fine_tuned.frozen_scores,
+    )
+
+
+def settings_of(learner: Learner, options: Options) -> list[tuple[str, str]]:
+    """The options by name, with the values that were chosen automatically."""
+    settings = {**options_to_json(options), **_resolved(learner, options), "cache": options.cache or "none"}
+    return [(name, str(value)) for name, value in settings.items() if name not in _NOT_LEARNED]
+
+
+def _saved_options(source: Source, out: Path, options: Options, learner: Learner) -> SavedOptions:
+    """The content of ``options.json``; without a path and reading options if the source was not read from a file."""
+    read_options = dict(source.read_options)
+    path = read_options.pop("path", None)
+    resolved = _resolved(learner, options)
+    if not options.trains_epochs:
+        del resolved["precision"]  # a repeated run does not choose one
+    return SavedOptions(path, out, ReadOptions(**read_options), options, resolved)
+
+
+def _resolved(learner: Learner, options: Options) -> dict[str, Any]:
+    """The values that were used, by option, including those that were chosen automatically."""
+    dls, device = learner.dls, learner.run.device
+    settings = fine_tuning_of(options)._asdict() if options.trains_epochs else {}
+    return {
+        "bs": dls.bs,
+        "device": str(device.torch_device),
+        "precision": device.precision if options.trains_epochs else "float32",
+        "workers": dls.train.workers,
+        "weights": learner.model.origin,
+        **{name: value for name, value in settings.items() if value is not None},
+    }
+
+
+def say_skipped(skipped: Mapping[str, str], say: Say) -> None:
+    """Says which images were skipped, and why."""
+    for path, reason in skipped.items():
+        say(f"skipped: {path}: {reason}")

@@ -1,0 +1,125 @@
+"""Evaluates a trained model on the images of the parts promise and test, which chose nothing."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, get_args
+
+import numpy as np
+
+from eyebright.errors import listing
+from eyebright.evaluation.evaluation import Evaluation
+from eyebright.learner.learner import Learner
+from eyebright.sources.categorical import Categorical
+from eyebright.sources.parts import PART_WORDS
+from eyebright.sources.source import Source
+from eyebright.tasks.base import TargetBlock
+from eyebright.types import HeldOutPart
+from eyebright.web.text import count_text
+
+Rows = np.ndarray[Any, np.dtype[np.int64]]
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """The images of a part that choose nothing.
+
+    Args:
+        part: the part.
+        rows: their indices in the source, without the images whose label the model does not have.
+        left_out: the number of images that have a label that the model does not have.
+        new_labels: these labels, with the number of images of each.
+    """
+
+    part: HeldOutPart
+    rows: Rows
+    left_out: int = 0
+    new_labels: Mapping[str, int] = field(default_factory=dict[str, int])
+
+    @property
+    def messages(self) -> list[str]:
+        """What a user should know: how many images there are, and which are left out."""
+        words = PART_WORDS[self.part]
+        said = [f"{count_text(len(self.rows), 'image')} for {words}: they choose nothing and are evaluated at the end"]
+        if self.left_out:
+            said.append(
+                f"left out of {words}: {count_text(self.left_out, 'image')} with a label that no training image has "
+                f"({listing(self.new_labels)})"
+            )
+        return said
+
+
+def held_out_parts(source: Source, block: TargetBlock) -> list[HeldOut]:
+    """The parts promise and test of a source, those of them that have images.
+
+    Args:
+        source: the labelled images.
+        block: the fitted target block of the model.
+    """
+    if source.part is None:
+        return []
+    return [_part(source, block, part) for part in get_args(HeldOutPart) if source.part.isin([part]).any()]
+
+
+def evaluate_held_out(
+    learner: Learner, source: Source, parts: Sequence[HeldOut], groups: Sequence[str | None]
+) -> list[Evaluation]:
+    """The model's evaluation of each part, computed once, as the saved model predicts.
+
+    Args:
+        learner: the trained model with its decision.
+        source: the labelled images.
+        parts: from `held_out_parts`.
+        groups: the group of each image of the source; empty without groups.
+
+    Raises:
+        DataError: no image of a part can be read.
+    """
+    evaluations: list[Evaluation] = []
+    for held_out in parts:
+        if len(held_out.rows):
+            loader = learner.dls.test_dl(source.take(held_out.rows), with_labels=True)  # type: ignore[arg-type]
+            evaluation = learner.evaluate(dl=loader, part=held_out.part)
+            evaluations.append(with_groups(evaluation, [groups[row] for row in held_out.rows] if groups else ()))
+    return evaluations
+
+
+def group_names(source: Source, codes: Sequence[int] | None) -> tuple[str | None, ...]:
+    """The name of the group of each image: that of the source, or the file of the first image of the group.
+
+    Args:
+        source: the labelled images.
+        codes: an integer for each image, equal for images of one group; None without groups.
+
+    Returns:
+        None for an image that is alone in its group; empty without groups.
+    """
+    if codes is None:
+        return ()
+    _, first, inverse, counts = np.unique(codes, return_index=True, return_inverse=True, return_counts=True)
+    named = [None if source.group is None else source.group[int(row)] for row in first]
+    names = [name or source.files[int(row)] for name, row in zip(named, first, strict=True)]
+    return tuple(names[code] if counts[code] > 1 else None for code in inverse.tolist())
+
+
+def with_groups(evaluation: Evaluation, groups: Sequence[str | None]) -> Evaluation:
+    """The evaluation with the groups of its images.
+
+    Args:
+        evaluation: with the indices of its images.
+        groups: the group of each item of its dataset; empty without groups.
+    """
+    return replace(evaluation, groups=tuple(groups[index] for index in evaluation.indices) if groups else ())
+
+
+def _part(source: Source, block: TargetBlock, part: HeldOutPart) -> HeldOut:
+    assert source.part is not None
+    rows = np.flatnonzero(source.part.isin([part]))
+    targets = source.targets
+    if not isinstance(targets, Categorical):
+        return HeldOut(part, rows)
+    new = [set(block.labels(block.read(raw))).difference(block.label_names) for raw in targets.categories]
+    codes = targets.codes[rows]
+    left_out = np.array([bool(labels) for labels in new], dtype=np.bool_)[codes]
+    counts = Counter(label for code in codes[left_out].tolist() for label in new[code])
+    return HeldOut(part, rows[~left_out], int(left_out.sum()), dict(counts))

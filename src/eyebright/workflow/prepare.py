@@ -1,0 +1,106 @@
+"""The first steps of a training run: the source is checked and split, and its data loaders are made."""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from eyebright.check.duplicates import Duplicates
+from eyebright.data.dataloaders import DataLoaders
+from eyebright.errors import listing
+from eyebright.image.cache import ImageCache
+from eyebright.report.kinds import check_normalize_by
+from eyebright.sources.categorical import Categorical, Codes
+from eyebright.sources.headers import readable
+from eyebright.sources.source import Source
+from eyebright.sources.source_split import split_source
+from eyebright.sources.together import joined
+from eyebright.workflow.check import check_source
+from eyebright.workflow.effect import check_effect, epochs_note, share_note
+from eyebright.workflow.fine_tuning import Say, check_goal
+from eyebright.workflow.held_out import HeldOut, held_out_parts
+from eyebright.workflow.loaders import batch_size, source_dataloaders
+from eyebright.workflow.options import Options
+
+_CAMERA = "camera"  # the column with maker and model, where EXIF data name several
+
+
+class Prepared(NamedTuple):
+    """What a model is trained on.
+
+    Args:
+        source: the labelled images with a split, without unreadable ones.
+        dls: their data loaders.
+        same: shape (n,), the same code for images that the split should keep together; None: not checked.
+        groups: the group of each image, which folds do not divide; None without any.
+        held_out: the images of the parts promise and test.
+    """
+
+    source: Source
+    dls: DataLoaders
+    same: Codes | None
+    groups: list[int] | None
+    held_out: list[HeldOut]
+
+
+def prepare(source: Source, options: Options, say: Say) -> Prepared:
+    """The source, checked and split, and its data loaders.
+
+    Raises:
+        EyebrightError: the source, an image or an option cannot be used.
+    """
+    for sentence in source.messages:
+        say(sentence)
+    n_printed = len(source.messages)
+    check_effect(options, source.block())
+    notes = [share_note(options, source), epochs_note(options)]
+    source = readable(source, skip_bad=options.skip_bad)
+    same = copies = None
+    if options.check:
+        source, duplicates = _checked(source, options)
+        copies = duplicates.codes()
+        # A random split does not keep large groups whole; what a given split divides is a leak, however large.
+        same = copies if source.split is None else duplicates.codes(whole=True)
+    source = split_source(source, options.valid_pct, seed=options.seed, same=same)
+    dls = source_dataloaders(source, options, batch=batch_size(source, options))
+    constant = dls.target.check_learnable(dls.train_ds.targets, dls.valid_ds.targets)
+    check_goal(options, dls.target.metrics())
+    check_normalize_by(dls.target, options.normalize_by)  # otherwise the report would fail after training
+    for sentence in source.messages[n_printed:]:
+        say(sentence)
+    for note in filter(None, notes):
+        say(note)
+    if constant:
+        say(f"the same in every training image, so that it cannot be learnt: {listing(constant)}")
+    say(f"{len(dls.train_ds)} images for training, {len(dls.valid_ds)} for validation, {dls.bs} in a batch")
+    held_out = held_out_parts(source, dls.target)
+    for message in (message for part in held_out for message in part.messages):
+        say(message)
+    return Prepared(source, dls, same, _groups(source, copies), held_out)
+
+
+def _checked(source: Source, options: Options) -> tuple[Source, Duplicates]:
+    """(source, duplicates): the source with what was found as messages, and the images that are the same."""
+    cache = None if options.cache == "memory" else ImageCache.from_option(options.cache)
+    found = check_source(source, cache=cache, unnamed=False)
+    assert found.facts is not None
+    assert found.duplicates is not None
+    source = _with_cameras(source, found.facts.cameras)
+    skipped = ("unreadable", "missing_files") if options.skip_bad else ()  # they are listed as skipped
+    return source.with_messages(*found.messages(without=skipped)), found.duplicates
+
+
+def _with_cameras(source: Source, cameras: Categorical[str]) -> Source:
+    """The source with a column of the cameras, for scores of each, if there are several."""
+    if _CAMERA in source.columns or len({name for name in cameras.categories if name}) < 2:
+        return source
+    columns = pd.DataFrame(index=range(len(source))) if source.columns.empty else source.columns
+    return replace(source, columns=columns.assign(**{_CAMERA: list(cameras)}))
+
+
+def _groups(source: Source, copies: Codes | None) -> list[int] | None:
+    """The group of each image: those of one group of the data, and copies, are together. None without any."""
+    copies = None if copies is None or len(np.unique(copies)) == len(copies) else copies
+    together = [codes for codes in (None if source.group is None else source.group.codes, copies) if codes is not None]
+    return joined(together, len(source)).tolist() if together else None

@@ -128,7 +128,7 @@ def test_a_part_that_was_not_evaluated_is_an_error(tmp_path: Path) -> None:
     columns = pd.read_csv(table)
     columns[columns["split"] != "promise"].to_csv(table, index=False)
     folder, _ = trained(table)
-    with pytest.raises(ArtifactError, match="no images of the part 'promise', only of valid, test"):
+    with pytest.raises(ArtifactError, match="no images of the part 'promise', only of 'valid', 'test'"):
         load_evaluation(folder, part="promise")
 
 

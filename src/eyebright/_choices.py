@@ -13,3 +13,6 @@ HeadObjective = Literal["binary", "multinomial", "squared"]
 
 CalibrationKind = Literal["none", "temperature", "platt", "beta", "isotonic"]
 """How raw outputs become calibrated ones, see `eyebright.tasks.calibration`; from the simplest to the most flexible."""
+
+CalibrationChoice = Literal["auto", "none", "temperature", "platt", "beta", "isotonic"]
+"""A kind of calibration, or "auto": the one with the best cross-validated log loss, if it helps."""

@@ -5,10 +5,12 @@ import torch
 from torch import Tensor
 
 from eyebright.errors import InputError
+from eyebright.evaluation.calibrate import fit_calibration
 from eyebright.evaluation.decide import check_has_thresholds, fit_decision
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.thresholds import tune_thresholds
 from eyebright.tasks.base import TargetBlock
+from eyebright.tasks.calibration import NoCalibration
 from eyebright.tasks.category import CategoryBlock
 from eyebright.tasks.decision import Decision
 from eyebright.tasks.multicategory import MultiCategoryBlock
@@ -76,3 +78,39 @@ def test_an_unknown_metric_is_an_error() -> None:
 def test_images_without_any_label_are_an_error() -> None:
     with pytest.raises(InputError, match="none of these images has a label"):
         fit_decision(labels_evaluation(LABEL_SETS["no positives at all"]))
+
+
+# ------------------------------------------------------------------------------- calibration
+
+
+def miscalibrated() -> Evaluation:
+    outputs = torch.randn(300, 3, generator=torch.Generator().manual_seed(0))
+    targets = (torch.rand(300, 3, generator=torch.Generator().manual_seed(1)) < outputs.sigmoid()).float()
+    return make_evaluation(MultiCategoryBlock(vocab=["a", "b", "c"]), outputs * 4, targets)
+
+
+def test_thresholds_are_tuned_in_calibrated_probabilities() -> None:
+    evaluation = miscalibrated()
+    decision = fit_decision(evaluation, calibration="auto")
+    assert decision.calibration == fit_calibration(evaluation).calibration
+    assert decision.calibration.kind != "none"
+    calibrated = decision.activate(evaluation.outputs)
+    assert decision.thresholds == tune_thresholds(calibrated, evaluation.targets)
+
+
+def test_a_decision_keeps_its_calibration_unless_another_is_asked_for() -> None:
+    evaluation = miscalibrated()
+    decision = fit_decision(evaluation, calibration="platt")
+    again = evaluation.with_decision(decision)
+    assert fit_decision(again).calibration == decision.calibration
+    assert fit_decision(again, calibration="none").calibration == NoCalibration()
+    assert fit_decision(again, calibration="platt").calibration == decision.calibration
+
+
+def test_classes_are_calibrated_and_have_no_thresholds_to_tune() -> None:
+    outputs = torch.randn(300, 3, generator=torch.Generator().manual_seed(0))
+    classes = torch.multinomial(outputs.softmax(1), 1, generator=torch.Generator().manual_seed(1))[:, 0]
+    evaluation = make_evaluation(CategoryBlock(["a", "b", "c"]), outputs * 4, classes)
+    decision = fit_decision(evaluation, calibration="auto")
+    assert decision.calibration.kind == "temperature"
+    assert decision.thresholds == evaluation.decision.thresholds

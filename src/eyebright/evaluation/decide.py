@@ -1,24 +1,43 @@
-"""Fits a decision to an evaluation: tunes the thresholds on it."""
+"""Fits a decision to an evaluation: calibrates it, then tunes the thresholds in calibrated probabilities."""
 
+from collections.abc import Sequence
+from typing import Any
+
+from eyebright._choices import CalibrationChoice
 from eyebright._defaults import THRESHOLD_METRIC
 from eyebright.errors import InputError
+from eyebright.evaluation.calibrate import fit_calibration
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.thresholds import tune_thresholds
 from eyebright.tasks.decision import Decision
 
 
-def fit_decision(evaluation: Evaluation, *, metric: str = THRESHOLD_METRIC, per_class: bool = True) -> Decision:
-    """The evaluation's decision with tuned thresholds; unchanged if the task has none.
+def fit_decision(
+    evaluation: Evaluation,
+    *,
+    metric: str = THRESHOLD_METRIC,
+    per_class: bool = True,
+    calibration: CalibrationChoice | None = None,
+    groups: Sequence[Any] | None = None,
+) -> Decision:
+    """The evaluation's decision, calibrated if asked for and with tuned thresholds; unchanged if the task has none.
 
     Args:
         evaluation: an evaluation on images that the model was not trained on.
         metric: the metric to optimise, see `eyebright.evaluation.thresholds.tune_thresholds`.
         per_class: True for one threshold per class; False for one threshold for all.
+        calibration: the calibration to fit first, as in `eyebright.evaluation.calibrate.fit_calibration`; None: the
+            decision keeps the one that it has.
+        groups: for each image its group; images of a group are kept together where calibrations are compared.
 
     Raises:
-        InputError: an unknown metric, no image has any label, or an output is NaN or infinite.
+        InputError: an unknown metric, no image has any label, an output is NaN or infinite, or a calibration that the
+            target cannot have.
     """
     evaluation.check_finite()
+    if calibration is not None:
+        fitted = fit_calibration(evaluation, kind=calibration, groups=groups)
+        evaluation = evaluation.with_decision(evaluation.decision.with_calibration(fitted.calibration))
     decision = evaluation.decision
     if not decision.target.has_thresholds:
         return decision

@@ -87,12 +87,25 @@ def log_loss(probabilities: Float[Tensor, "n k"], target: Shaped[Tensor, "..."])
 
     Arguments and errors as in `brier_score`.
     """
-    if target.ndim == 1:
-        probabilities, classes = _known_classes(probabilities, target)
-        of_class = probabilities.gather(1, classes[:, None])
-        return float(-of_class.clamp(_EPSILON, 1 - _EPSILON).log().mean())
-    each, known = _cells(probabilities, target, _negative_log)
-    return float(each.sum() / _or_nan(known.sum()))
+    of_image, known = image_log_losses(probabilities, target)
+    return float(of_image.sum() / _or_nan(known.sum()))
+
+
+def image_log_losses(
+    probabilities: Float[Tensor, "n k"], target: Shaped[Tensor, "..."]
+) -> tuple[Float[Tensor, " n"], Int[Tensor, " n"]]:
+    """(sum of the negative log-likelihoods of each image's known cells, their number: 0 or 1 for a class).
+
+    Arguments and errors as in `brier_score`.
+    """
+    if target.ndim > 1:
+        each, known = _cells(probabilities, target, _negative_log)
+        return each.sum(1), known.sum(1)
+    there = target.detach().cpu() >= 0
+    of_image = torch.zeros(len(target), dtype=torch.float64)
+    ready, classes = _known_classes(probabilities, target)
+    of_image[there] = -ready.gather(1, classes[:, None])[:, 0].clamp(_EPSILON, 1 - _EPSILON).log()
+    return of_image, there.long()
 
 
 def top_class(

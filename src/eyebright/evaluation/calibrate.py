@@ -1,0 +1,329 @@
+"""Fits a calibration to an evaluation, chooses its kind by cross-validation, and says what it is worth.
+
+The images are split into folds (of groups, where there are groups). Each kind is fitted to all folds but one and scored
+on that one, so every probability that counts comes from a calibration that did not see its image. Then
+
+1. the simplest kind is taken whose log loss is within one standard error of the best one's,
+2. and kept only if its log loss is lower than without calibration by more than `MIN_GAIN` standard errors.
+
+Standard errors are those of the paired differences between images, or between groups. The scores of the chosen kind are
+cross-fitted; that it was chosen from at most five kinds on the same images makes them better than they are by much less
+than their standard errors.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, get_args
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int, Shaped
+from torch import Tensor
+
+from eyebright._choices import CalibrationChoice, CalibrationKind
+from eyebright.errors import InputError, did_you_mean, listing
+from eyebright.evaluation.calibration_fits import fit_each_set, fit_softmax_temperature
+from eyebright.evaluation.evaluation import Evaluation
+from eyebright.evaluation.label_counts import count_labels
+from eyebright.metrics.calibration import expected_calibration_error, image_log_losses
+from eyebright.tasks.base import TargetBlock
+from eyebright.tasks.calibration import Calibration, NoCalibration, Temperature
+
+FOLDS = 5
+MIN_GAIN = 1.645
+"""How many standard errors lower the log loss must be: a calibration without effect is kept in 5 % of the cases."""
+MIN_IMAGES = 20
+"""The fewest images, or groups of images, of which a kind is chosen."""
+
+
+@dataclass(frozen=True)
+class CalibrationEvidence:
+    """What a calibration is worth, measured on images that it was not fitted to.
+
+    Args:
+        kind: the calibration that was fitted.
+        reason: a sentence that says why it is this kind.
+        images: the images with known targets.
+        log_loss_before: without calibration.
+        log_loss_after: with it, cross-fitted; NaN where there are too few images for that.
+        gain: the first minus the second.
+        gain_standard_error: of the gain.
+        calibration_error_before: the debiased expected calibration error of all labels together, or of the top class.
+        calibration_error_after: with calibration, cross-fitted.
+        log_losses: of each kind that was tried, cross-fitted.
+    """
+
+    kind: CalibrationKind
+    reason: str
+    images: int
+    log_loss_before: float
+    log_loss_after: float
+    gain: float
+    gain_standard_error: float
+    calibration_error_before: float
+    calibration_error_after: float
+    log_losses: Mapping[CalibrationKind, float]
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything as JSON; NaN is None."""
+        values = {name: None if value != value else value for name, value in asdict(self).items()}
+        return values | {"log_losses": {name: None if x != x else x for name, x in self.log_losses.items()}}
+
+
+@dataclass(frozen=True)
+class CalibrationFit:
+    """A calibration that was fitted to an evaluation, and the evidence for it.
+
+    Args:
+        calibration: fitted to all images.
+        evidence: what it is worth.
+        probabilities: of each image from a calibration of the same kind that was fitted to other images.
+    """
+
+    calibration: Calibration
+    evidence: CalibrationEvidence
+    probabilities: Float[Tensor, "n ..."]
+
+
+def fit_calibration(
+    evaluation: Evaluation,
+    *,
+    kind: CalibrationChoice = "auto",
+    groups: Sequence[Any] | None = None,
+    folds: int = FOLDS,
+    seed: int = 0,
+) -> CalibrationFit:
+    """A calibration of the evaluation's outputs; a calibration that its decision already has is not used.
+
+    Args:
+        evaluation: an evaluation on images that the model was not trained on.
+        kind: ``"auto"`` for the best one, or none where none helps; or the kind that it must have.
+        groups: for each image its group, such as the patient; images of a group are never in different folds.
+        folds: number of folds, at most one for each image or group.
+        seed: seed of the split into folds.
+
+    Raises:
+        InputError: an unknown kind, one that the target cannot have, fewer than two folds, or another number of groups
+            than of images; an output is NaN or infinite.
+    """
+    evaluation.check_finite()
+    target = evaluation.decision.target
+    candidates = _candidates(target, kind)
+    problem = _Problem.of(evaluation, groups, folds=folds, seed=seed)
+    if candidates == ("none",):
+        reason = "asked for" if kind == "none" else f"a {type(target).__name__} has no probabilities to calibrate"
+        return problem.fitted("none", problem.tried(()), reason)
+    if kind != "auto":
+        return problem.fitted(candidates[0], problem.tried(candidates), "asked for")
+    if problem.n_units < MIN_IMAGES:
+        reason = f"{problem.n_units:,} images or groups with known targets are too few to choose a calibration"
+        return problem.fitted("none", problem.tried(()), reason)
+    tried = problem.tried(candidates)
+    return problem.fitted(*problem.chosen(tried))
+
+
+def cross_fitted_probabilities(
+    evaluation: Evaluation,
+    *,
+    kind: CalibrationChoice = "auto",
+    groups: Sequence[Any] | None = None,
+    folds: int = FOLDS,
+    seed: int = 0,
+) -> Float[Tensor, "n ..."]:
+    """The probabilities of each image from a calibration that was fitted to other images.
+
+    What is computed of them is what to expect on new images. Arguments and errors as in `fit_calibration`.
+    """
+    return fit_calibration(evaluation, kind=kind, groups=groups, folds=folds, seed=seed).probabilities
+
+
+@dataclass(frozen=True, eq=False)
+class _Tried:
+    """A kind, cross-fitted.
+
+    Args:
+        kind: the kind.
+        calibration: fitted to all images.
+        probabilities: of each image, from the other folds.
+        losses: the sum of the log losses of each image's known cells.
+    """
+
+    kind: CalibrationKind
+    calibration: Calibration
+    probabilities: Tensor
+    losses: Float[Tensor, " n"]
+
+
+@dataclass(frozen=True, eq=False)
+class _Problem:
+    """What calibrations are fitted to.
+
+    Args:
+        target: the target block.
+        outputs: raw outputs.
+        targets: encoded targets.
+        has_losses: whether there are probabilities that have a log loss.
+        known: the known cells of each image.
+        unit: the number of each image's unit, an image or a group; -1 for images of which nothing is known.
+        fold: the fold of each image; -1 for images of which nothing is known.
+    """
+
+    target: TargetBlock
+    outputs: Float[Tensor, "n j"]
+    targets: Shaped[Tensor, "n ..."]
+    has_losses: bool
+    known: Int[Tensor, " n"]
+    unit: Int[Tensor, " n"]
+    fold: Int[Tensor, " n"]
+
+    @staticmethod
+    def of(evaluation: Evaluation, groups: Sequence[Any] | None, *, folds: int, seed: int) -> "_Problem":
+        """The problem with its images split into folds.
+
+        Raises:
+            InputError: as in `fit_calibration`.
+        """
+        if folds < 2:
+            raise InputError(f"calibrations are compared on two folds or more, got {folds}")
+        target, outputs, targets = (
+            evaluation.decision.target,
+            evaluation.outputs.float().cpu(),
+            evaluation.targets.cpu(),
+        )
+        has_losses = len(target.calibrations) > 1
+        known = torch.zeros(len(outputs), dtype=torch.int64)
+        if has_losses:
+            known = (targets >= 0).long() if targets.ndim == 1 else (~targets.isnan()).sum(1)
+        unit = torch.full((len(outputs),), -1)
+        codes = np.arange(len(outputs)) if groups is None else _codes(groups, len(outputs))
+        there = known > 0
+        unit[there] = torch.from_numpy(np.unique(codes[there.numpy()], return_inverse=True)[1].reshape(-1)).long()
+        n_units = int(unit.max()) + 1
+        of_unit = torch.from_numpy(np.random.default_rng(seed).permutation(n_units) % folds)
+        fold = torch.where(there, of_unit[unit.clamp_min(0)] if n_units else -1, -1)
+        return _Problem(target, outputs, targets, has_losses, known, unit, fold)
+
+    @property
+    def n_units(self) -> int:
+        """The images, or groups, of which something is known."""
+        return int(self.unit.max()) + 1
+
+    def tried(self, kinds: Sequence[CalibrationKind]) -> dict[CalibrationKind, _Tried]:
+        """Each of the kinds and none, cross-fitted."""
+        none = NoCalibration()
+        tried = {"none": self._scored("none", none, self.target.activate(self.outputs))}
+        for kind in kinds:
+            if kind != "none":
+                tried[kind] = self._scored(kind, *self._cross_fitted(kind))
+        return tried  # type: ignore[return-value]
+
+    def chosen(
+        self, tried: dict[CalibrationKind, _Tried]
+    ) -> tuple[CalibrationKind, dict[CalibrationKind, _Tried], str]:
+        """(kind, what was tried, why it is this kind)."""
+        others = [one for kind, one in tried.items() if kind != "none"]
+        best = min(others, key=lambda one: float(one.losses.sum()))
+        simplest = next(one for one in others if self._is_near(one, best))
+        gain, error = self._gain(tried["none"], simplest)
+        if gain > MIN_GAIN * error:
+            return simplest.kind, tried, f"the log loss is lower by {gain:.4f} (standard error {error:.4f})"
+        return "none", tried, f"no kind lowers the log loss beyond noise ({simplest.kind}: {gain:+.4f} +- {error:.4f})"
+
+    def fitted(self, kind: CalibrationKind, tried: dict[CalibrationKind, _Tried], reason: str) -> CalibrationFit:
+        """The calibration of a kind that was tried, with its evidence."""
+        before, after = tried["none"], tried[kind]
+        gain, error = self._gain(before, after)
+        cells = int(self.known.sum())
+        evidence = CalibrationEvidence(
+            kind=kind,
+            reason=reason,
+            images=int((self.known > 0).sum()),
+            log_loss_before=_ratio(float(before.losses.sum()), cells),
+            log_loss_after=_ratio(float(after.losses.sum()), cells),
+            gain=gain,
+            gain_standard_error=error,
+            calibration_error_before=self._calibration_error(before),
+            calibration_error_after=self._calibration_error(after),
+            log_losses={name: _ratio(float(one.losses.sum()), cells) for name, one in tried.items()},
+        )
+        return CalibrationFit(after.calibration, evidence, after.probabilities)
+
+    def _scored(self, kind: CalibrationKind, calibration: Calibration, probabilities: Tensor) -> _Tried:
+        losses = torch.zeros(len(self.outputs), dtype=torch.float64)
+        if self.has_losses:
+            losses = image_log_losses(probabilities, self.targets)[0]
+        return _Tried(kind, calibration, probabilities, losses)
+
+    def _cross_fitted(self, kind: CalibrationKind) -> tuple[Calibration, Tensor]:
+        """(calibration fitted to all images, probabilities from calibrations that were fitted to the other folds)."""
+        folds = [int(fold) for fold in self.fold.unique() if fold >= 0]
+        sets = torch.stack([self.fold >= 0, *((self.fold >= 0) & (self.fold != fold) for fold in folds)])
+        on_all, *on_others = self._fits(kind, sets)
+        outputs = self.outputs.clone()
+        rows = [(self.fold == fold, one) for fold, one in zip(folds, on_others, strict=True)]
+        for these, calibration in [*rows, (self.fold < 0, on_all)]:
+            outputs[these] = calibration(self.outputs[these])
+        return on_all, self.target.activate(outputs)
+
+    def _fits(self, kind: CalibrationKind, sets: Bool[Tensor, "s n"]) -> list[Calibration]:
+        """The calibration fitted to each of the sets of images."""
+        targets = self.target.head_targets(self.targets)
+        if self.target.head_objective == "multinomial":
+            return list(_softmax_temperatures(self.outputs, targets, sets))
+        return fit_each_set(count_labels(self.outputs, targets, sets), kind)
+
+    def _gain(self, before: _Tried, after: _Tried) -> tuple[float, float]:
+        """(how much lower the second log loss is, its standard error); NaN without two units."""
+        difference = (before.losses - after.losses)[self.unit >= 0]
+        of_unit = torch.bincount(self.unit[self.unit >= 0], difference)
+        cells = int(self.known.sum())
+        if len(of_unit) < 2:
+            return float("nan"), float("nan")
+        return float(of_unit.sum()) / cells, float(of_unit.std()) * len(of_unit) ** 0.5 / cells
+
+    def _is_near(self, one: _Tried, best: _Tried) -> bool:
+        gain, error = self._gain(one, best)
+        return gain <= error
+
+    def _calibration_error(self, one: _Tried) -> float:
+        return expected_calibration_error(one.probabilities, self.targets) if self.has_losses else float("nan")
+
+
+def _candidates(target: TargetBlock, kind: CalibrationChoice) -> tuple[CalibrationKind, ...]:
+    """The kinds to try.
+
+    Raises:
+        InputError: an unknown kind, or one that the target cannot have.
+    """
+    if kind == "auto":
+        return target.calibrations[1:] or target.calibrations
+    if kind not in (known := get_args(CalibrationChoice)):
+        raise InputError(f"unknown calibration '{kind}'.{did_you_mean(str(kind), known)} Known: {listing(known)}")
+    if kind not in target.calibrations:
+        raise InputError(
+            f"a {type(target).__name__} cannot have the calibration '{kind}', only {listing(target.calibrations)}"
+        )
+    return (kind,)
+
+
+def _codes(groups: Sequence[Any], n_images: int) -> np.ndarray[Any, Any]:
+    """A number for each image's group.
+
+    Raises:
+        InputError: there is another number of groups than of images.
+    """
+    if len(groups) != n_images:
+        raise InputError(f"`groups` needs one for each of the {n_images} images, got {len(groups)}")
+    number: dict[Any, int] = {}
+    return np.array([number.setdefault(group, len(number)) for group in groups])
+
+
+def _softmax_temperatures(outputs: Tensor, targets: Tensor, sets: Tensor) -> Iterator[Calibration]:
+    value = 1.0
+    for there in sets:
+        value = fit_softmax_temperature(outputs[there], targets[there], start=value)
+        yield Temperature(value)
+
+
+def _ratio(total: float, cells: int) -> float:
+    return total / cells if cells else float("nan")

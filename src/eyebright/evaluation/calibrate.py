@@ -13,18 +13,19 @@ than their standard errors.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any, get_args
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from eyebright._choices import CalibrationChoice, CalibrationKind
 from eyebright.errors import InputError, did_you_mean, listing
 from eyebright.evaluation.calibration_fits import fit_each_set, fit_softmax_temperature
 from eyebright.evaluation.evaluation import Evaluation
-from eyebright.evaluation.label_counts import count_labels
+from eyebright.evaluation.label_counts import LabelCounts, count_labels
 from eyebright.metrics.calibration import expected_calibration_error, image_log_losses
 from eyebright.tasks.base import TargetBlock
 from eyebright.tasks.calibration import Calibration, NoCalibration, Temperature
@@ -98,7 +99,8 @@ def fit_calibration(
     Args:
         evaluation: an evaluation on images that the model was not trained on.
         kind: ``"auto"`` for the best one, or none where none helps; or the kind that it must have.
-        groups: for each image its group, such as the patient; images of a group are never in different folds.
+        groups: for each image its group, such as the patient; images of a group are never in different folds. None:
+            the groups of the evaluation.
         folds: number of folds, at most one for each image or group.
         seed: seed of the split into folds.
 
@@ -195,7 +197,8 @@ class _Problem:
         if has_losses:
             known = (targets >= 0).long() if targets.ndim == 1 else (~targets.isnan()).sum(1)
         unit = torch.full((len(outputs),), -1)
-        codes = np.arange(len(outputs)) if groups is None else _codes(groups, len(outputs))
+        codes = evaluation.group_codes if groups is None else _codes(groups, len(outputs))
+        codes = np.arange(len(outputs)) if codes is None else codes
         there = known > 0
         unit[there] = torch.from_numpy(np.unique(codes[there.numpy()], return_inverse=True)[1].reshape(-1)).long()
         n_units = int(unit.max()) + 1
@@ -256,21 +259,23 @@ class _Problem:
 
     def _cross_fitted(self, kind: CalibrationKind) -> tuple[Calibration, Tensor]:
         """(calibration fitted to all images, probabilities from calibrations that were fitted to the other folds)."""
-        folds = [int(fold) for fold in self.fold.unique() if fold >= 0]
-        sets = torch.stack([self.fold >= 0, *((self.fold >= 0) & (self.fold != fold) for fold in folds)])
-        on_all, *on_others = self._fits(kind, sets)
+        folds = range(int(self.fold.max()) + 1)
+        on_all, *on_others = self._fits(kind)
         outputs = self.outputs.clone()
         rows = [(self.fold == fold, one) for fold, one in zip(folds, on_others, strict=True)]
         for these, calibration in [*rows, (self.fold < 0, on_all)]:
             outputs[these] = calibration(self.outputs[these])
         return on_all, self.target.activate(outputs)
 
-    def _fits(self, kind: CalibrationKind, sets: Bool[Tensor, "s n"]) -> list[Calibration]:
-        """The calibration fitted to each of the sets of images."""
-        targets = self.target.head_targets(self.targets)
+    def _fits(self, kind: CalibrationKind) -> list[Calibration]:
+        """The calibration fitted to all images, then to those of all folds but the first, the second, and so on."""
         if self.target.head_objective == "multinomial":
-            return list(_softmax_temperatures(self.outputs, targets, sets))
-        return fit_each_set(count_labels(self.outputs, targets, sets), kind)
+            return list(_softmax_temperatures(self.outputs, self.target.head_targets(self.targets), self.fold))
+        return fit_each_set(self._counts, kind)
+
+    @cached_property
+    def _counts(self) -> LabelCounts:
+        return count_labels(self.outputs, self.target.head_targets(self.targets), self.fold)
 
     def _gain(self, before: _Tried, after: _Tried) -> tuple[float, float]:
         """(how much lower the second log loss is, its standard error); NaN without two units."""
@@ -318,9 +323,10 @@ def _codes(groups: Sequence[Any], n_images: int) -> np.ndarray[Any, Any]:
     return np.array([number.setdefault(group, len(number)) for group in groups])
 
 
-def _softmax_temperatures(outputs: Tensor, targets: Tensor, sets: Tensor) -> Iterator[Calibration]:
+def _softmax_temperatures(outputs: Tensor, targets: Tensor, fold: Tensor) -> Iterator[Calibration]:
     value = 1.0
-    for there in sets:
+    for left_out in range(-1, int(fold.max()) + 1):
+        there = (fold >= 0) & (fold != left_out)
         value = fit_softmax_temperature(outputs[there], targets[there], start=value)
         yield Temperature(value)
 

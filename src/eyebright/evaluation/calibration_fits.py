@@ -139,20 +139,27 @@ def _each_label(counts: LabelCounts, features: Callable[[Tensor], Tensor], *, n_
     variance = torch.full_like(center, _PRIOR_SD**2)
     for _ in range(_EM_ROUNDS):
         parameters, spread = _scored(
-            counts, x, n_slopes=n_slopes, center=center, precision=1 / variance, start=parameters
+            counts, x, n_slopes=n_slopes, center=center, precision=1 / variance, start=parameters, steps=2
         )
         total = ((parameters - center).square() + spread).sum(dim=1, keepdim=True)
         variance = (_PRIOR_LABELS * _PRIOR_SD**2 + total) / (_PRIOR_LABELS + n_labels)
-    return parameters
+    return _scored(counts, x, n_slopes=n_slopes, center=center, precision=1 / variance, start=parameters)[0]
 
 
 def _scored(
-    counts: LabelCounts, x: Float[Tensor, "k g d"], *, n_slopes: int, center: Tensor, precision: Tensor, start: Tensor
+    counts: LabelCounts,
+    x: Float[Tensor, "k g d"],
+    *,
+    n_slopes: int,
+    center: Tensor,
+    precision: Tensor,
+    start: Tensor,
+    steps: int = _MOST_STEPS,
 ) -> tuple[Float[Tensor, "s k d"], Float[Tensor, "s k d"]]:
     """(parameters with the highest posterior density, their posterior variances), by Fisher scoring."""
     parameters = start
     information = torch.empty(0)
-    for _ in range(_MOST_STEPS):
+    for _ in range(steps):
         gradient, information = _derivatives(counts, x, parameters, n_slopes)
         gradient = gradient + precision * (parameters - center)
         information = information + torch.diag_embed(precision.expand_as(parameters))
@@ -171,10 +178,11 @@ def _derivatives(
     slopes = parameters[..., :n_slopes].exp()
     applied = torch.cat([slopes, parameters[..., n_slopes:]], dim=-1)
     chain = torch.cat([slopes, torch.ones_like(parameters[..., n_slopes:])], dim=-1)
-    p = torch.einsum("skd,kgd->skg", applied, x).sigmoid()
-    gradient = chain * torch.einsum("skg,kgd->skd", images * p - counts.positives, x)
-    weights = images * p * (1 - p)
-    information = torch.einsum("skg,kgd,kge->skde", weights, x, x)
+    p = (applied.transpose(0, 1) @ x.mT).sigmoid_()  # label by label: (k, s, g)
+    images, positives = images.transpose(0, 1), counts.positives.transpose(0, 1)
+    gradient = ((images * p - positives) @ x).transpose(0, 1) * chain
+    products = (x[..., None] * x[..., None, :]).flatten(-2)
+    information = ((images * p * (1 - p)) @ products).transpose(0, 1).unflatten(-1, (x.shape[-1], x.shape[-1]))
     return gradient, information * chain[..., None] * chain[..., None, :]
 
 

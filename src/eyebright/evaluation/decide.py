@@ -28,7 +28,8 @@ def fit_decision(
         per_class: True for one threshold per class; False for one threshold for all.
         calibration: the calibration to fit first, as in `eyebright.evaluation.calibrate.fit_calibration`; None: the
             decision keeps the one that it has.
-        groups: for each image its group; images of a group are kept together where calibrations are compared.
+        groups: for each image its group; images of a group are kept together where calibrations are compared. None: the
+            groups of the evaluation.
 
     Raises:
         InputError: an unknown metric, no image has any label, an output is NaN or infinite, or a calibration that the

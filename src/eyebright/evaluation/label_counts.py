@@ -7,7 +7,7 @@ over `MAX_POINTS` images, whatever their number.
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 MAX_POINTS = 256
@@ -34,10 +34,8 @@ class LabelCounts:
         return LabelCounts(*rows)
 
 
-def count_labels(
-    outputs: Float[Tensor, "n k"], targets: Shaped[Tensor, "n k"], sets: Bool[Tensor, "s n"]
-) -> LabelCounts:
-    """The counts of each set of images.
+def count_labels(outputs: Float[Tensor, "n k"], targets: Shaped[Tensor, "n k"], fold: Int[Tensor, " n"]) -> LabelCounts:
+    """The counts of the images of all folds, then of all but the first, all but the second, and so on.
 
     Up to `MAX_POINTS` images each have their own point. Of more, each output is shared by the two of `MAX_POINTS`
     evenly spaced points beside it, in proportion to its nearness, so that the mean of a smooth function changes by at
@@ -46,40 +44,44 @@ def count_labels(
     Args:
         outputs: finite raw outputs.
         targets: 1, 0 or NaN (unknown).
-        sets: which images each set has.
+        fold: the fold of each image, from 0; -1 for images that are in none.
     """
     width = max(_MAX_CELLS // len(outputs), 1)
     count = _exact if len(outputs) <= MAX_POINTS else _shared
     parts = [
-        count(outputs[:, start : start + width].double().T, targets[:, start : start + width].T, sets)
+        count(outputs[:, start : start + width].double().T, targets[:, start : start + width].T, fold)
         for start in range(0, outputs.shape[1], width)
     ]
     points, positives, negatives = zip(*parts, strict=True)
-    return LabelCounts(torch.cat(points), torch.cat(positives, dim=1), torch.cat(negatives, dim=1))
+    return LabelCounts(
+        torch.cat(points), *(_all_and_without(torch.cat(each, dim=1)) for each in (positives, negatives))
+    )
 
 
-def _exact(outputs: Tensor, targets: Tensor, sets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _all_and_without(of_fold: Float[Tensor, "f k g"]) -> Float[Tensor, "s k g"]:
+    total = of_fold.sum(0, keepdim=True)
+    return torch.cat([total, (total - of_fold).clamp_min(0)])
+
+
+def _exact(outputs: Tensor, targets: Tensor, fold: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     points, order = outputs.sort(dim=1)
-    ordered = targets.gather(1, order)
-    there = sets[:, order]
+    ordered, there = targets.gather(1, order), fold[order] == torch.arange(int(fold.max()) + 1)[:, None, None]
     return points, (there & (ordered == 1)).double(), (there & (ordered == 0)).double()
 
 
-def _shared(outputs: Tensor, targets: Tensor, sets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _shared(outputs: Tensor, targets: Tensor, fold: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     low, high = outputs.amin(dim=1, keepdim=True), outputs.amax(dim=1, keepdim=True)
     step = torch.where(high > low, (high - low) / (MAX_POINTS - 1), 1.0)
     position = (outputs - low) / step
     lower = position.long().clamp(0, MAX_POINTS - 2)
-    share = position - lower
-    at = lower + torch.arange(len(outputs))[:, None] * MAX_POINTS
-    positives, negatives = (
-        torch.stack([_histogram(at, share, there & (targets == value)) for there in sets]) for value in (1, 0)
-    )
+    share, n_labels, n_folds = position - lower, len(outputs), int(fold.max()) + 1
+    at = lower + (torch.arange(n_labels)[:, None] + n_labels * fold) * MAX_POINTS
+
+    def histogram(cells: Tensor) -> Tensor:
+        index, upper = at[cells], share[cells]
+        size = n_folds * n_labels * MAX_POINTS
+        below = torch.bincount(index, 1 - upper, minlength=size)
+        return (below + torch.bincount(index + 1, upper, minlength=size)).reshape(n_folds, n_labels, MAX_POINTS)
+
+    positives, negatives = (histogram((fold >= 0) & (targets == value)) for value in (1, 0))
     return low + step * torch.arange(MAX_POINTS), positives, negatives
-
-
-def _histogram(at: Tensor, share: Tensor, cells: Tensor) -> Float[Tensor, "k g"]:
-    size = len(at) * MAX_POINTS
-    index, upper = at[cells], share[cells]
-    below = torch.bincount(index, 1 - upper, minlength=size)
-    return (below + torch.bincount(index + 1, upper, minlength=size)).reshape(len(at), MAX_POINTS)

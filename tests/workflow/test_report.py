@@ -153,3 +153,25 @@ def test_a_damaged_history_is_named(trained: Callable[[str], Learner], tmp_path:
     (tmp_path / "model" / "history.csv").write_text("epoch,train_loss\n0,low\n")
     with pytest.raises(ArtifactError, match="cannot read the history '.*history.csv'"):
         make_report(tmp_path / "model")
+
+
+def test_the_numbers_stand_beside_the_page_and_are_the_same_when_made_again(
+    trained: Callable[[str], Learner], tmp_path: Path
+) -> None:
+    saved(trained("points"), tmp_path / "model")
+    make_report(tmp_path / "model")
+    numbers = (tmp_path / "model" / "report.json").read_bytes()
+    make_report(tmp_path / "model")
+    make_report(tmp_path / "model", out=tmp_path / "other" / "page.html")
+    assert (tmp_path / "model" / "report.json").read_bytes() == numbers
+    assert (tmp_path / "other" / "page.json").read_bytes() == numbers
+
+
+def test_a_json_file_that_is_no_report_is_not_written_over(trained: Callable[[str], Learner], tmp_path: Path) -> None:
+    saved(trained("points"), tmp_path / "model")
+    (tmp_path / "labels.json").write_text('{"images": []}')
+    with pytest.raises(InputError, match=r"labels.json' exists and holds no numbers of a report; choose another file"):
+        make_report(tmp_path / "model", out=tmp_path / "labels.html")
+    assert not (tmp_path / "labels.html").exists()
+    with pytest.raises(InputError, match=r"`out` is the HTML file of the report, got '.*new.json'; its numbers go to"):
+        make_report(tmp_path / "model", out=tmp_path / "new.json")

@@ -31,6 +31,8 @@ def report(arguments: "CommandArguments") -> None:
     data = make_report(options.model, images=options.images, out=options.out, normalize_by=options.normalize_by)
     for row in data.metric_rows:
         say(row.line)
-    for notice in data.notices:
-        say(f"{notice}: --images FOLDER", err=True)
+    for leak in data.leaks:
+        say(leak, err=True)
+    for missing in data.missing_images:
+        say(f"{missing}: --images FOLDER", err=True)
     say(f"report: {options.out or options.model / REPORT}")

@@ -48,11 +48,16 @@ def build_report(evaluation: Evaluation, facts: ReportFacts, *, test: Evaluation
     return ReportData(
         title=facts.title,
         summary=report.summary(),
+        kind=evaluation.decision.target.section,
+        evaluated=(evaluation.part, len(evaluation)),
         verdict=_verdict(report, slices, leaks),
         metric_rows=report.metric_rows(),
         test_rows=of_test,
         sections=sections,
-        notices=[*_leak_notices(leaks), *_missing_thumbnails(sections)],
+        output_rows=report.output_rows(),
+        facts=facts,
+        leaks=_leak_notices(leaks),
+        missing_images=_missing_thumbnails(sections),
         created=facts.created.replace("T", " ").replace("+00:00", " UTC"),
     )
 

@@ -1,8 +1,9 @@
 """The report of single-label classifiers: a row per class, the confusion matrix, and the misclassified images."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -59,6 +60,11 @@ class ClassReport(TaskReport):
             return Verdict(cannot=["No class of these images is known, so nothing can be said."])
         data = (self.vocab, self.probabilities, self.predicted, self.targets)
         return ClassVerdict(*data, self.scores, self._metric_rows, self.training.get("counts")).verdict()
+
+    def output_rows(self) -> list[dict[str, Any]]:
+        """The scores of each class."""
+        counts = self.training.get("counts", [None] * len(self.vocab))
+        return [_output_row(*each) for each in zip(self.vocab, self.scores, counts, strict=False)]
 
     def sections(self) -> list[Section]:
         """A row per class, the confusion matrix and the worst mistakes."""
@@ -128,7 +134,7 @@ class ClassReport(TaskReport):
         baseline = (
             None if constant is None else metric(torch.tensor(constant).expand_as(self.probabilities), self.targets)
         )
-        return MetricRow(
+        score = MetricRow(
             metric.display_name,
             metric(self.probabilities, self.targets),
             interval.low,
@@ -137,6 +143,7 @@ class ClassReport(TaskReport):
             higher_is_better=metric.higher_is_better,
             is_share=False,  # not known to lie in [0, 1], so no bar is drawn
         )
+        return self._resting(score)
 
     @cached_property
     def _majority(self) -> Int[Tensor, " m"] | None:
@@ -151,7 +158,12 @@ class ClassReport(TaskReport):
         interval = wilson(right, n_images)
         baseline = None if majority is None else float((majority == self.targets).double().mean())
         note = f"{right:,} of {count_text(n_images, 'image')} right"
-        return MetricRow("accuracy", right / n_images, interval.low, interval.high, baseline, note)
+        score = MetricRow("accuracy", right / n_images, interval.low, interval.high, baseline, note)
+        return self._resting(score)
+
+    def _resting(self, row: MetricRow) -> MetricRow:
+        """The row with the number of images with a known class, which each score rests on."""
+        return replace(row, images=len(self.known_indices), cells=len(self.known_indices))
 
     def _macro_f1(self) -> MetricRow:
         interval = bootstrap(
@@ -160,7 +172,7 @@ class ClassReport(TaskReport):
         baseline = None if self._majority is None else self._f1(self._majority, self.targets)
         value = self._f1(self.predicted, self.targets)
         note = "mean over the classes, each counts the same"
-        return MetricRow("macro F1", value, interval.low, interval.high, baseline, note)
+        return self._resting(MetricRow("macro F1", value, interval.low, interval.high, baseline, note))
 
     def _f1(self, predicted: Int[Tensor, " m"], true: Int[Tensor, " m"]) -> float:
         """Macro F1 from counts, which is fast enough to be repeated for each bootstrap resample."""
@@ -180,7 +192,10 @@ class ClassReport(TaskReport):
         if "counts" in self.training:
             columns.append("in training")
             rows = [[*row, Cell.of(count)] for row, count in zip(rows, self.training["counts"], strict=True)]
-        caption = "A row per class: images of the class (images), and the images that it was predicted for (predicted)."
+        caption = (
+            "A row per class: images of the class (images), and the images that it was predicted for (predicted), of "
+            f"the {count_text(len(self.known_indices), 'image')} with a known class."
+        )
         return Table(caption, columns, rows)
 
     def _confusion(self) -> list[Table]:
@@ -243,6 +258,20 @@ class ClassReport(TaskReport):
         # The styles of the multi-label cards: "missing" for the true class, "extra" for the predicted one.
         legend = (Tag("true class", "missing"), Tag("predicted class", "extra"))
         return [Section("Worst mistakes", "worst", [Gallery(cards, legend)], intro)]
+
+
+def _output_row(name: str, row: ClassScores, in_training: int | None) -> dict[str, Any]:
+    any_image, any_predicted = row.positives > 0, row.predicted > 0
+    return {
+        "class": name,
+        "known": row.known,
+        "images": row.positives,
+        "predicted": row.predicted,
+        "in_training": in_training,
+        "precision": row.precision if any_predicted else None,
+        "recall": row.recall if any_image else None,
+        "f1": row.f1 if any_image or any_predicted else None,
+    }
 
 
 def _table_row(name: str, row: ClassScores) -> list[Cell]:

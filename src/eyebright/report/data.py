@@ -14,6 +14,8 @@ from eyebright.errors import DataError, InputError
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.report.verdict.values import Verdict
 from eyebright.sources.split_proof import SplitProof
+from eyebright.tasks.base import SectionName
+from eyebright.types import EvaluatedPart
 from eyebright.web.blocks import Section, Thumbnail
 from eyebright.web.text import count_text, number_text, score_text, short_names
 from eyebright.web.thumbnails import thumbnail
@@ -118,6 +120,8 @@ class MetricRow:
         decimals: number of decimals; None for three if ``is_share``, else for about three significant digits.
         expected: the score to expect on new images, if the thresholds were tuned on these; NaN for one that is lower by
             an unknown amount, None if they were not.
+        images: how many images it rests on.
+        cells: how many known targets of them: a label of an image, a point or a number each.
     """
 
     name: str
@@ -131,6 +135,8 @@ class MetricRow:
     is_share: bool = True
     decimals: int | None = None
     expected: float | None = None
+    images: int | None = None
+    cells: int | None = None
 
     @property
     def text(self) -> str:
@@ -151,6 +157,14 @@ class MetricRow:
             expected = "less" if math.isnan(self.expected) else self._with_unit(self.expected)
             details.append(f"on new images expect {expected}")
         return details
+
+    @property
+    def rests_on(self) -> str:
+        """The images and the known targets that it rests on: ``"60 images, 240 known targets"``; empty if unknown."""
+        if self.images is None:
+            return ""
+        images = count_text(self.images, "image")
+        return images if self.cells in (None, self.images) else f"{images}, {count_text(self.cells, 'known target')}"
 
     @property
     def line(self) -> str:
@@ -242,6 +256,10 @@ class TaskReport(ABC):
         """What the model can do, what it cannot, and what would help, in the order of the rules."""
 
     @abstractmethod
+    def output_rows(self) -> list[dict[str, Any]]:
+        """The scores of each label, class, point or number, by name, for ``report.json``; None where undefined."""
+
+    @abstractmethod
     def sections(self) -> list[Section]:
         """Tables, charts and the images with the greatest errors."""
 
@@ -267,22 +285,37 @@ class ReportData:
     Args:
         title: the heading.
         summary: a short description of the set.
+        kind: what the model predicts.
+        evaluated: the part that the images are of, and how many they are.
         verdict: what the model can do, what it cannot, and what would help most.
         metric_rows: the metrics of the whole set.
         test_rows: the metrics of the test images; empty without any.
         sections: the sections, in their order.
-        notices: sentences on what is missing from the page.
+        output_rows: the scores of each label, class, point or number, see `TaskReport.output_rows`.
+        facts: what the evaluation lacks.
+        leaks: sentences on evaluated images that belong together with training images.
+        missing_images: sentences on images that could not be shown.
         created: when the model was saved, as text; empty if unknown.
     """
 
     title: str
     summary: str
+    kind: SectionName
+    evaluated: tuple[EvaluatedPart, int]
     verdict: Verdict
     metric_rows: Sequence[MetricRow]
     sections: Sequence[Section]
-    notices: Sequence[str] = ()
+    output_rows: Sequence[Mapping[str, Any]] = ()
+    facts: ReportFacts = field(default_factory=ReportFacts)
+    leaks: Sequence[str] = ()
+    missing_images: Sequence[str] = ()
     created: str = ""
     test_rows: Sequence[MetricRow] = ()
+
+    @property
+    def notices(self) -> Sequence[str]:
+        """Sentences that stand above everything else."""
+        return [*self.leaks, *self.missing_images]
 
     @property
     def opening(self) -> Sequence[Section]:

@@ -10,7 +10,7 @@ from eyebright.evaluation.thresholds import threshold_curve
 from eyebright.metrics.labels import ClassScores, precision_recall_curve
 from eyebright.web.blocks import Charts, Section
 from eyebright.web.charts import WIDE, Axis, Caption, Chart, Series, Style, draw_chart, subsample_indices
-from eyebright.web.text import score_text
+from eyebright.web.text import count_text, score_text
 
 _MAX_CHARTS = 20
 _RANKING: Sequence[tuple[Style, str]] = (
@@ -110,7 +110,7 @@ def _precision_recall(
         f"at recall {score_text(row.recall)}."
     )
     return draw_chart(
-        Caption(name, alt_text, f"AP {ap}"),
+        Caption(name, alt_text, f"AP {ap}, {row.positives:,} of {count_text(row.known, 'image')}"),
         [
             Series([0, 1], [frequency, frequency], "guide"),
             Series([recall[i] for i in keep], [precision[i] for i in keep], "first", "steps"),

@@ -69,7 +69,17 @@ class LabelMetrics:
         note = "mean over the labels of average precision; needs no threshold"
         if absent:
             note += f"; without {count_text(absent, 'label')} that no image has"
-        return MetricRow(mean_ap.display_name, value, interval.low, interval.high, self._frequencies(), note)
+        ranked = (~self.targets.isnan())[:, (self.targets == 1).any(dim=0)]
+        return MetricRow(
+            mean_ap.display_name,
+            value,
+            interval.low,
+            interval.high,
+            self._frequencies(),
+            note,
+            images=int(ranked.any(dim=1).sum()),
+            cells=int(ranked.sum()),
+        )
 
     def _decided(self, metric: Metric, note: str, decisions: Bool[Tensor, "n k"], interval: Interval) -> MetricRow:
         value = metric(decisions, self.targets)
@@ -86,6 +96,8 @@ class LabelMetrics:
             note + "; the thresholds were tuned for it on these same images" * tuned,
             higher_is_better=metric.higher_is_better,
             expected=self._expected(metric) if tuned else None,
+            images=int((~self.targets.isnan()).any(dim=1).sum()),
+            cells=int((~self.targets.isnan()).sum()),
         )
 
     def _expected(self, metric: Metric) -> float:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Shaped
@@ -79,6 +80,12 @@ class MultiLabelReport(TaskReport):
             self.vocab, self.probabilities, decisions, self.targets, self.scores, rows, counts
         ).verdict()
 
+    def output_rows(self) -> list[dict[str, Any]]:
+        """The scores of each label."""
+        counts = self.training.get("counts", [None] * len(self.vocab))
+        each = zip(self.vocab, self.scores, self._rankings.per_class, counts, strict=True)
+        return [_output_row(name, row, interval, count) for name, row, interval, count in each]
+
     def sections(self) -> list[Section]:
         """A row per label, the worst mistakes, and the curves that thresholds are chosen by."""
         curves = (self.vocab, self.probabilities, self.targets, self.scores)
@@ -152,16 +159,13 @@ class MultiLabelReport(TaskReport):
         if "counts" in self.training:
             columns.append("in training")
             rows = [[*row, Cell.of(count)] for row, count in zip(rows, self.training["counts"], strict=True)]
-        unknown = self._unknown.sum(dim=0).tolist()
-        if any(unknown):
-            columns.append("unknown")
-            rows = [[*row, Cell.of(int(count))] for row, count in zip(rows, unknown, strict=True)]
+        columns.append("known")
+        rows = [[*row, Cell.of(each.known)] for row, each in zip(rows, scores, strict=True)]
         caption = (
             "A row per label: images that have it (images), average precision (AP) with its 95 % CI if at least "
-            f"{_MIN_POSITIVES_FOR_INTERVAL} images have the label, and images for which it was predicted (predicted)."
+            f"{_MIN_POSITIVES_FOR_INTERVAL} images have the label, images for which it was predicted (predicted), and"
+            " all images of which it is known whether they have it (known), which the scores rest on."
         )
-        if any(unknown):
-            caption += " Images whose target is unknown are ignored for that label."
         return Table(caption, columns, rows)
 
     # ------------------------------------------------------------------ the images
@@ -200,6 +204,24 @@ class MultiLabelReport(TaskReport):
         tags = [Tag(f"{label} {case.probabilities[label]:.2f}", style) for style, labels in groups for label in labels]
         words = [f"{style}: {', '.join(labels)}" for style, labels in groups if labels]
         return Card(image.name, image.file, image.thumbnail, f"{image.name}; {'; '.join(words)}", tags)
+
+
+def _output_row(name: str, row: ClassScores, interval: Interval, in_training: int | None) -> dict[str, Any]:
+    any_positive, any_predicted = row.positives > 0, row.predicted > 0
+    has_interval = row.positives >= _MIN_POSITIVES_FOR_INTERVAL
+    return {
+        "label": name,
+        "known": row.known,
+        "images": row.positives,
+        "predicted": row.predicted,
+        "in_training": in_training,
+        "threshold": row.threshold,
+        "average_precision": row.average_precision,
+        "average_precision_interval": [interval.low, interval.high] if has_interval else None,
+        "precision": row.precision if any_predicted else None,
+        "recall": row.recall if any_positive else None,
+        "f1": row.f1 if any_positive or any_predicted else None,
+    }
 
 
 def _table_row(name: str, row: ClassScores, interval: Interval) -> list[Cell]:

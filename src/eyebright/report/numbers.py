@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -78,6 +79,8 @@ class NumberReport(TaskReport):
                 higher_is_better=higher_is_better,
                 is_share=False,
                 decimals=3 if name == "R2" else None,
+                images=int((~self.targets.isnan()).any(dim=1).sum()),
+                cells=int((~self.targets.isnan()).sum()),
             )
             for (name, note, higher_is_better), value, interval, baseline in rows
         ]
@@ -139,14 +142,29 @@ class NumberReport(TaskReport):
             size=WIDE,
         )
 
-    def _table(self) -> Table:
-        rows: list[list[Cell]] = []
+    def output_rows(self) -> list[dict[str, Any]]:
+        """The scores of each column."""
+        rows: list[dict[str, Any]] = []
         for k, name in enumerate(self.names):
             true, predicted = self.targets[:, [k]], self.predicted[:, [k]]
             known = int((~true.isnan()).sum())
-            scores = _metric_values(_summands(predicted, true).sum(dim=0, keepdim=True))[0].tolist()
-            cells = [_cell(number) for number in (*scores, float(true.nanmean()), _spread(true))]
-            rows.append([Cell(name), Cell.of(known), Cell.of(len(true) - known), *cells])
+            mae, rmse, r2 = _metric_values(_summands(predicted, true).sum(dim=0, keepdim=True))[0].tolist()
+            counts = {"column": name, "known": known, "unknown": len(true) - known}
+            spread = {"mean_of_targets": float(true.nanmean()), "std_of_targets": _spread(true)}
+            rows.append({**counts, "mae": mae, "rmse": rmse, "r2": r2, **spread})
+        return rows
+
+    def _table(self) -> Table:
+        numbers = ("mae", "rmse", "r2", "mean_of_targets", "std_of_targets")
+        rows = [
+            [
+                Cell(row["column"]),
+                Cell.of(row["known"]),
+                Cell.of(row["unknown"]),
+                *(_cell(row[name]) for name in numbers),
+            ]
+            for row in self.output_rows()
+        ]
         columns = ("column", "known", "unknown", "MAE", "RMSE", "R2", "mean of targets", "std of targets")
         return Table("A row per column of numbers, each in its own unit", columns, rows)
 

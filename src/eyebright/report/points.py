@@ -7,8 +7,9 @@ is at most a threshold is the PCK (percentage of correct keypoints; Yang & Raman
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -104,7 +105,10 @@ class PointReport(TaskReport):
     @cached_property
     def _metric_rows(self) -> list[MetricRow]:
         mean, nme, pck = self._means()
-        return [mean, self._median(), nme, pck]
+        median = self._median()
+        pixels, relative = (~each.isnan() for each in (self.errors, self.normalized_errors))
+        rows = ((mean, pixels), (median, pixels), (nme, relative), (pck, relative))
+        return [replace(row, images=int(known.any(dim=1).sum()), cells=int(known.sum())) for row, known in rows]
 
     @cached_property
     def errors(self) -> Float[Tensor, "n p"]:
@@ -219,21 +223,23 @@ class PointReport(TaskReport):
         alt_text = f"Half of the points have an error of at most {half} pixels, 90 % of at most {most}."
         return _cumulative_chart("Cumulative distribution of the errors", alt_text, self._known, self._error_axis)
 
+    def output_rows(self) -> list[dict[str, Any]]:
+        """The errors of each point."""
+        columns = zip(self.names, self.errors.T, self.normalized_errors.T, strict=True)
+        return [_output_row(name, errors, normalized) for name, errors, normalized in columns]
+
     def _point_table(self) -> Table:
-        rows: list[list[Cell]] = []
-        for name, errors, normalized in zip(self.names, self.errors.T, self.normalized_errors.T, strict=True):
-            known, shares = _sorted_known(errors), _sorted_known(normalized)
-            pixels = [_mean(known), *(_quantile(known, share) for share in (0.5, 0.9, 1.0))]
-            rows.append(
-                [
-                    Cell(name),
-                    Cell.of(len(known)),
-                    Cell.of(len(errors) - len(known)),
-                    *(Cell.of(number, decimals=1) for number in pixels),
-                    Cell.of(100 * _mean(shares), decimals=2),
-                    Cell.of(_share_within(shares, _PCK_THRESHOLD), bar=True),
-                ]
-            )
+        rows = [
+            [
+                Cell(row["point"]),
+                Cell.of(row["known"]),
+                Cell.of(row["unknown"]),
+                *(Cell.of(row[name], decimals=1) for name in ("mean", "median", "within_90", "largest")),
+                Cell.of(row["nme_percent"], decimals=2),
+                Cell.of(row["pck"], bar=True),
+            ]
+            for row in self.output_rows()
+        ]
         columns = (
             "point",
             "known",
@@ -262,10 +268,10 @@ class PointReport(TaskReport):
         columns = zip(self.names, self.normalized_errors.T, strict=True)
         named = [("all points", known), *((name, _sorted_known(column)) for name, column in columns)]
         rows = [
-            [Cell(name), *(Cell.of(_share_within(errors, threshold)) for threshold in _PCK_THRESHOLDS)]
+            [Cell(name), Cell.of(len(errors)), *(Cell.of(_share_within(errors, cut)) for cut in _PCK_THRESHOLDS)]
             for name, errors in (named if len(self.names) > 1 else named[:1])
         ]
-        headings = ("point", *(f"PCK@{threshold:g}" for threshold in _PCK_THRESHOLDS))
+        headings = ("point", "known", *(f"PCK@{threshold:g}" for threshold in _PCK_THRESHOLDS))
         caption = f"Share of the points whose error is at most the threshold, relative to {self._normalizer}"
         blocks = [Charts([chart]), Table(caption, headings, rows)]
         intro = f"Percentage of correct keypoints (PCK): errors are relative to {self._normalizer}."
@@ -307,6 +313,21 @@ def _marks(points: Sequence[tuple[str, Sequence[float], Sequence[float]]], scale
             for (name, _, (x, y)), target in zip(points, targets, strict=True)
         ),
     ]
+
+
+def _output_row(name: str, errors: Float[Tensor, " n"], normalized: Float[Tensor, " n"]) -> dict[str, Any]:
+    known, shares = _sorted_known(errors), _sorted_known(normalized)
+    return {
+        "point": name,
+        "known": len(known),
+        "unknown": len(errors) - len(known),
+        "mean": _mean(known),
+        "median": _quantile(known, 0.5),
+        "within_90": _quantile(known, 0.9),
+        "largest": _quantile(known, 1.0),
+        "nme_percent": 100 * _mean(shares),
+        "pck": _share_within(shares, _PCK_THRESHOLD),
+    }
 
 
 def _row(name: str, value: float, interval: Interval, baseline: float | None, *, note: str, unit: str) -> MetricRow:

@@ -6,12 +6,15 @@
 from dataclasses import replace
 from pathlib import Path
 
-from eyebright.errors import InputError
+from eyebright.errors import ArtifactError, InputError, os_reason
 from eyebright.inference.model_folder import load_manifest_and_evaluations, part_of
+from eyebright.io.atomic import write_atomically
+from eyebright.io.files import check_replaceable
 from eyebright.report.build import build_report
 from eyebright.report.data import ReportData, ReportFacts
+from eyebright.report.report_json import BEGINNING, report_json
 from eyebright.train.observers.history import read_history
-from eyebright.web.page import write_page
+from eyebright.web.page import check_page_file, write_page
 
 REPORT = "report.html"
 HISTORY = "history.csv"
@@ -24,17 +27,19 @@ def make_report(
     out: str | Path | None = None,
     normalize_by: tuple[str, str] | None = None,
 ) -> ReportData:
-    """Writes the report; returns its content: the scores, and notices about what is missing from it.
+    """Writes the report, and beside it its numbers as JSON; returns its content: the scores, and notices.
 
     Args:
         folder: the model folder; it must contain ``evaluation.parquet``.
         images: the folder of the evaluated images; None for where they were at evaluation.
-        out: the HTML file to write; None for ``report.html`` in the folder.
+        out: the HTML file to write; None for ``report.html`` in the folder. The JSON file has the same name, with
+            ``.json``.
         normalize_by: two points whose distance normalises the errors of points; None for those of the training run.
 
     Raises:
         ArtifactError: the model or its evaluation is missing or damaged, or the file cannot be written.
-        InputError: ``images`` is not a folder, or ``normalize_by`` does not name two points of the model.
+        InputError: ``images`` is not a folder, ``normalize_by`` does not name two points of the model, or a file to
+            write exists and holds something else.
     """
     folder = Path(folder)
     manifest, evaluations = load_manifest_and_evaluations(folder)
@@ -51,5 +56,27 @@ def make_report(
     )
     facts = facts if normalize_by is None else replace(facts, normalize_by=normalize_by)
     data = build_report(evaluation, facts, test=evaluations.get("test"))
-    write_page(data, folder / REPORT if out is None else out)
+    page = folder / REPORT if out is None else Path(out)
+    numbers = _beside(page)
+    check_page_file(page)
+    check_replaceable(numbers, [BEGINNING.lower()], "numbers of a report")
+    write_page(data, page)
+    _write_numbers(data, numbers)
     return data
+
+
+def _beside(page: Path) -> Path:
+    """The JSON file beside the HTML file."""
+    if page.suffix.lower() == ".json":
+        raise InputError(
+            f"`out` is the HTML file of the report, got '{page}'; its numbers go to the .json file of the same name"
+        )
+    return page.with_suffix(".json")
+
+
+def _write_numbers(data: ReportData, path: Path) -> None:
+    text = report_json(data)
+    try:
+        write_atomically(path, lambda file: file.write_text(text, encoding="utf-8"))
+    except OSError as error:
+        raise ArtifactError(f"cannot write the numbers of the report '{path}': {os_reason(error)}") from error

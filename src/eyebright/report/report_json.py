@@ -1,0 +1,107 @@
+"""``report.json``: the numbers of the page for programs, from the same values; its schema is in the documentation."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from typing import Any
+
+from eyebright.io.text import valid_unicode
+from eyebright.report.data import MetricRow, ReportData
+from eyebright.web.blocks import Cell, Charts, Gallery, Pairs, Section, Sentences, Table
+from eyebright.web.text import NO_VALUE
+
+SCHEMA = "eyebright-report-1"
+BEGINNING = '{\n "schema": "eyebright-report-'
+"""How each such file begins."""
+
+
+def report_json(data: ReportData) -> str:
+    """The report as JSON, the same text for the same report; NaN and infinite numbers are null."""
+    return json.dumps(_plain(_content(data)), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _content(data: ReportData) -> dict[str, Any]:
+    part, images = data.evaluated
+    facts = data.facts
+    return {
+        "schema": SCHEMA,
+        "eyebright": metadata.version("eyebright"),
+        "title": data.title,
+        "summary": data.summary,
+        "kind": data.kind,
+        "part": part,
+        "images": images,
+        "created": facts.created,
+        "overview": {
+            "can": data.verdict.can,
+            "cannot": data.verdict.cannot,
+            "changes": [change.to_json() for change in data.verdict.changes],
+        },
+        "metrics": [_metric(row) for row in data.metric_rows],
+        data.kind: data.output_rows,
+        "notices": data.leaks,
+        "split": None if facts.proof is None else facts.proof.to_json(),
+        "sections": [_section(section) for section in data.sections],
+        "history": facts.history,
+        "settings": dict(facts.settings),
+        "versions": dict(facts.versions),
+    }
+
+
+def _metric(row: MetricRow) -> dict[str, Any]:
+    return {
+        "name": row.name,
+        "value": row.value,
+        "interval": row.interval,
+        "baseline": row.baseline,
+        "expected": row.expected,
+        "images": row.images,
+        "known": row.cells,
+        "unit": row.unit,
+        "higher_is_better": row.higher_is_better,
+        "note": row.note,
+    }
+
+
+def _section(section: Section) -> dict[str, Any]:
+    blocks = [_block(block) for block in section.blocks]
+    return {"title": section.title, "anchor": section.anchor, "intro": section.intro, "blocks": blocks}
+
+
+def _block(block: Any) -> dict[str, Any]:
+    content: dict[str, Any] = {"kind": block.kind}
+    if isinstance(block, Table):
+        rows = [[_cell(cell) for cell in row] for row in block.rows]
+        content |= {"caption": block.caption, "columns": block.columns, "rows": rows}
+    elif isinstance(block, Charts):
+        captions = [chart.caption for chart in block.charts]
+        content["charts"] = [{"title": one.title, "text": one.alt_text, "note": one.note} for one in captions]
+    elif isinstance(block, Gallery):
+        content["images"] = [
+            {"file": card.path, "text": card.alt_text, "note": card.note, "tags": [tag.text for tag in card.tags]}
+            for card in block.cards
+        ]
+    elif isinstance(block, Pairs):
+        content |= {"title": block.title, "pairs": block.pairs}
+    elif isinstance(block, Sentences):
+        content["sentences"] = block.sentences
+    return content
+
+
+def _cell(cell: Cell) -> float | str | None:
+    """The number of a cell, or its text; None for a dash."""
+    if cell.value is not None:
+        return int(cell.value) if math.isfinite(cell.value) and cell.value == int(cell.value) else cell.value
+    return None if cell.text == NO_VALUE else cell.text
+
+
+def _plain(value: Any) -> Any:
+    """The value as what JSON can hold."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, str):
+        return valid_unicode(value)
+    if isinstance(value, Mapping):
+        return {valid_unicode(str(key)): _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, Sequence) else value

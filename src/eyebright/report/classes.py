@@ -1,5 +1,6 @@
 """The report of single-label classifiers: a row per class, the confusion matrix, and the misclassified images."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,11 +17,12 @@ from eyebright.evaluation.top_losses import LabelCase, top_losses_single_label
 from eyebright.metrics.labels import ClassScores, per_class
 from eyebright.metrics.meter import Metric
 from eyebright.report.data import MetricRow, ShownImage, TaskReport, n_resamples_for
+from eyebright.report.folding import folded
 from eyebright.report.verdict.classes import ClassVerdict
-from eyebright.report.verdict.values import Verdict
+from eyebright.report.verdict.values import LEAST_IMAGES, Verdict
 from eyebright.tasks.base import TargetBlock
 from eyebright.types import Thresholds
-from eyebright.web.blocks import Card, Cell, Gallery, Section, Table, Tag
+from eyebright.web.blocks import Card, Cell, Folded, Gallery, Section, Table, Tag
 from eyebright.web.text import NO_VALUE, count_text
 
 _MAX_IN_MATRIX = 20  # classes; a wider table cannot be read
@@ -71,7 +73,7 @@ class ClassReport(TaskReport):
         if not len(self.known_indices):
             return []
         return [
-            Section("Classes", "classes", [self._class_table()]),
+            Section("Classes", "classes", self._folded_table()),
             Section("Confusion matrix", "confusion", self._confusion()),
             *self._worst(),
         ]
@@ -185,6 +187,11 @@ class ClassReport(TaskReport):
         return functional.one_hot(indices, len(self.vocab)).bool()
 
     # ------------------------------------------------------------------ tables
+
+    def _folded_table(self) -> list[Table | Folded]:
+        known = [row.f1 if row.positives >= LEAST_IMAGES else math.nan for row in self.scores]
+        which = f"classes with the lowest F1, of those with at least {LEAST_IMAGES} images"
+        return folded(self._class_table(), known, which=which)
 
     def _class_table(self) -> Table:
         columns = ["class", "images", "precision", "recall", "F1", "predicted"]

@@ -3,11 +3,13 @@
 import math
 from collections.abc import Sequence
 
+import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from eyebright.evaluation.thresholds import threshold_curve
 from eyebright.metrics.labels import ClassScores, precision_recall_curve
+from eyebright.report.verdict.values import LEAST_IMAGES
 from eyebright.web.blocks import Charts, Section
 from eyebright.web.charts import WIDE, Axis, Caption, Chart, Series, Style, draw_chart, subsample_indices
 from eyebright.web.text import count_text, score_text
@@ -48,7 +50,7 @@ def precision_recall_section(
         "Precision and recall",
         "precision-recall",
         [Charts(charts, _RANKING, small=True)],
-        intro + _selection(vocab, shown),
+        intro + _selection(vocab, shown, scores),
     )
 
 
@@ -73,7 +75,7 @@ def threshold_section(
         "threshold depends on few images."
     )
     blocks = [Charts([_one_for_all(probabilities, targets)]), Charts(charts, _BY_THRESHOLD, small=True)]
-    return Section("Thresholds", "thresholds", blocks, intro + _selection(vocab, shown))
+    return Section("Thresholds", "thresholds", blocks, intro + _selection(vocab, shown, scores))
 
 
 def _known(probabilities: Tensor, targets: Tensor, k: int) -> tuple[Float[Tensor, " n"], Shaped[Tensor, " n"]]:
@@ -83,16 +85,22 @@ def _known(probabilities: Tensor, targets: Tensor, k: int) -> tuple[Float[Tensor
 
 
 def _shown_labels(scores: Sequence[ClassScores]) -> list[int]:
-    """The labels with a curve, or the worst of them if there are too many, in the order of the vocabulary."""
+    """The labels with a curve, in the order of the vocabulary.
+
+    If they are too many, those with the lowest average precision, of those with enough images to say so.
+    """
     known = [k for k, row in enumerate(scores) if not math.isnan(row.average_precision)]
+    if len(known) > _MAX_CHARTS:
+        known = [k for k in known if scores[k].positives >= LEAST_IMAGES] or known
     return sorted(sorted(known, key=lambda k: scores[k].average_precision)[:_MAX_CHARTS])
 
 
-def _selection(vocab: Sequence[str], shown: Sequence[int]) -> str:
+def _selection(vocab: Sequence[str], shown: Sequence[int], scores: Sequence[ClassScores]) -> str:
     if len(shown) == len(vocab):
         return ""
-    if len(shown) == _MAX_CHARTS:
-        return f" Shown: of {len(vocab)} labels the {len(shown)} with the lowest average precision."
+    if len(shown) < sum(row.positives > 0 for row in scores):
+        enough = f", of those with at least {LEAST_IMAGES} images"
+        return f" Shown: of {len(vocab)} labels the {len(shown)} with the lowest average precision{enough}."
     return f" Shown: the {len(shown)} of {len(vocab)} labels that any of these images has."
 
 
@@ -151,17 +159,41 @@ def _by_threshold(
 
 
 def _one_for_all(probabilities: Float[Tensor, "n k"], targets: Shaped[Tensor, "n k"]) -> Chart:
-    macro = threshold_curve(probabilities, targets, metric="f1_macro")
-    micro = threshold_curve(probabilities, targets, metric="f1_micro")
-    best = int(macro.scores.argmax())
-    alt_text = f"Macro F1 is highest, {score_text(float(macro.scores[best]))}, at {float(macro.thresholds[best]):.2f}."
+    thresholds = torch.linspace(0, 1, 101)
+    macro, micro = common_threshold_scores(probabilities, targets, thresholds)
+    best = int(macro.argmax())
+    alt_text = f"Macro F1 is highest, {score_text(float(macro[best]))}, at {float(thresholds[best]):.2f}."
     return draw_chart(
         Caption("One threshold for all labels", alt_text, legend=_AVERAGES),
         [
-            Series(micro.thresholds.tolist(), micro.scores.tolist(), "second"),
-            Series(macro.thresholds.tolist(), macro.scores.tolist(), "first"),
+            Series(thresholds.tolist(), micro.tolist(), "second"),
+            Series(thresholds.tolist(), macro.tolist(), "first"),
         ],
         x=Axis("threshold", ticks=(0, 0.25, 0.5, 0.75, 1)),
         y=Axis("F1"),
         size=WIDE,
     )
+
+
+def common_threshold_scores(
+    probabilities: Float[Tensor, "n k"], targets: Shaped[Tensor, "n k"], thresholds: Float[Tensor, " t"]
+) -> tuple[Float[Tensor, " t"], Float[Tensor, " t"]]:
+    """(macro F1, micro F1) with one threshold for all labels, at each of several; from counts, a column at a time.
+
+    Args:
+        probabilities: in [0, 1].
+        targets: 1 where the image has the label, 0 where not, NaN where unknown.
+        thresholds: increasing.
+    """
+    hits, predicted = (torch.zeros(len(thresholds), targets.shape[1], dtype=torch.float64) for _ in range(2))
+    known = ~targets.isnan()
+    for k in range(targets.shape[1]):
+        mine = known[:, k]
+        below = torch.bucketize(probabilities[mine, k].contiguous(), thresholds)  # thresholds that it is greater than
+        for table, weights in ((predicted, torch.ones(len(below))), (hits, targets[mine, k])):
+            counts = torch.bincount(below, weights.double(), minlength=len(thresholds) + 1)
+            table[:, k] = counts.flip(0).cumsum(0).flip(0)[1:]
+    positives = (targets == 1).sum(dim=0).double()
+    both = predicted + positives
+    macro = (2 * hits / both.clamp(min=1))[:, known.any(dim=0)].mean(dim=1)
+    return macro, 2 * hits.sum(dim=1) / both.sum(dim=1).clamp(min=1)

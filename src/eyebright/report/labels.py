@@ -1,5 +1,6 @@
 """The report of multi-label models: a row per label, precision-recall curves, and the images with wrong labels."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,12 +17,13 @@ from eyebright.evaluation.label_intervals import AveragePrecisionIntervals, aver
 from eyebright.evaluation.top_losses import LabelCase, top_losses_multilabel
 from eyebright.metrics.labels import ClassScores, per_class
 from eyebright.report.data import MetricRow, ShownImage, TaskReport, n_resamples_for
+from eyebright.report.folding import folded
 from eyebright.report.label_curves import precision_recall_section, threshold_section
 from eyebright.report.label_metrics import METRIC_TITLES, LabelMetrics
 from eyebright.report.verdict.labels import LabelVerdict
-from eyebright.report.verdict.values import Verdict
+from eyebright.report.verdict.values import LEAST_IMAGES, Verdict
 from eyebright.types import Thresholds
-from eyebright.web.blocks import Card, Cell, Gallery, Section, Table, Tag, TagStyle
+from eyebright.web.blocks import Card, Cell, Folded, Gallery, Section, Table, Tag, TagStyle
 from eyebright.web.text import NO_VALUE, count_text
 
 _MAX_CARDS = 24
@@ -90,7 +92,7 @@ class MultiLabelReport(TaskReport):
         """A row per label, the worst mistakes, and the curves that thresholds are chosen by."""
         curves = (self.vocab, self.probabilities, self.targets, self.scores)
         return [
-            Section("Labels", "labels", [self._table(self.scores)], self._threshold_text()),
+            Section("Labels", "labels", self._folded_table(), self._threshold_text()),
             *self._worst(),
             precision_recall_section(*curves),
             threshold_section(*curves),
@@ -152,6 +154,11 @@ class MultiLabelReport(TaskReport):
             images = "these same images" if self.thresholds_tuned_on_this_set else "other images"
             origin = f"tuned for {METRIC_TITLES.get(thresholds.metric, thresholds.metric)} on {images}"
         return f"Precision, recall and F1 are those of the predicted labels: {scope}, {origin}."
+
+    def _folded_table(self) -> list[Table | Folded]:
+        known = [row.f1 if row.positives >= LEAST_IMAGES else math.nan for row in self.scores]
+        which = f"labels with the lowest F1, of those with at least {LEAST_IMAGES} images"
+        return folded(self._table(self.scores), known, which=which)
 
     def _table(self, scores: Sequence[ClassScores]) -> Table:
         columns = ["label", "images", "AP", "AP 95 % CI", "precision", "recall", "F1", "threshold", "predicted"]

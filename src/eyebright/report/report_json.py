@@ -8,7 +8,7 @@ from typing import Any
 
 from eyebright.io.text import valid_unicode
 from eyebright.report.data import MetricRow, ReportData
-from eyebright.web.blocks import Cell, Charts, Gallery, Pairs, Section, Sentences, Table
+from eyebright.web.blocks import Cell, Charts, Folded, Gallery, Pairs, Section, Sentences, Table
 from eyebright.web.text import NO_VALUE
 
 SCHEMA = "eyebright-report-1"
@@ -84,6 +84,8 @@ def _block(block: Any) -> dict[str, Any]:
         ]
     elif isinstance(block, Pairs):
         content |= {"title": block.title, "pairs": block.pairs}
+    elif isinstance(block, Folded):
+        content |= {"title": block.title, "blocks": [_block(one) for one in block.blocks]}
     elif isinstance(block, Sentences):
         content["sentences"] = block.sentences
     return content

@@ -259,6 +259,20 @@ class Overview:
 
 
 @dataclass(frozen=True, slots=True)
+class Folded:
+    """Further blocks that are opened by a click.
+
+    Args:
+        title: what is inside.
+        blocks: the content.
+    """
+
+    kind: ClassVar = "folded"
+    title: str
+    blocks: Sequence["Table | Charts | Gallery | Pairs | Sentences"]
+
+
+@dataclass(frozen=True, slots=True)
 class Section:
     """A section of a page.
 
@@ -271,5 +285,5 @@ class Section:
 
     title: str
     anchor: str
-    blocks: Sequence["Table | Charts | Gallery | Findings | Pairs | Sentences | Overview"]
+    blocks: Sequence["Table | Charts | Gallery | Findings | Pairs | Sentences | Overview | Folded"]
     intro: str = ""

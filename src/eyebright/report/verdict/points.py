@@ -15,6 +15,7 @@ from eyebright.report.verdict.values import LEAST_IMAGES, Change, Gain, Verdict,
 from eyebright.web.text import count_text, number_text
 
 _LEAST_CASES = 3
+_MOST_PAIRED = 100  # points whose pairs are looked at
 _WEAK = 1.25  # times the median of the points' mean errors
 _LARGE_SHARE = 0.3  # of the sum of the errors, in the worst twentieth of the images
 _SHIFTED = 0.5  # of the mean error: a shift as large as this is systematic
@@ -90,6 +91,8 @@ class PointVerdict:
     def _swapped(self) -> list[Change]:
         """Pairs of points that are often predicted at each other's places."""
         best: tuple[int, int, int, float] | None = None
+        if len(self.names) > _MOST_PAIRED:
+            return []
         for a in range(len(self.names)):
             for b in range(a + 1, len(self.names)):
                 own = self.errors[:, a] + self.errors[:, b]

@@ -2,7 +2,6 @@
 
 import json
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,23 +10,16 @@ import jsonschema
 import pytest
 import torch
 
-from eyebright.evaluation.decide import fit_decision
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.report.build import build_report
 from eyebright.report.data import ReportData, ReportFacts
 from eyebright.report.report_json import BEGINNING, report_json
 from eyebright.sources.split_proof import LabelShare, SplitProof, Together
-from eyebright.tasks.category import CategoryBlock
-from eyebright.tasks.multicategory import MultiCategoryBlock
-from eyebright.tasks.ordinal import OrdinalBlock
-from eyebright.tasks.points import PointBlock
-from eyebright.tasks.regression import RegressionBlock
 from eyebright.web.blocks import Table
-from support.evaluations import make_evaluation
+from support.four_kinds import EVALUATIONS, classes, labels, numbers, points
 
 GUIDES = Path(__file__).resolve().parents[2] / "docs" / "guides"
 SCHEMA = json.loads((GUIDES / "report-1.schema.json").read_text(encoding="utf-8"))
-VOCAB = ("bus", "car", "cat", "never")
 PROOF = SplitProof(
     {"train": 100, "valid": 40},
     groups=Together(12, 1, {"valid": 2}),
@@ -35,49 +27,6 @@ PROOF = SplitProof(
     mean_deviation=0.4,
     shares=(LabelShare("bus", 30, {"train": 0.2, "valid": 0.25}, 4.0, "valid"),),
 )
-
-
-def random(*shape: int, seed: int = 0) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
-
-def labels() -> Evaluation:
-    targets = (random(40, 4) > 0).float()
-    targets[:, 3], targets[:5, 1] = 0, math.nan
-    evaluation = make_evaluation(MultiCategoryBlock(vocab=VOCAB), 2 * targets.nan_to_num() - 1 + random(40, 4), targets)
-    return evaluation.with_decision(fit_decision(evaluation))
-
-
-def classes() -> Evaluation:
-    return make_evaluation(
-        CategoryBlock(VOCAB), random(40, 4), torch.arange(40) % 3 - 1, training=["bus", "car", "car"]
-    )
-
-
-def ratings() -> Evaluation:
-    return make_evaluation(OrdinalBlock(["1", "2", "3"]), random(40, 2), torch.arange(40) % 3)
-
-
-def points() -> Evaluation:
-    targets = 20 + 5 * random(40, 2, 2)
-    targets[3, 0] = math.nan
-    block = PointBlock(2, names=("left", "right"))
-    return make_evaluation(block, (targets.nan_to_num() + random(40, 2, 2, seed=1)).flatten(1), targets)
-
-
-def numbers() -> Evaluation:
-    targets = random(40, 2)
-    targets[:, 1] = 3.0  # R2 is undefined
-    return make_evaluation(RegressionBlock(names=("age", "size")), targets + random(40, 2, seed=1), targets)
-
-
-EVALUATIONS: dict[str, Callable[[], Evaluation]] = {
-    "labels": labels,
-    "classes": classes,
-    "ratings": ratings,
-    "points": points,
-    "numbers": numbers,
-}
 
 
 def built(evaluation: Evaluation, **facts: Any) -> ReportData:

@@ -18,7 +18,18 @@ BEGINNING = '{\n "schema": "eyebright-report-'
 
 def report_json(data: ReportData) -> str:
     """The report as JSON, the same text for the same report; NaN and infinite numbers are null."""
-    return json.dumps(_plain(_content(data)), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(plain(_content(data)), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def plain(value: Any) -> Any:
+    """The value as what JSON can hold: NaN is None, characters that are not valid Unicode are escapes."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, str):
+        return valid_unicode(value)
+    if isinstance(value, Mapping):
+        return {valid_unicode(str(key)): plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, Sequence) else value
 
 
 def _content(data: ReportData) -> dict[str, Any]:
@@ -96,14 +107,3 @@ def _cell(cell: Cell) -> float | str | None:
     if cell.value is not None:
         return int(cell.value) if math.isfinite(cell.value) and cell.value == int(cell.value) else cell.value
     return None if cell.text == NO_VALUE else cell.text
-
-
-def _plain(value: Any) -> Any:
-    """The value as what JSON can hold."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, str):
-        return valid_unicode(value)
-    if isinstance(value, Mapping):
-        return {valid_unicode(str(key)): _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, Sequence) else value

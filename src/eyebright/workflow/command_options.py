@@ -199,3 +199,25 @@ class ReportOptions:
 
     def __post_init__(self) -> None:
         check_options(self)
+
+
+@with_options_in_docstring
+@dataclass(frozen=True)
+class CompareOptions:
+    """The options of ``eyebright compare``."""
+
+    first: Annotated[Path, Option("The folder of the first model.", positional=True)]
+    second: Annotated[Path, Option("The folder of the second model.", positional=True)]
+    out: Annotated[
+        Path | None, Option("HTML page to write, one file with thumbnails of images that changed.", unset="none")
+    ] = None
+    json: Annotated[
+        Path | None, Option("JSON file to write the scores and all images that changed to.", unset="none")
+    ] = None
+    images: Annotated[
+        Path | None, Option("Folder of the evaluated images, for their thumbnails.", unset="where they were evaluated")
+    ] = None
+    show: Annotated[int, Option("Images that are printed of those that got worse, and better.", at_least=0)] = 10
+
+    def __post_init__(self) -> None:
+        check_options(self)

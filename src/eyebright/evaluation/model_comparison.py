@@ -1,0 +1,345 @@
+"""`compare_models`: two models on the images that both evaluated: metrics, each label, and the images that changed.
+
+All differences are paired: both models are judged on the same images. P-values of labels are corrected for their number
+(Holm, 1979, Scandinavian Journal of Statistics 6:65).
+"""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import NormalDist
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from eyebright.errors import InputError, listing
+from eyebright.evaluation.compare import Comparison, compare
+from eyebright.evaluation.evaluation import Evaluation
+from eyebright.evaluation.intervals import Interval, percentile_intervals
+from eyebright.evaluation.label_intervals import resampled_average_precisions
+from eyebright.evaluation.metric_value import affordable_resamples
+from eyebright.evaluation.slices import holm
+from eyebright.metrics.labels import average_precision
+from eyebright.metrics.points import point_errors
+from eyebright.tasks.base import SectionName
+
+LEAST_IMAGES = 10
+"""Images with a label, with fewer of which its difference has no interval."""
+
+_LEVEL = 0.95
+_SAME_SCORE = ("error_rate",)  # of a metric that is compared too
+
+
+@dataclass(frozen=True, slots=True)
+class OutputDifference:
+    """A label, class, point or number, as two models predict it.
+
+    Args:
+        name: its name.
+        measure: what is compared, such as ``"AP"``.
+        count: images that it rests on; of a label or class those that have it.
+        first: the value of the first model; NaN where undefined.
+        second: the value of the second model.
+        interval: of the second minus the first, not corrected; NaN where there are too few images.
+        p_value: two-sided, corrected for the number of labels; NaN where there is no interval.
+    """
+
+    name: str
+    measure: str
+    count: int
+    first: float
+    second: float
+    interval: Interval
+    p_value: float
+
+
+@dataclass(frozen=True, slots=True)
+class ImageChange:
+    """An image on which one model makes more or larger mistakes than the other.
+
+    Args:
+        row: its row in both matched evaluations.
+        file: as the first evaluation names it.
+        truth: the target as text; empty parts are unknown.
+        answers: of both models, as text.
+        mistakes: of both models: wrong labels, 0 or 1 for a class, the mean error of points or numbers.
+    """
+
+    row: int
+    file: str
+    truth: str
+    answers: tuple[str, str]
+    mistakes: tuple[float, float]
+
+
+@dataclass(frozen=True, eq=False)
+class ModelComparison:
+    """Two models on the images that both evaluated.
+
+    Args:
+        first: the evaluation of the first model, of the shared images.
+        second: that of the second model, in the same order.
+        only_first: images that the second model did not evaluate.
+        only_second: images that the first model did not evaluate.
+        metrics: the metrics of the kind of target.
+        outputs: each label, class, point or number.
+        worse: images on which the second model is worse, those that were right before first.
+        better: images on which it is better, those that are right now first.
+    """
+
+    first: Evaluation
+    second: Evaluation
+    only_first: tuple[str, ...]
+    only_second: tuple[str, ...]
+    metrics: tuple[Comparison, ...]
+    outputs: tuple[OutputDifference, ...]
+    worse: tuple[ImageChange, ...]
+    better: tuple[ImageChange, ...]
+
+    @property
+    def broken(self) -> int:
+        """Images that the first model has right, and the second wrong."""
+        return sum(one.mistakes[0] == 0 for one in self.worse)
+
+    @property
+    def fixed(self) -> int:
+        """Images that the first model has wrong, and the second right."""
+        return sum(one.mistakes[1] == 0 for one in self.better)
+
+
+def compare_models(first: Evaluation, second: Evaluation) -> ModelComparison:
+    """Compares two models on the images that both evaluated.
+
+    Args:
+        first: the evaluation of the first model.
+        second: that of the second model.
+
+    Raises:
+        InputError: the models predict different things, evaluated no image in common, or with other targets.
+        DataError: an output is NaN or infinite.
+    """
+    _check_same_kind(first, second)
+    rows = _matched(first, second)
+    only_first, only_second = (
+        tuple(file for row, file in enumerate(each.files) if row not in shared)
+        for each, shared in ((first, {a for a, _ in rows}), (second, {b for _, b in rows}))
+    )
+    if not rows:
+        raise InputError(
+            f"the models evaluated no image in common: {len(first):,} images such as '{first.files[0]}', and "
+            f"{len(second):,} such as '{second.files[0]}'"
+        )
+    first, second = first.take([a for a, _ in rows]), second.take([b for _, b in rows])
+    _check_same_targets(first, second)
+    second = replace(second, files=first.files)
+    for evaluation in (first, second):
+        evaluation.check_finite()
+    worse, better = _changes(first, second)
+    return ModelComparison(
+        first, second, only_first, only_second, _metrics(first, second), _outputs(first, second), worse, better
+    )
+
+
+# ------------------------------------------------------------------------------- the same images
+
+
+def _check_same_kind(first: Evaluation, second: Evaluation) -> None:
+    blocks = first.decision.target, second.decision.target
+    if type(blocks[0]) is not type(blocks[1]):
+        described = " and ".join(block.describe() for block in blocks)
+        raise InputError(f"models can be compared that predict the same; these predict different things: {described}")
+    names = [block.value_names for block in blocks]
+    if names[0] != names[1]:
+        missing = [name for name in names[0] if name not in names[1]]
+        further = [name for name in names[1] if name not in names[0]]
+        differ = [f"only the first has {listing(missing)}"] * bool(missing)
+        differ += [f"only the second has {listing(further)}"] * bool(further)
+        raise InputError(
+            f"models can be compared that predict the same; of these {' and '.join(differ) or 'the order differs'}"
+        )
+
+
+def _matched(first: Evaluation, second: Evaluation) -> list[tuple[int, int]]:
+    """The rows of the same file in both, by their names in the folder of the images, or else by their whole paths."""
+    for keys in ([first.files, second.files], [_whole_paths(first), _whole_paths(second)]):
+        rows = {key: row for row, key in enumerate(_numbered(keys[1]))}
+        found = [(row, rows[key]) for row, key in enumerate(_numbered(keys[0])) if key in rows]
+        if found:
+            return found
+    return []
+
+
+def _numbered(names: Sequence[str]) -> list[tuple[str, int]]:
+    """Each name with how often it came before."""
+    seen = Counter[str]()
+    numbered: list[tuple[str, int]] = []
+    for name in names:
+        numbered.append((name, seen[name]))
+        seen[name] += 1
+    return numbered
+
+
+def _whole_paths(evaluation: Evaluation) -> list[str]:
+    return [str(Path(path)) for path in evaluation.paths]
+
+
+def _check_same_targets(first: Evaluation, second: Evaluation) -> None:
+    targets = [each.targets.double().reshape(len(each), -1).nan_to_num(math.inf) for each in (first, second)]
+    differ = (targets[0] != targets[1]).any(dim=1)
+    if bool(differ.any()):
+        example = first.files[int(differ.int().argmax())]
+        raise InputError(
+            f"of {int(differ.sum()):,} of the {len(first):,} images that both models evaluated the targets differ "
+            f"('{example}'); evaluate both on the same labels"
+        )
+
+
+# ------------------------------------------------------------------------------- metrics
+
+
+def _metrics(first: Evaluation, second: Evaluation) -> tuple[Comparison, ...]:
+    block = first.decision.target
+    metrics = [metric for metric in block.metrics() if not (metric.takes == "logits" and block.is_geometric)]
+    return tuple(compare(first, second, metric) for metric in metrics if metric.name not in _SAME_SCORE)
+
+
+def _outputs(first: Evaluation, second: Evaluation) -> tuple[OutputDifference, ...]:
+    found = _OUTPUTS[first.decision.target.section](first, second)
+    corrected = holm([one.p_value for one in found])
+    return tuple(replace(one, p_value=p_value) for one, p_value in zip(found, corrected, strict=True))
+
+
+def _of_labels(first: Evaluation, second: Evaluation) -> list[OutputDifference]:
+    """The average precision of each label; interval and standard error from the same resamples for both models."""
+    count = min(affordable_resamples(2 * first.outputs.numel()), 1000)
+    targets = first.targets
+    values = [average_precision(each.activated, targets) for each in (first, second)]
+    resampled = [
+        resampled_average_precisions(each.activated, targets, n_resamples=count, seed=0) for each in (first, second)
+    ]
+    differences = resampled[1] - resampled[0]
+    intervals = percentile_intervals(differences.numpy(), _LEVEL, (values[1] - values[0]).tolist())
+    found: list[OutputDifference] = []
+    for k, name in enumerate(first.decision.target.value_names):
+        positives, before, after = int((targets[:, k] == 1).sum()), float(values[0][k]), float(values[1][k])
+        column = differences[:, k][~differences[:, k].isnan()]
+        enough = positives >= LEAST_IMAGES and len(column) > 1
+        p_value = _two_sided(after - before, float(column.std())) if enough else math.nan
+        interval = intervals[k] if enough else Interval(math.nan, math.nan, _LEVEL)
+        found.append(OutputDifference(name, "AP", positives, before, after, interval, p_value))
+    return found
+
+
+def _of_classes(first: Evaluation, second: Evaluation) -> list[OutputDifference]:
+    """The share of the images of each class that is recognised.
+
+    The p-value is McNemar's exact one; the interval that of Agresti & Min (2005, Statistics in Medicine 24:729).
+    """
+    right = [_mistakes(each) == 0 for each in (first, second)]
+    found: list[OutputDifference] = []
+    for k, name in enumerate(first.decision.target.value_names):
+        mine = first.targets == k
+        count = int(mine.sum())
+        gained, lost = int((mine & right[1] & ~right[0]).sum()), int((mine & right[0] & ~right[1]).sum())
+        before, after = (float((mine & each).sum() / count) if count else math.nan for each in right)
+        center = (gained - lost) / (count + 2)
+        error = math.sqrt(max(gained + lost + 1 - (gained - lost) ** 2 / (count + 2), 0)) / (count + 2)
+        half = NormalDist().inv_cdf(0.5 + _LEVEL / 2) * error
+        enough = count >= LEAST_IMAGES
+        interval = Interval(max(center - half, -1), min(center + half, 1), _LEVEL)
+        unknown = Interval(math.nan, math.nan, _LEVEL)
+        p_value = _mcnemar(gained, lost) if enough else math.nan
+        found.append(OutputDifference(name, "recall", count, before, after, interval if enough else unknown, p_value))
+    return found
+
+
+def _of_points(first: Evaluation, second: Evaluation) -> list[OutputDifference]:
+    errors = [point_errors(each.activated, each.targets) for each in (first, second)]
+    return _of_errors(first.decision.target.value_names, *errors, measure="mean error, px")
+
+
+def _of_numbers(first: Evaluation, second: Evaluation) -> list[OutputDifference]:
+    errors = [(each.activated.double() - each.targets.double()).abs() for each in (first, second)]
+    return _of_errors(first.decision.target.value_names, *errors, measure="MAE")
+
+
+def _of_errors(
+    names: Sequence[str], first: Float[Tensor, "n k"], second: Float[Tensor, "n k"], *, measure: str
+) -> list[OutputDifference]:
+    """The mean error of each column, with the normal interval of the mean of paired differences."""
+    found: list[OutputDifference] = []
+    for k, name in enumerate(names):
+        known = ~first[:, k].isnan()
+        differences = (second[known, k] - first[known, k]).double()
+        count, mean = len(differences), float(differences.mean())
+        error = float(differences.std()) / math.sqrt(count) if count >= LEAST_IMAGES else math.nan
+        half = NormalDist().inv_cdf(0.5 + _LEVEL / 2) * error
+        before, after = float(first[known, k].mean()), float(second[known, k].mean())
+        interval = Interval(mean - half, mean + half, _LEVEL)
+        found.append(OutputDifference(name, measure, count, before, after, interval, _two_sided(mean, error)))
+    return found
+
+
+_OUTPUTS: Mapping[SectionName, Callable[[Evaluation, Evaluation], list[OutputDifference]]] = {
+    "labels": _of_labels,
+    "classes": _of_classes,
+    "points": _of_points,
+    "numbers": _of_numbers,
+}
+
+
+def _two_sided(difference: float, error: float) -> float:
+    """The p-value of a difference with a standard error; 1 for no difference, NaN if the error is unknown."""
+    if math.isnan(error) or math.isnan(difference):
+        return math.nan
+    if difference == 0:
+        return 1.0
+    return 2 * (1 - NormalDist().cdf(abs(difference) / error)) if error > 0 else 0.0
+
+
+def _mcnemar(gained: int, lost: int) -> float:
+    """The exact two-sided p-value that a change is as likely for the better as for the worse."""
+    total, few = gained + lost, min(gained, lost)
+    if not total:
+        return 1.0
+    return min(2 * sum(math.comb(total, i) for i in range(few + 1)) / 2**total, 1.0)
+
+
+# ------------------------------------------------------------------------------- images
+
+
+def _mistakes(evaluation: Evaluation) -> Float[Tensor, " n"]:
+    """The mistakes on each image, see `ImageChange`; NaN where nothing is known."""
+    targets, block = evaluation.targets, evaluation.decision.target
+    if block.section == "labels":
+        decided: Bool[Tensor, "n k"] = evaluation.decision.decide(evaluation.activated)
+        known = ~targets.isnan()
+        wrong = ((decided != (targets == 1)) & known).sum(dim=1).double()
+        return wrong.where(known.any(dim=1), torch.nan)
+    if block.section == "classes":
+        predicted = torch.stack([block.encode(value) for value in evaluation.decoded])
+        return (predicted != targets).double().where(targets >= 0, torch.nan)
+    if block.section == "points":
+        return point_errors(evaluation.activated, targets).double().nanmean(dim=1)
+    errors = (evaluation.activated.double() - targets.double()).abs()
+    return errors.nanmean(dim=1)
+
+
+def _changes(first: Evaluation, second: Evaluation) -> tuple[tuple[ImageChange, ...], tuple[ImageChange, ...]]:
+    """(worse, better) images: from right to wrong and back first, then the largest change."""
+    before, after = _mistakes(first), _mistakes(second)
+    worse = (after > before).nonzero()[:, 0].tolist()
+    better = (after < before).nonzero()[:, 0].tolist()
+    worse.sort(key=lambda i: (float(before[i]) > 0, float(before[i] - after[i])))
+    better.sort(key=lambda i: (float(after[i]) > 0, float(after[i] - before[i])))
+    block = first.decision.target
+
+    def change(i: int) -> ImageChange:
+        answers = (block.text(first.decoded[i]), block.text(second.decoded[i]))
+        truth = block.text(block.decode(first.targets[i]))
+        return ImageChange(i, first.files[i], truth, answers, (float(before[i]), float(after[i])))
+
+    return tuple(map(change, worse)), tuple(map(change, better))

@@ -1,0 +1,208 @@
+"""The comparison of two models, as the content of a page and as JSON."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from eyebright.evaluation.model_comparison import ImageChange, ModelComparison, OutputDifference
+from eyebright.report.folding import folded
+from eyebright.report.report_json import plain
+from eyebright.web.blocks import Card, Cell, Gallery, Section, Sentences, Table, Tag
+from eyebright.web.text import NO_VALUE, count_text, number_text, short_names
+from eyebright.web.thumbnails import thumbnail
+
+_SURE = 0.05
+_MOST_CARDS = 24
+_MOST_ROWS = 500
+
+
+@dataclass(frozen=True)
+class ComparisonPage:
+    """The content of the page, see `eyebright.web.page.Page`."""
+
+    title: str
+    summary: str
+    sections: Sequence[Section]
+    opening: Sequence[Section] = ()
+    notices: Sequence[str] = ()
+    metric_rows: Sequence[Any] = ()
+    footer: str = "Comparison"
+
+
+def comparison_sentences(found: ModelComparison) -> list[str]:
+    """What was compared, and what came out: metrics, labels that surely changed, and how many images changed."""
+    sentences = [_shared_text(found), *(one.text for one in found.metrics)]
+    sure = [one for one in found.outputs if one.p_value < _SURE]
+    if found.outputs:
+        counted = f"{len(sure):,} of {len(found.outputs):,}" if sure else f"none of {len(found.outputs):,}"
+        each = "; ".join(_output_text(one) for one in sure[:5])
+        rows = "labels, classes, points or numbers"
+        sentences.append(f"surely changed (p < {_SURE}, Holm): {counted} {rows}{': ' + each if each else ''}")
+    if found.first.decision.target.section in ("labels", "classes"):
+        sentences.append(
+            f"images: {found.fixed:,} from wrong to right, {found.broken:,} from right to wrong; "
+            f"{len(found.better):,} with fewer mistakes, {len(found.worse):,} with more"
+        )
+    else:
+        sentences.append(f"images: {len(found.better):,} with a smaller error, {len(found.worse):,} with a larger one")
+    return sentences
+
+
+def comparison_page(found: ModelComparison, names: tuple[str, str]) -> ComparisonPage:
+    """The page: the metrics, each label, and the images that changed.
+
+    Args:
+        found: the comparison.
+        names: of the two models, for the headings.
+    """
+    first, second = names
+    sections = [
+        Section("Metrics", "metrics", [_metric_table(found, names)], _INTRO),
+        Section("Each output", "outputs", folded(_output_table(found, names), _p_values(found), which=_SUREST)),
+        *_image_sections("Worse", "worse", found, found.worse, names),
+        *_image_sections("Better", "better", found, found.better, names),
+    ]
+    outcome = Section("Outcome", "outcome", [Sentences(comparison_sentences(found))])
+    return ComparisonPage(f"{first} and {second}", _shared_text(found), sections, opening=[outcome])
+
+
+def comparison_json(found: ModelComparison, names: tuple[str, str]) -> dict[str, Any]:
+    """The comparison as JSON values; NaN is None."""
+    content = {
+        "models": names,
+        "images": len(found.first),
+        "only_first": found.only_first,
+        "only_second": found.only_second,
+        "metrics": [
+            {
+                "name": one.metric.display_name,
+                "first": one.first,
+                "second": one.second,
+                "difference": one.difference,
+                "interval": [one.interval.low, one.interval.high],
+                "higher_is_better": one.metric.higher_is_better,
+            }
+            for one in found.metrics
+        ],
+        "outputs": [
+            {
+                "name": one.name,
+                "measure": one.measure,
+                "images": one.count,
+                "first": one.first,
+                "second": one.second,
+                "difference": one.second - one.first,
+                "interval": None if math.isnan(one.interval.low) else [one.interval.low, one.interval.high],
+                "p_value_holm": one.p_value,
+            }
+            for one in found.outputs
+        ],
+        "worse": [_image_json(one) for one in found.worse],
+        "better": [_image_json(one) for one in found.better],
+    }
+    return plain(content)
+
+
+_INTRO = (
+    "Both models are scored on the same images. The interval is that of the difference; if it contains 0, these images"
+    " are too few to know which model is better."
+)
+_SUREST = "rows with the surest difference"
+
+
+def _shared_text(found: ModelComparison) -> str:
+    text = f"{count_text(len(found.first), 'image')} that both models evaluated"
+    alone = [
+        f"{count_text(len(files), 'image')} only by the {name}"
+        for name, files in (("first", found.only_first), ("second", found.only_second))
+        if files
+    ]
+    return f"{text}; {', '.join(alone)}" if alone else text
+
+
+def _output_text(one: OutputDifference) -> str:
+    return f"'{one.name}' {one.measure} from {number_text(one.first)} to {number_text(one.second)}"
+
+
+def _metric_table(found: ModelComparison, names: tuple[str, str]) -> Table:
+    rows = [
+        [
+            Cell(one.metric.display_name),
+            Cell(number_text(one.first), one.first),
+            Cell(number_text(one.second), one.second),
+            _signed(one.difference),
+            _range(one.interval.low, one.interval.high),
+        ]
+        for one in found.metrics
+    ]
+    return Table("A row per metric", ("metric", *names, "difference", "95 % CI"), rows)
+
+
+def _output_table(found: ModelComparison, names: tuple[str, str]) -> Table:
+    rows = [
+        [
+            Cell(one.name),
+            Cell.of(one.count),
+            Cell(number_text(one.first), _known(one.first)),
+            Cell(number_text(one.second), _known(one.second)),
+            _signed(one.second - one.first),
+            _range(one.interval.low, one.interval.high),
+            Cell(number_text(one.p_value), _known(one.p_value)),
+        ]
+        for one in found.outputs
+    ]
+    measure = found.outputs[0].measure if found.outputs else "value"
+    caption = f"A row each: {measure} of both models; p-values are corrected for their number (Holm)."
+    return Table(caption, ("name", "images", *names, "difference", "95 % CI", "p, corrected"), rows)
+
+
+def _p_values(found: ModelComparison) -> list[float]:
+    return [one.p_value for one in found.outputs]
+
+
+def _image_sections(
+    title: str, anchor: str, found: ModelComparison, changes: Sequence[ImageChange], names: tuple[str, str]
+) -> list[Section]:
+    if not changes:
+        return []
+    shown = changes[:_MOST_CARDS]
+    evaluation = found.first
+    titles = short_names(evaluation.files, [one.row for one in shown])
+    cards = [_card(found, one, name, names) for one, name in zip(shown, titles, strict=True)]
+    rows = [[Cell(one.file), Cell(one.truth), Cell(one.answers[0]), Cell(one.answers[1])] for one in changes]
+    table = Table(f"The first {len(rows[:_MOST_ROWS])}", ("image", "target", *names), rows[:_MOST_ROWS])
+    intro = f"{count_text(len(changes), 'image')} on which {names[1]} makes {'more' if anchor == 'worse' else 'fewer'}"
+    intro += f" or {'larger' if anchor == 'worse' else 'smaller'} mistakes; shown: {len(cards)}."
+    order = [float(i) for i in range(len(table.rows))]
+    return [Section(title, anchor, [Gallery(cards), *folded(table, order, which="images that changed most")], intro)]
+
+
+def _card(found: ModelComparison, one: ImageChange, title: str, names: tuple[str, str]) -> Card:
+    path, size = found.first.paths[one.row], found.first.sizes[one.row].tolist()
+    texts = [f"target: {one.truth or 'none'}"]
+    texts += [f"{name}: {answer or 'none'}" for name, answer in zip(names, one.answers, strict=True)]
+    image = thumbnail(str(path), (size[0], size[1]))
+    return Card(title, one.file, image, f"{title}; {'; '.join(texts)}", [Tag(text) for text in texts])
+
+
+def _image_json(one: ImageChange) -> dict[str, Any]:
+    return {
+        "file": one.file,
+        "target": one.truth,
+        "first": one.answers[0],
+        "second": one.answers[1],
+        "mistakes": one.mistakes,
+    }
+
+
+def _signed(value: float) -> Cell:
+    return Cell(f"{'+' * (value > 0)}{number_text(value)}", _known(value))
+
+
+def _range(low: float, high: float) -> Cell:
+    return Cell(NO_VALUE) if math.isnan(low) else Cell(f"{number_text(low)} to {number_text(high)}")
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value

@@ -55,6 +55,9 @@ def test_the_schema_holds_for_each_kind_of_target(kind: str) -> None:
     check(written(built(evaluation)))
     check(written(built(evaluation, leaking=list(evaluation.files[:4]))))
     check(written(build_report(evaluation, ReportFacts())))
+    tested = written(build_report(evaluation, ReportFacts(), test=replace(evaluation, part="test")))
+    check(tested)
+    assert [one["name"] for one in tested["test_metrics"]] == [one["name"] for one in tested["metrics"]]
 
 
 @pytest.mark.parametrize("kind", EVALUATIONS)

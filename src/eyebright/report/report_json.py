@@ -50,6 +50,7 @@ def _content(data: ReportData) -> dict[str, Any]:
             "changes": [change.to_json() for change in data.verdict.changes],
         },
         "metrics": [_metric(row) for row in data.metric_rows],
+        "test_metrics": [_metric(row) for row in data.test_rows],
         data.kind: data.output_rows,
         "notices": data.leaks,
         "split": None if facts.proof is None else facts.proof.to_json(),

@@ -214,6 +214,9 @@ class CompareOptions:
     json: Annotated[
         Path | None, Option("JSON file to write the scores and all images that changed to.", unset="none")
     ] = None
+    part: Annotated[
+        str, Option("The images that are compared on: those of this part.", choices=("valid", "promise", "test"))
+    ] = "valid"
     images: Annotated[
         Path | None, Option("Folder of the evaluated images, for their thumbnails.", unset="where they were evaluated")
     ] = None

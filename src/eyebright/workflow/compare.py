@@ -10,9 +10,11 @@ from eyebright.inference.model_folder import load_evaluation
 from eyebright.io.atomic import write_atomically
 from eyebright.io.files import check_replaceable
 from eyebright.report.comparison import comparison_json, comparison_page
+from eyebright.types import EvaluatedPart
 from eyebright.web.page import check_page_file, write_page
 from eyebright.workflow.command_options import CompareOptions
 
+_PARTS: dict[str, EvaluatedPart] = {"valid": "valid", "promise": "promise", "test": "test"}
 _BEGINNING = '{\n "models":'
 
 
@@ -28,7 +30,8 @@ def make_comparison(options: CompareOptions) -> ModelComparison:
         check_page_file(options.out, "comparison")
     if options.json is not None:
         check_replaceable(options.json, [_BEGINNING], "comparison")
-    first, second = (load_evaluation(folder) for folder in (options.first, options.second))
+    part = _PARTS[options.part]
+    first, second = (load_evaluation(folder, part=part) for folder in (options.first, options.second))
     found = compare_models(first, second)
     if options.images is not None:
         if not options.images.is_dir():

@@ -244,3 +244,41 @@ def test_thresholds_may_be_a_list_an_array_or_a_tensor(values: Any) -> None:
 def test_a_threshold_that_is_no_number_is_an_error(values: Any) -> None:
     with pytest.raises(InputError, match=r"^a threshold must be in \[0, 1\], got "):
         Thresholds(values)
+
+
+# ------------------------------------------------------------------------------- three-way answers
+
+
+def test_between_two_thresholds_a_person_is_asked_and_every_probability_has_one_answer() -> None:
+    thresholds = Thresholds((0.75, 0.5), lower=(0.25, 0.5))
+    probabilities = torch.tensor([[0.25, 0.5], [0.26, 0.51], [0.75, 0.49], [0.76, 0.0]])
+    assert thresholds.decide(probabilities).tolist() == [[False, False], [False, True], [False, False], [True, False]]
+    assert thresholds.asks(probabilities).tolist() == [[False, False], [True, False], [True, False], [False, False]]
+    assert thresholds.is_three_way
+
+
+def test_without_a_lower_threshold_nobody_is_asked() -> None:
+    assert not Thresholds(0.5).asks(torch.tensor([0.1, 0.5, 0.9])).any()
+    assert not Thresholds(0.5).is_three_way
+
+
+@pytest.mark.parametrize(
+    ("values", "lower", "message"),
+    [
+        (0.5, 0.6, "cannot be answered yes and no at once"),
+        ((0.5, 0.5), (0.4, 0.6), "cannot be answered yes and no at once"),
+        ((0.5, 0.5), (0.4, 0.3, 0.2), "lower thresholds for 3 classes, and upper ones for 2"),
+        (0.5, -0.1, "a threshold must be in"),
+        (0.5, (True,), "a threshold must be in"),
+    ],
+)
+def test_impossible_lower_thresholds_are_an_error(values: object, lower: object, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Thresholds(values, lower=lower)  # type: ignore[arg-type]
+
+
+def test_a_notebook_shows_both_thresholds() -> None:
+    shown = Thresholds((0.75, 0.5), names=("cat", "dog"), lower=0.25)._repr_html_()
+    for text in ("no at or below", "yes above", "cat", "0.750", "0.250"):
+        assert text in shown
+    assert "no at or below 0.250, yes above 0.750 for every class" in Thresholds(0.75, lower=0.25)._repr_html_()

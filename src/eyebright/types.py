@@ -335,37 +335,57 @@ class Vocab(Sequence[str]):
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """Thresholds of probabilities: one for all classes, or one for each.
+    """Thresholds of probabilities: one for all classes, or one for each; two for three-way answers.
 
     A label is predicted if its probability is *greater than* its threshold (strictly, as in fastai), in metrics,
-    predictions and plots alike.
+    predictions and plots alike. With ``lower``, an image does not have the label at ``lower`` or below, and between
+    the two a person is to be asked.
 
     Args:
         values: one number in [0, 1], or one for each class in the order of the vocabulary.
         metric: the metric that they were tuned for; None: they were set by hand.
         names: the names of the classes, only for display; None: not known.
+        lower: one number in [0, 1], or one for each class, none above its threshold; None: a label that is not
+            predicted is answered no.
+
+    Raises:
+        InputError: a number is outside [0, 1], or a lower threshold is above the other.
     """
 
     values: float | tuple[float, ...] = 0.5
     metric: str | None = None
     names: tuple[str, ...] | None = field(default=None, compare=False)
+    lower: float | tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
-        given: Any = getattr(self.values, "tolist", lambda: self.values)()  # of an array or a tensor
-        every: tuple[Any, ...] = tuple(given) if isinstance(given, (list, tuple)) else (given,)
-        for value in every:
-            if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not 0 <= value <= 1:
-                raise InputError(f"a threshold must be in [0, 1], got {value!r}")
-        object.__setattr__(self, "values", every if isinstance(given, (list, tuple)) else given)
+        object.__setattr__(self, "values", _checked_thresholds(self.values))
+        if self.lower is None:
+            return
+        object.__setattr__(self, "lower", _checked_thresholds(self.lower))
+        lower, upper = np.atleast_1d(self.lower), np.atleast_1d(self.values)
+        if len({len(lower), len(upper)} - {1}) > 1:
+            raise InputError(f"there are lower thresholds for {len(lower)} classes, and upper ones for {len(upper)}")
+        if (lower > upper).any():
+            raise InputError("a lower threshold is above the upper one: a label cannot be answered yes and no at once")
+
+    @property
+    def is_three_way(self) -> bool:
+        """Whether there are answers between yes and no, for which a person is to be asked."""
+        return self.lower is not None
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
         title = "Thresholds" if self.metric is None else f"Thresholds, tuned for {self.metric}"
-        if not isinstance(self.values, tuple):
-            return html.block(title, html.paragraph(f"{self.values:.3f} for every class"))
-        names = self.names if self.names and len(self.names) == len(self.values) else range(len(self.values))
-        rows = [(name, f"{value:.3f}") for name, value in zip(names, self.values, strict=True)]
-        return html.block(title, html.table(("class", "threshold"), rows))
+        columns = (self.values,) if self.lower is None else (self.lower, self.values)
+        heads = ("threshold",) if self.lower is None else ("no at or below", "yes above")
+        n_classes = max(len(column) if isinstance(column, tuple) else 0 for column in columns)
+        if not n_classes:
+            text = ", ".join(f"{head} {value:.3f}" for head, value in zip(heads, columns, strict=True))
+            return html.block(title, html.paragraph(f"{text} for every class".removeprefix("threshold ")))
+        names = self.names if self.names and len(self.names) == n_classes else range(n_classes)
+        cells = [column if isinstance(column, tuple) else (column,) * n_classes for column in columns]
+        rows = [(name, *(f"{value:.3f}" for value in row)) for name, *row in zip(names, *cells, strict=True)]
+        return html.block(title, html.table(("class", *heads), rows))
 
     def decide(self, probabilities: Float[Tensor, "*b k"]) -> Bool[Tensor, "*b k"]:
         """True where a probability is above its threshold.
@@ -374,9 +394,23 @@ class Thresholds:
             InputError: a probability is NaN, or there are per-class thresholds for another number of classes.
         """
         refuse_nan(probabilities, "probabilities")
-        return probabilities > self.per_class(probabilities.shape[-1]).to(
-            dtype=probabilities.dtype, device=probabilities.device
-        )
+        return probabilities > self.per_class(probabilities.shape[-1]).to(probabilities)
+
+    def asks(self, probabilities: Float[Tensor, "*b k"]) -> Bool[Tensor, "*b k"]:
+        """True where a person is to be asked: above the lower threshold, and not above the other.
+
+        Raises:
+            InputError: as in `decide`.
+        """
+        if self.lower is None:
+            return torch.zeros_like(probabilities, dtype=torch.bool)
+        lower = _per_class(self.lower, probabilities.shape[-1]).to(probabilities)
+        return (probabilities > lower) & ~self.decide(probabilities)
+
+    def check_count(self, classes: int) -> None:
+        """Raises `InputError` if there are per-class thresholds for another number of classes."""
+        for values in filter(None, (self.values, self.lower)):
+            _per_class(values, classes)
 
     def per_class(self, classes: int) -> Float[Tensor, " k"]:
         """One threshold for each of ``classes`` classes, float64; `decide` rounds them to the probabilities' dtype.
@@ -384,11 +418,29 @@ class Thresholds:
         Raises:
             InputError: there are per-class thresholds for another number of classes.
         """
-        if not isinstance(self.values, tuple):
-            return torch.full((classes,), self.values, dtype=torch.float64)
-        if len(self.values) != classes:
-            raise InputError(f"there are thresholds for {len(self.values)} classes, not for {classes}")
-        return torch.tensor(self.values, dtype=torch.float64)
+        return _per_class(self.values, classes)
+
+
+def _checked_thresholds(values: Any) -> Any:
+    """The thresholds as numbers, of an array or a tensor too.
+
+    Raises:
+        InputError: one is no number in [0, 1].
+    """
+    given: Any = getattr(values, "tolist", lambda: values)()
+    every: tuple[Any, ...] = tuple(given) if isinstance(given, (list, tuple)) else (given,)
+    for value in every:
+        if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not 0 <= value <= 1:
+            raise InputError(f"a threshold must be in [0, 1], got {value!r}")
+    return every if isinstance(given, (list, tuple)) else given
+
+
+def _per_class(values: float | tuple[float, ...], classes: int) -> Float[Tensor, " k"]:
+    if not isinstance(values, tuple):
+        return torch.full((classes,), values, dtype=torch.float64)
+    if len(values) != classes:
+        raise InputError(f"there are thresholds for {len(values)} classes, not for {classes}")
+    return torch.tensor(values, dtype=torch.float64)
 
 
 @dataclass(frozen=True, slots=True)

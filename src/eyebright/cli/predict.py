@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from eyebright.cli.command import CommandArguments
     from eyebright.inference.prediction_file import PredictionFormat
     from eyebright.inference.predictions import Prediction, SkippedImage
+    from eyebright.inference.predictor import Predictor
     from eyebright.inference.runtimes.base import Precision
     from eyebright.inference.runtimes.select import RuntimeName
     from eyebright.io.files import FolderContent
-    from eyebright.tasks.base import TargetBlock
 
 
 _OTHER_FORMATS = frozenset(
@@ -66,9 +66,9 @@ def predict(arguments: "CommandArguments") -> None:
     results = _report_skipped(predictor.stream(files, bs=options.bs))
     file_format = cast("PredictionFormat | None", options.format)
     if options.out is not None:
-        n_predicted = _write(results, options.out, file_format, predictor.target)
+        n_predicted = _write(results, options.out, file_format, predictor)
     else:
-        n_predicted = _print(results, file_format, predictor.target)
+        n_predicted = _print(results, file_format, predictor)
     for path, content in zip(options.images, contents, strict=True):
         for sentence in filter(None, (content.ignored_message, content.symlink_message)):
             say(f"{path}: {sentence}", err=True)
@@ -126,17 +126,17 @@ def _report_skipped(results: "Iterable[Prediction | SkippedImage]") -> "Iterator
             yield result
 
 
-def _print(results: "Iterable[Prediction]", file_format: "PredictionFormat | None", block: "TargetBlock") -> int:
+def _print(results: "Iterable[Prediction]", file_format: "PredictionFormat | None", predictor: "Predictor") -> int:
     """Prints the predictions as CSV or JSON, or without a format as human-readable lines; returns how many."""
     from eyebright.inference.prediction_file import PredictionWriter
 
     if file_format is None:
         count = 0
         for prediction in results:
-            say(prediction.line(block), whole=True)
+            say(prediction.line(predictor.target), whole=True)
             count += 1
         return count
-    writer = PredictionWriter(print_data, file_format, block)
+    writer = PredictionWriter(print_data, file_format, predictor.target, asks=predictor.thresholds.is_three_way)
     for prediction in results:
         writer.add(prediction)
     writer.end()
@@ -144,7 +144,7 @@ def _print(results: "Iterable[Prediction]", file_format: "PredictionFormat | Non
 
 
 def _write(
-    results: "Iterable[Prediction]", out: "Path", file_format: "PredictionFormat | None", block: "TargetBlock"
+    results: "Iterable[Prediction]", out: "Path", file_format: "PredictionFormat | None", predictor: "Predictor"
 ) -> int:
     """Writes the predictions to a file as they come; returns how many.
 
@@ -155,7 +155,8 @@ def _write(
 
     with growing_file(out) as file:
         file_format = file_format or ("json" if out.suffix.lower() == ".json" else "csv")
-        writer = PredictionWriter(file.write, file_format, block)
+        asks = predictor.thresholds.is_three_way
+        writer = PredictionWriter(file.write, file_format, predictor.target, asks=asks)
         try:
             for prediction in results:
                 writer.add(prediction)

@@ -49,6 +49,7 @@ class Manifest:
         data: a summary of the data: number of images, fingerprint.
         targets: a summary of the training targets, see `TargetBlock.training_summary`.
         report: what the report says beside the evaluation, as JSON: title, messages about the data, skipped images.
+        tuning: how the decision was fitted, as JSON: the calibration, the thresholds, the promises.
         evaluation: SHA-256 of ``evaluation.parquet``; None if none is saved.
         out_of_fold: SHA-256 of ``out_of_fold.parquet``; None if none is saved.
         versions: the versions of the libraries that saved the model.
@@ -64,6 +65,7 @@ class Manifest:
     data: dict[str, Any] = field(default_factory=dict[str, Any])
     targets: dict[str, Any] = field(default_factory=dict[str, Any])
     report: dict[str, Any] = field(default_factory=dict[str, Any])
+    tuning: dict[str, Any] = field(default_factory=dict[str, Any])
     evaluation: str | None = None
     out_of_fold: str | None = None
     versions: dict[str, str] = field(default_factory=_library_versions)
@@ -93,6 +95,7 @@ class Manifest:
             "data": self.data,
             "targets": self.targets,
             "report": self.report,
+            "tuning": self.tuning,
             "evaluation": self.evaluation,
             "out_of_fold": self.out_of_fold,
             "versions": self.versions,
@@ -119,8 +122,8 @@ class Manifest:
                 " eyebright"
             )
         try:
-            # The first folders of schema 2 have no field for out-of-fold outputs.
-            current = _from_schema_1(data) if schema == 1 else {"out_of_fold": None, **data}
+            # The first folders of schema 2 have no field for out-of-fold outputs, and none for tuning.
+            current = _from_schema_1(data) if schema == 1 else {"out_of_fold": None, "tuning": {}, **data}
             check_json(current)
             manifest = _read(current)
             manifest.check_consistent()
@@ -151,6 +154,7 @@ def _read(data: dict[str, Any]) -> Manifest:
         data=data["data"],
         targets=data["targets"],
         report=data["report"],
+        tuning=data["tuning"],
         evaluation=data["evaluation"],
         out_of_fold=data["out_of_fold"],
         versions=data["versions"],
@@ -169,6 +173,7 @@ def _from_schema_1(data: dict[str, Any]) -> dict[str, Any]:
         "preprocessing": data["view"],
         "targets": {},
         "report": {},
+        "tuning": {},
         "evaluation": None,
         "out_of_fold": None,
     }

@@ -48,6 +48,10 @@ def check_json(data: Mapping[str, Any]) -> None:
         raise ArtifactError(
             f"'decision.thresholds' must be a number or one for each class, got {short_repr(thresholds)}"
         )
+    if "lower" in thresholds and not _is_thresholds(thresholds["lower"]):
+        raise ArtifactError(
+            f"'decision.thresholds.lower' must be a number or one for each class, got {short_repr(thresholds['lower'])}"
+        )
     if not _is_short_string_or_null(thresholds.get("metric")):
         raise ArtifactError(
             f"'decision.thresholds.metric' must be a name or null, got {short_repr(thresholds['metric'])}"
@@ -66,7 +70,7 @@ def check_consistent(
         n_out = decision.target.n_out
         if model.n_out != n_out:
             raise ArtifactError(f"the model has {model.n_out} outputs, but its target block needs {n_out}")
-        decision.thresholds.per_class(n_out)
+        decision.thresholds.check_count(n_out)
     except InputError as error:
         raise ArtifactError(str(error)) from None
     if pixels_version == CANONICAL and evaluation_pixels_version(preprocessing) != CANONICAL:
@@ -148,6 +152,7 @@ _FIELDS: Mapping[str, _Check] = {
     "data": _OBJECT,
     "targets": _OBJECT,
     "report": _OBJECT,
+    "tuning": _OBJECT,
     "evaluation": ("the SHA-256 hash of evaluation.parquet, or null", _is_short_string_or_null),
     "out_of_fold": ("the SHA-256 hash of out_of_fold.parquet, or null", _is_short_string_or_null),
     "versions": _OBJECT,

@@ -7,6 +7,8 @@
     out_of_fold.parquet  the same for all labelled images, by heads that have not seen them
     model.onnx          an exported graph if asked for, with its hash in model.onnx.sha256 (`save_onnx`)
 
+    manifest.previous.json  the manifest before the last change of the decision (`save_manifest`, `undo_manifest`)
+
 `save_model` writes the first three. All files are first written to temporary names and flushed to the disk, then
 renamed one after another, so a full disk leaves an older model unchanged. A crash between two renames can leave an
 old manifest beside new weights, so the weights file holds a copy of its manifest: ``manifest.json`` is used if its
@@ -44,6 +46,7 @@ from eyebright.types import EvaluatedPart
 
 WEIGHTS = "model.safetensors"
 MANIFEST = "manifest.json"
+PREVIOUS = "manifest.previous.json"  # what the manifest was before the decision was changed
 EVALUATION = "evaluation.parquet"
 OUT_OF_FOLD = "out_of_fold.parquet"
 
@@ -90,17 +93,17 @@ def save_model(
     hashes = {name: hashlib.sha256(parquet).hexdigest() for name, parquet in parquets.items()}
     manifest = replace(manifest, evaluation=hashes.get(EVALUATION), out_of_fold=hashes.get(OUT_OF_FOLD))
     data = {**manifest.to_json(), "id": model_id, "weights": _digest(state)}
-    # A lone surrogate (in a label from a file name that is not UTF-8) gets the escape that JSON has for it.
-    text = valid_unicode(json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False))
+    text = manifest_text(data)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     Manifest.from_json(json.loads(text))  # what could not be loaded is not saved in the place of what can
     # The weights come first: the folder can then be loaded after each rename, since they hold a copy of the manifest.
     writers: dict[str, Callable[[Path], Any] | None] = {
         WEIGHTS: lambda path: save_file(tensors, path, metadata={"manifest": text}),
         **{name: _writer_of_bytes(parquets.get(name)) for name in (EVALUATION, OUT_OF_FOLD)},
-        MANIFEST: lambda path: path.write_text(text + "\n", encoding="utf-8"),
+        MANIFEST: writer_of_text(text),
+        PREVIOUS: None,
     }
-    _write_together(folder, writers)
+    write_together(folder, writers)
     return folder
 
 
@@ -219,6 +222,17 @@ def _parquet(evaluations: Sequence[Evaluation], folder: Path, metadata: Mapping[
     return to_parquet([replace(one, root=_relative(one.root, folder)) for one in evaluations], metadata)
 
 
+def manifest_text(content: Mapping[str, Any]) -> str:
+    """The text of a manifest."""
+    # A lone surrogate (in a label from a file name that is not UTF-8) gets the escape that JSON has for it.
+    return valid_unicode(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def writer_of_text(text: str) -> Callable[[Path], Any]:
+    """A function that writes the text to a file, with a line feed behind it."""
+    return lambda path: path.write_text(text + "\n", encoding="utf-8")
+
+
 def _writer_of_bytes(content: bytes | None) -> Callable[[Path], Any] | None:
     """A function that writes a file; None without content."""
     return None if content is None else lambda path: path.write_bytes(content)
@@ -264,7 +278,7 @@ def hash_state(digest: hashlib.blake2b, state: Mapping[str, Tensor]) -> None:
         digest.update(state[name].detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
 
 
-def _write_together(folder: Path, writers: Mapping[str, Callable[[Path], Any] | None]) -> None:
+def write_together(folder: Path, writers: Mapping[str, Callable[[Path], Any] | None]) -> None:
     """Writes several files into a folder: first all to temporary names, then they are renamed in this order.
 
     Args:
@@ -311,11 +325,7 @@ def _load(folder: Path, *, weights: bool) -> tuple[Manifest, dict[str, Tensor]]:
     """
     _check_model_folder(folder)
     path = folder / WEIGHTS
-    try:
-        state, metadata = read_tensors(path) if weights else ({}, read_metadata(path))
-        copy = json.loads(metadata.get("manifest", "null"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ArtifactError(f"'{path}' is damaged or not a model file: {os_reason(error)}") from None
+    state, copy = _copy(path, weights=weights)
     if reason := non_finite_reason(state):
         raise ArtifactError(f"the weights in '{path}' cannot be used: {reason}; train again, or use an older copy")
     try:
@@ -326,6 +336,15 @@ def _load(folder: Path, *, weights: bool) -> tuple[Manifest, dict[str, Tensor]]:
     if weights and content.get("weights", digest := _digest(state)) != digest:  # older versions saved no hash
         raise ArtifactError(f"'{path}' is damaged: its weights have another hash than those that were saved")
     return manifest, state
+
+
+def _copy(path: Path, *, weights: bool = False) -> tuple[dict[str, Tensor], Any]:
+    """(weights, copy of the manifest) from the file of the weights; without ``weights`` only its header is read."""
+    try:
+        state, metadata = read_tensors(path) if weights else ({}, read_metadata(path))
+        return state, json.loads(metadata.get("manifest", "null"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ArtifactError(f"'{path}' is damaged or not a model file: {os_reason(error)}") from None
 
 
 def _check_model_folder(folder: Path) -> None:
@@ -360,21 +379,34 @@ def _choose_manifest(path: Path, copy: Any) -> dict[str, Any]:
     Raises:
         ArtifactError: there is no manifest, or the file is not JSON or cannot be read.
     """
-    from_file: Any = None
-    if path.is_file():
-        try:
-            if path.stat().st_size > MAX_MANIFEST_BYTES:
-                raise ArtifactError(f"{MANIFEST} is larger than {MAX_MANIFEST_BYTES // 2**20} MiB")
-            text = path.read_text(encoding="utf-8")
-            if text.count("[") + text.count("{") > MAX_MANIFEST_CONTAINERS:
-                raise ArtifactError(f"{MANIFEST} has more than {MAX_MANIFEST_CONTAINERS:,} lists and objects")
-            from_file = json.loads(text)
-        except OSError as error:
-            raise ArtifactError(f"{MANIFEST} cannot be read: {os_reason(error)}") from None
-        except (ValueError, RecursionError) as error:
-            raise ArtifactError(f"{MANIFEST} is not JSON: {shortened(str(error))}") from None
+    from_file = read_manifest(path) if path.is_file() else None
     if isinstance(copy, dict) and not (isinstance(from_file, dict) and from_file.get("id") == copy.get("id")):
         return copy
     if not isinstance(from_file, dict):
         raise ArtifactError(f"there is no {MANIFEST}")
     return from_file
+
+
+def read_manifest(path: Path) -> Any:
+    """The content of a file of a manifest.
+
+    Raises:
+        ArtifactError: the file is too large, not JSON or cannot be read.
+    """
+    try:
+        if path.stat().st_size > MAX_MANIFEST_BYTES:
+            raise ArtifactError(f"{path.name} is larger than {MAX_MANIFEST_BYTES // 2**20} MiB")
+        text = path.read_text(encoding="utf-8")
+        if text.count("[") + text.count("{") > MAX_MANIFEST_CONTAINERS:
+            raise ArtifactError(f"{path.name} has more than {MAX_MANIFEST_CONTAINERS:,} lists and objects")
+        return json.loads(text)
+    except OSError as error:
+        raise ArtifactError(f"{path.name} cannot be read: {os_reason(error)}") from None
+    except (ValueError, RecursionError) as error:
+        raise ArtifactError(f"{path.name} is not JSON: {shortened(str(error))}") from None
+
+
+def manifest_content(folder: Path) -> dict[str, Any]:
+    """The JSON of the manifest of a saved model."""
+    _check_model_folder(folder)
+    return _choose_manifest(folder / MANIFEST, _copy(folder / WEIGHTS)[1])

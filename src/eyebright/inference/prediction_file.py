@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable
 from typing import Any, Literal
 
-from eyebright.inference.predictions import Prediction
+from eyebright.inference.predictions import Prediction, table_columns
 from eyebright.io.text import valid_unicode
 from eyebright.tasks.base import TargetBlock
 
@@ -28,14 +28,16 @@ class PredictionWriter:
             formula, since it begins with ``=``, ``+``, ``-``, ``@`` or a tab, gets a ``'`` before it. In ``"csv"``
             names are as they are. Numbers are the same in both.
         target: the target block of the model, which formats the predictions.
+        asks: whether the model asks a person about some labels, which get a column.
     """
 
-    def __init__(self, write: Write, file_format: PredictionFormat, block: TargetBlock) -> None:
+    def __init__(self, write: Write, file_format: PredictionFormat, block: TargetBlock, *, asks: bool = False) -> None:
         self.count = 0
         self._write = write
         self._json = file_format == "json"
         self._safe = file_format == "csv-safe"
         self._block = block
+        self._columns = table_columns(block, asks=asks)
         self._rows = csv.writer(_Text(write), lineterminator=_END)
 
     def add(self, prediction: Prediction) -> None:
@@ -45,8 +47,7 @@ class PredictionWriter:
         else:
             if self.count == 0:
                 self._write_header()
-            cells = (prediction.path, *self._block.table_row(prediction.decoded, prediction.activated))
-            self._rows.writerow([self._cell(cell) for cell in cells])
+            self._rows.writerow([self._cell(cell) for cell in prediction.row(self._block)])
         self.count += 1
 
     def end(self) -> None:
@@ -57,7 +58,7 @@ class PredictionWriter:
             self._write_header()
 
     def _write_header(self) -> None:
-        self._rows.writerow([self._cell(name) for name in ("path", *self._block.table_columns)])
+        self._rows.writerow([self._cell(name) for name in self._columns])
 
     def _cell(self, cell: Any) -> Any:
         if isinstance(cell, float):

@@ -11,6 +11,8 @@ from torch import Tensor
 from eyebright.errors import printable
 from eyebright.io.text import valid_unicode
 from eyebright.tasks.base import NO_LABEL_CAPTION, TargetBlock
+from eyebright.tasks.columns import distinct_columns
+from eyebright.types import LabelSet
 
 _SHOWN = 20  # predictions in a repr
 
@@ -25,20 +27,32 @@ class Prediction:
         activated: the activated and calibrated outputs: the probability of each class, shape (classes,); points, shape
             (n, 2); or numbers, shape (n,).
         note: what may be wrong with the image; empty if nothing was noticed.
+        ask: the labels of which a person is to be asked, in the order of the vocabulary; None if the model answers
+            only yes or no.
     """
 
     path: str
     decoded: Any
     activated: Float[Tensor, "..."]
     note: str = ""
+    ask: tuple[str, ...] | None = None
 
     def to_json(self, block: TargetBlock) -> dict[str, Any]:
-        """The path, and the entries of `TargetBlock.prediction_json`."""
-        return {"path": self.path, **block.prediction_json(self.decoded, self.activated)}
+        """The path, the entries of `TargetBlock.prediction_json`, and ``"ask"`` if the model has three answers."""
+        asked = {} if self.ask is None else {"ask": list(self.ask)}
+        return {"path": self.path, **block.prediction_json(self.decoded, self.activated), **asked}
+
+    def row(self, block: TargetBlock) -> tuple[Any, ...]:
+        """The cells of the table: the path, those of the target block, and the labels to ask a person about."""
+        cells = block.table_row(self.decoded, self.activated)
+        asked = () if self.ask is None else (block.table_row(LabelSet(self.ask), self.activated)[0],)
+        return (self.path, *cells, *asked)
 
     def line(self, block: TargetBlock) -> str:
         """The prediction as a line of text: the path, and the labels or numbers."""
-        return printable(f"{self.path}: {block.text(self.decoded) or NO_LABEL_CAPTION}")
+        text = block.text(self.decoded) or NO_LABEL_CAPTION
+        asked = f"; ask a person: {', '.join(self.ask)}" if self.ask else ""
+        return printable(f"{self.path}: {text}{asked}")
 
 
 @dataclass(frozen=True)
@@ -52,6 +66,17 @@ class SkippedImage:
 
     path: str
     reason: str
+
+
+def table_columns(block: TargetBlock, *, asks: bool) -> tuple[str, ...]:
+    """The names of the cells of `Prediction.row`.
+
+    Args:
+        block: the target block of the model.
+        asks: whether the model asks a person about some labels.
+    """
+    columns = ("path", *block.table_columns)
+    return (*columns, *distinct_columns(["ask"], taken=columns, prefix="to_")) if asks else columns
 
 
 class Predictions(Sequence[Prediction]):
@@ -101,15 +126,14 @@ class Predictions(Sequence[Prediction]):
     def to_frame(self) -> pd.DataFrame:
         """A table with one row per image: its path and the columns of the target block.
 
-        These are the labels and the probability of each class; x and y of each point; or the numbers. Characters that
+        These are the labels and the probability of each class; x and y of each point; or the numbers. If the model
+        has three answers, the last column has the labels of which a person is to be asked. Characters that
         are not valid Unicode (in file names of another encoding) become escapes, since pandas has no text with them.
         """
-        rows = [
-            (prediction.path, *self.target.table_row(prediction.decoded, prediction.activated))
-            for prediction in self._predictions
-        ]
+        rows = [prediction.row(self.target) for prediction in self._predictions]
         cells = [[valid_unicode(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
-        return pd.DataFrame(cells, columns=["path", *self.target.table_columns])
+        asks = any(prediction.ask is not None for prediction in self._predictions)
+        return pd.DataFrame(cells, columns=list(table_columns(self.target, asks=asks)))
 
     def to_json(self) -> list[dict[str, Any]]:
         """One dictionary per image: its path and the entries of `TargetBlock.prediction_json`."""

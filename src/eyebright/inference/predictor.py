@@ -217,7 +217,8 @@ class Predictor:
         for image, output, row in zip(batch, outputs, activated, strict=True):
             if not bool(output.isfinite().all() and row.isfinite().all()):
                 raise ArtifactError(self._not_finite_message(image.name))
-            yield Prediction(image.name, decision.decode(row), row, image.note)
+            decoded = decision.decode(row)
+            yield Prediction(image.name, decoded, row, image.note, decision.ask(decoded))
 
     def _not_finite_message(self, name: str) -> str:
         reason = (

@@ -1,6 +1,5 @@
 """`Decision`: activates, calibrates and decodes a model's raw outputs. Nothing else does so."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -75,14 +74,20 @@ class Decision:
         """
         return [self.decode(row) for row in activated]
 
+    def ask(self, decoded: Any) -> tuple[str, ...] | None:
+        """The labels of a decoded value of which a person is to be asked; None if the thresholds are not three-way."""
+        if not self.thresholds.is_three_way:
+            return None
+        return tuple(name for name in self.target.output_names if name in decoded.unknown)
+
     def with_thresholds(self, thresholds: Thresholds) -> "Decision":
         """The decision with other thresholds, which know the names of the classes.
 
         Raises:
             InputError: they are for another number of classes.
         """
-        if isinstance(thresholds.values, tuple):
-            thresholds.per_class(self.target.n_out)
+        if isinstance(thresholds.values, tuple) or isinstance(thresholds.lower, tuple):
+            thresholds.check_count(self.target.n_out)
             thresholds = replace(thresholds, names=self.target.output_names)
         return replace(self, thresholds=thresholds)
 
@@ -96,13 +101,12 @@ class Decision:
 
     def to_json(self) -> dict[str, Any]:
         """The decision without its target block, which the manifest stores separately."""
-        values = self.thresholds.values
+        thresholds = {"values": _as_list(self.thresholds.values), "metric": self.thresholds.metric}
+        if self.thresholds.lower is not None:
+            thresholds["lower"] = _as_list(self.thresholds.lower)
         return {
             "calibration": calibration_to_json(self.calibration),
-            "thresholds": {
-                "values": list(values) if isinstance(values, tuple) else values,
-                "metric": self.thresholds.metric,
-            },
+            "thresholds": thresholds,
         }
 
     @staticmethod
@@ -113,9 +117,18 @@ class Decision:
             InputError: a calibration that this version does not know or that has invalid numbers, or thresholds or a
                 calibration for another number of classes.
         """
-        values: Sequence[float] | float = data["thresholds"]["values"]
+        given = data["thresholds"]
         thresholds = Thresholds(
-            tuple(values) if isinstance(values, list) else values,  # type: ignore[arg-type]
-            data["thresholds"]["metric"],
+            _as_tuple(given["values"]),
+            given["metric"],
+            lower=_as_tuple(given["lower"]) if "lower" in given else None,  # models of older versions have none
         )
         return Decision(block, calibration=calibration_from_json(data["calibration"])).with_thresholds(thresholds)
+
+
+def _as_list(values: float | tuple[float, ...]) -> float | list[float]:
+    return list(values) if isinstance(values, tuple) else values
+
+
+def _as_tuple(values: Any) -> Any:
+    return tuple(values) if isinstance(values, list) else values

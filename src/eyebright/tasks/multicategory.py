@@ -114,9 +114,10 @@ class MultiCategoryBlock(TargetBlock):
         return outputs.sigmoid()
 
     def decode(self, activated: Shaped[Tensor, " k"], thresholds: Thresholds | None = None) -> LabelSet:
-        """The labels whose probability is above their threshold; those that are NaN are unknown."""
-        given = (thresholds or Thresholds()).decide(activated.nan_to_num(0.0))
-        unknown = self.classes[activated.isnan()] if bool(activated.isnan().any()) else ()
+        """The labels whose probability is above their threshold; unknown are those between two thresholds, and NaN."""
+        thresholds, known = thresholds or Thresholds(), activated.nan_to_num(0.0)
+        given, open_ = thresholds.decide(known), thresholds.asks(known) | activated.isnan()
+        unknown = self.classes[open_] if bool(open_.any()) else ()
         return LabelSet(self.classes[given], unknown=unknown)
 
     @property

@@ -1,0 +1,112 @@
+"""Another decision of a saved model replaces its manifest, and can be undone; the weights stay."""
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from eyebright.errors import ArtifactError
+from eyebright.inference.change_manifest import save_manifest, undo_manifest
+from eyebright.inference.manifest import Manifest
+from eyebright.inference.model_folder import MANIFEST, PREVIOUS, WEIGHTS, load_manifest, load_model, save_model
+from eyebright.models.build import model_description
+from eyebright.tasks.decision import Decision
+from eyebright.tasks.multicategory import MultiCategoryBlock
+from eyebright.types import Thresholds
+
+TARGET = MultiCategoryBlock(vocab=["cat", "dog"])
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    manifest = Manifest(model_description("test_resnet", 2, size=32), Decision(TARGET))
+    return save_model(tmp_path / "model", manifest, {"weight": torch.arange(3.0)})
+
+
+def with_thresholds(folder: Path, *values: float, lower: tuple[float, ...] | None = None) -> Manifest:
+    manifest = load_manifest(folder)
+    decision = manifest.decision.with_thresholds(Thresholds(values, lower=lower))
+    return replace(manifest, decision=decision, tuning={"promises": []})
+
+
+def test_another_decision_is_loaded_with_the_same_weights(folder: Path) -> None:
+    weights = (folder / WEIGHTS).read_bytes()
+    save_manifest(folder, with_thresholds(folder, 0.7, 0.8, lower=(0.1, 0.2)))
+    manifest, state = load_model(folder)
+    assert manifest.decision.thresholds == Thresholds((0.7, 0.8), lower=(0.1, 0.2))
+    assert manifest.tuning == {"promises": []}
+    assert torch.equal(state["weight"], torch.arange(3.0))
+    assert (folder / WEIGHTS).read_bytes() == weights
+
+
+def test_the_last_change_can_be_undone_and_only_that(folder: Path) -> None:
+    first = (folder / MANIFEST).read_bytes()
+    save_manifest(folder, with_thresholds(folder, 0.7, 0.8))
+    second = (folder / MANIFEST).read_bytes()
+    save_manifest(folder, with_thresholds(folder, 0.1, 0.2))
+    assert undo_manifest(folder).decision.thresholds == Thresholds((0.7, 0.8))
+    assert json.loads((folder / MANIFEST).read_bytes()) == json.loads(second) != json.loads(first)
+    with pytest.raises(ArtifactError, match=f"nothing to undo: '.*' contains no {PREVIOUS}"):
+        undo_manifest(folder)
+
+
+def test_a_new_model_in_the_folder_forgets_the_earlier_manifest(folder: Path) -> None:
+    save_manifest(folder, with_thresholds(folder, 0.7, 0.8))
+    save_model(folder, load_manifest(folder), {"weight": torch.zeros(3)})
+    assert not (folder / PREVIOUS).exists()
+
+
+def test_the_manifest_of_another_model_is_refused(folder: Path, tmp_path: Path) -> None:
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    other = Manifest(model_description("test_resnet", 2, size=32), Decision(MultiCategoryBlock(vocab=["cat", "lion"])))
+    with pytest.raises(ArtifactError, match="the manifest is of another model than the one in"):
+        save_manifest(folder, other)
+    save_manifest(folder, with_thresholds(folder, 0.7, 0.8))
+    elsewhere = save_model(tmp_path / "other", other, {"weight": torch.zeros(3)})
+    (elsewhere / PREVIOUS).write_bytes((folder / PREVIOUS).read_bytes())
+    with pytest.raises(ArtifactError, match=f"{PREVIOUS}' is of another model than the one in .*delete it"):
+        undo_manifest(elsewhere)
+    (folder / PREVIOUS).unlink()
+    assert {name: (folder / name).read_bytes() for name in before if name != MANIFEST} == {
+        name: content for name, content in before.items() if name != MANIFEST
+    }
+
+
+def test_a_damaged_earlier_manifest_changes_nothing(folder: Path) -> None:
+    save_manifest(folder, with_thresholds(folder, 0.7, 0.8))
+    now = (folder / MANIFEST).read_bytes()
+    for damaged, message in (("{", "is not JSON"), ("[]", "is of another model")):
+        (folder / PREVIOUS).write_text(damaged)
+        with pytest.raises(ArtifactError, match=message):
+            undo_manifest(folder)
+    broken = {**json.loads(now), "decision": {}}
+    (folder / PREVIOUS).write_text(json.dumps(broken))
+    with pytest.raises(ArtifactError, match=f"{PREVIOUS}' cannot be used"):
+        undo_manifest(folder)
+    assert (folder / MANIFEST).read_bytes() == now
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write anywhere")
+def test_a_folder_that_cannot_be_written_keeps_its_manifest(folder: Path) -> None:
+    now, changed = (folder / MANIFEST).read_bytes(), with_thresholds(folder, 0.7, 0.8)
+    folder.chmod(0o500)
+    with pytest.raises(ArtifactError, match="what was there before is unchanged"):
+        save_manifest(folder, changed)
+    folder.chmod(0o700)
+    assert (folder / MANIFEST).read_bytes() == now
+
+
+def test_a_full_disk_keeps_the_manifest(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    changed = with_thresholds(folder, 0.7, 0.8)
+
+    def full(*_args: object, **_more: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(ArtifactError, match="No space left on device; what was there before is unchanged"):
+        save_manifest(folder, changed)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before

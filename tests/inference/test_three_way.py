@@ -50,8 +50,8 @@ def test_the_table_the_file_and_json_name_the_labels_to_ask_for() -> None:
     assert [row["ask"] for row in rows] == ["dog", "cat;dog", ""]
     assert [entry["ask"] for entry in json.loads(written(DECISION, "json"))] == [["dog"], ["cat", "dog"], []]
     assert [one.line(TARGET) for one in predictions(DECISION)][1:] == [
-        "1.jpg: no label; ask a person: cat, dog",
-        "2.jpg: no label",
+        "1.jpg: (no label); ask a person: cat, dog",
+        "2.jpg: (no label)",
     ]
 
 

@@ -1,13 +1,14 @@
 """The comparison of two models, as the content of a page and as JSON."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from eyebright.evaluation.model_comparison import ImageChange, ModelComparison, OutputDifference
 from eyebright.report.folding import folded
 from eyebright.report.report_json import plain
+from eyebright.tasks.base import SectionName
 from eyebright.web.blocks import Card, Cell, Gallery, Section, Sentences, Table, Tag
 from eyebright.web.text import NO_VALUE, count_text, number_text, short_names
 from eyebright.web.thumbnails import thumbnail
@@ -37,7 +38,7 @@ def comparison_sentences(found: ModelComparison) -> list[str]:
     if found.outputs:
         counted = f"{len(sure):,} of {len(found.outputs):,}" if sure else f"none of {len(found.outputs):,}"
         each = "; ".join(_output_text(one) for one in sure[:5])
-        rows = "labels, classes, points or numbers"
+        rows = _NAMES[found.first.decision.target.section][1]
         sentences.append(f"surely changed (p < {_SURE}, Holm): {counted} {rows}{': ' + each if each else ''}")
     if found.first.decision.target.section in ("labels", "classes"):
         sentences.append(
@@ -59,7 +60,11 @@ def comparison_page(found: ModelComparison, names: tuple[str, str]) -> Compariso
     first, second = names
     sections = [
         Section("Metrics", "metrics", [_metric_table(found, names)], _INTRO),
-        Section("Each output", "outputs", folded(_output_table(found, names), _p_values(found), which=_SUREST)),
+        Section(
+            _NAMES[found.first.decision.target.section][0],
+            "outputs",
+            folded(_output_table(found, names), _p_values(found), which=_SUREST),
+        ),
         *_image_sections("Worse", "worse", found, found.worse, names),
         *_image_sections("Better", "better", found, found.better, names),
     ]
@@ -104,6 +109,12 @@ def comparison_json(found: ModelComparison, names: tuple[str, str]) -> dict[str,
     return plain(content)
 
 
+_NAMES: Mapping[SectionName, tuple[str, str]] = {
+    "labels": ("Labels", "labels"),
+    "classes": ("Classes", "classes"),
+    "points": ("Points", "points"),
+    "numbers": ("Numbers", "columns of numbers"),
+}
 _INTRO = (
     "Both models are scored on the same images. The interval is that of the difference; if it contains 0, these images"
     " are too few to know which model is better."

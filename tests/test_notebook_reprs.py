@@ -13,7 +13,7 @@ from matplotlib import pyplot as plt
 
 from eyebright.data.block import DataBlock
 from eyebright.data.getters import ColReader
-from eyebright.evaluation.thresholds import threshold_curve
+from eyebright.evaluation.threshold_curve import threshold_curve
 from eyebright.metrics.labels import f1_macro
 from eyebright.recipes.data_bunch import ImageDataBunch
 from eyebright.sources.read import read_source

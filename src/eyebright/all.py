@@ -39,7 +39,8 @@ from eyebright.errors import EyebrightError
 from eyebright.evaluation.compare import Comparison, compare
 from eyebright.evaluation.decide import fit_decision
 from eyebright.evaluation.evaluation import Evaluation
-from eyebright.evaluation.thresholds import threshold_curve, tune_thresholds
+from eyebright.evaluation.threshold_curve import threshold_curve
+from eyebright.evaluation.thresholds import tune_thresholds
 from eyebright.image.image import Image, Picture, verify as _verify
 from eyebright.image.resize_files import resize_images
 from eyebright.inference.manifest import Manifest

@@ -3,12 +3,10 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from sklearn import metrics as oracle
 
 from eyebright.errors import InputError
-from eyebright.evaluation.thresholds import cross_fitted_score, threshold_curve, tune_thresholds
+from eyebright.evaluation.thresholds import cross_fitted_score, tune_thresholds
 from eyebright.metrics.labels import accuracy_multi, f1, hamming_loss, subset_accuracy
-from eyebright.types import Thresholds
 
 EXACT_PER_CLASS = ("f1_macro", "f1_micro", "hamming_loss", "accuracy_multi")
 SEARCHED_PER_CLASS = ("f1_samples", "subset_accuracy")
@@ -253,14 +251,12 @@ def test_float_and_boolean_targets_give_identical_thresholds():
             assert known == plain
 
 
-def test_without_known_targets_tuning_is_an_error_and_the_curve_is_nan():
+def test_without_known_targets_tuning_is_an_error():
     probabilities, target = torch.rand(3, 2), torch.full((3, 2), torch.nan)
     with pytest.raises(InputError, match="none of these images has a label"):
         tune_thresholds(probabilities, target)
     with pytest.raises(InputError, match="two images and two folds, got 0 and 5"):
         cross_fitted_score(probabilities, target)
-    for metric in METRICS:
-        assert threshold_curve(probabilities, target, metric=metric).scores.isnan().all()
 
 
 # ------------------------------------------------------------------------------- cross-fitted scores
@@ -307,29 +303,6 @@ def test_the_folds_depend_on_the_seed_and_not_on_global_generators():
 def test_there_are_at_most_as_many_folds_as_images():
     probabilities, target = torch.tensor([[0.9], [0.8], [0.7]]), torch.ones(3, 1)
     assert cross_fitted_score(probabilities, target, folds=5) == 1
-
-
-# ------------------------------------------------------------------------------- the curve
-
-
-@KINDS
-@pytest.mark.parametrize("metric", METRICS)
-def test_the_curve_is_the_metric_at_each_threshold(metric, kind):
-    probabilities, target = random_set(8, images=40, classes=4, **kind)
-    target[:, 3] = False
-    curve = threshold_curve(probabilities, target, metric=metric)
-    sign = -1 if metric in LOSSES else 1
-    expected = [sign * score(metric, Thresholds(float(t)).decide(probabilities), target) for t in curve.thresholds]
-    assert len(curve.thresholds) == 101
-    assert curve.scores.tolist() == pytest.approx(expected, abs=1e-9)
-
-
-def test_the_curve_of_one_class_is_computed_from_its_column():
-    probabilities, target = random_set(9, images=40, classes=4)
-    at = torch.tensor([0.25, 0.5, 0.75])
-    curve = threshold_curve(probabilities[:, [2]], target[:, [2]], thresholds=at)
-    expected = [oracle.f1_score(target[:, 2].numpy(), (probabilities[:, 2] > t).numpy()) for t in at]
-    assert curve.scores.tolist() == pytest.approx(expected)
 
 
 # ------------------------------------------------------------------------------- what is refused

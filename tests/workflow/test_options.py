@@ -11,7 +11,7 @@ import pytest
 import eyebright
 from eyebright import _defaults
 from eyebright.errors import InputError
-from eyebright.evaluation.thresholds import check_metric
+from eyebright.evaluation.threshold_objectives import check_metric
 from eyebright.inference.runtimes import base, select
 from eyebright.train import device
 from eyebright.train.observers import progress

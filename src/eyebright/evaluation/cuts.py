@@ -66,3 +66,12 @@ class Cuts:
         top, bottom = high[first[widest]], low[last[widest]]
         middle = np.float32((float(top) + float(bottom)) / 2)
         return float(middle if middle < top else bottom)
+
+    def away_from_levels(self, threshold: float) -> float:
+        """A threshold with the same decisions, at least a quarter of the gap away from both neighbouring levels."""
+        at = int(self.index_at(np.array([threshold]))[0])
+        top = float(self.levels[at - 1]) if at else 1.0
+        bottom = float(self.levels[at]) if at < len(self.levels) else 0.0
+        quarter = (top - bottom) / 4
+        moved = np.float32(min(max(threshold, bottom + quarter), top - quarter))
+        return float(moved) if bottom <= moved < top else bottom

@@ -154,14 +154,14 @@ def precision(decisions: Bool[Tensor, "n k"], target: Shaped[Tensor, "n k"], *, 
     Raises:
         InputError: the shapes differ, or another number, or another average.
     """
-    hits, predicted, _ = _counts(decisions, target, average)
-    return float(_ratio(hits, predicted).mean())
+    hits, predicted, _ = decision_counts(decisions, target, average)
+    return float(ratio(hits, predicted).mean())
 
 
 def recall(decisions: Bool[Tensor, "n k"], target: Shaped[Tensor, "n k"], *, average: Average) -> float:
     """The fraction of the true labels that are predicted; arguments and errors as in `precision`."""
-    hits, _, positives = _counts(decisions, target, average)
-    return float(_ratio(hits, positives).mean())
+    hits, _, positives = decision_counts(decisions, target, average)
+    return float(ratio(hits, positives).mean())
 
 
 def f1(decisions: Bool[Tensor, "n k"], target: Shaped[Tensor, "n k"], *, average: Average) -> float:
@@ -169,8 +169,8 @@ def f1(decisions: Bool[Tensor, "n k"], target: Shaped[Tensor, "n k"], *, average
 
     The formula is van Rijsbergen's (1979, Information Retrieval, chapter 7). Arguments and errors as in `precision`.
     """
-    hits, predicted, positives = _counts(decisions, target, average)
-    return float(_ratio(2 * hits, predicted + positives).mean())
+    hits, predicted, positives = decision_counts(decisions, target, average)
+    return float(ratio(2 * hits, predicted + positives).mean())
 
 
 def hamming_loss(decisions: Bool[Tensor, "n k"], target: Shaped[Tensor, "n k"]) -> float:
@@ -229,7 +229,7 @@ def per_class(
     Raises:
         InputError: the shapes differ, a probability is NaN, or there are thresholds for another number of classes.
     """
-    cells = _cells(thresholds.decide(probabilities), target)
+    cells = decision_cells(thresholds.decide(probabilities), target)
     hits, predicted, positives, known = (matrix.sum(dim=0).double() for matrix in cells)
     columns = [
         known.long(),
@@ -237,9 +237,9 @@ def per_class(
         predicted.long(),
         thresholds.per_class(probabilities.shape[1]),
         average_precision(probabilities, target),
-        _ratio(hits, predicted),
-        _ratio(hits, positives),
-        _ratio(2 * hits, predicted + positives),
+        ratio(hits, predicted),
+        ratio(hits, positives),
+        ratio(2 * hits, predicted + positives),
     ]
     return [ClassScores(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
 
@@ -336,17 +336,22 @@ def _average_precision(scores: np.ndarray, positive: np.ndarray) -> float:
     return float(np.mean(right / predicted))
 
 
-def _counts(decisions: Tensor, target: Tensor, average: str) -> Sequence[Tensor]:
-    """The numbers of hits, predictions and positives (float64): in total, per class, or per image with known cells."""
+def decision_counts(
+    decisions: Shaped[Tensor, "n k"], target: Shaped[Tensor, "n k"], average: Average
+) -> Sequence[Float[Tensor, " g"]]:
+    """The numbers of hits, predictions and positives (float64): in total, per class, or per image with known cells.
+
+    Arguments and errors as in `precision`.
+    """
     axes: dict[str, tuple[int, ...]] = {"micro": (0, 1), "macro": (0,), "samples": (1,)}
     if average not in axes:
         raise InputError(f"average must be 'micro', 'macro' or 'samples', got '{average}'")
-    *cells, known = _cells(decisions, target)
+    *cells, known = decision_cells(decisions, target)
     counted = known.sum(axes[average]) > 0
     return [matrix.sum(axes[average]).double()[counted] for matrix in cells]
 
 
-def _cells(decisions: Tensor, target: Tensor) -> Sequence[Tensor]:
+def decision_cells(decisions: Tensor, target: Tensor) -> Sequence[Tensor]:
     """Boolean matrices (hits, predicted, positive, known); the first three are False in unknown cells."""
     positive, known = split_targets(target, decisions)
     predicted = _checked_decisions(decisions) & known
@@ -355,7 +360,7 @@ def _cells(decisions: Tensor, target: Tensor) -> Sequence[Tensor]:
 
 def _wrong(decisions: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """Which known cells are decided wrongly, and which cells are known."""
-    _, predicted, positive, known = _cells(decisions, target)
+    _, predicted, positive, known = decision_cells(decisions, target)
     return predicted != positive, known
 
 
@@ -375,6 +380,6 @@ def _check_can_be_ranked(scores: Tensor) -> None:
         raise InputError("scores hold NaN, which cannot be ranked")
 
 
-def _ratio(part: Tensor, whole: Tensor) -> Tensor:
+def ratio(part: Tensor, whole: Tensor) -> Tensor:
     """The quotient, and 0 for 0 / 0."""
     return part / whole.clamp(min=1)

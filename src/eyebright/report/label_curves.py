@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from eyebright.evaluation.thresholds import threshold_curve
+from eyebright.evaluation.threshold_curve import threshold_curve
 from eyebright.metrics.labels import ClassScores, precision_recall_curve
 from eyebright.report.verdict.values import LEAST_IMAGES
 from eyebright.web.blocks import Charts, Section

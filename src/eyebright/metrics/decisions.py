@@ -1,0 +1,103 @@
+"""Further metrics of decisions on labels: F-beta, false alarms, labels per image.
+
+The conventions are those of `eyebright.metrics.labels`: unknown cells are ignored, and 0 / 0 counts as 0.
+"""
+
+import math
+from functools import partial
+
+import torch
+from jaxtyping import Bool, Float, Shaped
+from torch import Tensor
+
+from eyebright.errors import InputError
+from eyebright.metrics.labels import Average, decision_counts, f1_macro, f1_micro, f1_samples, recall, split_targets
+from eyebright.metrics.meter import Metric
+
+
+def fbeta(decisions: Bool[Tensor, "n k"], target: Shaped[Tensor, "n k"], *, beta: float, average: Average) -> float:
+    """The weighted harmonic mean of precision and recall, in which recall counts ``beta`` times as much.
+
+    (1 + beta^2) * hits / (predicted + beta^2 * positives), van Rijsbergen (1979, Information Retrieval, chapter 7).
+
+    Args:
+        decisions: True where a label is predicted.
+        target: 1 where the image has the label, 0 where not, NaN where unknown.
+        beta: 2 counts recall more, 0.5 precision.
+        average: over all decisions, over the classes, or over the images.
+
+    Raises:
+        InputError: ``beta`` is not a positive number, the shapes differ, or another target or average.
+    """
+    hits, predicted, positives = decision_counts(decisions, target, average)
+    return float(fbeta_of_counts(hits, predicted, positives, beta=beta).mean())
+
+
+def fbeta_of_counts(
+    hits: Float[Tensor, " g"], predicted: Float[Tensor, " g"], positives: Float[Tensor, " g"], *, beta: float
+) -> Float[Tensor, " g"]:
+    """F-beta of each group of decisions, and 0 for a group without positives and predictions.
+
+    Raises:
+        InputError: ``beta`` is not a positive number.
+    """
+    if not (beta > 0 and math.isfinite(beta)):
+        raise InputError(f"`beta` of the F score must be a positive number, got {beta}")
+    whole = predicted + beta**2 * positives
+    return torch.where(whole > 0, (1 + beta**2) * hits / torch.where(whole > 0, whole, 1), 0)
+
+
+def fbeta_metric(beta: float, average: Average) -> Metric:
+    """F-beta as a metric; its name is ``f2_macro``, ``f0.5_micro`` and so on.
+
+    Raises:
+        InputError: ``beta`` is not a positive number.
+    """
+    f1 = {"macro": f1_macro, "micro": f1_micro, "samples": f1_samples}
+    if beta == 1:
+        return f1[average]
+    if not (beta > 0 and math.isfinite(beta)):
+        raise InputError(f"`beta` of the F score must be a positive number, got {beta}")
+    function = partial(fbeta, beta=beta, average=average)
+    return Metric(f"f{beta:g}_{average}", function, takes="decisions", title=f"{average} F{beta:g}")
+
+
+def false_alarms_per_1000(decisions: Bool[Tensor, "n k"], target: Shaped[Tensor, "n k"]) -> float:
+    """How many labels are predicted wrongly in 1,000 images, over all classes; NaN when nothing is known.
+
+    Images without any known cell are ignored.
+
+    Args:
+        decisions: True where a label is predicted.
+        target: 1 where the image has the label, 0 where not, NaN where unknown.
+
+    Raises:
+        InputError: the shapes differ, or another target.
+    """
+    images = split_targets(target, decisions)[1].any(dim=1).sum()
+    hits, predicted, _ = decision_counts(decisions, target, "micro")
+    return float(1000 * (predicted - hits).sum() / images)
+
+
+def labels_per_image(decisions: Bool[Tensor, "n k"], target: Shaped[Tensor, "n k"]) -> float:
+    """How many labels are predicted for an image on average, whether or not it is known that they are right.
+
+    Arguments and errors as in `false_alarms_per_1000`.
+    """
+    split_targets(target, decisions)
+    return float((decisions.detach().cpu() == 1).sum(dim=1).double().mean())
+
+
+def _recall_micro(decisions: Tensor, target: Tensor) -> float:
+    return recall(decisions, target, average="micro")
+
+
+recall_micro = Metric("recall_micro", _recall_micro, takes="decisions", title="micro recall")
+false_alarms = Metric(
+    "false_alarms_per_1000",
+    false_alarms_per_1000,
+    takes="decisions",
+    higher_is_better=False,
+    title="false alarms in 1,000 images",
+)
+n_labels = Metric("labels_per_image", labels_per_image, takes="decisions", title="labels per image")

@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 from eyebright.evaluation.intervals import Interval, bootstrap_sums, percentile_intervals, resample_counts, wilson
+from eyebright.evaluation.resampling import rankings_of
 from eyebright.metrics.labels import average_precision, split_targets
 
 
@@ -77,8 +78,7 @@ def resampled_average_precisions(
     Raises:
         InputError: as in `average_precision`; or no resamples.
     """
-    matrices = (scores.detach().cpu().double(), *split_targets(target, scores))
-    rankings = [_Ranking.of(*columns) for columns in zip(*(matrix.numpy().T for matrix in matrices), strict=True)]
+    rankings = rankings_of(scores, target)
     blocks = [
         np.stack([ranking.average_precisions(np.ascontiguousarray(counts.T)) for ranking in rankings], axis=1)
         for counts in resample_counts(len(scores), n_resamples=n_resamples, seed=seed)
@@ -139,43 +139,3 @@ def decision_metric_intervals(
 def _mean_of_known(values: Float[Tensor, "s k"], known: Bool[Tensor, "s k"]) -> Float[Tensor, " s"]:
     """The mean of each row over its known cells; NaN for a row without any."""
     return values.mean(1) if bool(known.all()) else torch.where(known, values, torch.nan).nanmean(1)
-
-
-@dataclass(frozen=True, eq=False)
-class _Ranking:
-    """The images of one class, sorted by their score.
-
-    Args:
-        order: indices of the images whose target is known, by decreasing score, shape (known,).
-        positives: indices of the positive images among them, in the same order, shape (positives,).
-        last: for each positive, the position in ``order`` of the last image with the same score, shape (positives,).
-        last_positive: the same in ``positives``, of the last positive.
-    """
-
-    order: np.ndarray
-    positives: np.ndarray
-    last: np.ndarray
-    last_positive: np.ndarray
-
-    @staticmethod
-    def of(scores: np.ndarray, positive: np.ndarray, known: np.ndarray) -> "_Ranking":
-        known_indices = np.flatnonzero(known)
-        order = known_indices[np.argsort(-scores[known_indices])]
-        positives = order[positive[order]]
-        negated, negated_positives = -scores[order], -scores[positives]  # increasing
-        last = np.searchsorted(negated, negated_positives, side="right") - 1
-        last_positive = np.searchsorted(negated_positives, negated_positives, side="right") - 1
-        return _Ranking(order, positives, last, last_positive)
-
-    def average_precisions(self, counts: Float[np.ndarray, "n s"]) -> Float[np.ndarray, " s"]:
-        """The average precision of each resample; NaN for a resample without positives.
-
-        Args:
-            counts: how often each image occurs in each resample.
-        """
-        weights = counts[self.positives].astype(np.float64)
-        predicted = np.cumsum(counts[self.order], axis=0)[self.last]  # integers, exact in float32 up to 2^24 images
-        true_positives = np.cumsum(weights, axis=0)[self.last_positive]
-        weighted_precision = (weights * true_positives / np.maximum(predicted, 1)).sum(axis=0)
-        n_positives = weights.sum(axis=0)
-        return np.where(n_positives > 0, weighted_precision / np.maximum(n_positives, 1), np.nan)

@@ -1,4 +1,4 @@
-"""One metric of an evaluation: its value and its bootstrap interval."""
+"""One metric of an evaluation: its input and its value."""
 
 import math
 
@@ -7,9 +7,6 @@ from torch import Tensor
 
 from eyebright.errors import InputError
 from eyebright.evaluation.evaluation import Evaluation
-from eyebright.evaluation.intervals import Interval, bootstrap
-from eyebright.evaluation.label_intervals import average_precision_intervals
-from eyebright.metrics.labels import mean_ap
 from eyebright.metrics.meter import Metric
 
 _MAX_NUMBERS = 200_000_000  # of all resamples together
@@ -18,29 +15,6 @@ _MAX_NUMBERS = 200_000_000  # of all resamples together
 def affordable_resamples(numbers: int) -> int:
     """How many bootstrap resamples of so many numbers are drawn, at least 100: in a few seconds."""
     return max(_MAX_NUMBERS // max(numbers, 1), 100)
-
-
-def metric_interval(
-    evaluation: Evaluation, metric: Metric, *, level: float = 0.95, n_resamples: int = 1000
-) -> Interval:
-    """The bootstrap interval of a metric; NaN if an output is NaN or infinite.
-
-    Args:
-        evaluation: the outputs.
-        metric: the metric.
-        level: the confidence level, in (0, 1).
-        n_resamples: number of bootstrap resamples; fewer are drawn for large sets, and at least 100.
-
-    Raises:
-        InputError: the metric takes the logits of points, or the level is out of range.
-    """
-    if evaluation.not_finite:
-        return Interval(math.nan, math.nan, level)
-    given, targets = metric_input(evaluation, metric), evaluation.targets
-    n_resamples = min(affordable_resamples(given.numel()), n_resamples)
-    if metric is mean_ap:
-        return average_precision_intervals(given, targets, n_resamples=n_resamples, level=level).mean
-    return bootstrap(metric, [given, targets], n_resamples=n_resamples, level=level)
 
 
 def metric_value(evaluation: Evaluation, metric: Metric) -> float:

@@ -20,8 +20,8 @@ from torch import Tensor
 
 from eyebright.errors import InputError, did_you_mean, listing
 from eyebright.evaluation.cuts import Array
-from eyebright.metrics.decisions import fbeta_metric
-from eyebright.metrics.labels import Average, hamming, hamming_loss, split_targets, subset
+from eyebright.metrics.decisions import accuracy_of_cells, fbeta_metric
+from eyebright.metrics.labels import Average, hamming, split_targets, subset
 from eyebright.metrics.meter import Metric
 
 CostName = Literal["fn", "fp", "tp", "tn"]
@@ -278,13 +278,9 @@ def _exact_match(true_positives: Array, predicted: Array, positives: Array, n_de
     return ((true_positives == positives) & (predicted == positives)).astype(np.float64)
 
 
-def _accuracy_multi(decisions: Tensor, target: Tensor) -> float:
-    return 1 - hamming_loss(decisions, target)
-
-
 _FURTHER = {
     "hamming_loss": GroupMean("classes", _agreement, hamming),
-    "accuracy_multi": GroupMean("classes", _agreement, Metric("accuracy_multi", _accuracy_multi, "decisions")),
+    "accuracy_multi": GroupMean("classes", _agreement, accuracy_of_cells),
     "subset_accuracy": GroupMean("images", _exact_match, subset),
 }
 

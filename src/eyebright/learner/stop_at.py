@@ -3,7 +3,7 @@
 from contextlib import nullcontext
 
 from eyebright.errors import InputError
-from eyebright.evaluation.metric_value import metric_interval
+from eyebright.evaluation.metric_intervals import metric_interval
 from eyebright.learner.learner import Learner
 from eyebright.metrics.meter import Metric
 from eyebright.train.events import EpochDone, Event, PhaseStarted

@@ -1,4 +1,4 @@
-"""Further metrics of decisions on labels: F-beta, false alarms, labels per image.
+"""Further metrics of decisions on labels: F-beta, Jaccard index, false alarms, labels per image.
 
 The conventions are those of `eyebright.metrics.labels`: unknown cells are ignored, and 0 / 0 counts as 0.
 """
@@ -11,7 +11,18 @@ from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 from eyebright.errors import InputError
-from eyebright.metrics.labels import Average, decision_counts, f1_macro, f1_micro, f1_samples, recall, split_targets
+from eyebright.metrics.labels import (
+    Average,
+    decision_counts,
+    f1_macro,
+    f1_micro,
+    f1_samples,
+    hamming_loss,
+    precision,
+    ratio,
+    recall,
+    split_targets,
+)
 from eyebright.metrics.meter import Metric
 
 
@@ -34,8 +45,8 @@ def fbeta(decisions: Bool[Tensor, "n k"], target: Shaped[Tensor, "n k"], *, beta
 
 
 def fbeta_of_counts(
-    hits: Float[Tensor, " g"], predicted: Float[Tensor, " g"], positives: Float[Tensor, " g"], *, beta: float
-) -> Float[Tensor, " g"]:
+    hits: Float[Tensor, "*g"], predicted: Float[Tensor, "*g"], positives: Float[Tensor, "*g"], *, beta: float
+) -> Float[Tensor, "*g"]:
     """F-beta of each group of decisions, and 0 for a group without positives and predictions.
 
     Raises:
@@ -60,6 +71,27 @@ def fbeta_metric(beta: float, average: Average) -> Metric:
         raise InputError(f"`beta` of the F score must be a positive number, got {beta}")
     function = partial(fbeta, beta=beta, average=average)
     return Metric(f"f{beta:g}_{average}", function, takes="decisions", title=f"{average} F{beta:g}")
+
+
+def jaccard(decisions: Bool[Tensor, "n k"], target: Shaped[Tensor, "n k"], *, average: Average) -> float:
+    """The Jaccard index: hits / (predicted or positive), also called intersection over union.
+
+    Args:
+        decisions: True where a label is predicted.
+        target: 1 where the image has the label, 0 where not, NaN where unknown.
+        average: over all decisions, over the classes, or over the images.
+
+    Raises:
+        InputError: the shapes differ, or another target or average.
+    """
+    hits, predicted, positives = decision_counts(decisions, target, average)
+    return float(ratio(hits, predicted + positives - hits).mean())
+
+
+def jaccard_metric(average: Average) -> Metric:
+    """The Jaccard index as a metric, named ``jaccard_macro`` and so on."""
+    function = partial(jaccard, average=average)
+    return Metric(f"jaccard_{average}", function, takes="decisions", title=f"{average} Jaccard index")
 
 
 def false_alarms_per_1000(decisions: Bool[Tensor, "n k"], target: Shaped[Tensor, "n k"]) -> float:
@@ -88,10 +120,20 @@ def labels_per_image(decisions: Bool[Tensor, "n k"], target: Shaped[Tensor, "n k
     return float((decisions.detach().cpu() == 1).sum(dim=1).double().mean())
 
 
+def _accuracy_of_cells(decisions: Tensor, target: Tensor) -> float:
+    return 1 - hamming_loss(decisions, target)
+
+
+def _precision_micro(decisions: Tensor, target: Tensor) -> float:
+    return precision(decisions, target, average="micro")
+
+
 def _recall_micro(decisions: Tensor, target: Tensor) -> float:
     return recall(decisions, target, average="micro")
 
 
+accuracy_of_cells = Metric("accuracy_multi", _accuracy_of_cells, takes="decisions")
+precision_micro = Metric("precision_micro", _precision_micro, takes="decisions", title="micro precision")
 recall_micro = Metric("recall_micro", _recall_micro, takes="decisions", title="micro recall")
 false_alarms = Metric(
     "false_alarms_per_1000",

@@ -70,7 +70,7 @@ def average_precision(scores: Float[Tensor, "n k"], target: Shaped[Tensor, "n k"
         InputError: the shapes differ, a score is NaN, or a target is another number.
     """
     positive, known = split_targets(target, scores)
-    _check_can_be_ranked(scores)
+    check_can_be_ranked(scores)
     ranked = scores.detach().cpu()
     ranked = ranked.float() if ranked.dtype in (torch.float16, torch.bfloat16) else ranked
     columns = (np.ascontiguousarray(matrix.numpy().T) for matrix in (ranked, positive, known))
@@ -130,7 +130,7 @@ def precision_recall_curve(scores: Float[Tensor, " n"], target: Shaped[Tensor, "
         InputError: as in `average_precision`.
     """
     positive, known = (cells[:, 0] for cells in split_targets(target[:, None], scores[:, None]))
-    _check_can_be_ranked(scores)
+    check_can_be_ranked(scores)
     ranked, order = scores.detach().cpu()[known].sort(descending=True)
     last = torch.ones(len(ranked), dtype=torch.bool)  # of the images with equal scores
     last[:-1] = ranked[:-1] != ranked[1:]
@@ -375,7 +375,8 @@ def _checked_decisions(decisions: Tensor) -> Tensor:
     return decisions == 1
 
 
-def _check_can_be_ranked(scores: Tensor) -> None:
+def check_can_be_ranked(scores: Shaped[Tensor, "..."]) -> None:
+    """Raises `InputError` if a score is NaN."""
     if bool(scores.isnan().any()):
         raise InputError("scores hold NaN, which cannot be ranked")
 

@@ -1,0 +1,229 @@
+"""Metrics as functions of sums over the images, so that a bootstrap computes all resamples by one product of matrices.
+
+Each entry gives m numbers for each image, and the metric from their sums over the images (of a resample).
+
+Axes of tensors: n images, k classes, s resamples, m summands of an image, p points.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor
+
+from eyebright.metrics import decisions, labels, ordinal, point_scores, points, rankings, values
+from eyebright.metrics.meter import Metric
+
+Summands = Callable[[Tensor, Tensor], Shaped[Tensor, "n m"]]
+Statistic = Callable[[Float[Tensor, "s m"]], Float[Tensor, " s"]]
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """A metric as a function of sums.
+
+    Args:
+        summands: a function from the metric's input and the targets to the numbers of each image.
+        statistic: a function from the sums of them, one row per resample, to the metric.
+        is_proportion: whether the summands are a success and a trial, each 0 or 1, and the metric their quotient.
+    """
+
+    summands: Summands
+    statistic: Statistic
+    is_proportion: bool = False
+
+    @property
+    def is_quotient(self) -> bool:
+        """Whether the metric is the first of two sums divided by the second, such as a mean over the images."""
+        return self.statistic is _quotient
+
+
+def sums_of(metric: Metric) -> Sums | None:
+    """The metric as a function of sums; None if it is none, or an unknown one."""
+    function: Any = metric.function
+    if not isinstance(function, partial):
+        return _BY_FUNCTION.get(function)
+    if function.func is rankings.mean_of_images:
+        return _mean(function.keywords["each"])
+    if function.func is decisions.fbeta:
+        return _of_counts(partial(_fbeta, beta=function.keywords["beta"]), function.keywords["average"])
+    if function.func is decisions.jaccard:
+        return _of_counts(_jaccard, function.keywords["average"])
+    if function.func in (point_scores.nme, point_scores.relative_pck, point_scores.error_curve_area):
+        return Sums(partial(_relative_points, function.func, **function.keywords), _quotient)
+    return None
+
+
+# ------------------------------------------------------------------------------- statistics of sums
+
+
+def _quotient(sums: Float[Tensor, "s 2"]) -> Float[Tensor, " s"]:
+    """The first sum divided by the second; NaN for 0 / 0."""
+    return sums[:, 0] / sums[:, 1]
+
+
+def _root(sums: Float[Tensor, "s 2"]) -> Float[Tensor, " s"]:
+    return _quotient(sums).sqrt()
+
+
+def _complement(sums: Float[Tensor, "s 2"]) -> Float[Tensor, " s"]:
+    return 1 - _quotient(sums)
+
+
+def _per_1000(sums: Float[Tensor, "s 2"]) -> Float[Tensor, " s"]:
+    return 1000 * _quotient(sums)
+
+
+# ------------------------------------------------------------------------------- counts of decisions
+
+
+def _fbeta(hits: Tensor, predicted: Tensor, positives: Tensor, *, beta: float) -> Tensor:
+    return decisions.fbeta_of_counts(hits, predicted, positives, beta=beta)
+
+
+def _jaccard(hits: Tensor, predicted: Tensor, positives: Tensor) -> Tensor:
+    return labels.ratio(hits, predicted + positives - hits)
+
+
+def _precision(hits: Tensor, predicted: Tensor, positives: Tensor) -> Tensor:
+    return labels.ratio(hits, predicted)
+
+
+def _recall(hits: Tensor, predicted: Tensor, positives: Tensor) -> Tensor:
+    return labels.ratio(hits, positives)
+
+
+def _of_counts(score: Callable[[Tensor, Tensor, Tensor], Tensor], average: str) -> Sums:
+    """A score of (hits, predicted, positives): of all decisions, or the mean of that of each class or each image."""
+    if average == "samples":
+        return _mean(partial(_of_each_image, score))
+    if average == "micro":
+        return Sums(_all_counts, partial(_micro, score))
+    return Sums(_class_counts, partial(_macro, score))
+
+
+def _cells(decided: Tensor, target: Tensor) -> list[Tensor]:
+    return [cells.float() for cells in labels.decision_cells(decided, target)]
+
+
+def _all_counts(decided: Tensor, target: Tensor) -> Float[Tensor, "n 4"]:
+    return torch.stack([cells.sum(dim=1) for cells in _cells(decided, target)], dim=1)
+
+
+def _class_counts(decided: Tensor, target: Tensor) -> Float[Tensor, "n m"]:
+    return torch.cat(_cells(decided, target), dim=1)
+
+
+def _micro(score: Callable[[Tensor, Tensor, Tensor], Tensor], sums: Float[Tensor, "s 4"]) -> Float[Tensor, " s"]:
+    hits, predicted, positives, known = sums.unbind(1)
+    return torch.where(known > 0, score(hits, predicted, positives), torch.nan)
+
+
+def _macro(score: Callable[[Tensor, Tensor, Tensor], Tensor], sums: Float[Tensor, "s m"]) -> Float[Tensor, " s"]:
+    hits, predicted, positives, known = sums.reshape(len(sums), 4, -1).unbind(1)
+    return torch.where(known > 0, score(hits, predicted, positives), torch.nan).nanmean(dim=1)
+
+
+def _of_each_image(
+    score: Callable[[Tensor, Tensor, Tensor], Tensor], decided: Tensor, target: Tensor
+) -> Float[Tensor, " n"]:
+    hits, predicted, positives, known = (cells.double().sum(dim=1) for cells in _cells(decided, target))
+    return torch.where(known > 0, score(hits, predicted, positives), torch.nan)
+
+
+def _mean(each: Callable[[Tensor, Tensor], Float[Tensor, " n"]]) -> Sums:
+    """The mean over the images of a value that is NaN for images that do not count."""
+    return Sums(partial(_value_and_one, each), _quotient)
+
+
+def _value_and_one(
+    each: Callable[[Tensor, Tensor], Float[Tensor, " n"]], given: Tensor, target: Tensor
+) -> Float[Tensor, "n 2"]:
+    value = each(given, target)
+    return torch.stack([value.nan_to_num(0), (~value.isnan()).double()], dim=1)
+
+
+def _wrong_cells(decided: Tensor, target: Tensor) -> Float[Tensor, "n 2"]:
+    hits, predicted, positives, known = _all_counts(decided, target).unbind(1)
+    return torch.stack([predicted + positives - 2 * hits, known], dim=1)
+
+
+def _exact(decided: Tensor, target: Tensor) -> Float[Tensor, "n 2"]:
+    wrong, known = _wrong_cells(decided, target).unbind(1)
+    return torch.stack([(wrong == 0) & (known > 0), known > 0], dim=1).double()
+
+
+def _alarms(decided: Tensor, target: Tensor) -> Float[Tensor, "n 2"]:
+    hits, predicted, _, known = _all_counts(decided, target).unbind(1)
+    return torch.stack([predicted - hits, (known > 0).float()], dim=1)
+
+
+def _n_labels(decided: Tensor, target: Tensor) -> Float[Tensor, "n 2"]:
+    count = decided.cpu().double().sum(dim=1)
+    return torch.stack([count, torch.ones_like(count)], dim=1)
+
+
+# ------------------------------------------------------------------------------- classes, numbers, points
+
+
+def _right(scores: Tensor, target: Tensor) -> Float[Tensor, "n 2"]:
+    known = target.cpu() >= 0
+    return torch.stack([(scores.cpu().argmax(dim=-1) == target.cpu()) & known, known], dim=1).double()
+
+
+def _wrong(scores: Tensor, target: Tensor) -> Float[Tensor, "n 2"]:
+    right, known = _right(scores, target).unbind(1)
+    return torch.stack([known - right, known], dim=1)
+
+
+def _median_right(probabilities: Tensor, target: Tensor) -> Float[Tensor, "n 2"]:
+    known = target.cpu() >= 0
+    right = ordinal.median_class(probabilities.detach().cpu()) == target.cpu()
+    return torch.stack([right & known, known], dim=1).double()
+
+
+def _numbers(power: int, predicted: Tensor, target: Tensor) -> Float[Tensor, "n 2"]:
+    predicted, target = values.in_same_shape(predicted, target)
+    known = ~target.isnan()
+    errors = torch.where(known, (predicted - target).abs() ** power, 0)
+    return torch.stack([errors.flatten(1).sum(dim=1), known.double().flatten(1).sum(dim=1)], dim=1)
+
+
+def _points(predicted: Tensor, target: Tensor) -> Float[Tensor, "n 2"]:
+    labelled = ~target.cpu().isnan().any(dim=-1)
+    errors = torch.where(labelled, points.point_errors(predicted, target), 0)
+    return torch.stack([errors.sum(dim=1), labelled.double().sum(dim=1)], dim=1)
+
+
+def _relative_points(
+    function: Callable[..., float], predicted: Tensor, target: Tensor, *, by: point_scores.SizeOf, **limits: float
+) -> Float[Tensor, "n 2"]:
+    errors, counts = point_scores.relative_errors(predicted, target, by=by)
+    if function is point_scores.relative_pck:
+        errors = (errors <= limits["within"]) * counts
+    elif function is point_scores.error_curve_area:
+        errors = torch.where(errors < limits["up_to"], 1 - errors / limits["up_to"], 0) * counts
+    return torch.stack([errors.sum(dim=1), counts.sum(dim=1)], dim=1)
+
+
+_BY_FUNCTION: dict[Callable[..., Any], Sums] = {
+    labels.f1_micro.function: _of_counts(partial(_fbeta, beta=1), "micro"),
+    labels.f1_macro.function: _of_counts(partial(_fbeta, beta=1), "macro"),
+    labels.f1_samples.function: _of_counts(partial(_fbeta, beta=1), "samples"),
+    labels.hamming_loss: Sums(_wrong_cells, _quotient),
+    labels.subset_accuracy: Sums(_exact, _quotient, is_proportion=True),
+    labels.accuracy: Sums(_right, _quotient, is_proportion=True),
+    labels.error_rate: Sums(_wrong, _quotient, is_proportion=True),
+    decisions.recall_micro.function: _of_counts(_recall, "micro"),
+    decisions.precision_micro.function: _of_counts(_precision, "micro"),
+    decisions.accuracy_of_cells.function: Sums(_wrong_cells, _complement),
+    decisions.false_alarms_per_1000: Sums(_alarms, _per_1000),
+    decisions.labels_per_image: Sums(_n_labels, _quotient),
+    ordinal.ordinal_accuracy: Sums(_median_right, _quotient, is_proportion=True),
+    values.mean_absolute_error: Sums(partial(_numbers, 1), _quotient),
+    values.root_mean_squared_error: Sums(partial(_numbers, 2), _root),
+    points.mean_point_error: Sums(_points, _quotient),
+}

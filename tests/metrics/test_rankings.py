@@ -1,4 +1,4 @@
-"""Rankings of labels equal scikit-learn's, with ties, absent classes, one class and empty rows; unknowns are ignored."""
+"""Rankings of labels equal scikit-learn's, with ties, absent classes, one class, empty rows and unknown cells."""
 
 import numpy as np
 import pytest

@@ -11,7 +11,7 @@ import pytest
 
 from eyebright.errors import InputError
 from eyebright.evaluation.intervals import Interval, bootstrap
-from eyebright.evaluation.metric_value import metric_interval
+from eyebright.evaluation.metric_intervals import metric_interval
 from eyebright.learner.learner import Learner
 from eyebright.learner.stop_at import StopAt
 from eyebright.metrics.labels import mean_ap

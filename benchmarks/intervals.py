@@ -26,8 +26,17 @@ from eyebright.evaluation.metric_value import metric_value
 from eyebright.inference.model_folder import load_out_of_fold
 from eyebright.metrics.calibration import brier, negative_log_likelihood
 from eyebright.metrics.decisions import accuracy_of_cells, fbeta_metric, jaccard_metric, precision_micro, recall_micro
-from eyebright.metrics.labels import average_precision, error, f1_macro, f1_micro, f1_samples, hamming, mean_ap, subset
-from eyebright.metrics.labels import top1
+from eyebright.metrics.labels import (
+    average_precision,
+    error,
+    f1_macro,
+    f1_micro,
+    f1_samples,
+    hamming,
+    mean_ap,
+    subset,
+    top1,
+)
 from eyebright.metrics.rankings import coverage_error, micro_ap, ranking_ap, ranking_loss, roc_auc_macro, roc_auc_micro
 from eyebright.tasks.decision import Decision
 from eyebright.tasks.multicategory import MultiCategoryBlock
@@ -94,9 +103,7 @@ def of_pool(name: str, pool: Evaluation, *, samples: int, resamples: int) -> lis
     generator, n_labels = np.random.default_rng(0), 0
     for seed in range(samples):
         drawn = pool.take(generator.integers(len(pool), size=len(pool) // 2).tolist())
-        for row, found in zip(
-            rows, metric_intervals(drawn, metrics, n_resamples=resamples, seed=seed), strict=True
-        ):
+        for row, found in zip(rows, metric_intervals(drawn, metrics, n_resamples=resamples, seed=seed), strict=True):
             add(row, found.interval.low, found.interval.high, row.score, samples)
         if pool.targets.ndim == 1:
             continue

@@ -14,6 +14,7 @@ from eyebright.evaluation.intervals import Quotient, corrected_interval, resampl
 from eyebright.evaluation.metric_intervals import FEW_POSITIVES, label_intervals, metric_intervals
 from eyebright.evaluation.metric_sums import sums_of
 from eyebright.evaluation.resampling import resampled_metric
+from eyebright.metrics.calibration import brier, negative_log_likelihood
 from eyebright.metrics.decisions import (
     accuracy_of_cells,
     false_alarms,
@@ -45,6 +46,7 @@ OF_DECISIONS = [f1_macro, f1_micro, f1_samples, hamming, subset, false_alarms, n
 OF_DECISIONS += [accuracy_of_cells, *(fbeta_metric(2, a) for a in ("macro", "micro", "samples"))]
 OF_DECISIONS += [jaccard_metric(a) for a in ("macro", "micro", "samples")]
 OF_SCORES = [mean_ap, coverage_error, ranking_loss, ranking_ap, roc_auc_macro, roc_auc_micro, micro_ap]
+OF_SCORES += [brier, negative_log_likelihood]
 OF_LABELS = OF_DECISIONS + OF_SCORES
 OF_CLASSES = [top1, error, ordinal_top1]
 OF_POINTS = [point_error, nme_metric("box"), nme_metric((0, 1)), pck_metric("diagonal", 0.2), auc_metric("box", 0.4)]
@@ -96,6 +98,15 @@ def test_every_metric_has_an_interval_that_contains_its_score() -> None:
             for found in metric_intervals(evaluation, OF_LABELS, groups=groups, n_resamples=100):
                 assert found.interval.low <= found.value <= found.interval.high
                 assert found.interval.low < found.interval.high
+
+
+@pytest.mark.parametrize("metric", [brier, negative_log_likelihood], ids=lambda metric: metric.name)
+def test_probabilities_of_one_class_are_resampled_too(metric: Metric) -> None:
+    given, target = inputs(top1)
+    (counts,) = resample_counts(30, n_resamples=9, seed=1)
+    rows = [torch.from_numpy(np.repeat(np.arange(30), row.astype(int))) for row in counts]
+    expected = [metric(given[row], target[row]) for row in rows]
+    assert resampled_metric(metric, given, target)(counts).tolist() == pytest.approx(expected)
 
 
 def test_proportions_of_images_have_wilsons_interval_and_with_groups_a_bootstrap() -> None:

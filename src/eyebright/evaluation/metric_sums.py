@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from eyebright.metrics import decisions, labels, ordinal, point_scores, points, rankings, values
+from eyebright.metrics import calibration, decisions, labels, ordinal, point_scores, points, rankings, values
 from eyebright.metrics.meter import Metric
 
 Summands = Callable[[Tensor, Tensor], Shaped[Tensor, "n m"]]
@@ -209,6 +209,23 @@ def _relative_points(
     return torch.stack([errors.sum(dim=1), counts.sum(dim=1)], dim=1)
 
 
+def _log_losses(probabilities: Tensor, target: Tensor) -> Float[Tensor, "n 2"]:
+    losses, known = calibration.image_log_losses(probabilities, target)
+    return torch.stack([losses, known.double()], dim=1)
+
+
+def _squares(probabilities: Tensor, target: Tensor) -> Float[Tensor, "n 2"]:
+    ready = probabilities.detach().cpu().double()
+    if target.ndim == 1:
+        classes = target.detach().cpu().long()
+        rows = torch.nn.functional.one_hot(classes.clamp(min=0), ready.shape[1])
+        known = (classes >= 0).double()
+        return torch.stack([(ready - rows).square().sum(dim=1) * known, known], dim=1)
+    positive, known = labels.split_targets(target, probabilities)
+    errors = torch.where(known, (ready - positive.double()).square(), 0)
+    return torch.stack([errors.sum(dim=1), known.double().sum(dim=1)], dim=1)
+
+
 _BY_FUNCTION: dict[Callable[..., Any], Sums] = {
     labels.f1_micro.function: _of_counts(partial(_fbeta, beta=1), "micro"),
     labels.f1_macro.function: _of_counts(partial(_fbeta, beta=1), "macro"),
@@ -222,6 +239,8 @@ _BY_FUNCTION: dict[Callable[..., Any], Sums] = {
     decisions.accuracy_of_cells.function: Sums(_wrong_cells, _complement),
     decisions.false_alarms_per_1000: Sums(_alarms, _per_1000),
     decisions.labels_per_image: Sums(_n_labels, _quotient),
+    calibration.log_loss: Sums(_log_losses, _quotient),
+    calibration.brier_score: Sums(_squares, _quotient),
     ordinal.ordinal_accuracy: Sums(_median_right, _quotient, is_proportion=True),
     values.mean_absolute_error: Sums(partial(_numbers, 1), _quotient),
     values.root_mean_squared_error: Sums(partial(_numbers, 2), _root),

@@ -60,14 +60,28 @@ def wilson(successes: int, trials: int, *, level: float = 0.95) -> Interval:
     """
     if not 0 <= successes <= trials:
         raise InputError(f"expected 0 <= successes <= {trials} trials, got {successes}")
-    z = NormalDist().inv_cdf(0.5 + _checked(level) / 2)
+    _checked(level)
     if trials == 0:
         return Interval(float("nan"), float("nan"), level)
-    share = successes / trials
+    return score_interval(successes / trials, trials, level=level)
+
+
+def score_interval(share: float, trials: int, *, level: float = 0.95) -> Interval:
+    """Wilson's score interval of a mean of numbers between 0 and 1, which varies at most as much as a proportion.
+
+    Args:
+        share: the mean, in [0, 1].
+        trials: how many numbers it is the mean of, 1 or more.
+        level: the confidence level, in (0, 1).
+
+    Raises:
+        InputError: a level outside (0, 1).
+    """
+    z = NormalDist().inv_cdf(0.5 + _checked(level) / 2)
     center = (share + z * z / (2 * trials)) / (1 + z * z / trials)
     half = z / (1 + z * z / trials) * (share * (1 - share) / trials + z * z / (4 * trials * trials)) ** 0.5
-    low = 0.0 if successes == 0 else center - half
-    high = 1.0 if successes == trials else center + half
+    low = 0.0 if share == 0 else center - half
+    high = 1.0 if share == 1 else center + half
     return Interval(low, high, level)
 
 

@@ -20,6 +20,7 @@ from eyebright.evaluation.intervals import (
     corrected_interval,
     leave_out_counts,
     resample_counts,
+    score_interval,
     studentized_interval,
     wilson,
 )
@@ -31,6 +32,7 @@ from eyebright.metrics.meter import Metric
 
 FEW_POSITIVES = 10
 """The number of positives (with groups: of groups with a positive) from which the score of a label gets an interval."""
+_MANY_POSITIVES = 30  # from which the resamples of a label are enough
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,10 @@ def label_intervals(
 ) -> list[LabelInterval]:
     """The average precision of each label with its interval; none for labels with fewer than `FEW_POSITIVES` positives.
 
+    The resamples of a label with few positives that are (almost) all ranked first vary too little. With fewer than
+    `_MANY_POSITIVES` the interval also covers Wilson's for as many trials as there are positives (Boyd, Eng & Page, 2013, Area under the precision-recall curve,
+    section 3.2: their binomial interval).
+
     Args:
         evaluation: the outputs of a target with any number of labels per image.
         groups: as in `metric_intervals`.
@@ -144,12 +150,20 @@ def label_intervals(
     columns = _resampled(functions, len(scores), groups=groups, n_resamples=drawn, seed=seed)
     values = average_precision(scores, targets).tolist()
     intervals = {
-        k: corrected_interval(*column, values[k], level=level) for k, column in zip(shown, columns, strict=True)
+        k: _of_label(column, values[k], evidence[k], level=level) for k, column in zip(shown, columns, strict=True)
     }
     return [
         LabelInterval(name, int(positive[:, k].sum()), values[k], intervals.get(k), drawn)
         for k, name in enumerate(evaluation.decision.target.output_names)
     ]
+
+
+def _of_label(column: tuple[np.ndarray, np.ndarray], value: float, positives: int, *, level: float) -> Interval:
+    resampled = corrected_interval(*column, value, level=level)
+    if positives >= _MANY_POSITIVES:
+        return resampled
+    wilsons = score_interval(value, positives, level=level)
+    return Interval(min(resampled.low, wilsons.low), max(resampled.high, wilsons.high), level)
 
 
 def _resampled(

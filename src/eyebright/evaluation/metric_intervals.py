@@ -125,8 +125,8 @@ def label_intervals(
     """The average precision of each label with its interval; none for labels with fewer than `FEW_POSITIVES` positives.
 
     The resamples of a label with few positives that are (almost) all ranked first vary too little. With fewer than
-    `_MANY_POSITIVES` the interval also covers Wilson's for as many trials as there are positives (Boyd, Eng & Page, 2013, Area under the precision-recall curve,
-    section 3.2: their binomial interval).
+    `_MANY_POSITIVES` the interval also covers Wilson's for as many trials as there are positives (the binomial interval
+    of Boyd, Eng & Page, 2013, Area under the precision-recall curve, section 3.2).
 
     Args:
         evaluation: the outputs of a target with any number of labels per image.

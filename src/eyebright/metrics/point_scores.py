@@ -139,6 +139,7 @@ def _pair(by: object, n_points: int) -> tuple[int, int]:
     match by:
         case (int(first), int(second)) if first != second and 0 <= first < n_points and 0 <= second < n_points:
             return first, second
-    raise InputError(
-        f"the size of an object is 'box', 'diagonal' or the indices of two of its {n_points} points, got {by!r}"
-    )
+        case _:
+            raise InputError(
+                f"the size of an object is 'box', 'diagonal' or the indices of two of its {n_points} points, got {by!r}"
+            )

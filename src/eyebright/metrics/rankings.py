@@ -105,7 +105,7 @@ def _of_images(
     check_can_be_ranked(scores)
     block = max(_MAX_BLOCK // scores.shape[1], 1)
     parts = zip(scores.detach().cpu().double().split(block), positive.split(block), known.split(block), strict=True)
-    return torch.from_numpy(np.concatenate([_block(*(part.numpy() for part in each), value) for each in parts]))
+    return torch.from_numpy(np.concatenate([_block(s.numpy(), p.numpy(), k.numpy(), value) for s, p, k in parts]))
 
 
 def _block(

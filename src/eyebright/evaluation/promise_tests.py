@@ -5,8 +5,8 @@ and their order are fixed before the outputs and targets of the tested images ar
 order, so that the probability of rejecting any true null hypothesis is at most the given error:
 
 - *Precision*: a chain from few yes answers to many. From other images: it starts where they say that the evidence will
-  most probably suffice, with the whole error. Without them: thresholds even in probability, the error divided over a
-  few starting points; a threshold that passes hands its share of the error to the next (fallback procedure, Wiens &
+  most probably suffice, with the whole error. Without them: thresholds even in probability, the error divided over
+  two starting points; a threshold that passes hands its share of the error to the next (fallback procedure, Wiens &
   Dmitrienko, 2005, Journal of Biopharmaceutical Statistics 15:929).
 - *Recall, false positive rate*: they change in one direction with the threshold, so every number in [0, 1] can be
   tested, from the end at which the promise holds trivially to the first failure (as in Wilks' tolerance limits, 1941).
@@ -26,7 +26,7 @@ from eyebright.evaluation.promise import Promise
 from eyebright.evaluation.promise_evidence import Evidence, LabelAnswers
 
 _STEPS = 99  # thresholds of a chain
-_STARTS = (0.9, 0.7, 0.5, 0.3)  # of a chain that is even in probability: among others the usual 0.5
+_STARTS = {0.9: 0.2, 0.6: 0.8}  # the share of the error for each start of a chain that is even in probability
 _QUANTILES = (-1.28, 0.0, 1.28)  # of the number of yes answers among the tested images
 _NEAR_BEST = 0.98  # of the greatest power: there the chain starts with as many yes answers as possible
 
@@ -69,7 +69,9 @@ class Tested:
 def even_chains(n_labels: int) -> Chains:
     """Thresholds from 0.99 to 0.01, the same for each label, with the error divided over a few of them."""
     thresholds = np.linspace(0.99, 0.01, _STEPS).astype(np.float32)
-    weights = np.isin(np.linspace(99, 1, _STEPS).round(), np.array(_STARTS) * 100) / len(_STARTS)
+    weights = np.zeros(_STEPS)
+    for start, share in _STARTS.items():
+        weights[round(99 - 100 * start)] = share
     return Chains(*(np.repeat(column[:, None], n_labels, axis=1) for column in (thresholds, weights)))
 
 

@@ -105,7 +105,7 @@ def _images(result: PromiseResult) -> str:
 def _bound(result: PromiseResult) -> str:
     """How the thresholds were tested."""
     tested = {
-        "even_chain": "tested in the order of thresholds even in probability, from several starts",
+        "even_chain": "tested in the order of thresholds even in probability, from two starts",
         "chosen_chain": "tested in an order that other images chose",
         "every_threshold": "tested at every threshold to the first failure",
         "single": "tested at one threshold for each label, chosen elsewhere",

@@ -1,0 +1,171 @@
+"""Three-way answers: yes, no, or *ask a person*, with two promises."""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from eyebright.errors import InputError
+from eyebright.evaluation.evaluation import Evaluation
+from eyebright.evaluation.promise import Promise
+from eyebright.evaluation.promises import PromiseResult, keep_promise
+from eyebright.tasks.decision import Decision
+from eyebright.types import Thresholds
+
+
+@dataclass(frozen=True, slots=True)
+class ThreeWay:
+    """Two thresholds for each label: yes above the upper one, no up to the lower one, *ask a person* between.
+
+    Each of the two promises holds with its own confidence; both of them hold with a confidence of at least their sum
+    minus 1. Where no yes threshold passed, nothing is answered yes; where no no-threshold passed, nothing is answered
+    no. Where every answer between the two keeps both promises, both are the yes threshold, and nothing asks.
+
+    Args:
+        yes: the promise of the yes answers (precision or false positive rate).
+        no: the promise of recall: that so few images with the label are answered no.
+    """
+
+    yes: PromiseResult
+    no: PromiseResult
+
+    @property
+    def upper(self) -> tuple[float, ...]:
+        """The upper threshold of each of the labels."""
+        return tuple(label.threshold for label in self.yes.labels)
+
+    @property
+    def lower(self) -> tuple[float, ...]:
+        """The lower threshold of each of the labels, at most the upper one."""
+        return tuple(min(label.threshold, up) for label, up in zip(self.no.labels, self.upper, strict=True))
+
+    def thresholds(self, former: Decision) -> tuple[Thresholds, Thresholds]:
+        """(lower, upper) thresholds of all labels; those without these promises keep theirs, and do not ask.
+
+        Args:
+            former: the decision of the evaluation that they were computed from.
+
+        Raises:
+            LabelError: it has not all of these labels.
+        """
+        upper = self.yes.decision(former).thresholds
+        lower = former.thresholds.per_class(former.target.n_out).tolist()
+        for label, value in zip(self.no.labels, self.lower, strict=True):
+            lower[former.target.classes.index_of(label.label)] = value
+        return Thresholds(tuple(lower), metric=str(self.no.promise), names=upper.names), upper
+
+    def to_json(self) -> dict[str, Any]:
+        """Both results."""
+        return {"yes": self.yes.to_json(), "no": self.no.to_json()}
+
+    @staticmethod
+    def from_json(data: dict[str, Any]) -> "ThreeWay":
+        """The thresholds that `to_json` described."""
+        return ThreeWay(PromiseResult.from_json(data["yes"]), PromiseResult.from_json(data["no"]))
+
+
+def keep_two_promises(
+    evaluation: Evaluation,
+    yes: Promise,
+    no: Promise,
+    *,
+    chosen_on: Evaluation | None = None,
+    groups: Sequence[Hashable] | None = None,
+    independent: bool | None = None,
+) -> ThreeWay:
+    """The thresholds of three-way answers.
+
+    Args:
+        evaluation: as in `keep_promise`.
+        yes: of precision or of the false positive rate, kept by the yes answers.
+        no: of recall, which counts images that ask as found; for the same labels.
+        chosen_on: as in `keep_promise`; for precision.
+        groups: as in `keep_promise`.
+        independent: as in `keep_promise`.
+
+    Raises:
+        InputError: as in `keep_promise`; or the promises are not of these metrics, or for different labels.
+    """
+    if yes.metric == "recall" or no.metric != "recall":
+        raise InputError(
+            "three-way answers need a promise of precision or false positive rate for yes and one of recall for no, "
+            f"got '{yes}' and '{no}'"
+        )
+    if yes.label != no.label:
+        raise InputError(
+            f"the two promises of three-way answers are for the same labels, got {yes.label} and {no.label}"
+        )
+    return ThreeWay(
+        keep_promise(evaluation, yes, chosen_on=chosen_on, groups=groups, independent=independent),
+        keep_promise(evaluation, no, groups=groups, independent=independent),
+    )
+
+
+def asks(probabilities: Float[Tensor, "n k"], lower: Thresholds, upper: Thresholds) -> Bool[Tensor, "n k"]:
+    """True where a person is asked: above the lower threshold, and not above the upper one.
+
+    Args:
+        probabilities: calibrated, as in `Decision.decide`.
+        lower: up to it, the answer is no.
+        upper: above it, the answer is yes.
+
+    Raises:
+        InputError: as in `Thresholds.decide`.
+    """
+    return lower.decide(probabilities) & ~upper.decide(probabilities)
+
+
+@dataclass(frozen=True, slots=True)
+class AskingCurve:
+    """How many images and answers ask a person, for several promised values.
+
+    Args:
+        bounds: the promised values, of both promises.
+        images: the share of images with at least one label that asks.
+        answers: the share of answers (one for each image and label) that ask.
+        kept: the share of labels for which both promises are kept.
+    """
+
+    bounds: tuple[float, ...]
+    images: tuple[float, ...]
+    answers: tuple[float, ...]
+    kept: tuple[float, ...]
+
+
+def asking_curve(
+    evaluation: Evaluation,
+    *,
+    bounds: Sequence[float] = (0.7, 0.75, 0.8, 0.85, 0.9, 0.925, 0.95, 0.975, 0.99),
+    chosen_on: Evaluation | None = None,
+    groups: Sequence[Hashable] | None = None,
+    confidence: float = 0.95,
+    all_labels: bool = False,
+) -> AskingCurve:
+    """The share of images and answers that ask a person against the promised precision and recall.
+
+    Args:
+        evaluation: as in `keep_promise`; the shares are those of its images.
+        bounds: the values, each for both promises.
+        chosen_on: as in `keep_promise`.
+        groups: as in `keep_promise`.
+        confidence: of each promise.
+        all_labels: as in `Promise`.
+
+    Raises:
+        InputError: as in `keep_promise`.
+    """
+    precision = Promise("precision", 0.5, confidence, all_labels=all_labels)
+    images: list[float] = []
+    answers: list[float] = []
+    kept: list[float] = []
+    for bound in bounds:
+        yes, no = replace(precision, bound=bound), replace(precision, metric="recall", bound=bound)
+        both = keep_two_promises(evaluation, yes, no, chosen_on=chosen_on, groups=groups)
+        asking = asks(evaluation.activated, *both.thresholds(evaluation.decision))
+        images.append(float(asking.any(dim=1).double().mean()))
+        answers.append(float(asking.double().mean()))
+        kept.append(float(np.mean([y.kept and n.kept for y, n in zip(both.yes.labels, both.no.labels, strict=True)])))
+    return AskingCurve(tuple(bounds), tuple(images), tuple(answers), tuple(kept))

@@ -15,6 +15,9 @@ Pools, by the name after the model folder:
 
 Models of one label per image are taken as one yes/no answer for each class.
 
+Conformal label sets of 90 % are fitted to each half, and their coverage and size measured on the other half, beside
+those of the likeliest label alone.
+
     python benchmarks/promises.py models/voc valid models/voc out_of_fold models/fridge alone [--json promises.json]
 """
 
@@ -29,6 +32,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from eyebright.evaluation.conformal import fit_sets
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.promise import Promise, PromiseMetric
 from eyebright.evaluation.three_way import asks, keep_two_promises
@@ -39,6 +43,7 @@ from eyebright.tasks.multicategory import MultiCategoryBlock
 
 METRICS: tuple[PromiseMetric, ...] = ("precision", "recall")
 BOUNDS = (0.8, 0.9, 0.95)
+COVERAGE = 0.9  # of label sets
 Share = Callable[[str, np.ndarray], np.ndarray]  # from a metric and thresholds to the share of right answers
 POOLS = ("valid", "out_of_fold", "alone")
 
@@ -70,14 +75,16 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="file for the numbers")
     args = parser.parse_args()
     rows: list[Row] = []
+    sets: list[dict[str, Any]] = []
     for folder, kind in zip(args.sets[::2], args.sets[1::2], strict=True):
         pool, others = read_pool(Path(folder), kind)
         name = f"{Path(folder).name} {kind}"
         print(f"{name}: {len(pool):,} images, of them {len(pool) // 2:,} in each half", flush=True)
         rows += of_set(name, pool, others, halves=args.halves, mapie=not args.without_mapie)
         show([row for row in rows if row.set == name], args.halves)
+        sets += coverages(name, Path(folder), kind, args.halves)
     if args.json is not None:
-        args.json.write_text(json.dumps([asdict(row) for row in rows], indent=1))
+        args.json.write_text(json.dumps({"promises": [asdict(row) for row in rows], "sets": sets}, indent=1))
 
 
 def read_pool(folder: Path, kind: str) -> tuple[Evaluation, Evaluation | None]:
@@ -191,6 +198,41 @@ def mapie_thresholds(pool: Evaluation) -> Callable[[np.ndarray], dict[tuple[str,
 def controller_of(kind: Any, metric: str, bound: float) -> Any:
     options = {"precision": {"method": "ltt"}, "recall": {"method": "rcps", "rcps_bound": "wsr"}}[metric]
     return kind(lambda x: x, risk=metric, target_level=bound, confidence_level=0.95, **options)
+
+
+def coverages(name: str, folder: Path, kind: str, halves: int) -> list[dict[str, Any]]:
+    """The coverage and size of the label sets of one set, over the halves."""
+    evaluation = load_evaluation(folder) if kind == "valid" else replace(load_out_of_fold(folder), part="valid")
+    several = evaluation.decision.target.has_thresholds
+    methods: dict[str, dict[str, Any]] = {
+        "LAC": {"method": "lac"},
+        "APS": {"method": "aps"},
+        "APS, randomised": {"method": "aps", "randomised": True},
+    }
+    if several:
+        methods = {"CRC": {}, "RCPS, 95 % confidence": {"confidence": 0.95}, "by label": {"by_label": True}}
+    found: list[dict[str, Any]] = []
+    for method, options in methods.items():
+        each = np.array([coverage_of_half(evaluation, half, options) for half in range(halves)])
+        covered, size, below = each[:, 0].mean(), each[:, 1].mean(), float((each[:, 0] < COVERAGE).mean())
+        found.append({"set": name, "method": method, "coverage": covered, "size": size, "below": below})
+        text = f"{covered:.1%} covered by {size:.2f} labels an image, below {COVERAGE:.0%} in {below:.0%} of the halves"
+        print(f"sets of {method:<22}{text}", flush=True)
+    if not several:
+        accuracy = float((evaluation.activated.argmax(dim=1) == evaluation.targets).double().mean())
+        print(f"the likeliest label alone covers {accuracy:.1%}")
+    print()
+    return found
+
+
+def coverage_of_half(evaluation: Evaluation, half: int, options: dict[str, Any]) -> tuple[float, float]:
+    """(share of labels in the sets, labels in a set) of the images that the sets were not fitted to."""
+    order = np.random.default_rng(half).permutation(len(evaluation)).tolist()
+    fitted, rest = (evaluation.take(rows) for rows in (order[: len(order) // 2], order[len(order) // 2 :]))
+    inside = fit_sets(fitted, coverage=COVERAGE, **options).sets(rest.activated)
+    positive = as_labels(rest).targets == 1
+    missed = (positive & ~inside).sum(dim=1) / positive.sum(dim=1).clamp(min=1)  # 0 for an image without labels
+    return 1 - float(missed.double().mean()), float(inside.double().sum(dim=1).mean())
 
 
 def show(rows: list[Row], halves: int) -> None:

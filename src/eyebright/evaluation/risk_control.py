@@ -30,6 +30,7 @@ Risk = Literal["wrong_answers", "missed_labels"]
 - ``missed_labels``: the share of an image's labels that are answered no; 0 where it has none.
 """
 
+_BLOCK = 1_000_000  # answers whose losses are computed at once, which limits the memory
 _WORDS = {
     "wrong_answers": "share of wrong yes answers an image",
     "missed_labels": "share of missed labels an image",
@@ -163,7 +164,10 @@ def image_losses(evaluation: Evaluation, risk: Risk) -> ImageLosses:
         shares = positive / np.maximum(positive.sum(axis=1, keepdims=True), 1)
         levels, steps = scores[positive], shares[positive]
     else:
-        levels, steps = _wrong_steps(scores, positive, known)
+        rows = max(_BLOCK // scores.shape[1], 1)
+        blocks = [slice(start, start + rows) for start in range(0, len(scores), rows)]
+        events = [_wrong_steps(scores[block], positive[block], known[block]) for block in blocks]
+        levels, steps = (np.concatenate(columns) for columns in zip(*events, strict=True))
     sign = -1 if risk == "wrong_answers" else 1
     distinct, where = np.unique(sign * levels, return_inverse=True)
     sums = np.cumsum(np.bincount(where, weights=steps, minlength=len(distinct)).astype(np.float64))

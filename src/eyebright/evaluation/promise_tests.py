@@ -27,7 +27,7 @@ from eyebright.evaluation.promise_evidence import Evidence, LabelAnswers
 
 _STEPS = 99  # thresholds of a chain
 _STARTS = {0.9: 0.2, 0.6: 0.8}  # the share of the error for each start of a chain that is even in probability
-_QUANTILES = (-1.28, 0.0, 1.28)  # of the number of yes answers among the tested images
+_QUANTILES = (-1.28, 0.0, 1.28)  # of the number of yes answers among the tested images, and of the share of right ones
 _NEAR_BEST = 0.98  # of the greatest power: there the chain starts with as many yes answers as possible
 
 
@@ -67,7 +67,7 @@ class Tested:
 
 
 def even_chains(n_labels: int) -> Chains:
-    """Thresholds from 0.99 to 0.01, the same for each label, with the error divided over a few of them."""
+    """Thresholds from 0.99 to 0.01, the same for each label, with the error divided over two of them."""
     thresholds = np.linspace(0.99, 0.01, _STEPS).astype(np.float32)
     weights = np.zeros(_STEPS)
     for start, share in _STARTS.items():
@@ -138,17 +138,24 @@ def middle(high: Float[np.ndarray, " t"], low: Float[np.ndarray, " t"]) -> Float
 def _power(
     others: Evidence, thresholds: Float[np.ndarray, "t k"], promise: Promise, *, n_units: int, error: float
 ) -> Float[np.ndarray, "t k"]:
-    """The probability that each threshold passes its test on ``n_units`` images, as other images estimate it."""
+    """The probability that each threshold passes its test on ``n_units`` images, as other images estimate it.
+
+    It is averaged over what the other images leave open: a share of right answers that is just above the promise among
+    few images is less likely to pass than the same share among many.
+    """
     right, total = counts_at(others, thresholds, promise)
     rate = total / max(others.n_units, 1)
     share = (right + 0.5) / (total + 1)
+    spread = np.sqrt(share * (1 - share) / (total + 1))
     power = np.zeros(thresholds.shape)
     for quantile in _QUANTILES:
         expected = n_units * rate + quantile * np.sqrt(n_units * rate * (1 - rate))
         trials, back = np.unique(expected.round().clip(0, n_units).astype(np.int64), return_inverse=True)
         fewest = fewest_right(trials, promise.share, error)[back.reshape(-1)]
-        power += upper_tail(fewest, trials[back.reshape(-1)], share.reshape(-1)).reshape(power.shape)
-    return power / len(_QUANTILES)
+        for other in _QUANTILES:
+            likely = np.clip(share + other * spread, 0, 1).reshape(-1)
+            power += upper_tail(fewest, trials[back.reshape(-1)], likely).reshape(power.shape)
+    return power / len(_QUANTILES) ** 2
 
 
 # ------------------------------------------------------------------------------- tests

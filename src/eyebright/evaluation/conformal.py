@@ -117,7 +117,8 @@ class LabelSets:
     def from_json(data: dict[str, Any]) -> "LabelSets":
         """The value that `to_json` described."""
         limits = tuple(np.inf if limit is None else float(limit) for limit in data["limits"])
-        return LabelSets(**{**data, "limits": limits, "names": tuple(data["names"])})
+        fields: dict[str, Any] = {**data, "limits": limits, "names": tuple(data["names"])}
+        return LabelSets(**fields)
 
 
 _ROUNDING = 1e-9  # of sums of probabilities

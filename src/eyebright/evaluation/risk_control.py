@@ -74,7 +74,8 @@ class ControlledRisk:
     @staticmethod
     def from_json(data: dict[str, Any]) -> "ControlledRisk":
         """The value that `to_json` described."""
-        return ControlledRisk(**{**data, "mean": float("nan") if data["mean"] is None else data["mean"]})
+        fields: dict[str, Any] = {**data, "mean": float("nan") if data["mean"] is None else data["mean"]}
+        return ControlledRisk(**fields)
 
 
 def control_risk(evaluation: Evaluation, risk: Risk, bound: float) -> ControlledRisk:

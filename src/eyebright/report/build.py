@@ -11,6 +11,7 @@ from eyebright.report.kinds import task_report
 from eyebright.report.slices import slices_section
 from eyebright.report.split import split_section
 from eyebright.report.test_set import rows_of_test, section_of_test
+from eyebright.report.tuning import tuning_sections
 from eyebright.report.verdict.general import (
     baseline_sentences,
     leak_change,
@@ -44,7 +45,14 @@ def build_report(evaluation: Evaluation, facts: ReportFacts, *, test: Evaluation
     leaks = _leaks(report)
     of_test = [] if test is None else rows_of_test(test, facts)
     tested = [] if test is None else [section_of_test(test, of_test)]
-    sections = [*tested, *report.sections(), *slices_section(evaluation, slices), *_training(report), *_origin(facts)]
+    sections = [
+        *tuning_sections(facts.tuning),
+        *tested,
+        *report.sections(),
+        *slices_section(evaluation, slices),
+        *_training(report),
+        *_origin(facts),
+    ]
     return ReportData(
         title=facts.title,
         summary=report.summary(),

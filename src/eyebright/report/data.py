@@ -27,7 +27,7 @@ Pair = tuple[str, str]
 class ReportFacts:
     """The facts of a report that the evaluation lacks, as plain values.
 
-    `to_json` returns the entry ``report`` of a manifest; history, versions and date are saved elsewhere.
+    `to_json` returns the entry ``report`` of a manifest; tuning, history, versions and date are saved elsewhere.
 
     Args:
         title: the heading of the page.
@@ -40,6 +40,7 @@ class ReportFacts:
         leaking: evaluated images that belong together with a training image, as the evaluation names them.
         fine_tuning: what fine-tuning added to the frozen model, as a sentence; empty if nothing was compared.
         frozen_scores: the validation scores of the frozen model, by the names of the history; empty without one.
+        tuning: how the decision was fitted, `Manifest.tuning`; empty for a model that was never tuned.
         history: one row per epoch: ``epoch``, ``train_loss``, ``valid_loss``, metrics, ``seconds``.
         versions: (name, value) pairs of the libraries.
         created: when the model was saved, ISO 8601, UTC; empty if unknown.
@@ -55,6 +56,7 @@ class ReportFacts:
     fine_tuning: str = ""
     leaking: Sequence[str] = ()
     frozen_scores: Mapping[str, float] = field(default_factory=dict[str, float])
+    tuning: Mapping[str, Any] = field(default_factory=dict[str, Any])
     history: Sequence[Mapping[str, float]] = ()
     versions: Sequence[Pair] = ()
     created: str = ""

@@ -150,10 +150,13 @@ class MultiLabelReport(TaskReport):
         thresholds = self.thresholds
         scope = "one threshold per label" if isinstance(thresholds.values, tuple) else "one threshold for all labels"
         origin = "set by hand"
-        if thresholds.metric is not None:
+        if self.facts.tuning.get("promises"):
+            origin = f"set for {thresholds.metric} (section Promises)"
+        elif thresholds.metric is not None:
             images = "these same images" if self.thresholds_tuned_on_this_set else "other images"
             origin = f"tuned for {METRIC_TITLES.get(thresholds.metric, thresholds.metric)} on {images}"
-        return f"Precision, recall and F1 are those of the predicted labels: {scope}, {origin}."
+        asked = "; between two thresholds a person is asked, which counts as no" * thresholds.is_three_way
+        return f"Precision, recall and F1 are those of the predicted labels: {scope}, {origin}{asked}."
 
     def _folded_table(self) -> list[Table | Folded]:
         known = [row.f1 if row.positives >= LEAST_IMAGES else math.nan for row in self.scores]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 from eyebright import _defaults
+from eyebright.errors import InputError
 from eyebright.workflow.option import Option, check_options, with_options_in_docstring
 from eyebright.workflow.options import DEVICE, LARGEST_SEED, MACHINE, PRECISIONS, TRAINING, point_pair
 
@@ -224,3 +225,102 @@ class CompareOptions:
 
     def __post_init__(self) -> None:
         check_options(self)
+
+
+_OBJECTIVES = ("objective", "cost", "budget", "top_k")
+
+
+@with_options_in_docstring
+@dataclass(frozen=True)
+class TuneOptions:
+    """The options of ``eyebright tune``."""
+
+    model: Annotated[Path, Option("The model folder.", positional=True)]
+    objective: Annotated[
+        str | None,
+        Option(
+            "Metric that the thresholds are tuned for: f1_macro, f2_macro, f0.5_micro (any beta), f1_samples, "
+            "accuracy_multi, subset_accuracy, ...",
+            unset="none",
+        ),
+    ] = None
+    cost: Annotated[
+        str | None,
+        Option(
+            "Costs of a missed label (fn) and a false alarm (fp), which the thresholds make small; cat:fn=50 is for "
+            "one label.",
+            metavar="fn=N,fp=N",
+            unset="none",
+        ),
+    ] = None
+    budget: Annotated[
+        str | None,
+        Option("False alarms that are allowed in so many images, such as 100/1000.", metavar="N/IMAGES", unset="none"),
+    ] = None
+    top_k: Annotated[int | None, Option("Labels per image, on average.", at_least=1, unset="none")] = None
+    one_threshold: Annotated[bool, Option("One threshold for all labels instead of one for each.")] = False
+    calibrate: Annotated[
+        str | None,
+        Option(
+            "Calibration of the probabilities; auto keeps one only where it helps. The thresholds are tuned again.",
+            choices=("auto", "none", "temperature", "platt", "beta", "isotonic"),
+            unset="as it is",
+        ),
+    ] = None
+    on: Annotated[
+        str,
+        Option(
+            "Answers that calibration and thresholds are fitted to: those on the validation images, or the out-of-fold "
+            "answers of a training run with `folds`.",
+            choices=("valid", "out_of_fold"),
+        ),
+    ] = "valid"
+    promise: Annotated[
+        tuple[str, ...],
+        Option(
+            "What the answers keep on new images with the confidence: 'precision >= 0.95', 'recall >= 0.9' or "
+            "'fpr <= 0.01'. One of precision or fpr and one of recall: yes, no, and between them a person is asked.",
+            metavar="PROMISE",
+            unset="none",
+        ),
+    ] = ()
+    label: Annotated[str | None, Option("The only label that the promise is for.", unset="each label by itself")] = None
+    all_labels: Annotated[bool, Option("The confidence is that of all labels at once.")] = False
+    confidence: Annotated[
+        float, Option("Probability that the promise holds, over the draw of its images.", above=0, below=1)
+    ] = 0.95
+    keep_former: Annotated[
+        bool,
+        Option(
+            "A label that cannot keep the promise keeps its threshold; without this it is never answered yes (for "
+            "recall: always)."
+        ),
+    ] = False
+    undo: Annotated[bool, Option("Take the last change back.")] = False
+
+    def __post_init__(self) -> None:
+        check_options(self)
+        given = [name for name in _OBJECTIVES if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise InputError(f"`{given[0]}` and `{given[1]}` are two objectives; give one of them")
+        changes = [*given, *(name for name in ("calibrate", "promise") if getattr(self, name))]
+        if self.undo and changes:
+            raise InputError(f"`undo` takes the last change back, and `{changes[0]}` makes a new one; give one of them")
+        if not self.undo and not changes:
+            raise InputError(
+                "there is nothing to change: give `objective`, `cost`, `budget`, `top_k`, `calibrate`, `promise` or "
+                "`undo`"
+            )
+        for name in ("label", "all_labels", "keep_former"):
+            if getattr(self, name) and not self.promise:
+                raise InputError(f"`{name}` is for `promise`, which is not given")
+        if self.one_threshold and not (given or self.calibrate):
+            raise InputError("`one_threshold` is for `objective`, `cost`, `budget` or `top_k`, and none is given")
+
+    @property
+    def chosen_objective(self) -> str | None:
+        """The objective as `eyebright.evaluation.tune.tune` takes it; None if thresholds are not tuned for one."""
+        for name in _OBJECTIVES[1:]:
+            if (value := getattr(self, name)) is not None:
+                return f"{name} {value}"
+        return self.objective

@@ -50,6 +50,7 @@ def make_report(
     evaluation = part_of(evaluations, "valid", folder)
     facts = replace(
         ReportFacts.from_json({"title": manifest.model.arch, **manifest.report}),
+        tuning=manifest.tuning,
         history=read_history(folder / HISTORY),
         versions=tuple(manifest.versions.items()),
         created=manifest.created,

@@ -1,0 +1,116 @@
+"""The sections on how a saved model decides: its promises, its calibration and its tuned thresholds."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from eyebright.errors import DataError
+from eyebright.evaluation.promise_text import label_sentence, summary
+from eyebright.evaluation.promises import LabelPromise, PromiseResult
+from eyebright.web.blocks import Cell, Section, Sentences, Table
+from eyebright.web.text import NO_VALUE, number_text
+
+_PARTS = {"valid": "validation images", "out_of_fold": "out-of-fold answers"}
+
+
+def tuning_sections(tuning: Mapping[str, Any]) -> list[Section]:
+    """The sections on promises, and on the calibration and the thresholds; none for a model that was never tuned.
+
+    Args:
+        tuning: `Manifest.tuning`, the JSON of how the decision was fitted.
+
+    Raises:
+        DataError: it does not have the form that `eyebright tune` writes.
+    """
+    try:
+        return [*_promises(tuning.get("promises", [])), *_fitted(tuning)]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DataError(f"the entry 'tuning' of the saved model has the wrong form: {error}") from None
+
+
+def calibration_sentence(evidence: Mapping[str, Any]) -> str:
+    """One sentence about a calibration.
+
+    Args:
+        evidence: `CalibrationEvidence.to_json`.
+    """
+    after = evidence["log_loss_after"]
+    text = f"calibration: {evidence['kind']}, {evidence['reason']}"
+    if after is None or evidence["kind"] == "none":
+        return text
+    errors = [evidence[f"calibration_error_{when}"] for when in ("before", "after")]
+    return (
+        f"{text}; on images that it was not fitted to, log loss {number_text(evidence['log_loss_before'])} before and "
+        f"{number_text(after)} after, debiased calibration error {' and '.join(map(number_text, errors))}"
+    )
+
+
+def _promises(promises: Sequence[Mapping[str, Any]]) -> list[Section]:
+    results = [PromiseResult.from_json(dict(promise)) for promise in promises]
+    if not results:
+        return []
+    blocks: list[Any] = []
+    for result in results:
+        blocks += [Sentences([_sentence(summary(result))]), _table(result)]
+    intro = (
+        "What the answers keep on new images of the same kind. A promise rests on images that chose nothing, answered "
+        "by this very model; from other images it is an estimate."
+    )
+    return [Section("Promises" if all(one.is_promise for one in results) else "Estimates", "promises", blocks, intro)]
+
+
+def _table(result: PromiseResult) -> Table:
+    columns = ("label", "kept", "yes above", "answers that count", "right", "exact bound", "what it rests on")
+    rows = [
+        [
+            Cell(label.label),
+            Cell("yes" if label.kept else "no"),
+            Cell(f"{label.threshold:.3g}", label.threshold),
+            Cell.of(label.total),
+            Cell.of(label.right),
+            Cell.of(label.bound) if label.total else Cell(NO_VALUE),
+            Cell(_reason(result, label)),
+        ]
+        for label in result.labels
+    ]
+    return Table(f"{result.promise}, {result.promise.confidence:.4g} confidence", columns, rows)
+
+
+def _reason(result: PromiseResult, label: LabelPromise) -> str:
+    return label_sentence(result, label).removeprefix(f"{label.label}: ")
+
+
+def _fitted(tuning: Mapping[str, Any]) -> list[Section]:
+    """The section on the calibration and the thresholds."""
+    blocks: list[Any] = []
+    if calibration := tuning.get("calibration"):
+        images = _PARTS.get(calibration["part"], calibration["part"])
+        blocks.append(Sentences([_sentence(f"{calibration_sentence(calibration)} ({images})")]))
+    if thresholds := tuning.get("thresholds"):
+        blocks += _thresholds(thresholds)
+    intro = "The honest score is cross-fitted: of images that did not choose the thresholds they were decided by."
+    return [Section("Tuning", "tuning", blocks, intro)] if blocks else []
+
+
+def _thresholds(tuned: Mapping[str, Any]) -> list[Any]:
+    rows = [
+        [Cell(score["title"]), *(_number(score[when]) for when in ("before", "optimistic", "honest"))]
+        for score in tuned["scores"]
+    ]
+    columns = ("metric", "before", "on the images that chose (optimistic)", "to expect on new images (honest)")
+    images = _PARTS.get(tuned["part"], tuned["part"])
+    table = Table(f"Thresholds for {tuned['objective']}, on {tuned['images']:,} {images}", columns, rows)
+    pulled = [
+        f"{label['label']}: {label['threshold']:.3f}, pulled towards the common threshold {label['common']:.3f}, "
+        f"because only {label['positives']:,} images have it and {label['negatives']:,} do not"
+        for label in tuned["pulled"]
+    ]
+    notes = [_sentence(note) for note in (*tuned["notes"], *pulled)]
+    return [table, *([Sentences(notes)] if notes else [])]
+
+
+def _number(value: float | None) -> Cell:
+    return Cell(NO_VALUE) if value is None else Cell(number_text(value), value)
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."

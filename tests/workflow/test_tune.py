@@ -1,0 +1,269 @@
+"""A saved model is tuned from its saved evaluations alone: calibration, thresholds, promises; and back."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from eyebright.cli.main import run
+from eyebright.errors import InputError
+from eyebright.evaluation.calibrate import fit_calibration
+from eyebright.evaluation.evaluation import Evaluation
+from eyebright.evaluation.promise import Promise
+from eyebright.evaluation.promises import PromiseResult, keep_promise
+from eyebright.evaluation.tune import tune
+from eyebright.inference.manifest import Manifest
+from eyebright.inference.model_folder import load_evaluation, load_manifest, save_model
+from eyebright.models.build import model_description
+from eyebright.tasks.category import CategoryBlock
+from eyebright.tasks.decision import Decision
+from eyebright.tasks.multicategory import MultiCategoryBlock
+from eyebright.types import EvaluatedPart, Thresholds
+from eyebright.workflow.command_options import TuneOptions
+from eyebright.workflow.tune import tune_model, undo_tuning
+
+TARGET = MultiCategoryBlock(vocab=["cat", "dog", "rare"])
+
+
+def evaluation(part: EvaluatedPart, n_images: int, seed: int, *, scale: float = 1.0) -> Evaluation:
+    """Outputs, and targets that are drawn with their probabilities, or with those of larger outputs."""
+    generator = torch.Generator().manual_seed(seed)
+    outputs = 4 * torch.randn(n_images, 3, generator=generator) + torch.tensor([0.0, 1.0, -12.0])
+    targets = (torch.rand(n_images, 3, generator=generator) < (scale * outputs).sigmoid()).float()
+    targets[::10, 1] = torch.nan
+    return Evaluation(
+        Decision(TARGET).with_thresholds(Thresholds((0.5, 0.5, 0.5), metric="f1_macro")),
+        outputs,
+        targets,
+        tuple(f"{part}{i:04}.jpg" for i in range(n_images)),
+        Path("photos"),
+        torch.tensor([[30, 40]] * n_images),
+        part=part,
+    )
+
+
+def saved(folder: Path, *, held_out: bool = True, scale: float = 1.0, groups: bool = False) -> Path:
+    """A model folder with evaluations, and weights that nothing here reads."""
+    valid, promise = evaluation("valid", 300, 0, scale=scale), evaluation("promise", 400, 1, scale=scale)
+    if groups:
+        promise = replace(promise, groups=tuple(f"g{i // 2}" for i in range(len(promise))))
+    manifest = Manifest(model_description("test_resnet", 3, size=32), valid.decision)
+    out_of_fold = replace(evaluation("out_of_fold", 500, 2, scale=scale))
+    state = {"weight": torch.arange(3.0)}
+    return save_model(
+        folder, manifest, state, evaluation=valid, held_out=[promise] if held_out else [], out_of_fold=out_of_fold
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return saved(tmp_path / "model")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def tuned(folder: Path, **options: Any) -> list[str]:
+    said: list[str] = []
+    tune_model(TuneOptions(folder, **options), say=said.append)
+    return said
+
+
+# ------------------------------------------------------------------------------- thresholds and calibration
+
+
+@pytest.mark.parametrize(
+    ("options", "objective"),
+    [
+        ({"objective": "f2_macro"}, "f2_macro"),
+        ({"cost": "fn=5,fp=1"}, "cost fn=5,fp=1"),
+        ({"budget": "100/1000"}, "budget 100/1000"),
+        ({"top_k": 1}, "top_k 1"),
+        ({"objective": "f1_macro", "on": "out_of_fold"}, "f1_macro"),
+        ({"objective": "f1_macro", "one_threshold": True}, "f1_macro"),
+    ],
+)
+def test_thresholds_are_those_that_the_objective_gives(folder: Path, options: dict[str, Any], objective: str) -> None:
+    said = tuned(folder, **options)
+    on = load_evaluation(folder, part=options.get("on", "valid"))
+    expected = tune(on, objective, per_class="one_threshold" not in options)
+    assert load_manifest(folder).decision.thresholds == expected.thresholds
+    assert load_evaluation(folder).decision.thresholds == expected.thresholds
+    assert "to expect on new images" in said[0]
+    assert load_manifest(folder).tuning["thresholds"]["objective"] == expected.objective
+    assert "Tuning" in (folder / "report.html").read_text()
+
+
+def test_a_calibration_is_fitted_and_the_thresholds_are_tuned_in_its_probabilities(tmp_path: Path) -> None:
+    folder = saved(tmp_path / "model", scale=0.3)  # the outputs are far too sure
+    before = load_evaluation(folder)
+    said = tuned(folder, calibrate="auto")
+    after = load_evaluation(folder)
+    fitted = fit_calibration(before)
+    assert fitted.evidence.kind != "none"
+    assert after.decision.calibration == fitted.calibration
+    assert after.decision.thresholds == tune(after, "f1_macro").thresholds
+    assert said[0].startswith(f"calibration: {fitted.evidence.kind}, ")
+    assert torch.equal(after.outputs, before.outputs)
+    assert not torch.equal(after.activated, before.activated)
+    assert load_manifest(folder).tuning["calibration"]["part"] == "valid"
+
+
+# ------------------------------------------------------------------------------- promises
+
+
+def test_a_promise_is_made_from_the_images_that_chose_nothing(folder: Path) -> None:
+    said = tuned(folder, promise=("precision >= 0.9",))
+    expected = keep_promise(
+        evaluation("promise", 400, 1),
+        Promise("precision", 0.9),
+        chosen_on=evaluation("out_of_fold", 500, 2),
+    )
+    manifest = load_manifest(folder)
+    assert [PromiseResult.from_json(one) for one in manifest.tuning["promises"]] == [expected]
+    assert expected.is_promise
+    assert {label.label: label.kept for label in expected.labels} == {"cat": True, "dog": True, "rare": False}
+    values = manifest.decision.thresholds.values
+    assert values == pytest.approx(tuple(label.threshold for label in expected.labels))
+    assert said[0].startswith("promise: precision >= 0.9 with 95 % confidence for 2 of 3 labels")
+    assert any("rare: never answered yes" in line for line in said)
+    page = (folder / "report.html").read_text()
+    assert "Promises" in page
+    assert "which chose nothing" in page
+
+
+def test_the_images_of_a_group_count_once(tmp_path: Path) -> None:
+    folder = saved(tmp_path / "model", groups=True)
+    said = tuned(folder, promise=("precision >= 0.8",))
+    assert "one image of each of 200 groups" in said[0]
+
+
+def test_without_such_images_it_is_an_estimate_and_is_not_called_a_promise(tmp_path: Path) -> None:
+    folder = saved(tmp_path / "model", held_out=False)
+    said = tuned(folder, promise=("precision >= 0.8",))
+    assert said[0].startswith("the model has no images of the part promise, so this is an estimate")
+    assert not any("promise" in line for line in said[1:])
+    assert any(line.startswith("estimate: precision >= 0.8") for line in said)
+    assert ">Estimates</" in (folder / "report.html").read_text()
+
+
+def test_with_two_promises_a_person_is_asked_between_them(folder: Path) -> None:
+    said = tuned(folder, promise=("recall >= 0.9", "precision >= 0.9"))
+    thresholds = load_manifest(folder).decision.thresholds
+    assert thresholds.is_three_way
+    assert thresholds.metric == "precision >= 0.9 and recall >= 0.9"
+    promise = load_evaluation(folder, part="promise")
+    share = float(thresholds.asks(promise.activated).any(dim=1).double().mean())
+    assert said[0] == f"a person is asked about {share:.1%} of these images"
+    assert [one["promise"]["metric"] for one in load_manifest(folder).tuning["promises"]] == ["precision", "recall"]
+
+
+def test_a_promise_for_one_label_leaves_the_others_and_their_promises(folder: Path) -> None:
+    tuned(folder, promise=("precision >= 0.9",), label="cat")
+    first = load_manifest(folder)
+    assert isinstance(first.decision.thresholds.values, tuple)
+    assert first.decision.thresholds.values[1:] == (0.5, 0.5)
+    tuned(folder, promise=("precision >= 0.8",), label="dog")
+    second = load_manifest(folder)
+    assert isinstance(second.decision.thresholds.values, tuple)
+    assert second.decision.thresholds.values[0] == first.decision.thresholds.values[0]
+    assert [one["promise"]["label"] for one in second.tuning["promises"]] == ["cat", "dog"]
+    tuned(folder, promise=("precision >= 0.7",), label="cat")
+    labels = [(one["promise"]["label"], one["promise"]["bound"]) for one in load_manifest(folder).tuning["promises"]]
+    assert labels == [("dog", 0.8), ("cat", 0.7)]
+
+
+def test_other_thresholds_end_the_promises(folder: Path) -> None:
+    tuned(folder, promise=("precision >= 0.9",))
+    tuned(folder, objective="f1_macro")
+    assert "promises" not in load_manifest(folder).tuning
+
+
+# ------------------------------------------------------------------------------- back, and what cannot be done
+
+
+def test_the_last_change_can_be_taken_back(folder: Path) -> None:
+    tuned(folder, objective="f1_macro")
+    before = contents(folder)
+    tuned(folder, promise=("precision >= 0.9",))
+    assert contents(folder)["report.html"] != before["report.html"]
+    undo_tuning(folder)
+    after = contents(folder)
+    assert json.loads(after.pop("manifest.json")) == json.loads(before.pop("manifest.json"))
+    before.pop("manifest.previous.json")
+    assert after == before
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "there is nothing to change: give `objective`"),
+        ({"objective": "f1_makro"}, "thresholds cannot be tuned for 'f1_makro'.*f1_macro"),
+        ({"objective": "f1_macro", "top_k": 2}, "`objective` and `top_k` are two objectives"),
+        ({"undo": True, "top_k": 2}, "`undo` takes the last change back"),
+        ({"label": "cat", "top_k": 2}, "`label` is for `promise`"),
+        ({"one_threshold": True, "promise": ("recall >= .5",)}, "`one_threshold` is for `objective`"),
+        ({"promise": ("precision > 1",)}, "a promise"),
+        ({"promise": ("precisoin >= 0.9",)}, "no promises of 'precisoin'.*precision"),
+        ({"promise": ("precision >= 0.9",), "label": "lion"}, "unknown label 'lion'"),
+        ({"promise": ("precision >= 0.9", "fpr <= 0.1")}, "one of precision or fpr for yes, and one of recall"),
+        ({"promise": ("recall >= 0.9",) * 3}, "a model keeps one promise, or two together"),
+        ({"calibrate": "magic"}, "`calibrate` must be"),
+        ({"budget": "ten"}, "budget"),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence_and_changes_nothing(
+    folder: Path, options: dict[str, Any], message: str
+) -> None:
+    before = contents(folder)
+    with pytest.raises(InputError, match=message):
+        tuned(folder, **options)
+    assert contents(folder) == before
+
+
+def test_a_model_of_one_label_per_image_has_no_thresholds(tmp_path: Path) -> None:
+    block = CategoryBlock(["cat", "dog"])
+    one = replace(
+        evaluation("valid", 40, 0),
+        decision=Decision(block),
+        outputs=torch.randn(40, 2, generator=torch.Generator().manual_seed(0)),
+        targets=torch.arange(40) % 2,
+    )
+    manifest = Manifest(model_description("test_resnet", 2, size=32), one.decision)
+    folder = save_model(tmp_path / "model", manifest, {"weight": torch.zeros(1)}, evaluation=one)
+    before = contents(folder)
+    for options in ({"objective": "f1_macro"}, {"promise": ("precision >= 0.9",)}):
+        with pytest.raises(InputError, match="thresholds exist only for multi-label targets"):
+            tuned(folder, **options)
+    assert contents(folder) == before
+    tuned(folder, calibrate="temperature")
+    assert load_manifest(folder).decision.calibration.kind == "temperature"
+
+
+@pytest.mark.parametrize("name", ["evaluation.parquet", "out_of_fold.parquet", "manifest.json"])
+def test_a_damaged_file_is_one_line_and_the_model_stays(
+    folder: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = folder / name
+    path.write_bytes(path.read_bytes()[:-20])
+    before = contents(folder)
+    assert run(["tune", str(folder), "--objective", "f2_macro"]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert name in lines[0]
+    assert contents(folder) == before
+
+
+def test_the_command_says_what_it_found_and_undoes(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["tune", str(folder), "--promise", "precision >= 0.9", "--label", "cat"]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert out[0].startswith("promise: precision >= 0.9 with 95 % confidence for 1 of 1 label (the label 'cat')")
+    assert out[-1] == f"report: {folder / 'report.html'}"
+    assert run(["tune", str(folder), "--undo"]) == 0
+    assert capsys.readouterr().out.startswith("the model decides as it did before the last change")
+    assert run(["tune", str(folder), "--undo"]) == 2
+    assert "there is nothing to undo" in capsys.readouterr().err

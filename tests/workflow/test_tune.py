@@ -212,7 +212,7 @@ def test_the_last_change_can_be_taken_back(folder: Path) -> None:
         ({"promise": ("precision >= 0.9",), "label": "lion"}, "unknown label 'lion'"),
         ({"promise": ("precision >= 0.9", "fpr <= 0.1")}, "one of precision or fpr for yes, and one of recall"),
         ({"promise": ("recall >= 0.9",) * 3}, "a model keeps one promise, or two together"),
-        ({"calibrate": "magic"}, "`calibrate` must be"),
+        ({"calibrate": "magic"}, "unknown `calibrate` .magic."),
         ({"budget": "ten"}, "budget"),
     ],
 )

@@ -168,8 +168,8 @@ def _promises(options: TuneOptions) -> list[Promise]:
     recalls = [promise for promise in promises if promise.metric == "recall"]
     if len(promises) > 2 or (len(promises) == 2 and len(recalls) != 1):
         raise InputError(
-            "a model keeps one promise, or two together: one of precision or fpr for yes, and one of recall for no, with "
-            f"a person between them; got {', '.join(map(str, promises))}"
+            "a model keeps one promise, or two together: one of precision or fpr for yes, and one of recall for no, "
+            f"with a person between them; got {', '.join(map(str, promises))}"
         )
     return sorted(promises, key=lambda promise: promise.metric == "recall")
 

@@ -136,7 +136,7 @@ def test_a_report_shows_scores_messages_split_skipped_images_and_settings(page):
 def test_empty_facts_have_no_section(page):
     bare = page(history=[], messages=[], split=[], skipped=[], settings=[], versions=[])
     ids = [attributes["id"] for _, attributes in Page(render_page(bare)).elements if "id" in attributes]
-    assert ids == ["glance", "scores", "labels", "worst", "precision-recall", "thresholds"]
+    assert ids == ["glance", "scores", "labels", "worst", "precision-recall", "thresholds", "calibration"]
     no_scores = Page(render_page(replace(bare, metric_rows=())))
     assert "scores" not in [attributes.get("id") for _, attributes in no_scores.elements]
 

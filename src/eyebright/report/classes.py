@@ -18,6 +18,7 @@ from eyebright.metrics.labels import ClassScores, per_class
 from eyebright.metrics.meter import Metric
 from eyebright.report.data import MetricRow, ShownImage, TaskReport, n_resamples_for
 from eyebright.report.folding import folded
+from eyebright.report.reliability import reliability_section
 from eyebright.report.verdict.classes import ClassVerdict
 from eyebright.report.verdict.values import LEAST_IMAGES, Verdict
 from eyebright.tasks.base import TargetBlock
@@ -69,13 +70,14 @@ class ClassReport(TaskReport):
         return [_output_row(*each) for each in zip(self.vocab, self.scores, counts, strict=False)]
 
     def sections(self) -> list[Section]:
-        """A row per class, the confusion matrix and the worst mistakes."""
+        """A row per class, the confusion matrix, the worst mistakes and the calibration."""
         if not len(self.known_indices):
             return []
         return [
             Section("Classes", "classes", self._folded_table()),
             Section("Confusion matrix", "confusion", self._confusion()),
             *self._worst(),
+            *reliability_section(self.evaluation, self.vocab),
         ]
 
     @property

@@ -20,6 +20,7 @@ from eyebright.report.data import MetricRow, ShownImage, TaskReport, n_resamples
 from eyebright.report.folding import folded
 from eyebright.report.label_curves import precision_recall_section, threshold_section
 from eyebright.report.label_metrics import METRIC_TITLES, LabelMetrics
+from eyebright.report.reliability import reliability_section
 from eyebright.report.verdict.labels import LabelVerdict
 from eyebright.report.verdict.values import LEAST_IMAGES, Verdict
 from eyebright.types import Thresholds
@@ -89,13 +90,14 @@ class MultiLabelReport(TaskReport):
         return [_output_row(name, row, interval, count) for name, row, interval, count in each]
 
     def sections(self) -> list[Section]:
-        """A row per label, the worst mistakes, and the curves that thresholds are chosen by."""
+        """A row per label, the worst mistakes, the curves that thresholds are chosen by, and the calibration."""
         curves = (self.vocab, self.probabilities, self.targets, self.scores)
         return [
             Section("Labels", "labels", self._folded_table(), self._threshold_text()),
             *self._worst(),
             precision_recall_section(*curves),
             threshold_section(*curves),
+            *reliability_section(self.evaluation, self.vocab),
         ]
 
     @property

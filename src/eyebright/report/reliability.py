@@ -53,10 +53,11 @@ def reliability_section(evaluation: Evaluation, vocab: Sequence[str]) -> list[Se
         *_label_blocks(vocab, measured.probabilities, targets),
     ]
     intro = (
-        "Are the probabilities frequencies? Each dot is a group of predictions with similar probabilities, as many in "
-        "each group; below the dashed line the probabilities are too high, above it too low."
+        "Are the probabilities frequencies? Each dot is a group of predictions with similar probabilities, equally "
+        "many in each; below the dashed line the probabilities are too high, above it too low."
     )
-    return [Section("Calibration", "calibration", blocks, intro + _selection(targets))]
+    named = "classes" if evaluation.targets.ndim == 1 else "labels"
+    return [Section("Calibration", "calibration", blocks, intro + _selection(targets, named))]
 
 
 # ------------------------------------------------------------------------------- probabilities
@@ -184,12 +185,12 @@ def _chosen(targets: Float[Tensor, "n k"]) -> list[int]:
     return [k for k in order if positives[k] >= LEAST_POSITIVES]
 
 
-def _selection(targets: Float[Tensor, "n k"]) -> str:
+def _selection(targets: Float[Tensor, "n k"], named: str) -> str:
     n_labels, n_chosen = targets.shape[1], len(_chosen(targets))
     if n_chosen in (0, n_labels):
         return ""
     return (
-        f" Small diagrams: of {n_labels} labels the {n_chosen} with the most positives, of those with at least "
+        f" Small diagrams: of {n_labels} {named} the {n_chosen} with the most positives, of those with at least "
         f"{LEAST_POSITIVES}."
     )
 

@@ -47,7 +47,7 @@ def test_a_report_of_many_labels_is_small_and_has_all_of_them_folded() -> None:
     assert len(text) < 1_500_000
     assert '<details class="folded"><summary>All 250 rows</summary>' in text
     assert all(f">label {i}</th>" in text for i in range(250))
-    assert text.count('<figure class="chart">') == 41 + 25  # of 20 labels each and of all; of calibration, of 24 and of all
+    assert text.count('<figure class="chart">') == 41 + 25  # calibration: 24 labels and all together
 
 
 @settings(max_examples=30, deadline=None)

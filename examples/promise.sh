@@ -10,7 +10,7 @@ table=$1 images=$2 out=$3
 shift 3
 mkdir -p "$out"
 
-eyebright split "$table" --images "$images" --test-pct .1 --promise-pct .2 --out "$out/split.csv"
+eyebright split "$table" --images "$images" --split none --test-pct .1 --promise-pct .2 --out "$out/split.csv"
 eyebright train "$table" --images "$images" --split "$out/split.csv" --out "$out/model" --epochs 0 --folds 5 --quiet "$@"
 eyebright tune "$out/model" --promise "precision >= ${PRECISION:-.9}" --promise "recall >= ${RECALL:-.9}"
 eyebright report "$out/model"

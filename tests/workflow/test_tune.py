@@ -158,7 +158,9 @@ def test_with_two_promises_a_person_is_asked_between_them(folder: Path) -> None:
     assert thresholds.metric == "precision >= 0.9 and recall >= 0.9"
     promise = load_evaluation(folder, part="promise")
     share = float(thresholds.asks(promise.activated).any(dim=1).double().mean())
-    assert said[0] == f"a person is asked about {share:.1%} of these images"
+    assert (
+        said[0] == f"a person is asked about {share:.1%} of these images; such answers count as no in the scores below"
+    )
     assert [one["promise"]["metric"] for one in load_manifest(folder).tuning["promises"]] == ["precision", "recall"]
 
 
@@ -267,3 +269,21 @@ def test_the_command_says_what_it_found_and_undoes(folder: Path, capsys: pytest.
     assert capsys.readouterr().out.startswith("the model decides as it did before the last change")
     assert run(["tune", str(folder), "--undo"]) == 2
     assert "there is nothing to undo" in capsys.readouterr().err
+
+
+def test_the_first_screen_blames_the_promise_and_not_the_weights(folder: Path) -> None:
+    tuned(folder, promise=("precision >= 0.9", "recall >= 0.9"))
+    overview = json.loads((folder / "report.json").read_text())["overview"]
+    assert overview["cannot"][:2] == [
+        "Never answered yes, since no threshold keeps the promise: 'rare'.",
+        "Answers that go to a person count as no in the scores here.",
+    ]
+    assert not any("it finds 0 of" in sentence for sentence in overview["cannot"])
+
+
+def test_sentences_of_three_answers_say_no_below_the_lower_threshold(folder: Path) -> None:
+    said = tuned(folder, promise=("precision >= 0.9", "recall >= 0.9"))
+    recalls = [line for line in said if "recall at least" in line]
+    assert recalls
+    assert all("no at or below" in line and "yes above" not in line for line in recalls)
+    assert all("were answered yes or went to a person" in line for line in recalls)

@@ -12,6 +12,7 @@ _COUNTED = {
     "false_positive_rate": "images without the label",
 }
 _RIGHT = {"precision": "were right", "recall": "were answered yes", "false_positive_rate": "were answered yes"}
+_NOT_NO = "were answered yes or went to a person"
 _FAULTLESS = {
     "precision": "yes answers, all right",
     "recall": "images with the label, all answered yes",
@@ -19,16 +20,20 @@ _FAULTLESS = {
 }
 
 
-def label_sentence(result: PromiseResult, label: LabelPromise) -> str:
+def label_sentence(result: PromiseResult, label: LabelPromise, *, asks: bool = False) -> str:
     """One sentence about a label: its threshold and evidence, or what is missing.
 
     Args:
         result: what the label is of.
         label: one of its labels.
+        asks: True for a model with three answers: a promise of recall is then that so few images with the label are
+            answered no.
     """
+    asks = asks and result.promise.metric == "recall"
+    evidence = _evidence(result, label, asks=asks)
     if label.kept:
-        return f"{label.label}: {_kept(result, label)} ({_evidence(result, label)})"
-    return f"{label.label}: {_instead(result, label)}; {_evidence(result, label)}; {_missing(result, label)}"
+        return f"{label.label}: {_kept(result, label, asks=asks)} ({evidence})"
+    return f"{label.label}: {_instead(result, label, asks=asks)}; {evidence}; {_missing(result, label, asks=asks)}"
 
 
 def summary(result: PromiseResult) -> str:
@@ -50,19 +55,19 @@ def summary(result: PromiseResult) -> str:
     return text + (f"; not for {listing(without)}" if without else "")
 
 
-def _kept(result: PromiseResult, label: LabelPromise) -> str:
+def _kept(result: PromiseResult, label: LabelPromise, *, asks: bool) -> str:
     promise = result.promise
     side = "at most" if promise.is_upper else "at least"
     verb = "promised" if result.is_promise else "estimated"
     claim = f"{promise.words} {side} {promise.bound:g}, {verb} with {_percent(promise.confidence)} confidence"
-    return f"yes above {label.threshold:.4g}: {claim}"
+    return f"{'no at or below' if asks else 'yes above'} {label.threshold:.4g}: {claim}"
 
 
 def _percent(share: float) -> str:
     return f"{100 * share:.6g} %"
 
 
-def _evidence(result: PromiseResult, label: LabelPromise) -> str:
+def _evidence(result: PromiseResult, label: LabelPromise, *, asks: bool) -> str:
     """The counts at the tested threshold, and their bound."""
     metric = result.promise.metric
     count = label.total - label.right if metric == "false_positive_rate" else label.right
@@ -70,20 +75,21 @@ def _evidence(result: PromiseResult, label: LabelPromise) -> str:
     where = "" if label.kept else f" above {label.tested:.4g}" if metric == "precision" else ""
     if not label.total:
         return f"there were no {_COUNTED[metric]}{where}"
-    counts = f"{count:,} of {label.total:,} {_COUNTED[metric]}{where} {_RIGHT[metric]}"
+    counts = f"{count:,} of {label.total:,} {_COUNTED[metric]}{where} {_NOT_NO if asks else _RIGHT[metric]}"
     return f"{counts}, exact {side} bound {label.bound:.3f}"
 
 
-def _instead(result: PromiseResult, label: LabelPromise) -> str:
+def _instead(result: PromiseResult, label: LabelPromise, *, asks: bool) -> str:
     nothing = "nothing is promised" if result.is_promise else "the evidence does not suffice"
     if label.former:
         return f"keeps its threshold {label.threshold:.4g}, for which {nothing}"
     answer = "always" if result.promise.metric == "recall" else "never"
-    return f"{answer} answered yes, because {nothing}"
+    return f"{'never answered no' if asks else f'{answer} answered yes'}, because {nothing}"
 
 
-def _missing(result: PromiseResult, label: LabelPromise) -> str:
-    text = f"it takes {label.faultless:,} {_FAULTLESS[result.promise.metric]}"
+def _missing(result: PromiseResult, label: LabelPromise, *, asks: bool) -> str:
+    faultless = "images with the label, none answered no" if asks else _FAULTLESS[result.promise.metric]
+    text = f"it takes {label.faultless:,} {faultless}"
     unit = "images" if result.n_groups is None else "groups"
     if label.missing is not None:
         return f"{text}, which is about {label.missing:,} more labelled {unit}"

@@ -22,6 +22,7 @@ from eyebright.report.label_curves import precision_recall_section, threshold_se
 from eyebright.report.label_metrics import METRIC_TITLES, LabelMetrics
 from eyebright.report.reliability import reliability_section
 from eyebright.report.verdict.labels import LabelVerdict
+from eyebright.report.verdict.promises import with_promises
 from eyebright.report.verdict.values import LEAST_IMAGES, Verdict
 from eyebright.types import Thresholds
 from eyebright.web.blocks import Card, Cell, Folded, Gallery, Section, Table, Tag, TagStyle
@@ -79,9 +80,10 @@ class MultiLabelReport(TaskReport):
         decisions = self.thresholds.decide(self.probabilities)
         counts = self.training.get("counts")
         rows = self._metric_rows
-        return LabelVerdict(
+        verdict = LabelVerdict(
             self.vocab, self.probabilities, decisions, self.targets, self.scores, rows, counts
         ).verdict()
+        return with_promises(verdict, self.facts.tuning, asks=self.thresholds.is_three_way)
 
     def output_rows(self) -> list[dict[str, Any]]:
         """The scores of each label."""

@@ -5,26 +5,41 @@ from typing import Any
 
 from eyebright.errors import DataError
 from eyebright.evaluation.promise_text import label_sentence, summary
-from eyebright.evaluation.promises import LabelPromise, PromiseResult
+from eyebright.evaluation.promises import PromiseResult
 from eyebright.web.blocks import Cell, Section, Sentences, Table
 from eyebright.web.text import NO_VALUE, number_text
 
 _PARTS = {"valid": "validation images", "out_of_fold": "out-of-fold answers"}
 
 
-def tuning_sections(tuning: Mapping[str, Any]) -> list[Section]:
+def tuning_sections(tuning: Mapping[str, Any], *, asks: bool = False) -> list[Section]:
     """The sections on promises, and on the calibration and the thresholds; none for a model that was never tuned.
 
     Args:
         tuning: `Manifest.tuning`, the JSON of how the decision was fitted.
+        asks: whether the model has three answers.
 
     Raises:
         DataError: it does not have the form that `eyebright tune` writes.
     """
     try:
-        return [*_promises(tuning.get("promises", [])), *_fitted(tuning)]
+        return [*_promises(tuning.get("promises", []), asks=asks), *_fitted(tuning)]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"the entry 'tuning' of the saved model has the wrong form: {error}") from None
+
+
+def never_answered(tuning: Mapping[str, Any]) -> list[str]:
+    """The labels that are never answered yes, since no threshold keeps their promise.
+
+    Args:
+        tuning: as in `tuning_sections`.
+    """
+    return [
+        label["label"]
+        for promise in tuning.get("promises", [])
+        for label in promise["labels"]
+        if not label["kept"] and label["threshold"] == 1
+    ]
 
 
 def calibration_sentence(evidence: Mapping[str, Any]) -> str:
@@ -44,13 +59,16 @@ def calibration_sentence(evidence: Mapping[str, Any]) -> str:
     )
 
 
-def _promises(promises: Sequence[Mapping[str, Any]]) -> list[Section]:
+def _promises(promises: Sequence[Mapping[str, Any]], *, asks: bool) -> list[Section]:
     results = [PromiseResult.from_json(dict(promise)) for promise in promises]
     if not results:
         return []
     blocks: list[Any] = []
     for result in results:
-        blocks += [Sentences([_sentence(summary(result))]), _table(result)]
+        blocks += [
+            Sentences([_sentence(summary(result))]),
+            _table(result, asks=asks and result.promise.metric == "recall"),
+        ]
     intro = (
         "What the answers keep on new images of the same kind. A promise rests on images that chose nothing, answered "
         "by this very model; from other images it is an estimate."
@@ -58,8 +76,9 @@ def _promises(promises: Sequence[Mapping[str, Any]]) -> list[Section]:
     return [Section("Promises" if all(one.is_promise for one in results) else "Estimates", "promises", blocks, intro)]
 
 
-def _table(result: PromiseResult) -> Table:
-    columns = ("label", "kept", "yes above", "answers that count", "right", "exact bound", "what it rests on")
+def _table(result: PromiseResult, *, asks: bool) -> Table:
+    threshold = "no at or below" if asks else "yes above"
+    columns = ("label", "kept", threshold, "answers that count", "right", "exact bound", "what it rests on")
     rows = [
         [
             Cell(label.label),
@@ -68,15 +87,11 @@ def _table(result: PromiseResult) -> Table:
             Cell.of(label.total),
             Cell.of(label.right),
             Cell.of(label.bound) if label.total else Cell(NO_VALUE),
-            Cell(_reason(result, label)),
+            Cell(label_sentence(result, label, asks=asks).removeprefix(f"{label.label}: ")),
         ]
         for label in result.labels
     ]
     return Table(f"{result.promise}, {result.promise.confidence:.4g} confidence", columns, rows)
-
-
-def _reason(result: PromiseResult, label: LabelPromise) -> str:
-    return label_sentence(result, label).removeprefix(f"{label.label}: ")
 
 
 def _fitted(tuning: Mapping[str, Any]) -> list[Section]:

@@ -197,11 +197,11 @@ def _keep(state: _Tuning, saved: _Saved, promises: list[Promise], options: TuneO
             Thresholds(upper.values, metric=" and ".join(map(str, promises)), lower=lower.values)
         )
         asked = float(decision.thresholds.asks(evaluation.activated).any(dim=1).double().mean())
-        say(f"a person is asked about {asked:.1%} of these images")
+        say(f"a person is asked about {asked:.1%} of these images; such answers count as no in the scores below")
     for result in results:
         say(summary(result))
         for label in result.labels:
-            say(f"  {label_sentence(result, label)}")
+            say(f"  {label_sentence(result, label, asks=len(results) == 2)}")
     return _Tuning(decision, {**state.facts, "promises": _with_earlier(state.facts, results)})
 
 

@@ -1,0 +1,62 @@
+"""What promises change in the verdict on a model: labels that are never answered yes, and what it would take."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from eyebright.errors import listing
+from eyebright.evaluation.promises import LabelPromise, PromiseResult
+from eyebright.report.tuning import never_answered
+from eyebright.report.verdict.values import Change, Verdict
+
+_NAMES = 5  # labels in a sentence
+
+
+def with_promises(verdict: Verdict, tuning: Mapping[str, Any], *, asks: bool) -> Verdict:
+    """The verdict of a model that keeps promises; unchanged without any.
+
+    A label that is never answered yes because of its promise is no weakness of the weights: what is said of its F1 is
+    left out.
+
+    Args:
+        verdict: of the predicted labels.
+        tuning: `Manifest.tuning`.
+        asks: whether the model has three answers.
+    """
+    if not tuning.get("promises"):
+        return verdict
+    never = set(never_answered(tuning))
+    cannot = [sentence for sentence in verdict.cannot if not any(sentence.startswith(f"'{name}'") for name in never)]
+    said: list[str] = []
+    if never:
+        said.append(
+            f"Never answered yes, since no threshold keeps the promise: {listing(sorted(never), limit=_NAMES)}."
+        )
+    if asks:
+        said.append("Answers that go to a person count as no in the scores here.")
+    changes = [change for change in verdict.changes if not never & set(change.about)]
+    return replace(verdict, cannot=[*said, *cannot], changes=[*_nearest(tuning), *changes])
+
+
+def _nearest(tuning: Mapping[str, Any]) -> list[Change]:
+    """More images for the label that needs the fewest of them to keep its promise."""
+    results = [PromiseResult.from_json(dict(promise)) for promise in tuning["promises"]]
+    missing = [(label.missing, result, label) for result in results for label in result.labels if label.missing]
+    if not missing:
+        return []
+    count, result, label = min(missing, key=lambda one: one[0])
+    unit = "images" if result.n_groups is None else "groups"
+    return [
+        Change(
+            "promise_needs_images",
+            f"Label about {count:,} more {unit} of the part promise, for '{label.label}'.",
+            f"{result.promise}: {_counts(result, label)}, exact bound {label.bound:.3f}.",
+            about=(label.label,),
+        )
+    ]
+
+
+def _counts(result: PromiseResult, label: LabelPromise) -> str:
+    right = "wrong" if result.promise.is_upper else "right"
+    count = label.total - label.right if result.promise.is_upper else label.right
+    return f"{count:,} of {label.total:,} answers were {right}"

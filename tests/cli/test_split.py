@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from eyebright.cli.main import run
-from eyebright.inference.model_folder import load_manifest, load_manifest_and_evaluation
+from eyebright.inference.model_folder import load_evaluation, load_manifest
 from eyebright.sources.read import read_source
 from support.containers import png, write_tar
 from support.label_files import images, parts, write_text
@@ -65,7 +65,7 @@ def test_training_uses_exactly_the_parts_of_the_file_and_the_report_has_the_proo
     assert split(path, "--out", str(out), "--seed", "3") == 0
     train = ["train", str(path), "--images", str(tmp_path / "photos"), "--split", str(out), "--out", str(model)]
     assert run([*train, *FAST]) == 0
-    _, evaluation = load_manifest_and_evaluation(model)
+    evaluation = load_evaluation(model)
     assert sorted(evaluation.files) == sorted(row["file"] for row in rows(out) if row["split"] == "valid")
     assert "'split.csv' gives the split: train 42, valid 12, test 6" in capsys.readouterr().out
     proof = load_manifest(model).report["split_proof"]

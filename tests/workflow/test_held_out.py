@@ -138,3 +138,17 @@ def test_a_group_without_a_name_is_called_after_its_first_image() -> None:
     alone = source_of("multicategory", np.zeros((3, 1)))
     assert group_names(alone, [1, 0, 1]) == ("0.jpg", None, "0.jpg")
     assert group_names(alone, None) == ()
+
+
+def test_images_of_the_groups_of_training_images_make_no_promise(tmp_path: Path) -> None:
+    table = write_table(tmp_path)
+    columns = pd.read_csv(table)
+    columns.loc[PARTS.index("promise"), "patient"] = "p0"
+    columns.loc[PARTS.index("test"), "patient"] = "p0"
+    columns.to_csv(table, index=False)
+    folder, said = trained(table)
+    words = "1 copy of images for training or validation, or images of their groups"
+    assert f"left out of guarantees: {words}" in said
+    assert f"not new to the model, but used for testing: {words}" in said
+    assert len(load_evaluation(folder, part="promise")) == 3
+    assert len(load_evaluation(folder, part="test")) == 6

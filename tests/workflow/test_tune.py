@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from eyebright.cli.main import run
-from eyebright.errors import InputError
+from eyebright.errors import EyebrightError, InputError
 from eyebright.evaluation.calibrate import fit_calibration
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.promise import Promise
@@ -147,6 +147,9 @@ def test_without_such_images_it_is_an_estimate_and_is_not_called_a_promise(tmp_p
     said = tuned(folder, promise=("precision >= 0.8",))
     assert said[0].startswith("the model has no images of the part promise, so this is an estimate")
     assert not any("promise" in line for line in said[1:])
+    report = json.loads((folder / "report.json").read_text())
+    assert "promise" not in " ".join(report["overview"]["cannot"])
+    assert report["overview"]["changes"][0]["rule"] == "estimate_needs_images"
     assert any(line.startswith("estimate: precision >= 0.8") for line in said)
     assert ">Estimates</" in (folder / "report.html").read_text()
 
@@ -157,10 +160,8 @@ def test_with_two_promises_a_person_is_asked_between_them(folder: Path) -> None:
     assert thresholds.is_three_way
     assert thresholds.metric == "precision >= 0.9 and recall >= 0.9"
     promise = load_evaluation(folder, part="promise")
-    share = float(thresholds.asks(promise.activated).any(dim=1).double().mean())
-    assert (
-        said[0] == f"a person is asked about {share:.1%} of these images; such answers count as no in the scores below"
-    )
+    share = 100 * float(thresholds.asks(promise.activated).any(dim=1).double().mean())
+    assert said[-1].startswith(f"a person is asked about a label of {share:.3g} % of these images")
     assert [one["promise"]["metric"] for one in load_manifest(folder).tuning["promises"]] == ["precision", "recall"]
 
 
@@ -181,8 +182,9 @@ def test_a_promise_for_one_label_leaves_the_others_and_their_promises(folder: Pa
 
 def test_other_thresholds_end_the_promises(folder: Path) -> None:
     tuned(folder, promise=("precision >= 0.9",))
-    tuned(folder, objective="f1_macro")
+    said = tuned(folder, objective="f1_macro")
     assert "promises" not in load_manifest(folder).tuning
+    assert any(line.startswith("given up, since the thresholds are new: precision >= 0.9;") for line in said)
 
 
 # ------------------------------------------------------------------------------- back, and what cannot be done
@@ -216,6 +218,11 @@ def test_the_last_change_can_be_taken_back(folder: Path) -> None:
         ({"promise": ("recall >= 0.9",) * 3}, "a model keeps one promise, or two together"),
         ({"calibrate": "magic"}, "unknown `calibrate` .magic."),
         ({"budget": "ten"}, "budget"),
+        ({"objective": "f1_macro", "promise": ("recall >= 0.9",)}, "`objective` and `promise` both set the thresholds"),
+        ({"on": "out_of_fold", "promise": ("recall >= 0.9",)}, "`on` is for `calibrate` and the objectives"),
+        ({"promise": ("precision >= 0.9", "recall >= 0.9"), "keep_former": True}, "`keep_former` is for one `promise`"),
+        ({"promise": ("precision >= 0.9999",)}, "no label can keep precision >= 0.9999 with these 400 images"),
+        ({"promise": ("precision >= 0.9",), "confidence": 1 - 1e-14}, "must differ from 0 and 1 by more than 1e-9"),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence_and_changes_nothing(
@@ -239,7 +246,7 @@ def test_a_model_of_one_label_per_image_has_no_thresholds(tmp_path: Path) -> Non
     folder = save_model(tmp_path / "model", manifest, {"weight": torch.zeros(1)}, evaluation=one)
     before = contents(folder)
     for options in ({"objective": "f1_macro"}, {"promise": ("precision >= 0.9",)}):
-        with pytest.raises(InputError, match="thresholds exist only for multi-label targets"):
+        with pytest.raises(InputError, match="this model is a CategoryBlock; `calibrate` is for it too"):
             tuned(folder, **options)
     assert contents(folder) == before
     tuned(folder, calibrate="temperature")
@@ -275,7 +282,7 @@ def test_the_first_screen_blames_the_promise_and_not_the_weights(folder: Path) -
     tuned(folder, promise=("precision >= 0.9", "recall >= 0.9"))
     overview = json.loads((folder / "report.json").read_text())["overview"]
     assert overview["cannot"][:2] == [
-        "Never answered yes, since no threshold keeps the promise: 'rare'.",
+        "Never answered yes, since no threshold passed its test: 'rare'.",
         "Answers that go to a person count as no in the scores here.",
     ]
     assert not any("it finds 0 of" in sentence for sentence in overview["cannot"])
@@ -287,3 +294,47 @@ def test_sentences_of_three_answers_say_no_below_the_lower_threshold(folder: Pat
     assert recalls
     assert all("no at or below" in line and "yes above" not in line for line in recalls)
     assert all("were answered yes or went to a person" in line for line in recalls)
+
+
+def test_the_lower_threshold_that_is_said_is_the_one_in_use(folder: Path) -> None:
+    tuned(folder, promise=("precision >= 0.6", "recall >= 0.6"))
+    manifest = load_manifest(folder)
+    lower, upper = manifest.decision.thresholds.lower, manifest.decision.thresholds.values
+    assert isinstance(lower, tuple)
+    assert isinstance(upper, tuple)
+    yes, no = (PromiseResult.from_json(one) for one in manifest.tuning["promises"])
+    assert lower == pytest.approx(tuple(label.threshold for label in no.labels))
+    assert upper == pytest.approx(tuple(label.threshold for label in yes.labels))
+    assert any(label.tested > label.threshold for label in no.labels if label.kept)
+
+
+@pytest.mark.parametrize("second", [("precision >= 0.9",), ("precision >= 0.9", "recall >= 0.8")])
+def test_a_promise_for_another_label_keeps_both_thresholds_of_the_first(folder: Path, second: tuple[str, ...]) -> None:
+    tuned(folder, promise=("precision >= 0.97", "recall >= 0.97"), label="cat")
+    first = load_manifest(folder).decision.thresholds
+    assert isinstance(first.lower, tuple)
+    assert isinstance(first.values, tuple)
+    assert first.lower[0] < first.values[0]
+    tuned(folder, promise=second, label="dog")
+    after = load_manifest(folder).decision.thresholds
+    assert isinstance(after.lower, tuple)
+    assert isinstance(after.values, tuple)
+    assert (after.lower[0], after.values[0]) == (first.lower[0], first.values[0])
+    assert len(load_manifest(folder).tuning["promises"]) == 2 + len(second)
+
+
+def test_a_report_that_cannot_be_written_leaves_the_decision(folder: Path) -> None:
+    (folder / "report.html").write_text("<p>of somebody else</p>")
+    before = load_manifest(folder).decision
+    with pytest.raises(EyebrightError, match=r"report\.html"):
+        tuned(folder, objective="f2_macro")
+    assert load_manifest(folder).decision == before
+
+
+@pytest.mark.parametrize("promises", ["x", None, [{"foo": 1}], [3]])
+def test_edited_promises_are_one_sentence(folder: Path, promises: Any) -> None:
+    content = json.loads((folder / "manifest.json").read_text())
+    content["tuning"] = {"promises": promises}
+    (folder / "manifest.json").write_text(json.dumps(content))
+    with pytest.raises(EyebrightError, match="wrong form"):
+        tuned(folder, promise=("precision >= 0.9",))

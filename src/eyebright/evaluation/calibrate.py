@@ -230,7 +230,12 @@ class _Problem:
         gain, error = self._gain(tried["none"], simplest)
         if gain > MIN_GAIN * error:
             return simplest.kind, tried, f"the log loss is lower by {gain:.4f} (standard error {error:.4f})"
-        return "none", tried, f"no kind lowers the log loss beyond noise ({simplest.kind}: {gain:+.4f} +- {error:.4f})"
+        return (
+            "none",
+            tried,
+            f"no kind lowers the log loss beyond noise ({simplest.kind}: lower by {gain:.4f}, standard error "
+            f"{error:.4f})",
+        )
 
     def fitted(self, kind: CalibrationKind, tried: dict[CalibrationKind, _Tried], reason: str) -> CalibrationFit:
         """The calibration of a kind that was tried, with its evidence."""

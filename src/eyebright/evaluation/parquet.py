@@ -2,12 +2,12 @@
 
 Its columns are ``file``, ``set``, ``group`` (null where an image is alone; left out without groups), ``height``,
 ``width``, ``output:NAME`` (raw outputs, float32, before calibration), ``target:NAME`` (null where unknown) and
-``column:NAME`` (the other columns of the label file).
+``column:NAME`` (the other columns of the label file). The files of each set are relative to a folder of its own, which
+the metadata name (``roots``).
 """
 
 import io
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
@@ -52,7 +52,6 @@ def to_parquet(evaluations: Sequence[Evaluation], metadata: Mapping[str, str]) -
         raise InputError(f"a file of evaluations needs one or several different sets, got {parts}")
     for evaluation in evaluations:
         evaluation.check_finite()
-    evaluations, root = _with_one_root(evaluations)
     files = [file for evaluation in evaluations for file in evaluation.files]
     odd = {i: file for i, file in enumerate(files) if file != valid_unicode(file)}
     columns = {
@@ -65,7 +64,8 @@ def to_parquet(evaluations: Sequence[Evaluation], metadata: Mapping[str, str]) -
     other = pd.concat([columns.astype(object) for columns in others] if len(others) > 1 else others)
     for i, name in enumerate(_columns("column", map(str, other))):
         columns[name] = _arrow(other.iloc[:, i].to_numpy())
-    note = json.dumps({**metadata, "root": str(root), "files": odd}).encode()
+    roots = {evaluation.part: str(evaluation.root) for evaluation in evaluations}
+    note = json.dumps({**metadata, "root": roots[parts[0]], "roots": roots, "files": odd}).encode()
     file = io.BytesIO()
     pq.write_table(pa.table(columns).replace_schema_metadata({_METADATA: note}), file)
     return file.getvalue()
@@ -107,6 +107,8 @@ def read_parquet(
             training=training,
         )
         evaluations = _by_set(every, table["set"].to_pylist())
+        for part, root in metadata.get("roots", {}).items():
+            evaluations[part] = replace(evaluations[part], root=Path(root))
     except (pa.ArrowException, KeyError, ValueError, TypeError, OSError, AttributeError) as error:
         raise ArtifactError(f"the saved evaluation cannot be read: {_first_line(error)}") from None
     if every.not_finite:
@@ -115,25 +117,6 @@ def read_parquet(
 
 
 # ------------------------------------------------------------------------------- writing
-
-
-def _with_one_root(evaluations: Sequence[Evaluation]) -> tuple[list[Evaluation], Path]:
-    """(evaluations, root): their files relative to the folder that all of them are in."""
-    roots = {evaluation.root for evaluation in evaluations}
-    if len(roots) == 1:
-        return list(evaluations), roots.pop()
-    try:
-        root = Path(os.path.commonpath(roots))
-    except ValueError:  # absolute and relative ones, or several drives
-        absolute = [
-            replace(one, root=Path(), files=tuple(path.absolute().as_posix() for path in one.paths))
-            for one in evaluations
-        ]
-        return absolute, Path()
-    moved = [(one, Path(os.path.relpath(one.root, root))) for one in evaluations]
-    return [
-        replace(one, root=root, files=tuple((folder / file).as_posix() for file in one.files)) for one, folder in moved
-    ], root
 
 
 def _group_column(evaluations: Sequence[Evaluation]) -> dict[str, Any]:

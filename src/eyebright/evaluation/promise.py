@@ -50,6 +50,11 @@ class Promise:
                 raise InputError(
                     f"the {name} of a promise must be between 0 and 1 (not included), got {short_repr(value)}"
                 )
+        if self.error < 1e-9 or not 0 < self.share < 1:
+            raise InputError(
+                "the bound and the confidence of a promise must differ from 0 and 1 by more than 1e-9, got "
+                f"{self.bound} and {self.confidence}"
+            )
         if self.all_labels and self.label is not None:
             raise InputError(f"a promise is for one label or for all labels, got the label '{self.label}' and all")
 

@@ -17,8 +17,8 @@ def missing_units(
 
     With a share s of right answers, log(1 / error) / KL(s, promised share) answers suffice by Chernoff's bound (1952),
     which for s = 1 is the exact number. The images needed follow from how often an answer counts. For precision it is
-    the smallest number over the thresholds with at least ten yes answers. It is at least a tenth of the images there
-    are: with fewer, it would depend on luck.
+    the smallest number over the thresholds with at least ten yes answers. None also where it is less than a tenth of
+    the images there are: whether the promise is kept then depends on luck, not on more images.
 
     Args:
         answers: those that did not suffice.
@@ -36,4 +36,5 @@ def missing_units(
         needed = np.log(1 / error) / (share * np.log(share / promise.share) + wrong) * answers.n_units / total
     fewest = np.where(usable, needed, np.inf).min(axis=0)
     least = max(answers.n_units // 10, 1)
-    return [max(int(np.ceil(one)) - answers.n_units, least) if np.isfinite(one) else None for one in fewest]
+    more = [int(np.ceil(one)) - answers.n_units if np.isfinite(one) else 0 for one in fewest]
+    return [count if count >= least else None for count in more]

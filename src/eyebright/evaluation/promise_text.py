@@ -75,8 +75,19 @@ def _evidence(result: PromiseResult, label: LabelPromise, *, asks: bool) -> str:
     where = "" if label.kept else f" above {label.tested:.4g}" if metric == "precision" else ""
     if not label.total:
         return f"there were no {_COUNTED[metric]}{where}"
+    if asks and label.kept and label.tested > label.threshold:
+        where = f", tested at {label.tested:.4g},"  # below it, recall cannot be lower
     counts = f"{count:,} of {label.total:,} {_COUNTED[metric]}{where} {_NOT_NO if asks else _RIGHT[metric]}"
-    return f"{counts}, exact {side} bound {label.bound:.3f}"
+    return f"{counts}, exact {side} bound {_bound_text(result, label)}"
+
+
+def _bound_text(result: PromiseResult, label: LabelPromise) -> str:
+    """The bound, with the decimals that show on which side of the promised one it is."""
+    for decimals in range(3, 8):
+        text = f"{label.bound:.{decimals}f}"
+        if float(text) != result.promise.bound:
+            break
+    return text  # pyright: ignore[reportPossiblyUnboundVariable]
 
 
 def _instead(result: PromiseResult, label: LabelPromise, *, asks: bool) -> str:
@@ -93,8 +104,8 @@ def _missing(result: PromiseResult, label: LabelPromise, *, asks: bool) -> str:
     unit = "images" if result.n_groups is None else "groups"
     if label.missing is not None:
         return f"{text}, which is about {label.missing:,} more labelled {unit}"
-    if result.promise.metric == "precision" and label.total:
-        return f"{text}; at no threshold was the share of right answers so high that more {unit} would do"
+    if label.total and label.right < result.promise.share * label.total:
+        return f"{text}; the share of right answers was below the bound, so more {unit} alone would not do"
     return f"{text}, and there are too few to say how many more {unit} that is"
 
 

@@ -53,7 +53,8 @@ class LabelPromise:
             ``level``.
         level: the error with which the threshold was tested.
         faultless: how many answers, all right, suffice at that level.
-        missing: about how many more images, or groups, it would take; None if it is kept, or these images do not say.
+        missing: about how many more images, or groups, it would take; None if it is kept, or these images do not say
+            (see `eyebright.evaluation.promise_needs`).
     """
 
     label: str
@@ -108,7 +109,14 @@ class PromiseResult:
         values = former.thresholds.per_class(former.target.n_out).tolist()
         for label in self.labels:
             values[former.target.classes.index_of(label.label)] = label.threshold
-        return former.with_thresholds(Thresholds(tuple(values), metric=str(self.promise)))
+        lower = former.thresholds.lower
+        if lower is not None:
+            lows = list(lower) if isinstance(lower, tuple) else [lower] * len(values)
+            for label in self.labels:
+                index = former.target.classes.index_of(label.label)
+                lows[index] = values[index]  # these labels do not ask
+            lower = tuple(lows)
+        return former.with_thresholds(Thresholds(tuple(values), metric=str(self.promise), lower=lower))
 
     def to_json(self) -> dict[str, Any]:
         """All fields."""

@@ -22,7 +22,7 @@ class ThreeWay:
 
     Each of the two promises holds with its own confidence; both of them hold with a confidence of at least their sum
     minus 1. Where no yes threshold passed, nothing is answered yes; where no no-threshold passed, nothing is answered
-    no. Where every answer between the two keeps both promises, both are the yes threshold, and nothing asks.
+    no. Where the lower threshold would exceed the upper one, it is the upper one, and nothing asks.
 
     Args:
         yes: the promise of the yes answers (precision or false positive rate).
@@ -40,10 +40,10 @@ class ThreeWay:
     @property
     def lower(self) -> tuple[float, ...]:
         """The lower threshold of each of the labels, at most the upper one."""
-        return tuple(min(label.threshold, up) for label, up in zip(self.no.labels, self.upper, strict=True))
+        return tuple(label.threshold for label in self.no.labels)
 
     def thresholds(self, former: Decision) -> tuple[Thresholds, Thresholds]:
-        """(lower, upper) thresholds of all labels; those without these promises keep theirs, and do not ask.
+        """(lower, upper) thresholds of all labels; those without these promises keep theirs.
 
         Args:
             former: the decision of the evaluation that they were computed from.
@@ -52,7 +52,8 @@ class ThreeWay:
             LabelError: it has not all of these labels.
         """
         upper = self.yes.decision(former).thresholds
-        lower = former.thresholds.per_class(former.target.n_out).tolist()
+        lows = former.thresholds.values if former.thresholds.lower is None else former.thresholds.lower
+        lower = Thresholds(lows).per_class(former.target.n_out).tolist()
         for label, value in zip(self.no.labels, self.lower, strict=True):
             lower[former.target.classes.index_of(label.label)] = value
         return Thresholds(tuple(lower), metric=str(self.no.promise), names=upper.names), upper
@@ -98,10 +99,12 @@ def keep_two_promises(
         raise InputError(
             f"the two promises of three-way answers are for the same labels, got {yes.label} and {no.label}"
         )
-    return ThreeWay(
-        keep_promise(evaluation, yes, chosen_on=chosen_on, groups=groups, independent=independent),
-        keep_promise(evaluation, no, groups=groups, independent=independent),
-    )
+    upper = keep_promise(evaluation, yes, chosen_on=chosen_on, groups=groups, independent=independent)
+    lower = keep_promise(evaluation, no, groups=groups, independent=independent)
+    both = zip(lower.labels, upper.labels, strict=True)
+    # With a lower threshold more is found, so the promise of recall still holds.
+    labels = tuple(replace(low, threshold=min(low.threshold, up.threshold)) for low, up in both)
+    return ThreeWay(upper, replace(lower, labels=labels))
 
 
 def asks(probabilities: Float[Tensor, "n k"], lower: Thresholds, upper: Thresholds) -> Bool[Tensor, "n k"]:

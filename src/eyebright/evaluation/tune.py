@@ -17,6 +17,7 @@ from torch import Tensor
 
 from eyebright._defaults import THRESHOLD_METRIC
 from eyebright.errors import InputError
+from eyebright.evaluation.calibrate import cross_fitted_probabilities
 from eyebright.evaluation.cross_fit import Groups, cross_fitted_decisions, group_codes, random_folds
 from eyebright.evaluation.decide import check_has_thresholds
 from eyebright.evaluation.evaluation import Evaluation
@@ -54,7 +55,8 @@ class TunedScore:
         honest = number_text(self.honest) if not math.isnan(self.honest) else "unknown"
         return (
             f"{self.title}: {honest} to expect on new images, {number_text(self.optimistic)} on the images that chose "
-            f"the thresholds, {number_text(self.before)} with the thresholds before"
+            f"the thresholds, {number_text(self.before)} with the thresholds before (which these images may have "
+            "chosen)"
         )
 
 
@@ -163,6 +165,8 @@ def tune(
     parsed = parsed_objective(objective)
     check_has_thresholds(evaluation.decision)
     problem = partial(problem_of, objective=parsed, names=evaluation.decision.target.output_names)
+    if bool(evaluation.targets.isnan().all()):
+        raise InputError("thresholds cannot be tuned: no target of these images is known")
     kept = split_targets(evaluation.targets, evaluation.activated)[1].any(dim=1) | isinstance(parsed, TopK)
     probabilities, target = evaluation.activated[kept], evaluation.targets[kept]
     codes = None if groups is None else group_codes(groups, len(evaluation))[kept.numpy()]
@@ -173,7 +177,7 @@ def tune(
         return best_thresholds(problem(probabilities[rows], target[rows]), per_class=per_class, pull=True)[0]
 
     fold = random_folds(len(target), folds, groups=codes, seed=seed)
-    honest = _cross_fitted(probabilities, fold, fit)
+    honest = _cross_fitted(_calibrated_by_others(evaluation, groups)[kept], fold, fit)
     decided = (evaluation.decision.decide(probabilities), thresholds.decide(probabilities), honest)
     return Tuned(
         str(parsed),
@@ -192,6 +196,14 @@ _ONE_FOR_ALL = (
     "as many labels per image"
 )
 _NO_HONEST_SCORE = "there are too few images with a label to tune on some and score on others"
+
+
+def _calibrated_by_others(evaluation: Evaluation, groups: Groups | None) -> Float[Tensor, "n k"]:
+    """The probabilities of each image, by a calibration of the decision's kind that was not fitted to the image."""
+    kind = evaluation.decision.calibration.kind
+    if kind == "none":
+        return evaluation.activated
+    return cross_fitted_probabilities(evaluation, kind=kind, groups=groups)  # type: ignore[arg-type]
 
 
 def _cross_fitted(

@@ -39,7 +39,7 @@ def comparison_sentences(found: ModelComparison) -> list[str]:
         counted = f"{len(sure):,} of {len(found.outputs):,}" if sure else f"none of {len(found.outputs):,}"
         each = "; ".join(_output_text(one) for one in sure[:5])
         rows = _NAMES[found.first.decision.target.section][1]
-        sentences.append(f"surely changed (p < {_SURE}, Holm): {counted} {rows}{': ' + each if each else ''}")
+        sentences.append(f"significantly changed (p < {_SURE}, Holm): {counted} {rows}{': ' + each if each else ''}")
     if found.first.decision.target.section in ("labels", "classes"):
         sentences.append(
             f"images: {found.fixed:,} from wrong to right, {found.broken:,} from right to wrong; "

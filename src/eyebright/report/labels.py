@@ -155,7 +155,7 @@ class MultiLabelReport(TaskReport):
         scope = "one threshold per label" if isinstance(thresholds.values, tuple) else "one threshold for all labels"
         origin = "set by hand"
         if self.facts.tuning.get("promises"):
-            origin = f"set for {thresholds.metric} (section Promises)"
+            origin = f"set for {thresholds.metric} where a label has a promise or an estimate"
         elif thresholds.metric is not None:
             images = "these same images" if self.thresholds_tuned_on_this_set else "other images"
             origin = f"tuned for {METRIC_TITLES.get(thresholds.metric, thresholds.metric)} on {images}"

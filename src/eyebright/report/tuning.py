@@ -128,4 +128,4 @@ def _number(value: float | None) -> Cell:
 
 
 def _sentence(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}."
+    return f"{text[:1].upper()}{text[1:]}."

@@ -278,14 +278,15 @@ class TuneOptions:
     promise: Annotated[
         tuple[str, ...],
         Option(
-            "What the answers keep on new images with the confidence: 'precision >= 0.95', 'recall >= 0.9' or "
-            "'fpr <= 0.01'. One of precision or fpr and one of recall: yes, no, and between them a person is asked.",
+            "A bound that holds on new images with the confidence: 'precision >= 0.95', 'recall >= 0.9' or "
+            "'fpr <= 0.01'. It needs images of the part promise; from others it is an estimate. One bound of precision "
+            "or fpr and one of recall give three answers: yes, no, ask a person.",
             metavar="PROMISE",
             unset="none",
         ),
     ] = ()
     label: Annotated[str | None, Option("The only label that the promise is for.", unset="each label by itself")] = None
-    all_labels: Annotated[bool, Option("The confidence is that of all labels at once.")] = False
+    all_labels: Annotated[bool, Option("The confidence is for all labels jointly.")] = False
     confidence: Annotated[
         float, Option("Probability that the promise holds, over the draw of its images.", above=0, below=1)
     ] = 0.95
@@ -296,7 +297,7 @@ class TuneOptions:
             "recall: always)."
         ),
     ] = False
-    undo: Annotated[bool, Option("Take the last change back.")] = False
+    undo: Annotated[bool, Option("Take the last change back; only one.")] = False
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -314,6 +315,15 @@ class TuneOptions:
         for name in ("label", "all_labels", "keep_former"):
             if getattr(self, name) and not self.promise:
                 raise InputError(f"`{name}` is for `promise`, which is not given")
+        if given and self.promise and not self.keep_former:
+            raise InputError(
+                f"`{given[0]}` and `promise` both set the thresholds; give one of them, or `keep_former` too: a label "
+                "that cannot keep the promise then has the threshold of the objective"
+            )
+        if self.keep_former and len(self.promise) > 1:
+            raise InputError("`keep_former` is for one `promise`; with two, a label without a promise asks a person")
+        if self.on != "valid" and not (given or self.calibrate):
+            raise InputError("`on` is for `calibrate` and the objectives; promises are tested on the part promise")
         if self.one_threshold and not (given or self.calibrate):
             raise InputError("`one_threshold` is for `objective`, `cost`, `budget` or `top_k`, and none is given")
 

@@ -29,12 +29,15 @@ class HeldOut:
         rows: their indices in the source, without the images whose label the model does not have.
         left_out: the number of images that have a label that the model does not have.
         new_labels: these labels, with the number of images of each.
+        known: the number of images that belong together with an image for training or validation; those of the part
+            promise are left out, since they are not new to the model.
     """
 
     part: HeldOutPart
     rows: Rows
     left_out: int = 0
     new_labels: Mapping[str, int] = field(default_factory=dict[str, int])
+    known: int = 0
 
     @property
     def messages(self) -> list[str]:
@@ -46,19 +49,30 @@ class HeldOut:
                 f"left out of {words}: {count_text(self.left_out, 'image')} with a label that no training image has "
                 f"({listing(self.new_labels)})"
             )
+        if self.known:
+            what = "left out of" if self.part == "promise" else "not new to the model, but used for"
+            said.append(
+                f"{what} {words}: {count_text(self.known, 'copy', 'copies')} of images for training or validation, or "
+                "images of their groups"
+            )
         return said
 
 
-def held_out_parts(source: Source, block: TargetBlock) -> list[HeldOut]:
+def held_out_parts(source: Source, block: TargetBlock, codes: Sequence[int] | None = None) -> list[HeldOut]:
     """The parts promise and test of a source, those of them that have images.
 
     Args:
         source: the labelled images.
         block: the fitted target block of the model.
+        codes: an integer for each image, equal for images that belong together; None without any.
     """
     if source.part is None:
         return []
-    return [_part(source, block, part) for part in get_args(HeldOutPart) if source.part.isin([part]).any()]
+    return [
+        _without_known(_part(source, block, part), source, codes)
+        for part in get_args(HeldOutPart)
+        if source.part.isin([part]).any()
+    ]
 
 
 def evaluate_held_out(
@@ -110,6 +124,15 @@ def with_groups(evaluation: Evaluation, groups: Sequence[str | None]) -> Evaluat
         groups: the group of each item of its dataset; empty without groups.
     """
     return replace(evaluation, groups=tuple(groups[index] for index in evaluation.indices) if groups else ())
+
+
+def _without_known(held_out: HeldOut, source: Source, codes: Sequence[int] | None) -> HeldOut:
+    if codes is None:
+        return held_out
+    of = np.asarray(codes)
+    known = np.isin(of[held_out.rows], of[source.not_held_out().array])
+    rows = held_out.rows[~known] if held_out.part == "promise" else held_out.rows
+    return replace(held_out, rows=rows, known=int(known.sum()))
 
 
 def _part(source: Source, block: TargetBlock, part: HeldOutPart) -> HeldOut:

@@ -74,10 +74,11 @@ def prepare(source: Source, options: Options, say: Say) -> Prepared:
     if constant:
         say(f"the same in every training image, so that it cannot be learnt: {listing(constant)}")
     say(f"{len(dls.train_ds)} images for training, {len(dls.valid_ds)} for validation, {dls.bs} in a batch")
-    held_out = held_out_parts(source, dls.target)
+    groups = _groups(source, copies)
+    held_out = held_out_parts(source, dls.target, groups)
     for message in (message for part in held_out for message in part.messages):
         say(message)
-    return Prepared(source, dls, same, _groups(source, copies), held_out)
+    return Prepared(source, dls, same, groups, held_out)
 
 
 def _checked(source: Source, options: Options) -> tuple[Source, Duplicates]:

@@ -46,7 +46,7 @@ def make_report(
     if images is not None:
         if not Path(images).is_dir():
             raise InputError(f"there is no folder of images '{images}'")
-        evaluations |= {part: replace(one, root=Path(images)) for part, one in evaluations.items()}
+        evaluations["valid"] = replace(part_of(evaluations, "valid", folder), root=Path(images))
     evaluation = part_of(evaluations, "valid", folder)
     facts = replace(
         ReportFacts.from_json({"title": manifest.model.arch, **manifest.report}),

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from eyebright._defaults import THRESHOLD_METRIC
-from eyebright.errors import ArtifactError, InputError
+from eyebright.errors import ArtifactError, EyebrightError, InputError
 from eyebright.evaluation.calibrate import CalibrationChoice, fit_calibration
-from eyebright.evaluation.decide import check_has_thresholds
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.promise import Promise, parse_promise
 from eyebright.evaluation.promise_text import label_sentence, summary
@@ -48,8 +47,12 @@ def tune_model(options: TuneOptions, *, say: Say = lambda _: None) -> ReportData
     if objective is not None:
         check_metric(objective)
     saved = _Saved.load(options.model)
-    if objective is not None or promises:
-        check_has_thresholds(saved.manifest.decision)
+    target = saved.manifest.decision.target
+    if (objective is not None or promises) and not target.has_thresholds:
+        raise InputError(
+            "thresholds and promises are for models with any number of labels per image, and this model is a "
+            f"{type(target).__name__}" + ("; `calibrate` is for it too" if len(target.calibrations) > 1 else "")
+        )
     state = _Tuning(saved.manifest.decision, dict(saved.manifest.tuning))
     if options.calibrate is not None:
         state = _calibrate(state, saved.of(options.on), cast("CalibrationChoice", options.calibrate), say)
@@ -59,7 +62,11 @@ def tune_model(options: TuneOptions, *, say: Say = lambda _: None) -> ReportData
     if promises:
         state = _keep(state, saved, promises, options, say)
     save_manifest(options.model, replace(saved.manifest, decision=state.decision, tuning=state.facts))
-    return make_report(options.model)
+    try:
+        return make_report(options.model)
+    except EyebrightError:
+        undo_manifest(options.model)
+        raise
 
 
 def undo_tuning(folder: str | Path) -> ReportData:
@@ -128,9 +135,15 @@ def _calibrate(state: _Tuning, evaluation: Evaluation, kind: CalibrationChoice, 
     evidence = fitted.evidence.to_json()
     say(calibration_sentence(evidence))
     facts = {"calibration": {**evidence, "part": evaluation.part}}
-    if "promises" in state.facts:
-        say("the promises were made with another calibration: make them again")
+    _say_removed(state, say)
     return _Tuning(state.decision.with_calibration(fitted.calibration), facts)
+
+
+def _say_removed(state: _Tuning, say: Say) -> None:
+    """Says which promises are given up: they hold for the thresholds that they were made with."""
+    promises = dict.fromkeys(str(result.promise) for result in _results(state.facts))
+    if promises:
+        say(f"given up, since the thresholds are new: {', '.join(promises)}; make them again if they are still wanted")
 
 
 def _former_objective(decision: Decision) -> str:
@@ -147,6 +160,7 @@ def _tune(state: _Tuning, evaluation: Evaluation, objective: str, *, per_class: 
     tuned = tune(evaluation, objective, per_class=per_class, groups=_groups(evaluation))
     for sentence in (*map(str, tuned.scores), *map(str, tuned.pulled), *tuned.notes):
         say(sentence)
+    _say_removed(state, say)
     facts = {name: value for name, value in state.facts.items() if name != "promises"}
     facts["thresholds"] = {**tuned.to_json(), "part": evaluation.part}
     return _Tuning(state.decision.with_thresholds(tuned.thresholds), facts)
@@ -179,8 +193,8 @@ def _keep(state: _Tuning, saved: _Saved, promises: list[Promise], options: TuneO
     evaluation = saved.of(part).with_decision(state.decision)
     if part == "valid":
         say(
-            "the model has no images of the part promise, so this is an estimate from validation images; `promise_pct` "
-            "of a split, or a column with the value promise, keeps some"
+            "the model has no images of the part promise, so this is an estimate from validation images; a split with "
+            "that part (`eyebright split`) keeps some, for a new training run"
         )
     others = saved.others_than(evaluation)
     groups = _groups(evaluation)
@@ -196,20 +210,47 @@ def _keep(state: _Tuning, saved: _Saved, promises: list[Promise], options: TuneO
         decision = state.decision.with_thresholds(
             Thresholds(upper.values, metric=" and ".join(map(str, promises)), lower=lower.values)
         )
-        asked = float(decision.thresholds.asks(evaluation.activated).any(dim=1).double().mean())
-        say(f"a person is asked about {asked:.1%} of these images; such answers count as no in the scores below")
     for result in results:
         say(summary(result))
         for label in result.labels:
             say(f"  {label_sentence(result, label, asks=len(results) == 2)}")
-    return _Tuning(decision, {**state.facts, "promises": _with_earlier(state.facts, results)})
+    if not any(result.n_kept for result in results):
+        raise InputError(
+            f"no label can keep {' or '.join(map(str, promises))} with these {len(evaluation):,} images, so the model "
+            "is unchanged; lower the bound, or label more images"
+        )
+    if decision.thresholds.is_three_way:
+        asked = decision.thresholds.asks(evaluation.activated)
+        images, answers = (100 * float(part.double().mean()) for part in (asked.any(dim=1), asked))
+        say(
+            f"a person is asked about a label of {images:.3g} % of these images, {answers:.3g} % of all answers; they "
+            "count as no in the scores below"
+        )
+    facts = {name: value for name, value in state.facts.items() if name != "thresholds"}  # they are other ones now
+    earlier = _others(_results(state.facts), results)
+    return _Tuning(decision, {**facts, "promises": [result.to_json() for result in (*earlier, *results)]})
 
 
-def _with_earlier(facts: dict[str, Any], results: list[PromiseResult]) -> list[dict[str, Any]]:
-    """The results, and earlier ones for other labels, as JSON."""
-    labels = {label.label for result in results for label in result.labels}
-    earlier = [one for one in facts.get("promises", []) if not labels & {label["label"] for label in one["labels"]}]
-    return [*earlier, *(result.to_json() for result in results)]
+def _results(facts: dict[str, Any]) -> list[PromiseResult]:
+    """The promises that the model keeps.
+
+    Raises:
+        ArtifactError: the manifest was edited, and they have another form.
+    """
+    try:
+        return [PromiseResult.from_json(dict(one)) for one in facts.get("promises", [])]
+    except (EyebrightError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ArtifactError(f"the promises in the manifest have the wrong form: {error}") from None
+
+
+def _others(earlier: list[PromiseResult], new: list[PromiseResult]) -> list[PromiseResult]:
+    """The earlier results without the labels of the new ones."""
+    taken = {label.label for result in new for label in result.labels}
+    kept = [
+        replace(result, labels=tuple(label for label in result.labels if label.label not in taken))
+        for result in earlier
+    ]
+    return [result for result in kept if result.labels]
 
 
 def _groups(evaluation: Evaluation) -> list[int] | None:

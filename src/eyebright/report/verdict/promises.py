@@ -1,6 +1,6 @@
 """What promises change in the verdict on a model: labels that are never answered yes, and what it would take."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -28,19 +28,25 @@ def with_promises(verdict: Verdict, tuning: Mapping[str, Any], *, asks: bool) ->
     never = set(never_answered(tuning))
     cannot = [sentence for sentence in verdict.cannot if not any(sentence.startswith(f"'{name}'") for name in never)]
     said: list[str] = []
+    results = [PromiseResult.from_json(dict(promise)) for promise in tuning["promises"]]
     if never:
-        said.append(
-            f"Never answered yes, since no threshold keeps the promise: {listing(sorted(never), limit=_NAMES)}."
-        )
+        said.append(f"Never answered yes, since no threshold passed its test: {listing(sorted(never), limit=_NAMES)}.")
     if asks:
         said.append("Answers that go to a person count as no in the scores here.")
     changes = [change for change in verdict.changes if not never & set(change.about)]
-    return replace(verdict, cannot=[*said, *cannot], changes=[*_nearest(tuning), *changes])
+    return replace(verdict, cannot=[*said, *cannot], changes=[*_wanted(results), *changes])
 
 
-def _nearest(tuning: Mapping[str, Any]) -> list[Change]:
-    """More images for the label that needs the fewest of them to keep its promise."""
-    results = [PromiseResult.from_json(dict(promise)) for promise in tuning["promises"]]
+def _wanted(results: Sequence[PromiseResult]) -> list[Change]:
+    """Images that choose nothing where there are none; more of them for the label that needs the fewest."""
+    if estimate := next((result for result in results if not result.is_promise), None):
+        return [
+            Change(
+                "estimate_needs_images",
+                "Keep images that choose nothing: train again on a split with the part promise.",
+                f"{estimate.promise} is an estimate: its images also chose something.",
+            )
+        ]
     missing = [(label.missing, result, label) for result in results for label in result.labels if label.missing]
     if not missing:
         return []

@@ -7,6 +7,7 @@ The outputs are generated; frequencies of labels are spread from 0.05 to 16 per 
 """
 
 import argparse
+import json
 import resource
 import time
 from pathlib import Path
@@ -27,6 +28,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=10_000)
     parser.add_argument("--labels", type=int, default=1_000)
+    parser.add_argument("--json", type=Path, default=None, help="JSON file to write")
     arguments = parser.parse_args()
     evaluation = generated(arguments.images, arguments.labels)
     before, start = peak_megabytes(), time.process_time()
@@ -34,6 +36,16 @@ def main() -> None:
     built = time.process_time()
     page, numbers = render_page(data), report_json(data)
     done = time.process_time()
+    measured = {
+        "computed_s": built - start,
+        "written_s": done - built,
+        "peak_before_mb": before,
+        "peak_mb": peak_megabytes(),
+        "page_mb": len(page.encode()) / 1e6,
+        "json_mb": len(numbers.encode()) / 1e6,
+    }
+    if arguments.json is not None:
+        arguments.json.write_text(json.dumps(measured, indent=1) + "\n")
     print(f"{arguments.images:,} images, {arguments.labels:,} labels")
     print(f"computed in {built - start:.1f} s of CPU time, written in {done - built:.1f} s")
     print(f"peak memory {before:,.0f} MB before, {peak_megabytes():,.0f} MB after")

@@ -74,6 +74,7 @@ def test_labelled_images_become_a_model_that_predicts_the_same_numbers(
     assert re.search(r"macro F1 .*; on new images expect ", said)
     assert sorted(path.name for path in (squares / "model").iterdir()) == [
         "evaluation.parquet", "history.csv", "manifest.json", "model.safetensors", "options.json", "report.html",
+        "report.json",
     ]  # fmt: skip
     assert run(["predict", str(squares / "model"), str(squares / "photos"), "--out", str(squares / "p.csv")]) == 0
     table = pd.read_csv(squares / "p.csv", keep_default_na=False)

@@ -52,9 +52,10 @@ def test_the_outcome_is_said_and_stands_in_the_report_and_in_the_manifest(table:
     assert (tmp_path / "model" / "report.html").read_text() == page
     scores = json.loads((tmp_path / "model" / "manifest.json").read_text())["report"]["frozen_scores"]
     train(table, tmp_path / "head", replace(OPTIONS, epochs=0))
-    assert scores == json.loads((tmp_path / "head" / "manifest.json").read_text())["scores"]
+    # Equal weights give equal outputs up to float32 rounding, which depends on the processor.
+    assert scores == pytest.approx(json.loads((tmp_path / "head" / "manifest.json").read_text())["scores"], rel=1e-6)
     tuned, head = (load_evaluation(tmp_path / name) for name in ("model", "head"))
-    assert torch.equal(tuned.outputs, head.outputs)
+    torch.testing.assert_close(tuned.outputs, head.outputs, rtol=1e-5, atol=1e-5)
 
 
 def test_the_report_has_the_settings_that_were_used_in_place_of_none(table: Path, tmp_path: Path) -> None:

@@ -313,19 +313,37 @@ def _mcnemar(gained: int, lost: int) -> float:
 
 def _mistakes(evaluation: Evaluation) -> Float[Tensor, " n"]:
     """The mistakes on each image, see `ImageChange`; NaN where nothing is known."""
-    targets, block = evaluation.targets, evaluation.decision.target
-    if block.section == "labels":
-        decided: Bool[Tensor, "n k"] = evaluation.decision.decide(evaluation.activated)
-        known = ~targets.isnan()
-        wrong = ((decided != (targets == 1)) & known).sum(dim=1).double()
-        return wrong.where(known.any(dim=1), torch.nan)
-    if block.section == "classes":
-        predicted = torch.stack([block.encode(value) for value in evaluation.decoded])
-        return (predicted != targets).double().where(targets >= 0, torch.nan)
-    if block.section == "points":
-        return point_errors(evaluation.activated, targets).double().nanmean(dim=1)
-    errors = (evaluation.activated.double() - targets.double()).abs()
-    return errors.nanmean(dim=1)
+    return _MISTAKES[evaluation.decision.target.section](evaluation)
+
+
+def _wrong_labels(evaluation: Evaluation) -> Float[Tensor, " n"]:
+    targets = evaluation.targets
+    decided: Bool[Tensor, "n k"] = evaluation.decision.decide(evaluation.activated)
+    known = ~targets.isnan()
+    wrong = ((decided != (targets == 1)) & known).sum(dim=1).double()
+    return wrong.where(known.any(dim=1), torch.nan)
+
+
+def _wrong_class(evaluation: Evaluation) -> Float[Tensor, " n"]:
+    block, targets = evaluation.decision.target, evaluation.targets
+    predicted = torch.stack([block.encode(value) for value in evaluation.decoded])
+    return (predicted != targets).double().where(targets >= 0, torch.nan)
+
+
+def _distances(evaluation: Evaluation) -> Float[Tensor, " n"]:
+    return point_errors(evaluation.activated, evaluation.targets).double().nanmean(dim=1)
+
+
+def _number_errors(evaluation: Evaluation) -> Float[Tensor, " n"]:
+    return (evaluation.activated.double() - evaluation.targets.double()).abs().nanmean(dim=1)
+
+
+_MISTAKES: Mapping[SectionName, Callable[[Evaluation], Float[Tensor, " n"]]] = {
+    "labels": _wrong_labels,
+    "classes": _wrong_class,
+    "points": _distances,
+    "numbers": _number_errors,
+}
 
 
 def _changes(first: Evaluation, second: Evaluation) -> tuple[tuple[ImageChange, ...], tuple[ImageChange, ...]]:

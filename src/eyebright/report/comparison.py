@@ -40,7 +40,7 @@ def comparison_sentences(found: ModelComparison) -> list[str]:
         each = "; ".join(_output_text(one) for one in sure[:5])
         rows = _NAMES[found.first.decision.target.section][1]
         sentences.append(f"significantly changed (p < {_SURE}, Holm): {counted} {rows}{': ' + each if each else ''}")
-    if found.first.decision.target.section in ("labels", "classes"):
+    if found.first.decision.target.has_vocab:
         sentences.append(
             f"images: {found.fixed:,} from wrong to right, {found.broken:,} from right to wrong; "
             f"{len(found.better):,} with fewer mistakes, {len(found.worse):,} with more"

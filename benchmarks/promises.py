@@ -35,7 +35,7 @@ import torch
 from eyebright.evaluation.conformal import fit_sets
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.promise import Promise, PromiseMetric
-from eyebright.evaluation.three_way import asks, keep_two_promises
+from eyebright.evaluation.three_way import keep_two_promises
 from eyebright.evaluation.thresholds import tune_thresholds
 from eyebright.inference.model_folder import load_evaluation, load_out_of_fold
 from eyebright.tasks.decision import Decision
@@ -127,7 +127,7 @@ def of_set(name: str, pool: Evaluation, others: Evaluation | None, *, halves: in
             both = keep_two_promises(
                 evaluation, Promise("precision", bound), Promise("recall", bound), chosen_on=others, independent=True
             )
-            asking = asks(pool.activated, *both.thresholds(pool.decision)).double()
+            asking = both.thresholds(pool.decision).asks(pool.activated).double()
             for metric, result in (("precision", both.yes), ("recall", both.no)):
                 thresholds = [np.full(len(labels), 0.5), tuned, np.full(len(labels), single.get((metric, bound), 1.0))]
                 breaks = [share(metric, values) < bound for values in thresholds]

@@ -10,9 +10,8 @@ import torch
 from eyebright.errors import InputError
 from eyebright.evaluation.promise import Promise
 from eyebright.evaluation.promises import keep_promise
-from eyebright.evaluation.three_way import ThreeWay, asking_curve, asks, keep_two_promises
+from eyebright.evaluation.three_way import ThreeWay, asking_curve, keep_two_promises
 from eyebright.tasks.multicategory import MultiCategoryBlock
-from eyebright.types import Thresholds
 from support.evaluations import logits, make_evaluation
 
 PRECISION, RECALL = Promise("precision", 0.8), Promise("recall", 0.9)
@@ -38,8 +37,8 @@ def test_the_answers_keep_both_promises_as_each_does_alone(sharp):
     alone = keep_promise(evaluation, RECALL)
     for low, own, up in zip(both.no.labels, alone.labels, both.yes.labels, strict=True):
         assert low == replace(own, threshold=min(own.threshold, up.threshold))
-    lower, upper = both.thresholds(evaluation.decision)
-    yes, asked = upper.decide(evaluation.activated), asks(evaluation.activated, lower, upper)
+    thresholds = both.thresholds(evaluation.decision)
+    yes, asked = thresholds.decide(evaluation.activated), thresholds.asks(evaluation.activated)
     positive = evaluation.targets == 1
     for column, (found, missed) in enumerate(zip(both.yes.labels, both.no.labels, strict=True)):
         assert both.lower[column] <= both.upper[column]
@@ -53,29 +52,25 @@ def test_where_one_threshold_keeps_both_promises_nobody_is_asked():
     evaluation = draw(0, 300, sharp=0.02)
     both = keep_two_promises(evaluation, PRECISION, RECALL)
     assert both.lower == both.upper
-    assert not asks(evaluation.activated, *both.thresholds(evaluation.decision)).any()
+    assert not both.thresholds(evaluation.decision).asks(evaluation.activated).any()
 
 
 def test_where_nothing_can_be_promised_every_answer_asks():
     evaluation = draw(0, 5)
     both = keep_two_promises(evaluation, PRECISION, RECALL)
     assert (both.lower, both.upper) == ((0.0,) * 5, (1.0,) * 5)
-    assert asks(evaluation.activated, *both.thresholds(evaluation.decision)).all()
+    assert both.thresholds(evaluation.decision).asks(evaluation.activated).all()
 
 
 def test_labels_without_these_promises_keep_their_threshold_and_do_not_ask():
     evaluation = draw(0, 300)
     one = [Promise(promise.metric, promise.bound, label="label 2") for promise in (PRECISION, RECALL)]
-    lower, upper = keep_two_promises(evaluation, *one).thresholds(evaluation.decision)
-    asked = asks(evaluation.activated, lower, upper)
+    thresholds = keep_two_promises(evaluation, *one).thresholds(evaluation.decision)
+    asked = thresholds.asks(evaluation.activated)
     assert asked[:, 2].any()
     assert not asked[:, [0, 1, 3, 4]].any()
-    assert [value for i, value in enumerate(upper.values) if i != 2] == [0.5] * 4
-
-
-def test_asking_is_above_the_lower_threshold_and_not_above_the_upper_one():
-    probabilities = torch.tensor([[0.2], [0.3], [0.6], [0.7]])
-    assert asks(probabilities, Thresholds(0.2), Thresholds(0.6))[:, 0].tolist() == [False, True, True, False]
+    for values in (thresholds.lower, thresholds.values):
+        assert [value for i, value in enumerate(values) if i != 2] == [0.5] * 4
 
 
 def test_the_more_is_promised_the_more_images_ask():

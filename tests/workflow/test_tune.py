@@ -22,7 +22,9 @@ from eyebright.tasks.category import CategoryBlock
 from eyebright.tasks.decision import Decision
 from eyebright.tasks.multicategory import MultiCategoryBlock
 from eyebright.types import EvaluatedPart, Thresholds
+from eyebright.web.blocks import Sentences, Table
 from eyebright.workflow.command_options import TuneOptions
+from eyebright.workflow.report import make_report
 from eyebright.workflow.tune import tune_model, undo_tuning
 
 TARGET = MultiCategoryBlock(vocab=["cat", "dog", "rare"])
@@ -338,3 +340,16 @@ def test_edited_promises_are_one_sentence(folder: Path, promises: Any) -> None:
     (folder / "manifest.json").write_text(json.dumps(content))
     with pytest.raises(EyebrightError, match="wrong form"):
         tuned(folder, promise=("precision >= 0.9",))
+
+
+def test_a_promise_whose_threshold_was_changed_by_hand_is_not_shown(folder: Path) -> None:
+    tuned(folder, promise=("precision >= 0.9",))
+    content = json.loads((folder / "manifest.json").read_text())
+    content["decision"]["thresholds"]["values"][0] = 0.01
+    (folder / "manifest.json").write_text(json.dumps(content))
+    section = next(section for section in make_report(folder).sections if section.anchor == "promises")
+    said, _, table = section.blocks
+    assert isinstance(said, Sentences)
+    assert isinstance(table, Table)
+    assert said.sentences == ["precision >= 0.9 is no longer kept for 'cat': other thresholds were set."]
+    assert [row[0].text for row in table.rows] == ["dog", "rare"]

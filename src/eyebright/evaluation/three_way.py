@@ -5,8 +5,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float
-from torch import Tensor
 
 from eyebright.errors import InputError
 from eyebright.evaluation.evaluation import Evaluation
@@ -42,8 +40,8 @@ class ThreeWay:
         """The lower threshold of each of the labels, at most the upper one."""
         return tuple(label.threshold for label in self.no.labels)
 
-    def thresholds(self, former: Decision) -> tuple[Thresholds, Thresholds]:
-        """(lower, upper) thresholds of all labels; those without these promises keep theirs.
+    def thresholds(self, former: Decision) -> Thresholds:
+        """The thresholds of all labels, upper and lower; those without these promises keep theirs.
 
         Args:
             former: the decision of the evaluation that they were computed from.
@@ -56,7 +54,7 @@ class ThreeWay:
         lower = Thresholds(lows).per_class(former.target.n_out).tolist()
         for label, value in zip(self.no.labels, self.lower, strict=True):
             lower[former.target.classes.index_of(label.label)] = value
-        return Thresholds(tuple(lower), metric=str(self.no.promise), names=upper.names), upper
+        return replace(upper, metric=f"{self.yes.promise} and {self.no.promise}", lower=tuple(lower))
 
     def to_json(self) -> dict[str, Any]:
         """Both results."""
@@ -107,20 +105,6 @@ def keep_two_promises(
     return ThreeWay(upper, replace(lower, labels=labels))
 
 
-def asks(probabilities: Float[Tensor, "n k"], lower: Thresholds, upper: Thresholds) -> Bool[Tensor, "n k"]:
-    """True where a person is asked: above the lower threshold, and not above the upper one.
-
-    Args:
-        probabilities: calibrated, as in `Decision.decide`.
-        lower: up to it, the answer is no.
-        upper: above it, the answer is yes.
-
-    Raises:
-        InputError: as in `Thresholds.decide`.
-    """
-    return lower.decide(probabilities) & ~upper.decide(probabilities)
-
-
 @dataclass(frozen=True, slots=True)
 class AskingCurve:
     """How many images and answers ask a person, for several promised values.
@@ -167,7 +151,7 @@ def asking_curve(
     for bound in bounds:
         yes, no = replace(precision, bound=bound), replace(precision, metric="recall", bound=bound)
         both = keep_two_promises(evaluation, yes, no, chosen_on=chosen_on, groups=groups)
-        asking = asks(evaluation.activated, *both.thresholds(evaluation.decision))
+        asking = both.thresholds(evaluation.decision).asks(evaluation.activated)
         images.append(float(asking.any(dim=1).double().mean()))
         answers.append(float(asking.double().mean()))
         kept.append(float(np.mean([y.kept and n.kept for y, n in zip(both.yes.labels, both.no.labels, strict=True)])))

@@ -46,7 +46,7 @@ def build_report(evaluation: Evaluation, facts: ReportFacts, *, test: Evaluation
     of_test = [] if test is None else rows_of_test(test, facts)
     tested = [] if test is None else [section_of_test(test, of_test)]
     sections = [
-        *tuning_sections(facts.tuning, asks=evaluation.decision.thresholds.is_three_way),
+        *tuning_sections(facts.tuning, evaluation.decision),
         *tested,
         *report.sections(),
         *slices_section(evaluation, slices),

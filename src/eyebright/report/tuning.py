@@ -1,45 +1,34 @@
 """The sections on how a saved model decides: its promises, its calibration and its tuned thresholds."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from eyebright.errors import DataError
+from eyebright.errors import DataError, listing
 from eyebright.evaluation.promise_text import label_sentence, summary
-from eyebright.evaluation.promises import PromiseResult
+from eyebright.evaluation.promises import LabelPromise, PromiseResult
+from eyebright.tasks.decision import Decision
+from eyebright.types import Thresholds
 from eyebright.web.blocks import Cell, Section, Sentences, Table
 from eyebright.web.text import NO_VALUE, number_text
 
 _PARTS = {"valid": "validation images", "out_of_fold": "out-of-fold answers"}
 
 
-def tuning_sections(tuning: Mapping[str, Any], *, asks: bool = False) -> list[Section]:
+def tuning_sections(tuning: Mapping[str, Any], decision: Decision) -> list[Section]:
     """The sections on promises, and on the calibration and the thresholds; none for a model that was never tuned.
 
     Args:
         tuning: `Manifest.tuning`, the JSON of how the decision was fitted.
-        asks: whether the model has three answers.
+        decision: the model's; a promise whose threshold it does not have any more is named, and not shown.
 
     Raises:
         DataError: it does not have the form that `eyebright tune` writes.
     """
     try:
-        return [*_promises(tuning.get("promises", []), asks=asks), *_fitted(tuning)]
+        return [*_promises(tuning.get("promises", []), decision), *_fitted(tuning)]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"the entry 'tuning' of the saved model has the wrong form: {error}") from None
-
-
-def never_answered(tuning: Mapping[str, Any]) -> list[str]:
-    """The labels that are never answered yes, since no threshold keeps their promise.
-
-    Args:
-        tuning: as in `tuning_sections`.
-    """
-    return [
-        label["label"]
-        for promise in tuning.get("promises", [])
-        for label in promise["labels"]
-        if not label["kept"] and label["threshold"] == 1
-    ]
 
 
 def calibration_sentence(evidence: Mapping[str, Any]) -> str:
@@ -59,21 +48,35 @@ def calibration_sentence(evidence: Mapping[str, Any]) -> str:
     )
 
 
-def _promises(promises: Sequence[Mapping[str, Any]], *, asks: bool) -> list[Section]:
+def _promises(promises: Sequence[Mapping[str, Any]], decision: Decision) -> list[Section]:
     results = [PromiseResult.from_json(dict(promise)) for promise in promises]
     if not results:
         return []
     blocks: list[Any] = []
     for result in results:
-        blocks += [
-            Sentences([_sentence(summary(result))]),
-            _table(result, asks=asks and result.promise.metric == "recall"),
-        ]
+        asks = decision.thresholds.is_three_way and result.promise.metric == "recall"
+        labels = tuple(label for label in result.labels if label.threshold == _threshold(label, decision, lower=asks))
+        if changed := [label.label for label in result.labels if label not in labels]:
+            blocks.append(
+                Sentences([f"{result.promise} is no longer kept for {listing(changed)}: other thresholds were set."])
+            )
+        if labels:
+            shown = replace(result, labels=labels)
+            blocks += [Sentences([_sentence(summary(shown))]), _table(shown, asks=asks)]
     intro = (
         "What the answers keep on new images of the same kind. A promise rests on images that chose nothing, answered "
         "by this very model; from other images it is an estimate."
     )
     return [Section("Promises" if all(one.is_promise for one in results) else "Estimates", "promises", blocks, intro)]
+
+
+def _threshold(label: LabelPromise, decision: Decision, *, lower: bool) -> float | None:
+    """The threshold that the model has for a label; None if it has no such label."""
+    thresholds, classes = decision.thresholds, decision.target.classes
+    if label.label not in classes:
+        return None
+    values = thresholds.lower if lower and thresholds.lower is not None else thresholds.values
+    return float(Thresholds(values).per_class(len(classes))[classes.index_of(label.label)])
 
 
 def _table(result: PromiseResult, *, asks: bool) -> Table:

@@ -24,7 +24,7 @@ from eyebright.inference.model_folder import OUT_OF_FOLD, load_manifest_and_eval
 from eyebright.report.data import ReportData
 from eyebright.report.tuning import calibration_sentence
 from eyebright.tasks.decision import Decision
-from eyebright.types import EvaluatedPart, Thresholds
+from eyebright.types import EvaluatedPart
 from eyebright.workflow.command_options import TuneOptions
 from eyebright.workflow.fine_tuning import Say
 from eyebright.workflow.report import make_report
@@ -206,10 +206,7 @@ def _keep(state: _Tuning, saved: _Saved, promises: list[Promise], options: TuneO
     else:
         both = keep_two_promises(evaluation, *promises, chosen_on=others, groups=groups)
         results = [both.yes, both.no]
-        lower, upper = both.thresholds(state.decision)
-        decision = state.decision.with_thresholds(
-            Thresholds(upper.values, metric=" and ".join(map(str, promises)), lower=lower.values)
-        )
+        decision = state.decision.with_thresholds(both.thresholds(state.decision))
     for result in results:
         say(summary(result))
         for label in result.labels:

@@ -12,7 +12,7 @@ from torch import Tensor
 from eyebright.errors import listing
 from eyebright.metrics.labels import ClassScores
 from eyebright.report.data import MetricRow
-from eyebright.report.verdict.values import LEAST_IMAGES, Change, Gain, Verdict, counted_names, percent
+from eyebright.report.verdict.values import LEAST_IMAGES, Change, Gain, Verdict, percent, unjudged
 from eyebright.web.text import count_text
 
 _GOOD = 0.8  # F1
@@ -48,7 +48,11 @@ class ClassVerdict:
     def verdict(self) -> Verdict:
         """The sentences and the proposals."""
         changes = [*self._more_images(), *self._confused_pair(), *self._suspicious_targets(), *self._few_images()]
-        return Verdict([*self._overall(), *self._good()], [*self._weak(), *self._unjudged()], changes)
+        return Verdict(
+            [*self._overall(), *self._good()],
+            [*self._weak(), *unjudged(self.vocab, self.scores, "class", "classes")],
+            changes,
+        )
 
     # ------------------------------------------------------------------ what it can and cannot do
 
@@ -81,16 +85,6 @@ class ClassVerdict:
         if not row.predicted:
             return f"{text}, and never gives it (F1 {row.f1:.2f})."
         return f"{text}, and is wrong {row.predicted - hits:,} of the {row.predicted:,} times that it gives it."
-
-    def _unjudged(self) -> list[str]:
-        few = [k for k, row in enumerate(self.scores) if row.positives < LEAST_IMAGES]
-        if not few:
-            return []
-        names = counted_names([(self.vocab[k], self.scores[k].positives) for k in few])
-        return [
-            f"Too few images to say how good it is, fewer than {LEAST_IMAGES}: {len(few):,} of "
-            f"{count_text(len(self.vocab), 'class', 'classes')}: {names}."
-        ]
 
     # ------------------------------------------------------------------ what would help
 

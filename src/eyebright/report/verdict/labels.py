@@ -13,7 +13,7 @@ from torch import Tensor
 from eyebright.errors import listing
 from eyebright.metrics.labels import ClassScores, f1_macro
 from eyebright.report.data import MetricRow
-from eyebright.report.verdict.values import LEAST_IMAGES, Change, Gain, Verdict, counted_names, percent
+from eyebright.report.verdict.values import LEAST_IMAGES, Change, Gain, Verdict, percent, unjudged
 from eyebright.web.text import count_text, score_text
 
 _GOOD, _POOR = 0.8, 0.5  # F1
@@ -59,7 +59,9 @@ class LabelVerdict:
             *self._optimism(),
             *self._few_images(),
         ]
-        return Verdict([*self._overall(), *self._good()], [*self._weak(), *self._unjudged()], changes)
+        return Verdict(
+            [*self._overall(), *self._good()], [*self._weak(), *unjudged(self.vocab, self.scores, "label")], changes
+        )
 
     # ------------------------------------------------------------------ what it can and cannot do
 
@@ -110,16 +112,6 @@ class LabelVerdict:
         if not row.predicted:
             return f"{text}, and never gives it (F1 {row.f1:.2f})."
         return f"{text}, and is wrong {wrong:,} of the {row.predicted:,} times that it gives it (F1 {row.f1:.2f})."
-
-    def _unjudged(self) -> list[str]:
-        few = [k for k, row in enumerate(self.scores) if row.positives < LEAST_IMAGES]
-        if not few:
-            return []
-        names = counted_names([(self.vocab[k], self.scores[k].positives) for k in few])
-        return [
-            f"Too few images to say how good it is, fewer than {LEAST_IMAGES}: {len(few):,} of "
-            f"{count_text(len(self.vocab), 'label')}: {names}."
-        ]
 
     # ------------------------------------------------------------------ what would help
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from eyebright.errors import listing
 from eyebright.evaluation.promises import LabelPromise, PromiseResult
-from eyebright.report.tuning import never_answered
 from eyebright.report.verdict.values import Change, Verdict
 
 _NAMES = 5  # labels in a sentence
@@ -25,10 +24,11 @@ def with_promises(verdict: Verdict, tuning: Mapping[str, Any], *, asks: bool) ->
     """
     if not tuning.get("promises"):
         return verdict
-    never = set(never_answered(tuning))
+    results = [PromiseResult.from_json(dict(promise)) for promise in tuning["promises"]]
+    each = [label for result in results for label in result.labels]
+    never = {label.label for label in each if not label.kept and label.threshold == 1}
     cannot = [sentence for sentence in verdict.cannot if not any(sentence.startswith(f"'{name}'") for name in never)]
     said: list[str] = []
-    results = [PromiseResult.from_json(dict(promise)) for promise in tuning["promises"]]
     if never:
         said.append(f"Never answered yes, since no threshold passed its test: {listing(sorted(never), limit=_NAMES)}.")
     if asks:

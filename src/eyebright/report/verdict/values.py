@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from eyebright.errors import listing
+from eyebright.metrics.labels import ClassScores
 from eyebright.web.blocks import Overview, Proposal
-from eyebright.web.text import number_text, score_text
+from eyebright.web.text import count_text, number_text, score_text
 
 MOST_CHANGES = 3
 LEAST_IMAGES = 10
@@ -140,6 +141,26 @@ def counted_names(names: Sequence[tuple[str, int]], *, limit: int = 5) -> str:
     """The quoted names with a number each; of a long list only the first ones and the total."""
     shown = ", ".join(f"{listing([name])} ({count:,})" for name, count in names[:limit])
     return shown if len(names) <= limit else f"{shown}, ... ({len(names):,} in all)"
+
+
+def unjudged(
+    names: Sequence[str], scores: Sequence[ClassScores], singular: str, plural: str | None = None
+) -> list[str]:
+    """A sentence on the labels or classes that too few images have; none where there are no such.
+
+    Args:
+        names: their names.
+        scores: their scores.
+        singular: what one of them is called.
+        plural: what several are called; None: with an s.
+    """
+    few = [(name, row.positives) for name, row in zip(names, scores, strict=True) if row.positives < LEAST_IMAGES]
+    if not few:
+        return []
+    return [
+        f"Too few images to say how good it is, fewer than {LEAST_IMAGES}: {len(few):,} of "
+        f"{count_text(len(names), singular, plural)}: {counted_names(few)}."
+    ]
 
 
 def _rank(change: Change) -> tuple[bool, bool, float]:

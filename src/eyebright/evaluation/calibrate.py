@@ -136,6 +136,10 @@ def cross_fitted_probabilities(
 
     What is computed of them is what to expect on new images. Arguments and errors as in `fit_calibration`.
     """
+    if kind not in ("auto", "none"):  # there is nothing to choose, so nothing to measure, which would take longer
+        evaluation.check_finite()
+        (chosen,) = _candidates(evaluation.decision.target, kind)
+        return _Problem.of(evaluation, groups, folds=folds, seed=seed).cross_fitted(chosen)[1]
     return fit_calibration(evaluation, kind=kind, groups=groups, folds=folds, seed=seed).probabilities
 
 
@@ -217,7 +221,7 @@ class _Problem:
         tried = {"none": self._scored("none", none, self.target.activate(self.outputs))}
         for kind in kinds:
             if kind != "none":
-                tried[kind] = self._scored(kind, *self._cross_fitted(kind))
+                tried[kind] = self._scored(kind, *self.cross_fitted(kind))
         return tried  # type: ignore[return-value]
 
     def chosen(
@@ -262,7 +266,7 @@ class _Problem:
             losses = image_log_losses(probabilities, self.targets)[0]
         return _Tried(kind, calibration, probabilities, losses)
 
-    def _cross_fitted(self, kind: CalibrationKind) -> tuple[Calibration, Tensor]:
+    def cross_fitted(self, kind: CalibrationKind) -> tuple[Calibration, Tensor]:
         """(calibration fitted to all images, probabilities from calibrations that were fitted to the other folds)."""
         folds = range(int(self.fold.max()) + 1)
         on_all, *on_others = self._fits(kind)

@@ -3,7 +3,7 @@
 All images are read, and saved again in several ways; every comparison is between images that were saved alike.
 
 Shortcuts: for each label with at least 20 images and each change, only the images with the label are changed: they are
-a fifth brighter (51 of 255), have a black or a red border of 3 %, or are saved with the quality 60 in place of 90.
+brighter by a fifth or a tenth of white (51 or 26 of 255), darker (times 0.8), have a black or a red border of 3 %, or are saved with the quality 60 in place of 90.
 Printed is for how many labels the right property is reported. Then the images as they are: with their own labels, in
 random halves, and with 8 random labels, 200 times each; nothing should be reported.
 
@@ -50,12 +50,16 @@ def framed(pixels: Pixels, colour: tuple[int, int, int]) -> Pixels:
     return changed
 
 
-def brighter(pixels: Pixels) -> Pixels:
-    return cv2.add(pixels, np.full_like(pixels, 51))
+def brighter(pixels: Pixels, by: int) -> Pixels:
+    """The pixels with so much added, at most 255."""
+    return cv2.add(pixels, np.full_like(pixels, by))
 
 
+LIGHT = {"brightness", "darkest pixels", "lightest pixels"}
 SHORTCUTS: dict[str, tuple[Callable[[Pixels], Pixels], int, set[str]]] = {
-    "brighter": (brighter, 90, {"brightness"}),
+    "brighter by a fifth": (lambda pixels: brighter(pixels, 51), 90, LIGHT),
+    "brighter by a tenth": (lambda pixels: brighter(pixels, 26), 90, LIGHT),
+    "darker by a fifth": (lambda pixels: (pixels * 0.8).astype(np.uint8), 90, LIGHT),
     "black border": (
         lambda pixels: framed(pixels, (0, 0, 0)),
         90,

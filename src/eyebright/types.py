@@ -137,6 +137,8 @@ def _coordinates(value: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
         raise InputError(f"points must be pairs of numbers (x, y), got {str(value)[:200]}") from None
 
 
+_NOTHING = frozenset[str]()
+_LISTS = frozenset([list, tuple, set, frozenset])
 _FEW_UNKNOWN = 64  # labels; more of them are not gone through for a hash
 
 
@@ -164,12 +166,14 @@ class LabelSet(AbstractSet[str]):
     __slots__ = ("_labels", "_unknown")
 
     def __init__(self, labels: Iterable[str] = (), *, unknown: Iterable[str] = ()) -> None:
-        for one in (labels, unknown):
-            if isinstance(one, (bytes, Mapping)) or (isinstance(one, str) and len(one) > 1):
-                raise LabelError(f"a LabelSet takes a list of labels, got {one!r}; put a single label in a list")
+        _check_several(labels)
         self._labels = frozenset(labels)
+        if unknown == ():  # most images of most label files
+            self._unknown: AbstractSet[str] = _NOTHING
+            return
+        _check_several(unknown)
         is_large = isinstance(unknown, AllBut) and len(unknown) > _FEW_UNKNOWN
-        self._unknown: AbstractSet[str] = unknown if is_large else frozenset(unknown)  # pyright: ignore[reportAttributeAccessIssue]
+        self._unknown = unknown if is_large else frozenset(unknown)  # pyright: ignore[reportAttributeAccessIssue]
         if both := self._labels & self._unknown:
             raise LabelError(f"{listing(sorted(both))} cannot be both a label of the image and unknown")
 
@@ -204,6 +208,14 @@ class LabelSet(AbstractSet[str]):
     def __repr__(self) -> str:
         unknown = f", unknown={sorted(self.unknown)}" if self.unknown else ""
         return f"LabelSet({sorted(self._labels)}{unknown})"
+
+
+def _check_several(labels: Iterable[str]) -> None:
+    """Raises `LabelError` for a text, bytes or a mapping."""
+    if type(labels) in _LISTS:  # a million label sets are made in a second
+        return
+    if isinstance(labels, (bytes, Mapping)) or (isinstance(labels, str) and len(labels) > 1):
+        raise LabelError(f"a LabelSet takes a list of labels, got {labels!r}; put a single label in a list")
 
 
 def refuse_nan(values: Float[Tensor, "..."], name: str) -> None:

@@ -47,6 +47,8 @@ def test_a_clean_set_has_no_shortcut() -> None:
     [
         ("brightness", "brightness"),
         ("contrast", "contrast"),
+        ("darkest", "darkest pixels"),
+        ("lightest", "lightest pixels"),
         ("saturation", "saturation"),
         ("sharpness", "sharpness"),
         ("border_spread", "spread of the border"),
@@ -245,6 +247,7 @@ def photograph(path: Path, rng: np.random.Generator, change: str) -> None:
     pixels = 128 + (pixels - 128) * rng.uniform(0.4, 0.8) + rng.normal(0, 12, pixels.shape) + rng.normal(0, 20)
     if change == "brightness":
         pixels += 51
+    pixels *= 0.8 if change == "a fifth darker" else 1
     if change == "border":
         pixels[:5], pixels[-5:], pixels[:, :5], pixels[:, -5:] = 0, 0, 0, 0
     image = PIL.Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
@@ -255,7 +258,8 @@ def photograph(path: Path, rng: np.random.Generator, change: str) -> None:
     ("change", "names"),
     [
         ("", set[str]()),
-        ("brightness", {"brightness"}),
+        ("brightness", {"brightness", "darkest pixels"}),
+        ("a fifth darker", {"lightest pixels"}),
         ("border", {"spread of the border", "brightness of the border"}),
         ("file size", {"file size", "bytes per pixel"}),
     ],

@@ -26,6 +26,8 @@ def facts_of(count: int, *, seed: int = 0, errors: dict[int, str] | None = None,
         "border_spread": rng.uniform(0.1, 0.3, count),
         "signs": rng.integers(0, 2**63, (count, 1)).astype(np.uint64),
         "magnitudes": rng.integers(0, 2**63, (count, 1)).astype(np.uint64),
+        "darkest": rng.uniform(0.0, 0.15, count),
+        "lightest": rng.uniform(0.75, 1.0, count),
     }
     drawn |= columns
     for name in ("formats", "modes", "cameras"):

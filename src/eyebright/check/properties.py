@@ -99,6 +99,22 @@ def _of_pixels(facts: FactTable) -> Iterator[Property]:
     yield Property(
         "contrast", numbers(facts.contrast), "richer in contrast", "poorer in contrast", light, _LIMIT_OF_LIGHT
     )
+    yield Property(
+        "darkest pixels",
+        numbers(facts.darkest),
+        "brighter where they are darkest",
+        "darker where they are darkest",
+        light,
+        _LIMIT_OF_LIGHT,
+    )
+    yield Property(
+        "lightest pixels",
+        numbers(facts.lightest),
+        "brighter where they are lightest",
+        "darker where they are lightest",
+        light,
+        _LIMIT_OF_LIGHT,
+    )
     yield Property("saturation", numbers(facts.saturation), "more colourful", "less colourful", colour, _LIMIT_OF_LIGHT)
     yield Property("sharpness", numbers(facts.sharpness), "sharper", "less sharp", sharp, limit=_LIMIT_OF_SHARPNESS)
     yield Property(

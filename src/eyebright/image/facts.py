@@ -20,6 +20,7 @@ from eyebright.image.perceptual_hash import SIDE, Hashes, hashes
 from eyebright.types import Size
 
 _SHORTER_SIDE = 96  # pixels that are decoded at least, where the image has them
+_EXTREME = 0.02  # share of the pixels that are the darkest and the lightest ones
 _BORDER = np.pad(np.zeros((SIDE - 4, SIDE - 4), np.uint8), 2, constant_values=1)
 """1 in the outermost two of 64 rows and columns."""
 
@@ -37,6 +38,8 @@ class ImageFacts(NamedTuple):
         colour: mean red, green and blue, in [0, 1].
         brightness: mean of the luma, in [0, 1].
         contrast: standard deviation of the luma, in [0, 0.5].
+        darkest: the luma that 2 % of 64 x 64 pixels do not exceed, in [0, 1].
+        lightest: the luma that 98 % of them do not exceed, in [0, 1].
         saturation: mean difference between the largest and the smallest of red, green and blue, in [0, 1].
         sharpness: variance of the Laplacian of the luma in 128 x 128 pixels, the luma in [0, 1].
         border: mean red, green and blue, in [0, 1], of the outermost 3 % of the image's height and width.
@@ -53,6 +56,8 @@ class ImageFacts(NamedTuple):
     colour: tuple[float, float, float]
     brightness: float
     contrast: float
+    darkest: float
+    lightest: float
     saturation: float
     sharpness: float
     border: tuple[float, float, float]
@@ -81,6 +86,7 @@ def _facts(path: str, data: bytes) -> ImageFacts:
     small = cv2.resize(shrunk, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
     mean, spread = _mean_and_spread(grey)
+    darkest, lightest = _darkest_and_lightest(grey)
     return ImageFacts(
         size=image.shape,
         size_bytes=len(data),
@@ -91,6 +97,8 @@ def _facts(path: str, data: bytes) -> ImageFacts:
         colour=_mean_colour(small),
         brightness=mean,
         contrast=spread,
+        darkest=darkest,
+        lightest=lightest,
         saturation=_saturation(small),
         sharpness=_mean_and_spread(cv2.Laplacian(cv2.cvtColor(shrunk, cv2.COLOR_RGB2GRAY), cv2.CV_32F))[1] ** 2,
         border=_mean_colour(small, _BORDER),
@@ -115,7 +123,7 @@ def cached_facts(path: str, cache: ImageCache) -> ImageFacts:
     return facts
 
 
-_VERSION = 1  # increase it when a fact is computed in another way
+_VERSION = 2  # increase it when a fact is computed in another way
 
 
 def _to_bytes(facts: ImageFacts) -> bytes:
@@ -148,6 +156,13 @@ def _shrunk(pixels: Pixels) -> UInt8[np.ndarray, "128 128 3"]:
 def _mean_and_spread(grey: Num[np.ndarray, "h w"], mask: UInt8[np.ndarray, "h w"] | None = None) -> tuple[float, float]:
     mean, spread = cv2.meanStdDev(grey, mask=mask)
     return float(mean[0, 0]) / 255, float(spread[0, 0]) / 255
+
+
+def _darkest_and_lightest(grey: UInt8[np.ndarray, "64 64"]) -> tuple[float, float]:
+    """The percentiles 2 and 98: what is added to all pixels, or a factor, moves them more surely than the mean."""
+    counts = np.cumsum(cv2.calcHist([grey], [0], None, [256], [0, 256]).ravel())
+    darkest, lightest = np.searchsorted(counts, [_EXTREME * grey.size, (1 - _EXTREME) * grey.size]).tolist()
+    return darkest / 255, lightest / 255
 
 
 def _mean_colour(pixels: Pixels, mask: UInt8[np.ndarray, "h w"] | None = None) -> tuple[float, float, float]:

@@ -17,6 +17,19 @@ Rows = np.ndarray[Any, np.dtype[np.integer[Any]]] | Mask | slice
 _CHUNK = 10_000  # codes converted to Python integers at a time: one by one is slow, all at once takes memory
 
 
+class Counting(dict[T, int]):
+    """Gives each new key the next number.
+
+    >>> codes = Counting[str]()
+    >>> [codes[name] for name in ("cat", "dog", "cat")]
+    [0, 1, 0]
+    """
+
+    def __missing__(self, key: T) -> int:
+        code = self[key] = len(self)
+        return code
+
+
 @dataclass(frozen=True, eq=False)
 class Categorical(Sequence[T], Generic[T]):
     """An immutable categorical column: unique values and an int32 code per row.
@@ -39,8 +52,8 @@ class Categorical(Sequence[T], Generic[T]):
     @staticmethod
     def of(column: Iterable[T]) -> "Categorical[T]":
         """A column of these values; the categories are in order of first appearance."""
-        codes: dict[T, int] = {}
-        array = np.fromiter((codes.setdefault(value, len(codes)) for value in column), dtype=np.int32)
+        codes = Counting[T]()
+        array = np.fromiter(map(codes.__getitem__, column), dtype=np.int32)
         return Categorical(tuple(codes), array)
 
     def __len__(self) -> int:

@@ -9,23 +9,23 @@ import io
 import json
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain
+from itertools import chain, compress, islice
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
 from eyebright.errors import TableError, listing, os_reason
-from eyebright.sources.categorical import Categorical
+from eyebright.sources.categorical import Categorical, Counting
 from eyebright.sources.dialect import SPACES, Dialect, looks_like_image
 from eyebright.sources.parts import part_of
 from eyebright.sources.text_table import Lines, Strings, TextColumn, TextTable, strings
 
 _MAX_COLUMNS = 10_000
 _LONGEST_COLUMN = 1000  # characters of its name
-_CHUNK = 50_000  # rows added to the columns at a time
+_CHUNK = 10_000  # rows added to the columns at a time
 _MAX_UNIQUE = 100_000  # with more unique cells, in more than half of the rows, a column is kept as strings, not codes
 
 
@@ -42,19 +42,19 @@ def read_csv(path: str | Path) -> TextTable:
     data = _data(Path(path))
     dialect = Dialect.of(_text(data, newline=None))
     separator = dialect.separator
-    rows = _rows_with_spaces(data) if separator == SPACES else _rows(str(path), data, separator)
-    count = next(rows)[0][0] if dialect.has_count else ""
-    names, line = next(rows, ([], 0))
-    if not line:
+    batches = _rows_with_spaces(data) if separator == SPACES else _rows(str(path), data, separator)
+    first = next(batches, _Batch([], []))
+    count = first.pop()[0][0] if dialect.has_count else ""
+    if not first.rows:
         raise TableError(f"'{path}' is empty; a header such as 'file,labels' and a row for each image were expected")
+    names, line = first.pop() if dialect.has_header else (first.rows[0], first.lines[0])
+    names = list(map(str.strip, names))
     if len(names) > _MAX_COLUMNS:
         raise TableError(f"'{path}' has {len(names):,} columns, and at most {_MAX_COLUMNS:,} can be read")
     empty = TextTable(str(path), {}, np.empty(0, dtype=np.int64), separator)  # for its error messages
-    if not dialect.has_header:
-        rows = chain([(names, line)], rows)
     names = list(dialect.names) or names
     _check_header(empty, names, line)
-    columns, lines = _columns(empty, names, rows)
+    columns, lines = _columns(empty, names, chain([first], batches))
     if count and int(count) != len(lines):
         raise empty.error(f"line 1 announces {int(count):,} rows, and there are {len(lines):,}; is the file cut off?")
     if not len(lines):
@@ -92,12 +92,35 @@ def _are_row_numbers(column: TextColumn) -> bool:
     return not any(cells) or (len(cells) == len(column) and all(cell.isdecimal() for cell in cells))
 
 
+class _Batch(NamedTuple):
+    """Some rows of a table.
+
+    Args:
+        rows: the cells of each.
+        lines: the line on which each begins.
+    """
+
+    rows: list[list[str]]
+    lines: list[int]
+
+    def pop(self) -> tuple[list[str], int]:
+        """Takes the first row out."""
+        return self.rows.pop(0), self.lines.pop(0)
+
+    def without_blank(self) -> "_Batch":
+        """The rows in which a cell holds more than spaces."""
+        if all(row and row[0].strip() for row in self.rows):  # nearly always
+            return self
+        kept = [any(map(str.strip, row)) for row in self.rows]
+        return _Batch(list(compress(self.rows, kept)), list(compress(self.lines, kept)))
+
+
 @dataclass
 class ColumnBuilder:
     """The cells of a column so far: codes while many cells are equal, otherwise chunks of strings."""
 
     codes: "array[int]" = field(default_factory=lambda: array("i"))
-    unique: dict[str, int] = field(default_factory=dict[str, int])
+    unique: Counting[str] = field(default_factory=Counting[str])
     chunks: list[Strings] = field(default_factory=list[Strings])
 
     def extend(self, cells: Sequence[str]) -> None:
@@ -106,10 +129,10 @@ class ColumnBuilder:
             self.chunks.append(strings(cells))
             return
         unique = self.unique
-        self.codes.extend([unique.setdefault(cell, len(unique)) for cell in cells])
+        self.codes.extend(map(unique.__getitem__, cells))
         if len(unique) > _MAX_UNIQUE and len(unique) > len(self.codes) / 2:
             self.chunks.append(strings(list(unique))[np.array(self.codes)])
-            self.codes, self.unique = array("i"), {}
+            self.codes, self.unique = array("i"), Counting()
 
     def column(self) -> TextColumn:
         """The cells that were added."""
@@ -118,30 +141,25 @@ class ColumnBuilder:
         return TextColumn(Categorical(tuple(self.unique), np.array(self.codes, dtype=np.int32)))
 
 
-def _columns(
-    table: TextTable, names: Sequence[str], rows: Iterator[tuple[list[str], int]]
-) -> tuple[dict[str, TextColumn], Lines]:
+def _columns(table: TextTable, names: Sequence[str], batches: Iterable[_Batch]) -> tuple[dict[str, TextColumn], Lines]:
     builders = [ColumnBuilder() for _ in names]
     lines = array("q")
-    chunk: list[list[str]] = []
-
-    def put_into_columns() -> None:
-        for builder, cells in zip(builders, zip(*chunk, strict=True), strict=False):
-            builder.extend(cells)
-        chunk.clear()
-
-    for cells, line in rows:
-        if len(cells) != len(names):
-            is_quotable = len(cells) > len(names) and table.separator != SPACES
-            hint = f"; write values that contain '{table.separator}' in quotes" if is_quotable else ""
-            counts = f"values in the row: {len(cells)}, columns in the header: {len(names)}"
-            raise table.error(f"{counts}{hint}", line=line)
-        chunk.append(cells)
-        lines.append(line)
-        if len(chunk) == _CHUNK:
-            put_into_columns()
-    put_into_columns()
+    for batch in batches:
+        if set(map(len, batch.rows)) - {len(names)}:
+            raise _wrong_length(table, names, batch)
+        for builder, cells in zip(builders, zip(*batch.rows, strict=True), strict=False):
+            builder.extend(list(map(str.strip, cells)))
+        lines.extend(batch.lines)
     return dict(zip(names, (builder.column() for builder in builders), strict=True)), np.array(lines, dtype=np.int64)
+
+
+def _wrong_length(table: TextTable, names: Sequence[str], batch: _Batch) -> TableError:
+    """The error for the first row that has more or fewer cells than the header."""
+    cells, line = next(one for one in zip(*batch, strict=True) if len(one[0]) != len(names))
+    is_quotable = len(cells) > len(names) and table.separator != SPACES
+    hint = f"; write values that contain '{table.separator}' in quotes" if is_quotable else ""
+    counts = f"values in the row: {len(cells)}, columns in the header: {len(names)}"
+    return table.error(f"{counts}{hint}", line=line)
 
 
 def _text(data: bytes, *, newline: str | None) -> io.TextIOWrapper:
@@ -225,28 +243,34 @@ def _json_kind(data: bytes) -> str:
     return "JSON"
 
 
-def _rows(path: str, data: bytes, separator: str) -> Iterator[tuple[list[str], int]]:
-    """(cells, line on which the row begins) of each row that is not blank."""
+def _rows(path: str, data: bytes, separator: str) -> Iterator[_Batch]:
+    """The rows that are not blank, some at a time."""
     reader = csv.reader(_text(data, newline=""), delimiter=separator, skipinitialspace=True, strict=True)
-    line = 1
+    batch, line, broken = _Batch([], []), 1, None
     try:
         for row in reader:
-            cells = list(map(str.strip, row))
-            if any(cells):
-                yield cells, line
+            batch.rows.append(row)
+            batch.lines.append(line)
             line = reader.line_num + 1
+            if len(batch.rows) == _CHUNK:
+                yield batch.without_blank()
+                batch = _Batch([], [])
     except csv.Error as error:
-        if "field limit" in str(error):
-            long = f"a value of more than {csv.field_size_limit():,} characters is no label and no name of an image"
-            raise TableError(f"'{path}' line {line}: {long}; is a quotation mark not closed?") from None
-        raise TableError(f"'{path}' line {line}: a quotation mark is misplaced or not closed ({error})") from None
+        broken = error
+    yield batch.without_blank()
+    if broken is None:
+        return
+    if "field limit" in str(broken):
+        long = f"a value of more than {csv.field_size_limit():,} characters is no label and no name of an image"
+        raise TableError(f"'{path}' line {line}: {long}; is a quotation mark not closed?")
+    raise TableError(f"'{path}' line {line}: a quotation mark is misplaced or not closed ({broken})")
 
 
-def _rows_with_spaces(data: bytes) -> Iterator[tuple[list[str], int]]:
-    """(words, line) of each line that is not blank."""
-    for number, line in enumerate(_text(data, newline=None), start=1):
-        if words := line.split():
-            yield words, number
+def _rows_with_spaces(data: bytes) -> Iterator[_Batch]:
+    """The words of each line that is not blank, some lines at a time."""
+    lines = enumerate(_text(data, newline=None), start=1)
+    while chunk := list(islice(lines, _CHUNK)):
+        yield _Batch([line.split() for _, line in chunk], [number for number, _ in chunk]).without_blank()
 
 
 def _check_header(table: TextTable, names: Sequence[str], line: int) -> None:

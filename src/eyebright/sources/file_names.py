@@ -10,6 +10,7 @@ from eyebright.errors import TableError
 from eyebright.io.containers import SEPARATOR, container_of
 from eyebright.io.files import IMAGE_EXTENSIONS
 from eyebright.sources.image_names import ImageNames
+from eyebright.sources.indices import IndexArray
 from eyebright.sources.text_table import Strings, TextTable
 
 _LOOKED_UP = 1000  # names of a table whose files are looked for; if these are there, so are the others
@@ -28,15 +29,12 @@ def with_extensions(table: TextTable, folder: Path, names: Strings) -> Strings:
     Raises:
         TableError: two images have the name, such as ``a.jpg`` and ``a.png``; the message names the line.
     """
-    extensions = np.zeros(len(names), dtype=np.bool_)
-    lower = np.strings.lower(names)
-    for extension in IMAGE_EXTENSIONS:
-        extensions |= np.strings.endswith(lower, extension)
-    if extensions.all():
+    without = _without_extension(names)
+    if not len(without):
         return names
     found = names.copy()
     folders: dict[PurePosixPath, dict[str, list[str]]] = {}
-    for row in np.flatnonzero(~extensions).tolist():
+    for row in without.tolist():
         name = PurePosixPath(names[row])
         if name.parent not in folders:
             folders[name.parent] = _images_by_stem(folder / name.parent)
@@ -50,6 +48,15 @@ def with_extensions(table: TextTable, folder: Path, names: Strings) -> Strings:
             )
         found[row] = str(name.parent / files[0])
     return found
+
+
+def _without_extension(names: Strings) -> IndexArray:
+    """The rows whose name does not end as an image does."""
+    rows = np.arange(len(names))
+    first = names[0].lower() if len(names) else ""
+    for extension in sorted(IMAGE_EXTENSIONS, key=lambda one: not first.endswith(one)):  # most names end as the first
+        rows = rows[~np.strings.endswith(np.strings.lower(names[rows]), extension)]
+    return rows
 
 
 def with_folders(table: TextTable, folder: Path, names: Strings) -> tuple[Strings, list[str]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from eyebright._system.collector import collector_paused
 from eyebright.errors import InputError, checked_keywords, listing
 from eyebright.sources.format import Format, ReadRequest
 from eyebright.sources.forms import parse_kind
@@ -126,7 +127,8 @@ def read_source(
     )
     found, request, messages = with_part_files(found, request, valid=valid, test=test)
     is_class = request.kind is not None and request.kind.form == "class"
-    source = with_none_label(_read(found, request), none_label, is_class=is_class)
+    with collector_paused():
+        source = with_none_label(_read(found, request), none_label, is_class=is_class)
     source = _with_points_prepared(source, pairs, unit).with_messages(*messages)
     is_grouped = "group" in found.format.options and source.group is not None
     source = source if is_grouped and group != NO_GROUPS else with_groups(source, group)

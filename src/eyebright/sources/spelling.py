@@ -72,18 +72,12 @@ def alike(labels: Iterable[str]) -> list[list[str]]:
 
 def all_labels(targets: Iterable[LabelSet | str]) -> set[str]:
     """The labels or classes that occur in targets, also those that are only unknown."""
-    labels: set[str] = set()
-    vocabularies: dict[int, frozenset[str]] = {}
-    for target in targets:
-        if isinstance(target, str):
-            labels.add(target)
-            continue
-        labels.update(target)
-        if isinstance(target.unknown, AllBut):
-            vocabularies[id(target.unknown.vocabulary)] = target.unknown.vocabulary
-        else:
-            labels.update(target.unknown)
-    return labels.union(*vocabularies.values())
+    all_targets = list(targets)
+    several = [target for target in all_targets if isinstance(target, LabelSet)]
+    labels = {target for target in all_targets if isinstance(target, str)}.union(*several)
+    unknown = {id(target.unknown): target.unknown for target in several}.values()  # most are one object
+    large = {id(one.vocabulary): one.vocabulary for one in unknown if isinstance(one, AllBut)}
+    return labels.union(*large.values(), *(one for one in unknown if not isinstance(one, AllBut)))
 
 
 def spelling_key(label: str) -> str:

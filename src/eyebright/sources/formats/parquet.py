@@ -20,6 +20,7 @@ from eyebright.sources.dialect import looks_like_image
 from eyebright.sources.format import Format, ReadRequest
 from eyebright.sources.forms import label_names
 from eyebright.sources.label_file import LabelFile
+from eyebright.sources.parquet_classes import ClassNames, name_of_class, read_class_names
 from eyebright.sources.source import Source
 from eyebright.sources.table import TableColumns, source_of_table
 from eyebright.sources.tables import source_of_tables
@@ -27,20 +28,6 @@ from eyebright.sources.text_table import TextTable
 
 _ROWS = 10_000  # of a batch
 _LOOKED_AT = 20  # rows from which a column with names of images is recognised
-_KEY = b"huggingface"
-_UNLABELED = -1  # the class of an image whose label is not given
-
-
-class _ClassNames(NamedTuple):
-    """The names of the classes that the numbers of a column mean.
-
-    Args:
-        names: of the classes, in their order.
-        is_list: the column holds lists of numbers.
-    """
-
-    names: tuple[str, ...]
-    is_list: bool
 
 
 class _File(NamedTuple):
@@ -56,7 +43,7 @@ class _File(NamedTuple):
     table: TextTable
     image: str | None
     has_bytes: bool
-    classes: Mapping[str, _ClassNames]
+    classes: Mapping[str, ClassNames]
 
 
 def recognises(file: LabelFile) -> bool:
@@ -101,14 +88,16 @@ def _read(path: Path, root: Path) -> _File:
         raise TableError(f"'{path}' has no row; a row for each image was expected")
     image = image_column(path, schema)
     has_bytes = image is not None and _has_bytes(file, image)
-    classes = _class_names(path, schema)
+    classes = read_class_names(path, schema)
     builders = {field.name: ColumnBuilder() for field in schema}
     others = [field.name for field in schema if image is None or field.name != image.name]
     for batch in _batches(path, file, others):
         for name in others:
             convert = _cells(schema.field(name).type)
             numbers = classes.get(name)
-            cells = batch[name] if numbers is None else (_named(path, name, cell, numbers) for cell in batch[name])
+            cells = (
+                batch[name] if numbers is None else (name_of_class(path, name, cell, numbers) for cell in batch[name])
+            )
             builders[name].extend([convert(cell).strip() for cell in cells])
     if image is not None:
         place = (path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)) + SEPARATOR
@@ -170,49 +159,6 @@ def _cells(kind: Any) -> Any:
         return str(np.float32(value)) if is_short else str(value)
 
     return cell
-
-
-def _class_names(path: Path, schema: Any) -> dict[str, _ClassNames]:
-    """By column the names of its classes, from the metadata that the package ``datasets`` writes."""
-    text = (schema.metadata or {}).get(_KEY)
-    if text is None:
-        return {}
-    try:
-        features: Any = json.loads(text)["info"]["features"]
-        found = {str(column): _class_label(feature) for column, feature in features.items()}
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise TableError(
-            f"'{path}' has metadata of '{_KEY.decode()}' that cannot be read: the names of classes were expected in "
-            "info, features"
-        ) from None
-    return {column: names for column, names in found.items() if names is not None}
-
-
-def _class_label(feature: Any, *, is_list: bool = False) -> _ClassNames | None:
-    if isinstance(feature, list):
-        inner = cast("list[Any]", feature)
-        return _class_label(inner[0], is_list=True) if len(inner) == 1 else None
-    if isinstance(feature, dict):
-        values = cast("dict[str, Any]", feature)
-        if values.get("_type") == "ClassLabel" and isinstance(values.get("names"), list):
-            return _ClassNames(tuple(str(name) for name in values["names"]), is_list)
-        if values.get("_type") in ("Sequence", "List", "LargeList"):
-            return _class_label(values.get("feature"), is_list=True)
-    return None
-
-
-def _named(path: Path, column: str, value: Any, classes: _ClassNames) -> Any:
-    """The name of the class that a number means, or the names of those in a list; ``?`` where it is not given."""
-    if isinstance(value, list):
-        return [_named(path, column, one, classes) for one in cast("list[Any]", value)]
-    if value is None or value == _UNLABELED:
-        return "?"
-    if not isinstance(value, int) or not 0 <= value < len(classes.names):
-        raise TableError(
-            f"'{path}' has the class {value} in column '{column}', which is none of the {len(classes.names)} that it "
-            "names"
-        )
-    return classes.names[value]
 
 
 def _asked(request: ReadRequest, file: _File) -> ReadRequest:

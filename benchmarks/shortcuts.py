@@ -3,9 +3,10 @@
 All images are read, and saved again in several ways; every comparison is between images that were saved alike.
 
 Shortcuts: for each label with at least 20 images and each change, only the images with the label are changed: they are
-brighter by a fifth or a tenth of white (51 or 26 of 255), darker (times 0.8), have a black or a red border of 3 %, or are saved with the quality 60 in place of 90.
-Printed is for how many labels the right property is reported. Then the images as they are: with their own labels, in
-random halves, and with 8 random labels, 200 times each; nothing should be reported.
+brighter by a fifth or a tenth of white (51 or 26 of 255), darker (times 0.8), have a black or a red border of 3 %, or
+are saved with the quality 60 in place of 90. Printed is for how many labels the right property is reported. Then the
+images as they are: with their own labels, in random halves, and with 8 random labels, 200 times each; nothing should be
+reported.
 
 Images: how many of the images as they are, and of those that are blurred by 2 % of the shorter side, made five times
 darker, or nearly white, are called so.

@@ -1,6 +1,6 @@
 """`collector_paused`: Python's garbage collector does not run while many objects are made that stay.
 
-It looks for cycles again and again while a label file is read, which holds none: a quarter of the time.
+It looks for cycles again and again while a label file is read or split, which makes none: a quarter of the time.
 """
 
 import gc

@@ -201,6 +201,8 @@ class MultiCategoryBlock(TargetBlock):
     def strata(self, value: LabelSet) -> tuple[str, ...]:
         """The labels, and the unknown ones; of all but a few the known ones instead, which say the same."""
         unknown = value.unknown
+        if not unknown:
+            return tuple(value)
         if isinstance(unknown, AllBut):
             return (*value, *(f"{name}{KNOWN_NO}" for name in unknown.known if name not in value))
         return (*value, *(f"{name}{UNKNOWN}" for name in unknown))

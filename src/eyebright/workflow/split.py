@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from eyebright._defaults import PROMISE_FROM, PROMISE_PCT, TEST_PCT, VALID_PCT
+from eyebright._system.collector import collector_paused
 from eyebright.errors import DataError, InputError, os_reason
 from eyebright.io.atomic import write_atomically
 from eyebright.io.files import check_replaceable
@@ -40,6 +41,7 @@ class Split:
     messages: tuple[str, ...]
 
 
+@collector_paused()
 def make_split(source: Source, options: SplitOptions, *, same: Codes | None = None) -> Split:
     """A part for each image that the data leave open; images to which they give one keep it.
 
@@ -82,6 +84,7 @@ def check_out(path: Path | None) -> None:
         check_replaceable(path, (",".join(SPLIT_COLUMNS),), "split")
 
 
+@collector_paused()
 def write_split(split: Split, path: Path) -> None:
     """Writes a row for each image: its file, its part or fold, its group and why; an older file is kept until then.
 

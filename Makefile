@@ -15,6 +15,7 @@ OLDEST  := .venv-oldest-$(VERSION)
 SCRIPTS := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 BIN     := $(VENV)/$(SCRIPTS)
 DEMO    ?= demo/out
+WORKERS ?= 2
 # What suits small, bright drawings; photographs want the defaults.
 DEMO_OPTIONS ?= --size 112x144 --whole --epochs 3 --lr 1e-3
 # What everything else is built of.
@@ -36,8 +37,10 @@ demo: $(VENV)/.demo
 	$(BIN)/eyebright predict $(DEMO)/model $(DEMO)/shelf/new --out $(DEMO)/predictions.csv
 	@head -n 5 $(DEMO)/predictions.csv
 
+# Each of two processes takes whole files, with one thread of torch. WORKERS=0 runs all tests in one process.
+test: export OMP_NUM_THREADS = 1
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 	$(BIN)/python -m pytest --doctest-modules src
 
 check: $(VENV)/.dev

@@ -6,7 +6,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from eyebright.errors import TableError
+from eyebright.errors import InputError, TableError
 from eyebright.sources.pts_files import read_pts
 from eyebright.sources.read import read_source
 
@@ -87,3 +87,9 @@ def test_a_file_with_the_points_alone_is_read(tmp_path: Path) -> None:
     (tmp_path / "a.pts").write_text("1 1\n2 x\n")
     with pytest.raises(TableError, match="has the line '2 x'; a point is two numbers"):
         read_pts(tmp_path / "a.pts")
+
+
+def test_a_folder_without_such_files_is_refused_where_they_are_asked_for(tmp_path: Path) -> None:
+    PIL.Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    with pytest.raises(InputError, match=r"has a \.pts file beside it, such as '1\.pts' beside '1\.jpg'"):
+        read_source(tmp_path, format="pts")

@@ -52,6 +52,17 @@ def test_a_single_indicator_column_is_one_label(read):
     assert "the label is 'blurred' (0/1)" in table.messages
 
 
+def test_an_indicator_column_that_is_asked_for_is_one_label_beside_others_too(read):
+    text = "image,blurred,dark\na.jpg,1,0\nb.jpg,0,1\n"
+    assert read(text, labels="blurred").labels == [{"blurred"}, set()]
+    assert read(text, labels="blurred", kind="class").form == "class"
+
+
+@pytest.mark.parametrize("name", ["class", "label"])
+def test_a_column_called_class_holds_classes_although_they_are_0_and_1(name, read):
+    assert read(f"image,{name},dark\na.jpg,1,0\nb.jpg,0,1\n", labels=name).form == "class"
+
+
 def test_indicator_columns_equal_pandas_dummies(read):
     labels = ["cat dog", "dog", "", "cow cat", "cow"]
     frame = pd.Series(labels).str.get_dummies(" ")

@@ -119,6 +119,8 @@ def _read_by_content(table: TextTable, columns: Sequence[str], cells: CellOption
     if len(columns) == 1:
         if delimiter is None and looks_like_fractions(table, columns[0]):
             return read_numbers(table, columns)
+        if delimiter is None and looks_like_indicator(table, columns[0]) and not label_names(columns):
+            return _read_indicators(table, columns, cells)  # as where the table has no other column
         return read_labels_or_class(table, columns[0], delimiter)
     if set(columns_with_points(table, columns)) == set(columns):
         return FORMS["points"].read(table, columns, cells)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from eyebright.errors import InputError
-from eyebright.io.files import FolderContent
+from eyebright.io.files import FolderContent, folder_content
 from eyebright.sources.folder import folder_source
 from eyebright.sources.format import Format, ReadRequest
 from eyebright.sources.pts_files import images_with_pts
@@ -31,6 +31,16 @@ def read(request: ReadRequest) -> Source:
     return folder_source(request.path, request.kind)
 
 
+def _read_pts(request: ReadRequest) -> Source:
+    content = folder_content(request.path)
+    if not images_with_pts(content.images):
+        raise InputError(
+            f"no image of '{request.path}' has a .pts file beside it, such as '1.pts' beside '1.jpg'; copy them there, "
+            "or leave `format` out to read folders of classes"
+        )
+    return folder_source(request.path, request.kind, content=content)
+
+
 CLASSES = Format(
     name="folders",
     title="class folders",
@@ -43,6 +53,6 @@ PTS = Format(
     name="pts",
     title="images with .pts files",
     looks_like="a folder with a .pts file beside each image",
-    read=read,
+    read=_read_pts,
     recognises_folder=has_pts,
 )

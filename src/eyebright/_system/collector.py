@@ -4,12 +4,12 @@ It looks for cycles again and again while a label file is read or split, which m
 """
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 
 @contextmanager
-def collector_paused() -> Iterator[None]:
+def collector_paused() -> Generator[None]:
     """Within it cycles of garbage are not collected, in any thread; a collector that was off stays off."""
     was_on = gc.isenabled()
     gc.disable()

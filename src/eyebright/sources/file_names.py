@@ -35,7 +35,7 @@ def with_extensions(table: TextTable, folder: Path, names: Strings) -> Strings:
     found = names.copy()
     folders: dict[PurePosixPath, dict[str, list[str]]] = {}
     for row in without.tolist():
-        name = PurePosixPath(names[row])
+        name = PurePosixPath(str(names[row]))
         if name.parent not in folders:
             folders[name.parent] = _images_by_stem(folder / name.parent)
         files = folders[name.parent].get(name.name, [])

@@ -1,6 +1,6 @@
 # make demo         the main job on an image set that is made on the spot
 # make test         the tests
-# make check        format, lint, types, layers
+# make check        format, lint, types, layers; with -j2 two at once
 # make docs         the documentation site, in site/, and docs/options.md, which is made from the code
 # make test-oldest  the core of the tests with the oldest dependencies that pyproject.toml allows
 # make coverage     the tests with branch coverage
@@ -29,7 +29,7 @@ $(error $(VENV) is an environment of Python $(MADE_WITH), and $(PYTHON) is $(VER
 endif
 endif
 
-.PHONY: demo test check docs test-oldest coverage gpu-check clean
+.PHONY: demo test check lint types-src types-benchmarks types-tests layers docs test-oldest coverage gpu-check clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python demo/make_shelf.py $(DEMO)/shelf
@@ -43,12 +43,20 @@ test: $(VENV)/.dev
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 	$(BIN)/python -m pytest --doctest-modules src
 
-check: $(VENV)/.dev
+check: lint types-src types-benchmarks types-tests layers
+
+lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+
+types-src: $(VENV)/.dev
 	$(BIN)/pyright --pythonpath $(BIN)/python
-	$(BIN)/pyright --project benchmarks --pythonpath $(BIN)/python
-	$(BIN)/pyright --project tests --pythonpath $(BIN)/python
+
+# The first run of pyright may fetch what it needs: two must not do so at once.
+types-benchmarks types-tests: types-%: $(VENV)/.dev | types-src
+	$(BIN)/pyright --project $* --pythonpath $(BIN)/python
+
+layers: $(VENV)/.dev
 	$(BIN)/lint-imports
 
 docs: $(VENV)/.dev

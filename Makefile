@@ -1,6 +1,7 @@
 # make demo         the main job on an image set that is made on the spot
 # make test         the tests
 # make check        format, lint, types, layers; with -j2 two at once
+#                   (lint, types-src, types-benchmarks, types-tests, layers: each of these alone)
 # make docs         the documentation site, in site/, and docs/options.md, which is made from the code
 # make test-oldest  the core of the tests with the oldest dependencies that pyproject.toml allows
 # make coverage     the tests with branch coverage

@@ -27,7 +27,8 @@ from torch.nn import functional
 from eyebright.data.block import DataBlock
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.data.getters import ColReader, RegexLabeller, using_attr
-from eyebright.evaluation.intervals import Interval, bootstrap
+from eyebright.evaluation.intervals import Interval
+from eyebright.evaluation.scores import bootstrap
 from eyebright.image.warp import Warp
 from eyebright.io.download import URLs, untar_data
 from eyebright.io.files import get_image_files

@@ -13,6 +13,7 @@ A model of one label per image is also taken as one yes/no answer for each class
 """
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -21,7 +22,12 @@ import torch
 from measure import machine, save, table
 
 from eyebright.evaluation.evaluation import Evaluation
-from eyebright.evaluation.metric_intervals import label_intervals, metric_intervals
+from eyebright.evaluation.metric_intervals import (
+    LabelInterval,
+    MetricInterval,
+    metric_and_label_intervals,
+    metric_intervals,
+)
 from eyebright.evaluation.metric_value import metric_value
 from eyebright.inference.model_folder import load_out_of_fold
 from eyebright.metrics.calibration import brier, negative_log_likelihood
@@ -37,6 +43,7 @@ from eyebright.metrics.labels import (
     subset,
     top1,
 )
+from eyebright.metrics.meter import Metric
 from eyebright.metrics.rankings import coverage_error, micro_ap, ranking_ap, ranking_loss, roc_auc_macro, roc_auc_micro
 from eyebright.tasks.decision import Decision
 from eyebright.tasks.multicategory import MultiCategoryBlock
@@ -99,23 +106,33 @@ def of_pool(name: str, pool: Evaluation, *, samples: int, resamples: int) -> lis
     """The row of each metric, and one of the average precision of all labels with enough positives together."""
     metrics = OF_CLASSES if pool.targets.ndim == 1 else OF_LABELS
     rows = [Row(name, metric.name, metric_value(pool, metric)) for metric in metrics]
-    of_label = Row(name, "AP of a label", float("nan"))
+    of_label_ap = Row(name, "AP of a label", float("nan"))
     generator, n_labels = np.random.default_rng(0), 0
     for seed in range(samples):
         drawn = pool.take(generator.integers(len(pool), size=len(pool) // 2).tolist())
-        for row, found in zip(rows, metric_intervals(drawn, metrics, n_resamples=resamples, seed=seed), strict=True):
+        of_metrics, of_labels = intervals(drawn, metrics, resamples=resamples, seed=seed)
+        for row, found in zip(rows, of_metrics, strict=True):
             add(row, found.interval.low, found.interval.high, row.score, samples)
-        if pool.targets.ndim == 1:
+        if not of_labels:
             continue
         scores = average_precision(pool.activated, pool.targets).tolist()
-        for found, score in zip(label_intervals(drawn, n_resamples=resamples, seed=seed), scores, strict=True):
+        for found, score in zip(of_labels, scores, strict=True):
             if found.interval is not None:
-                add(of_label, found.interval.low, found.interval.high, score, 1)
+                add(of_label_ap, found.interval.low, found.interval.high, score, 1)
                 n_labels += 1
     if not n_labels:
         return rows
-    shares = {key: getattr(of_label, key) / n_labels for key in ("contains", "above", "below")}
-    return [*rows, replace(of_label, **shares)]
+    shares = {key: getattr(of_label_ap, key) / n_labels for key in ("contains", "above", "below")}
+    return [*rows, replace(of_label_ap, **shares)]
+
+
+def intervals(
+    drawn: Evaluation, metrics: Sequence[Metric], *, resamples: int, seed: int
+) -> tuple[list[MetricInterval], list[LabelInterval]]:
+    """The intervals of the metrics, and of the average precision of each label where there are labels."""
+    if drawn.targets.ndim == 1:
+        return metric_intervals(drawn, metrics, n_resamples=resamples, seed=seed), []
+    return metric_and_label_intervals(drawn, metrics, n_resamples=resamples, seed=seed)
 
 
 def add(row: Row, low: float, high: float, score: float, samples: int) -> None:

@@ -23,7 +23,8 @@ from peers.training_protocol import Kind, Settings, TrainingResult
 from sklearn.metrics import accuracy_score, average_precision_score
 
 from eyebright._defaults import EPOCHS, FREEZE_EPOCHS
-from eyebright.evaluation.intervals import Interval, bootstrap
+from eyebright.evaluation.intervals import Interval
+from eyebright.evaluation.scores import bootstrap
 
 Array = np.ndarray[Any, Any]
 Score = Callable[[Array, Array], float]

@@ -56,6 +56,28 @@ def test_the_class_of_a_new_image_is_in_its_set_as_often_as_stated(options):
         assert np.mean(shares) <= 0.9 + (0.05 if "by_label" in options else 0.02)
 
 
+def test_randomised_an_image_has_the_same_set_whatever_images_are_answered_with_it():
+    sets, new = fit_sets(single(0, 100), method="aps", randomised=True), single(1, 80)
+    whole = sets.sets(new.activated)
+    assert torch.equal(whole, sets.sets(new.activated))
+    for rows in ([5], [70, 3, 41], list(range(40, 80))):
+        assert torch.equal(sets.sets(new.activated[rows], indices=rows), whole[rows])
+    assert not torch.equal(sets.sets(new.activated, seed=1), whole)
+    same = new.activated[:1].expand(400, -1)
+    assert len(set(map(tuple, sets.sets(same).tolist()))) > 1  # the numbers of equal images differ
+
+
+def test_the_random_numbers_of_a_set_are_not_those_that_it_was_fitted_with():
+    """Otherwise the images that it was fitted to would be covered by exactly the stated share of them."""
+    fitted = single(0, 400)
+    sets = [
+        fit_sets(fitted, coverage=0.8, method="aps", randomised=True).sets(fitted.activated, seed=s) for s in (0, 1)
+    ]
+    shares = [float(each[torch.arange(400), fitted.targets].double().mean()) for each in sets]
+    assert all(share == pytest.approx(0.8, abs=0.06) for share in shares)
+    assert abs(shares[0] - 321 / 400) > 1e-9
+
+
 def test_by_label_each_class_is_covered_by_itself():
     new = single(1000, 6000)
     shares = np.zeros((40, 5))
@@ -208,6 +230,10 @@ def test_wrong_arguments_are_refused(options, message):
 
 
 def test_one_class_per_image_takes_no_methods_of_labels_and_numbers_have_no_sets():
+    randomised = fit_sets(single(0, 20), method="aps", randomised=True)
+    for indices in ([0], [-1, 1], [0.5, 1]):
+        with pytest.raises(InputError, match="`indices` are one whole number of at least 0 for each of 2 images"):
+            randomised.sets(single(0, 2).activated, indices=indices)
     with pytest.raises(InputError, match="for one class per image are made by lac or aps, got 'crc'"):
         fit_sets(single(0, 10), method="crc")
     numbers = make_evaluation(RegressionBlock(n_out=1).fit([[1.0], [2.0]]), torch.zeros(3, 1), torch.zeros(3, 1))

@@ -1,6 +1,7 @@
 """Intervals of all metrics from the same resamples: they equal those of the plain way, and contain the score."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,10 +11,15 @@ from torch import Tensor
 
 from eyebright.errors import InputError
 from eyebright.evaluation.evaluation import Evaluation
-from eyebright.evaluation.intervals import Quotient, corrected_interval, resample_counts, studentized_interval, wilson
-from eyebright.evaluation.metric_intervals import FEW_POSITIVES, label_intervals, metric_intervals
+from eyebright.evaluation.intervals import corrected_interval, resample_counts, wilson
+from eyebright.evaluation.metric_intervals import (
+    FEW_POSITIVES,
+    label_intervals,
+    metric_and_label_intervals,
+    metric_intervals,
+)
 from eyebright.evaluation.metric_sums import sums_of
-from eyebright.evaluation.resampling import resampled_metric
+from eyebright.evaluation.scores import Score
 from eyebright.metrics.calibration import brier, negative_log_likelihood
 from eyebright.metrics.decisions import (
     accuracy_of_cells,
@@ -87,7 +93,7 @@ def test_a_resampled_metric_is_the_metric_of_the_rows_of_the_resample(metric: Me
     counts[0] = 1
     rows = [torch.from_numpy(np.repeat(np.arange(len(target)), row.astype(int))) for row in counts]
     expected = [metric(given[row], target[row]) for row in rows]
-    assert resampled_metric(metric, given, target)(counts).tolist() == pytest.approx(expected, nan_ok=True)
+    assert Score.of_metric(metric, given, target).resampled(counts).tolist() == pytest.approx(expected, nan_ok=True)
     assert expected[0] == pytest.approx(metric(given, target))
 
 
@@ -106,7 +112,7 @@ def test_probabilities_of_one_class_are_resampled_too(metric: Metric) -> None:
     (counts,) = resample_counts(30, n_resamples=9, seed=1)
     rows = [torch.from_numpy(np.repeat(np.arange(30), row.astype(int))) for row in counts]
     expected = [metric(given[row], target[row]) for row in rows]
-    assert resampled_metric(metric, given, target)(counts).tolist() == pytest.approx(expected)
+    assert Score.of_metric(metric, given, target).resampled(counts).tolist() == pytest.approx(expected)
 
 
 def test_proportions_of_images_have_wilsons_interval_and_with_groups_a_bootstrap() -> None:
@@ -157,6 +163,25 @@ def test_labels_with_few_positives_are_too_few_to_say() -> None:
     assert grouped[1].interval is None  # ten images in six groups
 
 
+def test_metrics_and_labels_of_one_bootstrap_are_those_of_two() -> None:
+    evaluation = evaluation_of(*labels(images=80))
+    metrics, of_labels = metric_and_label_intervals(evaluation, OF_LABELS, n_resamples=40, seed=2)
+    assert of_labels == label_intervals(evaluation, n_resamples=40, seed=2)
+    for found, alone in zip(metrics, metric_intervals(evaluation, OF_LABELS, n_resamples=40, seed=2), strict=True):
+        assert (found.metric, found.value) == (alone.metric, pytest.approx(alone.value))
+        assert (found.interval.low, found.interval.high) == pytest.approx((alone.interval.low, alone.interval.high))
+
+
+def test_the_groups_of_an_evaluation_are_drawn_whole() -> None:
+    evaluation = evaluation_of(*labels(images=60, unknown=0))
+    grouped = replace(evaluation, groups=tuple(str(i // 3) for i in range(60)))
+    given = metric_intervals(evaluation, OF_LABELS, groups=np.arange(60) // 3, n_resamples=40)
+    assert metric_intervals(grouped, OF_LABELS, n_resamples=40) == given
+    assert label_intervals(grouped, n_resamples=40) == label_intervals(
+        evaluation, groups=np.arange(60) // 3, n_resamples=40
+    )
+
+
 # ------------------------------------------------------------------------------- the intervals themselves
 
 
@@ -170,23 +195,6 @@ def test_the_corrected_interval_is_that_of_scipy() -> None:
     assert (found.low, found.high) == pytest.approx(tuple(wanted.confidence_interval), rel=0.04)
 
 
-def test_the_studentized_interval_is_that_of_a_plain_loop() -> None:
-    generator = np.random.default_rng(0)
-    first, second = generator.exponential(size=30), generator.integers(1, 4, size=30).astype(float)
-    quotient = Quotient.of(np.stack([first, second], axis=1))
-    (counts,) = resample_counts(30, n_resamples=400, seed=1)
-    deviations = []
-    for row in counts:
-        a, b = (np.repeat(x, row.astype(int)) for x in (first, second))
-        error_of = np.sqrt(((a - a.sum() / b.sum() * b) ** 2).sum()) / b.sum()
-        deviations.append((a.sum() / b.sum() - first.sum() / second.sum()) / error_of)
-    assert quotient.deviations(counts).tolist() == pytest.approx(deviations, rel=1e-6)
-    low, high = np.quantile(deviations, [0.025, 0.975])
-    found = studentized_interval(np.array(deviations), quotient)
-    assert found.low == pytest.approx(max(quotient.value - high * quotient.standard_error, 0))
-    assert found.high == pytest.approx(quotient.value - low * quotient.standard_error)
-
-
 def test_nothing_known_and_outputs_that_are_not_finite_have_no_interval() -> None:
     scores, target = labels()
     unknown = evaluation_of(scores, torch.full_like(target, math.nan))
@@ -197,10 +205,11 @@ def test_nothing_known_and_outputs_that_are_not_finite_have_no_interval() -> Non
         assert all(math.isnan(m.value) and math.isnan(m.interval.low) and math.isnan(m.interval.high) for m in found)
 
 
-def test_one_image_has_an_interval_of_one_point() -> None:
+def test_one_image_has_a_wide_interval() -> None:
     evaluation = evaluation_of(torch.tensor([[0.9, 0.2]]), torch.tensor([[1.0, 0.0]]))
-    for found in metric_intervals(evaluation, [f1_micro, hamming, ranking_loss], n_resamples=20):
-        assert found.interval.low == found.interval.high == found.value
+    one = wilson(1, 1)
+    for found in metric_intervals(evaluation, [f1_micro, subset, mean_ap], n_resamples=20):
+        assert (found.interval.low, found.interval.high) == (one.low, one.high)
 
 
 def test_levels_resamples_and_groups_out_of_range_are_errors() -> None:

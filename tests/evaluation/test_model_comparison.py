@@ -193,3 +193,19 @@ def test_models_that_predict_other_things_cannot_be_compared() -> None:
     other = make_evaluation(MultiCategoryBlock(vocab=("bus", "car", "dog")), a.outputs, a.targets)
     with pytest.raises(InputError, match="only the first has 'cat' and only the second has 'dog'"):
         compare_models(a, other)
+
+
+def test_answers_that_ask_a_person_are_no_mistakes() -> None:
+    first = labels(1.0)
+    thresholds = replace(first.decision.thresholds, values=0.9, lower=0.1)
+    second = first.with_decision(first.decision.with_thresholds(thresholds))
+    found = compare_models(first, second)
+    probabilities, target = first.activated.numpy(), first.targets.numpy()
+    known, asked = ~np.isnan(target), (probabilities > 0.1) & ~(probabilities > 0.9)
+    two_way = (((probabilities > 0.5) != (target == 1)) & known).sum(axis=1)
+    three_way = (((probabilities > 0.9) != (target == 1)) & known & ~asked).sum(axis=1)
+    assert {one.row for one in found.better} == set(np.flatnonzero(three_way < two_way))
+    assert {one.row for one in found.worse} == set(np.flatnonzero(three_way > two_way)) == set()
+    assert found.asking == (0, pytest.approx(asked.any(axis=1).mean()))
+    assert all("ask: " in one.answers[1] and "ask: " not in one.answers[0] for one in found.better)
+    assert compare_models(first, first).asking is None

@@ -10,7 +10,7 @@ import torch
 from eyebright.errors import InputError
 from eyebright.evaluation.promise import Promise
 from eyebright.evaluation.promises import keep_promise
-from eyebright.evaluation.three_way import ThreeWay, asking_curve, keep_two_promises
+from eyebright.evaluation.three_way import AskingCurve, ThreeWay, asking_curves, keep_two_promises
 from eyebright.tasks.multicategory import MultiCategoryBlock
 from support.evaluations import logits, make_evaluation
 
@@ -73,14 +73,28 @@ def test_labels_without_these_promises_keep_their_threshold_and_do_not_ask():
         assert [value for i, value in enumerate(values) if i != 2] == [0.5] * 4
 
 
-def test_the_more_is_promised_the_more_images_ask():
+@pytest.mark.parametrize("yes", [PRECISION, Promise("false_positive_rate", 0.2)], ids=str)
+def test_the_more_is_promised_the_more_images_ask(yes):
     evaluation, other = draw(0, 400, sharp=0.3), draw(1, 400, sharp=0.3)
     for chosen_on in (None, other):
-        curve = asking_curve(evaluation, bounds=(0.5, 0.7, 0.9, 0.99), chosen_on=chosen_on)
-        assert curve.images[0] < curve.images[-1] == 1
-        assert curve.kept[0] == 1
-        assert curve.kept[-1] == 0
-        assert all(a <= i for a, i in zip(curve.answers, curve.images, strict=True))
+        curves = asking_curves(evaluation, yes, RECALL, shares=(0.5, 0.7, 0.9, 0.99), chosen_on=chosen_on)
+        assert [curve.promise for curve in curves] == [yes.metric, "recall"]
+        for curve in curves:
+            assert curve.images[0] < curve.images[-1]
+            assert curve.kept[0] == 1
+            assert curve.kept[-1] < 1
+            assert all(a <= i for a, i in zip(curve.answers, curve.images, strict=True))
+            assert AskingCurve.from_json(json.loads(json.dumps(curve.to_json()))) == curve
+
+
+def test_both_curves_pass_through_the_promises_that_were_asked_for():
+    evaluation = draw(0, 400, sharp=0.3)
+    thresholds = keep_two_promises(evaluation, PRECISION, RECALL).thresholds(evaluation.decision)
+    asked = thresholds.asks(evaluation.activated)
+    for promise, curve in zip((PRECISION, RECALL), asking_curves(evaluation, PRECISION, RECALL), strict=True):
+        at = curve.bounds.index(promise.bound)
+        assert curve.images[at] == pytest.approx(float(asked.any(dim=1).double().mean()))
+        assert curve.answers[at] == pytest.approx(float(asked.double().mean()))
 
 
 def test_three_way_thresholds_survive_json():

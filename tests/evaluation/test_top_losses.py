@@ -31,6 +31,21 @@ def test_missing_and_extra_labels_are_named():
     assert cases[0].probabilities == pytest.approx({"ant": 0.6, "bee": 0.6, "cat": 0.1})
 
 
+def test_a_label_of_which_a_person_is_asked_is_not_missing():
+    thresholds = Thresholds(0.75, lower=(0.5, 0.65, 0.15))
+    cases = top_losses_multilabel(
+        torch.tensor([0.1, 0.5, 0.9]), PROBABILITIES, torch.ones(3, 3), vocab=VOCAB, thresholds=thresholds
+    )
+    assert [(case.index, case.missing, case.asked) for case in cases] == [
+        (2, ("bee", "cat"), ("ant",)),
+        (1, ("ant",), ("bee",)),
+        (0, ("bee",), ("cat",)),
+    ]
+    nothing = torch.zeros(3, 3)
+    cases = top_losses_multilabel(torch.ones(3), PROBABILITIES, nothing, vocab=VOCAB, thresholds=thresholds)
+    assert [case.asked for case in cases] == [()] * 3
+
+
 def test_an_unknown_label_is_neither_missing_nor_extra():
     target = torch.tensor([[1.0, NAN, NAN], [NAN, 0, 0], [0, NAN, 1]])
     cases = top_losses_multilabel(

@@ -7,6 +7,7 @@ import pytest
 from eyebright.evaluation.model_comparison import compare_models
 from eyebright.report.comparison import comparison_json, comparison_page, comparison_sentences
 from eyebright.report.report_json import plain
+from eyebright.types import Thresholds
 from eyebright.web.page import render_page
 from support.four_kinds import EVALUATIONS
 
@@ -34,3 +35,15 @@ def test_images_of_only_one_model_are_counted() -> None:
     assert comparison_sentences(found)[0] == (
         "25 images that both models evaluated; 5 images only by the first, 10 images only by the second"
     )
+
+
+def test_how_many_images_ask_a_person_is_said() -> None:
+    first = EVALUATIONS["labels"]()
+    thresholds = Thresholds(0.9, lower=0.1)
+    second = first.with_decision(first.decision.with_thresholds(thresholds))
+    found = compare_models(first, second)
+    share = 100 * float(thresholds.asks(second.activated).any(dim=1).double().mean())
+    sentence = f"on 0 % of the images by the first model, on {share:.3g} % by the second; such an answer is no mistake"
+    assert sentence in comparison_sentences(found)[-1]
+    assert comparison_json(found, ("old", "new"))["asking"] == [0.0, pytest.approx(share / 100)]
+    assert comparison_json(compare_models(first, first), ("old", "new"))["asking"] is None

@@ -6,7 +6,7 @@ from sklearn import metrics as oracle
 
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.thresholds import cross_fitted_score, tune_thresholds
-from eyebright.report.data import MetricRow, n_resamples_for
+from eyebright.report.data import MetricRow
 from eyebright.report.labels import MultiLabelReport
 from eyebright.types import LabelSet, Thresholds
 
@@ -113,8 +113,3 @@ def test_two_images_are_too_few_for_an_expected_score(evaluation):
     )
     tuned = decided_by(two, tune_thresholds(two.activated, two.targets))
     assert "on new images expect less" in by_name(tuned)["macro F1"].details
-
-
-def test_a_large_set_gets_fewer_resamples():
-    assert n_resamples_for(50_000) == 1000
-    assert n_resamples_for(100_000 * 80) == 100

@@ -61,9 +61,9 @@ def test_a_label_with_few_images_has_no_interval(evaluation):
     rare = evaluation.targets.clone()
     rare[:, 0] = 0
     rare[:9, 0] = 1
-    assert column(table_of(replace(evaluation, targets=rare)), "AP 95 % CI")[0] == "–"
+    assert column(table_of(replace(evaluation, targets=rare)), "AP 95 % CI")[0] == "too few to say"
     rare[9, 0] = 1
-    assert column(table_of(replace(evaluation, targets=rare)), "AP 95 % CI")[0] != "–"
+    assert column(table_of(replace(evaluation, targets=rare)), "AP 95 % CI")[0][:2] == "0."
 
 
 @pytest.mark.parametrize(
@@ -116,6 +116,31 @@ def test_a_card_lists_missing_extra_and_correct_labels(evaluation):
     ]
     assert card.alt_text == "007.jpg; missing: car; extra: cat; correct: bus"
     assert card.path == "007.jpg"
+
+
+def test_answers_that_ask_a_person_are_shown_as_asked_and_are_no_mistakes(evaluation):
+    p, t = torch.full((60, 4), 0.01), torch.zeros(60, 4)
+    p[7], t[7] = torch.tensor([0.9, 0.2, 0.7, 0.01]), torch.tensor([1, 1, 0, 1])
+    p[8, 1], t[8, 1] = 0.3, 1  # asks, and nothing else
+    p[9, 2] = 0.3
+    changed = replace(evaluation, outputs=logits(p), targets=t)
+    asking = decided_by(changed, Thresholds(0.5, lower=0.1))
+    found = section(asking, "worst")
+    (gallery,) = found.blocks
+    (card,) = gallery.cards
+    assert [(tag.text, tag.style) for tag in card.tags] == [
+        ("unicorn 0.01", "missing"),
+        ("cat 0.70", "extra"),
+        ("bus 0.90", "correct"),
+        ("car 0.20", "asked"),
+    ]
+    assert card.alt_text == "007.jpg; missing: unicorn; extra: cat; correct: bus; asked: car"
+    assert found.intro.startswith("1 image of 60 with a missing or an extra label; shown: 1")
+    assert found.intro.endswith("An answer that asks a person is no mistake: 3 images ask.")
+    assert [tag.style for tag in gallery.legend] == ["missing", "extra", "correct", "asked"]
+    (two_way,) = section(decided_by(changed, Thresholds(0.5)), "worst").blocks
+    assert [card.title for card in two_way.cards] == ["007.jpg", "008.jpg"]
+    assert "asked" not in [tag.style for tag in two_way.legend]
 
 
 def test_without_mistakes_there_is_no_section_of_the_worst(evaluation):

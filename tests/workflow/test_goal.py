@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 
 from eyebright.errors import InputError
-from eyebright.evaluation.intervals import Interval, bootstrap
+from eyebright.evaluation.intervals import Interval
 from eyebright.evaluation.metric_intervals import metric_interval
+from eyebright.evaluation.scores import bootstrap
 from eyebright.learner.learner import Learner
 from eyebright.learner.stop_at import StopAt
 from eyebright.metrics.labels import mean_ap

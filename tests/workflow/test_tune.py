@@ -14,9 +14,11 @@ from eyebright.evaluation.calibrate import fit_calibration
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.promise import Promise
 from eyebright.evaluation.promises import PromiseResult, keep_promise
+from eyebright.evaluation.three_way import asking_curves
 from eyebright.evaluation.tune import tune
+from eyebright.inference.change_manifest import save_manifest
 from eyebright.inference.manifest import Manifest
-from eyebright.inference.model_folder import load_evaluation, load_manifest, save_model
+from eyebright.inference.model_folder import load_evaluation, load_manifest, load_out_of_fold, save_model
 from eyebright.models.build import model_description
 from eyebright.tasks.category import CategoryBlock
 from eyebright.tasks.decision import Decision
@@ -165,6 +167,46 @@ def test_with_two_promises_a_person_is_asked_between_them(folder: Path) -> None:
     share = 100 * float(thresholds.asks(promise.activated).any(dim=1).double().mean())
     assert said[-1].startswith(f"a person is asked about a label of {share:.3g} % of these images")
     assert [one["promise"]["metric"] for one in load_manifest(folder).tuning["promises"]] == ["precision", "recall"]
+
+
+def test_how_many_ask_is_drawn_against_both_promises(folder: Path) -> None:
+    tuned(folder, promise=("recall >= 0.9", "precision >= 0.8"))
+    manifest = load_manifest(folder)
+    promise, other = load_evaluation(folder, part="promise"), load_out_of_fold(folder)
+    promises = (Promise("precision", 0.8), Promise("recall", 0.9))
+    expected = [curve.to_json() for curve in asking_curves(promise, *promises, chosen_on=other)]
+    assert manifest.tuning["asking"] == json.loads(json.dumps(expected))
+    report = json.loads((folder / "report.json").read_text())
+    assert report["asking"] == manifest.tuning["asking"]
+    images = 100 * float(manifest.decision.thresholds.asks(promise.activated).any(dim=1).double().mean())
+    blocks = next(section for section in report["sections"] if section["anchor"] == "promises")["blocks"]
+    said = [one for block in blocks if block["kind"] == "sentences" for one in block["sentences"]]
+    assert said[-1].startswith(f"With precision >= 0.8 and recall >= 0.9, {images:.3g} % of the images and ")
+    (charts,) = (block["charts"] for block in blocks if block["kind"] == "charts")
+    assert [chart["title"] for chart in charts] == ["images that ask", "answers that ask"]
+    assert f"recall: {100 * expected[1]['images'][0]:.3g} % at 0.6, {images:.3g} % at 0.9" in charts[0]["text"]
+    tuned(folder, promise=("precision >= 0.9",))
+    assert "asking" not in load_manifest(folder).tuning
+    assert json.loads((folder / "report.json").read_text())["asking"] is None
+
+
+def test_the_report_says_where_the_threshold_of_each_label_comes_from(folder: Path) -> None:
+    def origin() -> str:
+        report = json.loads((folder / "report.json").read_text())
+        return next(section for section in report["sections"] if section["anchor"] == "labels")["intro"]
+
+    tuned(folder, objective="f2_macro")
+    assert "tuned for f2_macro" in origin()
+    tuned(folder, promise=("precision >= 0.9",), label="cat")
+    assert "1 set for precision >= 0.9 ('cat'), 2 tuned for f2_macro before ('dog', 'rare')" in origin()
+    manifest = load_manifest(folder)
+    cat, dog, _ = manifest.decision.thresholds.values  # type: ignore[misc]
+    by_hand = replace(manifest.decision.thresholds, values=(cat, dog, 0.77))
+    save_manifest(folder, replace(manifest, decision=manifest.decision.with_thresholds(by_hand)))
+    make_report(folder)
+    assert "1 tuned for f2_macro before ('dog'), 1 set by hand ('rare')" in origin()
+    tuned(folder, promise=("precision >= 0.9", "recall >= 0.8"))
+    assert "one threshold per label, set for precision >= 0.9 and recall >= 0.8; between" in origin()
 
 
 def test_a_promise_for_one_label_leaves_the_others_and_their_promises(folder: Path) -> None:

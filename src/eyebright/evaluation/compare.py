@@ -1,21 +1,22 @@
-"""Compares two models on the same images: the difference of a metric, with its paired bootstrap interval.
+"""Compares two models on the same images: the difference of metrics, with their paired bootstrap intervals.
 
 Both models are scored on the same resamples of the images (Efron & Tibshirani, 1993, An Introduction to the Bootstrap,
-chapter 16), so what makes images easy or hard for both models alike does not widen the interval.
+chapter 16), so what makes images easy or hard for both models alike does not widen the interval. The resamples are
+drawn once for all metrics.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Shaped
-from torch import Tensor
 
 from eyebright.errors import InputError
 from eyebright.evaluation.evaluation import Evaluation
-from eyebright.evaluation.intervals import Interval, bootstrap, percentile_intervals
-from eyebright.evaluation.label_intervals import resampled_average_precisions
+from eyebright.evaluation.intervals import Interval, unknown_interval
+from eyebright.evaluation.metric_intervals import LabelPrecisions
 from eyebright.evaluation.metric_value import affordable_resamples, metric_input, metric_value
+from eyebright.evaluation.scores import Draws, Score, draw
 from eyebright.metrics.labels import mean_ap
 from eyebright.metrics.meter import Metric
 from eyebright.web.text import number_text
@@ -78,31 +79,48 @@ def compare(first: Evaluation, second: Evaluation, metric: Metric, *, n_resample
     ):
         raise InputError("a comparison needs two evaluations of the same images with the same targets, in one order")
     if first.not_finite or second.not_finite:
-        unknown = Interval(math.nan, math.nan)
-        return Comparison(metric, metric_value(first, metric), metric_value(second, metric), unknown)
-    both = metric_input(first, metric), metric_input(second, metric)
-    values = metric(both[0], targets), metric(both[1], targets)
-    n_resamples = min(affordable_resamples(2 * both[0].numel()), n_resamples)
-    return Comparison(metric, *values, _interval(metric, *both, targets, n_resamples))
+        return Comparison(metric, metric_value(first, metric), metric_value(second, metric), unknown_interval())
+    return paired_comparisons(first, second, [metric], n_resamples=n_resamples)[0][0]
 
 
-def _interval(
-    metric: Metric,
-    first: Shaped[Tensor, "n ..."],
-    second: Shaped[Tensor, "n ..."],
-    targets: Shaped[Tensor, "n ..."],
-    n_resamples: int,
-) -> Interval:
-    if metric is not mean_ap:
-        return bootstrap(
-            lambda a, b, target: metric(b, target) - metric(a, target),
-            [first, second, targets],
-            n_resamples=n_resamples,
-        )
-    # The same seed draws the same resamples, sorted once and not for each resample.
-    means = [
-        resampled_average_precisions(scores, targets, n_resamples=n_resamples, seed=0).nanmean(dim=1)
-        for scores in (first, second)
+def paired_comparisons(
+    first: Evaluation,
+    second: Evaluation,
+    metrics: Sequence[Metric],
+    *,
+    labels: tuple[LabelPrecisions, LabelPrecisions] | None = None,
+    n_resamples: int = 1000,
+) -> tuple[list[Comparison], Draws | None]:
+    """Compares metrics of two models, and the average precision of each label where asked, by one bootstrap.
+
+    Args:
+        first: the evaluation of the first model, whose groups are drawn whole.
+        second: that of the second model, of the same images.
+        metrics: the metrics.
+        labels: the average precisions of both models; None: those of labels are not asked for.
+        n_resamples: as in `compare`.
+
+    Raises:
+        InputError: a metric takes the logits of points.
+    """
+    groups = first.group_codes
+
+    def score(which: int, metric: Metric) -> Score:
+        evaluation = (first, second)[which]
+        if labels is not None and metric is mean_ap:
+            return Score(metric_value(evaluation, metric), labels[which].means)
+        return Score.of_metric(metric, metric_input(evaluation, metric), evaluation.targets, groups)
+
+    pairs = [(score(0, metric), score(1, metric)) for metric in metrics]
+    differences = [after - before for before, after in pairs]
+    functions = [one.resampled for one in differences]
+    if labels is not None:
+        functions.append(lambda counts: labels[1].each(counts) - labels[0].each(counts))
+    n_resamples = min(affordable_resamples(2 * first.outputs.numel()), n_resamples)
+    draws = draw(functions, len(first), groups=groups, n_resamples=n_resamples, seed=0)
+    each = zip(metrics, pairs, differences, draws, strict=False)
+    found = [
+        Comparison(metric, before.value, after.value, difference.interval(drawn))
+        for metric, (before, after), difference, drawn in each
     ]
-    difference = metric(second, targets) - metric(first, targets)
-    return percentile_intervals((means[1] - means[0])[:, None].numpy(), 0.95, [difference])[0]
+    return found, draws[-1] if labels is not None else None

@@ -20,6 +20,7 @@ By label (Mondrian): each class or label is covered by itself, which takes image
 Axes: n images, k classes, m images of a class.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import Any, Literal, get_args
@@ -37,7 +38,7 @@ from eyebright.types import refuse_nan
 
 SetMethod = Literal["lac", "aps", "crc", "rcps"]
 
-_SEED = 20050101  # of the random numbers of the randomised sets
+_FITTED, _ANSWERED = 0, 1  # streams of the random numbers of randomised sets: independent of each other
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,21 +69,29 @@ class LabelSets:
         """True if each class or label is covered by itself."""
         return len(self.limits) > 1
 
-    def sets(self, probabilities: Float[Tensor, "n k"]) -> Bool[Tensor, "n k"]:
+    def sets(
+        self, probabilities: Float[Tensor, "n k"], *, indices: Sequence[int] | None = None, seed: int = 0
+    ) -> Bool[Tensor, "n k"]:
         """True for the classes in the set of each image.
+
+        The random number of an image, where sets are randomised, is made from the seed and its index: it has the same
+        set whatever images are answered with it, and independent ones for other seeds.
 
         Args:
             probabilities: calibrated, of the decision of the evaluation that it was made from.
+            indices: the index of each image, at least 0; None: its row.
+            seed: of the random numbers.
 
         Raises:
-            InputError: a probability is NaN.
+            InputError: a probability is NaN, or there is not one index for each image.
         """
         refuse_nan(probabilities, "probabilities")
         scores = probabilities.detach().cpu().double().numpy()
         limits = np.array(self.limits)
         if self.method != "aps":
             return torch.from_numpy(1 - scores <= limits + _ROUNDING)
-        return torch.from_numpy(_cumulative(scores, randomised=self.randomised) <= limits + _ROUNDING)
+        parts = _random_parts(len(scores), indices, (seed, _ANSWERED)) if self.randomised else None
+        return torch.from_numpy(_cumulative(scores, parts) <= limits + _ROUNDING)
 
     @property
     def sentence(self) -> str:
@@ -194,7 +203,17 @@ def _check_numbers(method: str, coverage: float, confidence: float | None) -> No
 def _nonconformity(evaluation: Evaluation, *, randomised: bool | None) -> Float[np.ndarray, "n k"]:
     """How unlike each image is to each class; ``randomised`` is None for ``lac``."""
     scores = evaluation.activated.detach().cpu().double().numpy()
-    return 1 - scores if randomised is None else _cumulative(scores, randomised=randomised)
+    if randomised is None:
+        return 1 - scores
+    return _cumulative(scores, _random_parts(len(scores), None, (0, _FITTED)) if randomised else None)
+
+
+def _random_parts(n_images: int, indices: Sequence[int] | None, seeds: tuple[int, int]) -> Float[np.ndarray, " n"]:
+    """The random number of each image, in [0, 1): that of its index in the sequence of the seeds."""
+    rows = np.arange(n_images) if indices is None else np.asarray(indices)
+    if rows.shape != (n_images,) or rows.dtype.kind not in "iu" or (rows < 0).any():
+        raise InputError(f"`indices` are one whole number of at least 0 for each of {n_images} images")
+    return np.random.default_rng(seeds).random(int(rows.max(initial=-1)) + 1)[rows]
 
 
 def _limits_of_class(
@@ -215,16 +234,18 @@ def _quantile(scores: Float[np.ndarray, " m"], coverage: float) -> float:
     return float(np.partition(scores, rank - 1)[rank - 1]) if rank <= len(scores) else float("inf")
 
 
-def _cumulative(scores: Float[np.ndarray, "n k"], *, randomised: bool) -> Float[np.ndarray, "n k"]:
+def _cumulative(
+    scores: Float[np.ndarray, "n k"], parts: Float[np.ndarray, " n"] | None = None
+) -> Float[np.ndarray, "n k"]:
     """The sum of the probabilities down to each class: before it (its first class 0), plus a random part of its own.
 
-    Not randomised, the whole of it counts, but the first class always has 0 so that no set is empty.
+    Without random parts, the whole of it counts, but the first class always has 0 so that no set is empty.
     """
     order = np.argsort(-scores, axis=1, kind="stable")
     ranked = np.take_along_axis(scores, order, axis=1)
     sums = np.cumsum(ranked, axis=1)
-    if randomised:
-        sums = sums - np.random.default_rng(_SEED).random((len(scores), 1)) * ranked
+    if parts is not None:
+        sums = sums - parts[:, None] * ranked
     else:
         sums[:, 0] = 0
     back = np.empty_like(sums)

@@ -1,9 +1,9 @@
-"""Metrics of an evaluation with their confidence intervals, all from the same resamples of the images.
+"""Metrics of an evaluation, and the average precision of each label, with their confidence intervals.
 
-One bootstrap over the images serves all metrics, or over groups of images (of one patient, one video), which are drawn
-whole (a cluster bootstrap: Davison & Hinkley, 1997, Bootstrap Methods and their Application, section 3.8). A proportion
-of images gets Wilson's interval where there are no groups. See `eyebright.evaluation.intervals` for what an interval
-covers. A label with fewer than `FEW_POSITIVES` positives gets none, because its resamples say too little.
+All come from the same resamples of the images, see `eyebright.evaluation.scores`. A label with fewer than
+`FEW_POSITIVES` positives gets no interval, because its resamples say too little.
+
+Axes of arrays: n images, k labels, s resamples.
 """
 
 import math
@@ -11,23 +11,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 
 from eyebright.evaluation.cross_fit import Groups, group_codes
 from eyebright.evaluation.evaluation import Evaluation
-from eyebright.evaluation.intervals import (
-    Interval,
-    Quotient,
-    corrected_interval,
-    leave_out_counts,
-    resample_counts,
-    score_interval,
-    studentized_interval,
-    wilson,
-)
-from eyebright.evaluation.metric_sums import sums_of
-from eyebright.evaluation.metric_value import affordable_resamples, metric_input, metric_value
-from eyebright.evaluation.resampling import Resampled, rankings_of, resampled_metric
-from eyebright.metrics.labels import average_precision, split_targets
+from eyebright.evaluation.intervals import Interval, checked_level, corrected_interval, score_interval, unknown_interval
+from eyebright.evaluation.metric_value import affordable_resamples, metric_input
+from eyebright.evaluation.resampling import Ranking, Resampled, mean_of_known, rankings_of
+from eyebright.evaluation.scores import Draws, Score, draw, positive_trials
+from eyebright.metrics.labels import average_precision, mean_ap, split_targets
 from eyebright.metrics.meter import Metric
 
 FEW_POSITIVES = 10
@@ -88,7 +80,7 @@ def metric_intervals(
     Args:
         evaluation: the outputs; all is NaN if one of them is NaN or infinite.
         metrics: the metrics.
-        groups: the group of each image; groups are drawn whole.
+        groups: the group of each image; groups are drawn whole. None: the groups of the evaluation.
         n_resamples: number of bootstrap resamples; fewer are drawn for large sets, and at least 100.
         seed: seed of the resamples.
         level: the confidence level, in (0, 1).
@@ -98,13 +90,14 @@ def metric_intervals(
             outside (0, 1).
     """
     if evaluation.not_finite:
-        unknown = Interval(math.nan, math.nan, level)
+        unknown = unknown_interval(checked_level(level))
         return [MetricInterval(metric, math.nan, unknown, 0) for metric in metrics]
-    plans = [_Plan.of(metric, evaluation, groups) for metric in metrics]
+    groups = evaluation.group_codes if groups is None else groups
+    scores = [_score(metric, evaluation, groups) for metric in metrics]
     drawn = min(n_resamples, affordable_resamples(evaluation.outputs.numel()))
-    functions = [plan.function for plan in plans if plan.function is not None]
-    columns = iter(_resampled(functions, len(evaluation), groups=groups, n_resamples=drawn, seed=seed))
-    return [plan.interval(next(columns) if plan.function else None, drawn, level=level) for plan in plans]
+    functions = [score.function for score in scores if score.is_drawn]
+    draws = draw(functions, len(evaluation), groups=groups, n_resamples=drawn, seed=seed)
+    return _of_metrics(metrics, scores, draws, level=level)
 
 
 def metric_interval(
@@ -124,12 +117,29 @@ def label_intervals(
 ) -> list[LabelInterval]:
     """The average precision of each label with its interval; none for labels with fewer than `FEW_POSITIVES` positives.
 
+    Arguments and errors as in `metric_and_label_intervals`.
+    """
+    return metric_and_label_intervals(evaluation, [], groups=groups, n_resamples=n_resamples, seed=seed, level=level)[1]
+
+
+def metric_and_label_intervals(
+    evaluation: Evaluation,
+    metrics: Sequence[Metric],
+    *,
+    groups: Groups | None = None,
+    n_resamples: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> tuple[list[MetricInterval], list[LabelInterval]]:
+    """`metric_intervals` and the average precision of each label with its interval, by one bootstrap.
+
     The resamples of a label with few positives that are (almost) all ranked first vary too little. With fewer than
-    `_MANY_POSITIVES` the interval also covers Wilson's for as many trials as there are positives (the binomial interval
+    `_MANY_POSITIVES` its interval also covers Wilson's for as many trials as there are positives (the binomial interval
     of Boyd, Eng & Page, 2013, Area under the precision-recall curve, section 3.2).
 
     Args:
         evaluation: the outputs of a target with any number of labels per image.
+        metrics: as in `metric_intervals`.
         groups: as in `metric_intervals`.
         n_resamples: as in `metric_intervals`.
         seed: as in `metric_intervals`.
@@ -139,86 +149,83 @@ def label_intervals(
         InputError: as in `metric_intervals`, or another target.
         DataError: an output is NaN or infinite.
     """
-    scores, targets = evaluation.activated, evaluation.targets
-    positive = split_targets(targets, scores)[0].numpy()
-    codes = np.arange(len(scores)) if groups is None else group_codes(groups, len(scores))
-    evidence = [len(np.unique(codes[column])) for column in positive.T]
-    drawn = min(n_resamples, affordable_resamples(scores.numel()))
-    rankings = rankings_of(scores, targets)
-    shown = [k for k, count in enumerate(evidence) if count >= FEW_POSITIVES]
-    functions: list[Resampled] = [lambda counts, k=k: rankings[k].average_precisions(counts.T) for k in shown]
-    columns = _resampled(functions, len(scores), groups=groups, n_resamples=drawn, seed=seed)
-    values = average_precision(scores, targets).tolist()
-    intervals = {
-        k: _of_label(column, values[k], evidence[k], level=level) for k, column in zip(shown, columns, strict=True)
-    }
-    return [
-        LabelInterval(name, int(positive[:, k].sum()), values[k], intervals.get(k), drawn)
-        for k, name in enumerate(evaluation.decision.target.output_names)
+    groups = evaluation.group_codes if groups is None else groups
+    of_labels = LabelPrecisions.of(evaluation)
+    values = average_precision(evaluation.activated, evaluation.targets)
+    scores = [
+        Score(float(values.nanmean()), of_labels.means, trials=positive_trials(evaluation.targets, groups))
+        if one is mean_ap
+        else _score(one, evaluation, groups)
+        for one in metrics
     ]
+    drawn = min(n_resamples, affordable_resamples(evaluation.outputs.numel()))
+    functions: list[Resampled] = [of_labels.each, *(score.function for score in scores if score.is_drawn)]
+    each, *draws = draw(functions, len(evaluation), groups=groups, n_resamples=drawn, seed=seed)
+    found = _of_metrics(metrics, scores, draws, level=level)
+    return found, _of_labels(evaluation, values.tolist(), each, groups=groups, level=level)
 
 
-def _of_label(column: tuple[np.ndarray, np.ndarray], value: float, positives: int, *, level: float) -> Interval:
-    resampled = corrected_interval(*column, value, level=level)
-    if positives >= _MANY_POSITIVES:
-        return resampled
-    wilsons = score_interval(value, positives, level=level)
-    return Interval(min(resampled.low, wilsons.low), max(resampled.high, wilsons.high), level)
-
-
-def _resampled(
-    functions: Sequence[Resampled], n_images: int, *, groups: Groups | None, n_resamples: int, seed: int
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """The values of each function on the same resamples, and without each part of the images."""
-    drawn = resample_counts(n_images, groups=groups, n_resamples=n_resamples, seed=seed)
-    parts = leave_out_counts(n_images, groups=groups, seed=seed)
-    of_each = [
-        [
-            np.concatenate(columns)
-            for columns in zip(*([f(counts) for f in functions] for counts in blocks), strict=True)
-        ]
-        for blocks in (drawn, parts)
-    ]
-    return list(zip(*of_each, strict=True))
-
-
-@dataclass(frozen=True, eq=False)
-class _Plan:
-    """How the interval of a metric is computed.
+class LabelPrecisions:
+    """The average precision of each label on resamples, computed once for all who need it.
 
     Args:
-        metric: the metric.
-        value: its value on all images.
-        function: what is computed of each resample; None if it needs none.
-        proportion: (successes, trials), if the metric is a proportion of images and there are no groups.
-        quotient: the quotient of two sums, if the metric is one.
+        rankings: of the labels.
     """
 
-    metric: Metric
-    value: float
-    function: Resampled | None
-    proportion: tuple[int, int] | None = None
-    quotient: Quotient | None = None
+    def __init__(self, rankings: Sequence[Ranking]) -> None:
+        self._rankings = rankings
+        self._last: tuple[Float[np.ndarray, "s n"], Float[np.ndarray, "s k"]] | None = None
 
     @staticmethod
-    def of(metric: Metric, evaluation: Evaluation, groups: Groups | None) -> "_Plan":
-        given, targets = metric_input(evaluation, metric), evaluation.targets
-        value, sums = metric_value(evaluation, metric), sums_of(metric)
-        if sums is None or not sums.is_quotient:
-            return _Plan(metric, value, resampled_metric(metric, given, targets))
-        summands = sums.summands(given, targets).double()
-        if sums.is_proportion and groups is None:
-            successes, trials = summands.sum(dim=0).tolist()
-            return _Plan(metric, value, None, proportion=(round(successes), round(trials)))
-        quotient = Quotient.of(summands.numpy(), groups)
-        return _Plan(metric, value, quotient.deviations, quotient=quotient)
+    def of(evaluation: Evaluation) -> "LabelPrecisions":
+        """Of the labels of an evaluation.
 
-    def interval(self, columns: tuple[np.ndarray, np.ndarray] | None, drawn: int, *, level: float) -> MetricInterval:
-        """The interval, from what was computed of the resamples and of the parts that were left out."""
-        if self.proportion is not None or columns is None:
-            return MetricInterval(self.metric, self.value, wilson(*(self.proportion or (0, 0)), level=level), 0)
-        if self.quotient is not None:
-            interval = studentized_interval(columns[0], self.quotient, level=level)
-        else:
-            interval = corrected_interval(*columns, self.value, level=level)
-        return MetricInterval(self.metric, self.value, interval, drawn)
+        Raises:
+            InputError: another target than any number of labels per image.
+            DataError: an output is NaN or infinite.
+        """
+        return LabelPrecisions(rankings_of(evaluation.activated, evaluation.targets))
+
+    def each(self, counts: Float[np.ndarray, "s n"]) -> Float[np.ndarray, "s k"]:
+        """The average precision of each label."""
+        if self._last is None or self._last[0] is not counts:
+            columns = [ranking.average_precisions(counts) for ranking in self._rankings]
+            self._last = counts, np.stack(columns, axis=1)
+        return self._last[1]
+
+    def means(self, counts: Float[np.ndarray, "s n"]) -> Float[np.ndarray, " s"]:
+        """Their mean, over the labels with a positive in the resample."""
+        return mean_of_known(list(self.each(counts).T))
+
+
+def _score(metric: Metric, evaluation: Evaluation, groups: Groups | None) -> Score:
+    return Score.of_metric(metric, metric_input(evaluation, metric), evaluation.targets, groups)
+
+
+def _of_metrics(
+    metrics: Sequence[Metric], scores: Sequence[Score], draws: Sequence[Draws], *, level: float
+) -> list[MetricInterval]:
+    left = iter(draws)
+    nothing = Draws(np.empty(0), np.empty(0))
+    found: list[MetricInterval] = []
+    for metric, score in zip(metrics, scores, strict=True):
+        drawn = next(left) if score.is_drawn else nothing
+        found.append(MetricInterval(metric, score.value, score.interval(drawn, level=level), len(drawn.drawn)))
+    return found
+
+
+def _of_labels(
+    evaluation: Evaluation, values: Sequence[float], draws: Draws, *, groups: Groups | None, level: float
+) -> list[LabelInterval]:
+    positive = split_targets(evaluation.targets, evaluation.activated)[0].numpy()
+    codes = np.arange(len(positive)) if groups is None else group_codes(groups, len(positive))
+    found: list[LabelInterval] = []
+    for k, name in enumerate(evaluation.decision.target.output_names):
+        evidence, interval = len(np.unique(codes[positive[:, k]])), None
+        if evidence >= FEW_POSITIVES:
+            interval = corrected_interval(draws.drawn[:, k], draws.left_out[:, k], values[k], level=level)
+        if interval is not None and evidence < _MANY_POSITIVES:
+            wilsons = score_interval(values[k], evidence, level=level)
+            interval = Interval(min(interval.low, wilsons.low), max(interval.high, wilsons.high), level)
+        found.append(LabelInterval(name, int(positive[:, k].sum()), values[k], interval, len(draws.drawn)))
+    return found

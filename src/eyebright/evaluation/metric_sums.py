@@ -5,13 +5,14 @@ Each entry gives m numbers for each image, and the metric from their sums over t
 Axes of tensors: n images, k classes, s resamples, m summands of an image, p points.
 """
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 from eyebright.metrics import calibration, decisions, labels, ordinal, point_scores, points, rankings, values
@@ -19,26 +20,30 @@ from eyebright.metrics.meter import Metric
 
 Summands = Callable[[Tensor, Tensor], Shaped[Tensor, "n m"]]
 Statistic = Callable[[Float[Tensor, "s m"]], Float[Tensor, " s"]]
+Limits = tuple[float, float]
+"""The smallest and the greatest possible score."""
+
+SHARE: Limits = (0, 1)
+ERROR: Limits = (0, math.inf)
 
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """A metric as a function of sums.
+    """A metric as a smooth function of sums, which does not change if all of them are multiplied by one number.
 
     Args:
         summands: a function from the metric's input and the targets to the numbers of each image.
         statistic: a function from the sums of them, one row per resample, to the metric.
+        limits: of the metric.
         is_proportion: whether the summands are a success and a trial, each 0 or 1, and the metric their quotient.
+        is_rank: whether it is at most the number of classes, whatever the limits.
     """
 
     summands: Summands
     statistic: Statistic
+    limits: Limits = ERROR
     is_proportion: bool = False
-
-    @property
-    def is_quotient(self) -> bool:
-        """Whether the metric is the first of two sums divided by the second, such as a mean over the images."""
-        return self.statistic is _quotient
+    is_rank: bool = False
 
 
 def sums_of(metric: Metric) -> Sums | None:
@@ -47,34 +52,36 @@ def sums_of(metric: Metric) -> Sums | None:
     if not isinstance(function, partial):
         return _BY_FUNCTION.get(function)
     if function.func is rankings.mean_of_images:
-        return _mean(function.keywords["each"])
+        each = function.keywords["each"]
+        return replace(_mean(each, SHARE), is_rank=each is rankings.coverage_errors)
     if function.func is decisions.fbeta:
         return _of_counts(partial(_fbeta, beta=function.keywords["beta"]), function.keywords["average"])
     if function.func is decisions.jaccard:
         return _of_counts(_jaccard, function.keywords["average"])
     if function.func in (point_scores.nme, point_scores.relative_pck, point_scores.error_curve_area):
-        return Sums(partial(_relative_points, function.func, **function.keywords), _quotient)
+        limits = ERROR if function.func is point_scores.nme else SHARE
+        return Sums(partial(_relative_points, function.func, **function.keywords), quotient, limits)
     return None
 
 
 # ------------------------------------------------------------------------------- statistics of sums
 
 
-def _quotient(sums: Float[Tensor, "s 2"]) -> Float[Tensor, " s"]:
+def quotient(sums: Float[Tensor, "s 2"]) -> Float[Tensor, " s"]:
     """The first sum divided by the second; NaN for 0 / 0."""
     return sums[:, 0] / sums[:, 1]
 
 
 def _root(sums: Float[Tensor, "s 2"]) -> Float[Tensor, " s"]:
-    return _quotient(sums).sqrt()
+    return quotient(sums).sqrt()
 
 
 def _complement(sums: Float[Tensor, "s 2"]) -> Float[Tensor, " s"]:
-    return 1 - _quotient(sums)
+    return 1 - quotient(sums)
 
 
 def _per_1000(sums: Float[Tensor, "s 2"]) -> Float[Tensor, " s"]:
-    return 1000 * _quotient(sums)
+    return 1000 * quotient(sums)
 
 
 # ------------------------------------------------------------------------------- counts of decisions
@@ -99,22 +106,19 @@ def _recall(hits: Tensor, predicted: Tensor, positives: Tensor) -> Tensor:
 def _of_counts(score: Callable[[Tensor, Tensor, Tensor], Tensor], average: str) -> Sums:
     """A score of (hits, predicted, positives): of all decisions, or the mean of that of each class or each image."""
     if average == "samples":
-        return _mean(partial(_of_each_image, score))
+        return _mean(partial(_of_each_image, score), SHARE)
     if average == "micro":
-        return Sums(_all_counts, partial(_micro, score))
-    return Sums(_class_counts, partial(_macro, score))
-
-
-def _cells(decided: Tensor, target: Tensor) -> list[Tensor]:
-    return [cells.float() for cells in labels.decision_cells(decided, target)]
+        return Sums(_all_counts, partial(_micro, score), SHARE)
+    return Sums(class_counts, partial(_macro, score), SHARE)
 
 
 def _all_counts(decided: Tensor, target: Tensor) -> Float[Tensor, "n 4"]:
-    return torch.stack([cells.sum(dim=1) for cells in _cells(decided, target)], dim=1)
+    return torch.stack([cells.sum(dim=1).float() for cells in labels.decision_cells(decided, target)], dim=1)
 
 
-def _class_counts(decided: Tensor, target: Tensor) -> Float[Tensor, "n m"]:
-    return torch.cat(_cells(decided, target), dim=1)
+def class_counts(decided: Tensor, target: Tensor) -> Bool[Tensor, "n m"]:
+    """The hits, predictions, positives and known cells of each class, 4 k numbers."""
+    return torch.cat(list(labels.decision_cells(decided, target)), dim=1)
 
 
 def _micro(score: Callable[[Tensor, Tensor, Tensor], Tensor], sums: Float[Tensor, "s 4"]) -> Float[Tensor, " s"]:
@@ -130,13 +134,13 @@ def _macro(score: Callable[[Tensor, Tensor, Tensor], Tensor], sums: Float[Tensor
 def _of_each_image(
     score: Callable[[Tensor, Tensor, Tensor], Tensor], decided: Tensor, target: Tensor
 ) -> Float[Tensor, " n"]:
-    hits, predicted, positives, known = (cells.double().sum(dim=1) for cells in _cells(decided, target))
+    hits, predicted, positives, known = (cells.sum(dim=1).double() for cells in labels.decision_cells(decided, target))
     return torch.where(known > 0, score(hits, predicted, positives), torch.nan)
 
 
-def _mean(each: Callable[[Tensor, Tensor], Float[Tensor, " n"]]) -> Sums:
+def _mean(each: Callable[[Tensor, Tensor], Float[Tensor, " n"]], limits: Limits) -> Sums:
     """The mean over the images of a value that is NaN for images that do not count."""
-    return Sums(partial(_value_and_one, each), _quotient)
+    return Sums(partial(_value_and_one, each), quotient, limits)
 
 
 def _value_and_one(
@@ -230,19 +234,19 @@ _BY_FUNCTION: dict[Callable[..., Any], Sums] = {
     labels.f1_micro.function: _of_counts(partial(_fbeta, beta=1), "micro"),
     labels.f1_macro.function: _of_counts(partial(_fbeta, beta=1), "macro"),
     labels.f1_samples.function: _of_counts(partial(_fbeta, beta=1), "samples"),
-    labels.hamming_loss: Sums(_wrong_cells, _quotient),
-    labels.subset_accuracy: Sums(_exact, _quotient, is_proportion=True),
-    labels.accuracy: Sums(_right, _quotient, is_proportion=True),
-    labels.error_rate: Sums(_wrong, _quotient, is_proportion=True),
+    labels.hamming_loss: Sums(_wrong_cells, quotient, SHARE),
+    labels.subset_accuracy: Sums(_exact, quotient, SHARE, is_proportion=True),
+    labels.accuracy: Sums(_right, quotient, SHARE, is_proportion=True),
+    labels.error_rate: Sums(_wrong, quotient, SHARE, is_proportion=True),
     decisions.recall_micro.function: _of_counts(_recall, "micro"),
     decisions.precision_micro.function: _of_counts(_precision, "micro"),
-    decisions.accuracy_of_cells.function: Sums(_wrong_cells, _complement),
+    decisions.accuracy_of_cells.function: Sums(_wrong_cells, _complement, SHARE),
     decisions.false_alarms_per_1000: Sums(_alarms, _per_1000),
-    decisions.labels_per_image: Sums(_n_labels, _quotient),
-    calibration.log_loss: Sums(_log_losses, _quotient),
-    calibration.brier_score: Sums(_squares, _quotient),
-    ordinal.ordinal_accuracy: Sums(_median_right, _quotient, is_proportion=True),
-    values.mean_absolute_error: Sums(partial(_numbers, 1), _quotient),
+    decisions.labels_per_image: Sums(_n_labels, quotient),
+    calibration.log_loss: Sums(_log_losses, quotient),
+    calibration.brier_score: Sums(_squares, quotient),
+    ordinal.ordinal_accuracy: Sums(_median_right, quotient, SHARE, is_proportion=True),
+    values.mean_absolute_error: Sums(partial(_numbers, 1), quotient),
     values.root_mean_squared_error: Sums(partial(_numbers, 2), _root),
-    points.mean_point_error: Sums(_points, _quotient),
+    points.mean_point_error: Sums(_points, quotient),
 }

@@ -11,16 +11,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import NormalDist
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from eyebright.errors import InputError, listing
-from eyebright.evaluation.compare import Comparison, compare
+from eyebright.evaluation.compare import Comparison, paired_comparisons
 from eyebright.evaluation.evaluation import Evaluation
-from eyebright.evaluation.intervals import Interval, percentile_intervals
-from eyebright.evaluation.label_intervals import resampled_average_precisions
-from eyebright.evaluation.metric_value import affordable_resamples
+from eyebright.evaluation.intervals import Interval, corrected_interval, unknown_interval
+from eyebright.evaluation.metric_intervals import LabelPrecisions
+from eyebright.evaluation.scores import Draws
 from eyebright.evaluation.slices import holm
 from eyebright.metrics.labels import average_precision
 from eyebright.metrics.points import point_errors
@@ -65,7 +66,8 @@ class ImageChange:
         file: as the first evaluation names it.
         truth: the target as text; empty parts are unknown.
         answers: of both models, as text.
-        mistakes: of both models: wrong labels, 0 or 1 for a class, the mean error of points or numbers.
+        mistakes: of both models: wrong labels, without those of which a person is asked; 0 or 1 for a class; the mean
+            error of points or numbers.
     """
 
     row: int
@@ -98,6 +100,18 @@ class ModelComparison:
     outputs: tuple[OutputDifference, ...]
     worse: tuple[ImageChange, ...]
     better: tuple[ImageChange, ...]
+
+    @property
+    def asking(self) -> tuple[float, float] | None:
+        """The share of the images of which each model asks a person; None if neither does."""
+        each = [evaluation.decision.thresholds for evaluation in (self.first, self.second)]
+        if not any(thresholds.is_three_way for thresholds in each):
+            return None
+        first, second = (
+            float(thresholds.asks(evaluation.activated).any(dim=1).double().mean())
+            for thresholds, evaluation in zip(each, (self.first, self.second), strict=True)
+        )
+        return first, second
 
     @property
     def broken(self) -> int:
@@ -138,9 +152,8 @@ def compare_models(first: Evaluation, second: Evaluation) -> ModelComparison:
     for evaluation in (first, second):
         evaluation.check_finite()
     worse, better = _changes(first, second)
-    return ModelComparison(
-        first, second, only_first, only_second, _metrics(first, second), _outputs(first, second), worse, better
-    )
+    metrics, outputs = _scores(first, second)
+    return ModelComparison(first, second, only_first, only_second, metrics, outputs, worse, better)
 
 
 # ------------------------------------------------------------------------------- the same images
@@ -200,35 +213,30 @@ def _check_same_targets(first: Evaluation, second: Evaluation) -> None:
 # ------------------------------------------------------------------------------- metrics
 
 
-def _metrics(first: Evaluation, second: Evaluation) -> tuple[Comparison, ...]:
+def _scores(first: Evaluation, second: Evaluation) -> tuple[tuple[Comparison, ...], tuple[OutputDifference, ...]]:
+    """The metrics, and each label, class, point or number."""
     block = first.decision.target
     metrics = [metric for metric in block.metrics() if not (metric.takes == "logits" and block.is_geometric)]
-    return tuple(compare(first, second, metric) for metric in metrics if metric.name not in _SAME_SCORE)
+    metrics = [metric for metric in metrics if metric.name not in _SAME_SCORE]
+    labels = (LabelPrecisions.of(first), LabelPrecisions.of(second)) if block.section == "labels" else None
+    found, draws = paired_comparisons(first, second, metrics, labels=labels)
+    each = _OUTPUTS[block.section](first, second) if draws is None else _of_labels(first, second, draws)
+    corrected = holm([one.p_value for one in each])
+    return tuple(found), tuple(replace(one, p_value=p_value) for one, p_value in zip(each, corrected, strict=True))
 
 
-def _outputs(first: Evaluation, second: Evaluation) -> tuple[OutputDifference, ...]:
-    found = _OUTPUTS[first.decision.target.section](first, second)
-    corrected = holm([one.p_value for one in found])
-    return tuple(replace(one, p_value=p_value) for one, p_value in zip(found, corrected, strict=True))
-
-
-def _of_labels(first: Evaluation, second: Evaluation) -> list[OutputDifference]:
+def _of_labels(first: Evaluation, second: Evaluation, draws: Draws) -> list[OutputDifference]:
     """The average precision of each label; interval and standard error from the same resamples for both models."""
-    count = min(affordable_resamples(2 * first.outputs.numel()), 1000)
     targets = first.targets
     values = [average_precision(each.activated, targets) for each in (first, second)]
-    resampled = [
-        resampled_average_precisions(each.activated, targets, n_resamples=count, seed=0) for each in (first, second)
-    ]
-    differences = resampled[1] - resampled[0]
-    intervals = percentile_intervals(differences.numpy(), _LEVEL, (values[1] - values[0]).tolist())
     found: list[OutputDifference] = []
     for k, name in enumerate(first.decision.target.value_names):
         positives, before, after = int((targets[:, k] == 1).sum()), float(values[0][k]), float(values[1][k])
-        column = differences[:, k][~differences[:, k].isnan()]
-        enough = positives >= LEAST_IMAGES and len(column) > 1
-        p_value = _two_sided(after - before, float(column.std())) if enough else math.nan
-        interval = intervals[k] if enough else Interval(math.nan, math.nan, _LEVEL)
+        column = draws.drawn[:, k][~np.isnan(draws.drawn[:, k])]
+        p_value, interval = math.nan, unknown_interval(_LEVEL)
+        if positives >= LEAST_IMAGES and len(column) > 1:
+            interval = corrected_interval(column, draws.left_out[:, k], after - before, level=_LEVEL)
+            p_value = _two_sided(after - before, float(column.std(ddof=1)))
         found.append(OutputDifference(name, "AP", positives, before, after, interval, p_value))
     return found
 
@@ -284,7 +292,6 @@ def _of_errors(
 
 
 _OUTPUTS: Mapping[SectionName, Callable[[Evaluation, Evaluation], list[OutputDifference]]] = {
-    "labels": _of_labels,
     "classes": _of_classes,
     "points": _of_points,
     "numbers": _of_numbers,
@@ -320,7 +327,8 @@ def _wrong_labels(evaluation: Evaluation) -> Float[Tensor, " n"]:
     targets = evaluation.targets
     decided: Bool[Tensor, "n k"] = evaluation.decision.decide(evaluation.activated)
     known = ~targets.isnan()
-    wrong = ((decided != (targets == 1)) & known).sum(dim=1).double()
+    asked = evaluation.decision.thresholds.asks(evaluation.activated)  # no mistake
+    wrong = ((decided != (targets == 1)) & known & ~asked).sum(dim=1).double()
     return wrong.where(known.any(dim=1), torch.nan)
 
 
@@ -356,8 +364,15 @@ def _changes(first: Evaluation, second: Evaluation) -> tuple[tuple[ImageChange, 
     block = first.decision.target
 
     def change(i: int) -> ImageChange:
-        answers = (block.text(first.decoded[i]), block.text(second.decoded[i]))
+        answers = (_answer(first, i), _answer(second, i))
         truth = block.text(block.decode(first.targets[i]))
         return ImageChange(i, first.files[i], truth, answers, (float(before[i]), float(after[i])))
 
     return tuple(map(change, worse)), tuple(map(change, better))
+
+
+def _answer(evaluation: Evaluation, row: int) -> str:
+    """The answer on an image as text, with the labels of which a person is asked."""
+    decision, decoded = evaluation.decision, evaluation.decoded[row]
+    text, asked = decision.target.text(decoded), decision.ask(decoded)
+    return f"{text}{'; ' if text else ''}ask: {', '.join(asked)}" if asked else text

@@ -94,8 +94,10 @@ def _instead(result: PromiseResult, label: LabelPromise, *, asks: bool) -> str:
     nothing = "nothing is promised" if result.is_promise else "the evidence does not suffice"
     if label.former:
         return f"keeps its threshold {label.threshold:.4g}, for which {nothing}"
-    answer = "always" if result.promise.metric == "recall" else "never"
-    return f"{'never answered no' if asks else f'{answer} answered yes'}, because {nothing}"
+    if result.promise.metric != "recall":
+        return f"never answered yes, because {nothing}"
+    answer = "answered no only at a probability of 0" if asks else "answered yes at every probability above 0"
+    return f"{answer}, because {nothing}"
 
 
 def _missing(result: PromiseResult, label: LabelPromise, *, asks: bool) -> str:

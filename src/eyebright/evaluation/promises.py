@@ -43,7 +43,7 @@ class LabelPromise:
         label: its name.
         kept: True if a threshold passed its test.
         threshold: the label is answered yes above it. If no threshold passed, the one at which the bound holds
-            trivially (1: never yes; for recall 0: always), or the former one.
+            trivially (1: never yes; for recall 0: yes at every probability above 0), or the former one.
         former: True if ``threshold`` is the former one, about which nothing is said.
         tested: the threshold that passed; if none did, the one that was nearest to it.
         total: the number of answers that count at ``tested``: yes answers (precision), images with the label (recall),

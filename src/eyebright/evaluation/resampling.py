@@ -1,26 +1,21 @@
 """The values of metrics on resamples of the images, from how often each image occurs in each resample.
 
-There are three ways, from the fastest to the slowest:
+A ranking of each label (average precision, area under the ROC curve) sorts the images once; a resample changes only
+their weights. Any other metric is computed on the rows of each resample. For metrics that are functions of sums over
+the images see `eyebright.evaluation.studentized`.
 
-- A metric that is a function of sums over the images (see `eyebright.evaluation.metric_sums`) needs one product of
-  matrices.
-- A ranking of each label (average precision, area under the ROC curve) sorts the images once; a resample changes only
-  their weights.
-- Any other metric is computed on the rows of each resample.
-
-Axes of arrays: n images, s resamples, m summands of an image, k classes.
+Axes of arrays: n images, s resamples, k classes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
-from eyebright.evaluation.metric_sums import Sums, sums_of
 from eyebright.metrics.labels import mean_ap, split_targets
 from eyebright.metrics.meter import Metric
 from eyebright.metrics.rankings import micro_ap, roc_auc_macro, roc_auc_micro
@@ -30,43 +25,42 @@ Resampled = Callable[[Float[np.ndarray, "s n"]], Float[np.ndarray, " s"]]
 
 
 def resampled_metric(metric: Metric, given: Shaped[Tensor, "n ..."], target: Shaped[Tensor, "n ..."]) -> Resampled:
-    """The function that computes a metric on resamples.
+    """The function that computes a metric that is no function of sums on resamples.
 
     Args:
         metric: the metric.
         given: what it takes, of each image.
         target: the encoded target of each image.
     """
-    sums = sums_of(metric)
-    if sums is not None:
-        return _of_sums(sums, given, target)
-    if metric.function in _RANKINGS:
-        each, is_micro = _RANKINGS[metric.function]
-        rankings = [_micro_ranking(given, target)] if is_micro else rankings_of(given, target)
-        return lambda counts: _nanmean([each(ranking, np.ascontiguousarray(counts.T)) for ranking in rankings])
-    return _of_rows(metric, given, target)
+    if metric.function not in _RANKINGS:
+        return resampled_rows(metric, [given, target])
+    each, is_micro = _RANKINGS[metric.function]
+    rankings = [_micro_ranking(given, target)] if is_micro else rankings_of(given, target)
+    return lambda counts: mean_of_known([each(ranking, counts) for ranking in rankings])
 
 
-def _of_sums(sums: Sums, given: Tensor, target: Tensor) -> Resampled:
-    summands = sums.summands(given, target)
-
-    def values(counts: Float[np.ndarray, "s n"]) -> Float[np.ndarray, " s"]:
-        weights = torch.from_numpy(counts).to(summands.dtype)
-        return sums.statistic((weights @ summands).double()).numpy()
-
-    return values
+def is_ranking(metric: Metric) -> bool:
+    """Whether a metric is one of rankings, between 0 and 1."""
+    return metric.function in _RANKINGS
 
 
-def _of_rows(metric: Metric, given: Tensor, target: Tensor) -> Resampled:
+def resampled_rows(statistic: Callable[..., float], arrays: Sequence[Shaped[Tensor, "n ..."]]) -> Resampled:
+    """The function that computes any statistic on the rows of each resample.
+
+    Args:
+        statistic: a function of the arrays.
+        arrays: with one row per image.
+    """
+
     def values(counts: Float[np.ndarray, "s n"]) -> Float[np.ndarray, " s"]:
         images = np.arange(counts.shape[1])
         rows = (torch.from_numpy(np.repeat(images, row.astype(np.int64))) for row in counts)
-        return np.array([metric(given[row], target[row]) for row in rows])
+        return np.array([float(statistic(*(array[row] for array in arrays))) for row in rows])
 
     return values
 
 
-def _nanmean(each: list[Float[np.ndarray, " s"]]) -> Float[np.ndarray, " s"]:
+def mean_of_known(each: Sequence[Float[np.ndarray, " s"]]) -> Float[np.ndarray, " s"]:
     """The mean of each resample over the classes that are not NaN in it; NaN if all are."""
     total, known = np.zeros(len(each[0])), np.zeros(len(each[0]))
     for values in each:
@@ -120,35 +114,47 @@ class Ranking:
         first_positive, last_positive = (np.searchsorted(hits, hits, side=side) for side in ("left", "right"))
         return Ranking(order, positives, first, last - 1, first_positive, last_positive - 1)
 
-    def average_precisions(self, counts: Float[np.ndarray, "n s"]) -> Float[np.ndarray, " s"]:
+    def average_precisions(self, counts: Float[np.ndarray, "s n"]) -> Float[np.ndarray, " s"]:
         """The average precision of each resample; NaN for a resample without positives.
+
+        Positives with the same score are one step of the curve, and images are added up between steps.
 
         Args:
             counts: how often each image occurs in each resample.
         """
-        weights = counts[self.positives].astype(np.float64)
-        predicted = np.cumsum(counts[self.order], axis=0)[self.last]  # integers, exact in float32 up to 2^24 images
-        true_positives = np.cumsum(weights, axis=0)[self.last_positive]
-        weighted_precision = (weights * true_positives / np.maximum(predicted, 1)).sum(axis=0)
-        n_positives = weights.sum(axis=0)
-        return np.where(n_positives > 0, weighted_precision / np.maximum(n_positives, 1), np.nan)
+        if not len(self.positives):
+            return np.full(len(counts), np.nan)
+        last, first_of_step = np.unique(self.last, return_index=True)
+        predicted = _sums_between(counts, self.order[: last[-1] + 1], [0, *(last[:-1] + 1)])
+        hits = _sums_between(counts, self.positives, first_of_step)
+        precision = np.cumsum(hits, axis=1) / np.maximum(np.cumsum(predicted, axis=1), 1)
+        n_positives = hits.sum(axis=1)
+        return np.where(n_positives > 0, (hits * precision).sum(axis=1) / np.maximum(n_positives, 1), np.nan)
 
-    def roc_areas(self, counts: Float[np.ndarray, "n s"]) -> Float[np.ndarray, " s"]:
+    def roc_areas(self, counts: Float[np.ndarray, "s n"]) -> Float[np.ndarray, " s"]:
         """The area under the ROC curve of each resample; NaN for one without positives or without negatives.
 
         Args:
             counts: how often each image occurs in each resample.
         """
-        weights = counts[self.positives].astype(np.float64)
-        zero = np.zeros((1, counts.shape[1]))
-        above = np.concatenate([zero, np.cumsum(counts[self.order], axis=0, dtype=np.float64)])
-        hits_above = np.concatenate([zero, np.cumsum(weights, axis=0)])
-        greater = above[self.first] - hits_above[self.first_positive]  # negatives with a greater score
-        equal = above[self.last + 1] - hits_above[self.last_positive + 1] - greater
-        n_positives, n_images = hits_above[-1], above[-1]
+        weights = counts[:, self.positives].astype(np.float64)
+        zero = np.zeros((len(counts), 1))
+        above = np.concatenate([zero, np.cumsum(counts[:, self.order], axis=1, dtype=np.float64)], axis=1)
+        hits_above = np.concatenate([zero, np.cumsum(weights, axis=1)], axis=1)
+        greater = above[:, self.first] - hits_above[:, self.first_positive]  # negatives with a greater score
+        equal = above[:, self.last + 1] - hits_above[:, self.last_positive + 1] - greater
+        n_positives, n_images = hits_above[:, -1], above[:, -1]
         pairs = n_positives * (n_images - n_positives)
-        lost = (weights * (greater + equal / 2)).sum(axis=0)
+        lost = (weights * (greater + equal / 2)).sum(axis=1)
         return np.where(pairs > 0, 1 - lost / np.maximum(pairs, 1), np.nan)
+
+
+def _sums_between(
+    counts: Float[np.ndarray, "s n"], order: Int[np.ndarray, " m"], starts: Sequence[int] | Int[np.ndarray, " t"]
+) -> Float[np.ndarray, "s t"]:
+    """The counts of images in an order, added up from each start to before the next; float64, exact up to 2^24."""
+    taken = np.take(counts, order, axis=1, mode="clip")  # "clip" does not copy for a check of bounds
+    return np.add.reduceat(taken, starts, axis=1).astype(np.float64)
 
 
 def _micro_ranking(scores: Tensor, target: Tensor) -> Ranking:

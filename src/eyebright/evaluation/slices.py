@@ -18,10 +18,9 @@ import torch
 from jaxtyping import Float
 
 from eyebright.evaluation.evaluation import Evaluation
-from eyebright.evaluation.intervals import Interval, percentile_intervals
-from eyebright.evaluation.label_intervals import resampled_average_precisions
+from eyebright.evaluation.intervals import Interval
 from eyebright.evaluation.metric_value import affordable_resamples, metric_input, metric_value
-from eyebright.metrics.labels import mean_ap
+from eyebright.evaluation.scores import Score, draw
 from eyebright.metrics.meter import Metric
 
 MOST_VALUES = 20
@@ -47,7 +46,7 @@ class Slice:
         value: what these images have in it.
         count: number of images.
         score: of them.
-        interval: the 95 % bootstrap interval of the score.
+        interval: the 95 % interval of the score.
         others: the score of all other images.
         p_value: of the difference, two-sided, corrected for the number of slices; NaN if it cannot be computed.
         is_worse: whether the score is worse than that of the others.
@@ -81,7 +80,7 @@ def find_slices(evaluation: Evaluation, metric: Metric | None = None) -> list[Sl
     found = [one for name, column in _columns(evaluation) for one in _members(name, column)][:MOST_SLICES]
     if not found:
         return []
-    whole_error = _standard_error(_resampled(evaluation, metric))
+    whole_error = _scored(evaluation, metric)[2]
     slices = [_slice(evaluation, metric, whole_error, *one) for one in found]
     corrected = holm([one.p_value for one in slices])
     slices = [replace(one, p_value=p) for one, p in zip(slices, corrected, strict=True)]
@@ -141,27 +140,24 @@ def _slice(evaluation: Evaluation, metric: Metric, whole_error: float, name: str
     chosen = np.zeros(len(evaluation), dtype=np.bool_)
     chosen[rows] = True
     others = evaluation.take(np.flatnonzero(~chosen).tolist())
-    score, rest = metric_value(inside, metric), metric_value(others, metric)
-    values = _resampled(inside, metric)
-    error = _standard_error(values)
+    score, interval, error = _scored(inside, metric)
+    rest = metric_value(others, metric)
     # The error of the others is nearly that of all images, which is computed once.
     error_of_rest = whole_error * math.sqrt(len(evaluation) / len(others))
     both = math.hypot(error, error_of_rest)
     p_value = 2 * (1 - NormalDist().cdf(abs(score - rest) / both)) if both > 0 else math.nan
-    interval = percentile_intervals(values[:, None], _LEVEL, [score])[0]
     is_worse = score < rest if metric.higher_is_better else score > rest
     return Slice(name, value, len(rows), score, interval, rest, p_value, is_worse)
 
 
-def _resampled(evaluation: Evaluation, metric: Metric) -> Float[np.ndarray, "s"]:
-    """The metric on bootstrap resamples of the images."""
-    given, targets = metric_input(evaluation, metric), evaluation.targets
+def _scored(evaluation: Evaluation, metric: Metric) -> tuple[float, Interval, float]:
+    """(the metric, its interval, its bootstrap standard error)."""
+    given, groups = metric_input(evaluation, metric), evaluation.group_codes
+    score = Score.of_metric(metric, given, evaluation.targets, groups)
+    functions = [score.resampled] if score.smooth is None else [score.resampled, score.function]
     count = min(affordable_resamples(given.numel()), _RESAMPLES)
-    if metric is mean_ap:
-        return resampled_average_precisions(given, targets, n_resamples=count, seed=0).nanmean(dim=1).numpy()
-    generator = np.random.default_rng(0)
-    rows = [torch.from_numpy(generator.integers(len(given), size=len(given))) for _ in range(count)]
-    return np.array([float(metric(given[row], targets[row])) for row in rows])
+    draws = draw(functions, len(evaluation), groups=groups, n_resamples=count, seed=0)
+    return score.value, score.interval(draws[-1], level=_LEVEL), _standard_error(draws[0].drawn)
 
 
 def _standard_error(values: Float[np.ndarray, "s"]) -> float:

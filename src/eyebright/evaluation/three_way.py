@@ -1,14 +1,14 @@
 """Three-way answers: yes, no, or *ask a person*, with two promises."""
 
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from eyebright.errors import InputError
 from eyebright.evaluation.evaluation import Evaluation
-from eyebright.evaluation.promise import Promise
+from eyebright.evaluation.promise import Promise, PromiseMetric
 from eyebright.evaluation.promises import PromiseResult, keep_promise
 from eyebright.tasks.decision import Decision
 from eyebright.types import Thresholds
@@ -98,7 +98,10 @@ def keep_two_promises(
             f"the two promises of three-way answers are for the same labels, got {yes.label} and {no.label}"
         )
     upper = keep_promise(evaluation, yes, chosen_on=chosen_on, groups=groups, independent=independent)
-    lower = keep_promise(evaluation, no, groups=groups, independent=independent)
+    return _three_way(upper, keep_promise(evaluation, no, groups=groups, independent=independent))
+
+
+def _three_way(upper: PromiseResult, lower: PromiseResult) -> ThreeWay:
     both = zip(lower.labels, upper.labels, strict=True)
     # With a lower threshold more is found, so the promise of recall still holds.
     labels = tuple(replace(low, threshold=min(low.threshold, up.threshold)) for low, up in both)
@@ -107,52 +110,76 @@ def keep_two_promises(
 
 @dataclass(frozen=True, slots=True)
 class AskingCurve:
-    """How many images and answers ask a person, for several promised values.
+    """How many images and answers ask a person, for several bounds of one of two promises; the other one is fixed.
 
     Args:
-        bounds: the promised values, of both promises.
+        promise: the metric whose bound differs, see `PromiseMetric`.
+        bounds: its bounds, the least demanding first; one of them is that of the promise that was asked for.
         images: the share of images with at least one label that asks.
         answers: the share of answers (one for each image and label) that ask.
         kept: the share of labels for which both promises are kept.
     """
 
+    promise: PromiseMetric
     bounds: tuple[float, ...]
     images: tuple[float, ...]
     answers: tuple[float, ...]
     kept: tuple[float, ...]
 
+    def to_json(self) -> dict[str, Any]:
+        """All fields."""
+        return asdict(self)
 
-def asking_curve(
+    @staticmethod
+    def from_json(data: Mapping[str, Any]) -> "AskingCurve":
+        """The curve that `to_json` described."""
+        numbers = {name: tuple(map(float, data[name])) for name in ("bounds", "images", "answers", "kept")}
+        return AskingCurve(promise=data["promise"], **numbers)
+
+
+def asking_curves(
     evaluation: Evaluation,
+    yes: Promise,
+    no: Promise,
     *,
-    bounds: Sequence[float] = (0.7, 0.75, 0.8, 0.85, 0.9, 0.925, 0.95, 0.975, 0.99),
+    shares: Sequence[float] = (0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.975, 0.99),
     chosen_on: Evaluation | None = None,
     groups: Sequence[Hashable] | None = None,
-    confidence: float = 0.95,
-    all_labels: bool = False,
-) -> AskingCurve:
-    """The share of images and answers that ask a person against the promised precision and recall.
+) -> tuple[AskingCurve, AskingCurve]:
+    """How many images and answers ask a person, against the bound of each of two promises while the other is fixed.
 
     Args:
         evaluation: as in `keep_promise`; the shares are those of its images.
-        bounds: the values, each for both promises.
+        yes: as in `keep_two_promises`.
+        no: as in `keep_two_promises`.
+        shares: the promised shares of right answers, beside those of the two promises.
         chosen_on: as in `keep_promise`.
         groups: as in `keep_promise`.
-        confidence: of each promise.
-        all_labels: as in `Promise`.
 
     Raises:
-        InputError: as in `keep_promise`.
+        InputError: as in `keep_two_promises`.
     """
-    precision = Promise("precision", 0.5, confidence, all_labels=all_labels)
-    images: list[float] = []
-    answers: list[float] = []
-    kept: list[float] = []
-    for bound in bounds:
-        yes, no = replace(precision, bound=bound), replace(precision, metric="recall", bound=bound)
-        both = keep_two_promises(evaluation, yes, no, chosen_on=chosen_on, groups=groups)
-        asking = both.thresholds(evaluation.decision).asks(evaluation.activated)
-        images.append(float(asking.any(dim=1).double().mean()))
-        answers.append(float(asking.double().mean()))
-        kept.append(float(np.mean([y.kept and n.kept for y, n in zip(both.yes.labels, both.no.labels, strict=True)])))
-    return AskingCurve(tuple(bounds), tuple(images), tuple(answers), tuple(kept))
+    fixed = keep_two_promises(evaluation, yes, no, chosen_on=chosen_on, groups=groups)
+
+    def curve(promise: Promise, both_of: Callable[[PromiseResult], ThreeWay], others: Evaluation | None) -> AskingCurve:
+        promises = [_with_share(promise, share) for share in sorted({*shares, promise.share})]
+        results = [keep_promise(evaluation, one, chosen_on=others, groups=groups) for one in promises]
+        points = [_asking(evaluation, both_of(result)) for result in results]
+        return AskingCurve(promise.metric, tuple(one.bound for one in promises), *zip(*points, strict=True))
+
+    lower = keep_promise(evaluation, no, groups=groups)
+    return (
+        curve(yes, lambda result: _three_way(result, lower), chosen_on),
+        curve(no, lambda result: _three_way(fixed.yes, result), None),
+    )
+
+
+def _with_share(promise: Promise, share: float) -> Promise:
+    return replace(promise, bound=round(1 - share, 12) if promise.is_upper else share)
+
+
+def _asking(evaluation: Evaluation, both: ThreeWay) -> tuple[float, float, float]:
+    """The shares of images and of answers that ask, and of labels for which both promises are kept."""
+    asking = both.thresholds(evaluation.decision).asks(evaluation.activated)
+    kept = [yes.kept and no.kept for yes, no in zip(both.yes.labels, both.no.labels, strict=True)]
+    return float(asking.any(dim=1).double().mean()), float(asking.double().mean()), float(np.mean(kept))

@@ -1,7 +1,7 @@
 """The images with the greatest loss, and their wrong labels or point errors."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int, Shaped
@@ -19,9 +19,10 @@ class LabelCase:
     Args:
         index: index of the image in the losses.
         loss: the loss of the image.
-        missing: false negatives: its labels that were not predicted.
+        missing: false negatives: its labels that were answered no.
         extra: false positives: predicted labels that it does not have; unknown labels are neither missing nor extra.
         probabilities: the probability of each label.
+        asked: its labels of which a person is asked, which are not missing.
     """
 
     index: int
@@ -29,6 +30,7 @@ class LabelCase:
     missing: tuple[str, ...]
     extra: tuple[str, ...]
     probabilities: dict[str, float]
+    asked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +64,18 @@ def top_losses_multilabel(
         probabilities: the probability of each label.
         target: 1 where the image has the label, 0 where not, NaN where unknown.
         vocab: the names of the labels.
-        thresholds: a label is predicted if its probability is greater.
+        thresholds: a label is predicted if its probability is greater, and a person may be asked where it is less.
         k: maximum number of images.
 
     Raises:
         InputError: the losses, probabilities, targets and names are not for the same images and labels.
     """
     predicted, positive = thresholds.decide(probabilities).cpu(), target.cpu() == 1
-    return _cases(losses, probabilities, predicted & ~target.cpu().isnan(), positive, vocab=vocab, k=k)
+    cases = _cases(losses, probabilities, predicted & ~target.cpu().isnan(), positive, vocab=vocab, k=k)
+    if not thresholds.is_three_way:
+        return cases
+    asked = (thresholds.asks(probabilities).cpu() & positive)[[case.index for case in cases]]
+    return [_with_asked(case, _names(vocab, row)) for case, row in zip(cases, asked, strict=True)]
 
 
 def top_losses_single_label(
@@ -145,6 +151,10 @@ def _cases(
         )
         for i in _top_k(losses, k)
     ]
+
+
+def _with_asked(case: LabelCase, asked: tuple[str, ...]) -> LabelCase:
+    return replace(case, missing=tuple(name for name in case.missing if name not in asked), asked=asked)
 
 
 def _names(vocab: Sequence[str], which: Tensor) -> tuple[str, ...]:

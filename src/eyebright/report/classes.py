@@ -12,11 +12,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from eyebright.errors import DataError
-from eyebright.evaluation.intervals import bootstrap, wilson
+from eyebright.evaluation.intervals import Interval
+from eyebright.evaluation.metric_value import affordable_resamples
+from eyebright.evaluation.scores import Score, score_intervals
 from eyebright.evaluation.top_losses import LabelCase, top_losses_single_label
-from eyebright.metrics.labels import ClassScores, per_class
+from eyebright.metrics.labels import ClassScores, f1_macro, per_class
 from eyebright.metrics.meter import Metric
-from eyebright.report.data import MetricRow, ShownImage, TaskReport, n_resamples_for
+from eyebright.report.data import MetricRow, ShownImage, TaskReport
 from eyebright.report.folding import folded
 from eyebright.report.reliability import reliability_section
 from eyebright.report.verdict.classes import ClassVerdict
@@ -110,8 +112,19 @@ class ClassReport(TaskReport):
     def _metric_rows(self) -> list[MetricRow]:
         if not len(self.known_indices):
             return []
-        others = [metric for metric in self.block.metrics() if metric.takes == "probabilities"]
-        return [self._accuracy(), self._macro_f1(), *(self._other(m) for m in others if m.name != "accuracy")]
+        groups = self.evaluation.group_codes
+        known = None if groups is None else groups[self.known_indices.numpy()]
+        others = [m for m in self.block.metrics() if m.takes == "probabilities" and m.name != "accuracy"]
+        predicted, true = self._one_hot(self.predicted), self._one_hot(self.targets)
+        scores = [
+            Score.of_proportion(self.predicted == self.targets, known),
+            Score.of_metric(f1_macro, predicted, true, known),
+            *(Score.of_metric(metric, self.probabilities, self.targets, known) for metric in others),
+        ]
+        resamples = affordable_resamples(self.probabilities.numel())
+        intervals = score_intervals(scores, len(true), groups=known, n_resamples=min(resamples, 1000))
+        rows = [self._accuracy(intervals[0]), self._macro_f1(scores[1].value, intervals[1])]
+        return [*rows, *(self._other(metric, found) for metric, found in zip(others, intervals[2:], strict=True))]
 
     @cached_property
     def scores(self) -> Sequence[ClassScores]:
@@ -128,10 +141,7 @@ class ClassReport(TaskReport):
 
     # ------------------------------------------------------------------ scores
 
-    def _other(self, metric: Metric) -> MetricRow:
-        interval = bootstrap(
-            metric, [self.probabilities, self.targets], n_resamples=n_resamples_for(len(self.known_indices))
-        )
+    def _other(self, metric: Metric, interval: Interval) -> MetricRow:
         # The best constant prediction per metric; "*" is that of all metrics not named (TargetBlock.training_summary).
         constants = self.training.get("baseline", {})
         constant = constants.get(metric.name, constants.get("*"))
@@ -156,10 +166,9 @@ class ClassReport(TaskReport):
             return None
         return torch.tensor(self.training["baseline"]["*"]).argmax().expand(len(self.known_indices))
 
-    def _accuracy(self) -> MetricRow:
+    def _accuracy(self, interval: Interval) -> MetricRow:
         n_images, majority = len(self.known_indices), self._majority
         right = int((self.predicted == self.targets).sum())
-        interval = wilson(right, n_images)
         baseline = None if majority is None else float((majority == self.targets).double().mean())
         note = f"{right:,} of {count_text(n_images, 'image')} right"
         score = MetricRow("accuracy", right / n_images, interval.low, interval.high, baseline, note)
@@ -169,21 +178,11 @@ class ClassReport(TaskReport):
         """The row with the number of images with a known class, which each score rests on."""
         return replace(row, images=len(self.known_indices), cells=len(self.known_indices))
 
-    def _macro_f1(self) -> MetricRow:
-        interval = bootstrap(
-            self._f1, [self.predicted, self.targets], n_resamples=n_resamples_for(len(self.known_indices))
-        )
-        baseline = None if self._majority is None else self._f1(self._majority, self.targets)
-        value = self._f1(self.predicted, self.targets)
+    def _macro_f1(self, value: float, interval: Interval) -> MetricRow:
+        true, majority = self._one_hot(self.targets), self._majority
+        baseline = None if majority is None else f1_macro(self._one_hot(majority), true)
         note = "mean over the classes, each counts the same"
         return self._resting(MetricRow("macro F1", value, interval.low, interval.high, baseline, note))
-
-    def _f1(self, predicted: Int[Tensor, " m"], true: Int[Tensor, " m"]) -> float:
-        """Macro F1 from counts, which is fast enough to be repeated for each bootstrap resample."""
-        n_classes = len(self.vocab)
-        true_positives = torch.bincount(true[predicted == true], minlength=n_classes)
-        both = torch.bincount(predicted, minlength=n_classes) + torch.bincount(true, minlength=n_classes)
-        return float((2 * true_positives.double() / both.clamp(min=1)).mean())
 
     def _one_hot(self, indices: Int[Tensor, " m"]) -> Bool[Tensor, "m k"]:
         return functional.one_hot(indices, len(self.vocab)).bool()

@@ -45,6 +45,12 @@ def comparison_sentences(found: ModelComparison) -> list[str]:
             f"images: {found.fixed:,} from wrong to right, {found.broken:,} from right to wrong; "
             f"{len(found.better):,} with fewer mistakes, {len(found.worse):,} with more"
         )
+        if found.asking is not None:
+            first, second = (f"{100 * share:.3g} %" for share in found.asking)
+            sentences.append(
+                f"a person is asked about a label on {first} of the images by the first model, on {second} by the "
+                "second; such an answer is no mistake, and counts as no in the metrics"
+            )
     else:
         sentences.append(f"images: {len(found.better):,} with a smaller error, {len(found.worse):,} with a larger one")
     return sentences
@@ -103,6 +109,7 @@ def comparison_json(found: ModelComparison, names: tuple[str, str]) -> dict[str,
             }
             for one in found.outputs
         ],
+        "asking": found.asking,
         "worse": [_image_json(one) for one in found.worse],
         "better": [_image_json(one) for one in found.better],
     }

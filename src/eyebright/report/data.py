@@ -330,15 +330,6 @@ class ReportData:
         return f"Model saved {self.created}. Report" if self.created else "Report"
 
 
-def n_resamples_for(numbers: int) -> int:
-    """The number of bootstrap resamples: fewer for large sets, where resamples differ less and take longer.
-
-    Args:
-        numbers: how many numbers a resample has, images times outputs.
-    """
-    return min(max(500_000_000 // max(numbers, 1), 100), 1000)
-
-
 def _utf8(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 

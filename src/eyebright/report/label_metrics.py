@@ -11,11 +11,11 @@ from torch import Tensor
 
 from eyebright.errors import InputError
 from eyebright.evaluation.intervals import Interval
-from eyebright.evaluation.label_intervals import AveragePrecisionIntervals, decision_metric_intervals
+from eyebright.evaluation.metric_intervals import MetricInterval
 from eyebright.evaluation.thresholds import cross_fitted_score
 from eyebright.metrics.labels import f1_macro, f1_micro, f1_samples, hamming, mean_ap, mean_average_precision, subset
 from eyebright.metrics.meter import Metric
-from eyebright.report.data import MetricRow, n_resamples_for
+from eyebright.report.data import MetricRow
 from eyebright.types import Thresholds
 from eyebright.web.text import count_text
 
@@ -26,6 +26,9 @@ _DECISION_METRICS: Sequence[tuple[Metric, str]] = (
     (subset, "images without a missing or an extra label"),
     (hamming, "share of wrong image-label pairs; lower is better"),
 )
+METRICS = (mean_ap, *(metric for metric, _ in _DECISION_METRICS))
+"""The metrics of the report."""
+
 METRIC_TITLES = {metric.name: metric.display_name for metric, _ in _DECISION_METRICS}
 """The display name of each metric of decisions, by its name in the options."""
 
@@ -48,19 +51,18 @@ class LabelMetrics:
     training: Mapping[str, Any]
     thresholds_tuned_on_this_set: bool
 
-    def rows(self, rankings: AveragePrecisionIntervals) -> list[MetricRow]:
+    def rows(self, found: Sequence[MetricInterval]) -> list[MetricRow]:
         """The rows of mAP, which needs no threshold, and of the metrics of decisions.
 
         Args:
-            rankings: the intervals of average precision.
+            found: the intervals of `METRICS`, in their order.
         """
         decisions = self.thresholds.decide(self.probabilities)
-        intervals = decision_metric_intervals(
-            decisions, self.targets, n_resamples=n_resamples_for(self.probabilities.numel())
-        )
+        mean, *others = (one.interval for one in found)
+        notes = zip(_DECISION_METRICS, others, strict=True)
         return [
-            self._mean_ap(rankings.mean),
-            *(self._decided(metric, note, decisions, intervals[metric.name]) for metric, note in _DECISION_METRICS),
+            self._mean_ap(mean),
+            *(self._decided(metric, note, decisions, interval) for (metric, note), interval in notes),
         ]
 
     def _mean_ap(self, interval: Interval) -> MetricRow:

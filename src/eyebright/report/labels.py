@@ -12,15 +12,20 @@ from torch import Tensor
 from torch.nn import functional
 
 from eyebright.errors import DataError
-from eyebright.evaluation.intervals import Interval
-from eyebright.evaluation.label_intervals import AveragePrecisionIntervals, average_precision_intervals
+from eyebright.evaluation.metric_intervals import (
+    FEW_POSITIVES,
+    LabelInterval,
+    MetricInterval,
+    metric_and_label_intervals,
+)
 from eyebright.evaluation.top_losses import LabelCase, top_losses_multilabel
 from eyebright.metrics.labels import ClassScores, per_class
-from eyebright.report.data import MetricRow, ShownImage, TaskReport, n_resamples_for
+from eyebright.report.data import MetricRow, ShownImage, TaskReport
 from eyebright.report.folding import folded
 from eyebright.report.label_curves import precision_recall_section, threshold_section
-from eyebright.report.label_metrics import METRIC_TITLES, LabelMetrics
+from eyebright.report.label_metrics import METRIC_TITLES, METRICS, LabelMetrics
 from eyebright.report.reliability import reliability_section
+from eyebright.report.threshold_origins import origins_text
 from eyebright.report.verdict.labels import LabelVerdict
 from eyebright.report.verdict.promises import with_promises
 from eyebright.report.verdict.values import LEAST_IMAGES, Verdict
@@ -29,11 +34,15 @@ from eyebright.web.blocks import Card, Cell, Folded, Gallery, Section, Table, Ta
 from eyebright.web.text import NO_VALUE, count_text
 
 _MAX_CARDS = 24
-_MIN_POSITIVES_FOR_INTERVAL = 10  # with fewer, a bootstrap interval is meaningless (with one: 1.00 to 1.00)
 _LEGEND = (
     Tag("in the data, not predicted", "missing"),
     Tag("predicted, not in the data", "extra"),
     Tag("in the data and predicted", "correct"),
+)
+_LEGEND_OF_ASKED = (
+    Tag("in the data, answered no", "missing"),
+    *_LEGEND[1:],
+    Tag("in the data, a person is asked", "asked"),
 )
 
 
@@ -88,7 +97,7 @@ class MultiLabelReport(TaskReport):
     def output_rows(self) -> list[dict[str, Any]]:
         """The scores of each label."""
         counts = self.training.get("counts", [None] * len(self.vocab))
-        each = zip(self.vocab, self.scores, self._rankings.per_class, counts, strict=True)
+        each = zip(self.vocab, self.scores, self._intervals[1], counts, strict=True)
         return [_output_row(name, row, interval, count) for name, row, interval, count in each]
 
     def sections(self) -> list[Section]:
@@ -136,17 +145,16 @@ class MultiLabelReport(TaskReport):
     def _metric_rows(self) -> list[MetricRow]:
         tuned = self.thresholds_tuned_on_this_set
         metrics = LabelMetrics(self.probabilities, self.targets, self.thresholds, self.training, tuned)
-        return metrics.rows(self._rankings)
+        return metrics.rows(self._intervals[0])
 
     @cached_property
     def _unknown(self) -> Bool[Tensor, "n k"]:
         return self.targets.isnan()
 
     @cached_property
-    def _rankings(self) -> AveragePrecisionIntervals:
-        return average_precision_intervals(
-            self.probabilities, self.targets, n_resamples=n_resamples_for(self.probabilities.numel())
-        )
+    def _intervals(self) -> tuple[list[MetricInterval], list[LabelInterval]]:
+        """Of the metrics and of the average precision of each label, from one bootstrap."""
+        return metric_and_label_intervals(self.evaluation, METRICS)
 
     # ------------------------------------------------------------------ the table
 
@@ -155,7 +163,7 @@ class MultiLabelReport(TaskReport):
         scope = "one threshold per label" if isinstance(thresholds.values, tuple) else "one threshold for all labels"
         origin = "set by hand"
         if self.facts.tuning.get("promises"):
-            origin = f"set for {thresholds.metric} where a label has a promise or an estimate"
+            origin = origins_text(self.evaluation.decision, self.facts.tuning, METRIC_TITLES)
         elif thresholds.metric is not None:
             images = "these same images" if self.thresholds_tuned_on_this_set else "other images"
             origin = f"tuned for {METRIC_TITLES.get(thresholds.metric, thresholds.metric)} on {images}"
@@ -169,7 +177,7 @@ class MultiLabelReport(TaskReport):
 
     def _table(self, scores: Sequence[ClassScores]) -> Table:
         columns = ["label", "images", "AP", "AP 95 % CI", "precision", "recall", "F1", "threshold", "predicted"]
-        rows = [_table_row(*row) for row in zip(self.vocab, scores, self._rankings.per_class, strict=True)]
+        rows = [_table_row(*row) for row in zip(self.vocab, scores, self._intervals[1], strict=True)]
         if "counts" in self.training:
             columns.append("in training")
             rows = [[*row, Cell.of(count)] for row, count in zip(rows, self.training["counts"], strict=True)]
@@ -177,7 +185,7 @@ class MultiLabelReport(TaskReport):
         rows = [[*row, Cell.of(each.known)] for row, each in zip(rows, scores, strict=True)]
         caption = (
             "A row per label: images that have it (images), average precision (AP) with its 95 % CI if at least "
-            f"{_MIN_POSITIVES_FOR_INTERVAL} images have the label, images for which it was predicted (predicted), and"
+            f"{FEW_POSITIVES} images have the label, images for which it was predicted (predicted), and"
             " all images of which it is known whether they have it (known), which the scores rest on."
         )
         return Table(caption, columns, rows)
@@ -186,7 +194,8 @@ class MultiLabelReport(TaskReport):
 
     def _worst(self) -> list[Section]:
         true, known = self.targets == 1, ~self._unknown
-        wrong = ((self.thresholds.decide(self.probabilities) != true) & known).any(dim=1)
+        asked = self.thresholds.asks(self.probabilities)
+        wrong = ((self.thresholds.decide(self.probabilities) != true) & known & ~asked).any(dim=1)
         losses = functional.binary_cross_entropy(self.probabilities.float(), true.float(), reduction="none")
         losses = (losses * known).sum(dim=1)
         cases = top_losses_multilabel(
@@ -205,24 +214,28 @@ class MultiLabelReport(TaskReport):
             f"{count_text(int(wrong.sum()), 'image')} of {len(self.evaluation):,} with a missing or an extra label; "
             f"shown: {len(cards)}, the highest loss first. Numbers are probabilities."
         )
-        return [Section("Worst mistakes", "worst", [Gallery(cards, _LEGEND)], intro)]
+        if not self.thresholds.is_three_way:
+            return [Section("Worst mistakes", "worst", [Gallery(cards, _LEGEND)], intro)]
+        intro += f" An answer that asks a person is no mistake: {count_text(int(asked.any(dim=1).sum()), 'image')} ask."
+        return [Section("Worst mistakes", "worst", [Gallery(cards, _LEGEND_OF_ASKED)], intro)]
 
     def _card(self, case: LabelCase, image: ShownImage) -> Card:
         true = [self.vocab[int(k)] for k in (self.targets[case.index] == 1).nonzero()[:, 0].tolist()]
-        correct = [label for label in true if label not in case.missing]
+        correct = [label for label in true if label not in (*case.missing, *case.asked)]
         groups: list[tuple[TagStyle, Sequence[str]]] = [
             ("missing", case.missing),
             ("extra", case.extra),
             ("correct", correct),
+            ("asked", case.asked),
         ]
         tags = [Tag(f"{label} {case.probabilities[label]:.2f}", style) for style, labels in groups for label in labels]
         words = [f"{style}: {', '.join(labels)}" for style, labels in groups if labels]
         return Card(image.name, image.file, image.thumbnail, f"{image.name}; {'; '.join(words)}", tags)
 
 
-def _output_row(name: str, row: ClassScores, interval: Interval, in_training: int | None) -> dict[str, Any]:
+def _output_row(name: str, row: ClassScores, found: LabelInterval, in_training: int | None) -> dict[str, Any]:
     any_positive, any_predicted = row.positives > 0, row.predicted > 0
-    has_interval = row.positives >= _MIN_POSITIVES_FOR_INTERVAL
+    interval = found.interval
     return {
         "label": name,
         "known": row.known,
@@ -231,24 +244,24 @@ def _output_row(name: str, row: ClassScores, interval: Interval, in_training: in
         "in_training": in_training,
         "threshold": row.threshold,
         "average_precision": row.average_precision,
-        "average_precision_interval": [interval.low, interval.high] if has_interval else None,
+        "average_precision_interval": None if interval is None else [interval.low, interval.high],
         "precision": row.precision if any_predicted else None,
         "recall": row.recall if any_positive else None,
         "f1": row.f1 if any_positive or any_predicted else None,
     }
 
 
-def _table_row(name: str, row: ClassScores, interval: Interval) -> list[Cell]:
+def _table_row(name: str, row: ClassScores, found: LabelInterval) -> list[Cell]:
     """The cells of one label; precision is a dash if it was never predicted, and recall if no image has it."""
-    has_interval = row.positives >= _MIN_POSITIVES_FOR_INTERVAL
+    interval = found.interval
     any_positive, any_predicted = row.positives > 0, row.predicted > 0
     return [
         Cell(name),
         Cell.of(row.positives),
         Cell.of(row.average_precision, bar=True),
-        Cell(f"{interval.low:.2f}-{interval.high:.2f}", interval.high - interval.low)
-        if has_interval
-        else Cell(NO_VALUE),
+        Cell(str(found) if any_positive else NO_VALUE)
+        if interval is None
+        else Cell(f"{interval.low:.2f}-{interval.high:.2f}", interval.high - interval.low),
         Cell.of(row.precision) if any_predicted else Cell(NO_VALUE),
         Cell.of(row.recall) if any_positive else Cell(NO_VALUE),
         Cell.of(row.f1) if any_positive or any_predicted else Cell(NO_VALUE),

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -11,8 +11,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from eyebright.errors import DataError
-from eyebright.evaluation.intervals import bootstrap_sums
-from eyebright.report.data import MetricRow, ShownImage, TaskReport, n_resamples_for
+from eyebright.evaluation.metric_sums import ERROR
+from eyebright.evaluation.metric_value import affordable_resamples
+from eyebright.evaluation.scores import Score, score_intervals
+from eyebright.report.data import MetricRow, ShownImage, TaskReport
 from eyebright.report.verdict.numbers import NumberVerdict
 from eyebright.report.verdict.values import Verdict
 from eyebright.web.blocks import Card, Cell, Charts, Gallery, Section, Table, Tag
@@ -62,9 +64,14 @@ class NumberReport(TaskReport):
 
     @cached_property
     def _metric_rows(self) -> list[MetricRow]:
-        summands = _summands(self.predicted, self.targets)
-        values = _metric_values(summands.sum(dim=0, keepdim=True))[0].tolist()
-        intervals = bootstrap_sums(_metric_values, summands, n_resamples=n_resamples_for(summands.numel()))
+        summands, groups = _summands(self.predicted, self.targets), self.evaluation.group_codes
+        mae, rmse, r2 = (
+            Score.of_sums(summands, ERROR, groups, of=lambda sums, i=i: _metric_values(sums)[:, i]) for i in range(3)
+        )
+        scores = [mae, rmse, replace(r2, smooth=None)]  # a few numbers can make most of R2, and of its standard error
+        values = [score.value for score in scores]
+        resamples = min(affordable_resamples(summands.numel()), 1000)
+        intervals = score_intervals(scores, len(summands), groups=groups, n_resamples=resamples)
         baselines = [None] * len(values) if self._baseline is None else self._baseline
         rows = zip(_METRICS, values, intervals, baselines, strict=True)
         several = "; all columns together, whatever their units" if len(self.names) > 1 else ""

@@ -17,10 +17,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from eyebright.errors import DataError, InputError, did_you_mean, listing
-from eyebright.evaluation.intervals import Interval, bootstrap, bootstrap_sums
+from eyebright.evaluation.intervals import Interval
+from eyebright.evaluation.metric_sums import ERROR, SHARE, Limits
+from eyebright.evaluation.metric_value import affordable_resamples
+from eyebright.evaluation.resampling import resampled_rows
+from eyebright.evaluation.scores import Score, score_intervals
 from eyebright.evaluation.top_losses import PointCase, top_point_errors
 from eyebright.metrics.points import point_errors
-from eyebright.report.data import MetricRow, ShownImage, TaskReport, n_resamples_for
+from eyebright.report.data import MetricRow, ShownImage, TaskReport
 from eyebright.report.verdict.points import PointVerdict
 from eyebright.report.verdict.values import Verdict
 from eyebright.web.blocks import Card, Cell, Charts, Gallery, PointMark, Section, Table, Tag
@@ -104,8 +108,7 @@ class PointReport(TaskReport):
 
     @cached_property
     def _metric_rows(self) -> list[MetricRow]:
-        mean, nme, pck = self._means()
-        median = self._median()
+        mean, nme, pck, median = self._scores()
         pixels, relative = (~each.isnan() for each in (self.errors, self.normalized_errors))
         rows = ((mean, pixels), (median, pixels), (nme, relative), (pck, relative))
         return [replace(row, images=int(known.any(dim=1).sum()), cells=int(known.sum())) for row, known in rows]
@@ -150,30 +153,43 @@ class PointReport(TaskReport):
         constant = torch.tensor(self.training["baseline"]["*"], dtype=torch.float64)  # "*": the same for all metrics
         return point_errors(constant.expand(self.targets.shape), self.targets)
 
-    def _means(self) -> tuple[MetricRow, MetricRow, MetricRow]:
-        """Mean pixel error, NME and PCK; all are means over the known points, so one bootstrap of sums is enough."""
-        summands = self._summands(self.errors)
-        values = _means_of_sums(summands.sum(dim=0, keepdim=True))[0].tolist()
-        intervals = bootstrap_sums(_means_of_sums, summands, n_resamples=n_resamples_for(self.errors.numel()))
-        baselines: list[float | None] = [None] * 3
-        if self._baseline_errors is not None:
-            baselines = _means_of_sums(self._summands(self._baseline_errors).sum(dim=0, keepdim=True))[0].tolist()
-        mean, nme, pck = zip(values, intervals, baselines, strict=True)
+    def _scores(self) -> tuple[MetricRow, MetricRow, MetricRow, MetricRow]:
+        """Mean pixel error, NME, PCK, which are means over the known points, and the median pixel error."""
+        intervals = self._intervals(self._summands(self.errors))
+        values = [
+            *_means_of_sums(self._summands(self.errors).sum(dim=0, keepdim=True))[0].tolist(),
+            _median(self.errors),
+        ]
+        baselines: list[float | None] = [None] * 4
+        if (wrong := self._baseline_errors) is not None:
+            baselines = [*_means_of_sums(self._summands(wrong).sum(dim=0, keepdim=True))[0].tolist(), _median(wrong)]
+        mean, nme, pck, median = zip(values, intervals, baselines, strict=True)
         n_ignored = int((self._normalizing_lengths.isnan() & ~self.errors.isnan().all(dim=1)).sum())
         note = f"; {count_text(n_ignored, 'image')} without that distance ignored" if n_ignored else ""
         by, name = f"relative to {self._normalizer}{note}", f"PCK@{_PCK_THRESHOLD:g}"
+        within = f"points with an error of at most {_PCK_THRESHOLD:g} times {self._normalizer}{note}"
+        half = "half of the points have a smaller error; lower is better"
         return (
             _row("mean pixel error", *mean, note="lower is better", unit="px"),
             _row("NME", *nme, note=f"normalised mean error, {by}; lower is better", unit="%"),
-            MetricRow(
-                name,
-                pck[0],
-                pck[1].low,
-                pck[1].high,
-                pck[2],
-                f"points with an error of at most {_PCK_THRESHOLD:g} times {self._normalizer}{note}",
-            ),
+            MetricRow(name, pck[0], pck[1].low, pck[1].high, pck[2], within),
+            _row("median pixel error", *median, note=half, unit="px"),
         )
+
+    def _values(self, errors: Float[Tensor, "n p"]) -> list[float]:
+        return [*_means_of_sums(self._summands(errors).sum(dim=0, keepdim=True))[0].tolist(), _median(errors)]
+
+    def _intervals(self, summands: Float[Tensor, "n 5"]) -> list[Interval]:
+        """Of the four scores, from one bootstrap."""
+        groups = self.evaluation.group_codes
+        limits: list[Limits] = [ERROR, ERROR, SHARE]
+        means = [
+            Score.of_sums(summands, limit, groups, of=lambda sums, i=i: _means_of_sums(sums)[:, i])
+            for i, limit in enumerate(limits)
+        ]
+        median = Score(_median(self.errors), resampled_rows(_median, [self.errors]))
+        resamples = min(affordable_resamples(_MEDIAN_COST * self.errors.numel()), 1000)
+        return score_intervals([*means, median], len(summands), groups=groups, n_resamples=resamples)
 
     def _summands(self, errors: Float[Tensor, "n p"]) -> Float[Tensor, "n 5"]:
         """The summands of each image.
@@ -187,13 +203,6 @@ class PointReport(TaskReport):
         within = with_length & (normalized <= _PCK_THRESHOLD)
         columns = [known, errors.where(known, 0.0), with_length, normalized, within]  # keeps predictions that are NaN
         return torch.stack([column.double().sum(dim=1) for column in columns], dim=1)
-
-    def _median(self) -> MetricRow:
-        n_resamples = n_resamples_for(_MEDIAN_COST * self.errors.numel())
-        interval = bootstrap(_median, [self.errors], n_resamples=n_resamples)
-        baseline = None if self._baseline_errors is None else _median(self._baseline_errors)
-        note = "half of the points have a smaller error; lower is better"
-        return _row("median pixel error", _median(self.errors), interval, baseline, note=note, unit="px")
 
     # ------------------------------------------------------------------ charts and tables
 

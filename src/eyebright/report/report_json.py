@@ -52,6 +52,7 @@ def _content(data: ReportData) -> dict[str, Any]:
         "metrics": [_metric(row) for row in data.metric_rows],
         "test_metrics": [_metric(row) for row in data.test_rows],
         data.kind: data.output_rows,
+        "asking": facts.tuning.get("asking"),
         "notices": data.leaks,
         "split": None if facts.proof is None else facts.proof.to_json(),
         "sections": [_section(section) for section in data.sections],

@@ -25,8 +25,9 @@ def slices_section(evaluation: Evaluation, slices: Sequence[Slice]) -> list[Sect
     intro = (
         f"{metric.display_name} of images that have one value in a column of the data, beside all other images; the"
         f" worst first. Columns with 2 to {MOST_VALUES} values, slices of {LEAST_IMAGES} images and more. P-values are"
-        f" corrected for the {len(slices):,} slices (Holm): {worse or 'none'} of them"
-        f" {'are' if worse > 1 else 'is'} surely worse (p < {_SURE})."
+        f" of a z test with bootstrap standard errors, corrected for the {len(slices):,} slices (Holm):"
+        f" {worse or 'none'} of them {'score' if worse > 1 else 'scores'} worse than all others by more than chance"
+        f" explains (p < {_SURE}). The intervals are those of the scores, not corrected."
     )
     if metric is mean_ap:
         intro += " mAP is lower where fewer images have a label, whatever the model does."

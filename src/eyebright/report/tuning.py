@@ -1,12 +1,13 @@
 """The sections on how a saved model decides: its promises, its calibration and its tuned thresholds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from eyebright.errors import DataError, listing
 from eyebright.evaluation.promise_text import label_sentence, summary
 from eyebright.evaluation.promises import LabelPromise, PromiseResult
+from eyebright.report.asking import asking_blocks
 from eyebright.tasks.decision import Decision
 from eyebright.types import Thresholds
 from eyebright.web.blocks import Cell, Section, Sentences, Table
@@ -26,7 +27,7 @@ def tuning_sections(tuning: Mapping[str, Any], decision: Decision) -> list[Secti
         DataError: it does not have the form that `eyebright tune` writes.
     """
     try:
-        return [*_promises(tuning.get("promises", []), decision), *_fitted(tuning)]
+        return [*_promises(tuning, decision), *_fitted(tuning)]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"the entry 'tuning' of the saved model has the wrong form: {error}") from None
 
@@ -48,21 +49,25 @@ def calibration_sentence(evidence: Mapping[str, Any]) -> str:
     )
 
 
-def _promises(promises: Sequence[Mapping[str, Any]], decision: Decision) -> list[Section]:
-    results = [PromiseResult.from_json(dict(promise)) for promise in promises]
+def _promises(tuning: Mapping[str, Any], decision: Decision) -> list[Section]:
+    results = [PromiseResult.from_json(dict(promise)) for promise in tuning.get("promises", [])]
     if not results:
         return []
     blocks: list[Any] = []
+    changed: list[str] = []
     for result in results:
         asks = decision.thresholds.is_three_way and result.promise.metric == "recall"
         labels = tuple(label for label in result.labels if label.threshold == _threshold(label, decision, lower=asks))
-        if changed := [label.label for label in result.labels if label not in labels]:
+        if others := [label.label for label in result.labels if label not in labels]:
+            changed += others
             blocks.append(
-                Sentences([f"{result.promise} is no longer kept for {listing(changed)}: other thresholds were set."])
+                Sentences([f"{result.promise} is no longer kept for {listing(others)}: other thresholds were set."])
             )
         if labels:
             shown = replace(result, labels=labels)
             blocks += [Sentences([_sentence(summary(shown))]), _table(shown, asks=asks)]
+    if decision.thresholds.is_three_way and not changed:
+        blocks += asking_blocks(tuning, results)
     intro = (
         "What the answers keep on new images of the same kind. A promise rests on images that chose nothing, answered "
         "by this very model; from other images it is an estimate."

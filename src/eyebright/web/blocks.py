@@ -10,10 +10,11 @@ from typing import ClassVar, Literal
 from eyebright.web.charts import Chart, Style
 from eyebright.web.text import score_text
 
-TagStyle = Literal["correct", "extra", "missing", "target", "predicted", "plain"]
+TagStyle = Literal["correct", "extra", "missing", "asked", "target", "predicted", "plain"]
 """The meaning of a tag, which decides its colour and its sign.
 
-``correct``, ``extra`` (predicted, but not in the data) and ``missing`` (in the data, but not predicted) are for labels;
+``correct``, ``extra`` (predicted, but not in the data), ``missing`` (in the data, but not predicted) and ``asked`` (in
+the data, and a person is asked) are for labels;
 ``target`` and ``predicted`` are for points and numbers.
 """
 

@@ -15,7 +15,7 @@ from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.promise import Promise, parse_promise
 from eyebright.evaluation.promise_text import label_sentence, summary
 from eyebright.evaluation.promises import PromiseResult, keep_promise
-from eyebright.evaluation.three_way import keep_two_promises
+from eyebright.evaluation.three_way import asking_curves, keep_two_promises
 from eyebright.evaluation.threshold_objectives import check_metric
 from eyebright.evaluation.tune import tune
 from eyebright.inference.change_manifest import save_manifest, undo_manifest
@@ -161,7 +161,7 @@ def _tune(state: _Tuning, evaluation: Evaluation, objective: str, *, per_class: 
     for sentence in (*map(str, tuned.scores), *map(str, tuned.pulled), *tuned.notes):
         say(sentence)
     _say_removed(state, say)
-    facts = {name: value for name, value in state.facts.items() if name != "promises"}
+    facts = {name: value for name, value in state.facts.items() if name not in ("promises", "asking", "before")}
     facts["thresholds"] = {**tuned.to_json(), "part": evaluation.part}
     return _Tuning(state.decision.with_thresholds(tuned.thresholds), facts)
 
@@ -198,6 +198,12 @@ def _keep(state: _Tuning, saved: _Saved, promises: list[Promise], options: TuneO
         )
     others = saved.others_than(evaluation)
     groups = _groups(evaluation)
+    facts = {
+        name: value for name, value in state.facts.items() if name not in ("thresholds", "asking")
+    }  # of others now
+    if not facts.get("promises"):  # where the thresholds of labels without a promise come from
+        former = state.decision.thresholds
+        facts["before"] = {"metric": former.metric, "values": former.per_class(state.decision.target.n_out).tolist()}
     if len(promises) == 1:
         results = [
             keep_promise(evaluation, promises[0], chosen_on=others, groups=groups, keep_former=options.keep_former)
@@ -207,6 +213,8 @@ def _keep(state: _Tuning, saved: _Saved, promises: list[Promise], options: TuneO
         both = keep_two_promises(evaluation, *promises, chosen_on=others, groups=groups)
         results = [both.yes, both.no]
         decision = state.decision.with_thresholds(both.thresholds(state.decision))
+        curves = asking_curves(evaluation, *promises, chosen_on=others, groups=groups)
+        facts["asking"] = [curve.to_json() for curve in curves]
     for result in results:
         say(summary(result))
         for label in result.labels:
@@ -223,7 +231,6 @@ def _keep(state: _Tuning, saved: _Saved, promises: list[Promise], options: TuneO
             f"a person is asked about a label of {images:.3g} % of these images, {answers:.3g} % of all answers; they "
             "count as no in the scores below"
         )
-    facts = {name: value for name, value in state.facts.items() if name != "thresholds"}  # they are other ones now
     earlier = _others(_results(state.facts), results)
     return _Tuning(decision, {**facts, "promises": [result.to_json() for result in (*earlier, *results)]})
 

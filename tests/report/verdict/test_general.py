@@ -43,9 +43,9 @@ def test_without_leaks_nothing_is_said_of_them():
 
 @pytest.mark.parametrize(
     ("low", "value", "baseline", "words"),
-    [(0.75, 0.8, 0.2, None), (0.15, 0.3, 0.2, "is not surely better"), (0.05, 0.1, 0.2, "is no better")],
+    [(0.75, 0.8, 0.2, None), (0.15, 0.3, 0.2, "may be no better"), (0.05, 0.1, 0.2, "is no better")],
 )
-def test_a_score_that_is_not_surely_above_its_baseline_is_said(low, value, baseline, words):
+def test_a_score_whose_interval_contains_its_baseline_is_said(low, value, baseline, words):
     sentences = baseline_sentences(MetricRow("mAP", value, low, value + 0.1, baseline))
     assert [words in one for one in sentences] == ([] if words is None else [True])
     error = MetricRow("MAE", -value, -value - 0.1, -low, -baseline, higher_is_better=False)
@@ -53,10 +53,11 @@ def test_a_score_that_is_not_surely_above_its_baseline_is_said(low, value, basel
     assert baseline_sentences(MetricRow("mAP", math.nan, baseline=0.2)) == []
 
 
-def test_the_slice_that_is_surely_worse_is_named_with_its_gain():
+def test_the_slice_that_is_significantly_worse_is_named_with_its_gain():
     unsure = replace(SOUTH, value="north", p_value=0.2)
     assert slice_sentences([SOUTH, unsure], "mAP") == [
-        "Worse where the 'site' is 'south': mAP 0.5 on 40 images, against 0.875 on all others."
+        "Worse where the 'site' is 'south': mAP 0.5 on 40 images, against 0.875 on all others "
+        "(p < 0.05, corrected for 2 slices)."
     ]
     (change,) = slice_changes([SOUTH, unsure], ROW, is_share=True)
     assert (change.gain.before, change.gain.after) == (0.8, 0.875)

@@ -38,7 +38,7 @@ def leak_change(count: int, total: int, with_leaks: MetricRow, without: MetricRo
 
 
 def baseline_sentences(row: MetricRow) -> list[str]:
-    """A sentence if the main score is not surely better than that of the best constant prediction."""
+    """A sentence if the interval of the main score does not exclude that of the best constant prediction."""
     if row.baseline is None or math.isnan(row.baseline) or math.isnan(row.value):
         return []
     better = row.value > row.baseline if row.higher_is_better else row.value < row.baseline
@@ -46,33 +46,33 @@ def baseline_sentences(row: MetricRow) -> list[str]:
     sure = ends[0] > row.baseline if row.higher_is_better else ends[1] < row.baseline
     if better and sure:
         return []
-    how = "not surely better" if better else "no better"
+    how = "may be no better" if better else "is no better"
     details = "; ".join(row.details[:2])
-    return [f"Its {row.name} of {row.text} is {how} than that of one answer for all images ({details})."]
+    return [f"Its {row.name} of {row.text} {how} than that of one answer for all images ({details})."]
 
 
 def slice_sentences(slices: Sequence[Slice], metric: str) -> list[str]:
-    """A sentence on the slice that is surely worse by the most, if there is one."""
-    worse = _surely_worse(slices)
+    """A sentence on the slice that is significantly worse by the most, if there is one."""
+    worse = _significantly_worse(slices)
     if not worse:
         return []
     one = worse[0]
     more = f" {len(worse) - 1:,} more under Slices." if len(worse) > 1 else ""
     return [
         f"Worse where the {_named(one)}: {metric} {number_text(one.score)} on {count_text(one.count, 'image')}, "
-        f"against {number_text(one.others)} on all others.{more}"
+        f"against {number_text(one.others)} on all others (p < {_SURE}, corrected for {len(slices):,} slices).{more}"
     ]
 
 
 def slice_changes(slices: Sequence[Slice], row: MetricRow, *, is_share: bool) -> list[Change]:
-    """To add images like those of the slice that is surely worse by the most.
+    """To add images like those of the slice that is significantly worse by the most.
 
     Args:
         slices: of the evaluation.
         row: the main score, which the slices are scored by.
         is_share: whether it lies in [0, 1].
     """
-    worse = _surely_worse(slices)
+    worse = _significantly_worse(slices)
     if not worse:
         return []
     one = worse[0]
@@ -140,7 +140,7 @@ def _overfitting(history: Sequence[Mapping[str, float]]) -> list[Change]:
     ]
 
 
-def _surely_worse(slices: Sequence[Slice]) -> list[Slice]:
+def _significantly_worse(slices: Sequence[Slice]) -> list[Slice]:
     return [one for one in slices if one.is_worse and one.p_value < _SURE]
 
 

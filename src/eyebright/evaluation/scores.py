@@ -1,0 +1,274 @@
+"""Scores with their confidence intervals, all from the same resamples of the images.
+
+One bootstrap over the images serves all scores, or over groups of images (of one patient, one video), which are drawn
+whole (a cluster bootstrap: Davison & Hinkley, 1997, Bootstrap Methods and their Application, section 3.8).
+
+- A proportion of independent images gets Wilson's interval.
+- A smooth function of sums over the images gets the bootstrap-t interval, see `eyebright.evaluation.studentized`.
+- Any other score (of a ranking, a median, a difference of two models) gets the bias-corrected and accelerated one. If
+  it is a share near 0 or 1, the interval also contains Wilson's for as many trials as it has positives.
+
+Axes of arrays: n images, s resamples, g parts that are left out.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Shaped
+from torch import Tensor
+
+from eyebright.errors import InputError
+from eyebright.evaluation.cross_fit import Groups, group_codes
+from eyebright.evaluation.intervals import (
+    Interval,
+    corrected_interval,
+    leave_out_counts,
+    resample_counts,
+    score_interval,
+    wilson,
+)
+from eyebright.evaluation.metric_sums import SHARE, Limits, Statistic, quotient, sums_of
+from eyebright.evaluation.resampling import Resampled, is_ranking, resampled_metric, resampled_rows
+from eyebright.evaluation.studentized import SmoothScore
+from eyebright.metrics.meter import Metric
+
+
+@dataclass(frozen=True, eq=False)
+class Score:
+    """A number computed from the images, and how it varies with their choice.
+
+    Args:
+        value: the number, of all images.
+        resampled: the number of each resample.
+        smooth: the number as a smooth function of sums, if it is one.
+        proportion: (successes, trials), if it is a proportion of images and there are no groups.
+        trials: of a share of another kind, the number of independent trials of a proportion that would not vary less.
+    """
+
+    value: float
+    resampled: Resampled
+    smooth: SmoothScore | None = None
+    proportion: tuple[int, int] | None = None
+    trials: float = 0.0
+
+    @staticmethod
+    def of_metric(
+        metric: Metric, given: Shaped[Tensor, "n ..."], target: Shaped[Tensor, "n ..."], groups: Groups | None = None
+    ) -> "Score":
+        """A metric.
+
+        Args:
+            metric: the metric.
+            given: what it takes, of each image.
+            target: the encoded target of each image.
+            groups: the group of each image, as in `score_intervals`.
+
+        Raises:
+            InputError: as the metric, or there is not one group for each image.
+        """
+        value, sums = metric(given, target), sums_of(metric)
+        if sums is None:
+            trials = positive_trials(target, groups) if is_ranking(metric) else 0.0
+            return Score(value, resampled_metric(metric, given, target), trials=trials)
+        summands = sums.summands(given, target)
+        limits = (0.0, float(given.shape[-1])) if sums.is_rank else sums.limits
+        smooth = SmoothScore.of(summands, sums.statistic, limits, groups)
+        if not sums.is_proportion or groups is not None:
+            return Score(value, smooth.values, smooth)
+        successes, trials = summands.double().sum(dim=0).tolist()
+        return Score(value, smooth.values, proportion=(round(successes), round(trials)))
+
+    @staticmethod
+    def of_proportion(successes: Bool[Tensor, " n"], groups: Groups | None = None) -> "Score":
+        """The share of the images that are a success.
+
+        Raises:
+            InputError: there is not one group for each image.
+        """
+        summands = torch.stack([successes, torch.ones_like(successes)], dim=1)
+        score = Score.of_sums(summands, SHARE, groups)
+        counts = int(successes.sum()), len(successes)
+        return score if groups is not None else replace(score, smooth=None, proportion=counts)
+
+    @staticmethod
+    def of_sums(
+        summands: Shaped[Tensor, "n m"], limits: Limits, groups: Groups | None = None, *, of: Statistic = quotient
+    ) -> "Score":
+        """A smooth function of sums over the images, by default the first divided by the second.
+
+        Args:
+            summands: the numbers of each image.
+            limits: the smallest and the greatest possible score.
+            groups: the group of each image, as in `score_intervals`.
+            of: the function; it does not change if all sums are multiplied by one number.
+
+        Raises:
+            InputError: there is not one group for each image.
+        """
+        smooth = SmoothScore.of(summands, of, limits, groups)
+        return Score(smooth.value, smooth.values, smooth)
+
+    def __sub__(self, other: "Score") -> "Score":
+        """The difference of two scores of the same images."""
+        return Score(self.value - other.value, lambda counts: self.resampled(counts) - other.resampled(counts))
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether its interval needs resamples."""
+        return self.proportion is None
+
+    def interval(self, draws: "Draws", *, level: float = 0.95) -> Interval:
+        """The interval.
+
+        Args:
+            draws: of `function`.
+            level: the confidence level, in (0, 1).
+
+        Raises:
+            InputError: a level outside (0, 1).
+        """
+        if self.proportion is not None:
+            return wilson(*self.proportion, level=level)
+        if self.smooth is not None:
+            return self.smooth.interval(draws.drawn, level=level)
+        found = corrected_interval(*draws, self.value, level=level)
+        if self.trials * min(self.value, 1 - self.value) >= _ENOUGH or not self.trials:
+            return found
+        wilsons = score_interval(self.value, self.trials, level=level)
+        return Interval(min(found.low, wilsons.low), max(found.high, wilsons.high), level)
+
+    @property
+    def function(self) -> Resampled:
+        """What is computed of the resamples."""
+        return self.resampled if self.smooth is None else self.smooth.deviations
+
+
+class Draws(NamedTuple):
+    """What was computed of the resamples, and of the images without each of several parts of them.
+
+    Args:
+        drawn: of each resample, shape (s,) or (s, k).
+        left_out: without each part, shape (g,) or (g, k).
+    """
+
+    drawn: Float[np.ndarray, "s *k"]
+    left_out: Float[np.ndarray, "g *k"]
+
+
+def score_intervals(
+    scores: Sequence[Score],
+    n_images: int,
+    *,
+    groups: Groups | None = None,
+    n_resamples: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> list[Interval]:
+    """The interval of each score.
+
+    Args:
+        scores: of the same images.
+        n_images: how many they are.
+        groups: the group of each image; groups are drawn whole.
+        n_resamples: number of bootstrap resamples.
+        seed: seed of the resamples.
+        level: the confidence level, in (0, 1).
+
+    Raises:
+        InputError: no images, no resamples, groups that do not fit the images, or a level outside (0, 1).
+    """
+    functions = [score.function for score in scores if score.is_drawn]
+    draws = iter(draw(functions, n_images, groups=groups, n_resamples=n_resamples, seed=seed))
+    return [score.interval(next(draws) if score.is_drawn else _NO_DRAWS, level=level) for score in scores]
+
+
+def bootstrap(
+    statistic: Callable[..., float],
+    arrays: Sequence[Shaped[Tensor, "n ..."]],
+    *,
+    n_resamples: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> Interval:
+    """The bootstrap interval (bias-corrected and accelerated) of any statistic of a set of images.
+
+    >>> bootstrap(lambda x: float(x.mean()), [torch.arange(100.0)], n_resamples=200)  # doctest: +ELLIPSIS
+    Interval(low=4..., high=5..., level=0.95)
+
+    Args:
+        statistic: a function of the resampled arrays; resamples for which it is NaN are ignored.
+        arrays: arrays with one row per image, for example predictions and targets.
+        n_resamples: number of bootstrap resamples.
+        seed: seed of the resamples.
+        level: the confidence level, in (0, 1).
+
+    Raises:
+        InputError: no arrays, no images, arrays of different lengths, no resamples, or a level outside (0, 1).
+    """
+    lengths = {len(array) for array in arrays}
+    if len(lengths) != 1:
+        raise InputError(f"a bootstrap needs arrays with one row per image, got lengths {sorted(lengths)}")
+    score = Score(statistic(*arrays) if min(lengths) else 0.0, resampled_rows(statistic, arrays))
+    return score_intervals([score], lengths.pop(), n_resamples=n_resamples, seed=seed, level=level)[0]
+
+
+def positive_trials(target: Shaped[Tensor, "n k"], groups: Groups | None = None) -> float:
+    """The number of trials of a proportion that does not vary less than a mean over the labels of shares of positives.
+
+    The mean of k shares of m_1 to m_k trials has the variance of a share of k^2 / (1 / m_1 + ... + 1 / m_k) trials.
+    They are at most as many as there are images, or groups, with a positive.
+
+    Args:
+        target: 1 where the image has the label, 0 where not, NaN where unknown.
+        groups: the group of each image, which counts once.
+
+    Raises:
+        InputError: there is not one group for each image.
+    """
+    positive = (target == 1).cpu().numpy()
+    if groups is not None:
+        codes = group_codes(groups, len(positive))
+        of_groups = np.zeros((int(codes.max(initial=-1)) + 1, positive.shape[1]), dtype=np.bool_)
+        np.logical_or.at(of_groups, codes, positive)
+        positive = of_groups
+    counts = positive.sum(axis=0)
+    counts = counts[counts > 0]
+    return min(len(counts) ** 2 / float((1 / counts).sum()), float(positive.any(axis=1).sum())) if len(counts) else 0.0
+
+
+def draw(
+    functions: Sequence[Resampled], n_images: int, *, groups: Groups | None, n_resamples: int, seed: int
+) -> list[Draws]:
+    """What each function gives on the same resamples, and without each part of the images.
+
+    Args:
+        functions: of how often each image occurs in each resample.
+        n_images: as in `score_intervals`.
+        groups: as in `score_intervals`.
+        n_resamples: as in `score_intervals`.
+        seed: as in `score_intervals`.
+
+    Raises:
+        InputError: as in `score_intervals`.
+    """
+    drawn = resample_counts(n_images, groups=groups, n_resamples=n_resamples, seed=seed)
+    if not functions:
+        next(drawn)  # checks the arguments
+        return []
+    parts = leave_out_counts(n_images, groups=groups, seed=seed, parts=max(n_resamples // 4, _LEAST_PARTS))
+    of_each = [_of_blocks(functions, blocks) for blocks in (drawn, parts)]
+    return [Draws(*both) for both in zip(*of_each, strict=True)]
+
+
+def _of_blocks(functions: Sequence[Resampled], blocks: Iterator[np.ndarray]) -> list[np.ndarray]:
+    """What each function gives on all blocks of resamples."""
+    found = [[each(counts) for each in functions] for counts in blocks]
+    return [np.concatenate(columns) for columns in zip(*found, strict=True)]
+
+
+_LEAST_PARTS = 50  # without which the skewness of the jackknife is known to a hundredth
+_ENOUGH = 5  # trials that are lost, and that are not, with which resamples say enough
+_NO_DRAWS = Draws(np.empty(0), np.empty(0))

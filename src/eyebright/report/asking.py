@@ -1,0 +1,72 @@
+"""The charts of how many images and answers ask a person, against the bounds that the other answers keep."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from eyebright.evaluation.promise import Promise
+from eyebright.evaluation.promises import PromiseResult
+from eyebright.evaluation.three_way import AskingCurve
+from eyebright.web.blocks import Charts, Sentences
+from eyebright.web.charts import Axis, Caption, Chart, Series, Style, draw_chart
+
+_STYLES: tuple[Style, Style] = ("first", "second")
+
+
+def asking_blocks(tuning: Mapping[str, Any], results: Sequence[PromiseResult]) -> list[Sentences | Charts]:
+    """A sentence on how many images and answers ask, and a chart of each; nothing if no curves are known.
+
+    Args:
+        tuning: `Manifest.tuning`.
+        results: the two promises of the model, that of yes and that of recall; of other numbers there is no chart.
+
+    Raises:
+        KeyError: the curves have another form; or ValueError, TypeError.
+    """
+    curves = [AskingCurve.from_json(curve) for curve in tuning.get("asking", [])]
+    pairs = _pairs(curves, [result.promise for result in results])
+    if not pairs:
+        return []
+    (yes_curve, yes), (_, no) = pairs
+    at = yes_curve.bounds.index(yes.bound)
+    asked = f"{100 * yes_curve.images[at]:.3g} % of the images and {100 * yes_curve.answers[at]:.3g} % of the answers"
+    sentence = (
+        f"With {yes} and {no}, {asked} go to a person, of the {results[0].n_images:,} images that this rests on. The "
+        "charts show how many it would be for other bounds of one of the two while the other stays."
+    )
+    charts = [
+        _chart("images that ask", [curve.images for curve in curves], pairs),
+        _chart("answers that ask", [curve.answers for curve in curves], pairs),
+    ]
+    legend: list[tuple[Style, str]] = [
+        ("first", f"other bounds of {yes.words}; {no}"),
+        ("second", f"other bounds of recall; {yes}"),
+        ("chosen", "the thresholds of this model"),
+    ]
+    return [Sentences([sentence]), Charts(charts, legend)]
+
+
+def _pairs(curves: Sequence[AskingCurve], promises: Sequence[Promise]) -> list[tuple[AskingCurve, Promise]]:
+    """Each curve with the promise on it; empty unless there are two and both are on their curve."""
+    both = [(curve, promise) for curve, promise in zip(curves, promises, strict=False)]
+    fit = [curve.promise == promise.metric and promise.bound in curve.bounds for curve, promise in both]
+    return both if len(curves) == len(promises) == 2 and all(fit) else []
+
+
+def _chart(title: str, shares: Sequence[Sequence[float]], pairs: Sequence[tuple[AskingCurve, Promise]]) -> Chart:
+    lines: list[Series] = []
+    chosen: list[Series] = []
+    words: list[str] = []
+    for (curve, promise), values, style in zip(pairs, shares, _STYLES, strict=True):
+        promised = [1 - bound if promise.is_upper else bound for bound in curve.bounds]
+        at = curve.bounds.index(promise.bound)
+        lines.append(Series(promised, values, style))
+        chosen.append(Series([promised[at]], [values[at]], "chosen", "dots"))
+        ends = (f"{100 * values[i]:.3g} % at {curve.bounds[i]:g}" for i in sorted({0, at, len(values) - 1}))
+        words.append(f"{promise.words}: {', '.join(ends)}")
+    low = min(min(line.x) for line in lines)
+    return draw_chart(
+        Caption(title, f"Share of {title}, by the bound of {'; of '.join(words)}."),
+        [*lines, *chosen],
+        x=Axis("bound", low, 1.0, [tick / 10 for tick in range(10) if tick / 10 >= low] + [1.0]),
+        y=Axis("share"),
+    )

@@ -107,7 +107,7 @@ def test_seven_images_are_enough_and_the_report_has_the_settings_that_were_used(
     assert run(["train", source, "--images", photos, "--out", out, *own_batch_size]) == 0
     said = capsys.readouterr().out
     assert "split at random with seed 0: " in said
-    assert "labels keep their shares as nearly as possible\n" in said
+    assert "stratified by label\n" in said
     used = re.search(r"(\d+) in a batch", said)
     assert used
     settings = dict(re.findall(r"<dt>(\w+)</dt><dd>(\w+)</dd>", (tmp_path / "model" / "report.html").read_text()))

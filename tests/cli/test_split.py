@@ -46,18 +46,15 @@ def test_a_row_for_each_image_says_its_part_and_why(tmp_path: Path, capsys: pyte
         "why": "group patient_id=P2 (3 images); label 'rare' (1 image)",
     }
     said = capsys.readouterr().out.splitlines()
-    assert (
-        "split at random with seed 0: train 42, valid 12, test 6; labels keep their shares as nearly as possible"
-        in said
-    )
+    assert "split at random with seed 0: train 42, valid 12, test 6; stratified by label" in said
     assert "groups: 20, of which 0 are in more than one part" in said
     assert "near-duplicates: not looked for" in said
     assert "labels without an image in validation: 'rare'" in said
-    assert any(line.startswith("shares of labels: worst deviation ") for line in said)
+    assert any(line.startswith("share of a label in a part: ") for line in said)
     assert "--group none" in " ".join(said)
 
 
-def test_training_uses_exactly_the_parts_of_the_file_and_the_report_has_the_proof(
+def test_training_uses_exactly_the_parts_of_the_file_and_the_report_has_its_summary(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     use_random_weights(monkeypatch)
@@ -68,9 +65,9 @@ def test_training_uses_exactly_the_parts_of_the_file_and_the_report_has_the_proo
     evaluation = load_evaluation(model)
     assert sorted(evaluation.files) == sorted(row["file"] for row in rows(out) if row["split"] == "valid")
     assert "'split.csv' gives the split: train 42, valid 12, test 6" in capsys.readouterr().out
-    proof = load_manifest(model).report["split_proof"]
-    assert proof["images"] == {"train": 42, "valid": 12, "test": 6}
-    assert proof["groups"] == {"total": 20, "divided": 0, "also_train": {"valid": 0, "test": 0}}
+    summary = load_manifest(model).report["split_proof"]
+    assert summary["images"] == {"train": 42, "valid": 12, "test": 6}
+    assert summary["groups"] == {"total": 20, "divided": 0, "also_train": {"valid": 0, "test": 0}}
     page = (model / "report.html").read_text(encoding="utf-8")
     assert "20, of which 0 are in more than one part" in page
 

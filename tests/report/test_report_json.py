@@ -14,13 +14,13 @@ from eyebright.evaluation.evaluation import Evaluation
 from eyebright.report.build import build_report
 from eyebright.report.data import ReportData, ReportFacts
 from eyebright.report.report_json import BEGINNING, report_json
-from eyebright.sources.split_proof import LabelShare, SplitProof, Together
+from eyebright.sources.split_summary import LabelShare, SplitSummary, Together
 from eyebright.web.blocks import Table
 from support.four_kinds import EVALUATIONS, classes, labels, numbers, points
 
 GUIDES = Path(__file__).resolve().parents[2] / "docs" / "guides"
 SCHEMA = json.loads((GUIDES / "report-1.schema.json").read_text(encoding="utf-8"))
-PROOF = SplitProof(
+SPLIT = SplitSummary(
     {"train": 100, "valid": 40},
     groups=Together(12, 1, {"valid": 2}),
     labels=4,
@@ -33,7 +33,8 @@ def built(evaluation: Evaluation, **facts: Any) -> ReportData:
     history = [{"epoch": 0, "train_loss": 0.5, "valid_loss": math.nan}]
     pairs = [("arch", "caf\udce9")]
     return build_report(
-        evaluation, ReportFacts("A model", proof=PROOF, history=history, settings=pairs, versions=pairs, **facts)
+        evaluation,
+        ReportFacts("A model", split_summary=SPLIT, history=history, settings=pairs, versions=pairs, **facts),
     )
 
 

@@ -45,7 +45,7 @@ def test_a_word_and_a_number_in_every_path_are_groups(tmp_path: Path, files: lis
     source = read(tmp_path, "file,labels", *(f"{file},cat" for file in files))
     assert groups(source) == expected
     said = source.messages[-1]
-    assert f"(such as '{expected[0]}') are one group: 2 groups; `group='none'` ends it" in said
+    assert f"(such as '{expected[0]}') are one group: 2 groups; `group='none'` turns this off" in said
 
 
 def test_copies_of_one_image_by_roboflow_are_a_group(tmp_path: Path) -> None:
@@ -112,14 +112,14 @@ def test_a_column_that_is_called_like_a_group_is_one_and_it_is_said_and_ended(
     source = read_source(path)
     assert groups(source) == ["x0", "x0", "x1", "x1"]
     assert source.group_name == name
-    said = f"images with the same cell in column '{name}' are one group; `group='none'` ends it"
+    said = f"images with the same value in column '{name}' are one group; `group='none'` turns this off"
     assert any(message.endswith(said) for message in source.messages)
     ended = read_source(path, group="none")
     assert groups(ended) is None
     assert list(ended.columns) == [name]
     asked = read_source(path, group=name)
     assert groups(asked) == groups(source)
-    assert not any("ends it" in message for message in asked.messages)
+    assert not any("turns this off" in message for message in asked.messages)
 
 
 @pytest.mark.parametrize("name", ["case", "video", "person", "study"])

@@ -131,7 +131,10 @@ def test_columns_that_are_not_points_are_an_error_that_lists_them(tmp_path: Path
 def test_images_of_a_group_belong_together(tmp_path: Path) -> None:
     source = read_source(table(tmp_path, "patient_id,label,age", "p1,cat,33", "p2,dog,44", "p1,dog,"))
     assert list(source.group or ()) == ["p1", "p2", "p1"]
-    assert "images with the same cell in column 'patient_id' are one group; `group='none'` ends it" in source.messages
+    assert (
+        "images with the same value in column 'patient_id' are one group; `group='none'` turns this off"
+        in source.messages
+    )
     assert source.columns["age"].tolist()[:2] == [33, 44]
     assert np.isnan(source.columns["age"][2])
 

@@ -38,9 +38,7 @@ def test_labels_keep_their_shares_and_the_split_is_said() -> None:
     assert has["b"] == 15
     assert has["a"] == 15
     assert has["c"] in (7, 8)
-    assert split.messages == (
-        "split at random with seed 3: 30 of 100 images for validation; labels keep their shares as nearly as possible",
-    )
+    assert split.messages == ("split at random with seed 3: 30 of 100 images for validation; stratified by label",)
 
 
 @given(
@@ -208,8 +206,8 @@ def test_a_split_in_the_data_that_divides_groups_is_said() -> None:
     assert split.part is part
     assert split.messages == (
         "2 of 4 groups have images in more than one part of the split in the data: 1 of 2 validation images are of "
-        "groups that also train, 1 of 1 testing images are of groups that also train, so the scores are not those of "
-        "new groups; without that split, a random one divides no group",
+        "groups that also have training images, 1 of 1 testing images are of groups that also have training images, so "
+        "the scores are not those of new groups; a random split keeps each group in one part",
     )
     whole = source("category", Categorical.of(["x", "y"] * 3), part=part, group=Categorical.of("abcdef"))
     assert split_source(whole).messages == ()

@@ -15,7 +15,7 @@ from eyebright.errors import DataError, InputError
 from eyebright.sources.categorical import Categorical
 from eyebright.sources.source import Source
 from eyebright.sources.split_plan import SplitPlan, content_order, plan_split
-from eyebright.sources.split_proof import prove_split
+from eyebright.sources.split_summary import summarize_split
 from eyebright.sources.text_table import strings
 from eyebright.sources.times import Times
 from eyebright.types import LabelSet
@@ -41,7 +41,7 @@ def parts(plan: SplitPlan) -> list[str]:
 
 
 @given(ROWS, st.integers(0, 5), st.sampled_from(["random", "time", "folds"]))
-def test_nothing_that_belongs_together_is_divided_and_the_proof_says_so(
+def test_nothing_that_belongs_together_is_divided_and_the_summary_says_so(
     rows: list[tuple[frozenset[str], int, int]], seed: int, how: str
 ) -> None:
     group = Categorical.of([f"g{group}" for _, group, _ in rows])
@@ -53,9 +53,9 @@ def test_nothing_that_belongs_together_is_divided_and_the_proof_says_so(
         plan = plan_split(source, shares, seed=seed, same=same, times=times)
     except (DataError, InputError):
         return
-    proof = prove_split(source, plan.part, same=same)
-    assert proof.is_clean
-    assert sum(proof.images.values()) == len(rows)
+    summary = summarize_split(source, plan.part, same=same)
+    assert summary.is_clean
+    assert sum(summary.images.values()) == len(rows)
     assert set(plan.part) <= set(shares)
     for codes in (group.codes, same):
         for code in set(codes.tolist()):
@@ -215,6 +215,6 @@ def test_names_that_are_no_unicode_are_split_too() -> None:
     source = Source("multicategory", Path("photos"), files, sets)
     plan = plan_split(source, {"train": 0.8, "valid": 0.2})
     assert Counter(plan.part) == {"train": 8, "valid": 2}
-    proof = prove_split(source, plan.part)
-    assert proof.shares[0].label == "caf\udce9"
-    assert proof.to_json()["shares"][0]["label"] == "caf\\udce9"
+    summary = summarize_split(source, plan.part)
+    assert summary.shares[0].label == "caf\udce9"
+    assert summary.to_json()["shares"][0]["label"] == "caf\\udce9"

@@ -51,11 +51,11 @@ def test_the_shares_of_the_parts(n: int, given: dict[str, Any], expected: dict[s
     assert is_said == ("promise" in expected and "promise_pct" not in given)
 
 
-def test_near_duplicates_stay_together_and_are_in_the_proof() -> None:
+def test_near_duplicates_stay_together_and_are_in_the_summary() -> None:
     same = np.arange(100, dtype=np.int32) // 2
     split = make_split(source_of(100), options(), same=same)
-    assert split.proof.duplicates is not None
-    assert (split.proof.duplicates.total, split.proof.duplicates.divided) == (50, 0)
+    assert split.summary.duplicates is not None
+    assert (split.summary.duplicates.total, split.summary.duplicates.divided) == (50, 0)
     assert split.plan.why[0] == "near-duplicate of 1.jpg; label 'a' (50 images)"
 
 

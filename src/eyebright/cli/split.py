@@ -1,4 +1,4 @@
-"""``eyebright split``: a part for each image so that nothing leaks, with its reason and its proof."""
+"""``eyebright split``: a part for each image so that nothing leaks, with its reason and its summary."""
 
 from typing import TYPE_CHECKING
 
@@ -47,7 +47,7 @@ def split(arguments: "CommandArguments") -> None:
     fields = [field for cls in option_classes() for field in option_fields(cls)]
     for sentence in (*source.messages, *found.messages):
         say(with_option_strings(sentence, fields))
-    for name, value in found.proof.facts():
+    for name, value in found.summary.facts():
         say(f"{name}: {value}")
     if options.out is not None:
         write_split(found, options.out)

@@ -137,13 +137,15 @@ def _sentence(text: str) -> str:
 def _origin(facts: ReportFacts) -> list[Section]:
     """How the data was read, and how the model was trained."""
     read: list[Any] = [Sentences(facts.messages)] if facts.messages else []
-    read += [Pairs(facts.split)] if facts.split and facts.proof is None else []
+    read += [Pairs(facts.split)] if facts.split and facts.split_summary is None else []
     if facts.skipped:
         rows = [[Cell(path), Cell(reason)] for path, reason in facts.skipped]
         read.append(Table(f"Skipped: {count_text(len(rows), 'image')}", ("image", "reason"), rows))
     titled = (("Settings", facts.settings), ("Versions", facts.versions))
     trained = [Pairs(pairs, title=title) for title, pairs in titled if pairs]
-    sections = [Section("Data", "data", read), *([] if facts.proof is None else [split_section(facts.proof)])]
+    sections = [Section("Data", "data", read)]
+    if facts.split_summary is not None:
+        sections.append(split_section(facts.split_summary))
     sections.append(Section("Settings and versions", "settings", trained))
     return [section for section in sections if section.blocks]
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from eyebright.errors import DataError, InputError
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.report.verdict.values import Verdict
-from eyebright.sources.split_proof import SplitProof
+from eyebright.sources.split_summary import SplitSummary
 from eyebright.tasks.base import SectionName
 from eyebright.types import EvaluatedPart
 from eyebright.web.blocks import Section, Thumbnail
@@ -32,8 +32,8 @@ class ReportFacts:
     Args:
         title: the heading of the page.
         messages: sentences on how the data was read.
-        split: (name, value) pairs that describe the split of the images, for a report without a proof.
-        proof: what can be counted about the split; None: models of older versions have none.
+        split: (name, value) pairs that describe the split of the images, for a report without a summary of the split.
+        split_summary: what can be counted about the split; None: models of older versions have none.
         skipped: (path, reason) of each skipped image.
         settings: (name, value) pairs of the training run.
         normalize_by: two points whose distance normalises the errors; None for the diagonal of the image.
@@ -49,7 +49,7 @@ class ReportFacts:
     title: str = "Report"
     messages: Sequence[str] = ()
     split: Sequence[Pair] = ()
-    proof: SplitProof | None = None
+    split_summary: SplitSummary | None = None
     skipped: Sequence[Pair] = ()
     settings: Sequence[Pair] = ()
     normalize_by: Pair | None = None
@@ -67,7 +67,7 @@ class ReportFacts:
             "title": _utf8(self.title),
             "messages": [_utf8(message) for message in self.messages],
             "split": [list(map(_utf8, pair)) for pair in self.split],
-            "split_proof": None if self.proof is None else self.proof.to_json(),
+            "split_proof": None if self.split_summary is None else self.split_summary.to_json(),
             "skipped": [list(map(_utf8, pair)) for pair in self.skipped],
             "settings": [list(map(_utf8, pair)) for pair in self.settings],
             # The key of saved folders, older than the name of the option.
@@ -84,13 +84,13 @@ class ReportFacts:
         Raises:
             DataError: a value has the wrong form.
         """
-        points, proof = data.get("normalise_by"), data.get("split_proof")
+        points, split_summary = data.get("normalise_by"), data.get("split_proof")
         try:
             return ReportFacts(
                 title=str(data.get("title", "Report")),
                 messages=[str(message) for message in data.get("messages") or []],
                 split=_pairs(data.get("split")),
-                proof=None if proof is None else SplitProof.from_json(proof),
+                split_summary=None if split_summary is None else SplitSummary.from_json(split_summary),
                 skipped=_pairs(data.get("skipped")),
                 settings=_pairs(data.get("settings")),
                 normalize_by=None if points is None else _pair(points),

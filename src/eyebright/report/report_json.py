@@ -54,7 +54,7 @@ def _content(data: ReportData) -> dict[str, Any]:
         data.kind: data.output_rows,
         "asking": facts.tuning.get("asking"),
         "notices": data.leaks,
-        "split": None if facts.proof is None else facts.proof.to_json(),
+        "split": None if facts.split_summary is None else facts.split_summary.to_json(),
         "sections": [_section(section) for section in data.sections],
         "history": facts.history,
         "settings": dict(facts.settings),

@@ -1,6 +1,6 @@
 """The section of the report on the split: what is in more than one part, and the shares of labels in each part."""
 
-from eyebright.sources.split_proof import SplitProof, part_word
+from eyebright.sources.split_summary import SplitSummary, part_word
 from eyebright.web.blocks import Cell, Pairs, Section, Sentences, Table
 from eyebright.web.text import count_text
 
@@ -10,13 +10,13 @@ _INTRO = (
 )
 
 
-def split_section(proof: SplitProof) -> Section:
+def split_section(summary: SplitSummary) -> Section:
     """What can be counted about the split: sizes, divided groups and near-duplicates, and the shares of labels."""
-    blocks: list[Sentences | Pairs | Table] = [Pairs([*proof.sizes(), *proof.facts()])]
-    if leaks := proof.leaks():
+    blocks: list[Sentences | Pairs | Table] = [Pairs([*summary.sizes(), *summary.facts()])]
+    if leaks := summary.leaks():
         blocks.insert(0, Sentences(leaks))
-    if proof.shares:
-        parts = list(proof.images)
+    if summary.shares:
+        parts = list(summary.images)
         rows = [
             [
                 Cell(share.label),
@@ -24,11 +24,11 @@ def split_section(proof: SplitProof) -> Section:
                 *(_percent(share.shares[part]) for part in parts),
                 Cell(f"{share.deviation:.2f}", share.deviation),
             ]
-            for share in proof.shares
+            for share in summary.shares
         ]
         shown = count_text(len(rows), "label")
         caption = f"Shares of labels: {shown}, the greatest deviation from the whole set first"
-        columns = ("label", "images", *(f"{part_word(part)}, %" for part in parts), "deviation, points")
+        columns = ("label", "images", *(f"{part_word(part)}, %" for part in parts), "deviation, percentage points")
         blocks.append(Table(caption, columns, rows))
     return Section("Split", "split", blocks, _INTRO)
 

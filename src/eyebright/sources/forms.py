@@ -157,15 +157,15 @@ def _read_numbers(table: TextTable, columns: Sequence[str], cells: CellOptions) 
     return read_numbers(table, columns)
 
 
-_LABELS_NOTE = "labels keep their shares as nearly as possible"
-
 FORMS: dict[TargetForm, FormFunctions] = {
     "labels": FormFunctions(
-        "any number of labels for each image", _find_labels, _read_labels, strata_of_labels, _LABELS_NOTE
+        "any number of labels for each image", _find_labels, _read_labels, strata_of_labels, "stratified by label"
     ),
-    "class": FormFunctions("one class for each image", _find_labels, _read_class, strata_of_labels, _LABELS_NOTE),
+    "class": FormFunctions(
+        "one class for each image", _find_labels, _read_class, strata_of_labels, "stratified by class"
+    ),
     "points": FormFunctions("points", columns_with_points, _read_points, strata_of_points),
     "numbers": FormFunctions(
-        "numbers", _find_numbers, _read_numbers, strata_of_numbers, "low, medium and high numbers keep their shares"
+        "numbers", _find_numbers, _read_numbers, strata_of_numbers, "stratified by low, medium and high numbers"
     ),
 }

@@ -68,7 +68,7 @@ def _with(source: Source, names: Sequence[str], word: str) -> Source:
     what = f"'{word}' and a number in their paths" if word else "the name that they had before Roboflow's"
     return replace(source, group=Categorical.of(names)).with_messages(
         f"images with the same {what} (such as '{names[0]}') are one group: {len(set(names))} groups; `group='none'` "
-        "ends it"
+        "turns this off"
     )
 
 
@@ -76,7 +76,7 @@ def _by_column(source: Source, name: str) -> Source:
     cells: Sequence[Any] = source.columns[name].tolist()
     group = Categorical[str].of(f"\0{row}" if pd.isna(cell) else str(cell) for row, cell in enumerate(cells))
     return replace(source, group=group, group_name=name, columns=source.columns.drop(columns=name)).with_messages(
-        f"images with the same cell in column '{name}' are one group"
+        f"images with the same value in column '{name}' are one group"
     )
 
 

@@ -9,13 +9,13 @@ from eyebright.sources.forms import FORMS
 from eyebright.sources.source import Source
 from eyebright.sources.split import check_share
 from eyebright.sources.split_plan import plan_split
-from eyebright.sources.split_proof import prove_split
+from eyebright.sources.split_summary import summarize_split
 
 
 def split_source(source: Source, valid_pct: float = VALID_PCT, *, seed: int = 0, same: Codes | None = None) -> Source:
     """The source with a part for every image, and a message about the split.
 
-    Labels, classes and quantiles of numbers keep their shares, and what belongs together stays whole. A source in which
+    The split is stratified by labels, classes or quantiles of numbers, and groups stay whole. A source in which
     some images are for validation already keeps its parts, and a message says if they divide groups; images for promise
     and test keep their part. The split depends on the names of the files and the seed, not on the order of the rows.
 
@@ -32,7 +32,7 @@ def split_source(source: Source, valid_pct: float = VALID_PCT, *, seed: int = 0,
     """
     check_share("valid_pct", valid_pct)
     if source.split is not None:
-        leaks = prove_split(source, same=same).leaks()
+        leaks = summarize_split(source, same=same).leaks()
         return source.with_messages(*leaks) if leaks else source
     plan = plan_split(source, {"train": 1 - valid_pct, "valid": valid_pct}, seed=seed, same=same)
     is_valid = plan.part.isin(["valid"])
@@ -41,8 +41,8 @@ def split_source(source: Source, valid_pct: float = VALID_PCT, *, seed: int = 0,
     )
     notes = [note] if (note := FORMS[source.block().form].split_note) else []
     source = replace(source, part=cast("Categorical[Any]", plan.part))
-    proof = prove_split(source, same=same)  # images that the data keep for testing may be of the same groups
-    for found, what in ((proof.groups, "groups"), (proof.duplicates, "sets of near-duplicates")):
+    summary = summarize_split(source, same=same)  # images that the data keep for testing may be of the same groups
+    for found, what in ((summary.groups, "groups"), (summary.duplicates, "sets of near-duplicates")):
         if found is not None and found.total and not found.divided:
             notes.append(f"each of the {found.total} {what} is in one part as a whole")
-    return source.with_messages("; ".join([message, *notes]), *proof.leaks())
+    return source.with_messages("; ".join([message, *notes]), *summary.leaks())

@@ -31,7 +31,7 @@ from eyebright.sources.targets import CellOptions
 from eyebright.sources.text_table import Strings, TextColumn, TextTable
 from eyebright.tasks.registry import TARGET_BLOCKS
 
-ENDED_BY = "; `group='none'` ends it"
+ENDED_BY = "; `group='none'` turns this off"
 """What ends groups that were detected, at the end of a message."""
 
 _BY_FILES = "the names of files or folders give"
@@ -212,7 +212,7 @@ def _group_messages(table: TextTable, column: str | None, *, is_asked: bool) -> 
     """What groups rows."""
     if column is None:
         return
-    yield f"images with the same cell in column '{column}' are one group{'' if is_asked else ENDED_BY}"
+    yield f"images with the same value in column '{column}' are one group{'' if is_asked else ENDED_BY}"
     if blank := sum(not cell or is_unknown(cell) for cell in table.columns[column]):
         yield f"images without a known '{column}', each of which is on its own: {blank}"
 

@@ -13,7 +13,7 @@ from eyebright.learner.learner import Learner
 from eyebright.report.data import ReportFacts
 from eyebright.report.kinds import task_report
 from eyebright.sources.source import Source
-from eyebright.sources.split_proof import leaking_rows, prove_split
+from eyebright.sources.split_summary import leaking_rows, summarize_split
 from eyebright.train.observers.history import write_history
 from eyebright.workflow.fine_tuning import Say
 from eyebright.workflow.fine_tuning_options import fine_tuning_of
@@ -78,7 +78,7 @@ def finish(
     leaking = {str(source[row].path) for row in leaking_rows(source, same=same)}
     facts = replace(
         _facts(learner, source, options, skipped, fine_tuned),
-        proof=prove_split(source, same=same),
+        split_summary=summarize_split(source, same=same),
         leaking=[file for file, path in zip(evaluation.files, evaluation.paths, strict=True) if str(path) in leaking],
     )
     if out_of_fold is not None:

@@ -1,4 +1,4 @@
-"""`make_split` and `write_split`: a part for each image, its proof, and the file that ``--split`` reads."""
+"""`make_split` and `write_split`: a part for each image, its summary, and the file that ``--split`` reads."""
 
 import csv
 from collections.abc import Iterable, Iterator
@@ -17,7 +17,7 @@ from eyebright.sources.forms import FORMS
 from eyebright.sources.parts import PART_WORDS, SPLIT_COLUMNS
 from eyebright.sources.source import Source
 from eyebright.sources.split_plan import SplitPlan, plan_split
-from eyebright.sources.split_proof import SplitProof, part_word, parts_in_order, prove_split
+from eyebright.sources.split_summary import SplitSummary, part_word, parts_in_order, summarize_split
 from eyebright.sources.times import Times, read_times
 from eyebright.workflow.command_options import SplitOptions
 
@@ -31,13 +31,13 @@ class Split:
     Args:
         source: the labelled images.
         plan: the part, or the fold, of each image, and why.
-        proof: what can be counted about it.
+        summary: what can be counted about it.
         messages: how the images were split, sentences for the user.
     """
 
     source: Source
     plan: SplitPlan
-    proof: SplitProof
+    summary: SplitSummary
     messages: tuple[str, ...]
 
 
@@ -59,8 +59,8 @@ def make_split(source: Source, options: SplitOptions, *, same: Codes | None = No
     shares, messages = _shares(source, options)
     times = None if options.time is None else read_times(source, options.time)
     plan = plan_split(source, shares, seed=options.seed, same=same, times=times)
-    proof = prove_split(source, plan.part, same=same)
-    if options.folds is None and not proof.images.get("train"):
+    summary = summarize_split(source, plan.part, same=same)
+    if options.folds is None and not summary.images.get("train"):
         reason = "the shares are too large" if plan.is_drawn.any() else "the data hold all of them out"
         raise DataError(f"of {len(source):,} images nothing is left to train on: {reason}")
     messages += [*_kept_messages(plan), *_drawn_messages(source, plan, options, times)]
@@ -68,10 +68,10 @@ def make_split(source: Source, options: SplitOptions, *, same: Codes | None = No
         messages += [
             f"no image is for {part_word(name)}: there are too few that can be divided"
             for name, share in shares.items()
-            if share and not proof.images.get(name)
+            if share and not summary.images.get(name)
         ]
-    messages += proof.leaks()
-    return Split(source, plan, proof, tuple(messages))
+    messages += summary.leaks()
+    return Split(source, plan, summary, tuple(messages))
 
 
 def check_out(path: Path | None) -> None:

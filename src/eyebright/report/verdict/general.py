@@ -1,4 +1,4 @@
-"""What holds for every kind of target: images that also train, slices that score worse, and how it was trained."""
+"""What holds for every kind of target: leaks of the split, slices that score worse, and how it was trained."""
 
 import math
 from collections.abc import Mapping, Sequence

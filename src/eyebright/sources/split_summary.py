@@ -1,4 +1,4 @@
-"""`prove_split`: what a split keeps apart and what leaks, and how near labels are to their shares in each part."""
+"""`summarize_split`: what a split keeps apart and what leaks, and how near labels are to their shares in each part."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -40,7 +40,7 @@ class LabelShare(NamedTuple):
         label: its name.
         images: that have it.
         shares: by part, the share of its images that have the label, in [0, 1].
-        deviation: the greatest difference between one of these and the share in all images, in points of per cent.
+        deviation: the greatest difference between one of these and the share in all images, in percentage points.
         part: the part with this difference.
     """
 
@@ -64,7 +64,7 @@ class Missing(NamedTuple):
 
 
 @dataclass(frozen=True)
-class SplitProof:
+class SplitSummary:
     """What can be counted about a split.
 
     Args:
@@ -73,7 +73,7 @@ class SplitProof:
         duplicates: near-duplicates; None: they were not looked for.
         labels: how many labels there are; 0 for points and numbers.
         mean_deviation: the mean, over labels and parts, of the difference between a label's share in the part and in
-            all images, in points of per cent.
+            all images, in percentage points.
         shares: of the labels with the greatest deviation, the greatest first.
         missing: by part, labels that no image of it has; parts that have all labels are left out.
     """
@@ -105,9 +105,9 @@ class SplitProof:
             worst = self.shares[0]
             facts.append(
                 (
-                    "shares of labels",
-                    f"worst deviation {worst.deviation:.2f} points ('{worst.label}' in {part_word(worst.part)}), mean "
-                    f"{self.mean_deviation:.2f}, over {self.labels:,} labels",
+                    "share of a label in a part",
+                    f"{worst.deviation:.2f} percentage points from that of all images at most ('{worst.label}' in "
+                    f"{part_word(worst.part)}), {self.mean_deviation:.2f} on average, over {self.labels:,} labels",
                 )
             )
         for part, missing in (self.missing or {}).items():
@@ -118,7 +118,7 @@ class SplitProof:
         """What leaks between parts, a sentence each for the user; empty if nothing is known to."""
         sentences: list[str] = []
         for one, what, which in (
-            (self.groups, "groups", "are of groups that also train"),
+            (self.groups, "groups", "are of groups that also have training images"),
             (self.duplicates, "sets of near-duplicates", "are near-duplicates of training images"),
         ):
             if one is None or not one.divided:
@@ -129,7 +129,7 @@ class SplitProof:
                 if count
             ]
             end = (
-                "so the scores are not those of new groups; without that split, a random one divides no group"
+                "so the scores are not those of new groups; a random split keeps each group in one part"
                 if what == "groups"
                 else "so the scores are not those of new images; a random split keeps them together"
             )
@@ -140,7 +140,7 @@ class SplitProof:
         return sentences
 
     def to_json(self) -> dict[str, Any]:
-        """The proof as JSON; bytes of labels that are not valid Unicode become escapes."""
+        """The summary as JSON; bytes of labels that are not valid Unicode become escapes."""
         return {
             **asdict(self),
             "groups": None if self.groups is None else self.groups._asdict(),
@@ -153,8 +153,8 @@ class SplitProof:
         }
 
     @staticmethod
-    def from_json(data: Mapping[str, Any]) -> "SplitProof":
-        """The proof that `to_json` described.
+    def from_json(data: Mapping[str, Any]) -> "SplitSummary":
+        """The summary that `to_json` described.
 
         Raises:
             DataError: a value has the wrong form.
@@ -163,7 +163,7 @@ class SplitProof:
             groups, duplicates = (
                 None if data.get(name) is None else Together(**data[name]) for name in ("groups", "duplicates")
             )
-            return SplitProof(
+            return SplitSummary(
                 images={str(part): int(count) for part, count in data["images"].items()},
                 groups=groups,
                 duplicates=duplicates,
@@ -173,10 +173,10 @@ class SplitProof:
                 missing={part: Missing(one["total"], tuple(one["labels"])) for part, one in data["missing"].items()},
             )
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise DataError(f"the saved proof of a split has the wrong form: {error}") from None
+            raise DataError(f"the saved summary of the split has the wrong form: {error}") from None
 
 
-def prove_split(source: Source, part: Categorical[Any] | None = None, *, same: Codes | None = None) -> SplitProof:
+def summarize_split(source: Source, part: Categorical[Any] | None = None, *, same: Codes | None = None) -> SplitSummary:
     """What can be counted about a split.
 
     Args:
@@ -196,7 +196,7 @@ def prove_split(source: Source, part: Categorical[Any] | None = None, *, same: C
     whole = counts.sum(axis=1) / max(len(source), 1)
     deviations = np.abs(shares - whole[:, None]) * 100
     worst = np.argsort(-deviations.max(axis=1, initial=0), kind="stable")[:_MOST_LABELS].tolist()
-    return SplitProof(
+    return SplitSummary(
         images=dict(zip(names, sizes.tolist(), strict=True)),
         groups=None if source.group is None else _together(source.group.codes, codes, names, at_least=1),
         duplicates=None if same is None else _together(same, codes, names, at_least=2),
@@ -221,7 +221,7 @@ def leaking_rows(source: Source, *, same: Codes | None = None) -> list[int]:
 
     Args:
         source: with parts; without parts there are none.
-        same: shape (n,), as in `prove_split`; None: near-duplicates are not known.
+        same: shape (n,), as in `summarize_split`; None: near-duplicates are not known.
     """
     if source.part is None:
         return []
@@ -295,9 +295,9 @@ def _together_text(one: Together | None, absent: str) -> str:
         return absent
     if not one.total:
         return "none"
-    leaking = [f"{count:,} {part_word(part)} images with one" for part, count in one.also_train.items() if count]
+    leaking = [f"{count:,} {part_word(part)} images" for part, count in one.also_train.items() if count]
     text = f"{one.total:,}, of which {one.divided:,} are in more than one part"
-    return f"{text} ({', '.join(leaking)} that also trains)" if leaking else text
+    return f"{text} ({', '.join(leaking)} share one with training images)" if leaking else text
 
 
 def _missing_text(missing: Missing) -> str:

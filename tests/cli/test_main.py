@@ -611,7 +611,7 @@ def test_verbose_prediction_prints_the_runtime_and_why(tmp_path: Path, capsys: p
     said = capsys.readouterr()
     assert said.err == ""
     assert run([*given, "--verbose"]) == 0
-    assert capsys.readouterr() == (said.out, "torch, float32: there is no model.onnx in the model folder\n")
+    assert capsys.readouterr() == (said.out, "torch, float32: there is no network.onnx in the model folder\n")
     assert run([*given, "--runtime", "torch", "--precision", "bfloat16", "--verbose"]) == 0
     assert capsys.readouterr().err == "torch, bfloat16: as requested\n"
     assert run([*given, "--runtime", "onx"]) == 2

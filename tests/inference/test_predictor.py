@@ -137,7 +137,7 @@ def test_a_graph_of_other_weights_is_not_used(with_graph: Path, monkeypatch: pyt
     model_folder(with_graph, seed=1)
     predictor = load_predictor(with_graph, device="cpu")
     assert str(predictor.runtime) == (
-        "torch, float32: model.onnx was exported from other weights; export it again with save_onnx"
+        "torch, float32: network.onnx was exported from other weights; export it again with save_onnx"
     )
     exported: list[ImageModel] = []
     monkeypatch.setattr(choose, "export_onnx", lambda model, *_, **__: (exported.append(model), small_graph())[1])
@@ -147,15 +147,15 @@ def test_a_graph_of_other_weights_is_not_used(with_graph: Path, monkeypatch: pyt
 
 
 def test_a_saved_graph_is_in_the_folder_and_is_found(plain: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "there is no model.onnx" in load_predictor(plain, device="cpu").runtime.why
+    assert "there is no network.onnx" in load_predictor(plain, device="cpu").runtime.why
     asked: list[object] = []
     monkeypatch.setattr(
         "eyebright.inference.predictor.export_onnx", lambda *given, **how: (asked.append(given[1]), small_graph())[1]
     )
-    assert save_onnx(plain) == plain / "model.onnx"
+    assert save_onnx(plain) == plain / "network.onnx"
     assert asked == [SIZE]
     assert sorted(path.name for path in plain.iterdir()) == [
-        "manifest.json", "model.onnx", "model.onnx.sha256", "model.safetensors",
+        "manifest.json", "network.onnx", "network.onnx.sha256", "model.safetensors",
     ]  # fmt: skip
     assert load_predictor(plain, runtime="onnx").runtime.why == "as requested"
 
@@ -187,15 +187,15 @@ def test_a_graph_without_a_hash_or_that_onnx_runtime_cannot_read_is_not_used(
 ) -> None:
     faster("onnx", monkeypatch)
     hash_path(with_graph / GRAPH).unlink()
-    assert_not_used(with_graph, photos, "cannot be checked, since there is no model.onnx.sha256 beside it; export it")
+    assert_not_used(with_graph, photos, "cannot be checked, since there is no network.onnx.sha256 beside it; export it")
     hash_path(with_graph / GRAPH).write_text("")
-    assert_not_used(with_graph, photos, "cannot be checked, since there is no model.onnx.sha256 beside it; export it")
+    assert_not_used(with_graph, photos, "cannot be checked, since there is no network.onnx.sha256 beside it; export it")
     write_graph(with_graph / GRAPH, small_graph()[:1000])
     assert_not_used(with_graph, photos, "cannot be used: ")
 
 
 def assert_not_used(folder: Path, photos: list[Path], says: str) -> None:
-    with pytest.raises(ArtifactError, match=f"^'.*model.onnx' {says}[^\n]*$"):
+    with pytest.raises(ArtifactError, match=f"^'.*network.onnx' {says}[^\n]*$"):
         load_predictor(folder, device="cpu", runtime="onnx")
     predictor = load_predictor(folder, device="cpu")
     assert predictor.runtime.name == "torch"
@@ -206,8 +206,8 @@ def assert_not_used(folder: Path, photos: list[Path], says: str) -> None:
 
 def test_the_hash_of_a_graph_is_that_of_sha256sum(tmp_path: Path) -> None:
     write_graph(tmp_path / GRAPH, b"graph")
-    line = f"{hashlib.sha256(b'graph').hexdigest()}  model.onnx\n"
-    assert (tmp_path / "model.onnx.sha256").read_text() == line
+    line = f"{hashlib.sha256(b'graph').hexdigest()}  network.onnx\n"
+    assert (tmp_path / "network.onnx.sha256").read_text() == line
 
 
 def test_without_onnxruntime_torch_is_used_and_the_reason_given(
@@ -267,7 +267,7 @@ def test_a_full_disk_leaves_the_old_graph(method: str, with_graph: Path, monkeyp
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, method, full)
-    with pytest.raises(ArtifactError, match=r"cannot save '.*model\.onnx': No space left on device"):
+    with pytest.raises(ArtifactError, match=r"cannot save '.*network\.onnx': No space left on device"):
         save_onnx(with_graph)
     monkeypatch.undo()
     assert read_graph(with_graph / GRAPH) == small_graph()

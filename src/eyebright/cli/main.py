@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from eyebright._system.signals import EXIT_CODE_INTERRUPTED, interrupt_on_sigterm
-from eyebright.cli import check, compare, convert, predict, report, split, train, tune
+from eyebright.cli import check, compare, convert, export, predict, report, split, train, tune
 from eyebright.cli.output import say
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ COMMANDS = {
     "report": (report.report, report.option_classes),
     "compare": (compare.compare, compare.option_classes),
     "predict": (predict.predict, predict.option_classes),
+    "export": (export.export, export.option_classes),
 }
 """By the command's name: its function, and a function that returns the dataclasses of its options."""
 

@@ -5,7 +5,8 @@
     evaluation.parquet  the model's outputs for the validation images, with their targets, and for those of the parts
                         promise and test where there are any
     out_of_fold.parquet  the same for all labelled images, by heads that have not seen them
-    model.onnx          an exported graph if asked for, with its hash in model.onnx.sha256 (`save_onnx`)
+    network.onnx        the network as a graph if asked for, with its hash in network.onnx.sha256 (`save_onnx`)
+    model.onnx          an export with all that belongs to it, described in export.json (``eyebright export``)
 
     manifest.previous.json  the manifest before the last change of the decision (`save_manifest`, `undo_manifest`)
 
@@ -278,12 +279,15 @@ def hash_state(digest: hashlib.blake2b, state: Mapping[str, Tensor]) -> None:
         digest.update(state[name].detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
 
 
-def write_together(folder: Path, writers: Mapping[str, Callable[[Path], Any] | None]) -> None:
+def write_together(
+    folder: Path, writers: Mapping[str, Callable[[Path], Any] | None], *, what: str = "the model"
+) -> None:
     """Writes several files into a folder: first all to temporary names, then they are renamed in this order.
 
     Args:
         folder: is created if necessary.
         writers: by file name, the function that writes the file; None to delete it.
+        what: what is saved, for the message.
 
     Raises:
         ArtifactError: a file cannot be written or renamed; the message says which files are new.
@@ -306,8 +310,8 @@ def write_together(folder: Path, writers: Mapping[str, Callable[[Path], Any] | N
         state = "what was there before is unchanged"
         if updated:
             rest = ", ".join(name for name in steps if name not in updated)
-            state = f"already updated: {', '.join(updated)}; not updated: {rest}; save the model again"
-        raise ArtifactError(f"cannot save the model in '{folder}': {os_reason(error)}; {state}") from None
+            state = f"already updated: {', '.join(updated)}; not updated: {rest}; save {what} again"
+        raise ArtifactError(f"cannot save {what} in '{folder}': {os_reason(error)}; {state}") from None
 
 
 def _relative(image_folder: Path, folder: Path) -> Path:

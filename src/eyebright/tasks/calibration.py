@@ -205,7 +205,7 @@ class Isotonic:
 
     def __call__(self, outputs: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
         """The calibrated logits."""
-        knots, values, slopes, highest = (table.to(outputs) for table in self._tables)
+        knots, values, slopes, highest = (table.to(outputs) for table in self.tables)
         columns = outputs.T.contiguous()
         at = (torch.searchsorted(knots, columns, right=True) - 1).clamp(0, slopes.shape[1] - 1)
         there = values.gather(1, at) + slopes.gather(1, at) * (columns - knots.gather(1, at))
@@ -216,7 +216,7 @@ class Isotonic:
         return {name: [list(row) for row in getattr(self, name)] for name in ("knots", "values")}
 
     @cached_property
-    def _tables(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def tables(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Knots, values, slopes and highest values of the segments, one row for each label, float64.
 
         Labels with fewer knots than others get further ones on their last segment, which change nothing.

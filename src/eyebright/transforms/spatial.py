@@ -128,7 +128,7 @@ class RandomResizedCrop(Transform):
     def evaluation_params(self, size: Size) -> TransformParams:
         """A warp from the centre to the size, in whole pixels of the resized image."""
         target = Size.of(self.size)
-        margin = _margin(target, self.val_xtra)
+        margin = crop_margin(target, self.val_xtra)
         resized = fit_size(size, Size(target.height + margin, target.width + margin), cover=True)
         return TransformParams(place_center(size, resized, target).warp, interpolation=self.interpolation)
 
@@ -327,12 +327,12 @@ def _rounded_box(size: Size, target: Size, *, inside: bool) -> Size:
 
 def _center_box(size: Size, target: Size, margin: float) -> tuple[float, float]:
     """Width and height of the centre crop for ``target``, so that the image just covers it with the margin around."""
-    extra = _margin(target, margin)
+    extra = crop_margin(target, margin)
     scale = min(size.width / (target.width + extra), size.height / (target.height + extra))
     return target.width * scale, target.height * scale
 
 
-def _margin(target: Size, share: float) -> int:
+def crop_margin(target: Size, share: float) -> int:
     """A share of the longer side, in pixels; a multiple of 8, as in fastai."""
     return math.ceil(max(target) * share / 8) * 8
 

@@ -227,6 +227,48 @@ class CompareOptions:
         check_options(self)
 
 
+@with_options_in_docstring
+@dataclass(frozen=True)
+class ExportOptions:
+    """The options of ``eyebright export``."""
+
+    model: Annotated[Path, Option("The model folder.", positional=True)]
+    to: Annotated[
+        str, Option("What to make: onnx is a graph from an image's pixels to answers.", choices=("onnx",))
+    ] = "onnx"
+    out: Annotated[Path | None, Option("The folder to write.", unset="the model folder")] = None
+    images: Annotated[
+        Path | None, Option("Folder of the validation images, for the comparison.", unset="where they were evaluated")
+    ] = None
+    compared: Annotated[
+        int, Option("The most validation images on which the export is compared with Python.", at_least=0)
+    ] = _defaults.EXPORT_IMAGES
+    precision: Annotated[
+        str,
+        Option(
+            "float16 and int8 write a further graph, model_float16.onnx or model_int8.onnx, whose answers differ; what "
+            "that costs is measured.",
+            choices=("float32", "float16", "int8"),
+        ),
+    ] = "float32"
+    calibrate_on: Annotated[
+        Path | None,
+        Option(
+            "Images whose activations give the ranges of int8: a folder, or a file with labels.",
+            metavar="SOURCE",
+            unset="200 training images, where the folder knows them (`folds`)",
+        ),
+    ] = None
+    check: Annotated[
+        bool, Option("Write nothing; check that an export that is there is whole and from this model.")
+    ] = False
+
+    def __post_init__(self) -> None:
+        check_options(self)
+        if self.calibrate_on is not None and self.precision != "int8":
+            raise InputError("`calibrate_on` is for `precision` int8; leave it out, or ask for that")
+
+
 _OBJECTIVES = ("objective", "cost", "budget", "top_k")
 
 

@@ -1,7 +1,7 @@
 """The ONNX graph in a model folder, with the hash of its bytes in a small file beside it.
 
 ONNX Runtime also runs a graph whose weights were damaged after the export. The graph's metadata say which model was
-exported, but cannot hold a hash of the file that they are in. So ``model.onnx.sha256`` holds it, in the format of
+exported, but cannot hold a hash of the file that they are in. So ``network.onnx.sha256`` holds it, in the format of
 ``sha256sum --check``.
 """
 

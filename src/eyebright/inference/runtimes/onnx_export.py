@@ -48,7 +48,7 @@ def export_onnx(model: ImageModel, size: Size, *, fingerprint: str, pixels_versi
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (8, *size, model.description.n_in), dtype=np.uint8)
     images = images.astype(np.float32) / 255 if pixels_version == CANONICAL else images
-    program = _program(_FromPixels(model).eval(), torch.from_numpy(images[:2]))
+    program = torch_program(_FromPixels(model).eval(), torch.from_numpy(images[:2]), IMAGES)
     program.model.metadata_props[METADATA_KEY] = GraphMetadata(fingerprint, pixels_version=pixels_version).to_json()
     graph = program.model_proto.SerializeToString()
     runtimes = torch_runtime(model, torch.device("cpu")), load_onnx_runtime(graph)[0]
@@ -71,8 +71,17 @@ class _FromPixels(nn.Module):
         return self.model(images.permute(0, 3, 1, 2).contiguous())
 
 
-def _program(module: nn.Module, images: Shaped[Tensor, "b h w c"]) -> Any:
-    """The module exported by torch, an ``ONNXProgram``."""
+def torch_program(module: nn.Module, images: Shaped[Tensor, "b ..."], input_name: str) -> Any:
+    """The module exported by torch, an ``ONNXProgram`` for batches of any length, whose output is called ``outputs``.
+
+    Args:
+        module: in evaluation mode, on the CPU.
+        images: a batch of two.
+        input_name: the name of its input.
+
+    Raises:
+        ArtifactError: torch cannot export this module.
+    """
     try:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")  # warnings of torch about its own code
@@ -81,7 +90,7 @@ def _program(module: nn.Module, images: Shaped[Tensor, "b h w c"]) -> Any:
                 (images,),
                 dynamo=True,
                 dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
-                input_names=[IMAGES],
+                input_names=[input_name],
                 output_names=[OUTPUTS],
                 verbose=False,
             )

@@ -16,7 +16,7 @@ from eyebright._system.device import choose_device
 from eyebright.errors import ArtifactError, InputError, MissingExtraError, check_count, did_you_mean, listing
 from eyebright.image.canonical import PixelsVersion
 from eyebright.inference.runtimes.base import Precision, Runtime
-from eyebright.inference.runtimes.graph_file import read_graph
+from eyebright.inference.runtimes.graph_file import hash_path, read_graph
 from eyebright.inference.runtimes.onnx_export import export_onnx
 from eyebright.inference.runtimes.onnx_runtime import GraphMetadata, load_onnx_runtime
 from eyebright.inference.runtimes.torch_runtime import torch_runtime
@@ -26,6 +26,7 @@ from eyebright.types import Size
 RuntimeName = Literal["auto", "torch", "onnx"]
 
 _MAX_THREADS = 1024
+_FORMER_GRAPH = "model.onnx"  # what `save_onnx` wrote before exports with that name had answers as outputs
 
 
 @dataclass(frozen=True)
@@ -111,8 +112,19 @@ def choose_runtime(saved: SavedModel, options: RuntimeOptions) -> Runtime:
         return _onnx(saved, options)
     reason = options.why_not_onnx
     if reason is None and not saved.onnx_path.is_file():
-        reason = f"there is no {saved.onnx_path.name} in the model folder"
+        reason = _why_no_graph(saved.onnx_path)
     return _faster(saved, options) if reason is None else _torch(saved, options, reason)
+
+
+def _why_no_graph(path: Path) -> str:
+    """Why there is no graph: there never was one, or one of an older version, which had its hash beside it."""
+    former = path.with_name(_FORMER_GRAPH)
+    if former.is_file() and hash_path(former).is_file():
+        return (
+            f"{former.name} is a graph of an older version of eyebright, which is not used any more; save_onnx writes "
+            f"{path.name}"
+        )
+    return f"there is no {path.name} in the model folder"
 
 
 def _torch(saved: SavedModel, options: RuntimeOptions, why: str) -> Runtime:

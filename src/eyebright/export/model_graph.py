@@ -1,0 +1,145 @@
+"""The two graphs of an exported model, made of a network and of nodes before and behind it, with their metadata.
+
+`whole_graph` takes uint8 images of any size and gives answers. `fixed_graph` takes float32 pixels of the model's own
+size, for runtimes whose resize is not antialiased; `eyebright.export.preprocess` makes these pixels with numpy alone.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from eyebright._optional import import_optional
+from eyebright.errors import ArtifactError
+from eyebright.export.answers_graph import ImagePlace, Output, add_answers
+from eyebright.export.graph import OPSET, Graph, Value
+from eyebright.export.pixels_graph import Steps, add_pixels
+from eyebright.inference.runtimes.onnx_export import torch_program
+from eyebright.inference.runtimes.onnx_runtime import OUTPUTS
+from eyebright.models.batchnorm.fuse import fuse_conv_bn
+from eyebright.models.build import ImageModel
+from eyebright.tasks.decision import Decision
+from eyebright.types import Size
+
+IMAGES = "images"
+"""The input of the whole graph: uint8, batch x height x width x 3, of any height and width."""
+PIXELS = "pixels"
+"""The input of the fixed graph: float32 in [0, 1], batch x 3 x height x width, of the model's size."""
+
+
+def network_graph(model: ImageModel, size: Size) -> Any:
+    """A network as an ONNX ``ModelProto``: normalisation, backbone and head, with fused batch norms.
+
+    Its input is `PIXELS`, its output ``outputs``. What the exporter notes about the code, with paths of this machine,
+    is removed.
+
+    Args:
+        model: in float32, on the CPU.
+        size: (height, width) of its images.
+
+    Raises:
+        MissingExtraError: the packages of ``eyebright[onnx]`` are not installed.
+        ArtifactError: torch cannot export this model.
+    """
+    for package in ("onnx", "onnxscript", "onnxruntime"):
+        import_optional(package, extra="onnx", purpose="exporting to ONNX")
+    fused = fuse_conv_bn(model, size, n_in=model.description.n_in)
+    images = torch.rand(2, model.description.n_in, *size, generator=torch.Generator().manual_seed(0))
+    program = torch_program(_Contiguous(fused).eval(), images, PIXELS)
+    network = program.model_proto
+    for part in (network, network.graph, *network.graph.node, *network.graph.value_info):
+        part.ClearField("doc_string")
+        part.ClearField("metadata_props")
+    versions = {one.version for one in network.opset_import if one.domain in ("", "ai.onnx")}
+    if versions and max(versions) < OPSET:
+        raise ArtifactError(f"torch exported with operators of ONNX {max(versions)}, and {OPSET} is needed")
+    return network
+
+
+class _Contiguous(torch.nn.Module):
+    """The model for images that are not channels_last, of which some layers are exported in another form."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, pixels: Float[Tensor, "b c h w"]) -> Float[Tensor, "b ..."]:
+        """The model's outputs."""
+        return self.model(pixels.contiguous())
+
+
+def whole_graph(network: Any, steps: Steps, decision: Decision, metadata: Mapping[str, str]) -> bytes:
+    """The graph from uint8 images of any size to answers.
+
+    Args:
+        network: from `network_graph`, perhaps of another precision.
+        steps: the preprocessing of the model.
+        decision: the model's.
+        metadata: texts by name.
+    """
+    graph = Graph()
+    nodes = add_pixels(graph, IMAGES, steps)
+    graph.op("Transpose", nodes.pixels, perm=[0, 3, 1, 2], name=PIXELS)
+    images = (IMAGES, np.uint8, ("batch", "height", "width", 3))
+    return _joined(network, graph, images, decision, ImagePlace(steps.output, nodes.rows, nodes.columns), metadata)
+
+
+def fixed_graph(network: Any, steps: Steps, decision: Decision, metadata: Mapping[str, str]) -> bytes:
+    """The graph from float32 pixels of the model's size to answers; points are in pixels of that size.
+
+    Args:
+        network: from `network_graph`.
+        steps: the preprocessing of the model.
+        decision: the model's.
+        metadata: texts by name.
+    """
+    pixels = (PIXELS, np.float32, ("batch", 3, *steps.output))
+    return _joined(network, Graph(), pixels, decision, ImagePlace(steps.output), metadata)
+
+
+def _joined(
+    network: Any,
+    before: Graph,
+    given: tuple[str, Any, Sequence[int | str]],
+    decision: Decision,
+    place: ImagePlace,
+    metadata: Mapping[str, str],
+) -> bytes:
+    """Nodes before, the network, and nodes behind it, as one serialized model."""
+    onnx: Any = import_optional("onnx", extra="onnx", purpose="exporting to ONNX")
+    graph = before
+    nodes_before = list(graph.nodes)
+    graph.nodes.clear()
+    flat = graph.op("Reshape", OUTPUTS, graph.constant([-1, decision.target.n_out]))
+    outputs = add_answers(graph, flat, decision, place)
+    for output in outputs:
+        graph.op("Identity", output.value, name=output.name)
+    made = onnx.helper.make_graph(
+        [*nodes_before, *network.graph.node, *graph.nodes],
+        "eyebright",
+        [_info(onnx, *given)],
+        [_output_info(onnx, output) for output in outputs],
+        [*network.graph.initializer, *graph.constants],
+    )
+    model = onnx.helper.make_model(made, opset_imports=network.opset_import, ir_version=network.ir_version)
+    model.functions.extend(network.functions)
+    model.producer_name = "eyebright"
+    onnx.helper.set_model_props(model, dict(metadata))
+    return model.SerializeToString()
+
+
+def _output_info(onnx: Any, output: Output) -> Any:
+    return _info(onnx, output.name, output.dtype, ("batch", *output.shape))
+
+
+def _info(onnx: Any, name: Value, dtype: Any, shape: Sequence[int | str]) -> Any:
+    return onnx.helper.make_tensor_value_info(name, onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype)), list(shape))
+
+
+def as_text(value: Any) -> str:
+    """A value of the metadata: JSON on one line."""
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)

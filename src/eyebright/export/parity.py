@@ -1,0 +1,261 @@
+"""The parity check: the answers of exported graphs in ONNX Runtime against those of Python, image by image.
+
+Each image is decoded once by Eyebright; what is compared is all that comes after: resize, network, calibration,
+decision. An answer near its threshold may differ, since float32 sums in another order differ in their last digits: how
+many are so near is stated. The others must be the same.
+"""
+
+import io
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import PIL.Image
+
+from eyebright.errors import ArtifactError, ImageError
+from eyebright.export.answers_graph import ANSWERS
+from eyebright.export.model_graph import IMAGES, PIXELS
+from eyebright.export.pixels_graph import Steps
+from eyebright.export.preprocess import preprocess, to_image
+from eyebright.image.image import Image
+from eyebright.inference.predictions import SkippedImage
+from eyebright.inference.predictor import Predictor
+from eyebright.inference.runtimes.onnx_runtime import create_session
+from eyebright.tasks.decision import Decision
+
+LIMIT = 1e-4
+"""The largest difference that a float32 graph may have; for probabilities, in probability."""
+
+Numbers = np.ndarray[Any, np.dtype[Any]]
+Run = Callable[[Numbers], list[Numbers]]
+"""From one uint8 image, height x width x 3, to the outputs for it."""
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How far the answers of a graph are from those of Python.
+
+    Args:
+        images: images that were compared, files and made ones.
+        made: those that were made: 1x1, 5000x17, 12 megapixels, EXIF, grey, CMYK.
+        difference: the largest difference of a probability, or of a point or number in ``measured_in``.
+        measured_in: the unit of the difference, in words.
+        answers: decisions that were compared; 0 for points and numbers.
+        near: those that are nearer to their threshold than `LIMIT`.
+        changed: decisions that differ, the near ones among them.
+        changed_far: decisions that differ and are not near.
+    """
+
+    images: int = 0
+    made: int = 0
+    difference: float = 0.0
+    measured_in: str = ""
+    answers: int = 0
+    near: int = 0
+    changed: int = 0
+    changed_far: int = 0
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether a float32 graph is as near to Python as it must be."""
+        return self.difference <= LIMIT and not self.changed_far
+
+    @property
+    def sentence(self) -> str:
+        """The result for people."""
+        largest = f"largest difference {self.difference:.2g} {self.measured_in}"
+        images = f"{self.images:,} images ({self.made} of them made)"
+        if not self.answers:
+            return f"{images}: {largest}"
+        return (
+            f"{images}: {largest}; {self.changed_far:,} of {self.answers:,} decisions changed; "
+            f"{self.near:,} nearer than {LIMIT:g} to a threshold, {self.changed - self.changed_far:,} of them changed"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """All numbers."""
+        return asdict(self)
+
+
+class Answer(NamedTuple):
+    """Python's answer for one image, as the outputs of a graph have it.
+
+    Args:
+        source: a path or the bytes of a file.
+        first: probabilities, points or numbers.
+        decisions: as integers; None for points and numbers.
+    """
+
+    source: Any
+    first: Numbers
+    decisions: Numbers | None
+
+
+@dataclass
+class Comparison:
+    """Compares the answers of one graph with those of Python, one image at a time."""
+
+    decision: Decision
+    run: Run
+    result: Parity = field(default_factory=Parity)
+
+    def add(self, image: Numbers, answer: Answer) -> None:
+        """Compares the answers for one image.
+
+        Args:
+            image: uint8, height x width x 3.
+            answer: Python's.
+        """
+        kind = ANSWERS[self.decision.target.name]
+        outputs = self.run(image)
+        unit = kind.unit(self.decision.target, np.array([image.shape[:2]], dtype=np.float64))
+        apart = np.abs(outputs[0].astype(np.float64) - answer.first[None]) / unit
+        before = self.result
+        self.result = replace(
+            before,
+            images=before.images + 1,
+            made=before.made + isinstance(answer.source, bytes),
+            difference=max(before.difference, float(np.nan_to_num(apart, nan=np.inf).max())),
+            measured_in=kind.measured_in,
+        )
+        if kind.margins is None or answer.decisions is None:
+            return
+        is_near = kind.margins(answer.first[None], self.decision) <= LIMIT
+        differs = outputs[1] != answer.decisions[None]
+        self.result = replace(
+            self.result,
+            answers=before.answers + differs.size,
+            near=before.near + int(is_near.sum()),
+            changed=before.changed + int(differs.sum()),
+            changed_far=before.changed_far + int((differs & ~is_near).sum()),
+        )
+
+
+def answers_of(predictor: Predictor, sources: Iterable[Any]) -> Iterator[Answer]:
+    """Python's answers; images that cannot be read are left out.
+
+    Args:
+        predictor: of the saved model.
+        sources: paths, or bytes of files.
+    """
+    target, decides = predictor.target, ANSWERS[predictor.target.name].margins is not None
+    sources = list(sources)
+    for source, prediction in zip(sources, predictor.stream(sources), strict=True):
+        if isinstance(prediction, SkippedImage):
+            continue
+        encoded = target.encode(prediction.decoded).numpy()
+        decisions = np.nan_to_num(encoded, nan=-1).astype(np.int64) if decides else None  # NaN: a person is asked
+        yield Answer(source, prediction.activated.numpy(), decisions)
+
+
+def compare(predictor: Predictor, runs: dict[str, Run], sources: Sequence[Any]) -> dict[str, Parity]:
+    """The parity of each graph by its name.
+
+    Args:
+        predictor: of the saved model.
+        runs: computes the outputs of each graph.
+        sources: paths, or bytes of files.
+    """
+    comparisons = {name: Comparison(predictor.manifest.decision, run) for name, run in runs.items()}
+    for answer in answers_of(predictor, sources):
+        try:
+            image = Image.create(answer.source).pixels()
+        except ImageError:  # removed in the meantime
+            continue
+        for comparison in comparisons.values():
+            comparison.add(image, answer)
+    return {name: comparison.result for name, comparison in comparisons.items()}
+
+
+def whole_run(graph: bytes) -> Run:
+    """Runs a graph that takes uint8 images of any size.
+
+    Raises:
+        ArtifactError: ONNX Runtime cannot load it.
+    """
+    session = _session(graph)
+    return lambda image: session.run(None, {IMAGES: image[None]})
+
+
+def fixed_run(graph: bytes, steps: Steps, *, has_points: bool) -> Run:
+    """Runs a graph that takes float pixels of the model's size, with the reference preprocessing before it.
+
+    Args:
+        graph: from `fixed_graph`.
+        steps: of the preprocessing.
+        has_points: its first output are points, in pixels of the model's size.
+
+    Raises:
+        ArtifactError: ONNX Runtime cannot load it.
+    """
+    session, data = _session(graph), steps.to_json()
+
+    def run(image: Numbers) -> list[Numbers]:
+        pixels, places = preprocess(image, data)
+        outputs = session.run(None, {PIXELS: pixels[None]})
+        return [to_image(outputs[0], places), *outputs[1:]] if has_points else outputs
+
+    return run
+
+
+def check_batches(graph: bytes) -> None:
+    """Raises `ArtifactError` unless two images in a batch have the answers that each has alone.
+
+    Args:
+        graph: from `whole_graph`.
+    """
+    session = _session(graph)
+    images = np.random.default_rng(0).integers(0, 256, (2, 61, 83, 3), dtype=np.uint8)
+    together = session.run(None, {IMAGES: images})[0]
+    alone = np.concatenate([session.run(None, {IMAGES: image[None]})[0] for image in images])
+    scale = max(1.0, float(np.abs(alone).max()))
+    if not np.abs(together - alone).max() <= LIMIT * scale:
+        raise ArtifactError("the exported graph gives other answers for two images in a batch than for each alone")
+
+
+def _session(graph: bytes) -> Any:
+    try:
+        return create_session(graph)
+    except Exception as error:  # onnxruntime has no common base class for its exceptions
+        raise ArtifactError(f"ONNX Runtime cannot load the exported graph: {str(error).splitlines()[0]}") from None
+
+
+def existing(paths: Sequence[Path], most: int) -> list[str]:
+    """At most so many of the paths that are files, evenly spread.
+
+    Args:
+        paths: of images.
+        most: their largest number.
+    """
+    found = [str(path) for path in paths if path.is_file()]
+    step = max(len(found) / max(most, 1), 1)
+    return [found[int(i * step)] for i in range(min(len(found), most))]
+
+
+def made_images() -> list[bytes]:
+    """Files of images that are unusual: 1x1, 5000x17, 12 megapixels, turned by EXIF, grey and CMYK."""
+    turned = PIL.Image.Exif()
+    turned[0x0112] = 6  # the orientation: stored on its side
+    return [
+        _file(_smooth_noise(1, 1), "PNG"),
+        _file(_smooth_noise(5000, 17), "PNG"),
+        _file(_smooth_noise(17, 5000), "PNG"),
+        _file(_smooth_noise(4000, 3000), "JPEG"),
+        _file(_smooth_noise(640, 427), "JPEG", exif=turned),
+        _file(_smooth_noise(300, 400).convert("L"), "PNG"),
+        _file(_smooth_noise(300, 400).convert("CMYK"), "JPEG"),
+    ]
+
+
+def _smooth_noise(width: int, height: int) -> PIL.Image.Image:
+    """Smooth coloured noise, the same on every call."""
+    noise = np.random.default_rng(width * height).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    return PIL.Image.fromarray(noise).resize((width, height), PIL.Image.Resampling.BICUBIC)
+
+
+def _file(image: PIL.Image.Image, kind: str, **options: Any) -> bytes:
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()

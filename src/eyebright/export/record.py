@@ -1,0 +1,155 @@
+"""``export.json``: what was exported, from which model, with the hash of each file and the result of its check."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from eyebright.errors import ArtifactError, listing, os_reason, short_repr
+from eyebright.inference.manifest import Manifest
+from eyebright.inference.manifest_checks import MAX_MANIFEST_BYTES
+from eyebright.inference.model_folder import MANIFEST, WEIGHTS, load_manifest, manifest_content
+from eyebright.io.atomic import attempts
+from eyebright.tasks.registry import block_to_json
+from eyebright.transforms.serialize import preprocessing_to_json
+
+CONTRACT = 2
+"""The version of what an exported graph takes and gives; graphs of version 1 took pixels and gave raw outputs."""
+RECORD = "export.json"
+WHOLE = "model.onnx"
+FIXED = "model_fixed.onnx"
+PREPROCESS = "preprocess.py"
+_ATTRIBUTES = ("contract", "model", "files")
+
+
+@dataclass(frozen=True)
+class ExportRecord:
+    """The content of ``export.json``.
+
+    Args:
+        content: as JSON; ``"files"`` has the SHA-256, the size and the check of each file, by name.
+    """
+
+    content: dict[str, Any]
+
+    @property
+    def files(self) -> dict[str, dict[str, Any]]:
+        """What is known of each file, by its name."""
+        return self.content["files"]
+
+    @property
+    def preprocessing(self) -> dict[str, Any]:
+        """The steps that `eyebright.export.preprocess` does."""
+        return self.content["preprocessing"]
+
+
+def decision_hash(manifest: Manifest) -> str:
+    """A hash of what a graph has of a manifest beside the network: target, calibration, thresholds, preprocessing."""
+    data = {
+        "target": block_to_json(manifest.target),
+        "decision": manifest.decision.to_json(),
+        "preprocessing": preprocessing_to_json(manifest.preprocessing),
+        "pixels": manifest.pixels_version,
+    }
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+
+
+def read_record(folder: str | Path) -> ExportRecord:
+    """The record of an export.
+
+    Args:
+        folder: where it was exported to.
+
+    Raises:
+        ArtifactError: there is none, it cannot be read, it is damaged, or of a newer version of Eyebright.
+    """
+    path = Path(folder) / RECORD
+    again = "export the model again with `eyebright export`"
+    if not path.is_file():
+        raise ArtifactError(f"'{folder}' contains no {RECORD}, which an export writes; {again}")
+    try:
+        if path.stat().st_size > MAX_MANIFEST_BYTES:
+            raise ArtifactError(f"'{path}' is larger than {MAX_MANIFEST_BYTES // 2**20} MiB; {again}")
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ArtifactError(f"'{path}' cannot be read: {os_reason(error)}") from None
+    except (ValueError, RecursionError):
+        raise ArtifactError(f"'{path}' is damaged: it is not JSON; {again}") from None
+    if not isinstance(content, dict) or not isinstance(content.get("files"), dict):
+        raise ArtifactError(f"'{path}' is damaged: it has no list of files; {again}")
+    if content.get("contract") != CONTRACT:
+        raise ArtifactError(
+            f"'{path}' is of version {short_repr(content.get('contract'))} of exported graphs, and this version of "
+            f"eyebright reads {CONTRACT}: {again}, or update eyebright"
+        )
+    if not all(isinstance(one, dict) and isinstance(one.get("sha256"), str) for one in content["files"].values()):
+        raise ArtifactError(f"'{path}' is damaged: a file has no hash; {again}")
+    return ExportRecord(content)
+
+
+def read_export(folder: str | Path, name: str = WHOLE) -> bytes:
+    """The bytes of an exported file, checked to be what was exported, and from the model that is in the folder.
+
+    Args:
+        folder: where it was exported to; it need not contain the model.
+        name: ``"model.onnx"``, ``"model_fixed.onnx"``, ...
+
+    Raises:
+        ArtifactError: the file is missing, damaged or from somewhere else; or the model in the folder has been trained
+            or tuned since.
+    """
+    problem: ArtifactError | None = None
+    for _ in attempts():  # another process may be replacing one file after another
+        try:
+            return _read(Path(folder), name)
+        except ArtifactError as error:
+            problem = error
+    assert problem is not None  # the loop tries once at least
+    raise problem
+
+
+def check_export(folder: str | Path) -> ExportRecord:
+    """The record of an export all of whose files are as they were exported.
+
+    Args:
+        folder: where it was exported to.
+
+    Raises:
+        ArtifactError: as in `read_export`, for any of its files.
+    """
+    record = read_record(folder)
+    for name in record.files:
+        read_export(folder, name)
+    return record
+
+
+def _read(folder: Path, name: str) -> bytes:
+    record = read_record(folder)
+    if name not in record.files:
+        raise ArtifactError(f"{RECORD} in '{folder}' knows no {name}, only {listing(record.files)}; export it")
+    path = folder / name
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ArtifactError(f"'{path}' cannot be read: {os_reason(error)}") from None
+    if hashlib.sha256(data).hexdigest() != record.files[name]["sha256"]:
+        raise ArtifactError(
+            f"'{path}' is damaged, or is no file of this export: its hash is not that in {RECORD}; export it again"
+        )
+    _check_model(folder, record)
+    return data
+
+
+def _check_model(folder: Path, record: ExportRecord) -> None:
+    """Raises `ArtifactError` if the folder contains a model that the export is not of."""
+    if not (folder / WEIGHTS).is_file():
+        return
+    model = record.content.get("model", {})
+    if manifest_content(folder).get("id") != model.get("id"):
+        raise ArtifactError(f"the export in '{folder}' is of another model than its {WEIGHTS}; export it again")
+    if decision_hash(load_manifest(folder)) != model.get("decision"):
+        raise ArtifactError(
+            f"the export in '{folder}' has other thresholds or another calibration than {MANIFEST}, which was changed "
+            "since; export it again"
+        )

@@ -1,0 +1,51 @@
+"""Exports a saved model, as the command line asks for it."""
+
+from pathlib import Path
+from typing import cast
+
+from eyebright.export.export_onnx import ExportPrecision, export_onnx_files, validation_images
+from eyebright.export.record import ExportRecord, check_export
+from eyebright.io.files import get_image_files
+from eyebright.sources.read import read_source
+from eyebright.workflow.command_options import ExportOptions
+from eyebright.workflow.fine_tuning import Say
+
+
+def export_model(options: ExportOptions, *, say: Say = lambda _: None) -> ExportRecord:
+    """Exports a saved model, or checks an export; returns what ``export.json`` says.
+
+    Args:
+        options: the model folder, and what to make of it.
+        say: called with each sentence about what was done and found.
+
+    Raises:
+        ArtifactError: the folder contains no model or a damaged one, torch cannot export it, the export does not answer
+            as Python does, or a file cannot be written; what was there before is unchanged.
+        InputError: the model cannot be exported, or images are asked for that are not there.
+        MissingExtraError: the packages of ``eyebright[onnx]`` are not installed.
+    """
+    folder = options.model if options.out is None else options.out
+    if options.check:
+        record = check_export(folder)
+        say(f"all {len(record.files)} files of the export in '{folder}' are as they were exported")
+        return record
+    exported = export_onnx_files(
+        options.model,
+        out=options.out,
+        validation=validation_images(options.model, images=options.images, most=options.compared),
+        precision=cast("ExportPrecision", options.precision),
+        calibrate_on=_image_paths(options.calibrate_on),
+        say=say,
+    )
+    for sentence in exported.sentences:
+        say(sentence)
+    for name, facts in exported.record.files.items():
+        say(f"{exported.folder / name}: {facts['bytes'] / 1e6:.3g} MB")
+    return exported.record
+
+
+def _image_paths(source: Path | None) -> list[str | Path]:
+    """The images in a folder, or those that a label file names; none without a source."""
+    if source is None:
+        return []
+    return list(get_image_files(source)) if source.is_dir() else [row.path for row in read_source(source)]

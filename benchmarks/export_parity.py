@@ -104,7 +104,7 @@ def by_example(shipped: Path, paths: Sequence[str]) -> list[dict[str, float]]:
 
 def by_pillow(shipped: Path, record: ExportRecord, paths: Sequence[str], filter_name: str) -> list[dict[str, float]]:
     """The shorter side resized by Pillow in 8 bits, the centre cropped: for models whose preprocessing is a crop."""
-    session = onnxruntime.InferenceSession(read_export(shipped, FIXED))
+    session: Any = onnxruntime.InferenceSession(read_export(shipped, FIXED))
     scale, (height, width) = record.preprocessing["scale"], record.preprocessing["output"]
     box = [side * one for side, one in zip(record.preprocessing["box"], scale, strict=True)]
     answers: list[dict[str, float]] = []
@@ -129,7 +129,7 @@ def changed_graph(
         for attribute in node.attribute:
             if attribute.name in attributes:
                 attribute.i = attributes[attribute.name]
-    session = onnxruntime.InferenceSession(model.SerializeToString())
+    session: Any = onnxruntime.InferenceSession(model.SerializeToString())
     return [named(record, session.run(None, {"images": np.asarray(pillow_image(path))[None]})[0][0]) for path in paths]
 
 

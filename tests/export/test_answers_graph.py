@@ -50,7 +50,8 @@ def answers(decision: Decision, outputs: torch.Tensor) -> list[Any]:
     )
     model = onnx.helper.make_model(proto, opset_imports=[onnx.helper.make_opsetid("", OPSET)], ir_version=9)
     onnx.checker.check_model(model, full_check=True)
-    return onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"outputs": outputs.numpy()})
+    session: Any = onnxruntime.InferenceSession(model.SerializeToString())
+    return session.run(None, {"outputs": outputs.numpy()})
 
 
 def random_outputs(block: TargetBlock, n_images: int = 500) -> torch.Tensor:

@@ -83,7 +83,7 @@ def test_the_graph_says_what_it_is(exported: Exported, saved: Path) -> None:
 
 
 def test_a_batch_of_images_of_any_size_has_the_answers_of_python(exported: Exported, saved: Path) -> None:
-    session = onnxruntime.InferenceSession(read_export(exported.folder))
+    session: Any = onnxruntime.InferenceSession(read_export(exported.folder))
     images = [Image.create(path).pixels() for path in photos(saved)]
     images = [image for image in images if image.shape == images[0].shape]
     [probabilities, _] = session.run(None, {"images": np.stack(images)})

@@ -130,7 +130,9 @@ def export_onnx_files(
     say(f"comparing {len(validation.paths):,} validation images with Python")
     parity = checked_parity(predictor, graphs, steps, validation.paths)
     sentences = [*validation.sentences, *(f"{name}: {one.sentence}" for name, one in parity.items())]
-    entries = {name: {"precision": "float32", "parity": result.to_json()} for name, result in parity.items()}
+    entries: dict[str, dict[str, Any]] = {
+        name: {"precision": "float32", "parity": result.to_json()} for name, result in parity.items()
+    }
     cost = None
     if precision != "float32":
         name = f"model_{precision}.onnx"

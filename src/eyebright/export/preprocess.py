@@ -7,11 +7,14 @@ points = to_image(answers[0][0], places)            # only for models of points
 """
 
 import math
+from typing import Any
 
 import numpy as np
 
+Array = np.ndarray[Any, np.dtype[Any]]
 
-def preprocess(image, steps):  # no annotations: this file is copied out, beside any Python
+
+def preprocess(image: Array, steps: dict[str, Any]) -> tuple[Array, list[tuple[int, float]]]:
     """(float32 in [0, 1], 3 x height x width; (offset, scale) of the image in it, for each axis) of a uint8 image."""
     ratios = [box / side for box, side in zip(steps["box"], image.shape, strict=False)]
     scale = max(ratios) if steps["method"] == "crop" else min(ratios)
@@ -29,12 +32,12 @@ def preprocess(image, steps):  # no annotations: this file is copied out, beside
     return np.ascontiguousarray(np.minimum(pixels / 255, 1).transpose(2, 0, 1), np.float32), places
 
 
-def rounded(side):
+def rounded(side: float) -> int:
     """A side in pixels, rounded half up and at least 1."""
     return max(math.floor(side + 0.5 + 1e-6), 1)
 
 
-def triangle_filter(side, resized, positions):
+def triangle_filter(side: int, resized: int, positions: Array) -> Array:
     """The weights of ``side`` input pixels for output pixels; 0 for positions that are outside of the resized image."""
     centres = (positions[:, None] + 0.5) * side / resized
     weights = np.maximum(1 - np.abs(np.arange(side) + 0.5 - centres) / max(side / resized, 1), 0)
@@ -42,7 +45,7 @@ def triangle_filter(side, resized, positions):
     return (weights / np.maximum(weights.sum(1, keepdims=True), 1e-12)).astype(np.float32)
 
 
-def to_image(points, places):
+def to_image(points: Array, places: list[tuple[int, float]]) -> Array:
     """Points (x, y) in pixels of the original image, from points in pixels of the model's input."""
     (top, down), (left, across) = places
     return (np.asarray(points, np.float64) - (left, top)) / (across, down)

@@ -208,4 +208,8 @@ def test_answers_that_ask_a_person_are_no_mistakes() -> None:
     assert {one.row for one in found.worse} == set(np.flatnonzero(three_way > two_way)) == set()
     assert found.asking == (0, pytest.approx(asked.any(axis=1).mean()))
     assert all("ask: " in one.answers[1] and "ask: " not in one.answers[0] for one in found.better)
+    right = (three_way == 0) & ~asked.any(axis=1)
+    assert found.fixed == int((right & (two_way > 0)).sum())
+    assert found.handed_over == (int(((three_way == 0) & asked.any(axis=1) & (two_way > 0)).sum()), 0)
+    assert compare_models(second, first).handed_over == found.handed_over[::-1]
     assert compare_models(first, first).asking is None

@@ -138,6 +138,13 @@ def test_answers_that_ask_a_person_are_shown_as_asked_and_are_no_mistakes(evalua
     assert found.intro.startswith("1 image of 60 with a missing or an extra label; shown: 1")
     assert found.intro.endswith("An answer that asks a person is no mistake: 3 images ask.")
     assert [tag.style for tag in gallery.legend] == ["missing", "extra", "correct", "asked"]
+    table = table_of(asking)
+    assert table.columns[-2:] == ["no at or below", "asked"]
+    assert [[cell.text for cell in row[-2:]] for row in table.rows] == [["0.10", n] for n in "0210"]
+    assert MultiLabelReport(asking).verdict().can[0] == (
+        "It answers 99 % without a person, of which 99 % are right (235 of 237); it asks about a label of 3 of the 60 "
+        "images."
+    )
     (two_way,) = section(decided_by(changed, Thresholds(0.5)), "worst").blocks
     assert [card.title for card in two_way.cards] == ["007.jpg", "008.jpg"]
     assert "asked" not in [tag.style for tag in two_way.legend]

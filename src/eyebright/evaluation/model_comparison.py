@@ -68,6 +68,7 @@ class ImageChange:
         answers: of both models, as text.
         mistakes: of both models: wrong labels, without those of which a person is asked; 0 or 1 for a class; the mean
             error of points or numbers.
+        asked: of how many labels each model asks a person.
     """
 
     row: int
@@ -75,6 +76,13 @@ class ImageChange:
     truth: str
     answers: tuple[str, str]
     mistakes: tuple[float, float]
+    asked: tuple[int, int] = (0, 0)
+
+    @property
+    def rights(self) -> tuple[bool, bool]:
+        """Whether each model answers all, and makes no mistake."""
+        first, second = (not wrong and not asked for wrong, asked in zip(self.mistakes, self.asked, strict=True))
+        return first, second
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,12 +124,20 @@ class ModelComparison:
     @property
     def broken(self) -> int:
         """Images that the first model has right, and the second wrong."""
-        return sum(one.mistakes[0] == 0 for one in self.worse)
+        return sum(one.rights[0] for one in self.worse)
 
     @property
     def fixed(self) -> int:
         """Images that the first model has wrong, and the second right."""
-        return sum(one.mistakes[1] == 0 for one in self.better)
+        return sum(one.rights[1] for one in self.better)
+
+    @property
+    def handed_over(self) -> tuple[int, int]:
+        """Images that only ask a person instead of a mistake: those of the second model, and those of the first."""
+        return (
+            sum(not one.mistakes[1] and one.asked[1] > 0 for one in self.better),
+            sum(not one.mistakes[0] and one.asked[0] > 0 for one in self.worse),
+        )
 
 
 def compare_models(first: Evaluation, second: Evaluation) -> ModelComparison:
@@ -366,9 +382,14 @@ def _changes(first: Evaluation, second: Evaluation) -> tuple[tuple[ImageChange, 
     def change(i: int) -> ImageChange:
         answers = (_answer(first, i), _answer(second, i))
         truth = block.text(block.decode(first.targets[i]))
-        return ImageChange(i, first.files[i], truth, answers, (float(before[i]), float(after[i])))
+        mistakes = (float(before[i]), float(after[i]))
+        return ImageChange(i, first.files[i], truth, answers, mistakes, (_n_asked(first, i), _n_asked(second, i)))
 
     return tuple(map(change, worse)), tuple(map(change, better))
+
+
+def _n_asked(evaluation: Evaluation, row: int) -> int:
+    return len(evaluation.decision.ask(evaluation.decoded[row]) or ())
 
 
 def _answer(evaluation: Evaluation, row: int) -> str:

@@ -7,7 +7,7 @@ from eyebright.evaluation.promise import Promise
 from eyebright.evaluation.promises import PromiseResult
 from eyebright.evaluation.three_way import AskingCurve
 from eyebright.web.blocks import Charts, Sentences
-from eyebright.web.charts import Axis, Caption, Chart, Series, Style, draw_chart
+from eyebright.web.charts import WIDE, Axis, Caption, Chart, Series, Style, draw_chart
 
 _STYLES: tuple[Style, Style] = ("first", "second")
 
@@ -69,4 +69,5 @@ def _chart(title: str, shares: Sequence[Sequence[float]], pairs: Sequence[tuple[
         [*lines, *chosen],
         x=Axis("bound", low, 1.0, [tick / 10 for tick in range(10) if tick / 10 >= low] + [1.0]),
         y=Axis("share"),
+        size=WIDE,
     )

@@ -46,6 +46,8 @@ def comparison_sentences(found: ModelComparison) -> list[str]:
             f"{len(found.better):,} with fewer mistakes, {len(found.worse):,} with more"
         )
         if found.asking is not None:
+            gained, lost = found.handed_over
+            sentences[-1] += f"; {gained:,} from wrong to asking a person, {lost:,} from asking a person to wrong"
             first, second = (f"{100 * share:.3g} %" for share in found.asking)
             sentences.append(
                 f"a person is asked about a label on {first} of the images by the first model, on {second} by the "
@@ -211,6 +213,7 @@ def _image_json(one: ImageChange) -> dict[str, Any]:
         "first": one.answers[0],
         "second": one.answers[1],
         "mistakes": one.mistakes,
+        "asked": one.asked,
     }
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -27,7 +27,7 @@ from eyebright.report.label_metrics import METRIC_TITLES, METRICS, LabelMetrics
 from eyebright.report.reliability import reliability_section
 from eyebright.report.threshold_origins import origins_text
 from eyebright.report.verdict.labels import LabelVerdict
-from eyebright.report.verdict.promises import with_promises
+from eyebright.report.verdict.promises import answered_sentence, with_promises
 from eyebright.report.verdict.values import LEAST_IMAGES, Verdict
 from eyebright.types import Thresholds
 from eyebright.web.blocks import Card, Cell, Folded, Gallery, Section, Table, Tag, TagStyle
@@ -92,7 +92,11 @@ class MultiLabelReport(TaskReport):
         verdict = LabelVerdict(
             self.vocab, self.probabilities, decisions, self.targets, self.scores, rows, counts
         ).verdict()
-        return with_promises(verdict, self.facts.tuning, asks=self.thresholds.is_three_way)
+        verdict = with_promises(verdict, self.facts.tuning, asks=self.thresholds.is_three_way)
+        if not self.thresholds.is_three_way:
+            return verdict
+        asked = self.thresholds.asks(self.probabilities)
+        return replace(verdict, can=[answered_sentence(decisions, asked, self.targets), *verdict.can])
 
     def output_rows(self) -> list[dict[str, Any]]:
         """The scores of each label."""
@@ -183,12 +187,22 @@ class MultiLabelReport(TaskReport):
             rows = [[*row, Cell.of(count)] for row, count in zip(rows, self.training["counts"], strict=True)]
         columns.append("known")
         rows = [[*row, Cell.of(each.known)] for row, each in zip(rows, scores, strict=True)]
+        if self.thresholds.is_three_way:
+            columns += ["no at or below", "asked"]
+            rows = [[*row, *cells] for row, cells in zip(rows, self._asking_cells(), strict=True)]
         caption = (
             "A row per label: images that have it (images), average precision (AP) with its 95 % CI if at least "
             f"{FEW_POSITIVES} images have the label, images for which it was predicted (predicted), and"
             " all images of which it is known whether they have it (known), which the scores rest on."
         )
         return Table(caption, columns, rows)
+
+    def _asking_cells(self) -> list[tuple[Cell, Cell]]:
+        """The lower threshold of each label, and of how many images a person is asked about it."""
+        lower = Thresholds(self.thresholds.values if self.thresholds.lower is None else self.thresholds.lower)
+        asked = self.thresholds.asks(self.probabilities).sum(dim=0).tolist()
+        each = zip(lower.per_class(len(self.vocab)).tolist(), asked, strict=True)
+        return [(Cell.of(value, decimals=2), Cell.of(count)) for value, count in each]
 
     # ------------------------------------------------------------------ the images
 

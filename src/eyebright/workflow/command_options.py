@@ -336,7 +336,7 @@ class TuneOptions:
         bool,
         Option(
             "A label that cannot keep the promise keeps its threshold; without this it is never answered yes (for "
-            "recall: always)."
+            "recall: yes at every probability above 0)."
         ),
     ] = False
     undo: Annotated[bool, Option("Take the last change back; only one.")] = False

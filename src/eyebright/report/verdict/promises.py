@@ -4,9 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from jaxtyping import Bool, Shaped
+from torch import Tensor
+
 from eyebright.errors import listing
 from eyebright.evaluation.promises import LabelPromise, PromiseResult
-from eyebright.report.verdict.values import Change, Verdict
+from eyebright.report.verdict.values import Change, Verdict, percent
+from eyebright.web.text import count_text
 
 _NAMES = 5  # labels in a sentence
 
@@ -35,6 +39,25 @@ def with_promises(verdict: Verdict, tuning: Mapping[str, Any], *, asks: bool) ->
         said.append("Answers that go to a person count as no in the scores here.")
     changes = [change for change in verdict.changes if not never & set(change.about)]
     return replace(verdict, cannot=[*said, *cannot], changes=[*_wanted(results), *changes])
+
+
+def answered_sentence(
+    decisions: Bool[Tensor, "n k"], asked: Bool[Tensor, "n k"], targets: Shaped[Tensor, "n k"]
+) -> str:
+    """How many answers are given without a person, and how many of these are right.
+
+    Args:
+        decisions: True where a label is answered yes.
+        asked: True where a person is asked.
+        targets: 1 where the image has the label, 0 where not, NaN where unknown.
+    """
+    given = ~asked & ~targets.isnan()
+    n_given, right = int(given.sum()), int((given & (decisions == (targets == 1))).sum())
+    images, known = int(asked.any(dim=1).sum()), int((~targets.isnan()).sum())
+    return (
+        f"It answers {percent(n_given, known)} without a person, of which {percent(right, n_given)} are right "
+        f"({right:,} of {n_given:,}); it asks about a label of {images:,} of the {count_text(len(targets), 'image')}."
+    )
 
 
 def _wanted(results: Sequence[PromiseResult]) -> list[Change]:

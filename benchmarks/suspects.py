@@ -60,7 +60,7 @@ def of_set(name: str, seed: int, folder: Path, cleanlab: Path | None) -> dict[st
         train(noisy, images, here)
     evaluation = load_out_of_fold(here / "model")
     place = {file: row for row, file in enumerate(noisy["file"])}
-    is_wrong = flipped[[place[file] for file in evaluation.files]]
+    is_wrong = flipped[[place[os.path.relpath(path, images.resolve())] for path in evaluation.paths]]
     most = min(FIRST, int(is_wrong.sum()))
     rankings = {"eyebright": ranked(evaluation)}
     if cleanlab is not None:

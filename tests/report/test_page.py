@@ -136,7 +136,8 @@ def test_a_report_shows_scores_messages_split_skipped_images_and_settings(page):
 def test_empty_facts_have_no_section(page):
     bare = page(history=[], messages=[], split=[], skipped=[], settings=[], versions=[])
     ids = [attributes["id"] for _, attributes in Page(render_page(bare)).elements if "id" in attributes]
-    assert ids == ["glance", "scores", "labels", "worst", "precision-recall", "thresholds", "calibration"]
+    shown = ["glance", "scores", "labels", "worst", "mixed-up", "precision-recall", "thresholds", "calibration"]
+    assert ids == [*shown, "suspects"]
     no_scores = Page(render_page(replace(bare, metric_rows=())))
     assert "scores" not in [attributes.get("id") for _, attributes in no_scores.elements]
 
@@ -193,7 +194,9 @@ def test_missing_images_have_no_thumbnail_and_a_notice(page, paths):
     for path in paths:
         Path(path).unlink()
     gone = page()
-    shown = sum(len(block.cards) for section in gone.sections for block in section.blocks if block.kind == "gallery")
+    blocks = [block for section in gone.sections for block in section.blocks]
+    blocks += [inner for block in blocks if block.kind == "folded" for inner in block.blocks]
+    shown = sum(len(block.cards) for block in blocks if block.kind == "gallery")
     assert gone.notices[0].startswith(
         f"{shown} of {shown} images on this page could not be read, or have another size than the evaluated ones, "
         "and have no thumbnail;"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from eyebright._system.signals import EXIT_CODE_INTERRUPTED, interrupt_on_sigterm
-from eyebright.cli import check, compare, convert, export, predict, report, split, train, tune
+from eyebright.cli import check, compare, convert, export, predict, report, split, suspects, train, tune
 from eyebright.cli.output import say
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ COMMANDS = {
     "tune": (tune.tune, tune.option_classes),
     "report": (report.report, report.option_classes),
     "compare": (compare.compare, compare.option_classes),
+    "suspects": (suspects.suspects, suspects.option_classes),
     "predict": (predict.predict, predict.option_classes),
     "export": (export.export, export.option_classes),
 }

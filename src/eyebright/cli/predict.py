@@ -64,6 +64,8 @@ def predict(arguments: "CommandArguments") -> None:
         say(str(predictor.runtime), err=True)
     files = [file for content in contents for file in content.images]
     results = _report_skipped(predictor.stream(files, bs=options.bs))
+    if options.heat_maps is not None:
+        results = _with_heat_maps(results, options.heat_maps, predictor)
     file_format = cast("PredictionFormat | None", options.format)
     if options.out is not None:
         n_predicted = _write(results, options.out, file_format, predictor)
@@ -124,6 +126,21 @@ def _report_skipped(results: "Iterable[Prediction | SkippedImage]") -> "Iterator
             if result.note:
                 say(f"{result.path}: {result.note}", err=True)
             yield result
+
+
+def _with_heat_maps(results: "Iterable[Prediction]", folder: "Path", predictor: "Predictor") -> "Iterator[Prediction]":
+    """The predictions, each after its heat maps were written; the folder is made at once."""
+    from eyebright.inference.heat_map_files import HeatMapWriter
+
+    writer = HeatMapWriter(predictor, folder)
+
+    def each() -> "Iterator[Prediction]":
+        for result in results:
+            writer.write(result)
+            yield result
+        say(f"{writer.count:,} heat maps: {folder}", err=True)
+
+    return each()
 
 
 def _print(results: "Iterable[Prediction]", file_format: "PredictionFormat | None", predictor: "Predictor") -> int:

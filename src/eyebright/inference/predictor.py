@@ -7,7 +7,7 @@ Images that cannot be read are skipped and listed.
 import hashlib
 import json
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from itertools import islice
@@ -22,6 +22,7 @@ from eyebright._defaults import BATCH_SIZE, PREDICTION_PRECISION
 from eyebright.errors import ArtifactError, ImageError, InputError, check_count, not_copied, shortened
 from eyebright.image.image import Image
 from eyebright.image.warp import Warp
+from eyebright.inference.heat_maps import HeatMap, HeatMapMethod, check_heat_maps, heat_maps_of_input
 from eyebright.inference.manifest import Manifest
 from eyebright.inference.model_folder import fingerprint, load_model
 from eyebright.inference.predictions import Prediction, Predictions, SkippedImage
@@ -172,6 +173,32 @@ class Predictor:
             predictions = self._predictions(batch) if batch else iter(())
             for result in results:
                 yield SkippedImage(result.path, result.reason) if isinstance(result, ImageError) else next(predictions)
+
+    def heat_maps(
+        self, source: Any, labels: Sequence[str] | None = None, *, method: HeatMapMethod = "gradcam"
+    ) -> list[HeatMap]:
+        """Where an image speaks for labels, in the pixels of the image itself, see `HeatMap`.
+
+        They are computed by the network as it was saved, in float32, whatever the runtime.
+
+        Args:
+            source: a path, bytes, an array, a tensor or a Pillow image.
+            labels: labels, classes or names of numbers; None for those that are predicted.
+            method: ``"gradcam"`` or ``"layercam"``.
+
+        Raises:
+            ImageError: the image cannot be read.
+            InputError: the model predicts points, has no such label or no feature map with places; an unknown method.
+            ArtifactError: the outputs for the image are not finite.
+        """
+        check_heat_maps(self.target, labels or (), method)
+        image = self._preprocess(source)
+        if isinstance(image, ImageError):
+            raise image
+        if labels is None:
+            (prediction,) = self._predictions([image])
+            labels = self.target.labels(prediction.decoded) or (self.target.value_names if self.vocab is None else ())
+        return heat_maps_of_input(self.model, self.target, image.pixels, image.warp, labels, method=method)
 
     def _unchanged_model(self, device: torch.device) -> Runtime:
         model = self.model.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]

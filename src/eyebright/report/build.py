@@ -10,6 +10,7 @@ from eyebright.report.history import history_section
 from eyebright.report.kinds import task_report
 from eyebright.report.slices import slices_section
 from eyebright.report.split import split_section
+from eyebright.report.suspects import suspects_section
 from eyebright.report.test_set import rows_of_test, section_of_test
 from eyebright.report.tuning import tuning_sections
 from eyebright.report.verdict.general import (
@@ -21,19 +22,27 @@ from eyebright.report.verdict.general import (
     training_changes,
 )
 from eyebright.report.verdict.values import Verdict, ranked
-from eyebright.web.blocks import Cell, Gallery, Pairs, Section, Sentences, Table
+from eyebright.web.blocks import Cell, Folded, Gallery, Pairs, Section, Sentences, Table
 from eyebright.web.text import count_text
 
 _ROWS_OF_FINE_TUNING = "The rows of the epochs have the scores of the fine-tuned weights alone."  # not of an average
 
 
-def build_report(evaluation: Evaluation, facts: ReportFacts, *, test: Evaluation | None = None) -> ReportData:
+def build_report(
+    evaluation: Evaluation,
+    facts: ReportFacts,
+    *,
+    test: Evaluation | None = None,
+    out_of_fold: Evaluation | None = None,
+) -> ReportData:
     """The content of the report; images that are not those that were evaluated have no thumbnail, and a notice says so.
 
     Args:
         evaluation: a model's outputs for a set of images, with their targets and the summary of the training targets.
         facts: the facts that the evaluation lacks.
         test: the same for test images, which chose nothing; None without any.
+        out_of_fold: the same for all labelled images, by heads that have not seen them, to find wrong labels in; None:
+            they are looked for in ``evaluation``.
 
     Raises:
         DataError: the outputs or targets do not have the shape of their kind, or an output is NaN or infinite.
@@ -49,6 +58,7 @@ def build_report(evaluation: Evaluation, facts: ReportFacts, *, test: Evaluation
         *tuning_sections(facts.tuning, evaluation.decision),
         *tested,
         *report.sections(),
+        *suspects_section(evaluation if out_of_fold is None else out_of_fold),
         *slices_section(evaluation, slices),
         *_training(report),
         *_origin(facts),
@@ -153,6 +163,7 @@ def _origin(facts: ReportFacts) -> list[Section]:
 def _missing_thumbnails(sections: Sequence[Section]) -> list[str]:
     """A sentence if images of the page could not be shown."""
     blocks = [block for section in sections for block in section.blocks]
+    blocks += [inner for block in blocks if isinstance(block, Folded) for inner in block.blocks]
     images = [card.image for block in blocks if isinstance(block, Gallery) for card in block.cards]
     missing = sum(bool(image.error) for image in images)
     if not missing:

@@ -20,6 +20,7 @@ from eyebright.evaluation.metric_intervals import (
 )
 from eyebright.evaluation.top_losses import LabelCase, top_losses_multilabel
 from eyebright.metrics.labels import ClassScores, per_class
+from eyebright.report.confusions import confusions_section
 from eyebright.report.data import MetricRow, ShownImage, TaskReport
 from eyebright.report.folding import folded
 from eyebright.report.label_curves import precision_recall_section, threshold_section
@@ -105,11 +106,12 @@ class MultiLabelReport(TaskReport):
         return [_output_row(name, row, interval, count) for name, row, interval, count in each]
 
     def sections(self) -> list[Section]:
-        """A row per label, the worst mistakes, the curves that thresholds are chosen by, and the calibration."""
+        """A row per label, the worst mistakes, mixed-up labels, curves for choosing thresholds, and the calibration."""
         curves = (self.vocab, self.probabilities, self.targets, self.scores)
         return [
             Section("Labels", "labels", self._folded_table(), self._threshold_text()),
             *self._worst(),
+            *confusions_section(self.evaluation),
             precision_recall_section(*curves),
             threshold_section(*curves),
             *reliability_section(self.evaluation, self.vocab),

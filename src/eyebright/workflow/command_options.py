@@ -64,6 +64,14 @@ class PredictOptions:
             unset="json for a file that ends in .json, otherwise csv; without a file one line per image",
         ),
     ] = None
+    heat_maps: Annotated[
+        Path | None,
+        Option(
+            "Folder to write images to that show what speaks for each predicted label (Grad-CAM); each image takes a "
+            "few times as long. Not for points.",
+            unset="none",
+        ),
+    ] = None
     bs: Annotated[int, Option("Images in a batch.", at_least=1)] = _defaults.BATCH_SIZE
     device: Annotated[str | None, DEVICE] = None
     runtime: Annotated[
@@ -267,6 +275,20 @@ class ExportOptions:
         check_options(self)
         if self.calibrate_on is not None and self.precision != "int8":
             raise InputError("`calibrate_on` is for `precision` int8; leave it out, or ask for that")
+
+
+@with_options_in_docstring
+@dataclass(frozen=True)
+class SuspectOptions:
+    """The options of ``eyebright suspects``."""
+
+    model: Annotated[Path, Option("The model folder.", positional=True)]
+    limit: Annotated[int, Option("Suspects that are printed, the most suspicious first.", at_least=0)] = 20
+    out: Annotated[Path | None, Option("CSV file to write all suspects to.", unset="none")] = None
+    json: Annotated[Path | None, Option("JSON file to write all suspects to.", unset="none")] = None
+
+    def __post_init__(self) -> None:
+        check_options(self)
 
 
 _OBJECTIVES = ("objective", "cost", "budget", "top_k")

@@ -7,7 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from eyebright.errors import ArtifactError, InputError, os_reason
-from eyebright.inference.model_folder import load_manifest_and_evaluations, part_of
+from eyebright.evaluation.evaluation import Evaluation
+from eyebright.inference.manifest import Manifest
+from eyebright.inference.model_folder import (
+    OUT_OF_FOLD,
+    load_manifest_and_evaluations,
+    load_out_of_fold,
+    part_of,
+)
 from eyebright.io.atomic import write_atomically
 from eyebright.io.files import check_replaceable
 from eyebright.report.build import build_report
@@ -48,6 +55,7 @@ def make_report(
             raise InputError(f"there is no folder of images '{images}'")
         evaluations["valid"] = replace(part_of(evaluations, "valid", folder), root=Path(images))
     evaluation = part_of(evaluations, "valid", folder)
+    out_of_fold = _out_of_fold(folder, manifest, images)
     facts = replace(
         ReportFacts.from_json({"title": manifest.model.arch, **manifest.report}),
         tuning=manifest.tuning,
@@ -56,7 +64,7 @@ def make_report(
         created=manifest.created,
     )
     facts = facts if normalize_by is None else replace(facts, normalize_by=normalize_by)
-    data = build_report(evaluation, facts, test=evaluations.get("test"))
+    data = build_report(evaluation, facts, test=evaluations.get("test"), out_of_fold=out_of_fold)
     page = folder / REPORT if out is None else Path(out)
     numbers = _beside(page)
     check_page_file(page)
@@ -64,6 +72,14 @@ def make_report(
     write_page(data, page)
     _write_numbers(data, numbers)
     return data
+
+
+def _out_of_fold(folder: Path, manifest: Manifest, images: str | Path | None) -> Evaluation | None:
+    """The out-of-fold answers; None without any, or if the file was removed since."""
+    if manifest.out_of_fold is None or not (folder / OUT_OF_FOLD).exists():
+        return None
+    found = load_out_of_fold(folder)
+    return found if images is None else replace(found, root=Path(images))
 
 
 def _beside(page: Path) -> Path:

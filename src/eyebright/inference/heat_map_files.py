@@ -1,0 +1,75 @@
+"""Writes heat maps over their images, as PNG files in a folder."""
+
+import re
+from pathlib import Path
+
+from eyebright.errors import ArtifactError, os_reason
+from eyebright.image.image import Image
+from eyebright.inference.heat_maps import check_heat_maps
+from eyebright.inference.predictions import Prediction
+from eyebright.inference.predictor import Predictor
+from eyebright.io.atomic import write_atomically
+
+LONGEST_SIDE = 1200
+"""Pixels of the longer side of a written image; smaller images keep their size."""
+
+_UNSAFE = re.compile(r"[^\w.-]+")
+_LONGEST_NAME = 100  # characters of a file's name or a label in the name of its heat map
+
+
+class HeatMapWriter:
+    """Writes a heat map of each predicted label: ``IMAGE--LABEL.png``, numbered where two would have the same name.
+
+    Args:
+        predictor: a saved model.
+        folder: gets the files; it is made where it does not exist.
+
+    Raises:
+        InputError: the model predicts points.
+        ArtifactError: the folder cannot be made.
+    """
+
+    def __init__(self, predictor: Predictor, folder: Path) -> None:
+        check_heat_maps(predictor.target, ())
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ArtifactError(f"cannot make the folder of heat maps '{folder}': {os_reason(error)}") from error
+        self._predictor = predictor
+        self._folder = folder
+        self._names = set[str]()
+        self.count = 0
+
+    def write(self, prediction: Prediction) -> None:
+        """Writes the heat maps of the predicted labels of an image; of numbers, one for each.
+
+        Args:
+            prediction: for an image of a file.
+
+        Raises:
+            ArtifactError: a file cannot be written.
+            ImageError: the image cannot be read any more.
+            InputError: the backbone has no feature map with places.
+        """
+        target = self._predictor.target
+        labels = target.labels(prediction.decoded) if target.label_names else target.value_names
+        if not labels:
+            return
+        below = Image.create(prediction.path).to_thumb(LONGEST_SIDE)
+        for found in self._predictor.heat_maps(prediction.path, labels):
+            path = self._folder / self._name(Path(prediction.path).stem, found.label)
+            drawn = found.drawn_on(below)
+            try:
+                write_atomically(path, lambda file, drawn=drawn: drawn.save(file, format="PNG"))
+            except OSError as error:
+                raise ArtifactError(f"cannot write the heat map '{path}': {os_reason(error)}") from error
+            self.count += 1
+
+    def _name(self, stem: str, label: str) -> str:
+        """A name of a file that no other heat map has."""
+        parts = [_UNSAFE.sub("_", part)[:_LONGEST_NAME] or "_" for part in (stem, label)]
+        name, number = "--".join(parts), 1
+        while (found := f"{name}.png" if number == 1 else f"{name}-{number}.png").casefold() in self._names:
+            number += 1
+        self._names.add(found.casefold())
+        return found

@@ -1,0 +1,164 @@
+"""Heat maps: the places of an image that speak for a label, in the pixels of the user's own image.
+
+Grad-CAM (Selvaraju et al., 2017, arXiv:1610.02391, equations 1 and 2) weights each channel of the last feature map by
+the mean gradient of the label's logit; LayerCAM (Jiang et al., 2021, IEEE Transactions on Image Processing 30:5875,
+equations 4 and 5) weights each place by its own positive gradient. What speaks against the label is 0 in both.
+
+The map is resampled once, from the cells of the feature map to the user's pixels, through the inverse of the warp that
+led to the network's input: crops, padding and turned photographs need no thought. What the network did not see is 0.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import cv2
+import numpy as np
+import PIL.Image
+import torch
+from jaxtyping import Bool, Float, UInt8
+from torch import Tensor
+
+from eyebright.errors import InputError, did_you_mean, listing
+from eyebright.image.warp import Warp
+from eyebright.inference.feature_maps import record_features
+from eyebright.models.build import ImageModel
+from eyebright.tasks.base import TargetBlock
+from eyebright.types import Size
+
+HeatMapMethod = Literal["gradcam", "layercam"]
+
+_OPACITY = 0.6  # of the hottest places of a drawn map
+
+
+@dataclass(frozen=True, eq=False)
+class HeatMap:
+    """Where an image speaks for a label.
+
+    Args:
+        label: the label, class or number.
+        values: for each pixel of the image (with its EXIF orientation applied), from 0 to 1 at the hottest place; 0 all
+            over if nothing speaks for the label.
+        cells: the cells of the network's feature map, not scaled.
+    """
+
+    label: str
+    values: Float[np.ndarray, "h w"]
+    cells: Float[np.ndarray, "r c"]
+
+    @property
+    def peak(self) -> tuple[float, float]:
+        """(x, y) of the centre of the hottest pixel; of several equal ones the mean of their centres."""
+        rows, columns = np.nonzero(self.values == self.values.max())
+        return float(columns.mean()) + 0.5, float(rows.mean()) + 0.5
+
+    def drawn_on(self, image: PIL.Image.Image) -> PIL.Image.Image:
+        """The image with the map over it: hot places are red, and cold ones show the image alone.
+
+        Args:
+            image: as Pillow opens it with its EXIF orientation applied, of any size.
+        """
+        size = image.width, image.height
+        values = cv2.resize(self.values, size, interpolation=cv2.INTER_AREA).clip(0, 1)
+        colors = cv2.applyColorMap((values * 255).astype(np.uint8), cv2.COLORMAP_TURBO)[:, :, ::-1]
+        opacity = _OPACITY * values[:, :, None]
+        below = np.asarray(image.convert("RGB"), dtype=np.float32)
+        mixed: UInt8[np.ndarray, "h w 3"] = (below * (1 - opacity) + colors * opacity).round().astype(np.uint8)
+        return PIL.Image.fromarray(mixed)
+
+
+def heat_maps_of_input(
+    model: ImageModel,
+    target: TargetBlock,
+    pixels: np.ndarray[Any, np.dtype[Any]],
+    warp: Warp,
+    labels: Sequence[str],
+    *,
+    method: HeatMapMethod = "gradcam",
+) -> list[HeatMap]:
+    """The heat map of each label, for one image that is the model's input already.
+
+    Args:
+        model: in evaluation mode.
+        target: the target block of the model.
+        pixels: shape (height, width, channels), uint8 or float32 in [0, 1].
+        warp: from the user's image to ``pixels``.
+        labels: labels, classes or names of numbers.
+        method: ``"gradcam"`` or ``"layercam"``.
+
+    Raises:
+        InputError: the model predicts points, has no such label, or no feature map with places; an unknown method.
+    """
+    check_heat_maps(target, labels, method)
+    device = next(model.parameters()).device
+    images = torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)[None].to(device)
+    images = images.float() / 255 if images.dtype == torch.uint8 else images
+    features = record_features(model, images)
+    found: list[HeatMap] = []
+    for label in labels:
+        with torch.enable_grad():
+            score = _score(target, features.outputs, label)
+        values, gradients = features.with_gradient(score)
+        cells = _cells(values, gradients, method)[0].cpu().numpy()
+        found.append(HeatMap(label, in_user_pixels(cells, warp), cells))
+    return found
+
+
+def check_heat_maps(target: TargetBlock, labels: Sequence[str], method: str = "gradcam") -> None:
+    """Raises `InputError` unless there are heat maps of these labels.
+
+    Raises:
+        InputError: the model predicts points, has no such label; an unknown method.
+    """
+    if target.is_geometric:
+        raise InputError("heat maps show what speaks for a label; this model predicts points, which are places already")
+    if method not in get_args(HeatMapMethod):
+        raise InputError(f"`method` is one of {listing(get_args(HeatMapMethod))}, got {method!r}")
+    names = target.value_names
+    for label in labels:
+        if label not in names:
+            raise InputError(
+                f"the model has no label '{label}'.{did_you_mean(str(label), names)} It has: {listing(names)}"
+            )
+
+
+def in_user_pixels(cells: Float[np.ndarray, "r c"], warp: Warp) -> Float[np.ndarray, "h w"]:
+    """The map in the pixels of the user's image, from 0 to 1; 0 where the network saw nothing of it.
+
+    Args:
+        cells: not negative; they cover the network's input evenly.
+        warp: from the user's image to the network's input.
+    """
+    highest = float(cells.max())
+    if not highest > 0:
+        return np.zeros(warp.input_size, dtype=np.float32)
+    scaled = (cells / highest).astype(np.float32)[:, :, None]
+    to_user = Warp.resize(Size(*cells.shape), warp.output_size).then(warp.inverse())
+    values = np.asarray(to_user.pixels(scaled, pad_mode="border"), dtype=np.float32)[:, :, 0]
+    values = np.where(_seen(warp), values.clip(0, 1), np.float32(0))
+    hottest = float(values.max())
+    return values / np.float32(hottest) if hottest > 0 else values
+
+
+def _seen(warp: Warp) -> Bool[np.ndarray, "h w"]:
+    """Which pixels of the user's image have their centre inside the network's input."""
+    height, width = warp.input_size
+    x, y = (np.arange(width) + 0.5)[None, :], (np.arange(height) + 0.5)[:, None]
+    across, down, depth = (row[0] * x + row[1] * y + row[2] for row in warp.matrix)
+    inside = (across >= 0) & (across <= warp.output_size.width * depth)
+    return inside & (down >= 0) & (down <= warp.output_size.height * depth)
+
+
+def _score(target: TargetBlock, outputs: Float[Tensor, "b ..."], label: str) -> Float[Tensor, " b"]:
+    """The logit or number of a label; the log-probability of an ordered class, which has no logit of its own."""
+    outputs = outputs.flatten(1)
+    if label in target.output_names:
+        return outputs[:, target.output_names.index(label)]
+    return target.activate(outputs)[:, target.value_names.index(label)].clamp_min(1e-12).log()
+
+
+def _cells(
+    values: Float[Tensor, "b c h w"], gradients: Float[Tensor, "b c h w"], method: HeatMapMethod
+) -> Float[Tensor, "b h w"]:
+    weights = gradients.mean(dim=(2, 3), keepdim=True) if method == "gradcam" else gradients.relu()
+    return (weights * values).sum(dim=1).relu()

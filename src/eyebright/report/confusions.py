@@ -1,0 +1,64 @@
+"""The section of the report on labels that are mixed up: what is said instead of a label, and too much beside one."""
+
+from collections.abc import Sequence
+
+from eyebright.evaluation.confusions import LabelConfusion, Relation, label_confusions
+from eyebright.evaluation.evaluation import Evaluation
+from eyebright.web.blocks import Cell, Folded, Section, Sentences, Table
+from eyebright.web.text import number_text
+
+_MOST = 20  # rows that are shown of each relation; more are folded
+_MOST_FOLDED = 200
+_SURE = 0.05
+_TITLES: tuple[tuple[Relation, str, str], ...] = (
+    ("instead", "Predicted instead of a label that is missed", "missed label"),
+    ("beside", "Predicted too much beside a label that is found", "found label"),
+)
+
+
+def confusions_section(evaluation: Evaluation) -> list[Section]:
+    """The section; none where no label is predicted wrongly beside or instead of another.
+
+    Args:
+        evaluation: of a multi-label model.
+    """
+    blocks: list[Table | Folded | Sentences] = []
+    sure = 0
+    for relation, title, heading in _TITLES:
+        found = [one for one in label_confusions(evaluation, relation) if one.count > one.expected]
+        sure += sum(one.p_value < _SURE for one in found)
+        blocks += _tables(title, heading, found)
+    if not blocks:
+        return []
+    intro = (
+        "Only images that are known not to have the other label count, so labels that stand together are no confusion."
+        " Expected: how often the other label would be predicted wrongly there if both had nothing to do with each"
+        " other. P-values are corrected for the number of pairs (Holm): "
+        f"{sure or 'none'} {'is' if sure == 1 else 'are'} surely more than expected (p < {_SURE})."
+    )
+    return [Section("Mixed up with", "mixed-up", blocks, intro)]
+
+
+def _tables(title: str, heading: str, found: Sequence[LabelConfusion]) -> list[Table | Folded]:
+    if not found:
+        return []
+    columns = (heading, "predicted", "images", "of", "share", "95 % CI", "expected", "p, corrected")
+    shown = [Table(title, columns, [_row(one) for one in found[:_MOST]])]
+    rest = found[_MOST:_MOST_FOLDED]
+    if not rest:
+        return list(shown)
+    more = Table(f"{title}: the next {len(rest)}", columns, [_row(one) for one in rest])
+    return [*shown, Folded(f"The next {len(rest)} of {len(found):,} pairs", [more])]
+
+
+def _row(one: LabelConfusion) -> list[Cell]:
+    return [
+        Cell(one.label),
+        Cell(one.other),
+        Cell.of(one.count),
+        Cell.of(one.images),
+        Cell.of(one.share, bar=True),
+        Cell(f"{one.low:.2f}-{one.high:.2f}", one.high - one.low),
+        Cell(number_text(one.expected), one.expected),
+        Cell(number_text(one.p_value), one.p_value),
+    ]

@@ -1,0 +1,69 @@
+"""The section of the report on labels that are probably wrong, with thumbnails of the most suspicious images."""
+
+from collections.abc import Sequence
+
+from eyebright.evaluation.evaluation import Evaluation
+from eyebright.evaluation.suspects import Suspect, find_suspects
+from eyebright.web.blocks import Card, Folded, Gallery, Section, Tag
+from eyebright.web.text import count_text, short_names
+from eyebright.web.thumbnails import thumbnail
+
+MOST_CARDS = 24
+_SHOWN = 8  # cards that are not folded
+_LEGEND = (Tag("in the data, not believed", "missing"), Tag("believed, not in the data", "extra"))
+_SETS = {"out_of_fold": "labelled images, each judged by a head that has not seen it", "valid": "validation images"}
+
+
+def suspects_section(evaluation: Evaluation) -> list[Section]:
+    """The section; none where nothing is suspicious.
+
+    Args:
+        evaluation: answers for images that the models were not trained on: out-of-fold, or of the validation images.
+    """
+    found = find_suspects(evaluation)
+    if not found:
+        return []
+    images, by_image = _by_image(found)
+    names = short_names(evaluation.files, images)
+    cards = [_card(evaluation, row, name, by_image[row]) for row, name in zip(images, names, strict=True)]
+    blocks: list[Gallery | Folded] = [Gallery(cards[:_SHOWN], _LEGEND)]
+    if rest := cards[_SHOWN:]:
+        blocks.append(Folded(f"{count_text(len(rest), 'further image')}", [Gallery(rest, _LEGEND)]))
+    which = _SETS.get(evaluation.part, f"{evaluation.part} images")
+    intro = (
+        f"What is given in the data and is improbable, of {len(evaluation):,} {which}: {len(found):,} in all; shown: "
+        f"{len(cards)} images, the most suspicious first. Look before you change anything: the model is wrong, too. "
+        "`eyebright suspects` lists all of them."
+    )
+    return [Section("Labels to look at", "suspects", blocks, intro)]
+
+
+def _by_image(found: Sequence[Suspect]) -> tuple[list[int], dict[int, list[Suspect]]]:
+    """The rows of the first images, and the suspects of each."""
+    by_image: dict[int, list[Suspect]] = {}
+    for one in found:
+        if one.row in by_image or len(by_image) < MOST_CARDS:
+            by_image.setdefault(one.row, []).append(one)
+    return list(by_image), by_image
+
+
+def _card(evaluation: Evaluation, row: int, name: str, found: Sequence[Suspect]) -> Card:
+    height, width = evaluation.sizes[row].tolist()
+    image = thumbnail(str(evaluation.paths[row]), (height, width))
+    tags = [tag for one in found for tag in _tags(one)]
+    copies = sorted({copy for one in found for copy in one.copies})
+    note = f"a copy has another label: {', '.join(copies)}" if copies else ""
+    words = "; ".join(f"{one.kind} {one.label}: given {one.given}, believed {one.believed}" for one in found)
+    return Card(name, evaluation.files[row], image, f"{name}: {words}", tags, note=note)
+
+
+def _tags(one: Suspect) -> list[Tag]:
+    """What is given, and what is believed."""
+    if one.kind == "wrong label":
+        return [Tag(f"{one.label} {one.probability:.2f}", "missing")]
+    if one.kind == "missing label":
+        return [Tag(f"{one.label} {one.believed_probability:.2f}", "extra")]
+    if one.kind == "wrong class":
+        believed = Tag(f"{one.believed} {one.believed_probability:.2f}", "extra")
+        return [Tag(f"{one.given} {one.probability:.2f}", "missing"), believed]
+    return [Tag(f"{one.label}: {one.given}", "missing"), Tag(f"{one.label}: {one.believed}", "extra")]

@@ -1,0 +1,107 @@
+"""Finds labels of a saved model's data that are probably wrong, from its folder alone, without running a model."""
+
+import csv
+import io
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from eyebright.errors import ArtifactError, os_reason
+from eyebright.evaluation.evaluation import Evaluation
+from eyebright.evaluation.suspects import Suspect, find_suspects
+from eyebright.inference.model_folder import load_evaluation, load_manifest, load_out_of_fold
+from eyebright.io.atomic import write_atomically
+from eyebright.io.files import check_replaceable
+from eyebright.io.text import valid_unicode
+from eyebright.report.report_json import plain
+from eyebright.workflow.command_options import SuspectOptions
+
+COLUMNS = ("file", "kind", "label", "given", "believed", "probability", "believed_probability", "score", "copies")
+"""The columns of the CSV file, and the keys of each suspect in JSON."""
+
+_BEGINNING = '{\n "suspects_of":'
+_COPY_SEPARATOR = "; "
+
+
+@dataclass(frozen=True, eq=False)
+class FoundSuspects:
+    """The suspects of a model folder.
+
+    Args:
+        evaluation: the answers that they are from: out-of-fold, or those for the validation images.
+        suspects: the most suspicious first.
+        notice: a sentence if not all labelled images were looked at; empty otherwise.
+    """
+
+    evaluation: Evaluation
+    suspects: Sequence[Suspect]
+    notice: str
+
+
+def make_suspects(options: SuspectOptions) -> FoundSuspects:
+    """Finds the suspects; writes all of them to the files that the options name.
+
+    Raises:
+        ArtifactError: the model or its evaluation is missing or damaged, or a file cannot be written.
+        DataError: an output is NaN or infinite.
+        InputError: a file to write exists and holds something else.
+    """
+    for path, beginning in ((options.out, ",".join(COLUMNS)), (options.json, _BEGINNING)):
+        if path is not None:
+            check_replaceable(path, [beginning], "suspects")
+    evaluation, notice = unseen_answers(options.model)
+    found = FoundSuspects(evaluation, find_suspects(evaluation), notice)
+    if options.out is not None:
+        _write(options.out, _csv(found.suspects))
+    if options.json is not None:
+        _write(options.json, _json(found, options.model))
+    return found
+
+
+def unseen_answers(folder: Path) -> tuple[Evaluation, str]:
+    """(the out-of-fold answers, or without them those for the validation images, a sentence that says so).
+
+    Raises:
+        ArtifactError: as in `load_evaluation`.
+    """
+    if load_manifest(folder).out_of_fold is not None:
+        return load_out_of_fold(folder), ""
+    evaluation = load_evaluation(folder)
+    return evaluation, f"no out-of-fold answers: only the {len(evaluation):,} validation images are looked at"
+
+
+def _csv(suspects: Sequence[Suspect]) -> str:
+    file = io.StringIO()
+    rows = csv.writer(file, lineterminator="\n")
+    rows.writerow(COLUMNS)
+    rows.writerows([_cell(getattr(one, name)) for name in COLUMNS] for one in suspects)
+    return file.getvalue()
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{value:.6g}"
+    return valid_unicode(value if isinstance(value, str) else _COPY_SEPARATOR.join(value))
+
+
+def _json(found: FoundSuspects, folder: Path) -> str:
+    content = {
+        "suspects_of": str(folder),
+        "part": found.evaluation.part,
+        "images": len(found.evaluation),
+        "notice": found.notice,
+        "suspects": [{name: asdict(one)[name] for name in COLUMNS} for one in found.suspects],
+    }
+    return json.dumps(plain(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _write(path: Path, text: str) -> None:
+    write: Callable[[Path], Any] = lambda file: file.write_text(text, encoding="utf-8")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, write)
+    except OSError as error:
+        raise ArtifactError(f"cannot write the suspects '{path}': {os_reason(error)}") from error

@@ -33,7 +33,7 @@ def suspects_section(evaluation: Evaluation) -> list[Section]:
     intro = (
         f"What is given in the data and is improbable, of {len(evaluation):,} {which}: {len(found):,} in all; shown: "
         f"{len(cards)} images, the most suspicious first. Look before you change anything: the model is wrong, too. "
-        "`eyebright suspects` lists all of them."
+        "The command eyebright suspects lists all of them."
     )
     return [Section("Labels to look at", "suspects", blocks, intro)]
 

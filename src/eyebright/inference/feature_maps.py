@@ -10,7 +10,7 @@ import math
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from jaxtyping import Float
@@ -51,7 +51,8 @@ class RecordedFeatures:
         Raises:
             InputError: there is no such map.
         """
-        gradients = torch.autograd.grad(score.sum(), self.maps, retain_graph=True, allow_unused=True)
+        found_gradients = torch.autograd.grad(score.sum(), self.maps, retain_graph=True, allow_unused=True)
+        gradients = cast("tuple[Tensor | None, ...]", found_gradients)  # None: the score does not depend on it
         for values, gradient in zip(reversed(self.maps), reversed(gradients), strict=True):
             found = None if gradient is None else (self._as_maps(values), self._as_maps(gradient))
             if found is not None and (not self.is_tokens or bool(found[1].any())):

@@ -30,6 +30,8 @@ def test_an_export_is_compared_written_and_checked(tmp_path: Path, capsys: pytes
 def test_an_error_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["export", str(tmp_path)]) == 2
     assert run(["export", str(tmp_path), "--to", "tensorflow"]) == 2
+    assert run(["export", str(tmp_path), "--calibrate-on", str(tmp_path)]) == 2
     lines = capsys.readouterr().err.splitlines()
     assert "contains no model.safetensors, but nothing" in lines[0]
-    assert len(lines) == 2
+    assert "--calibrate-on is for --precision int8" in lines[2]
+    assert len(lines) == 3

@@ -155,7 +155,7 @@ def test_a_saved_graph_is_in_the_folder_and_is_found(plain: Path, monkeypatch: p
     assert save_onnx(plain) == plain / "network.onnx"
     assert asked == [SIZE]
     assert sorted(path.name for path in plain.iterdir()) == [
-        "manifest.json", "network.onnx", "network.onnx.sha256", "model.safetensors",
+        "manifest.json", "model.safetensors", "network.onnx", "network.onnx.sha256",
     ]  # fmt: skip
     assert load_predictor(plain, runtime="onnx").runtime.why == "as requested"
 

@@ -4,9 +4,11 @@ A narrower network answers otherwise. How often, and what that costs in the main
 and stated; the images whose activations give the ranges of INT8 are never among them.
 """
 
+import logging
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -68,23 +70,35 @@ def to_int8(network: Any, predictor: Predictor, paths: Sequence[str]) -> Any:
         given, made = (Path(folder) / f"{name}.onnx" for name in ("given", "made"))
         onnx.save(network, given)
         try:
-            quantization.quantize_static(
-                str(given),
-                str(made),
-                reader,
-                quant_format=quantization.QuantFormat.QDQ,
-                per_channel=True,
-                op_types_to_quantize=list(_OPERATORS),
-                activation_type=quantization.QuantType.QUInt8,
-                weight_type=quantization.QuantType.QInt8,
-                calibrate_method=quantization.CalibrationMethod.MinMax,
-            )
+            with _without_warnings():
+                quantization.quantize_static(
+                    str(given),
+                    str(made),
+                    reader,
+                    quant_format=quantization.QuantFormat.QDQ,
+                    per_channel=True,
+                    op_types_to_quantize=list(_OPERATORS),
+                    activation_type=quantization.QuantType.QUInt8,
+                    weight_type=quantization.QuantType.QInt8,
+                    calibrate_method=quantization.CalibrationMethod.MinMax,
+                )
             quantised = onnx.load(made)
         except Exception as error:  # ONNX Runtime has no base class for its exceptions
             if not reader.n_read:
                 raise ArtifactError("none of the images that INT8 is calibrated on can be read") from None
             raise ArtifactError(f"the network cannot be quantised: {_first_line(error)}") from None
     return quantised
+
+
+@contextmanager
+def _without_warnings() -> Generator[None, None, None]:
+    """A context manager without the warnings that ONNX Runtime logs: batch norms are fused already."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 class _Reader:

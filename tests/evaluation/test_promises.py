@@ -10,7 +10,7 @@ from scipy.stats import binom
 from eyebright.errors import InputError, LabelError
 from eyebright.evaluation.promise import Promise
 from eyebright.evaluation.promise_text import label_sentence, summary
-from eyebright.evaluation.promises import PromiseResult, keep_promise, thresholds_to_test
+from eyebright.evaluation.promises import PromiseResult, keep_promise, keep_promises, thresholds_to_test
 from eyebright.tasks.category import CategoryBlock
 from eyebright.tasks.multicategory import MultiCategoryBlock
 from eyebright.types import Thresholds
@@ -180,6 +180,21 @@ def test_other_images_keep_more_promises_than_thresholds_even_in_probability():
     evaluation, other = draw(0, 150, 300, truth=truth), draw(1, 1000, 300, truth=truth, prefix="other")
     promise = Promise("precision", 0.95)
     assert keep_promise(evaluation, promise, chosen_on=other).n_kept > 1.2 * keep_promise(evaluation, promise).n_kept
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_promises_that_are_kept_together_are_those_that_are_kept_alone(grouped):
+    evaluation, other = draw(0, 300, 4), draw(1, 300, 4, prefix="other")
+    options = {"chosen_on": other, "groups": [i // 2 for i in range(300)] if grouped else None, "keep_former": True}
+    promises = [Promise("precision", bound) for bound in (0.6, 0.8, 0.99)] + [Promise("recall", 0.9)]
+    together = keep_promises(evaluation, promises, **options)
+    assert together == [keep_promise(evaluation, promise, **options) for promise in promises]
+
+
+def test_promises_that_are_kept_together_are_for_the_same_labels():
+    for promises in ([], [Promise("recall", 0.9), Promise("recall", 0.9, label="label 1")]):
+        with pytest.raises(InputError, match="promises that are kept together are for the same labels"):
+            keep_promises(draw(0, 30, 3), promises)
 
 
 def test_a_result_survives_json():

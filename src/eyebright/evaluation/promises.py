@@ -167,19 +167,62 @@ def keep_promise(
             other labels or some of the same images, or there are groups for another number of images; or
             out-of-fold answers are said to be independent: other models gave them.
     """
+    return keep_promises(
+        evaluation, [promise], chosen_on=chosen_on, groups=groups, independent=independent, keep_former=keep_former
+    )[0]
+
+
+def keep_promises(
+    evaluation: Evaluation,
+    promises: Sequence[Promise],
+    *,
+    chosen_on: Evaluation | Thresholds | None = None,
+    groups: Sequence[Hashable] | None = None,
+    independent: bool | None = None,
+    keep_former: bool = False,
+) -> list[PromiseResult]:
+    """Several promises for the same labels, each as `keep_promise` keeps it alone; the answers are sorted only once.
+
+    Args:
+        evaluation: as in `keep_promise`.
+        promises: for the same labels; each holds with its own confidence, and not all of them together.
+        chosen_on: as in `keep_promise`.
+        groups: as in `keep_promise`.
+        independent: as in `keep_promise`.
+        keep_former: as in `keep_promise`.
+
+    Raises:
+        InputError: as in `keep_promise`; or there is no promise, or they are for different labels.
+    """
+    if len({promise.label for promise in promises}) != 1:
+        raise InputError("promises that are kept together are for the same labels")
     is_promise = _is_independent(evaluation, independent=independent)
-    columns = _columns(evaluation, promise)
+    columns = _columns(evaluation, promises[0])
     answers = evidence(evaluation, columns, groups=groups)
-    tested, method = _test(evaluation, promise, answers, chosen_on=chosen_on)
-    labels = _label_promises(evaluation, promise, answers, tested)
-    if keep_former:
-        values = evaluation.decision.thresholds.per_class(evaluation.decision.target.n_out)[columns].tolist()
-        labels = [
-            label if label.kept else replace(label, threshold=value, former=True)
-            for label, value in zip(labels, values, strict=True)
-        ]
+    others: Evidence | Thresholds | None = None
+    if isinstance(chosen_on, Thresholds):
+        others = chosen_on
+    elif chosen_on is not None and any(promise.metric == "precision" for promise in promises):
+        _check_other(evaluation, chosen_on)
+        others = evidence(chosen_on.with_decision(evaluation.decision), columns)
     n_groups = None if groups is None else answers.n_units
-    return PromiseResult(promise, is_promise, tuple(labels), method, evaluation.part, len(evaluation), n_groups)
+
+    def kept(promise: Promise) -> PromiseResult:
+        tested, method = _test(evaluation, promise, answers, others)
+        labels = _label_promises(evaluation, promise, answers, tested)
+        labels = _with_former(evaluation, columns, labels) if keep_former else labels
+        return PromiseResult(promise, is_promise, tuple(labels), method, evaluation.part, len(evaluation), n_groups)
+
+    return [kept(promise) for promise in promises]
+
+
+def _with_former(evaluation: Evaluation, columns: list[int], labels: list[LabelPromise]) -> list[LabelPromise]:
+    """The labels, of which those without a promise keep their threshold."""
+    values = evaluation.decision.thresholds.per_class(evaluation.decision.target.n_out)[columns].tolist()
+    return [
+        label if label.kept else replace(label, threshold=value, former=True)
+        for label, value in zip(labels, values, strict=True)
+    ]
 
 
 def thresholds_to_test(chosen_on: Evaluation, promise: Promise, *, n_images: int, power: float = 0.9) -> Thresholds:
@@ -227,20 +270,18 @@ def _error(promise: Promise, n_labels: int) -> float:
 
 
 def _test(
-    evaluation: Evaluation, promise: Promise, answers: Evidence, *, chosen_on: Evaluation | Thresholds | None
+    evaluation: Evaluation, promise: Promise, answers: Evidence, others: Evidence | Thresholds | None
 ) -> tuple[Tested, PromiseMethod]:
     columns = _columns(evaluation, promise)
     error = _error(promise, len(columns))
-    if isinstance(chosen_on, Thresholds):
-        values = chosen_on.per_class(evaluation.decision.target.n_out)[columns].float().numpy()
+    if isinstance(others, Thresholds):
+        values = others.per_class(evaluation.decision.target.n_out)[columns].float().numpy()
         method = "holm" if promise.all_labels else "single"
         return pass_each(answers, values, promise, at_once=promise.all_labels), method
     if promise.metric != "precision":
         return pass_every_threshold(answers, promise, error=error), "every_threshold"
-    if chosen_on is None:
+    if others is None:
         return pass_chains(answers, even_chains(len(columns)), promise, error=error), "even_chain"
-    _check_other(evaluation, chosen_on)
-    others = evidence(chosen_on.with_decision(evaluation.decision), columns)
     chains = chains_from(others, promise, n_units=answers.n_units, error=error)
     return pass_chains(answers, chains, promise, error=error), "chosen_chain"
 

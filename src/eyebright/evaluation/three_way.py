@@ -9,7 +9,7 @@ import numpy as np
 from eyebright.errors import InputError
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.promise import Promise, PromiseMetric
-from eyebright.evaluation.promises import PromiseResult, keep_promise
+from eyebright.evaluation.promises import PromiseResult, keep_promise, keep_promises
 from eyebright.tasks.decision import Decision
 from eyebright.types import Thresholds
 
@@ -163,7 +163,7 @@ def asking_curves(
 
     def curve(promise: Promise, both_of: Callable[[PromiseResult], ThreeWay], others: Evaluation | None) -> AskingCurve:
         promises = [_with_share(promise, share) for share in sorted({*shares, promise.share})]
-        results = [keep_promise(evaluation, one, chosen_on=others, groups=groups) for one in promises]
+        results = keep_promises(evaluation, promises, chosen_on=others, groups=groups)
         points = [_asking(evaluation, both_of(result)) for result in results]
         return AskingCurve(promise.metric, tuple(one.bound for one in promises), *zip(*points, strict=True))
 

@@ -29,6 +29,8 @@ from eyebright.workflow.command_options import TuneOptions
 from eyebright.workflow.fine_tuning import Say
 from eyebright.workflow.report import make_report
 
+_MOST_ANSWERS = 2_000_000  # with more of which curves of many promises would take longer than the tuning
+
 
 def tune_model(options: TuneOptions, *, say: Say = lambda _: None) -> ReportData:
     """Tunes a saved model and writes its manifest and report; returns the content of the report.
@@ -213,8 +215,9 @@ def _keep(state: _Tuning, saved: _Saved, promises: list[Promise], options: TuneO
         both = keep_two_promises(evaluation, *promises, chosen_on=others, groups=groups)
         results = [both.yes, both.no]
         decision = state.decision.with_thresholds(both.thresholds(state.decision))
-        curves = asking_curves(evaluation, *promises, chosen_on=others, groups=groups)
-        facts["asking"] = [curve.to_json() for curve in curves]
+        if evaluation.outputs.numel() <= _MOST_ANSWERS:
+            curves = asking_curves(evaluation, *promises, chosen_on=others, groups=groups)
+            facts["asking"] = [curve.to_json() for curve in curves]
     for result in results:
         say(summary(result))
         for label in result.labels:

@@ -1,6 +1,6 @@
 """What calibration is worth on images that it was not fitted to: calibration errors and log loss before and after.
 
-Of each saved model the validation answers and the out-of-fold answers are split at random into halves, again and again:
+Of each saved model the predictions for validation images and the out-of-fold ones are split at random into halves:
 a calibration is fitted to one half, and the other half is scored. Three debiased calibration errors (see
 `eyebright.metrics.calibration`), as means over the resplits:
 

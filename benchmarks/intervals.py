@@ -1,7 +1,7 @@
 """How often 95 % intervals contain the score that they are about: intervals of samples, scores of the whole pool.
 
-Each model folder gives a pool of answers: its out-of-fold answers. A sample has half as many images as the pool, drawn
-*with* replacement: then it is a sample of independent images from a population whose score is known, that of the pool.
+Each model folder gives a pool, its out-of-fold predictions. A sample has half as many images as the pool, drawn *with*
+replacement: then it is a sample of independent images from a population whose score is known, that of the pool.
 (A half that is drawn without replacement varies less than that, by the square root of 1/2, and would flatter every
 interval.) For each metric: the share of the samples whose interval contains the score of the pool, and the shares whose
 interval lies above it and below it. With 50 samples a right method is between 90 and 99 % in 9 of 10 cases only; more
@@ -88,7 +88,7 @@ def main() -> None:
 
 
 def pools(folder: Path) -> list[tuple[str, Evaluation]]:
-    """The out-of-fold answers, by name; of one label per image also as a yes/no answer for each class."""
+    """The out-of-fold predictions, by name; of one label per image also as a yes/no answer for each class."""
     pool = load_out_of_fold(folder)
     if pool.targets.ndim > 1:
         return [(folder.name, pool)]

@@ -9,9 +9,9 @@ sets), whose promise is about means over images. Images without labels, which MA
 Pools, by the name after the model folder:
 
 - ``valid``: the validation answers; the images of the other folds, out-of-fold, choose the order of the tests.
-- ``out_of_fold``: all out-of-fold answers, used as if held out (one model for each fold); a fifth of them, which is not
-  in the pool, chooses the order of the tests.
-- ``alone``: all out-of-fold answers, and no image chooses anything.
+- ``out_of_fold``: all out-of-fold predictions, used as if held out (one model for each fold); a fifth of them, which is
+  not in the pool, chooses the order of the tests.
+- ``alone``: all out-of-fold predictions, and no image chooses anything.
 
 Models of one label per image are taken as one yes/no answer for each class.
 

@@ -1,8 +1,8 @@
 r"""How many of the first suspects are wrong labels: 5 % of the labels of a set are flipped at random, and looked for.
 
 A table with the flipped labels is written and trained on with ``eyebright train --epochs 0 --folds 5``, so the heads
-whose out-of-fold answers count have seen flipped labels too. Of several labels per image, cells are flipped (yes to no
-and no to yes); of one class, images get another class. Labels of the set that are wrong by themselves count as right.
+whose out-of-fold predictions count have seen flipped labels too. Of several labels per image, cells are flipped (yes to
+no and no to yes); of one class, images get another class. Labels that were wrong before count as right.
 
 cleanlab ranks the same answers if ``--cleanlab`` names a Python that has it (pip install cleanlab; it is licensed under
 the AGPL and is no dependency).

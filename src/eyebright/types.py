@@ -26,9 +26,9 @@ Part = Literal["train", "valid", HeldOutPart]
 """The parts of a dataset: what an image is for.
 
 - ``train``: training.
-- ``valid``: validation, which chooses everything else: the epoch, thresholds, calibration.
-- ``promise``: images from which guarantees such as "precision is at least 0.95" are computed, and which choose nothing:
-  a guarantee does not hold if its images also chose the model or its thresholds.
+- ``valid``: validation: epochs, thresholds and calibration are chosen by its scores.
+- ``promise``: images from which guarantees such as "precision is at least 0.95" are computed, and nothing else: a
+  guarantee does not hold if the model or its thresholds were chosen by the same images.
 - ``test``: the final scores, and nothing else.
 
 `HeldOutPart` are those that are used neither for training nor for validation.
@@ -211,7 +211,7 @@ class LabelSet(AbstractSet[str]):
 
 
 def _check_several(labels: Iterable[str]) -> None:
-    """Raises `LabelError` for a text, bytes or a mapping."""
+    """Raises `LabelError` for a string, bytes or a mapping."""
     if type(labels) in _LISTS:  # a million label sets are made in a second
         return
     if isinstance(labels, (bytes, Mapping)) or (isinstance(labels, str) and len(labels) > 1):
@@ -233,13 +233,13 @@ def refuse_nan(values: Float[Tensor, "..."], name: str) -> None:
 
 
 LONGEST_LABEL = 1000
-"""Characters of the longest label: what is longer is a text, and would fill tables, charts and messages."""
+"""Characters of the longest label: what is longer is running text, and would fill tables, charts and messages."""
 
 
 def long_label(label: str) -> str:
     """The message for a label with more than `LONGEST_LABEL` characters."""
     shown = f"'{label[:60]}...'"
-    return f"a label has {len(label):,} characters, at most {LONGEST_LABEL:,} can be used: {shown}; is it a text?"
+    return f"a label has {len(label):,} characters, at most {LONGEST_LABEL:,} can be used: {shown}; is it running text?"
 
 
 def ordered_names(names: Iterable[Any]) -> tuple[Any, ...]:
@@ -437,7 +437,7 @@ def _checked_thresholds(values: Any) -> Any:
     """The thresholds as numbers, of an array or a tensor too.
 
     Raises:
-        InputError: one is no number in [0, 1].
+        InputError: one is not a number in [0, 1].
     """
     given: Any = getattr(values, "tolist", lambda: values)()
     every: tuple[Any, ...] = tuple(given) if isinstance(given, (list, tuple)) else (given,)

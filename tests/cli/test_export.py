@@ -24,7 +24,7 @@ def test_an_export_is_compared_written_and_checked(tmp_path: Path, capsys: pytes
     assert capsys.readouterr().out == f"all 3 files of the export in '{model}' are as they were exported\n"
     (model / "model_fixed.onnx").write_bytes(b"damaged")
     assert run(["export", str(model), "--check"]) == 2
-    assert "model_fixed.onnx' is damaged, or is no file of this export" in capsys.readouterr().err
+    assert "model_fixed.onnx' is damaged, or is not a file of this export" in capsys.readouterr().err
 
 
 def test_an_error_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

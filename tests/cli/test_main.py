@@ -335,7 +335,7 @@ WRONG: dict[str, tuple[Spoil, str, list[str]]] = {
         table("fname,labels,is_valid\n001.png,a,False\n./001.png,a,True\n"), "for training and for validation", []
     ),
     "an unknown metric": (lambda _: None, "unknown --threshold-metric 'f1'", ["--threshold-metric", "f1"]),
-    "a rate that is no number": (lambda _: None, "--lr must be a number, above 0, got nan", ["--lr", "nan"]),
+    "a rate that is not a number": (lambda _: None, "--lr must be a number, above 0, got nan", ["--lr", "nan"]),
     "a seed too large": (lambda _: None, "--seed must be a whole number, 0 to", ["--seed", str(10**30)]),
     "a device that is not there": (lambda _: None, "cannot use the device 'gpu'; there is 'cpu'", ["--device", "gpu"]),
     "an unknown backbone": (lambda _: None, "resnet34", ["--arch", "resnet43"]),
@@ -466,7 +466,7 @@ def test_an_interrupted_training_leaves_complete_files_only(
         for one, handler in before.items():
             signal.signal(one, handler)
     assert [path.name for path in (squares / "model").iterdir()] == ["checkpoint.safetensors"]
-    assert capsys.readouterr().err == "interrupted; only complete files have replaced older ones\n"
+    assert capsys.readouterr().err == "interrupted; files that were not complete have not been written\n"
 
 
 def test_names_may_contain_unicode_and_spaces(squares: Path) -> None:

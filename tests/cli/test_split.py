@@ -50,7 +50,7 @@ def test_a_row_for_each_image_says_its_part_and_why(tmp_path: Path, capsys: pyte
     assert "groups: 20, of which 0 are in more than one part" in said
     assert "near-duplicates: not looked for" in said
     assert "labels without an image in validation: 'rare'" in said
-    assert any(line.startswith("share of a label in a part: ") for line in said)
+    assert any(line.startswith("shares of labels in the parts: at most ") for line in said)
     assert "--group none" in " ".join(said)
 
 

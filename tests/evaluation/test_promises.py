@@ -253,8 +253,8 @@ def test_a_kept_promise_says_its_threshold_its_evidence_and_its_confidence():
         f"({label.right} of {label.total} yes answers were right, exact lower bound {label.bound:.3f})"
     )
     assert summary(result).startswith(
-        "promise: precision >= 0.9 with 95 % confidence for 1 of 1 label (each label by itself), from 200 images of "
-        "the part 'promise', which chose nothing, by exact binomial bounds (Clopper-Pearson), tested in the order of"
+        "promise: precision >= 0.9 with 95 % confidence for 1 of 1 label (each label separately), from 200 images of "
+        "the part 'promise', which were held out, by exact binomial bounds (Clopper-Pearson), tested in the order of"
     )
 
 
@@ -275,7 +275,9 @@ def test_the_part_says_whether_it_is_a_promise_unless_the_caller_knows_better():
     assert not keep_promise(draw(0, 30, 2), promise, independent=False).is_promise
     assert not keep_promise(draw(0, 30, 2, part="valid"), promise).is_promise
     assert keep_promise(draw(0, 30, 2, part="valid"), promise, independent=True).is_promise
-    with pytest.raises(InputError, match="out-of-fold answers are those of other models than the one that is saved"):
+    with pytest.raises(
+        InputError, match="out-of-fold predictions are those of other models than the one that is saved"
+    ):
         keep_promise(draw(0, 30, 2, part="out_of_fold"), promise, independent=True)
 
 

@@ -224,7 +224,7 @@ def test_costs_of_single_labels_take_what_is_not_given_from_the_others() -> None
     assert costs.of(["dog", "cat", "a:b"]) == [costs, Costs(fn=50, fp=2), Costs(fn=5, fp=9)]
     assert str(costs) == "cost fn=5,fp=2,cat:fn=50,a:b:fp=9"
     assert parsed_objective(str(costs)) == costs
-    with pytest.raises(InputError, match=r"costs are given for 'cta', which is no label\. Did you mean 'cat'"):
+    with pytest.raises(InputError, match=r"costs are given for 'cta', which is not a label\. Did you mean 'cat'"):
         parsed_costs("fn=5,cta:fp=3").of(["dog", "cat"])
 
 

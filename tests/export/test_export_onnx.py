@@ -125,7 +125,7 @@ def flip(path: Path) -> None:
 
 
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
-    "a bit of the graph": (lambda folder: flip(folder / "model.onnx"), "damaged, or is no file of this export"),
+    "a bit of the graph": (lambda folder: flip(folder / "model.onnx"), "damaged, or is not a file of this export"),
     "no graph": (lambda folder: (folder / "model.onnx").unlink(), "model.onnx' cannot be read: No such file"),
     "no record": (lambda folder: (folder / "export.json").unlink(), "contains no export.json, which an export writes"),
     "no JSON": (lambda folder: (folder / "export.json").write_text("{"), "export.json' is damaged: it is not JSON"),

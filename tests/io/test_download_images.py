@@ -73,6 +73,6 @@ def test_a_file_that_is_too_large_for_an_image_fails_and_leaves_nothing(known, s
     monkeypatch.setattr("eyebright.io.download_images._MAX_BYTES", 2_000_000)
     site.files = {"/a.png": bytes(5_000_000), "/b.png": b"two"}
     site.lengths = known
-    with pytest.warns(UserWarning, match=r"1 of 2 images .* \(the file has more than 2 MB, which is no image\)"):
+    with pytest.warns(UserWarning, match=r"1 of 2 images .* \(the file has more than 2 MB, too many for an image\)"):
         download_images(tmp_path, urls=[f"{site.url}/a.png", f"{site.url}/b.png"])
     assert contents(tmp_path) == [b"two"]

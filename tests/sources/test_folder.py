@@ -1,4 +1,4 @@
-"""Folders of images as people and tools arrange them: what is no class and what is ignored is said, or an error."""
+"""Folders of images as people and tools arrange them: what is not a class and what is ignored is said, or an error."""
 
 from pathlib import Path
 
@@ -118,7 +118,7 @@ def test_files_that_are_not_read_as_images_are_counted_by_extension(tmp_path: Pa
         "files that are not read as images, which are ignored: 2 .heic, 1 no extension, 1 .txt, "
         "1 without extension that are images by their first bytes; convert '.heic' to JPEG or PNG; "
         "give images without an extension one, such as .jpg",
-        "folders without an image that can be read, which are no classes: 'bird'",
+        "folders without an image that can be read, which are not classes: 'bird'",
     )
 
 

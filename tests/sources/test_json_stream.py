@@ -70,12 +70,12 @@ def test_the_encodings_that_windows_writes_are_read(encoding: str, tmp_path: Pat
     [
         ('{"a": [1,\n2', "ends on line 2 in the middle of the JSON: it is cut off; export or copy it again"),
         ('[{"a": "b', "ends on line 1 in the middle"),
-        ("[1,\n 2 3]", "line 2 is no valid JSON: ',' or ']' was expected, got '3'"),
-        ("[1, tru" + " " * 100 + "]", "line 1 is no valid JSON: Expecting value"),
+        ("[1,\n 2 3]", "line 2 is not valid JSON: ',' or ']' was expected, got '3'"),
+        ("[1, tru" + " " * 100 + "]", "line 1 is not valid JSON: Expecting value"),
         ("{1: 2}", "a key in quotes was expected, got '1'"),
         ("[] []", "follows after the end of the JSON"),
         ("[" + "[" * 200_000, "thousands of lists are nested|in the middle of the JSON"),
-        ('{"a": ' + "9" * 5000 + "}", "line 1 is no valid JSON: Exceeds the limit"),
+        ('{"a": ' + "9" * 5000 + "}", "line 1 is not valid JSON: Exceeds the limit"),
         ("", "ends on line 1 in the middle"),
     ],
 )
@@ -121,7 +121,7 @@ def test_json_lines_are_read_without_blank_ones_and_a_broken_one_is_an_error(tmp
     path.write_text('{"a": 1}\n\n{"a": 2}\n')
     assert [(piece.value, piece.line) for piece in read_json_lines(path)] == [({"a": 1}, 1), ({"a": 2}, 3)]
     path.write_text('{"a": 1}\n{"a"')
-    with pytest.raises(TableError, match="line 2 is no valid JSON: .*; is the file cut off"):
+    with pytest.raises(TableError, match="line 2 is not valid JSON: .*; is the file cut off"):
         list(read_json_lines(path))
     path.write_text('{"a": 1}\n[2]\n')
     with pytest.raises(TableError, match="line 2: a JSON object for each line was expected"):

@@ -73,7 +73,7 @@ def test_labels_have_at_most_1000_characters_wherever_they_come_from() -> None:
     assert len(Vocab(["a", "x" * LONGEST_LABEL])) == 2
     for make in (Vocab, lambda names: MultiCategoryBlock(vocab=names)):
         with pytest.raises(
-            LabelError, match=r"a label has 1,001 characters, at most 1,000 .*'x+\.\.\.'; is it a text\?$"
+            LabelError, match=r"a label has 1,001 characters, at most 1,000 .*'x+\.\.\.'; is it running text\?$"
         ):
             make(["a", "x" * (LONGEST_LABEL + 1)])
 

@@ -1,4 +1,4 @@
-"""`not_labels` names columns that are no targets, and `labels` several columns at once."""
+"""`not_labels` names columns that are not targets, and `labels` several columns at once."""
 
 from pathlib import Path
 

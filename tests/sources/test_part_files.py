@@ -23,7 +23,8 @@ def test_a_table_that_is_called_train_is_read_with_those_of_the_other_parts_besi
     source = read_source(root / "train.csv")
     assert parts(source) == {"a.png": "train", "b.png": "train", "c.png": "valid", "d.png": "test"}
     assert source.messages[-1] == (
-        "'test.csv', 'val.csv' beside 'train.csv' gives other parts; `split='none'` reads 'train.csv' alone"
+        "'train.csv' is read together with 'test.csv', 'val.csv', for the other parts; `split='none'` reads "
+        "'train.csv' alone"
     )
     alone = read_source(root / "train.csv", split="none")
     assert (len(alone), alone.part) == (2, None)
@@ -34,7 +35,7 @@ def test_a_table_of_another_name_or_with_other_columns_is_not_read_along(tmp_pat
     write_text(root / "test.csv", "file\nd.png\n")
     source = read_source(root / "train.csv")
     assert (len(source), source.part) == (2, None)
-    assert source.messages[-1] == "'test.csv' beside 'train.csv' has other columns, and is not read"
+    assert source.messages[-1] == "'test.csv' beside 'train.csv' has different columns, and is not read"
 
 
 def test_a_table_with_a_column_for_the_parts_is_read_alone(tmp_path: Path) -> None:
@@ -93,7 +94,9 @@ def test_a_file_that_is_missing_or_named_twice_is_an_error(
 
 def test_a_folder_and_a_file_for_a_part_and_two_splits_are_errors(tmp_path: Path) -> None:
     root = tables(tmp_path, train="a.png,cat", val="b.png,dog")
-    with pytest.raises(InputError, match="is a folder; `valid` and `test` name the files beside a file"):
+    with pytest.raises(
+        InputError, match="is a folder; with `valid` or `test`, give the file with the labels of the training images"
+    ):
         read_source(root, valid=root / "val.csv")
     for name in ("x", "y"):
         write_text(root / f"{name}.csv", "file,labels,split\na.png,cat,train\n")

@@ -56,7 +56,7 @@ def test_pts_files_in_train_and_valid_folders_keep_the_split(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("hello", r"a.pts' is no file of points; 'n_points: 68' and a point on each line in \{\} were expected"),
+        ("hello", r"a.pts' is not a file of points; 'n_points: 68' and a point on each line in \{\} were expected"),
         (pts(POINTS, count=5), "a.pts' announces 5 points and has 3"),
         ("n_points: 1\n{\n1 2 3\n}", "a.pts' has the line '1 2 3'; a point is two numbers, x and y"),
         ("n_points: 1\n{\n1 left\n}", "a.pts' has the line '1 left'; a point is two numbers"),

@@ -104,10 +104,10 @@ def test_a_format_that_is_not_known_says_what_the_file_looks_like_and_what_is_kn
     ):
         path = write_json(tmp_path / "x.json", value)
         with pytest.raises(
-            InputError, match=rf"x.json' looks like {looks_like}, which is no format .* coco \(JSON with"
+            InputError, match=rf"x.json' looks like {looks_like}, which is not a known format.* coco \(JSON with"
         ):
             read_source(path)
-    with pytest.raises(InputError, match="looks like XML of 'svg', which is no format that is known"):
+    with pytest.raises(InputError, match="looks like XML of 'svg', which is not a known format"):
         read_source(write_text(tmp_path / "x.xml", '<?xml version="1.0"?><!-- a --><svg></svg>'))
 
 

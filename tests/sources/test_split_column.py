@@ -112,7 +112,7 @@ def test_other_words_name_no_part(word: str) -> None:
     assert part_of(word) is None
 
 
-# ------------------------------------------------------------------ 0/1 columns that are no labels
+# ------------------------------------------------------------------ 0/1 columns that are not labels
 
 
 def table(folder: Path, text: str) -> Source:

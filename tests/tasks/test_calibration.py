@@ -162,7 +162,10 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         {"kind": "isotonic", "knots": [[0, 1]], "values": [[0]]},
         "needs as many values as knots for each label",
     ),
-    "a row that is no list": ({"kind": "isotonic", "knots": [0], "values": [[0]]}, "`knots` .* must be a list, got 0"),
+    "a row that is not a list": (
+        {"kind": "isotonic", "knots": [0], "values": [[0]]},
+        "`knots` .* must be a list, got 0",
+    ),
     "knots that fall": ({"kind": "isotonic", "knots": [[1, 0]], "values": [[0, 1]]}, "'isotonic' must increase"),
     "equal values": ({"kind": "isotonic", "knots": [[0, 1]], "values": [[1, 1]]}, "'isotonic' must increase"),
     "a jump": (

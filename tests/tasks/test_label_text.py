@@ -73,13 +73,13 @@ NO_LABELS = [
     "read", [CategoryBlock().read, OrdinalBlock().read, lambda raw: MultiCategoryBlock().read([raw])]
 )
 def test_what_is_no_label_is_an_error_in_each_block(read: Any, raw: Any, message: str) -> None:
-    with pytest.raises(LabelError, match=f"^a label is a text or a number, got {re.escape(message)}"):
+    with pytest.raises(LabelError, match=f"^a label is a string or a number, got {re.escape(message)}"):
         read(raw)
 
 
 @pytest.mark.parametrize("raw", [["a", "b"], ("a",), {"a"}, np.array(["a", "b"]), LabelSet(["a"])])
 def test_a_list_in_the_list_of_labels_is_an_error(raw: Any) -> None:
-    with pytest.raises(LabelError, match=r"^a label is a text or a number, got (list|tuple|set|ndarray|LabelSet): "):
+    with pytest.raises(LabelError, match=r"^a label is a string or a number, got (list|tuple|set|ndarray|LabelSet): "):
         MultiCategoryBlock().read([raw, "c"])
 
 
@@ -95,7 +95,7 @@ def test_columns_of_one_class_may_be_an_array_or_a_tensor_of_one_element() -> No
 
 @pytest.mark.parametrize("raw", [{"a": 0, "b": 1}, b"cat", bytearray(b"cat"), 3, torch.tensor(3).numpy()[()]])
 def test_labels_that_are_no_list_are_an_error(raw: Any) -> None:
-    with pytest.raises(LabelError, match="^the labels of an image are a list of texts, got "):
+    with pytest.raises(LabelError, match="^the labels of an image are a list of strings, got "):
         MultiCategoryBlock().read(raw)
 
 
@@ -169,7 +169,7 @@ def test_labels_that_look_the_same_are_an_error(first: str, second: str) -> None
 
 
 def test_a_label_set_of_numbers_is_an_error() -> None:
-    with pytest.raises(LabelError, match="^a LabelSet holds texts, got int: 1$"):
+    with pytest.raises(LabelError, match="^a LabelSet holds strings, got int: 1$"):
         MultiCategoryBlock().fit([LabelSet([1, 2])])  # pyright: ignore[reportArgumentType]
 
 

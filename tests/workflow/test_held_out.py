@@ -1,4 +1,4 @@
-"""Images of the parts promise and test are evaluated by the saved model, and choose nothing."""
+"""Images of the parts promise and test are evaluated by the saved model, and are used for nothing else."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -70,7 +70,7 @@ def test_each_held_out_part_is_saved_with_the_outputs_of_the_saved_model(tmp_pat
             "north" if (PARTS.index(part) + i) % 3 else "south" for i in range(count)
         ]
     assert "4 images for guarantees: they choose nothing and are evaluated at the end" in said
-    assert any(line.startswith("test images, which chose nothing: mAP ") for line in said)
+    assert any(line.startswith("held-out test images: mAP ") for line in said)
 
 
 def test_groups_are_saved_with_their_names(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_the_report_has_the_scores_of_the_test_images_and_can_be_made_again(tmp_
     report = make_report(folder)
     assert (folder / "report.html").read_bytes() == first
     section = next(section for section in report.sections if section.anchor == "test")
-    assert section.intro.startswith("6 test images, which chose nothing")
+    assert section.intro.startswith("6 test images, held out: neither weights nor epochs")
     assert [row.name for row in report.test_rows] == [row.name for row in report.metric_rows]
     assert all(not row.expected for row in report.test_rows)
 

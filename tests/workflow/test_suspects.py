@@ -21,7 +21,7 @@ from support.learners import small_learner, squares_block
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Two folders of the same model, with and without out-of-fold answers; some of its targets are wrong."""
+    """Two folders of the same model, with and without out-of-fold predictions; some of its targets are wrong."""
     root = tmp_path_factory.mktemp("models")
     rows = coloured_squares(root / "photos", 40)
     learner = small_learner(squares_block(root / "photos").dataloaders(rows, bs=8, num_workers=0))
@@ -57,7 +57,7 @@ def test_without_out_of_fold_answers_validation_images_are_looked_at_and_it_is_s
     models: dict[str, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = make_suspects(SuspectOptions(models["without"]))
-    assert found.notice == "no out-of-fold answers: only the 10 validation images are looked at"
+    assert found.notice == "no out-of-fold predictions: only the 10 validation images are looked at"
     assert run(["suspects", str(models["without"]), "--limit", "1"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith(f"{found.notice}; those of all labelled images are written by eyebright train --folds")

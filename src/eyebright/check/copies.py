@@ -1,4 +1,4 @@
-"""`copy_findings`: duplicates in labelled images, and what is wrong with them: other labels, or another part."""
+"""`copy_findings`: duplicates in labelled images, also those with different labels or in different parts."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -21,14 +21,14 @@ Group = tuple[int, ...]
 
 
 def copy_findings(source: Source, duplicates: Duplicates) -> list[Finding]:
-    """What is found about images that are the same image.
+    """The findings about duplicates.
 
     Kinds: ``exact_duplicates``, ``near_duplicates``, ``large_duplicate_groups``, ``duplicates_with_different_labels``
     and ``duplicates_across_parts``.
 
     Args:
         source: the labelled images.
-        duplicates: of the same images.
+        duplicates: those of ``source``, see `eyebright.check.duplicates`.
     """
     groups = duplicates.groups()
     large = set(duplicates.large_groups())
@@ -63,7 +63,7 @@ def _exact(source: Source, groups: Sequence[Group]) -> list[Finding]:
             "warning",
             f"{counted(count, 'image')} {_are(count)} the same file as another, byte for byte "
             f"({counted(len(groups), 'group')}).",
-            "Keep one of each group. A random split, the default, keeps a group on one side.",
+            "Keep one of each group. A random split, the default, keeps a group in one part.",
             count,
             groups=_files(source, groups),
         )
@@ -83,7 +83,7 @@ def _near(source: Source, groups: Sequence[Group], pairs: Sequence[DuplicatePair
             "warning",
             f"{counted(count, 'image')} {_are(count)} a copy of another: cropped a little, resized, compressed again, "
             f"mirrored or rotated ({counted(len(groups), 'group')}; pixels agree to {100 * least:.1f} % and more).",
-            "Keep the best of each group. A random split, the default, keeps a group on one side.",
+            "Keep the best of each group. A random split, the default, keeps a group in one part.",
             count,
             groups=_files(source, groups),
             details={"pairs": [_pair(source, pair) for pair in links]},
@@ -109,8 +109,8 @@ def _large(source: Source, groups: Sequence[Group]) -> list[Finding]:
             "warning",
             f"{count:,} images are in {counted(len(groups), 'group')} of equal or nearly equal images, too many "
             f"for copies of one, such as frames of a film; the largest has {max(map(len, groups)):,}.",
-            "Say what belongs together with `group`, a column or a word in the paths; such a group is not kept on one "
-            "side by itself, since it would be most of a part.",
+            "Give `group`, a column or a word in the paths, if they belong together; without it such a group may be "
+            "divided by a split, since it would be most of a part.",
             count,
             groups=_files(source, groups),
         )
@@ -121,9 +121,9 @@ def _large(source: Source, groups: Sequence[Group]) -> list[Finding]:
 
 
 def leaking_images(source: Source, groups: Iterable[Group]) -> dict[str, list[int]]:
-    """For each part but train, the images whose copy is in a part that is used before it; by the name of the part.
+    """For each part but train, the indices of its images that have a copy in an earlier part.
 
-    Training images come before those for validation, these before the images of promise, and these before test.
+    The order of the parts is train, valid, promise, test; an image without a part is for training.
     """
     if source.part is None:
         return {}
@@ -163,7 +163,7 @@ def _across_parts(source: Source, groups: Sequence[Group]) -> list[Finding]:
             "duplicates_across_parts",
             "error",
             f"{_named(source, leaking)} have a copy in another part, so the scores are not those of new images.",
-            "Split again with `split='none'`, which keeps copies on one side; or remove the copies.",
+            "Split again with `split='none'`, which keeps copies in one part; or remove the copies.",
             len(rows),
             files=_names(source, rows),
             groups=_files(source, [group for group in groups if chosen.intersection(group)]),
@@ -173,7 +173,7 @@ def _across_parts(source: Source, groups: Sequence[Group]) -> list[Finding]:
 
 
 def group_findings(source: Source) -> list[Finding]:
-    """Images of one group, such as a patient, that the split of the data divides; kind ``groups_across_parts``."""
+    """Groups, such as patients, with images in more than one part of the split; kind ``groups_across_parts``."""
     if source.group is None or source.part is None or not _is_split(source):
         return []
     rows: dict[int, list[int]] = {}
@@ -189,8 +189,8 @@ def group_findings(source: Source) -> list[Finding]:
             "groups_across_parts",
             "error",
             f"{len(groups):,} of {counted(len(rows), 'group')} have images in several parts: {_named(source, leaking)} "
-            "are of a group of an earlier part, so the scores are not those of new groups.",
-            "Split again with `split='none'`, which keeps groups on one side; `group='none'` says that they are none.",
+            "are of a group that also has images in an earlier part, so the scores are not those of new groups.",
+            "Split again with `split='none'`, which keeps groups in one part; `group='none'` if these are no groups.",
             count,
             files=_names(source, sorted(row for several in leaking.values() for row in several)),
             groups=_files(source, groups),
@@ -222,7 +222,7 @@ def _with_other_labels(source: Source, groups: Sequence[Group]) -> list[Finding]
 
 
 def _conflicts(source: Source, group: Group) -> set[str] | None:
-    """The labels that one image of the group has and another, by its labels, does not; None if there are none.
+    """The labels that one image of the group has and another is known not to have; None if there are none.
 
     The points of a copy that was cropped or mirrored are elsewhere, so points are not compared.
     """
@@ -241,7 +241,7 @@ def _conflicts(source: Source, group: Group) -> set[str] | None:
     labels = {
         label
         for label in every
-        if any(label not in yes and label not in open_ for yes, open_ in zip(has, unknown, strict=True))
+        if any(label not in yes and label not in unsure for yes, unsure in zip(has, unknown, strict=True))
     }
     return labels or None
 

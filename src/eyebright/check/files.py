@@ -132,7 +132,7 @@ def _images_by_folder(root: Path) -> Iterator[tuple[str, list[str], int]]:
 
 
 def _entries(folder: Path) -> Iterator["os.DirEntry[str]"]:
-    """What a folder holds; nothing if it cannot be read or is no folder."""
+    """What a folder holds; nothing if it cannot be read or is not a folder."""
     try:
         with os.scandir(folder) as entries:
             yield from entries

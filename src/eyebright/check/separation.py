@@ -46,7 +46,7 @@ class Auc(NamedTuple):
 
 
 def ranking(values: Num[np.ndarray, "n"]) -> Ranking:
-    """The images in the order of their values; NaN is no value."""
+    """The images in the order of their values; NaN is not a value."""
     order = np.argsort(values, kind="stable")
     order = order[: len(order) - int(np.isnan(values).sum())]
     ordered = values[order]

@@ -1,4 +1,4 @@
-"""``eyebright check``: says what is understood of labelled images and what is wrong with them, before any training."""
+"""``eyebright check``: checks how labelled images are read and what is wrong with them, before any training."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -24,7 +24,7 @@ def option_classes() -> tuple[type, ...]:
 
 
 def check(arguments: "CommandArguments") -> None:
-    """Say what is understood of labelled images, and what is wrong with them: duplicates, leaks, labels, images.
+    """Check labelled images: how their labels are read, duplicates, leaks, and problems of labels and images.
 
     \b
     Examples:

@@ -35,11 +35,11 @@ COMMANDS = {
 }
 """By the command's name: its function, and a function that returns the dataclasses of its options."""
 
-_MEANT = {
+_OTHER_NAMES = {
     **dict.fromkeys(("--single", "--single-label", "--multiclass"), "--kind class"),
     **dict.fromkeys(("--multi", "--multi-label", "--multilabel"), "--kind labels"),
 }
-"""Options that other tools have, by what is typed here."""
+"""Options of other tools, and the option of eyebright that does the same."""
 
 _SETTINGS = {"max_content_width": 120}
 
@@ -74,7 +74,7 @@ def root_command(
 
 
 def start() -> NoReturn:
-    """The entry point of the process: runs `main`, and ends without taking torch down, which would take a second."""
+    """The entry point of the process: runs `main`, and exits without torch's clean-up, which takes a second."""
     code: object = 0
     try:
         main()
@@ -122,7 +122,7 @@ def run(arguments: list[str], *, debug: bool = False) -> int:
                 say(line, err=True, whole=True)
         return _print_error(error, arguments)
     if code == EXIT_CODE_INTERRUPTED:  # typer returns it for most interrupts
-        say("interrupted; only complete files have replaced older ones", err=True)
+        say("interrupted; files that were not complete have not been written", err=True)
     return code if isinstance(code, int) else 0
 
 
@@ -169,7 +169,7 @@ def _print_error(error: Exception, arguments: list[str]) -> int:
     from eyebright.errors import EyebrightError
 
     if hasattr(error, "show") and hasattr(error, "exit_code"):  # a wrong option, with typer's message
-        _name_ours(error, arguments)
+        _suggest_our_option(error, arguments)
         return _print_usage_error(error)
     if isinstance(error, EyebrightError):
         say(f"error: {with_option_strings(str(error), options_of(arguments[0]))}", err=True)
@@ -188,9 +188,9 @@ def _print_error(error: Exception, arguments: list[str]) -> int:
     return 1
 
 
-def _name_ours(error: Any, arguments: list[str]) -> None:
-    """Adds what is typed here for an option that other tools have to typer's error for an unknown option."""
-    meant = _MEANT.get(getattr(error, "option_name", ""))
+def _suggest_our_option(error: Any, arguments: list[str]) -> None:
+    """Adds our option to typer's error for an unknown option, if other tools have that one."""
+    meant = _OTHER_NAMES.get(getattr(error, "option_name", ""))
     if meant is not None and meant.split()[0] in {f"--{field.name}" for field in options_of(arguments[0])}:
         error.possibilities = [meant]
 

@@ -18,7 +18,7 @@ def option_classes() -> tuple[type, ...]:
 
 
 def split(arguments: "CommandArguments") -> None:
-    """Split labelled images into training, validation and test sets: no group and no copy of an image is in two.
+    """Split labelled images into training, validation and test sets: groups and copies stay in one part.
 
     \b
     Examples:

@@ -16,7 +16,7 @@ def option_classes() -> tuple[type, ...]:
 
 
 def tune(arguments: "CommandArguments") -> None:
-    """Calibrate a saved model, tune its thresholds, or keep a promise; its weights stay.
+    """Calibrate a saved model, tune its thresholds, or give a promise (a guarantee); its weights stay the same.
 
     \b
     Examples:

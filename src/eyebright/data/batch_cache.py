@@ -32,7 +32,7 @@ class _Entry(NamedTuple):
 
 @final
 class BatchCache:
-    """Batches by the positions of their images, in memory, up to a limit; batches beyond it are made again each time.
+    """Batches by the indices of their images, in memory, up to a limit; batches beyond it are made again each time.
 
     A batch is also made again when the size or the times of one of its files have changed.
 
@@ -50,7 +50,7 @@ class BatchCache:
         """Removes the batch if one of its files has changed since it was cached; returns whether it is in the cache.
 
         Args:
-            indices: positions of the batch's images in the dataset.
+            indices: indices of the batch's images in the dataset.
         """
         with self._lock:
             entry = self._entries.get(tuple(indices))
@@ -66,7 +66,7 @@ class BatchCache:
         """The cached batch, on the device; None if too few of its images can be read.
 
         Args:
-            indices: positions of the batch's images in the dataset.
+            indices: indices of the batch's images in the dataset.
             device: the device to put the tensors on.
 
         Raises:
@@ -82,7 +82,7 @@ class BatchCache:
         """Adds a batch if there is space.
 
         Args:
-            indices: positions of the batch's images in the dataset, also of those that cannot be read.
+            indices: indices of the batch's images in the dataset, also of those that cannot be read.
             batch: the batch; None: too few of its images can be read.
             files: the state of its files before they were read.
         """

@@ -106,7 +106,7 @@ class ColReader:
 
 @dataclass(frozen=True)
 class RegexLabeller:
-    r"""A getter that takes the label from a text: the first group of a regular expression.
+    r"""A getter that takes the label from a string: the first group of a regular expression.
 
     >>> RegexLabeller(r"(.+)_\d+.jpg$")("great_pyrenees_173.jpg")
     'great_pyrenees'
@@ -120,7 +120,7 @@ class RegexLabeller:
     match: bool = False
 
     def __call__(self, text: Any) -> str:
-        """The label in a text; for a `Path`, in the whole path with forward slashes.
+        """The label in a string; for a `Path`, in the whole path with forward slashes.
 
         Raises:
             DataError: the expression does not match, or has no group.

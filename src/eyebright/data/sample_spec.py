@@ -42,7 +42,7 @@ class SampleSpec:
         return _field_reader(items, self.get_x, self.image, "get_x")
 
     def y_reader(self, items: Any) -> FieldReader:
-        """A function from an index to the target of that item, as the target block read it.
+        """A function from an index to the target of that item, as the target block reads it.
 
         Any error becomes a DataError, but for an ImageError, which passes unchanged.
         """
@@ -50,9 +50,9 @@ class SampleSpec:
 
 
 def check_no_shared_image(items: Any, splits: tuple[Sequence[int], Sequence[int]], spec: SampleSpec) -> None:
-    """Raises `DataError` if items for training and for validation are the same file: scores would be of learnt images.
+    """Raises `DataError` if items for training and for validation are the same file: the scores would be too good.
 
-    Only where the items are paths, or rows of a table whose column has them: other getters may take long.
+    It looks only at items that are paths, or rows of a table with a column of paths: other getters may be slow.
 
     Args:
         items: all items.
@@ -69,7 +69,7 @@ def check_no_shared_image(items: Any, splits: tuple[Sequence[int], Sequence[int]
         if path in valid:
             raise DataError(
                 f"'{path}' is listed twice, for training (item {i}) and for validation (item {valid[path]}); list each "
-                "image once, or split so that both are on one side"
+                "image once, or split so that both are in one part"
             )
 
 

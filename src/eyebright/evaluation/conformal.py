@@ -15,7 +15,7 @@ Any number of labels per image; images without labels are allowed, and nothing i
 - ``rcps``: the same mean over new images is at least the coverage with a stated confidence over the draw of the images
   (Bates et al., 2021), by the bound of Hoeffding and Bentkus.
 
-By label (Mondrian): each class or label is covered by itself, which takes images of each.
+By label (Mondrian): each class or label is covered separately, which takes images of each.
 
 Axes: n images, k classes, m images of a class.
 """
@@ -66,7 +66,7 @@ class LabelSets:
 
     @property
     def by_label(self) -> bool:
-        """True if each class or label is covered by itself."""
+        """True if each class or label is covered separately."""
         return len(self.limits) > 1
 
     def sets(
@@ -97,7 +97,7 @@ class LabelSets:
     def sentence(self) -> str:
         """What is covered, with what probability, from how many images."""
         share = f"{100 * self.coverage:.6g} %"
-        each = "for each class by itself" if self.by_label else "over all classes"
+        each = "for each class separately" if self.by_label else "over all classes"
         if self.method in ("lac", "aps"):
             kind = self.method.upper() + (", randomised" if self.randomised else "")
             text = f"the set of an image contains its class with a probability of at least {share}, {each} ({kind})"
@@ -142,13 +142,13 @@ def fit_sets(
     confidence: float | None = None,
     randomised: bool = False,
 ) -> LabelSets:
-    """Label sets with a stated coverage, from images that chose nothing.
+    """Label sets with a stated coverage, from held-out images.
 
     Args:
         evaluation: of a target of one class or of labels; unknown targets do not count.
         coverage: see this module, in (0, 1).
         method: None: ``lac`` for one class per image, ``crc`` for labels, or ``rcps`` if a confidence is given.
-        by_label: True: each class or label is covered by itself.
+        by_label: True: each class or label is covered separately.
         confidence: of ``rcps``, in (0, 1).
         randomised: of ``aps``.
 

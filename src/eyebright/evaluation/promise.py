@@ -28,7 +28,7 @@ class Promise:
         bound: a lower bound of precision or recall, an upper bound of the false positive rate; in (0, 1).
         confidence: the probability, over the draw of the images that the thresholds are computed from, that the bound
             holds; in (0, 1).
-        label: the label; None: each label by itself.
+        label: the label; None: each label separately.
         all_labels: True: the confidence is that of all labels at once.
 
     Raises:
@@ -94,7 +94,7 @@ class Promise:
 def parse_promise(
     text: str, *, confidence: float = _CONFIDENCE, label: str | None = None, all_labels: bool = False
 ) -> Promise:
-    """A promise from a text such as ``"precision >= 0.95"``, ``"recall >= 90 %"`` or ``"fpr <= 0.01"``.
+    """A promise from a string such as ``"precision >= 0.95"``, ``"recall >= 90 %"`` or ``"fpr <= 0.01"``.
 
     >>> str(parse_promise("precision >= 95%")), str(parse_promise("FPR<=0.01"))
     ('precision >= 0.95', 'false positive rate <= 0.01')

@@ -1,6 +1,6 @@
 """What a `PromiseResult` says in sentences: one for each label, and one for all.
 
-An estimate, from images that also chose something, never uses the word promise.
+An estimate, from images that were not held out, never uses the word promise.
 """
 
 from eyebright.errors import listing
@@ -44,7 +44,7 @@ def summary(result: PromiseResult) -> str:
     """
     promise = result.promise
     noun = "promise" if result.is_promise else "estimate"
-    at_once = "all of them at once" if promise.all_labels else "each label by itself"
+    at_once = "all of them at once" if promise.all_labels else "each label separately"
     at_once = f"the label '{promise.label}'" if promise.label is not None else at_once
     labels = "label" if len(result.labels) == 1 else "labels"
     text = (
@@ -114,8 +114,8 @@ def _missing(result: PromiseResult, label: LabelPromise, *, asks: bool) -> str:
 def _images(result: PromiseResult) -> str:
     images = f"{result.n_images:,} images of the part '{result.part}'"
     if result.part == "out_of_fold":
-        images = f"out-of-fold answers on {result.n_images:,} images"
-    role = "which chose nothing" if result.is_promise else "which also chose something or are not the saved model's"
+        images = f"out-of-fold predictions for {result.n_images:,} images"
+    role = "which were held out" if result.is_promise else "which were not held out or are not the saved model's"
     if result.n_groups is None:
         return f"{images}, {role}"
     return f"one image of each of {result.n_groups:,} groups drawn at random from {images}, {role}"
@@ -125,7 +125,7 @@ def _bound(result: PromiseResult) -> str:
     """How the thresholds were tested."""
     tested = {
         "even_chain": "tested in the order of thresholds even in probability, from two starts",
-        "chosen_chain": "tested in an order that other images chose",
+        "chosen_chain": "tested in an order chosen on other images",
         "every_threshold": "tested at every threshold to the first failure",
         "single": "tested at one threshold for each label, chosen elsewhere",
         "holm": "tested at one threshold for each label, chosen elsewhere, by Holm's method",

@@ -76,7 +76,7 @@ class PromiseResult:
 
     Args:
         promise: what was asked for.
-        is_promise: True if the images chose nothing else; otherwise the same arithmetic gives an estimate.
+        is_promise: True if the images were held out; otherwise the same arithmetic gives an estimate.
         labels: what can be said of each label that was asked for.
         method: which thresholds were tested, and how.
         part: the part of the data that the images are.
@@ -150,7 +150,7 @@ def keep_promise(
     they are unknown for reasons that have nothing to do with the image.
 
     Args:
-        evaluation: of images that chose nothing: neither the model nor its calibration.
+        evaluation: of held-out images: neither the model nor its calibration was chosen by them.
         promise: what is to hold.
         chosen_on: other images' evaluation by the same model (or by those of its folds), on which the thresholds to be
             tested are chosen, so that more promises can be kept; or the one threshold of each label that is to be
@@ -158,14 +158,14 @@ def keep_promise(
             no other images.
         groups: the group of each image (a person, a place, a series). One image of each group counts, drawn by a fixed
             seed; the promise is then about an image drawn in this way.
-        independent: True if these images chose nothing, so that it is a promise; False if they did, so that it is an
+        independent: True if these images were held out, so that it is a promise; False if not, so that it is an
             estimate. None: True for the part ``promise``.
         keep_former: True: a label for which nothing passed keeps its threshold, without a promise.
 
     Raises:
         InputError: the target has no thresholds, the label is unknown, an output is NaN or infinite, ``chosen_on`` has
             other labels or some of the same images, or there are groups for another number of images; or
-            out-of-fold answers are said to be independent: other models gave them.
+            ``evaluation`` has out-of-fold predictions but is called independent: other models made them.
     """
     return keep_promises(
         evaluation, [promise], chosen_on=chosen_on, groups=groups, independent=independent, keep_former=keep_former
@@ -251,8 +251,8 @@ def thresholds_to_test(chosen_on: Evaluation, promise: Promise, *, n_images: int
 def _is_independent(evaluation: Evaluation, *, independent: bool | None) -> bool:
     if independent and evaluation.part == "out_of_fold":
         raise InputError(
-            "out-of-fold answers are those of other models than the one that is saved, so they give an estimate only; "
-            "a promise needs images that chose nothing, answered by the saved model"
+            "out-of-fold predictions are those of other models than the one that is saved, so they give an estimate "
+            "only; a promise needs held-out images, predicted by the saved model"
         )
     return evaluation.part == "promise" if independent is None else independent
 

@@ -82,7 +82,7 @@ def control_risk(evaluation: Evaluation, risk: Risk, bound: float) -> Controlled
     """The one threshold for all labels with the most useful answers whose expected risk is at most ``bound``.
 
     Args:
-        evaluation: of images that chose nothing; unknown targets do not count.
+        evaluation: of held-out images, by which nothing was chosen; unknown targets do not count.
         risk: what is averaged over the images.
         bound: of its expectation, in (0, 1).
 

@@ -86,8 +86,8 @@ def find_suspects(evaluation: Evaluation, *, limit: int | None = None) -> list[S
     """Labels, classes, points or numbers that are probably wrong, the most suspicious first.
 
     Args:
-        evaluation: the outputs of models for images that they were not trained on, best the out-of-fold answers for all
-            labelled images. Unknown targets are never suspicious.
+        evaluation: the outputs of models for images that they were not trained on, best the out-of-fold predictions for
+            all labelled images. Unknown targets are never suspicious.
         limit: the most that are returned; None for all.
 
     Raises:

@@ -78,7 +78,7 @@ class Costs:
         for name in self.labels:
             if name not in names:
                 raise InputError(
-                    f"costs are given for '{name}', which is no label.{did_you_mean(name, names)} "
+                    f"costs are given for '{name}', which is not a label.{did_you_mean(name, names)} "
                     f"Known: {listing(names)}"
                 )
         return [self.labels.get(name, self) for name in names]
@@ -180,7 +180,7 @@ ParsedObjective = GroupMean | Costs | Budget | TopK
 
 
 def parsed_objective(objective: Objective) -> ParsedObjective:
-    """The objective that a text names; a value unchanged.
+    """The objective that a string names; a value unchanged.
 
     Raises:
         InputError: there is no such objective.
@@ -206,7 +206,7 @@ def check_metric(metric: Objective) -> None:
 
 
 def parsed_costs(text: str) -> Costs:
-    """The costs that a text gives: ``"fn=5,fp=1"``; with those of single labels: ``"fn=5,fp=1,cat:fn=50"``.
+    """The costs that a string gives: ``"fn=5,fp=1"``; with those of single labels: ``"fn=5,fp=1,cat:fn=50"``.
 
     Raises:
         InputError: the text does not have this form, or see `Costs`.
@@ -227,7 +227,7 @@ def parsed_costs(text: str) -> Costs:
 
 
 def parsed_budget(text: str) -> Budget:
-    """The budget that a text gives: ``"100/1000"``, false alarms / images.
+    """The budget that a string gives: ``"100/1000"``, false alarms / images.
 
     Raises:
         InputError: the text does not have this form, or see `Budget`.

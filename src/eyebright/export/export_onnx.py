@@ -210,7 +210,7 @@ def calibration_images(folder: Path, given: Sequence[str | Path], validation: Va
 
     Args:
         folder: the model folder.
-        given: paths; empty for training images, which the out-of-fold answers name.
+        given: paths; empty for training images, which the out-of-fold predictions name.
         validation: the images that are compared.
 
     Raises:

@@ -135,7 +135,7 @@ def _read(folder: Path, name: str) -> bytes:
         raise ArtifactError(f"'{path}' cannot be read: {os_reason(error)}") from None
     if hashlib.sha256(data).hexdigest() != record.files[name]["sha256"]:
         raise ArtifactError(
-            f"'{path}' is damaged, or is no file of this export: its hash is not that in {RECORD}; export it again"
+            f"'{path}' is damaged, or is not a file of this export: its hash is not that in {RECORD}; export it again"
         )
     _check_model(folder, record)
     return data

@@ -105,7 +105,7 @@ def bounded_tar(archive: Path, budget: Budget) -> Generator[tarfile.TarFile]:
     Raises:
         DownloadError: more comes out than ``budget`` allows.
         OSError: the archive cannot be read.
-        tarfile.TarError: it is no tar archive, or damaged; also at the end of the ``with``.
+        tarfile.TarError: it is not a tar archive, or damaged; also at the end of the ``with``.
     """
     with archive.open("rb") as file:
         first = file.read(6)

@@ -28,7 +28,7 @@ def download_images(
     """Downloads image files into a folder; returns the URLs that failed, with the reason, and warns of them.
 
     A file is named by a hash of its URL, so that a second call adds images and replaces none. A URL without an image's
-    ending gives a ``.jpg``; `eyebright.image.image.verify` finds files that are no images. A file of more than 500 MB
+    ending gives a ``.jpg``; `eyebright.image.image.verify` finds files that are not images. A file of more than 500 MB
     fails.
 
     Args:
@@ -92,7 +92,7 @@ def _download(url: str, target: Path, timeout: float) -> str | None:
 
 def _check_size(received: int, total: int | None) -> None:
     if max(received, total or 0) > _MAX_BYTES:
-        raise DownloadError(f"the file has more than {_MAX_BYTES // 10**6} MB, which is no image")
+        raise DownloadError(f"the file has more than {_MAX_BYTES // 10**6} MB, too many for an image")
 
 
 def _hashed_name(url: str) -> str:

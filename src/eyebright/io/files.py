@@ -153,7 +153,7 @@ def check_replaceable(path: Path, beginnings: Sequence[str], what: str) -> None:
 
     Args:
         path: the file to write; it need not exist, and may be empty.
-        beginnings: texts with which a file begins that may be replaced, in lower case.
+        beginnings: strings with which a file begins that may be replaced, in lower case.
         what: it would hold, for the message: ``"predictions"``.
 
     Raises:

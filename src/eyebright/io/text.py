@@ -48,7 +48,7 @@ class GrowingFile:
         self._stream = partial.open("x", encoding="utf-8", errors="backslashreplace", newline="")
 
     def write(self, text: str) -> int:
-        """Writes a text, which is then in the file even if the process is killed; returns its number of characters.
+        """Writes a string, which is then in the file even if the process is killed; returns its number of characters.
 
         Characters that are not valid Unicode become escapes.
 

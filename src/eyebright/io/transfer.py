@@ -69,7 +69,7 @@ def transfer(
 
 
 def check_url(url: str) -> None:
-    """Raises `DownloadError` for what is no address of a file on a server.
+    """Raises `DownloadError` for what is not an address of a file on a server.
 
     Raises:
         DownloadError: the scheme is not http or https, or there is no host or no valid port.

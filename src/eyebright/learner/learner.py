@@ -31,7 +31,7 @@ from eyebright.learner.manifest import manifest_of
 from eyebright.learner.predictions import Pairs, predict_dataset
 from eyebright.learner.saved_learner import PredictionTuple, predict_one
 from eyebright.learner.saved_weights import check_no_pickle, load_weights, save_weights, weights_path
-from eyebright.learner.time_budget import check_open_epochs, checked_length, planned_epochs, resumed_plan
+from eyebright.learner.time_budget import check_no_steps_per_epoch, epochs_or_minutes, planned_epochs, resumed_plan
 from eyebright.learner.wise_ft import copied_weights, possible_shares, use_best_share
 from eyebright.losses import image_losses
 from eyebright.metrics.meter import Metric, as_metric
@@ -448,7 +448,7 @@ class Learner:
                 refused before the head is replaced.
             TrainingError: as in the other fits. Where the loss is not finite, the learner has the frozen model then.
         """
-        started, n_epochs = time.perf_counter(), checked_length(epochs, minutes)
+        started, n_epochs = time.perf_counter(), epochs_or_minutes(epochs, minutes)
         keeps_statistics = self.trainer.keep_statistics or not has_batch_norms(self.model.body)
         shares = possible_shares(wise_ft, keeps_statistics=keeps_statistics)
         callbacks = [*self.observers, *as_callbacks(cbs)]
@@ -457,7 +457,7 @@ class Learner:
         )
         plan = self._with_options(self._with_settings(plan, wd), callbacks)
         if minutes is not None:
-            check_open_epochs(plan)
+            check_no_steps_per_epoch(plan)
             if resume and checkpoint is not None:
                 plan, minutes = resumed_plan(plan, checkpoint), None
         observers = self._observers(callbacks)

@@ -83,7 +83,7 @@ NOT_TAKEN: dict[str, str] = {
     "TensorMask": _MASKS,
     "TensorMultiCategory": _TENSORS,
     "TensorPoint": _TENSORS,
-    "TerminateOnNaNCallback": "training stops by itself before a loss that is not finite reaches the weights",
+    "TerminateOnNaNCallback": "training stops automatically before a loss that is not finite reaches the weights",
     "TextDataLoaders": _OTHER_DATA,
     "TfmdLists": "use DataBlock.datasets, or DataBlock.dataloaders",
     "ToTensor": _TENSORS,

@@ -8,14 +8,14 @@ from eyebright.learner.learner import Learner
 from eyebright.metrics.meter import Metric
 from eyebright.train.events import EpochDone, Event, PhaseStarted
 
-_ERROR = 0.05  # probability that a look says that the value is reached while it is not, of all looks together
+_ERROR = 0.05  # probability that any of the checks finds the value reached while it is not
 
 
 class StopAt:
     """An observer that ends training when the confidence interval of a metric has reached a value.
 
-    It looks before the first epoch and after each. Each look could be wrong, so the interval is corrected for their
-    number (Bonferroni): with n looks its level is 1 - 0.05 / n, which makes it wider. It covers the choice of the
+    It checks before the first epoch and after each. Each check could be wrong, so the interval is corrected for their
+    number (Bonferroni): with n checks its level is 1 - 0.05 / n, which makes it wider. It covers the choice of the
     validation images; that thresholds, a share of weights and the like are chosen by them is not covered.
 
     Args:
@@ -33,7 +33,7 @@ class StopAt:
         self.learner, self.metric, self.value = learner, metric, value
 
     def __call__(self, event: Event) -> None:
-        """Looks before the first epoch and after each, and stops the run where the value is reached."""
+        """Checks before the first epoch and after each, and stops the run where the value is reached."""
         run = self.learner.run
         begins = isinstance(event, PhaseStarted) and not run.history
         if not (begins or isinstance(event, EpochDone)):

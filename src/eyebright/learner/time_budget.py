@@ -13,12 +13,12 @@ from eyebright.train.time_plan import Speed, epochs_within
 from eyebright.train.trainer import Trainer, Validate
 
 _MEASURED = 0.04  # share of the time in which steps are measured
-_CHECKPOINT_BYTES = 3e8  # bytes of a checkpoint that are written in a second, on a slow disk
-_EXACT = 1.5  # a validation in float32 in the time of one in another precision
+_CHECKPOINT_SPEED = 3e8  # bytes per second that a slow disk writes
+_EXACT = 1.5  # a validation in float32 takes this many times as long as one in another precision
 
 
-def checked_length(epochs: int | None, minutes: float | None) -> int:
-    """The number of epochs, or 1 as a start where they are planned from ``minutes``.
+def epochs_or_minutes(epochs: int | None, minutes: float | None) -> int:
+    """The number of epochs; 1 as a placeholder if it is planned from ``minutes``.
 
     Raises:
         InputError: both are given, or neither; or ``minutes`` is not a positive number.
@@ -30,14 +30,14 @@ def checked_length(epochs: int | None, minutes: float | None) -> int:
     return 1 if epochs is None else epochs
 
 
-def check_open_epochs(plan: Plan) -> None:
-    """Raises `InputError` if the settings have a number of steps, which ``minutes`` plans."""
+def check_no_steps_per_epoch(plan: Plan) -> None:
+    """Raises `InputError` if ``steps_per_epoch`` is given, since ``minutes`` plans it."""
     if plan.options.steps_per_epoch is not None:
         raise InputError("`minutes` plans the number of steps of an epoch: leave `steps_per_epoch` out")
 
 
 def resumed_plan(plan: Plan, checkpoint: str | Path) -> Plan:
-    """The plan with the epochs that were planned before training was interrupted.
+    """The plan with the number of epochs and steps that the checkpoint has.
 
     Args:
         plan: the settings that are asked for.
@@ -54,7 +54,7 @@ def resumed_plan(plan: Plan, checkpoint: str | Path) -> Plan:
 def planned_epochs(
     trainer: Trainer, plan: Plan, validate: Validate, *, end: float, n_validations: int, checkpoint: bool
 ) -> tuple[Plan | None, EpochsPlanned]:
-    """The plan with the epochs that fit into the time, None if no step fits; and the event that says so.
+    """(the plan with the epochs that fit into the time, None if no step fits; the event that reports them).
 
     Args:
         trainer: trains; a few steps are measured on it, and it is restored.
@@ -81,5 +81,5 @@ def planned_epochs(
 
 
 def _checkpoint_seconds(model: ImageModel) -> float:
-    """The seconds that a checkpoint takes: weights, and two averages of the gradient for each."""
-    return 3 * sum(4 * parameter.numel() for parameter in model.parameters()) / _CHECKPOINT_BYTES
+    """The seconds that a checkpoint takes: weights, and the two moments of Adam for each."""
+    return 3 * sum(4 * parameter.numel() for parameter in model.parameters()) / _CHECKPOINT_SPEED

@@ -62,7 +62,7 @@ def vision_learner(
         n_out: number of outputs; None for that of the target block.
         pretrained: start from pretrained weights.
         concat_pool: the head concatenates maximum and average pooling, as in fastai; False uses average pooling.
-        pool: the head begins with pooling.
+        pool: pool the backbone's feature maps in the head; without effect for backbones that pool themselves.
         lin_ftrs: widths of the hidden layers of the head.
         ps: dropout probability of the head.
         first_bn: add a norm layer before the first linear layer of the head.
@@ -73,7 +73,7 @@ def vision_learner(
             ``nn.init.kaiming_normal_`` as in fastai, but zeros in the last layer for points and numbers. Random
             weights there predict worse than the mean at first, and a short training does not make up for it.
         precision: ``"float32"``, ``"bfloat16"`` or ``"float16"``; ``"auto"`` measures whether bfloat16 is faster.
-        seed: seed of the initial weights of the head, dropout, mixup and cutmix.
+        seed: seed of the initial weights of the head, dropout, mixup and CutMix.
 
     Raises:
         TypeError: an unknown keyword argument; the message suggests the nearest known one.

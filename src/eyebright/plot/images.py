@@ -45,7 +45,7 @@ def show_images(
 
     Args:
         images: uint8 arrays of shape (h, w, 3), or Pillow images.
-        titles: one per image: a text, or labels that are joined by ``;``.
+        titles: one per image: a string, or labels that are joined by ``;``.
         rows: number of rows.
         columns: number of columns.
         figsize: width and height of the figure in inches; by default the longer side of each cell is 3 inches, and the

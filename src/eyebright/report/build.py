@@ -40,7 +40,7 @@ def build_report(
     Args:
         evaluation: a model's outputs for a set of images, with their targets and the summary of the training targets.
         facts: the facts that the evaluation lacks.
-        test: the same for test images, which chose nothing; None without any.
+        test: the same for the held-out test images; None without any.
         out_of_fold: the same for all labelled images, by heads that have not seen them, to find wrong labels in; None:
             they are looked for in ``evaluation``.
 

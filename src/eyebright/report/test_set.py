@@ -1,4 +1,4 @@
-"""The section on the test images, which chose nothing: neither weights, epochs, calibration nor thresholds."""
+"""The section on the held-out test images: neither weights, epochs, calibration nor thresholds are chosen by them."""
 
 from dataclasses import replace
 
@@ -41,7 +41,7 @@ def section_of_test(test: Evaluation, rows: list[MetricRow]) -> Section:
     ]
     table = Table("Scores of the test images", ("metric", "value", "95 % CI", "baseline"), cells, sortable=False)
     intro = (
-        f"{count_text(len(test), 'test image')}, which chose nothing: neither weights nor epochs, calibration "
-        "or thresholds. These are the scores to expect on new images like them."
+        f"{count_text(len(test), 'test image')}, held out: neither weights nor epochs, calibration or thresholds "
+        "were chosen by them. These are the scores to expect on new images like them."
     )
     return Section("Test images", "test", [table], intro)

@@ -13,7 +13,7 @@ from eyebright.types import Thresholds
 from eyebright.web.blocks import Cell, Section, Sentences, Table
 from eyebright.web.text import NO_VALUE, number_text
 
-_PARTS = {"valid": "validation images", "out_of_fold": "out-of-fold answers"}
+_PARTS = {"valid": "validation images", "out_of_fold": "out-of-fold predictions"}
 
 
 def tuning_sections(tuning: Mapping[str, Any], decision: Decision) -> list[Section]:
@@ -69,7 +69,7 @@ def _promises(tuning: Mapping[str, Any], decision: Decision) -> list[Section]:
     if decision.thresholds.is_three_way and not changed:
         blocks += asking_blocks(tuning, results)
     intro = (
-        "What the answers keep on new images of the same kind. A promise rests on images that chose nothing, answered "
+        "What the answers keep on new images of the same kind. A promise rests on held-out images, answered "
         "by this very model; from other images it is an estimate."
     )
     return [Section("Promises" if all(one.is_promise for one in results) else "Estimates", "promises", blocks, intro)]
@@ -119,7 +119,7 @@ def _thresholds(tuned: Mapping[str, Any]) -> list[Any]:
         [Cell(score["title"]), *(_number(score[when]) for when in ("before", "optimistic", "honest"))]
         for score in tuned["scores"]
     ]
-    columns = ("metric", "before", "on the images that chose (optimistic)", "to expect on new images (honest)")
+    columns = ("metric", "before", "on the images used for tuning (optimistic)", "to expect on new images (honest)")
     images = _PARTS.get(tuned["part"], tuned["part"])
     table = Table(f"Thresholds for {tuned['objective']}, on {tuned['images']:,} {images}", columns, rows)
     pulled = [

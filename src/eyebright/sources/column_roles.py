@@ -47,7 +47,7 @@ PROPERTY_NAMES = (
     *("user_id", "site", "center", "centre", "batch", "version", "row", "order", "reviewed", "verified", "is_verified"),
     *("fold", "folds", "kfold", "k_fold", "cv_fold", "fold_id", "is_train", "is_training", "is_test", "is_testing"),
 )
-"""Names of columns with a property of the image that is no label; they are targets if no other column may be."""
+"""Names of columns with a property of the image that is not a label; they are targets if no other column may be."""
 
 _FILE_NAMES_AT_LAST = ("name", "id")  # used only if no other column can hold file names
 _LOOKED_UP = 20  # cells of a column whose images are looked for

@@ -261,7 +261,7 @@ def _rows(path: str, data: bytes, separator: str) -> Iterator[_Batch]:
     if broken is None:
         return
     if "field limit" in str(broken):
-        long = f"a value of more than {csv.field_size_limit():,} characters is no label and no name of an image"
+        long = f"a value of more than {csv.field_size_limit():,} characters is neither a label nor the name of an image"
         raise TableError(f"'{path}' line {line}: {long}; is a quotation mark not closed?")
     raise TableError(f"'{path}' line {line}: a quotation mark is misplaced or not closed ({broken})")
 

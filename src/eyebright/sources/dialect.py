@@ -53,7 +53,7 @@ class Dialect(NamedTuple):
 
 
 def looks_like_image(name: str) -> bool:
-    """True for a text that ends in the extension of an image file."""
+    """True for a string that ends in the extension of an image file."""
     return name.lower().endswith(IMAGE_EXTENSIONS)
 
 

@@ -60,7 +60,7 @@ def folder_source(path: str | Path, kind: Kind | None = None, *, content: Folder
     """The images of a folder; ``train/``, ``valid/`` and ``test/`` directly inside it are the split.
 
     The class of an image is the name of the folder directly below the root, or below the folder of the split; folders
-    inside of a class are no classes.
+    inside of a class are not classes.
 
     Args:
         path: the folder.
@@ -198,7 +198,7 @@ def _folders_without_images(base: Path, content: FolderContent, classes: Sequenc
         if file.is_relative_to(base) and (folders := file.relative_to(base).parts[:-1]) and not have.issuperset(folders)
     }
     return (
-        [f"folders without an image that can be read, which are no classes: {listing(sorted(missing))}"]
+        [f"folders without an image that can be read, which are not classes: {listing(sorted(missing))}"]
         if missing
         else []
     )

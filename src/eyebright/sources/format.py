@@ -27,7 +27,7 @@ class ReadRequest:
         images: the folder of the images; None: it is ``folder``.
         files: the column or key with the names of the images; None: detected.
         labels: the columns or keys with the targets; empty: detected.
-        not_labels: those that are no targets, although they may look so.
+        not_labels: those that are not targets, although they may look so.
         cells: how the cells of a table are read: the delimiter between labels, blanks and -1.
         kind: what the targets are; None: detected.
         group: the column with the groups, or ``"none"``; None: detected.

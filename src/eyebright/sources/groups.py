@@ -1,6 +1,6 @@
-"""`with_groups`: images that belong together, such as those of one patient, found in their paths if no column says it.
+"""`with_groups`: images that belong together, such as those of one patient, found in their paths.
 
-A split keeps the images of a group on one side. Copies of one image that were made by Roboflow are a group, too.
+A split keeps the images of a group in one part. Augmented copies of one image that Roboflow exported are a group, too.
 """
 
 import posixpath
@@ -18,10 +18,10 @@ from eyebright.sources.parts import part_of
 from eyebright.sources.source import Source
 
 NO_GROUPS = "none"
-"""What the option ``group`` says for images that are all on their own."""
+"""The value of the option ``group`` that turns groups off."""
 
 _WORDS = ("patient", "subject", "sub", "lesion", "session", "video")
-_INSIDE = ("session", "video")  # their numbers begin anew in each folder
+_INSIDE = ("session", "video")  # numbered anew in each folder, so the folder is part of the group's name
 _ROBOFLOW = re.compile(r"(.+_(?:jpe?g|png|bmp|webp|tiff?))\.rf\.[0-9A-Za-z]{16,64}\.\w+", re.IGNORECASE)
 
 
@@ -33,7 +33,7 @@ def with_groups(source: Source, asked: str | None) -> Source:
         asked: a column, a word in the paths such as ``"patient"`` before a number, or ``"none"``; None: detected.
 
     Raises:
-        InputError: there is no such column, and the word with a number is not in each path.
+        InputError: ``asked`` is neither a column nor a word that stands before a number in every path.
     """
     if asked == NO_GROUPS:
         return replace(source, group=None, group_name="")
@@ -46,7 +46,7 @@ def with_groups(source: Source, asked: str | None) -> Source:
         columns = list(map(str, source.columns))
         raise InputError(
             f"`group='{asked}'`: there is no such column, and not every path has '{asked}' and a number, such as "
-            f"'{asked}12'.{did_you_mean(asked, columns)} `group='none'` groups nothing"
+            f"'{asked}12'.{did_you_mean(asked, columns)} `group='none'` turns groups off"
         )
     return _with(source, names, asked)
 
@@ -65,7 +65,7 @@ def _detected(source: Source) -> Source:
 
 
 def _with(source: Source, names: Sequence[str], word: str) -> Source:
-    what = f"'{word}' and a number in their paths" if word else "the name that they had before Roboflow's"
+    what = f"'{word}' number in their paths" if word else "name before the export from Roboflow"
     return replace(source, group=Categorical.of(names)).with_messages(
         f"images with the same {what} (such as '{names[0]}') are one group: {len(set(names))} groups; `group='none'` "
         "turns this off"
@@ -81,7 +81,7 @@ def _by_column(source: Source, name: str) -> Source:
 
 
 def _names(source: Source, word: str) -> list[str] | None:
-    """The group of each image by its path; None if a path names none."""
+    """The group of each image, from its path; None if one of the paths has none."""
     pattern = re.compile(
         rf"(?:^|[/_.\- ])({re.escape(word)}[_.\- ]?(?:id[_.\- ]?)?\d\w*?)(?=[/_.\- ]|$)", re.IGNORECASE
     )
@@ -96,7 +96,7 @@ def _names(source: Source, word: str) -> list[str] | None:
 
 
 def _inside(begin: str) -> str:
-    """The folders before a name without those of parts."""
+    """A path without its folders that name a part, such as ``train/``."""
     folders = begin.split("/")
     return "".join(f"{folder}/" for folder in folders[:-1] if part_of(folder) is None) + folders[-1]
 

@@ -82,7 +82,7 @@ def points_in_pixels(source: Source, unit: str | None) -> Source:
         x, y = points[row, point].tolist()
         kind = "fractions" if unit == "fraction" else "percentages"
         raise InputError(
-            f"{int(beyond.sum())} points are no {kind} of their image: the first is ({x:g}, {y:g}) in "
+            f"{int(beyond.sum())} points cannot be {kind} of their image: the first is ({x:g}, {y:g}) in "
             f"{source[row]}; leave `unit` out if they are pixels"
         )
     source, _ = _with_sizes(source)

@@ -31,7 +31,7 @@ class Record(NamedTuple):
         for key in keys:
             if key in self.values:
                 if not isinstance(self.values[key], str) or not self.values[key].strip():
-                    raise self.error(f"'{key}' is a text, got {short_repr(self.values[key])}")
+                    raise self.error(f"'{key}' must be a string, got {short_repr(self.values[key])}")
                 return self.values[key]
         raise self.error(f"there is no {listing(keys)} among the keys {listing(self.values)}")
 
@@ -39,7 +39,7 @@ class Record(NamedTuple):
         """The objects in the list under a key; empty if the key is missing or None.
 
         Raises:
-            TableError: it is no list of objects.
+            TableError: it is not a list of objects.
         """
         values = self.values.get(key)
         if values is None:

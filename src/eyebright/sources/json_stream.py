@@ -128,7 +128,7 @@ class _Text:
         return self._lines
 
     def next(self) -> str:
-        """The next character that is no space, without going past it; empty at the end of the file."""
+        """The next character that is not a space, without going past it; empty at the end of the file."""
         while True:
             self._position = _SPACE.match(self._buffer, self._position).end()  # pyright: ignore[reportOptionalMemberAccess]
             if self._position < len(self._buffer):
@@ -175,7 +175,7 @@ class _Text:
                 f"'{self._name}' ends on line {self.line} in the middle of the JSON: it is cut off; export or copy it"
                 " again"
             )
-        return TableError(f"'{self._name}' line {self.line} is no valid JSON: {reason}; export the file again")
+        return TableError(f"'{self._name}' line {self.line} is not valid JSON: {reason}; export the file again")
 
     def _read_more(self) -> bool:
         """True if there was more; twice as much as is still needed, so that a long piece is not read in vain often."""
@@ -238,7 +238,7 @@ def _object(path: Path, number: int, text: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         reason = error.msg if isinstance(error, json.JSONDecodeError) else type(error).__name__
         raise TableError(
-            f"'{path}' line {number} is no valid JSON: {reason}; is the file cut off? export it again"
+            f"'{path}' line {number} is not valid JSON: {reason}; is the file cut off? export it again"
         ) from None
     if not isinstance(value, dict):
         raise TableError(f"'{path}' line {number}: a JSON object for each line was expected, such as {{...}}")

@@ -247,7 +247,7 @@ def _check_no_decimal_commas(table: TextTable, name: str, cells: Sequence[str]) 
     )
 
 
-# ---------------------------------------------------------------------- what is no list of labels
+# ---------------------------------------------------------------------- what is not a list of labels
 
 _OBJECT = re.compile(r"""\{\s*(?:'[^']*'|"[^"]*"|\w+)\s*:.*\}""", re.DOTALL)  # of JSON or Python
 _SCORE = re.compile(r"[^\W\d_].*[:=]\s?(?:0|1|0?\.\d+|[01]\.\d*|\d{1,3}(?:\.\d+)?%)", re.DOTALL)

@@ -36,7 +36,7 @@ class JsonOutline:
     first: Any = None
 
     def record(self, key: str = "") -> Mapping[str, Any]:
-        """The first element of the list ``key``, or of the list at the top; empty where it is no object."""
+        """The first element of the list ``key``, or of the list at the top; empty where it is not an object."""
         value = self.keys.get(key) if key else self.first
         return cast("Mapping[str, Any]", value) if isinstance(value, dict) else _NO_RECORD
 

@@ -118,7 +118,7 @@ def _answer(request: ReadRequest, result: Sequence[Mapping[str, Any]], line: int
 
 
 def _labels(value: Any) -> list[str] | None:
-    """The labels in a list of texts, or of paths in a taxonomy, which are joined by slashes; None for another value."""
+    """The labels in a list of strings, or of paths in a taxonomy, joined by slashes; None for another value."""
     if not isinstance(value, list):
         return None
     paths = [[one] if isinstance(one, str) else one for one in cast("list[Any]", value)]

@@ -32,7 +32,7 @@ def with_none_label(source: Source, name: str | None, *, is_class: bool = False)
         is_class: the user asks for one class for each image.
 
     Raises:
-        InputError: the targets are no labels, no image or column has this one, or no other label is left.
+        InputError: the targets are not labels, no image or column has this one, or no other label is left.
     """
     targets = source.targets
     if name is None:

@@ -39,7 +39,7 @@ def read_numbers(table: TextTable, columns: Sequence[str]) -> TargetColumns:
     """The numbers of each image, shape (n, k); NaN where a cell is blank or unknown.
 
     Raises:
-        TableError: a cell is no number, or a column has none; the message names the line.
+        TableError: a cell is not a number, or a column has none; the message names the line.
     """
     values = np.stack([number_array(table, name) for name in columns], axis=1)
     empty = [name for name, column in zip(columns, values.T, strict=True) if bool(np.isnan(column).all())]
@@ -56,7 +56,7 @@ def number_array(table: TextTable, name: str) -> Floats:
     """Shape (n,): the numbers of a column; NaN where a cell is blank or unknown.
 
     Raises:
-        TableError: a cell is no number, or the points may separate thousands; the message names its line.
+        TableError: a cell is not a number, or the points may separate thousands; the message names its line.
     """
     cells = table.columns[name].categorical
     _check_no_thousands(table, name, cells.categories)

@@ -1,4 +1,4 @@
-"""`with_part_files`: the label files of the other parts, named by the user or beside the one that is given."""
+"""`with_part_files`: one label file per part: those that the user names, or those that lie beside the given one."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,11 +16,11 @@ from eyebright.types import Part
 
 
 class PartFiles(NamedTuple):
-    """The files to read, and what is asked of them.
+    """The label files to read, and how to read them.
 
     Args:
         found: the format and the files.
-        request: what was asked for, with the part of each file.
+        request: the user's request, with the part of each file.
         messages: which files were found, sentences for the user.
     """
 
@@ -32,27 +32,28 @@ class PartFiles(NamedTuple):
 def with_part_files(
     found: Recognised, request: ReadRequest, *, valid: str | Path | None, test: str | Path | None
 ) -> PartFiles:
-    """The files of all parts.
+    """The label files of all parts.
 
-    A table whose name says a part (``train.csv``) is read with those beside it that have the same name but for the
-    part, and the same columns.
+    If no file is named and the name of the table contains a part (``train.csv``), tables of the other parts in the same
+    folder are read too (``valid.csv``, ``test.csv``), if they have the same columns.
 
     Args:
         found: the format of what the user gave.
         request: what was asked for.
-        valid: the label file of the validation images; None: it may lie beside.
-        test: the same for testing.
+        valid: the label file of the validation images; None: detected in the same folder.
+        test: the label file of the test images; None: detected in the same folder.
 
     Raises:
-        InputError: a folder was given together with a file for a part, or the files are missing or of other formats.
+        InputError: ``request.path`` is a folder although a file is named, a file is missing or is named for two parts,
+            or the files have different formats.
     """
     if valid is None and test is None:
         return _with_neighbours(found, request)
     path = request.path
     if path.is_dir():
         raise InputError(
-            f"'{path}' is a folder; `valid` and `test` name the files beside a file with the labels of the training "
-            "images: give that"
+            f"'{path}' is a folder; with `valid` or `test`, give the file with the labels of the training images "
+            "instead"
         )
     parts: dict[Path, Part] = {path: "train"}
     given: Mapping[Part, str | Path | None] = {"valid": valid, "test": test}
@@ -84,14 +85,16 @@ def _with_neighbours(found: Recognised, request: ReadRequest) -> PartFiles:
     others = {file: _columns(file) == own for file in parts if file != path}
     kept = {file: part for file, part in parts.items() if others.get(file, True)}
     messages = [
-        f"'{file.name}' beside '{path.name}' has other columns, and is not read"
+        f"'{file.name}' beside '{path.name}' has different columns, and is not read"
         for file, is_same in others.items()
         if not is_same
     ]
     if len(kept) < 2:
         return alone._replace(messages=tuple(messages))
     names = listing([file.name for file in kept if file != path])
-    messages.append(f"{names} beside '{path.name}' gives other parts; `split='none'` reads '{path.name}' alone")
+    messages.append(
+        f"'{path.name}' is read together with {names}, for the other parts; `split='none'` reads '{path.name}' alone"
+    )
     request = replace(request, path=path.parent, parts=kept)
     return PartFiles(Recognised(found.format, tuple(kept)), request, tuple(messages))
 

@@ -87,7 +87,7 @@ def read_pts(path: Path) -> Floats:
         count = None
     else:
         raise TableError(
-            f"'{path}' is no file of points; 'n_points: 68' and a point on each line in {{}} were expected"
+            f"'{path}' is not a file of points; 'n_points: 68' and a point on each line in {{}} were expected"
         )
     lines = [line.split() for line in text.splitlines() if line.strip()]
     wrong = next((line for line in lines if len(line) != 2 or not all(map(is_number, line))), None)

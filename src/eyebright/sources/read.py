@@ -63,7 +63,7 @@ def read_source(
         images: the folder that its names of images are relative to; None: the folder of the label file.
         files: the column or key with the image files; None: detected.
         labels: the columns or keys with the targets; None: detected. ``"a,b"`` is two, unless one is called so.
-        not_labels: the columns or keys that are no targets, although they may look so; they stay with the images.
+        not_labels: the columns or keys that are not targets, although they may look so; they stay with the images.
         delimiter: between two labels in a cell; ``""`` if a cell is one class; None: detected from the table.
         pattern: the regular expression that finds the class in the names of the images, in a folder or a list, such as
             ``r"(.+)_\d+.jpg$"``: in its first group, or that called ``label``; groups called ``split`` and ``group``
@@ -79,9 +79,9 @@ def read_source(
             0 too, else no.
         uncertain: what -1 means in a 0/1 column, ``"unknown"``, ``"yes"`` or ``"no"``; None: unknown where there are
             0 and 1 too, else no.
-        none_label: the label that means that an image has none, such as ``"No Finding"``, and is no label itself; None:
-            there is none.
-        group: what says which images belong together, on one side of a split: a column, a word in their paths such as
+        none_label: the label that means that an image has none, such as ``"No Finding"``, and is not a label itself;
+            None: there is none.
+        group: what says which images belong together, in one part of a split: a column, a word in their paths such as
             ``"patient"`` before a number, or ``"none"``; None: detected by names such as patient, lesion and session.
         split: the column with the parts, or the path of a table with a row for each image and its part; ``"none"``:
             what the data say of parts is not used; None: detected.

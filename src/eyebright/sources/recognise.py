@@ -75,7 +75,7 @@ def unknown_format(path: Path) -> InputError:
         if each.recognises_file is None and _is_folder(each, path.parent, folder) and not each.is_general:
             return InputError(f"'{path}' belongs to one image of {each.title}; give its folder, '{path.parent}'")
     known = "; ".join(f"{each.name} ({each.looks_like})" for each in FORMATS)
-    return InputError(f"'{path}' looks like {LabelFile(path).looks_like}, which is no format that is known: {known}")
+    return InputError(f"'{path}' looks like {LabelFile(path).looks_like}, which is not a known format: {known}")
 
 
 def _format_of_file(path: Path) -> Format:

@@ -1,4 +1,4 @@
-"""Reads the simple YAML of data sets: keys at the top with a text, a list or a mapping, in any of the usual spellings.
+"""Reads the simple YAML of data sets: keys at the top with a string, a list or a mapping.
 
 A reader for all of YAML would be a dependency for one small file; what is not understood is an error with its line.
 """
@@ -14,7 +14,7 @@ _COMMENT = re.compile(r"""(?:^|\s)#.*$""")
 
 
 def read_simple_yaml(path: Path) -> dict[str, Any]:
-    """The values of a file by key: texts, lists of texts, or mappings of texts.
+    """The values of a file by key: strings, lists of strings, or mappings of strings.
 
     Raises:
         TableError: the file cannot be read, or holds another kind of YAML; the message names the line.

@@ -85,7 +85,7 @@ class Source:
         names: the names of the points or numbers; empty where they have none.
         mirror: for each point the index of the point whose name it takes in a mirrored image; None: no pairs are known.
         part: what each image is for, see `eyebright.types.Part`; None where the data do not say.
-        group: images of one group belong together on one side of a split; None: each image is independent.
+        group: images of one group belong together, in one part of a split; None: each image is independent.
         group_name: what the groups are: the column that says them; empty where it was not a column.
         weight: shape (n,), of each image in training; None: all the same.
         columns: every other column of the label file, a row for each image.

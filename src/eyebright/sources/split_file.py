@@ -60,7 +60,7 @@ def _meanings(table: TextTable, column: str, valid_fold: int | None) -> Categori
     """The part of each row.
 
     Raises:
-        TableError: a cell is no part, or there are folds and ``valid_fold`` is none of them.
+        TableError: a cell is not a part, or there are folds and ``valid_fold`` is none of them.
     """
     cells = table.columns[column].categorical
     is_celeba = _CELEBA in Path(table.path).name and valid_fold is None

@@ -105,8 +105,8 @@ class SplitSummary:
             worst = self.shares[0]
             facts.append(
                 (
-                    "share of a label in a part",
-                    f"{worst.deviation:.2f} percentage points from that of all images at most ('{worst.label}' in "
+                    "shares of labels in the parts",
+                    f"at most {worst.deviation:.2f} percentage points from those of all images ('{worst.label}' in "
                     f"{part_word(worst.part)}), {self.mean_deviation:.2f} on average, over {self.labels:,} labels",
                 )
             )

@@ -44,7 +44,7 @@ class TableColumns(NamedTuple):
     Args:
         files: the column with the image files; None: detected.
         labels: the columns with the targets; empty: detected.
-        not_labels: the columns that are no targets, although they may look so.
+        not_labels: the columns that are not targets, although they may look so.
         cells: how the cells of the targets are read.
         kind: what the columns hold and the target block for it; None: detected.
         group: the column with the groups, or ``"none"``; None: detected.

@@ -60,7 +60,7 @@ def find_targets(
         table: the label file.
         taken: the columns with another role.
         labels: the columns that the user named; empty: detected from the table.
-        not_labels: the columns that are no targets, although they may look so.
+        not_labels: the columns that are not targets, although they may look so.
         form: what they hold; None: detected from their cells when they are read.
 
     Raises:
@@ -152,4 +152,4 @@ def _content(table: TextTable, name: str) -> str:
         return "whole numbers"
     cells = table.columns[name].unique()
     amounts = [cell for cell in cells if has_decimal_comma(cell) or amount_unit(cell) is not None]
-    return f"amounts such as '{amounts[0]}', which are no plain numbers" if len(amounts) > len(cells) / 2 else "text"
+    return f"amounts such as '{amounts[0]}', which are not plain numbers" if len(amounts) > len(cells) / 2 else "text"

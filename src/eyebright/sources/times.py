@@ -72,7 +72,7 @@ def _text(cell: Any) -> str:
 
 
 def _normal(cell: str) -> str | None:
-    """The date with hyphens and a T, as ISO 8601 has it; None for what is no date."""
+    """The date with hyphens and a T, as ISO 8601 has it; None for what is not a date."""
     found = _DATE.fullmatch(cell.strip())
     if found is None:
         return None

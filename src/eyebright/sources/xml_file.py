@@ -1,4 +1,4 @@
-"""Reads XML label files; entities, with which a small file can fill the memory, are refused."""
+"""Reads XML label files; files with XML entities are refused, since a small one can expand to fill the memory."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +10,7 @@ _ENTITY = b"<!ENTITY"
 
 
 def xml_elements(path: Path, tags: tuple[str, ...]) -> Iterator[ET.Element]:
-    """The elements with one of the tags, each with what is inside of it, one by one in the order of their ends.
+    """The elements with one of the tags, with their children, in the order of their closing tags.
 
     The children of an element are dropped when the next one is asked for.
 
@@ -33,7 +33,8 @@ def xml_elements(path: Path, tags: tuple[str, ...]) -> Iterator[ET.Element]:
     except ET.ParseError as error:
         line, _ = error.position
         raise TableError(
-            f"'{path}' line {line} is no valid XML: {str(error).split(':', 1)[0]}; is the file cut off? export it again"
+            f"'{path}' line {line} is not valid XML: {str(error).split(':', 1)[0]}; is the file cut off? "
+            "export it again"
         ) from None
     except OSError as error:
         raise TableError(f"cannot read '{path}': {os_reason(error)}") from error

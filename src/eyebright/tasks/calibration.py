@@ -303,7 +303,7 @@ def _numbers(kind: str, name: str, given: Sequence[Any], *, positive: bool = Fal
     """The numbers as floats.
 
     Raises:
-        InputError: one is no number, NaN, very large, or not positive where it must be.
+        InputError: one is not a number, NaN, very large, or not positive where it must be.
     """
     lowest = 1 / _LARGEST if positive else -_LARGEST
     for value in given:

@@ -46,7 +46,7 @@ class CategoryBlock(OneClassBlock):
         """The label as text.
 
         Raises:
-            LabelError: there is no label, there are several, or it is no label, such as bytes.
+            LabelError: there is no label, there are several, or it is not a label, such as bytes.
         """
         raw = single_class(raw, "CategoryBlock", otherwise="; for any number of labels use MultiCategoryBlock")
         if text := label_text(raw):

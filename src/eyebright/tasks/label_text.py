@@ -26,7 +26,7 @@ def label_text(raw: Any) -> str:
         raw: what a getter returned, or an item of the list that it returned.
 
     Raises:
-        LabelError: it is no label, such as bytes, a list or an array of several elements.
+        LabelError: it is not a label, such as bytes, a list or an array of several elements.
     """
     if type(raw) is str:
         return raw if raw and not raw.isspace() else ""
@@ -36,7 +36,7 @@ def label_text(raw: Any) -> str:
     if isinstance(element, _NUMBERS) and not isinstance(element, bool) and element == element // 1:
         return str(int(element))
     if isinstance(element, _NO_LABELS) or callable(element) or not _has_text(element):
-        raise LabelError(f"a label is a text or a number, got {type(raw).__name__}: {_shown(raw)}{_remedy(raw)}")
+        raise LabelError(f"a label is a string or a number, got {type(raw).__name__}: {_shown(raw)}{_remedy(raw)}")
     text = str(raw if isinstance(raw, np.generic) else element)  # a float32 has fewer digits than its float
     return text if text and not text.isspace() else ""
 
@@ -51,11 +51,11 @@ def labels_of(raw: Any) -> list[str]:
     """The labels in a list that a getter returned; missing ones are left out.
 
     Raises:
-        LabelError: it is no list, a row of 0 and 1, or holds something that is no label.
+        LabelError: it is not a list, a row of 0 and 1, or holds something that is not a label.
     """
     if isinstance(raw, (bytes, bytearray, memoryview, Mapping)) or not hasattr(raw, "__iter__"):
         raise LabelError(
-            f"the labels of an image are a list of texts, got {type(raw).__name__}: {_shown(raw)}{_remedy(raw)}"
+            f"the labels of an image are a list of strings, got {type(raw).__name__}: {_shown(raw)}{_remedy(raw)}"
         )
     values = raw.reshape(-1).tolist() if hasattr(raw, "reshape") else list(raw)
     labels = [label_text(value) for value in values]
@@ -71,13 +71,13 @@ def vocab_of(names: Iterable[Any]) -> Vocab:
         names: the labels.
 
     Raises:
-        LabelError: the names have no order, as in a set, or they are a text; or a name is repeated.
+        LabelError: the names have no order, as in a set, or they are a string; or a name is repeated.
     """
     return Vocab(name if type(name) is str else label_text(name) for name in ordered_names(names))
 
 
 def check_spellings(names: Iterable[Any]) -> None:
-    """Raises `LabelError` for labels that look the same on a screen, that are True and 1, or that are no text.
+    """Raises `LabelError` for labels that look the same on a screen, that are True and 1, or that are not strings.
 
     As classes of their own they would be trained against each other. Tables have one spelling when they get here.
 
@@ -87,7 +87,7 @@ def check_spellings(names: Iterable[Any]) -> None:
     spelled: dict[str, str] = {}
     for name in names:
         if not isinstance(name, str):
-            raise LabelError(f"a LabelSet holds texts, got {type(name).__name__}: {_shown(name)}")
+            raise LabelError(f"a LabelSet holds strings, got {type(name).__name__}: {_shown(name)}")
         other = spelled.setdefault(plain_spelling(name), name)
         if other != name:
             raise LabelError(

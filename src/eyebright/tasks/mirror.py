@@ -38,7 +38,7 @@ def names_without_partner(names: Sequence[str], mirror: Mirror | None) -> list[s
 
 
 def parse_mirror(text: str, names: Sequence[str]) -> Mirror:
-    """The pairs that a text names; with ``"none"`` each point keeps its own name.
+    """The pairs that a string names; with ``"none"`` each point keeps its own name.
 
     Args:
         text: ``"left_eye:right_eye,left_ear:right_ear"``, or ``"none"``.

@@ -66,8 +66,8 @@ class MultiCategoryBlock(TargetBlock):
         """The set of labels.
 
         Raises:
-            LabelError: the value is no list of labels, a row of 0 and 1 without ``encoded``, or a row that does not fit
-                the vocabulary.
+            LabelError: the value is not a list of labels, a row of 0 and 1 without ``encoded``, or a row that does not
+                fit the vocabulary.
         """
         if isinstance(raw, LabelSet):
             return raw

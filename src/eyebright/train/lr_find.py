@@ -162,6 +162,11 @@ def lr_find(
 def suggest(lrs: Sequence[float], losses: Sequence[float], num_it: int = 100) -> LRFind:
     """The four suggestions for a curve; as in fastai, its first tenth and its last five points are omitted.
 
+    Args:
+        lrs: learning rates, increasing.
+        losses: the smoothed loss at each of them.
+        num_it: the number of steps that were planned; the curve is shorter if the loss diverged.
+
     Raises:
         TrainingError: fewer than three points are left.
     """

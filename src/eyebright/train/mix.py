@@ -49,7 +49,7 @@ def mix(images: Float[Tensor, "b c h w"], targets: Float[Tensor, "b k"], options
     Args:
         images: the images of a batch.
         targets: fractions of each class; NaN where unknown. A mixed target is unknown if one of its two targets is.
-        options: the options ``mixup`` and ``cutmix`` are used.
+        options: those with alpha of mixup and CutMix, ``mixup`` and ``cutmix``; at least one is above 0.
     """
     use_cutmix = options.cutmix > 0 and (options.mixup == 0 or bool(torch.rand(()) < 0.5))
     share = _beta(options.cutmix if use_cutmix else options.mixup)
@@ -59,12 +59,24 @@ def mix(images: Float[Tensor, "b c h w"], targets: Float[Tensor, "b k"], options
 
 
 def mixup(images: Float[Tensor, "b c h w"], targets: Float[Tensor, "b k"], share: float) -> TrainBatch:
-    """Images and targets, each ``share`` of itself plus ``1 - share`` of its partner (arXiv:1710.09412, equation 1)."""
+    """Images and targets: ``share`` times each plus ``1 - share`` times its partner (arXiv:1710.09412, equation 1).
+
+    Args:
+        images: the images of a batch.
+        targets: fractions of each class; NaN where unknown.
+        share: lambda of the paper, in [0, 1].
+    """
     return _blend(images, share), _blend(targets, share)
 
 
 def cutmix(images: Float[Tensor, "b c h w"], targets: Float[Tensor, "b k"], box: Box) -> TrainBatch:
-    """Images with a box of their partners, and targets blended by area (arXiv:1905.04899, equation 1)."""
+    """Images with a box of their partners, and targets blended by area (arXiv:1905.04899, equation 1).
+
+    Args:
+        images: the images of a batch.
+        targets: fractions of each class; NaN where unknown.
+        box: inside the images, in pixels.
+    """
     top, bottom, left, right = box
     mixed = images.clone()
     mixed[..., top:bottom, left:right] = images.flip(0)[..., top:bottom, left:right]
@@ -73,7 +85,13 @@ def cutmix(images: Float[Tensor, "b c h w"], targets: Float[Tensor, "b k"], box:
 
 
 def draw_box(height: int, width: int, share: float) -> Box:
-    """A random box with about ``1 - share`` of the area; its centre is anywhere, and it is clipped to the image."""
+    """A random box with about ``1 - share`` of the area; its centre is anywhere, and it is clipped to the image.
+
+    Args:
+        height: of the images, in pixels.
+        width: of the images, in pixels.
+        share: the fraction of the area that stays, in [0, 1].
+    """
     cut_height, cut_width = int(height * math.sqrt(1 - share)), int(width * math.sqrt(1 - share))
     y, x = int(torch.randint(height, ())), int(torch.randint(width, ()))
     return Box(

@@ -67,7 +67,7 @@ class DrawnImage(NamedTuple):
         image: the image, not yet decoded, so that it can be decoded no larger than needed.
         cpu_params: the parameters of the transforms to apply on the CPU.
         device_params: the parameters of the transforms to apply on the device; None if there is none.
-        placement: how canonical pixels are made of the image; None if it gets others.
+        placement: resize, crop and pad for canonical pixels; None if the image does not get canonical pixels.
     """
 
     image: Image
@@ -158,8 +158,8 @@ class Pipeline:
             generator: the random generator of the augmentation; None for the preprocessing of validation images.
 
         Raises:
-            DataError: there are pixel functions for the device, although `create` sampled none; a validation image is
-                changed in another way than the sampled ones were.
+            DataError: a transform for the device has a pixel function in some draws; the transforms do more than
+                resize, crop and pad this validation image, although they did not for the sizes that were checked.
         """
         if generator is None and self.pixels_version == CANONICAL:
             placement = canonical_placement_of(self.transforms, image.shape)

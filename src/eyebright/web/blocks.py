@@ -39,7 +39,7 @@ class Cell:
 
     @staticmethod
     def of(value: str | float, *, bar: bool = False, decimals: int = 3) -> "Cell":
-        """A cell for a text, an integer or a float; NaN becomes a dash.
+        """A cell for a string, an integer or a float; NaN becomes a dash.
 
         Args:
             value: the content.

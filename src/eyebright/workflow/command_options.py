@@ -102,9 +102,9 @@ class CheckOptions:
     """The options of ``eyebright check`` beside those of reading."""
 
     source: Annotated[Path, Option("A file with labels, or a folder of images.", positional=True)]
-    json: Annotated[Path | None, Option("JSON file to write what was understood and found to.", unset="none")] = None
+    json: Annotated[Path | None, Option("JSON file to write the results to.", unset="none")] = None
     page: Annotated[
-        Path | None, Option("HTML page to write, one file with thumbnails of what was found.", unset="none")
+        Path | None, Option("HTML page to write the findings to, one file with thumbnails.", unset="none")
     ] = None
     pixels: Annotated[bool, Option("Read the images; without it, only the labels are checked.")] = True
     cache: Annotated[
@@ -135,7 +135,7 @@ class SplitOptions:
     test_pct: Annotated[
         float | None,
         Option(
-            "Share of the images for testing, which choose nothing.",
+            "Share of the images for testing: nothing is chosen by them, neither epochs nor thresholds.",
             at_least=0,
             at_most=0.9,
             unset=f"{_defaults.TEST_PCT}; 0 with `folds`, or if the data have images for testing",
@@ -144,7 +144,7 @@ class SplitOptions:
     promise_pct: Annotated[
         float | None,
         Option(
-            "Share of the images for statistical guarantees.",
+            "Share of the images for promises (statistical guarantees).",
             at_least=0,
             at_most=0.9,
             unset=f"{_defaults.PROMISE_PCT} from {_defaults.PROMISE_FROM:,} images up, else 0; 0 with `folds`",
@@ -156,7 +156,8 @@ class SplitOptions:
     time: Annotated[
         str | None,
         Option(
-            "Column with dates or numbers: the oldest images train, the newest test; a group counts by its newest.",
+            "Column with dates or numbers: the oldest images are for training, the newest for testing; a group is as "
+            "old as its newest image.",
             unset="at random",
         ),
     ] = None
@@ -224,12 +225,14 @@ class CompareOptions:
         Path | None, Option("JSON file to write the scores and all images that changed to.", unset="none")
     ] = None
     part: Annotated[
-        str, Option("The images that are compared on: those of this part.", choices=("valid", "promise", "test"))
+        str, Option("Part on whose images the models are compared.", choices=("valid", "promise", "test"))
     ] = "valid"
     images: Annotated[
         Path | None, Option("Folder of the evaluated images, for their thumbnails.", unset="where they were evaluated")
     ] = None
-    show: Annotated[int, Option("Images that are printed of those that got worse, and better.", at_least=0)] = 10
+    show: Annotated[
+        int, Option("Images to print of those that got worse, and of those that got better.", at_least=0)
+    ] = 10
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -311,45 +314,51 @@ class TuneOptions:
     cost: Annotated[
         str | None,
         Option(
-            "Costs of a missed label (fn) and a false alarm (fp), which the thresholds make small; cat:fn=50 is for "
-            "one label.",
+            "Costs of a missed label (fn) and a false alarm (fp), whose sum the thresholds minimise; cat:fn=50 sets it "
+            "for one label.",
             metavar="fn=N,fp=N",
             unset="none",
         ),
     ] = None
     budget: Annotated[
         str | None,
-        Option("False alarms that are allowed in so many images, such as 100/1000.", metavar="N/IMAGES", unset="none"),
+        Option(
+            "False alarms that are allowed per number of images, such as 100/1000.", metavar="N/IMAGES", unset="none"
+        ),
     ] = None
-    top_k: Annotated[int | None, Option("Labels per image, on average.", at_least=1, unset="none")] = None
+    top_k: Annotated[int | None, Option("Average number of labels predicted per image.", at_least=1, unset="none")] = (
+        None
+    )
     one_threshold: Annotated[bool, Option("One threshold for all labels instead of one for each.")] = False
     calibrate: Annotated[
         str | None,
         Option(
             "Calibration of the probabilities; auto keeps one only where it helps. The thresholds are tuned again.",
             choices=("auto", "none", "temperature", "platt", "beta", "isotonic"),
-            unset="as it is",
+            unset="unchanged",
         ),
     ] = None
     on: Annotated[
         str,
         Option(
-            "Answers that calibration and thresholds are fitted to: those on the validation images, or the out-of-fold "
-            "answers of a training run with `folds`.",
+            "Predictions that calibration and thresholds are fitted to: those for the validation images, or the "
+            "out-of-fold predictions of a training run with `folds`.",
             choices=("valid", "out_of_fold"),
         ),
     ] = "valid"
     promise: Annotated[
         tuple[str, ...],
         Option(
-            "A bound that holds on new images with the confidence: 'precision >= 0.95', 'recall >= 0.9' or "
+            "A bound that holds on new images with probability `confidence`: 'precision >= 0.95', 'recall >= 0.9' or "
             "'fpr <= 0.01'. It needs images of the part promise; from others it is an estimate. One bound of precision "
             "or fpr and one of recall give three answers: yes, no, ask a person.",
             metavar="PROMISE",
             unset="none",
         ),
     ] = ()
-    label: Annotated[str | None, Option("The only label that the promise is for.", unset="each label by itself")] = None
+    label: Annotated[str | None, Option("The only label that the promise is for.", unset="each label separately")] = (
+        None
+    )
     all_labels: Annotated[bool, Option("The confidence is for all labels jointly.")] = False
     confidence: Annotated[
         float, Option("Probability that the promise holds, over the draw of its images.", above=0, below=1)
@@ -357,11 +366,11 @@ class TuneOptions:
     keep_former: Annotated[
         bool,
         Option(
-            "A label that cannot keep the promise keeps its threshold; without this it is never answered yes (for "
-            "recall: yes at every probability above 0)."
+            "A label for which the promise cannot be kept keeps its threshold; without this option it is never "
+            "predicted (for recall: at every probability above 0)."
         ),
     ] = False
-    undo: Annotated[bool, Option("Take the last change back; only one.")] = False
+    undo: Annotated[bool, Option("Undo the last change; the one before it cannot be undone.")] = False
 
     def __post_init__(self) -> None:
         check_options(self)

@@ -72,7 +72,7 @@ def finish(
         for sentence in (*report.notices, *(row.line for row in report.metric_rows)):
             say(sentence)
         if report.test_rows:
-            say(f"test images, which chose nothing: {report.test_rows[0].line}")
+            say(f"held-out test images: {report.test_rows[0].line}")
 
     # The model is written first: it is the largest, so if the disk is full the old report and history are kept too.
     leaking = {str(source[row].path) for row in leaking_rows(source, same=same)}

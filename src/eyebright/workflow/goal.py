@@ -22,7 +22,7 @@ class Goal(NamedTuple):
 
 
 def parse_goal(text: str) -> Goal:
-    """The goal of a text such as ``"mAP >= 0.8"`` or ``"mean distance <= 12"``.
+    """The goal from a string such as ``"mAP >= 0.8"`` or ``"mean distance <= 12"``.
 
     >>> parse_goal("macro F1>=.9")
     Goal(metric='macro F1', sign='>=', value=0.9)
@@ -47,6 +47,6 @@ def checked_goal(value: Any) -> str:
         InputError: it is not a goal.
     """
     if not isinstance(value, str):
-        raise InputError(f"must be a text such as 'mAP >= 0.8', got {value!r}")
+        raise InputError(f"must be a string such as 'mAP >= 0.8', got {value!r}")
     parse_goal(value)
     return value.strip()

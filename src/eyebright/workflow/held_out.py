@@ -1,4 +1,4 @@
-"""Evaluates a trained model on the images of the parts promise and test, which chose nothing."""
+"""Evaluates a trained model on the images of the parts promise and test, which are held out."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ Rows = np.ndarray[Any, np.dtype[np.int64]]
 
 @dataclass(frozen=True, eq=False)
 class HeldOut:
-    """The images of a part that choose nothing.
+    """The images of a held-out part.
 
     Args:
         part: the part.

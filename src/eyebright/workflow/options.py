@@ -88,7 +88,7 @@ class ReadOptions:
     ] = ()
     not_labels: Annotated[
         tuple[str, ...],
-        Option("Columns or keys that are no targets although they look so, such as sex,fold.", DATA, unset="detected"),
+        Option("Columns or keys that look like targets but are not, such as sex,fold.", DATA, unset="detected"),
     ] = ()
     delimiter: Annotated[
         str | None, Option("Separator of labels; '' for one class per image.", DATA, unset="detected")
@@ -96,8 +96,8 @@ class ReadOptions:
     pattern: Annotated[
         str | None,
         Option(
-            r"Regular expression that finds the class in the names of images, such as '(.+)_\d+.jpg$': in its first "
-            "group, or that called label; groups called split and group give the part and what belongs together.",
+            r"Regular expression that finds the class in the names of images, such as '(.+)_\d+.jpg$': its first "
+            "group, or the one named label, is the class; those named split and group give the part and the `group`.",
             DATA,
             unset="none",
         ),
@@ -122,7 +122,11 @@ class ReadOptions:
     ] = None
     format: Annotated[
         str | None,
-        Option("Format of the labels: table, folders, coco, ...; an unknown one lists all.", DATA, unset="detected"),
+        Option(
+            "Format of the labels: table, folders, coco, ...; the error for an unknown one lists all.",
+            DATA,
+            unset="detected",
+        ),
     ] = None
     blank: Annotated[
         str | None,
@@ -145,14 +149,14 @@ class ReadOptions:
     none_label: Annotated[
         str | None,
         Option(
-            "Label that means that an image has none, such as 'No Finding', and is no label itself.", DATA, unset="none"
+            "Label that means that an image has no labels, such as 'No Finding'; it is removed.", DATA, unset="none"
         ),
     ] = None
     group: Annotated[
         str | None,
         Option(
-            "What says which images stay on one side of a split: a column, a word before a number in their paths "
-            "(patient), or none.",
+            "Images that stay in one part of a split: those with the same value in this column, or the same number "
+            "after this word in their paths (patient); none: no groups.",
             DATA,
             unset="detected by names such as patient, lesion and session",
         ),
@@ -160,8 +164,8 @@ class ReadOptions:
     split: Annotated[
         str | None,
         Option(
-            "Column with the parts (train, valid, test), or a table with a row for each image and its part; none: the "
-            "parts that the data name are not used.",
+            "Column with the parts (train, valid, test), or a table with a row for each image and its part; none: "
+            "ignore the parts that the data name.",
             DATA,
             unset="detected",
         ),
@@ -203,7 +207,7 @@ class Options:
     check: Annotated[
         bool,
         Option(
-            "Check images and labels first, as eyebright check does, and keep duplicates on one side of the split.",
+            "Check images and labels first, as eyebright check does, and keep duplicates in one part of the split.",
             DATA,
         ),
     ] = True
@@ -275,7 +279,8 @@ class Options:
     steps_per_epoch: Annotated[
         int | None,
         Option(
-            "Batches of an epoch, after which the model is validated and a checkpoint written; each epoch draws anew.",
+            "Batches in an epoch, for sets so large that validation cannot wait until all images were seen; each epoch "
+            "takes other images.",
             TRAINING,
             at_least=1,
             unset="all",
@@ -354,7 +359,7 @@ class Options:
     wise_ft: Annotated[
         float | None,
         Option(
-            "Share of the fine-tuned weights in the final ones; the rest is that of the frozen model (WiSE-FT).",
+            "Weight of the fine-tuned model in the average with the weights of the frozen model (WiSE-FT).",
             TRAINING,
             above=0,
             at_most=1,
@@ -371,8 +376,8 @@ class Options:
         str | None,
         Option(
             "Stop as soon as the confidence interval of a metric of the validation images reaches a value, such as "
-            "'mAP >= 0.8'; the interval is corrected for the number of looks, one before the first epoch and one after "
-            "each.",
+            "'mAP >= 0.8'; the interval is widened because it is checked several times, before the first epoch and "
+            "after each.",
             TRAINING,
             convert=checked_goal,
             metavar="METRIC>=VALUE",
@@ -383,8 +388,8 @@ class Options:
     folds: Annotated[
         int | None,
         Option(
-            "Also predict every labelled image by linear heads that have not seen it, in this many folds, and write "
-            "out_of_fold.parquet.",
+            "Also write out_of_fold.parquet: out-of-fold predictions for every labelled image, by linear heads in this "
+            "many folds.",
             TRAINING,
             at_least=2,
             unset="none",

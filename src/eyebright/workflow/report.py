@@ -75,7 +75,7 @@ def make_report(
 
 
 def _out_of_fold(folder: Path, manifest: Manifest, images: str | Path | None) -> Evaluation | None:
-    """The out-of-fold answers; None without any, or if the file was removed since."""
+    """The out-of-fold predictions; None without any, or if the file was removed since."""
     if manifest.out_of_fold is None or not (folder / OUT_OF_FOLD).exists():
         return None
     found = load_out_of_fold(folder)

@@ -53,7 +53,7 @@ def make_split(source: Source, options: SplitOptions, *, same: Codes | None = No
 
     Raises:
         InputError: options contradict each other or the data.
-        TableError: a cell of the column with the time is no time.
+        TableError: a cell of the column with the time is not a time.
         DataError: all images belong together, or none is left to train on.
     """
     shares, messages = _shares(source, options)

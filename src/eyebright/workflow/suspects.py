@@ -62,7 +62,7 @@ def make_suspects(options: SuspectOptions) -> FoundSuspects:
 
 
 def unseen_answers(folder: Path) -> tuple[Evaluation, str]:
-    """(the out-of-fold answers, or without them those for the validation images, a sentence that says so).
+    """(the out-of-fold predictions, or without them those for the validation images, a sentence that says so).
 
     Raises:
         ArtifactError: as in `load_evaluation`.
@@ -70,7 +70,7 @@ def unseen_answers(folder: Path) -> tuple[Evaluation, str]:
     if load_manifest(folder).out_of_fold is not None:
         return load_out_of_fold(folder), ""
     evaluation = load_evaluation(folder)
-    return evaluation, f"no out-of-fold answers: only the {len(evaluation):,} validation images are looked at"
+    return evaluation, f"no out-of-fold predictions: only the {len(evaluation):,} validation images are looked at"
 
 
 def _csv(suspects: Sequence[Suspect]) -> str:

@@ -113,7 +113,7 @@ class _Saved(NamedTuple):
         """
         if part == "out_of_fold" and "out_of_fold" not in self.evaluations:
             raise ArtifactError(
-                f"'{self.folder}' has no out-of-fold answers: train with `folds=5`, or leave `on` out for the "
+                f"'{self.folder}' has no out-of-fold predictions: train with `folds=5`, or leave `on` out for the "
                 "validation images"
             )
         return part_of(self.evaluations, cast("EvaluatedPart", part), self.folder)

@@ -91,15 +91,18 @@ def test_keypoints_of_several_instances_in_an_image_are_an_error_that_shows_the_
     ("changes", "said"),
     [
         ({"categories": []}, "has no list 'categories', or it is empty; a COCO file needs it"),
-        ({"annotations": [{"image_id": 99, "category_id": 90}]}, "line 6: an annotation names the image 99, which 'im"),
+        (
+            {"annotations": [{"image_id": 99, "category_id": 90}]},
+            "line 6: an annotation names the image 99, which is not in 'images'",
+        ),
         (
             {"annotations": [{"image_id": 10, "category_id": 1}]},
-            "an annotation names the category 1, which 'categories'",
+            "an annotation names the category 1, which is not in 'categories'",
         ),
         ({"annotations": [{"image_id": 10}]}, "an entry of 'annotations' has no 'category_id'"),
-        ({"annotations": [{"image_id": [10], "category_id": 90}]}, "an id that is neither a number nor a text"),
+        ({"annotations": [{"image_id": [10], "category_id": 90}]}, "an id that is neither a number nor a string"),
         ({"images": [{"id": 1, "file_name": "a.jpg"}] * 2}, "the id 1 of an image occurs twice"),
-        ({"images": [{"id": 1, "file_name": 5}]}, "'file_name' is a text, got 5"),
+        ({"images": [{"id": 1, "file_name": 5}]}, "'file_name' must be a string, got 5"),
         ({"images": [{"id": 1, "file_name": "a.jpg"}, {"id": 2}]}, "an entry of 'images' has no 'file_name'"),
         ({"images": [{"id": 1, "file_name": "a.jpg"}, 3]}, "'images' holds objects, got 3"),
         ({"categories": [{"id": 1, "name": "a"}] * 2}, "the id 1 of a category occurs twice"),
@@ -111,9 +114,9 @@ def test_a_broken_file_is_an_error_with_its_place(changes: dict[str, Any], said:
 
 
 def test_broken_keypoints_are_an_error(tmp_path: Path) -> None:
-    with pytest.raises(TableError, match="'keypoints' are three numbers for each point"):
+    with pytest.raises(TableError, match="'keypoints' must be three numbers for each point"):
         read(tmp_path, keypoints((10, [1, 2, 2, 3])))
-    with pytest.raises(TableError, match="'b.jpg' has another number of keypoints than other images"):
+    with pytest.raises(TableError, match="'b.jpg' has more or fewer keypoints than other images"):
         read(tmp_path, keypoints((10, [1, 2, 2, 3, 4, 2]), (20, [1, 2, 2])))
 
 

@@ -65,9 +65,9 @@ def test_several_fields_are_an_error_until_one_is_named(tmp_path: Path) -> None:
     [
         (
             {"classes": ["cat"], "labels": {"a": 1}},
-            "line 6: the label of 'a' is a text or a number of 1 classes",
+            "line 6: the label of 'a' must be a string or the index of one of 1 classes",
         ),
-        ({"classes": ["cat"], "labels": {"a": True}}, "a text or a number of 1 classes, got True"),
+        ({"classes": ["cat"], "labels": {"a": True}}, "a string or the index of one of 1 classes, got True"),
         (
             {"samples": [{"filepath": "data/a.jpg", "truth": {"_cls": "Classification"}}]},
             "there is no 'label' among",

@@ -52,7 +52,7 @@ def test_an_error_names_the_line(tmp_path: Path) -> None:
     path = write_lines(tmp_path / "x.jsonl", [*rows, {"file_name": "9.jpg", "price": "much"}])
     with pytest.raises(TableError, match="x.jsonl' line 10: 'much' in column 'price'; a number was expected"):
         read_source(path)
-    with pytest.raises(TableError, match="x.jsonl' line 10 is no valid JSON"):
+    with pytest.raises(TableError, match="x.jsonl' line 10 is not valid JSON"):
         read_source(write_text(path, path.read_text()[:-5]))
 
 

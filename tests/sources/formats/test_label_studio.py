@@ -66,7 +66,7 @@ def test_results_that_are_no_labels_are_ignored_and_said(tmp_path: Path) -> None
     stars = {"type": "rating", "from_name": "stars", "value": {"rating": 3}}
     source = read(tmp_path, [task("a.jpg", [choice("x", "y"), text, stars]), task("b.jpg", [stars])])
     assert labels(source) == {"a.jpg": ["x", "y"], "b.jpg": []}
-    assert "results that are no labels, which are ignored: 3 ('textarea', 'rating')" in source.messages
+    assert "results that are not labels, which are ignored: 3 ('textarea', 'rating')" in source.messages
     with pytest.raises(InputError, match="has no label on any of its 1 images"):
         read(tmp_path, [task("a.jpg", [text])])
 
@@ -83,7 +83,7 @@ def test_numbers_and_ratings_are_numbers_where_nothing_else_was_labelled(tmp_pat
     np.testing.assert_array_equal(source.targets, [[2.5, 4], [-1, np.nan]])
     assert dict(source.left_out) == {"c-d.jpg": "without a number"}
     assert source.messages[1:3] == ("numbers of each of 2 images: 'age', 'stars'", "numbers that are unknown: 1 of 4")
-    assert source.messages[-1] == "results that are no numbers, which are ignored: 1 ('textarea')"
+    assert source.messages[-1] == "results that are not numbers, which are ignored: 1 ('textarea')"
 
 
 def test_numbers_beside_labels_are_read_if_they_are_asked_for(tmp_path: Path) -> None:

@@ -72,14 +72,14 @@ def test_files_in_a_folder_of_their_own_name_their_image_relative_to_themselves(
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ('{"shapes": [], "imagePath": "a.jpg",', r"a.json' is no valid JSON at line 1 .*; is the file cut off"),
+        ('{"shapes": [], "imagePath": "a.jpg",', r"a.json' is not valid JSON at line 1 .*; is the file cut off"),
         (
             '{"shapes": [{"points": [[1, 2]]}], "imagePath": "a.jpg"}',
-            "a shape has no label, or points that are no numb",
+            "a shape has no label, or points that are not numb",
         ),
         ('{"shapes": [{"label": "x", "points": [["a", 2]]}], "imagePath": "a.jpg"}', "a shape has no label, or points"),
         ('{"shapes": 1.5, "imagePath": "a.jpg"}', "'shapes' is a list; save it again"),
-        ('{"shapes": [], "imagePath": 5}', "'imagePath' is a text and 'flags' an object"),
+        ('{"shapes": [], "imagePath": 5}', "'imagePath' must be a string and 'flags' an object"),
     ],
 )
 def test_a_broken_file_is_an_error_with_its_place(content: str, said: str, tmp_path: Path) -> None:

@@ -114,8 +114,8 @@ def test_the_kind_may_be_labels_or_ratings(tmp_path: Path) -> None:
         ({"pattern": r"^(x?)"}, r"finds no class in 3 of the 3 names"),
         ({"pattern": r"_\d+"}, r"`pattern` '_\\d\+' has no group in parentheses for the class; `pattern` is a regular"),
         ({"pattern": r"(?P<split>\w+)_"}, r"has no group in parentheses for the class"),
-        ({"pattern": r"(\w+"}, r"`pattern` '\(\\w\+' is no valid regular expression: missing \), unterminated"),
-        ({"pattern": "(a{99999999999})"}, r"is no valid regular expression: the repetition number is too large"),
+        ({"pattern": r"(\w+"}, r"`pattern` '\(\\w\+' is not a valid regular expression: missing \), unterminated"),
+        ({"pattern": "(a{99999999999})"}, r"is not a valid regular expression: the repetition number is too large"),
         (
             {"pattern": r"(\w+)_(?P<split>\d+)"},
             r"the group 'split' of `pattern` finds '1' in 'Abyssinian_1.png', which",
@@ -147,8 +147,11 @@ def test_a_pattern_is_not_searched_in_names_without_end(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("a_1.png\nb,2\n", "line 2: 'b,2' is no name of an image; `pattern` takes a folder of images, or a text file"),
-        ("file\nname\na_1.png\n", "line 2: 'name' is no name of an image"),
+        (
+            "a_1.png\nb,2\n",
+            "line 2: 'b,2' is not the name of an image; `pattern` takes a folder of images, or a text file",
+        ),
+        ("file\nname\na_1.png\n", "line 2: 'name' is not the name of an image"),
         ("\n", "holds no name of an image; `pattern` takes one on each line, or a folder of images"),
     ],
 )

@@ -76,7 +76,7 @@ def test_azure_ml_has_a_class_labels_or_boxes(root: Path) -> None:
     assert found == {"photos/a.jpg": "can", "photos/b.jpg": "milk"}
     found = labels(read_source(write_lines(path, [azure("a.jpg", [{"label": "can", "topX": 0.1}])])))
     assert found == {"photos/a.jpg": ["can"]}
-    with pytest.raises(TableError, match="line 2: 'label' is a text, or a list of texts or boxes, got 5"):
+    with pytest.raises(TableError, match="line 2: 'label' must be a string, or a list of strings or boxes, got 5"):
         read_source(write_lines(path, [azure("a.jpg", "can"), azure("b.jpg", 5)]))
 
 
@@ -142,7 +142,7 @@ def test_vertex_has_annotations_and_parts(root: Path) -> None:
             "line 2: '.*ml_use' is training, validation or test, got",
         ),
         (vertex("b.jpg", None, classificationAnnotations=[{}]), "line 2: there is no 'displayName' among the keys"),
-        ({"imageGcsUri": ""}, "line 2: 'imageGcsUri' is a text, got ''"),
+        ({"imageGcsUri": ""}, "line 2: 'imageGcsUri' must be a string, got ''"),
     ],
 )
 def test_a_broken_line_of_vertex_is_an_error(line: Any, said: str, root: Path) -> None:

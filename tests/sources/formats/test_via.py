@@ -70,13 +70,13 @@ def test_csv_has_a_row_for_each_region(first: str, tmp_path: Path) -> None:
         text += rows[i].replace("{i}", str(i)).replace("{label}", label) + "\n"
     source = read_source(write_text(root / "x.csv", text + 'b.jpg,12,"{}",0,0,"{}","{}"\n'))
     assert labels(source) == {"a.jpg": ["hole", "rust"], "b.jpg": []}
-    with pytest.raises(TableError, match="line 4: the attributes are no valid JSON: '{x'; export the file again"):
+    with pytest.raises(TableError, match="line 4: the attributes are not valid JSON: '{x'; export the file again"):
         read_source(write_text(root / "x.csv", text + 'b.jpg,12,"{}",0,0,"{}",{x\n'))
 
 
 def test_a_broken_entry_is_an_error_with_its_line(tmp_path: Path) -> None:
     for broken, said in (
-        ({"regions": [], "file_attributes": {}, "filename": 3}, "line 13: 'filename' is a text, got 3"),
+        ({"regions": [], "file_attributes": {}, "filename": 3}, "line 13: 'filename' must be a string, got 3"),
         (5, "line 13: an object {...} was expected, got 5"),
         ({"filename": "b.jpg", "regions": [1], "file_attributes": {}}, "'regions' is a list of objects, got"),
     ):

@@ -1,4 +1,4 @@
-"""Pascal VOC: difficult objects are unknown, parts of objects are no labels, ImageSets are the split."""
+"""Pascal VOC: difficult objects are unknown, parts of objects are not labels, ImageSets are the split."""
 
 from pathlib import Path
 
@@ -55,7 +55,7 @@ def test_xml_files_beside_images_are_read_whatever_name_they_give(tmp_path: Path
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("<annotation>\n<object>", r"b.xml' line 2 is no valid XML: .*; is the file cut off"),
+        ("<annotation>\n<object>", r"b.xml' line 2 is not valid XML: .*; is the file cut off"),
         (annotation("b.jpg", ""), r"b.xml': an object has no name"),
         ('<!DOCTYPE a [<!ENTITY b "c">]><annotation></annotation>', "declares XML entities, which are not read"),
     ],

@@ -66,7 +66,8 @@ def test_of_labels_that_the_features_tell_nothing_about_the_grid_ends_where_the_
     assert choice.C < 1e-5
     assert choice.candidates[0] > 1e-9
     assert head.notes == (
-        f"C of '0', '1', '2' is the smallest that was tried, {choice.C:g}; the features hardly help there",
+        "C of '0', '1', '2' (inverse regularisation) is the smallest that was tried, "
+        f"{choice.C:g}; the features hardly predict it",
     )
 
 
@@ -76,7 +77,9 @@ def test_labels_that_cannot_be_learned_get_the_smallest_c_and_that_is_said() -> 
     targets = (torch.rand(200, 1, generator=generator) < 0.5).float()
     head = fit_linear_head(features, targets, objective="binary", C=[1.0, 10.0])
     assert head.C_choices[0].C == 1.0
-    assert head.notes == ("C of '0' is the smallest that was tried, 1; give candidates beyond it",)
+    assert head.notes == (
+        "C of '0' (inverse regularisation) is the smallest that was tried, 1; give candidates beyond it",
+    )
 
 
 def test_labels_with_about_as_many_positives_share_their_c() -> None:

@@ -11,7 +11,8 @@ from torch import Tensor
 Precision = Literal["float32", "bfloat16", "float16"]
 ImageBatch = Shaped[np.ndarray[Any, np.dtype[Any]], "b h w c"]
 """Preprocessed images: uint8, or float32 in [0, 1]."""
-Run = Callable[[ImageBatch], Float[Tensor, "b ..."]]
+ForwardFunction = Callable[[ImageBatch], Float[Tensor, "b ..."]]
+"""From preprocessed images to the model's outputs before the activation: float32, on the CPU."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Runtime:
     name: Literal["torch", "onnx"]
     precision: Precision
     why: str
-    run: Run
+    run: ForwardFunction
 
     def __str__(self) -> str:
         return f"{self.name}, {self.precision}: {self.why}"

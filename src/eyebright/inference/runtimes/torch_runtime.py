@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from eyebright._defaults import PREDICTION_PRECISION
-from eyebright.inference.runtimes.base import ImageBatch, Precision, Run, Runtime
+from eyebright.inference.runtimes.base import ForwardFunction, ImageBatch, Precision, Runtime
 from eyebright.models.batchnorm.fuse import fuse_conv_bn
 from eyebright.models.build import ImageModel
 
@@ -39,7 +39,7 @@ def torch_runtime(
     return Runtime("torch", precision, why, runner(placed, device, threads))
 
 
-def runner(model: nn.Module, device: torch.device, threads: int | None = None) -> Run:
+def runner(model: nn.Module, device: torch.device, threads: int | None = None) -> ForwardFunction:
     """The function from images to outputs, for `Runtime.run`.
 
     Args:

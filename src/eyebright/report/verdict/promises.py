@@ -61,13 +61,13 @@ def answered_sentence(
 
 
 def _wanted(results: Sequence[PromiseResult]) -> list[Change]:
-    """Images that choose nothing where there are none; more of them for the label that needs the fewest."""
+    """Held-out images where there are none; more of them for the label that needs the fewest."""
     if estimate := next((result for result in results if not result.is_promise), None):
         return [
             Change(
                 "estimate_needs_images",
-                "Keep images that choose nothing: train again on a split with the part promise.",
-                f"{estimate.promise} is an estimate: its images also chose something.",
+                "Hold images out for guarantees: train again on a split with the part promise.",
+                f"{estimate.promise} is an estimate: its images were not held out.",
             )
         ]
     missing = [(label.missing, result, label) for result in results for label in result.labels if label.missing]

@@ -15,7 +15,7 @@ def recognises(file: LabelFile) -> bool:
 
 
 def read(request: ReadRequest) -> Source:
-    """The images with their labels: a text is the class of an image, a list its labels.
+    """The images with their labels: a string is the class of an image, a list its labels.
 
     Raises:
         TableError: the file is broken.
@@ -34,7 +34,7 @@ def _labels(record: Record) -> list[str]:
     if isinstance(label, str):
         return [record.text("label").strip()]
     if not isinstance(label, list):
-        raise record.error(f"'label' is a text, or a list of texts or boxes, got {short_repr(label)}")
+        raise record.error(f"'label' must be a string, or a list of strings or boxes, got {short_repr(label)}")
     if all(isinstance(one, str) for one in label):  # pyright: ignore[reportUnknownVariableType]
         return [str(one).strip() for one in label]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
     return [box.text("label").strip() for box in record.records("label")]

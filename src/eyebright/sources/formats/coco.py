@@ -1,7 +1,8 @@
 """COCO: a JSON file with the lists ``images``, ``categories`` and ``annotations``.
 
-The labels of an image are the categories of its annotations, found by their id; a crowd is one too. Where annotations
-have ``keypoints`` and no image has two instances, the points are read; a point whose flag is 0 is unknown.
+The labels of an image are the categories of its annotations, found by their id; those with ``iscrowd`` count.
+Where annotations have ``keypoints`` and no image has two instances, the points are read; a point with
+visibility 0 is unknown.
 """
 
 from collections.abc import Iterable, Mapping
@@ -24,17 +25,29 @@ _NO_CATEGORIES: frozenset[Any] = frozenset()
 
 @dataclass
 class _Content:
-    """What a file holds; the ids are as they are written, numbers or texts."""
+    """What a file holds; the ids are as they are written, numbers or strings.
+
+    Args:
+        path: the file.
+        images: by id, the name of the image file and the line of the entry.
+        categories: by id, the name.
+        point_names: the names of the keypoints of the first category that has some.
+        categories_of: by the id of an image, the ids of the categories of its annotations.
+        first_mention: by ("image" or "category", id), the line of the first annotation with an id not known there.
+        points: by the id of an image, x and y of each point in turn.
+        with_several_instances: the id of an image with keypoints of several instances; None without any.
+        shared_sets: each different set in ``categories_of`` once, to save memory.
+    """
 
     path: Path
     images: dict[Any, tuple[str, int]] = field(default_factory=dict[Any, tuple[str, int]])
     categories: dict[Any, str] = field(default_factory=dict[Any, str])
     point_names: list[str] = field(default_factory=list[str])
-    found: dict[Any, frozenset[Any]] = field(default_factory=dict[Any, frozenset[Any]])
-    first: dict[tuple[Any, Any], int] = field(default_factory=dict[tuple[Any, Any], int])
+    categories_of: dict[Any, frozenset[Any]] = field(default_factory=dict[Any, frozenset[Any]])
+    first_mention: dict[tuple[Any, Any], int] = field(default_factory=dict[tuple[Any, Any], int])
     points: dict[Any, list[float]] = field(default_factory=dict[Any, list[float]])
-    several: Any = None
-    sets: dict[frozenset[Any], frozenset[Any]] = field(default_factory=dict[frozenset[Any], frozenset[Any]])
+    with_several_instances: Any = None
+    shared_sets: dict[frozenset[Any], frozenset[Any]] = field(default_factory=dict[frozenset[Any], frozenset[Any]])
 
     def error(self, line: int, problem: str) -> TableError:
         return TableError(f"'{self.path}' line {line}: {problem}")
@@ -62,7 +75,7 @@ def read(request: ReadRequest) -> Source:
     names = ImageNames(request.root, request.path)
     rows = LabelRows(request.path)
     for key, (file, line) in content.images.items():
-        found = content.found.get(key, _NO_CATEGORIES)
+        found = content.categories_of.get(key, _NO_CATEGORIES)
         rows.add(names.find(file, line=line), (content.categories[category] for category in found))
     return rows.source(request, messages=names.messages(), declared=content.categories.values())
 
@@ -87,7 +100,7 @@ def _add_image(content: _Content, piece: Piece) -> None:
     if image["id"] in content.images:
         raise content.error(piece.line, f"the id {image['id']!r} of an image occurs twice; give each image its own")
     if not isinstance(image["file_name"], str):
-        raise content.error(piece.line, f"'file_name' is a text, got {short_repr(image['file_name'])}")
+        raise content.error(piece.line, f"'file_name' must be a string, got {short_repr(image['file_name'])}")
     content.images[image["id"]] = image["file_name"], piece.line
 
 
@@ -107,35 +120,35 @@ def _add_annotation(content: _Content, piece: Piece) -> None:
     annotation = _object(content, piece, "annotations", ("image_id", "category_id"))
     image, category = annotation["image_id"], annotation["category_id"]
     if image not in content.images:
-        content.first.setdefault(("image", image), piece.line)
+        content.first_mention.setdefault(("image", image), piece.line)
     if category not in content.categories:
-        content.first.setdefault(("category", category), piece.line)
-    both = content.found.get(image, _NO_CATEGORIES) | {category}
-    content.found[image] = content.sets.setdefault(both, both)
+        content.first_mention.setdefault(("category", category), piece.line)
+    both = content.categories_of.get(image, _NO_CATEGORIES) | {category}
+    content.categories_of[image] = content.shared_sets.setdefault(both, both)
     points = annotation.get("keypoints")
     if points and not annotation.get("iscrowd") and any(points[2::3]):
         if image in content.points:
-            content.several = image
+            content.with_several_instances = image
         content.points[image] = _flat(content, piece, points)
 
 
 def _flat(content: _Content, piece: Piece, points: Any) -> list[float]:
-    """X and y of each point, NaN where its flag is 0."""
+    """X and y of each point, NaN where its visibility is 0."""
     numbers = isinstance(points, list) and all(isinstance(value, (int, float)) for value in points)  # pyright: ignore[reportUnknownVariableType]
     if not numbers or len(points) % 3:
-        raise content.error(piece.line, "'keypoints' are three numbers for each point: x, y and a flag")
+        raise content.error(piece.line, "'keypoints' must be three numbers for each point: x, y and visibility")
     triples = np.array(points, dtype=np.float64).reshape(-1, 3)
     triples[triples[:, 2] == 0, :2] = np.nan
     return triples[:, :2].reshape(-1).tolist()
 
 
 def _check_ids(content: _Content) -> None:
-    for (what, key), line in content.first.items():
+    for (what, key), line in content.first_mention.items():
         known: Mapping[Any, Any] = content.images if what == "image" else content.categories
         if key not in known:
             section = "images" if what == "image" else "categories"
             raise content.error(
-                line, f"an annotation names the {what} {key!r}, which '{section}' does not have; is the file complete?"
+                line, f"an annotation names the {what} {key!r}, which is not in '{section}'; is the file complete?"
             )
 
 
@@ -146,16 +159,16 @@ def _object(content: _Content, piece: Piece, section: str, keys: Iterable[str]) 
     if missing:
         raise content.error(piece.line, f"an entry of '{section}' has no {listing(missing)}; export the file again")
     if any(isinstance(piece.value[key], (dict, list)) for key in keys):
-        raise content.error(piece.line, f"an entry of '{section}' has an id that is neither a number nor a text")
+        raise content.error(piece.line, f"an entry of '{section}' has an id that is neither a number nor a string")
     return piece.value
 
 
 def _points(content: _Content, request: ReadRequest) -> Source:
-    if content.several is not None:
-        file, _ = content.images[content.several]
+    if content.with_several_instances is not None:
+        file, _ = content.images[content.with_several_instances]
         raise InputError(
             f"'{content.path}' has keypoints of several instances in an image, such as '{file}', and a model has one"
-            " set of points for each image: cut the instances out, or read their categories with `kind='labels'`"
+            " set of points for each image: crop the instances, or read their categories with `kind='labels'`"
         )
     names = ImageNames(request.root, request.path)
     count = max(map(len, content.points.values()))
@@ -168,7 +181,7 @@ def _points(content: _Content, request: ReadRequest) -> Source:
             left_out[file] = "without keypoints"
             continue
         if len(content.points[key]) != count:
-            raise content.error(line, f"'{name}' has another number of keypoints than other images")
+            raise content.error(line, f"'{name}' has more or fewer keypoints than other images")
         files.append(file)
         rows.append(content.points[key])
     point_names = content.point_names if len(content.point_names) * 2 == count else []

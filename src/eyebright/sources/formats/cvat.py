@@ -83,7 +83,7 @@ def _places(request: ReadRequest, name: str, label: str, text: str) -> list[tupl
     try:
         return [(label, *map(float, place.split(",", 1))) for place in text.split(";")]  # pyright: ignore[reportReturnType]
     except ValueError:
-        raise TableError(f"'{request.path}': the points of '{name}' are no numbers: '{text[:60]}'") from None
+        raise TableError(f"'{request.path}': the points of '{name}' are not numbers: '{text[:60]}'") from None
 
 
 def _are_points(request: ReadRequest, images: Sequence[_Image]) -> bool:

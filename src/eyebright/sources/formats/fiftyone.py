@@ -1,7 +1,7 @@
 """FiftyOne: ``labels.json`` of an image classification export, or ``samples.json`` of a whole data set.
 
-``labels.json`` has the label of each image by its name without extension, as a number in ``classes`` or as a text, or a
-list of them. ``samples.json`` has a field with a classification, classifications or detections for each image.
+``labels.json`` has the label of each image by its name without extension, as a number in ``classes`` or as a string, or
+a list of them. ``samples.json`` has a field with a classification, classifications or detections for each image.
 """
 
 from collections.abc import Iterable, Mapping
@@ -73,8 +73,8 @@ def _label(request: ReadRequest, piece: Piece, given: Any, classes: list[str]) -
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(classes):
         return classes[value]
     raise TableError(
-        f"'{request.path}' line {piece.line}: the label of '{piece.name}' is a text or a number of {len(classes)}"
-        f" classes, got {short_repr(value)}"
+        f"'{request.path}' line {piece.line}: the label of '{piece.name}' must be a string or the "
+        f"index of one of {len(classes)} classes, got {short_repr(value)}"
     )
 
 

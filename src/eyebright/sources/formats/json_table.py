@@ -1,6 +1,6 @@
 """JSON Lines with an object for each image, such as ``metadata.jsonl`` of Hugging Face's image folders.
 
-The keys are the columns of a table: lists of texts are labels, and what a table's columns may hold they may hold.
+The keys are the columns of a table: lists of strings are labels, and what a table's columns may hold they may hold.
 """
 
 import json

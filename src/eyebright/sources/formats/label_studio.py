@@ -2,7 +2,7 @@
 
 A task without annotations is not labelled yet and is left out; so is one that was skipped. An annotation without a
 result was looked at: the image has no label. Where annotations of one task differ, the labels that not all of them have
-are unknown, and so are numbers. Predictions of a model are no labels.
+are unknown, and so are numbers. Predictions of a model are not labels.
 """
 
 import math
@@ -54,7 +54,9 @@ def read(request: ReadRequest) -> Source:
 
 
 def _ignored_messages(ignored: "Counter[str]", what: str) -> list[str]:
-    return [f"results that are no {what}, which are ignored: {ignored.total()} ({listing(ignored)})"] if ignored else []
+    return (
+        [f"results that are not {what}, which are ignored: {ignored.total()} ({listing(ignored)})"] if ignored else []
+    )
 
 
 def _chosen(request: ReadRequest, tasks: Sequence[Task]) -> tuple[Sequence[str], bool]:

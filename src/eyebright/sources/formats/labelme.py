@@ -74,7 +74,7 @@ def _annotation(path: Path, names: ImageNames) -> _Annotation:
         content: Any = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
         reason = f"line {error.lineno} ({error.msg})" if isinstance(error, json.JSONDecodeError) else "its content"
-        raise TableError(f"'{path}' is no valid JSON at {reason}; is the file cut off? save it again") from None
+        raise TableError(f"'{path}' is not valid JSON at {reason}; is the file cut off? save it again") from None
     except OSError as error:
         raise TableError(f"cannot read '{path}': {os_reason(error)}") from None
     if not isinstance(content, dict):
@@ -82,7 +82,7 @@ def _annotation(path: Path, names: ImageNames) -> _Annotation:
     content = cast("dict[str, Any]", content)
     image, flags = content.get("imagePath"), content.get("flags") or {}
     if not isinstance(image, str) or not isinstance(flags, dict):
-        raise TableError(f"'{path}': 'imagePath' is a text and 'flags' an object; save it again with LabelMe")
+        raise TableError(f"'{path}': 'imagePath' must be a string and 'flags' an object; save it again with LabelMe")
     shapes: list[tuple[str, str, tuple[float, float]]] = []
     given = content.get("shapes") or []
     if not isinstance(given, list):
@@ -92,7 +92,7 @@ def _annotation(path: Path, names: ImageNames) -> _Annotation:
             x, y = (shape.get("points") or [[math.nan, math.nan]])[0]
             shapes.append((str(shape["label"]).strip(), str(shape.get("shape_type")), (float(x), float(y))))
         except (KeyError, TypeError, ValueError, AttributeError):
-            raise TableError(f"'{path}': a shape has no label, or points that are no numbers; correct it") from None
+            raise TableError(f"'{path}': a shape has no label, or points that are not numbers; correct it") from None
     file = names.find(image, path.stem, beside=path)
     return _Annotation(file, cast("dict[str, bool]", flags), shapes)
 

@@ -57,7 +57,7 @@ def read(request: ReadRequest) -> Source:
 
     Raises:
         InputError: the regular expression is missing, invalid, has no group, or does not match every name.
-        TableError: a line of the list is no name of an image.
+        TableError: a line of the list is not the name of an image.
     """
     if request.pattern is None:
         raise InputError(f"`format='names'` needs `pattern`: {_EXAMPLE}")
@@ -82,7 +82,7 @@ def _finder(request: ReadRequest, text: str) -> Callable[[str], _Found | None]:
     try:
         pattern = re.compile(text)
     except (re.error, OverflowError, RecursionError) as error:
-        raise InputError(f"`pattern` '{text}' is no valid regular expression: {error}") from None
+        raise InputError(f"`pattern` '{text}' is not a valid regular expression: {error}") from None
     names = pattern.groupindex
     others = {names[name] for name in (_SPLIT, _GROUP) if name in names}
     label = names.get(_LABEL) or next((i for i in range(1, pattern.groups + 1) if i not in others), None)
@@ -155,8 +155,8 @@ def _of_list(request: ReadRequest) -> tuple[list[_Image], list[str]]:
             said.append(f"line {line} of '{path.name}', '{text}', is taken for a header")
         else:
             raise TableError(
-                f"'{path}' line {line}: '{text}' is no name of an image; `pattern` takes a folder of images, or a text "
-                "file with a name on each line"
+                f"'{path}' line {line}: '{text}' is not the name of an image; `pattern` takes a folder of images, or a "
+                "text file with a name on each line"
             )
     if not images:
         raise TableError(f"'{path}' holds no name of an image; `pattern` takes one on each line, or a folder of images")

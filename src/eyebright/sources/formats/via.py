@@ -110,7 +110,7 @@ def _parsed(table: TextTable, line: int, cell: str) -> Any:
         return json.loads(cell or "{}")
     except (ValueError, RecursionError):
         raise table.error(
-            f"the attributes are no valid JSON: '{cell[:60]}'; export the file again", line=line
+            f"the attributes are not valid JSON: '{cell[:60]}'; export the file again", line=line
         ) from None
 
 

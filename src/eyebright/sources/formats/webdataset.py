@@ -155,7 +155,7 @@ def _as_labels(path: Path, name: str, key: str, value: Any) -> str | list[str] |
 def _content(path: Path, name: str) -> str:
     size = tar_members(Signature.of(path))[name][1]
     if size > _LONGEST:
-        raise TableError(f"'{path}': '{name}' has {size:,} bytes, which are no labels of one image")
+        raise TableError(f"'{path}': '{name}' has {size:,} bytes, too many for the labels of one image")
     try:
         return read_member(str(path), name).decode("utf-8-sig")
     except UnicodeDecodeError:

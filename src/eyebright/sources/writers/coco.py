@@ -1,6 +1,6 @@
 """COCO: a JSON file with images, categories and annotations, each of one label, or of the points of an image.
 
-Annotations of labels have no box, which most tools of detection need. A point that is not known has the flag 0.
+Annotations of labels have no box, which most tools of detection need. An unknown point has visibility 0.
 """
 
 import json
@@ -17,7 +17,7 @@ from eyebright.sources.writer import ReadBack, Writer, labels_of, vocabulary
 
 
 def write_coco(source: Source, path: Path) -> ReadBack:
-    """Writes a COCO file; returns how it is read.
+    """Writes a COCO file; returns the options with which `eyebright.read_source` reads it back.
 
     Raises:
         ImageError: the size of an image cannot be read.

@@ -24,7 +24,7 @@ def write_folders(source: Source, path: Path) -> ReadBack:
     for name in map(str, source.targets.categories):
         if name.startswith(".") or not name or part_of(name) or any(character in name for character in "/\\\0"):
             raise InputError(
-                f"class '{name}' cannot be the name of a folder of a class, which is no part such as train, and not"
+                f"class '{name}' cannot be the name of a folder of a class, which is not a part such as train, and not"
                 " hidden; rename it, or give `to='csv'`"
             )
     used: set[str] = set()

@@ -202,8 +202,8 @@ def _edge_notes(choices: Sequence[CChoice], names: Sequence[str], *, given: bool
         if len(choice.candidates) < 2 or choice.C not in (choice.candidates[0], choice.candidates[-1]):
             continue
         end = "smallest" if choice.candidates[0] == choice.C else "largest"
-        hardly = "; the features hardly help there" if end == "smallest" else ""
+        hardly = "; the features hardly predict it" if end == "smallest" else ""
         remedy = "; give candidates beyond it" if given else hardly
         which = listing([names[output] for output in choice.outputs], limit=_NAMED)
-        notes.append(f"C of {which} is the {end} that was tried, {choice.C:g}{remedy}")
+        notes.append(f"C of {which} (inverse regularisation) is the {end} that was tried, {choice.C:g}{remedy}")
     return notes

@@ -1,0 +1,47 @@
+"""Points come back in pixels of the image that was given, whatever its size, from both graphs."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pandas as pd
+import pytest
+
+from eyebright.export.export_onnx import Exported, export_onnx_files
+from eyebright.export.parity import LIMIT
+from eyebright.export.record import read_export
+from eyebright.inference.predictor import load_predictor
+from support.learners import SQUARES, small_learner, squares_block
+
+
+@pytest.fixture(scope="module")
+def points(folder: Path, table: pd.DataFrame) -> Path:
+    dls = squares_block(folder, **SQUARES["points"]).dataloaders(table, bs=8, num_workers=0)
+    return small_learner(dls).save_model(folder / "model")
+
+
+@pytest.fixture(scope="module")
+def of_points(points: Path) -> Exported:
+    return export_onnx_files(points)
+
+
+def test_points_of_both_graphs_are_those_of_python(of_points: Exported) -> None:
+    for parity in of_points.parity.values():
+        assert parity.images == parity.made == 7
+        assert parity.difference <= LIMIT
+        assert parity.measured_in == "of the image's longer side"
+        assert parity.answers == 0
+        assert "decisions" not in parity.sentence
+
+
+@pytest.mark.parametrize("size", [(90, 60), (33, 200)], ids=str)
+def test_points_are_in_pixels_of_the_given_image(size: tuple[int, int], points: Path, of_points: Exported) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (2, *size, 3), dtype=np.uint8)
+    session: Any = onnxruntime.InferenceSession(read_export(of_points.folder))
+    [found] = session.run(None, {"images": images})
+    assert found.shape == (2, 1, 2)
+    expected = [
+        one.activated.numpy() for one in load_predictor(points, device="cpu", runtime="torch").predict([*images])
+    ]
+    np.testing.assert_allclose(found, expected, rtol=0, atol=LIMIT * max(size))

@@ -58,6 +58,21 @@ def test_every_kind_of_target_is_here() -> None:
     assert set(SQUARES) == set(TARGET_BLOCKS)
 
 
+@pytest.mark.parametrize("kind", SQUARES)
+def test_the_saved_model_evaluates_its_images_as_the_learner_did(
+    kind: str, trained: Callable[[str, str], Learner], tmp_path: Path
+) -> None:
+    learner = trained(kind, "")
+    expected, valid = learner.evaluate(), learner.dls.valid_ds
+    learner.save_model(tmp_path / "model")
+    targets = [valid.raw_target(i) for i in range(len(valid))]
+    found = load_predictor(tmp_path / "model", device="cpu").evaluate(expected.paths, targets)
+    torch.testing.assert_close(found.outputs, expected.outputs, **NEAR)
+    torch.testing.assert_close(found.targets, expected.targets, rtol=1e-6, atol=1e-4, equal_nan=True)
+    assert (found.files, found.root, found.weights) == (expected.files, expected.root, expected.weights)
+    assert torch.equal(found.sizes, expected.sizes)
+
+
 @pytest.mark.parametrize("precision", ["float32", "bfloat16", ""])
 @pytest.mark.parametrize("kind", SQUARES)
 def test_the_saved_model_predicts_what_the_saved_evaluation_holds(

@@ -37,6 +37,7 @@ SOME_KINDS: dict[str, tuple[Any, set[str]]] = {
     "label_smoothing": (0.1, {"labels", "class", "ratings"}),
     "balance": ("pos_weight", {"labels", "class", "ratings"}),
     "threshold_metric": ("f1_micro", {"labels"}),
+    "calibrate": ("auto", {"labels", "class", "ratings"}),
     "normalize_by": (("a", "b"), {"points"}),
 }
 
@@ -96,3 +97,11 @@ def test_options_of_epochs_that_were_changed_are_named_if_no_epoch_is_trained() 
         "`augment`, `lr` have no effect, since `epochs=0` fits a head and trains no epoch"
     )
     assert epochs_note(Options(epochs=0, mixup=0.2)).startswith("`mixup` has no effect")
+
+
+def test_a_calibration_that_the_target_cannot_have_is_refused_before_training() -> None:
+    check_effect(replace(Options(), calibrate="platt"), BLOCKS["labels"])
+    with pytest.raises(
+        InputError, match="a CategoryBlock cannot have `calibrate='platt'`, only auto, none, temperature"
+    ):
+        check_effect(replace(Options(), calibrate="platt"), BLOCKS["class"])

@@ -11,10 +11,13 @@ import torch
 from safetensors.torch import load_file
 
 from eyebright.errors import InputError
-from eyebright.inference.model_folder import load_evaluation, load_out_of_fold
+from eyebright.evaluation.calibrate import fit_calibration
+from eyebright.evaluation.decide import fit_decision
+from eyebright.inference.model_folder import load_evaluation, load_manifest, load_out_of_fold
 from eyebright.inference.predictor import load_predictor
 from eyebright.metrics.labels import mean_ap
 from eyebright.sources.read import read_source
+from eyebright.workflow import finish
 from eyebright.workflow.effect import epochs_note
 from eyebright.workflow.options import Options
 from eyebright.workflow.report import make_report
@@ -99,3 +102,29 @@ def test_folds_before_fine_tuning_are_of_the_pretrained_backbone(table: Path, tm
     train(table, tmp_path / "head", options=replace(options, epochs=0))
     tuned, head = (load_out_of_fold(tmp_path / name) for name in ("tuned", "head"))
     assert torch.equal(tuned.outputs, head.outputs)
+
+
+@pytest.mark.parametrize(("folds", "part"), [(None, "valid"), (2, "out_of_fold")])
+def test_the_calibration_is_fitted_as_by_tune_and_the_thresholds_are_in_its_probabilities(
+    table: Path, tmp_path: Path, folds: int | None, part: str
+) -> None:
+    said = train(table, tmp_path / "model", options=replace(HEAD, calibrate="temperature", folds=folds))
+    evaluation, manifest = load_evaluation(tmp_path / "model"), load_manifest(tmp_path / "model")
+    on = load_out_of_fold(tmp_path / "model") if folds else evaluation
+    assert manifest.decision.calibration == fit_calibration(on, kind="temperature").calibration
+    assert manifest.decision.thresholds == fit_decision(evaluation).thresholds
+    assert manifest.tuning["calibration"]["part"] == part
+    assert any(line.startswith("calibration: temperature, asked for; on images") for line in said)
+    assert 'id="tuning"' in (tmp_path / "model" / "report.html").read_text()
+
+
+def test_a_model_whose_calibration_cannot_be_fitted_is_saved_without(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise InputError("one image is too few")
+
+    monkeypatch.setattr(finish, "calibrated", fails)
+    said = train(table, tmp_path / "model", options=replace(HEAD, calibrate="auto"))
+    assert "no calibration: one image is too few" in said
+    assert load_manifest(tmp_path / "model").decision.calibration.kind == "none"

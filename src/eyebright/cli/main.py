@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from eyebright._system.signals import EXIT_CODE_INTERRUPTED, interrupt_on_sigterm
-from eyebright.cli import check, compare, convert, export, predict, report, split, suspects, train, tune
+from eyebright.cli import check, compare, convert, evaluate, export, predict, report, split, suspects, train, tune
 from eyebright.cli.output import say
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ COMMANDS = {
     "check": (check.check, check.option_classes),
     "split": (split.split, split.option_classes),
     "convert": (convert.convert, convert.option_classes),
+    "evaluate": (evaluate.evaluate, evaluate.option_classes),
     "tune": (tune.tune, tune.option_classes),
     "report": (report.report, report.option_classes),
     "compare": (compare.compare, compare.option_classes),

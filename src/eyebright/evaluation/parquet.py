@@ -106,7 +106,7 @@ def read_parquet(
             groups=tuple(table["group"].to_pylist()) if "group" in table.column_names else (),
             training=training,
         )
-        evaluations = _by_set(every, table["set"].to_pylist())
+        evaluations = _by_set(every, table)
         for part, root in metadata.get("roots", {}).items():
             evaluations[part] = replace(evaluations[part], root=Path(root))
     except (pa.ArrowException, KeyError, ValueError, TypeError, OSError, AttributeError) as error:
@@ -193,8 +193,9 @@ def _other_columns(table: Any) -> pd.DataFrame:
     return table.select(names).to_pandas().rename(columns=lambda name: name.removeprefix("column:"))
 
 
-def _by_set(evaluation: Evaluation, sets: Sequence[str]) -> dict[EvaluatedPart, Evaluation]:
-    """The evaluation of each set, in the order of the file."""
+def _by_set(evaluation: Evaluation, table: Any) -> dict[EvaluatedPart, Evaluation]:
+    """The evaluation of each set, in the order of the file, with the other columns that have a cell in the set."""
+    sets = table["set"].to_pylist()
     names, known = list(dict.fromkeys(sets)), get_args(EvaluatedPart)
     if not set(names) <= set(known):
         raise ValueError(f"its column 'set' holds {sorted(map(str, set(names)))}, and any of {known} are expected")
@@ -202,7 +203,8 @@ def _by_set(evaluation: Evaluation, sets: Sequence[str]) -> dict[EvaluatedPart, 
     if len(parts) == 1:
         return {parts[0]: replace(evaluation, part=parts[0])}
     rows = {name: [row for row, of in enumerate(sets) if of == name] for name in parts}
-    return {name: replace(evaluation.take(rows[name]), part=name) for name in parts}
+    columns = {name: _other_columns(table.take(rows[name])).dropna(axis=1, how="all") for name in parts}
+    return {name: replace(evaluation.take(rows[name]), part=name, columns=columns[name]) for name in parts}
 
 
 def _first_line(error: Exception) -> str:

@@ -1,17 +1,27 @@
-"""Replaces the manifest of a saved model, whose weights stay: another decision, which can be undone."""
+"""Changes the manifest of a saved model, whose weights stay: its decision or its evaluations; this can be undone."""
 
+import hashlib
 import json
 from pathlib import Path
 
-from eyebright.errors import ArtifactError
+from eyebright.errors import ArtifactError, InputError, os_reason
+from eyebright.evaluation.evaluation import Evaluation
 from eyebright.inference.manifest import Manifest
 from eyebright.inference.model_folder import (
+    EVALUATION,
     MANIFEST,
     PREVIOUS,
+    PREVIOUS_EVALUATION,
+    check_fits,
+    evaluations_parquet,
+    fingerprint,
+    load_manifest_and_evaluations,
+    load_model,
     manifest_content,
     manifest_text,
     read_manifest,
     write_together,
+    writer_of_bytes,
     writer_of_text,
 )
 
@@ -35,14 +45,70 @@ def save_manifest(folder: str | Path, manifest: Manifest) -> None:
     kept = {name: content[name] for name in ("id", "weights") if name in content}
     text = manifest_text({**manifest.to_json(), **kept})
     Manifest.from_json(json.loads(text))  # what could not be loaded does not replace what can
-    write_together(folder, {PREVIOUS: writer_of_text(manifest_text(content)), MANIFEST: writer_of_text(text)})
+    writers = {PREVIOUS: writer_of_text(manifest_text(content)), MANIFEST: writer_of_text(text)}
+    write_together(folder, {**writers, PREVIOUS_EVALUATION: None})
+
+
+def save_part(folder: str | Path, evaluation: Evaluation, *, replace: bool = False) -> None:
+    """Adds the evaluation of further images to a saved model, as those of a part; what was there before is kept.
+
+    Args:
+        folder: the model folder.
+        evaluation: of this model, with its part.
+        replace: True to replace an earlier evaluation of the part.
+
+    Raises:
+        InputError: the model has images of this part already, and they are not to be replaced.
+        ArtifactError: the folder contains no complete model or no evaluation, the evaluation is of another model or not
+            finite, or a file cannot be written; what was there before is unchanged.
+    """
+    folder = Path(folder)
+    check_free(folder, evaluation.part, replace=replace)
+    evaluations = load_manifest_and_evaluations(folder)[1]
+    manifest, state = load_model(folder)
+    content = manifest_content(folder)
+    metadata = {"model": str(content.get("id", "")), "weights": fingerprint(manifest.model, state)}
+    check_fits(evaluation, manifest, metadata["weights"])
+    new = evaluations_parquet([*(evaluations | {evaluation.part: evaluation}).values()], folder, metadata)
+    text = manifest_text({**content, "evaluation": hashlib.sha256(new).hexdigest()})
+    try:
+        old = (folder / EVALUATION).read_bytes()
+    except OSError as error:
+        raise ArtifactError(f"'{folder / EVALUATION}' cannot be read: {os_reason(error)}") from None
+    writers = {
+        PREVIOUS: writer_of_text(manifest_text(content)),
+        PREVIOUS_EVALUATION: writer_of_bytes(old),
+        EVALUATION: writer_of_bytes(new),
+        MANIFEST: writer_of_text(text),
+    }
+    write_together(folder, writers)
+
+
+def check_free(folder: str | Path, part: str, *, replace: bool) -> None:
+    """Raises `InputError` if a saved model has images of this part already, and they are not to be replaced.
+
+    Args:
+        folder: the model folder.
+        part: the part.
+        replace: True if they are to be replaced.
+
+    Raises:
+        InputError: see above.
+        ArtifactError: the folder contains no model or no evaluation.
+    """
+    earlier = {str(name): len(one) for name, one in load_manifest_and_evaluations(folder)[1].items()}
+    if part in earlier and not replace:
+        raise InputError(
+            f"the model has {earlier[part]:,} images of the part '{part}' already; `replace=True` puts these in their "
+            "place"
+        )
 
 
 def undo_manifest(folder: str | Path) -> Manifest:
-    """Puts the manifest back that the last `save_manifest` replaced; returns it.
+    """Puts back what the last `save_manifest` or `save_part` replaced; returns the manifest.
 
     Raises:
-        ArtifactError: the folder contains no model, or no earlier manifest of it, or a file cannot be written.
+        ArtifactError: the folder contains no model, or nothing earlier of it, or a file cannot be written.
     """
     folder = Path(folder)
     content = manifest_content(folder)
@@ -55,5 +121,21 @@ def undo_manifest(folder: str | Path) -> Manifest:
         manifest = Manifest.from_json(previous)
     except ArtifactError as error:
         raise ArtifactError(f"'{folder / PREVIOUS}' cannot be used: {error}") from None
-    write_together(folder, {MANIFEST: writer_of_text(manifest_text(previous)), PREVIOUS: None})
+    evaluation = _previous_evaluation(folder, manifest.evaluation)
+    writers = {EVALUATION: writer_of_bytes(evaluation)} if evaluation is not None else {}
+    writers |= {MANIFEST: writer_of_text(manifest_text(previous)), PREVIOUS: None, PREVIOUS_EVALUATION: None}
+    write_together(folder, writers)
     return manifest
+
+
+def _previous_evaluation(folder: Path, digest: str | None) -> bytes | None:
+    """The evaluation before the last change; None if that did not change it."""
+    if not (folder / PREVIOUS_EVALUATION).is_file():
+        return None
+    try:
+        content = (folder / PREVIOUS_EVALUATION).read_bytes()
+    except OSError as error:
+        raise ArtifactError(f"'{folder / PREVIOUS_EVALUATION}' cannot be read: {os_reason(error)}") from None
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise ArtifactError(f"'{folder / PREVIOUS_EVALUATION}' is damaged, or of another change; delete it")
+    return content

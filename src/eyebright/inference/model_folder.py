@@ -8,7 +8,8 @@
     network.onnx        the network as a graph if asked for, with its hash in network.onnx.sha256 (`save_onnx`)
     model.onnx          an export with all that belongs to it, described in export.json (``eyebright export``)
 
-    manifest.previous.json  the manifest before the last change of the decision (`save_manifest`, `undo_manifest`)
+    manifest.previous.json  the manifest before the last change (`eyebright.inference.change_manifest`), and
+    evaluation.previous.parquet  the evaluation before it, if that changed it
 
 `save_model` writes the first three. All files are first written to temporary names and flushed to the disk, then
 renamed one after another, so a full disk leaves an older model unchanged. A crash between two renames can leave an
@@ -47,7 +48,8 @@ from eyebright.types import EvaluatedPart
 
 WEIGHTS = "model.safetensors"
 MANIFEST = "manifest.json"
-PREVIOUS = "manifest.previous.json"  # what the manifest was before the decision was changed
+PREVIOUS = "manifest.previous.json"  # what the manifest was before the last change
+PREVIOUS_EVALUATION = "evaluation.previous.parquet"  # the evaluation before the last change, if that changed it
 EVALUATION = "evaluation.parquet"
 OUT_OF_FOLD = "out_of_fold.parquet"
 
@@ -89,8 +91,8 @@ def save_model(
     evaluated = [*([] if evaluation is None else [evaluation]), *held_out]
     files = {EVALUATION: evaluated, OUT_OF_FOLD: [] if out_of_fold is None else [out_of_fold]}
     for given in (one for evaluations in files.values() for one in evaluations):
-        _check_fits(given, manifest, metadata["weights"])
-    parquets = {name: _parquet(given, folder, metadata) for name, given in files.items() if given}
+        check_fits(given, manifest, metadata["weights"])
+    parquets = {name: evaluations_parquet(given, folder, metadata) for name, given in files.items() if given}
     hashes = {name: hashlib.sha256(parquet).hexdigest() for name, parquet in parquets.items()}
     manifest = replace(manifest, evaluation=hashes.get(EVALUATION), out_of_fold=hashes.get(OUT_OF_FOLD))
     data = {**manifest.to_json(), "id": model_id, "weights": _digest(state)}
@@ -100,9 +102,10 @@ def save_model(
     # The weights come first: the folder can then be loaded after each rename, since they hold a copy of the manifest.
     writers: dict[str, Callable[[Path], Any] | None] = {
         WEIGHTS: lambda path: save_file(tensors, path, metadata={"manifest": text}),
-        **{name: _writer_of_bytes(parquets.get(name)) for name in (EVALUATION, OUT_OF_FOLD)},
+        **{name: writer_of_bytes(parquets.get(name)) for name in (EVALUATION, OUT_OF_FOLD)},
         MANIFEST: writer_of_text(text),
         PREVIOUS: None,
+        PREVIOUS_EVALUATION: None,
     }
     write_together(folder, writers)
     return folder
@@ -201,7 +204,7 @@ def load_manifest_and_evaluations(
     raise ArtifactError(problem)
 
 
-def _check_fits(evaluation: Evaluation, manifest: Manifest, weights: str) -> None:
+def check_fits(evaluation: Evaluation, manifest: Manifest, weights: str) -> None:
     """Raises `ArtifactError` for an evaluation of another target than the model's, or of other weights."""
     target, expected = evaluation.decision.target, manifest.decision.target
     if (target.name, *target.target_names) != (expected.name, *expected.target_names):
@@ -216,7 +219,7 @@ def _check_fits(evaluation: Evaluation, manifest: Manifest, weights: str) -> Non
         )
 
 
-def _parquet(evaluations: Sequence[Evaluation], folder: Path, metadata: Mapping[str, str]) -> bytes:
+def evaluations_parquet(evaluations: Sequence[Evaluation], folder: Path, metadata: Mapping[str, str]) -> bytes:
     """The bytes of a file of evaluations, whose image folder is relative to the model folder."""
     if reason := next((one.not_finite for one in evaluations if one.not_finite), ""):
         raise ArtifactError(f"the model is not saved in '{folder}': {reason}; train again")
@@ -234,7 +237,7 @@ def writer_of_text(text: str) -> Callable[[Path], Any]:
     return lambda path: path.write_text(text + "\n", encoding="utf-8")
 
 
-def _writer_of_bytes(content: bytes | None) -> Callable[[Path], Any] | None:
+def writer_of_bytes(content: bytes | None) -> Callable[[Path], Any] | None:
     """A function that writes a file; None without content."""
     return None if content is None else lambda path: path.write_bytes(content)
 

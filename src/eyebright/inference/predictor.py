@@ -9,19 +9,23 @@ import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from eyebright._defaults import BATCH_SIZE, PREDICTION_PRECISION
 from eyebright.errors import ArtifactError, ImageError, InputError, check_count, not_copied, shortened
+from eyebright.evaluation.evaluation import Evaluation
 from eyebright.image.image import Image
 from eyebright.image.warp import Warp
+from eyebright.inference.evaluate import ImageOutputs, evaluate_images
 from eyebright.inference.heat_maps import HeatMap, HeatMapMethod, check_heat_maps, heat_maps_of_input
 from eyebright.inference.manifest import Manifest
 from eyebright.inference.model_folder import fingerprint, load_model
@@ -36,9 +40,11 @@ from eyebright.models.saved import build_saved
 from eyebright.tasks.base import TargetBlock
 from eyebright.transforms.draw import output_size
 from eyebright.transforms.pipeline import Pipeline
-from eyebright.types import Thresholds, Vocab
+from eyebright.types import EvaluatedPart, Thresholds, Vocab
 
 GRAPH = "network.onnx"  # the file in a model folder that `save_onnx` writes; `eyebright export` writes model.onnx
+_Answer = TypeVar("_Answer")
+
 _PREFETCHED_BATCHES = 2  # batches that are read ahead while the model computes
 
 
@@ -103,6 +109,10 @@ class Predictor:
         """The network as it was saved."""
         return self._model if isinstance(self._model, ImageModel) else self._model()
 
+    def fingerprint(self) -> str:
+        """A hash of the model and its weights, as `Evaluation.weights` has it."""
+        return fingerprint(self.manifest.model, self.model.state_dict())
+
     @property
     def target(self) -> TargetBlock:
         """The target block: the kind of prediction, its class names or points."""
@@ -166,13 +176,41 @@ class Predictor:
             InputError: a source has another type, or a number is not a whole number of at least 1.
             ArtifactError: the outputs for an image are not finite.
         """
-        for name, value in (("bs", bs), ("workers", 1 if workers is None else workers)):
-            check_count(name, value)
-        for results in self._batches(sources, bs, torch.get_num_threads() if workers is None else workers):
-            batch = [result for result in results if isinstance(result, _ModelInput)]
-            predictions = self._predictions(batch) if batch else iter(())
-            for result in results:
-                yield SkippedImage(result.path, result.reason) if isinstance(result, ImageError) else next(predictions)
+        return self._in_order(sources, bs, workers, self._predictions)
+
+    def outputs(
+        self, sources: Iterable[Any], *, bs: int = BATCH_SIZE, workers: int | None = None
+    ) -> Iterator[ImageOutputs | SkippedImage]:
+        """The outputs, in the user's units, of which `stream` makes predictions; arguments and errors as there."""
+        return self._in_order(sources, bs, workers, self._image_outputs)
+
+    def evaluate(
+        self,
+        images: Sequence[Any],
+        targets: Sequence[Any],
+        *,
+        groups: Sequence[str | None] = (),
+        part: EvaluatedPart = "test",
+        bs: int = BATCH_SIZE,
+    ) -> Evaluation:
+        """The model's outputs for labelled images beside their targets, from which all scores are computed.
+
+        Args:
+            images: as in `predict`.
+            targets: of each image: a list of labels (or a `LabelSet`), a class, points in pixels, or numbers.
+            groups: the group of each image, such as a patient; None: the image is alone. Empty: every image is.
+            part: what the images are for, see `eyebright.types.Part`.
+            bs: number of images in a batch.
+
+        Raises:
+            ImageError: an image cannot be read.
+            DataError: there are not as many targets as images, or a target has a label that the model lacks.
+            InputError: there is no image, or a source has another type.
+        """
+        found = evaluate_images(self, images, targets, part=part, bs=bs)
+        for path, reason in found.skipped.items():
+            raise ImageError(path, reason)
+        return replace(found.evaluation, groups=tuple(groups))
 
     def heat_maps(
         self, source: Any, labels: Sequence[str] | None = None, *, method: HeatMapMethod = "gradcam"
@@ -204,15 +242,33 @@ class Predictor:
         model = self.model.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         return Runtime("torch", "float32", "the model is used unchanged", runner(model, device))
 
-    def _batches(self, sources: Iterable[Any], bs: int, workers: int) -> Iterator[list[_ModelInput | ImageError]]:
+    def _in_order(
+        self,
+        sources: Iterable[Any],
+        bs: int,
+        workers: int | None,
+        answer: Callable[[list[_ModelInput]], Iterator[_Answer]],
+    ) -> Iterator[_Answer | SkippedImage]:
+        """What ``answer`` makes of each batch, and the images that could not be read, in the order of the images."""
+        for results in self._batches(sources, bs, workers):
+            batch = [result for result in results if isinstance(result, _ModelInput)]
+            answers = answer(batch) if batch else iter(())
+            for result in results:
+                yield SkippedImage(result.path, result.reason) if isinstance(result, ImageError) else next(answers)
+
+    def _batches(
+        self, sources: Iterable[Any], bs: int, workers: int | None
+    ) -> Iterator[list[_ModelInput | ImageError]]:
         """Batches of preprocessed images, or of the errors in their place; read in the background."""
+        for name, value in (("bs", bs), ("workers", 1 if workers is None else workers)):
+            check_count(name, value)
         if isinstance(sources, (list, tuple)) and len(sources) == 1:  # starting threads would take longer
             yield [self._preprocess(sources[0])]
             return
         # Images of different sizes cannot be in one batch.
         batch_size = 1 if self._pipeline.size is None else bs
         pending: deque[list[Future[_ModelInput | ImageError]]] = deque()
-        pool = ThreadPoolExecutor(workers, "eyebright-predict")
+        pool = ThreadPoolExecutor(workers or torch.get_num_threads(), "eyebright-predict")
         remaining = iter(sources)
         try:
             while batch := list(islice(remaining, batch_size)):
@@ -239,13 +295,21 @@ class Predictor:
     def _predictions(self, batch: list[_ModelInput]) -> Iterator[Prediction]:
         """The predictions for a batch; an error comes after those for the images before."""
         decision = self.manifest.decision
-        outputs = self.runtime.run(np.stack([image.pixels for image in batch]))
-        activated = decision.activate(self.target.to_user_units(outputs, [image.warp for image in batch]))
+        outputs = self._outputs(batch)
+        activated = decision.activate(outputs)
         for image, output, row in zip(batch, outputs, activated, strict=True):
             if not bool(output.isfinite().all() and row.isfinite().all()):
                 raise ArtifactError(self._not_finite_message(image.name))
             decoded = decision.decode(row)
             yield Prediction(image.name, decoded, row, image.note, decision.ask(decoded))
+
+    def _image_outputs(self, batch: list[_ModelInput]) -> Iterator[ImageOutputs]:
+        return (ImageOutputs(row, image.warp) for row, image in zip(self._outputs(batch), batch, strict=True))
+
+    def _outputs(self, batch: list[_ModelInput]) -> Float[Tensor, "b k"]:
+        """The outputs of the network for a batch, in the user's units."""
+        outputs = self.runtime.run(np.stack([image.pixels for image in batch]))
+        return self.target.to_user_units(outputs, [image.warp for image in batch])
 
     def _not_finite_message(self, name: str) -> str:
         reason = (

@@ -170,6 +170,19 @@ def check_replaceable(path: Path, beginnings: Sequence[str], what: str) -> None:
         raise InputError(f"'{path}' exists and holds no {what}; choose another file for `out`, or remove this one")
 
 
+def common_folder(paths: Sequence[str]) -> Path:
+    """The common parent folder of all files; the working folder if there is none."""
+    try:
+        return Path(os.path.commonpath([os.path.dirname(path) for path in paths]))  # noqa: PTH120 - many paths
+    except ValueError:  # none, absolute and relative ones, or several drives
+        return Path()
+
+
+def relative_name(path: str, root: Path) -> str:
+    """The path relative to what `common_folder` returned, with slashes."""
+    return Path(os.path.relpath(path, root)).as_posix() if root != Path() else path
+
+
 def _check(root: Path, folders: Sequence[str] | None) -> None:
     if not os.path.exists(root):  # noqa: PTH110 - Path.exists raises for a name that is too long
         raise InputError(f"there is no folder '{root}'")

@@ -760,6 +760,7 @@ class Learner:
         held_out: Sequence[Evaluation] = (),
         out_of_fold: Evaluation | None = None,
         report: Mapping[str, Any] | None = None,
+        tuning: Mapping[str, Any] | None = None,
     ) -> Path:
         """Save the model as the folder that `load_predictor` reads: weights and a manifest, without code.
 
@@ -770,13 +771,14 @@ class Learner:
             held_out: evaluations of images of the parts promise and test, to save beside it.
             out_of_fold: an evaluation from `out_of_fold` to save with the model.
             report: further content of the report, as JSON (`ReportFacts.to_json`).
+            tuning: how the decision was fitted, as JSON (`Manifest.tuning`).
 
         Raises:
             ArtifactError: the folder cannot be written, or the evaluation is of other weights or of another target; a
                 previous model in it is kept.
         """
         targets = dict(evaluation.training) if evaluation else {}
-        manifest = replace(self.manifest(), targets=targets, report=dict(report or {}))
+        manifest = replace(self.manifest(), targets=targets, report=dict(report or {}), tuning=dict(tuning or {}))
         state = self.model.state_dict()
         self.run.device.on_main(
             lambda: save_model(

@@ -102,6 +102,15 @@ def _leaks(report: TaskReport) -> _Leaks:
     return _Leaks(count, len(files), rows[0] if rows else None)
 
 
+def leak_notices(report: TaskReport) -> list[str]:
+    """The sentence on evaluated images that belong together with training images, with the score of the others.
+
+    Args:
+        report: with the images in `ReportFacts.leaking`.
+    """
+    return _leak_notices(_leaks(report))
+
+
 def _leak_notices(leaks: _Leaks) -> list[str]:
     """The most important score again without images that belong together with training images; a sentence."""
     if not leaks.images:

@@ -49,8 +49,8 @@ def _content(data: ReportData) -> dict[str, Any]:
             "cannot": data.verdict.cannot,
             "changes": [change.to_json() for change in data.verdict.changes],
         },
-        "metrics": [_metric(row) for row in data.metric_rows],
-        "test_metrics": [_metric(row) for row in data.test_rows],
+        "metrics": [metric_json(row) for row in data.metric_rows],
+        "test_metrics": [metric_json(row) for row in data.test_rows],
         data.kind: data.output_rows,
         "asking": facts.tuning.get("asking"),
         "notices": data.leaks,
@@ -62,7 +62,8 @@ def _content(data: ReportData) -> dict[str, Any]:
     }
 
 
-def _metric(row: MetricRow) -> dict[str, Any]:
+def metric_json(row: MetricRow) -> dict[str, Any]:
+    """One metric."""
     return {
         "name": row.name,
         "value": row.value,

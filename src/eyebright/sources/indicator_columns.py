@@ -99,7 +99,8 @@ def read_indicators(table: TextTable, columns: Sequence[str], cells: CellOptions
     messages = [head, *meaning.messages(table, columns), *_notes(table, columns), *_nowhere_messages(unused)]
     if empty := int(values.isin([LabelSet()]).sum()):
         messages.append(f"images without a label: {empty} of {len(values)}")
-    return TargetColumns("labels", tuple(columns), values, tuple(messages), unused=unused)
+    declared = tuple(columns)
+    return TargetColumns("labels", declared, values, tuple(messages), unused=unused, declared=declared)
 
 
 def read_one_hot(table: TextTable, columns: Sequence[str], cells: CellOptions = _DETECTED) -> TargetColumns:

@@ -119,6 +119,7 @@ class LabelRows:
             group=_groups(self._groups),
             left_out=self.left_out,
             unused=unused,
+            declared=tuple(sorted(declared)),
             messages=(
                 *said,
                 *messages,

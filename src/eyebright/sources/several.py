@@ -68,6 +68,7 @@ def joined(sources: Sequence[Source], request: ReadRequest, names: Sequence[str]
         columns=pd.concat([source.columns for source in sources], ignore_index=True),
         left_out={file: reason for source in sources for file, reason in source.left_out.items()},
         unused=tuple(sorted({label for source in sources for label in source.unused} - used)),
+        declared=_declared(sources),
         messages=(
             *(f"{name}: {message}" for source, name in zip(sources, names, strict=True) for message in source.messages),
             *absent,
@@ -121,6 +122,13 @@ def concatenated(columns: Sequence[Categorical[T]]) -> Categorical[T]:
         new = np.array([codes.setdefault(value, len(codes)) for value in column.categories], dtype=np.int32)
         arrays.append(new[column.codes])
     return Categorical(tuple(codes), np.concatenate(arrays))
+
+
+def _declared(sources: Sequence[Source]) -> tuple[str, ...]:
+    """The labels that any of them declares; none where one declares none, and may have any label."""
+    if not all(source.declared for source in sources):
+        return ()
+    return tuple(sorted({label for source in sources for label in source.declared}))
 
 
 def _used(source: Source) -> set[str]:

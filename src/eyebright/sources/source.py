@@ -97,6 +97,8 @@ class Source:
         left_out: images that the label file names and that are not in the source, by their path relative to ``root``
             with the reason, such as ``"not labelled yet"``.
         unused: the labels that the label file declares and that no image has.
+        declared: the labels that the label file declares, such as its 0/1 columns or the categories of COCO: of others
+            it says nothing. Empty where it declares none.
         read_options: the arguments of `read_source`; empty where the source was not read from a file.
 
     Raises:
@@ -121,6 +123,7 @@ class Source:
     skipped: dict[str, str] = field(default_factory=dict[str, str])
     left_out: Mapping[str, str] = field(default_factory=dict[str, str])
     unused: tuple[str, ...] = ()
+    declared: tuple[str, ...] = ()
     read_options: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def __post_init__(self) -> None:

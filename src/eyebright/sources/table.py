@@ -160,6 +160,7 @@ def source_of_table(
         columns=pd.DataFrame({name: to_series(column) for name, column in table.columns.items() if name not in used}),
         lines=None if table.files else table.lines,
         unused=targets.unused,
+        declared=targets.declared,
     )
     if targets.known is not None:
         source = source.take(targets.known)

@@ -29,6 +29,9 @@ from eyebright.sources.targets import CellOptions, TargetColumns
 from eyebright.sources.text_table import TextTable
 from eyebright.tasks.base import TargetForm
 
+NO_TARGETS = "no column holds"
+"""What each error for a table without targets says."""
+
 _ENDING = re.compile(rf"_({'|'.join((*PLURALS, *SINGULARS))})$")  # finding_labels
 
 
@@ -72,13 +75,13 @@ def find_targets(
     taken = [*taken, *excluded]
     candidates = target_candidates(table, taken)
     if excluded and not candidates:
-        raise table.error(f"no column holds labels: none is left beside {listing(taken)}; `not_labels` names too many")
+        raise table.error(f"{NO_TARGETS} labels: none is left beside {listing(taken)}; `not_labels` names too many")
     no_labels = named(candidates, (*GROUP_NAMES, *PROPERTY_NAMES))
     candidates = [name for name in candidates if name not in no_labels] or candidates
     if form is not None:
         columns = FORMS[form].find(table, candidates)
         if not columns:
-            raise _no_columns(table, candidates, f"no column holds {FORMS[form].description}")
+            raise _no_columns(table, candidates, f"{NO_TARGETS} {FORMS[form].description}")
         return FoundColumns(columns, _reader(form))
     found = _find(table, candidates, target_candidates(table, taken))
     flags = [name for name in indicator_columns(table, no_labels) if name not in found.columns]
@@ -133,7 +136,7 @@ def _read_by_content(table: TextTable, columns: Sequence[str], cells: CellOption
 
 def _no_columns(table: TextTable, candidates: Sequence[str], problem: str) -> TableError:
     if not candidates:
-        return table.error(f"no column holds labels: there is no other column than {listing(table.columns)}")
+        return table.error(f"{NO_TARGETS} labels: there is no other column than {listing(table.columns)}")
     contents = ", ".join(f"'{name}' ({_content(table, name)})" for name in candidates[:12])
     return table.error(f"{problem}; there are {contents}; name those that hold the targets with `labels`")
 

@@ -40,6 +40,7 @@ class TargetColumns:
         names: the names of the points or numbers; empty if they have none.
         known: shape (n,), False for rows whose target is unknown and which cannot be used; None: all rows can be used.
         unused: the labels that the columns declare and that no image has.
+        declared: the labels that the columns declare; empty where they declare none.
     """
 
     form: TargetForm
@@ -49,3 +50,4 @@ class TargetColumns:
     names: tuple[str, ...] = ()
     known: Mask | None = None
     unused: tuple[str, ...] = ()
+    declared: tuple[str, ...] = ()

@@ -91,6 +91,11 @@ class TargetBlock(Block):
     """Whether every unique target is read and checked with `check` before training."""
 
     @property
+    def can_calibrate(self) -> bool:
+        """Whether its outputs become probabilities that can be calibrated."""
+        return len(self.calibrations) > 1
+
+    @property
     def no_flip_reason(self) -> str:
         """Why horizontal flips are off by default: the target of a mirrored image is not known; empty if it is."""
         return ""

@@ -1,11 +1,9 @@
 """Computes a model's outputs for a whole dataset, their metrics, and the `Evaluation` made from them."""
 
 import math
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,6 +15,7 @@ from eyebright.data.datasets import Dataset
 from eyebright.errors import InputError
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.image.warp import Warp
+from eyebright.io.files import common_folder, relative_name
 from eyebright.losses import MeanLoss
 from eyebright.metrics.meter import Metric, with_unique_names
 from eyebright.models.groups import modes_restored
@@ -173,8 +172,8 @@ def build_evaluation(
         InputError: there are no targets.
     """
     paths = dataset.paths(given.indices)
-    root = _common_folder([path for path in paths if path is not None])
-    files = [_relative(path, root) if path else f"item {i}" for i, path in zip(given.indices, paths, strict=True)]
+    root = common_folder([path for path in paths if path is not None])
+    files = [relative_name(path, root) if path else f"item {i}" for i, path in zip(given.indices, paths, strict=True)]
     return Evaluation(
         decision,
         decision.target.to_user_units(given.outputs, given.warps),
@@ -249,15 +248,3 @@ def _warps_to_tensor(warps: Sequence[Warp]) -> Float[Tensor, "b 13"]:
 def _warp_from_row(row: np.ndarray) -> Warp:
     sizes = [int(size) for size in row[9:]]
     return Warp(row[:9].reshape(3, 3).copy(), Size(*sizes[:2]), Size(*sizes[2:]))
-
-
-def _common_folder(paths: Sequence[str]) -> Path:
-    """The common parent folder of all files; the working folder if there is none."""
-    try:
-        return Path(os.path.commonpath([os.path.dirname(path) for path in paths]))  # noqa: PTH120 - many paths
-    except ValueError:  # none, absolute and relative ones, or several drives
-        return Path()
-
-
-def _relative(path: str, root: Path) -> str:
-    return Path(os.path.relpath(path, root)).as_posix() if root != Path() else path

@@ -170,7 +170,13 @@ def same_images(
 def _facts_and_duplicates(
     source: Source, cache: ImageCache | None, threads: int | None, advance: Advance
 ) -> tuple[FactTable, Duplicates]:
-    paths = [str(source.root / file) for file in source.files]
+    return facts_and_duplicates([str(source.root / file) for file in source.files], cache, threads, advance)
+
+
+def facts_and_duplicates(
+    paths: list[str], cache: ImageCache | None, threads: int | None, advance: Advance
+) -> tuple[FactTable, Duplicates]:
+    """What is read of these images, and which are the same; arguments as in `check_source`."""
     facts = _facts(paths, cache, threads, advance)
     return facts, find_duplicates(
         paths, facts, threads=threads, advance=lambda done, total: advance("pairs", done, total)

@@ -294,6 +294,47 @@ class SuspectOptions:
         check_options(self)
 
 
+@with_options_in_docstring
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """The options of ``eyebright evaluate`` beside those of reading."""
+
+    model: Annotated[Path, Option("The model folder.", positional=True)]
+    source: Annotated[Path, Option("A file with labels, or a folder of images.", positional=True)]
+    part: Annotated[
+        str | None,
+        Option(
+            "Keep the answers in the model folder: promise, for statistical guarantees (`eyebright tune MODEL "
+            "--promise`); test, for the scores of the report. If the data name parts, their images of this part are "
+            "taken.",
+            choices=("promise", "test"),
+            unset="nothing is kept, and all images are evaluated",
+        ),
+    ] = None
+    replace: Annotated[bool, Option("Replace the images of this part that the model has already.")] = False
+    out: Annotated[
+        Path | None, Option("HTML page to write, one file with all scores and the worst mistakes.", unset="none")
+    ] = None
+    json: Annotated[Path | None, Option("JSON file to write the scores to.", unset="none")] = None
+    pixels: Annotated[
+        bool,
+        Option(
+            "Also read the images that trained the model, to find copies of them; without it, only the same files and "
+            "groups are found."
+        ),
+    ] = True
+    cache: Annotated[
+        Path | None, Option("Folder that keeps what was read of each image; training can share it.", unset="none")
+    ] = None
+    bs: Annotated[int, Option("Images in a batch.", at_least=1)] = _defaults.BATCH_SIZE
+    device: Annotated[str | None, DEVICE] = None
+
+    def __post_init__(self) -> None:
+        check_options(self)
+        if self.replace and self.part is None:
+            raise InputError("`replace` is for `part`, which is not given")
+
+
 _OBJECTIVES = ("objective", "cost", "budget", "top_k")
 
 

@@ -11,7 +11,7 @@ from eyebright.workflow.options import Options
 
 
 def check_effect(options: Options, block: TargetBlock) -> None:
-    """Raises `InputError` if an option was changed that has no effect with this kind of target.
+    """Raises `InputError` if an option was changed that has no effect with this kind of target, or a value it lacks.
 
     Args:
         options: how the model is trained.
@@ -26,6 +26,11 @@ def check_effect(options: Options, block: TargetBlock) -> None:
             raise InputError(
                 f"`{field.name}` is for {TARGETS_WITH[needs]}, and the target is a {type(block).__name__}: leave it out"
             )
+    if options.calibrate not in ("auto", *block.calibrations):
+        raise InputError(
+            f"a {type(block).__name__} cannot have `calibrate='{options.calibrate}'`, only auto, "
+            f"{', '.join(block.calibrations)}"
+        )
 
 
 def share_note(options: Options, source: Source) -> str:

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from eyebright.errors import listing
+from eyebright._choices import CalibrationChoice
+from eyebright.errors import InputError, listing
 from eyebright.evaluation.decide import fit_decision
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.learner.fine_tuned import FineTuned
@@ -23,6 +24,7 @@ from eyebright.workflow.options import Options, ReadOptions
 from eyebright.workflow.prepare import Prepared
 from eyebright.workflow.report import HISTORY, make_report
 from eyebright.workflow.saved_options import SavedOptions
+from eyebright.workflow.tune import calibrated
 
 _NOT_LEARNED = ("profile", "progress")  # options that do not change the model
 
@@ -55,11 +57,13 @@ def finish(
     """
     source, same = prepared.source, prepared.same
     groups = group_names(source, prepared.groups)
+    out_of_fold = None if out_of_fold is None else with_groups(out_of_fold, groups)
     evaluation = learner.evaluate()
     evaluation = replace(
         with_groups(evaluation, groups),
         training=learner.dls.target.training_summary(learner.dls.train_ds.targets),
     )
+    evaluation, tuning = _calibrate(learner, evaluation, out_of_fold, options, say)
     evaluation = _decide(learner, evaluation, options, say)
     held_out = evaluate_held_out(learner, source, prepared.held_out, groups)
     skipped = {**source.skipped, **learner.dls.skipped}
@@ -81,14 +85,38 @@ def finish(
         split_summary=summarize_split(source, same=same),
         leaking=[file for file, path in zip(evaluation.files, evaluation.paths, strict=True) if str(path) in leaking],
     )
-    if out_of_fold is not None:
-        out_of_fold = with_groups(out_of_fold, groups)
-    learner.save_model(out, evaluation=evaluation, held_out=held_out, out_of_fold=out_of_fold, report=facts.to_json())
+    learner.save_model(
+        out,
+        evaluation=evaluation,
+        held_out=held_out,
+        out_of_fold=out_of_fold,
+        report=facts.to_json(),
+        tuning=tuning,
+    )
     learner.run.device.on_main(write)
     if out_of_fold is not None:
         _say_out_of_fold(out_of_fold, evaluation, facts, options, say)
     say_skipped(skipped, say)
     return learner
+
+
+def _calibrate(
+    learner: Learner, evaluation: Evaluation, out_of_fold: Evaluation | None, options: Options, say: Say
+) -> tuple[Evaluation, dict[str, Any]]:
+    """(evaluation, how it was fitted): with the calibration that the options ask for, which the learner gets too.
+
+    Out-of-fold answers are of heads like that of the model only where the backbone has not been trained.
+    """
+    if options.calibrate == "none":
+        return evaluation, {}
+    on = evaluation if out_of_fold is None or options.trains_epochs else out_of_fold
+    try:
+        calibration, facts = calibrated(on, cast("CalibrationChoice", options.calibrate), say)
+    except InputError as error:  # too few images; the trained model is saved all the same
+        say(f"no calibration: {error}")
+        return evaluation, {}
+    learner.decision = evaluation.decision.with_calibration(calibration)
+    return evaluation.with_decision(learner.decision), facts
 
 
 def _decide(learner: Learner, evaluation: Evaluation, options: Options, say: Say) -> Evaluation:

@@ -10,9 +10,10 @@ import numpy as np
 from eyebright.errors import listing
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.learner.learner import Learner
-from eyebright.sources.categorical import Categorical
+from eyebright.sources.categorical import Categorical, Codes, Mask
 from eyebright.sources.parts import PART_WORDS
 from eyebright.sources.source import Source
+from eyebright.sources.together import joined
 from eyebright.tasks.base import TargetBlock
 from eyebright.types import HeldOutPart
 from eyebright.web.text import count_text
@@ -25,7 +26,7 @@ class HeldOut:
     """The images of a held-out part.
 
     Args:
-        part: the part.
+        part: the part; None: the images are evaluated and kept for nothing.
         rows: their indices in the source, without the images whose label the model does not have.
         left_out: the number of images that have a label that the model does not have.
         new_labels: these labels, with the number of images of each.
@@ -33,7 +34,7 @@ class HeldOut:
             promise are left out, since they are not new to the model.
     """
 
-    part: HeldOutPart
+    part: HeldOutPart | None
     rows: Rows
     left_out: int = 0
     new_labels: Mapping[str, int] = field(default_factory=dict[str, int])
@@ -42,8 +43,15 @@ class HeldOut:
     @property
     def messages(self) -> list[str]:
         """What a user should know: how many images there are, and which are left out."""
-        words = PART_WORDS[self.part]
-        said = [f"{count_text(len(self.rows), 'image')} for {words}: they choose nothing and are evaluated at the end"]
+        first = (
+            f"{count_text(len(self.rows), 'image')} for {self._words}: they choose nothing and are evaluated at the end"
+        )
+        return [first, *self.left_out_messages]
+
+    @property
+    def left_out_messages(self) -> list[str]:
+        """Which images are left out, or are not new to the model."""
+        words, said = self._words, list[str]()
         if self.left_out:
             said.append(
                 f"left out of {words}: {count_text(self.left_out, 'image')} with a label that no training image has "
@@ -57,6 +65,19 @@ class HeldOut:
             )
         return said
 
+    @property
+    def _words(self) -> str:
+        return "the evaluation" if self.part is None else PART_WORDS[self.part]
+
+    def with_known(self, known: Mask) -> "HeldOut":
+        """The images, of which some are not new to the model.
+
+        Args:
+            known: for each of `rows`, whether it belongs together with an image for training or validation.
+        """
+        rows = self.rows[~known] if self.part == "promise" else self.rows
+        return replace(self, rows=rows, known=int(known.sum()))
+
 
 def held_out_parts(source: Source, block: TargetBlock, codes: Sequence[int] | None = None) -> list[HeldOut]:
     """The parts promise and test of a source, those of them that have images.
@@ -68,11 +89,32 @@ def held_out_parts(source: Source, block: TargetBlock, codes: Sequence[int] | No
     """
     if source.part is None:
         return []
-    return [
-        _without_known(_part(source, block, part), source, codes)
-        for part in get_args(HeldOutPart)
-        if source.part.isin([part]).any()
-    ]
+    parts = {part: np.flatnonzero(source.part.isin([part])) for part in get_args(HeldOutPart)}
+    found = [rows_of_part(source, block, part, rows) for part, rows in parts.items() if len(rows)]
+    if codes is None:
+        return found
+    of = np.asarray(codes)
+    known = of[source.not_held_out().array]
+    return [one.with_known(np.isin(of[one.rows], known)) for one in found]
+
+
+def rows_of_part(source: Source, block: TargetBlock, part: HeldOutPart | None, rows: Rows) -> HeldOut:
+    """The images of a part whose labels the model has.
+
+    Args:
+        source: the labelled images.
+        block: the fitted target block of the model.
+        part: the part; None for images that are kept for nothing.
+        rows: the indices of its images.
+    """
+    targets = source.targets
+    if not isinstance(targets, Categorical):
+        return HeldOut(part, rows)
+    new = [set(block.labels(block.read(raw))).difference(block.label_names) for raw in targets.categories]
+    codes = targets.codes[rows]
+    left_out = np.array([bool(labels) for labels in new], dtype=np.bool_)[codes]
+    counts = Counter(label for code in codes[left_out].tolist() for label in new[code])
+    return HeldOut(part, rows[~left_out], int(left_out.sum()), dict(counts))
 
 
 def evaluate_held_out(
@@ -91,11 +133,23 @@ def evaluate_held_out(
     """
     evaluations: list[Evaluation] = []
     for held_out in parts:
-        if len(held_out.rows):
+        if len(held_out.rows) and held_out.part is not None:
             loader = learner.dls.test_dl(source.take(held_out.rows), with_labels=True)  # type: ignore[arg-type]
             evaluation = learner.evaluate(dl=loader, part=held_out.part)
             evaluations.append(with_groups(evaluation, [groups[row] for row in held_out.rows] if groups else ()))
     return evaluations
+
+
+def joined_groups(source: Source, copies: Codes | None) -> list[int] | None:
+    """The group of each image: those of one group of the data, and copies, are together. None without any.
+
+    Args:
+        source: the labelled images.
+        copies: shape (n,), the same code for images that are the same; None: not known.
+    """
+    copies = None if copies is None or len(np.unique(copies)) == len(copies) else copies
+    together = [codes for codes in (None if source.group is None else source.group.codes, copies) if codes is not None]
+    return joined(together, len(source)).tolist() if together else None
 
 
 def group_names(source: Source, codes: Sequence[int] | None) -> tuple[str | None, ...]:
@@ -124,25 +178,3 @@ def with_groups(evaluation: Evaluation, groups: Sequence[str | None]) -> Evaluat
         groups: the group of each item of its dataset; empty without groups.
     """
     return replace(evaluation, groups=tuple(groups[index] for index in evaluation.indices) if groups else ())
-
-
-def _without_known(held_out: HeldOut, source: Source, codes: Sequence[int] | None) -> HeldOut:
-    if codes is None:
-        return held_out
-    of = np.asarray(codes)
-    known = np.isin(of[held_out.rows], of[source.not_held_out().array])
-    rows = held_out.rows[~known] if held_out.part == "promise" else held_out.rows
-    return replace(held_out, rows=rows, known=int(known.sum()))
-
-
-def _part(source: Source, block: TargetBlock, part: HeldOutPart) -> HeldOut:
-    assert source.part is not None
-    rows = np.flatnonzero(source.part.isin([part]))
-    targets = source.targets
-    if not isinstance(targets, Categorical):
-        return HeldOut(part, rows)
-    new = [set(block.labels(block.read(raw))).difference(block.label_names) for raw in targets.categories]
-    codes = targets.codes[rows]
-    left_out = np.array([bool(labels) for labels in new], dtype=np.bool_)[codes]
-    counts = Counter(label for code in codes[left_out].tolist() for label in new[code])
-    return HeldOut(part, rows[~left_out], int(left_out.sum()), dict(counts))

@@ -28,6 +28,7 @@ T = TypeVar("T")
 
 TARGETS_WITH: Mapping[str, str] = {
     "has_thresholds": "any number of labels per image",
+    "can_calibrate": "labels and classes",
     "can_mix": "labels and classes",
     "has_vocab": "labels and classes",
     "is_geometric": "points",
@@ -76,7 +77,7 @@ class Option:
     aliases: tuple[str, ...] = ()
     positional: bool = False
     python_only: bool = False
-    needs: Literal["", "has_thresholds", "can_mix", "has_vocab", "is_geometric"] = ""
+    needs: Literal["", "has_thresholds", "can_calibrate", "can_mix", "has_vocab", "is_geometric"] = ""
     needs_epochs: bool = False
     head: Literal["", "linear", "book"] = ""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, get_args
 
 from eyebright import _defaults
-from eyebright._choices import Balance, OptimizerName
+from eyebright._choices import Balance, CalibrationChoice, OptimizerName
 from eyebright.errors import InputError
 from eyebright.train.options import TrainingOptions
 from eyebright.workflow.goal import checked_goal
@@ -472,6 +472,16 @@ class Options:
             "Metric that the thresholds are tuned for.", TRAINING, choices=THRESHOLD_METRICS, needs="has_thresholds"
         ),
     ] = _defaults.THRESHOLD_METRIC
+    calibrate: Annotated[
+        str,
+        Option(
+            "Calibration of the probabilities, fitted at the end to the validation answers, or with `folds` and "
+            "`epochs` 0 to the out-of-fold ones; auto keeps one only where it helps.",
+            TRAINING,
+            choices=("none", *(choice for choice in get_args(CalibrationChoice) if choice != "none")),
+            needs="can_calibrate",
+        ),
+    ] = "none"
     normalize_by: Annotated[
         tuple[str, str] | None,
         Option(

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from eyebright.check.duplicates import Duplicates
@@ -15,11 +14,10 @@ from eyebright.sources.categorical import Categorical, Codes
 from eyebright.sources.headers import readable
 from eyebright.sources.source import Source
 from eyebright.sources.source_split import split_source
-from eyebright.sources.together import joined
 from eyebright.workflow.check import check_source
 from eyebright.workflow.effect import check_effect, epochs_note, share_note
 from eyebright.workflow.fine_tuning import Say, check_goal
-from eyebright.workflow.held_out import HeldOut, held_out_parts
+from eyebright.workflow.held_out import HeldOut, held_out_parts, joined_groups
 from eyebright.workflow.loaders import batch_size, source_dataloaders
 from eyebright.workflow.options import Options
 
@@ -74,7 +72,7 @@ def prepare(source: Source, options: Options, say: Say) -> Prepared:
     if constant:
         say(f"the same in every training image, so that it cannot be learnt: {listing(constant)}")
     say(f"{len(dls.train_ds)} images for training, {len(dls.valid_ds)} for validation, {dls.bs} in a batch")
-    groups = _groups(source, copies)
+    groups = joined_groups(source, copies)
     held_out = held_out_parts(source, dls.target, groups)
     for message in (message for part in held_out for message in part.messages):
         say(message)
@@ -98,10 +96,3 @@ def _with_cameras(source: Source, cameras: Categorical[str]) -> Source:
         return source
     columns = pd.DataFrame(index=range(len(source))) if source.columns.empty else source.columns
     return replace(source, columns=columns.assign(**{_CAMERA: list(cameras)}))
-
-
-def _groups(source: Source, copies: Codes | None) -> list[int] | None:
-    """The group of each image: those of one group of the data, and copies, are together. None without any."""
-    copies = None if copies is None or len(np.unique(copies)) == len(copies) else copies
-    together = [codes for codes in (None if source.group is None else source.group.codes, copies) if codes is not None]
-    return joined(together, len(source)).tolist() if together else None

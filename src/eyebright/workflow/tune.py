@@ -23,6 +23,7 @@ from eyebright.inference.manifest import Manifest
 from eyebright.inference.model_folder import OUT_OF_FOLD, load_manifest_and_evaluations, part_of
 from eyebright.report.data import ReportData
 from eyebright.report.tuning import calibration_sentence
+from eyebright.tasks.calibration import Calibration
 from eyebright.tasks.decision import Decision
 from eyebright.types import EvaluatedPart
 from eyebright.workflow.command_options import TuneOptions
@@ -81,6 +82,23 @@ def undo_tuning(folder: str | Path) -> ReportData:
     return make_report(folder)
 
 
+def calibrated(evaluation: Evaluation, kind: CalibrationChoice, say: Say) -> tuple[Calibration, dict[str, Any]]:
+    """(calibration, how it was fitted): the latter as JSON for the manifest.
+
+    Args:
+        evaluation: of images that the model was not trained on.
+        kind: as in `eyebright.evaluation.calibrate.fit_calibration`.
+        say: called with a sentence about what was chosen.
+
+    Raises:
+        InputError: as in `eyebright.evaluation.calibrate.fit_calibration`.
+    """
+    fitted = fit_calibration(evaluation, kind=kind)
+    evidence = fitted.evidence.to_json()
+    say(calibration_sentence(evidence))
+    return fitted.calibration, {"calibration": {**evidence, "part": evaluation.part}}
+
+
 # ------------------------------------------------------------------ what is there
 
 
@@ -133,12 +151,9 @@ class _Saved(NamedTuple):
 
 
 def _calibrate(state: _Tuning, evaluation: Evaluation, kind: CalibrationChoice, say: Say) -> _Tuning:
-    fitted = fit_calibration(evaluation, kind=kind)
-    evidence = fitted.evidence.to_json()
-    say(calibration_sentence(evidence))
-    facts = {"calibration": {**evidence, "part": evaluation.part}}
+    calibration, facts = calibrated(evaluation, kind, say)
     _say_removed(state, say)
-    return _Tuning(state.decision.with_calibration(fitted.calibration), facts)
+    return _Tuning(state.decision.with_calibration(calibration), facts)
 
 
 def _say_removed(state: _Tuning, say: Say) -> None:
@@ -195,8 +210,9 @@ def _keep(state: _Tuning, saved: _Saved, promises: list[Promise], options: TuneO
     evaluation = saved.of(part).with_decision(state.decision)
     if part == "valid":
         say(
-            "the model has no images of the part promise, so this is an estimate from validation images; a split with "
-            "that part (`eyebright split`) keeps some, for a new training run"
+            "the model has no images of the part promise, so this is an estimate from validation images; `eyebright "
+            "evaluate MODEL DATA --part promise` adds labelled images that it has not seen, and a split with that part "
+            "(`eyebright split`) keeps some from the start"
         )
     others = saved.others_than(evaluation)
     groups = _groups(evaluation)

@@ -1,0 +1,60 @@
+"""``eyebright evaluate``: the scores of a saved model on labelled images that it has not met."""
+
+from typing import TYPE_CHECKING
+
+from eyebright.cli.output import say
+from eyebright.cli.progress import reading_progress
+
+if TYPE_CHECKING:
+    from eyebright.cli.command import CommandArguments
+
+
+def option_classes() -> tuple[type, ...]:
+    """The dataclasses of the command's options."""
+    from eyebright.workflow.command_options import EvaluateOptions
+    from eyebright.workflow.options import ReadOptions
+
+    return (ReadOptions, EvaluateOptions)
+
+
+def evaluate(arguments: "CommandArguments") -> None:
+    """Score a saved model on labelled images, with intervals; keep the answers for promises or tests if asked.
+
+    \b
+    Examples:
+      eyebright evaluate model/ new.csv --images photos/
+      eyebright evaluate model/ new.csv --images photos/ --part promise     (then: eyebright tune model/ --promise ...)
+      eyebright evaluate model/ new.csv --images photos/ --out scores.html --json scores.json
+    """  # noqa: D301 - a backspace keeps the lines as they are
+    from eyebright.cli.option_strings import with_option_strings
+    from eyebright.workflow.command_options import EvaluateOptions
+    from eyebright.workflow.option import option_fields
+    from eyebright.workflow.options import ReadOptions
+
+    options, given = arguments.parse(EvaluateOptions), arguments.parse(ReadOptions)
+    from eyebright.workflow.evaluate import evaluate_model
+    from eyebright.workflow.report import REPORT
+
+    fields = [field for cls in option_classes() for field in option_fields(cls)]
+    with reading_progress() as advance:
+        found = evaluate_model(
+            options, given, say=lambda sentence: say(with_option_strings(sentence, fields)), advance=advance
+        )
+    for sentence in found.notices:
+        say(sentence)
+    for row in found.rows:
+        say(f"{row.line}, on {row.rests_on}" if row.rests_on else row.line)
+    if options.json is not None:
+        say(f"scores: {options.json}")
+    if options.out is not None:
+        say(f"page: {options.out}")
+    if options.part == "promise":
+        say(
+            f"{len(found.evaluation):,} images are kept in {options.model} for promises; next: eyebright tune "
+            f"{options.model} --promise 'precision >= 0.9'"
+        )
+    elif options.part is not None:
+        say(
+            f"{len(found.evaluation):,} images are kept in {options.model} for testing; report: "
+            f"{options.model / REPORT}"
+        )

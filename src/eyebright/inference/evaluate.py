@@ -1,0 +1,108 @@
+"""Evaluates a saved model on labelled images: what `load_predictor(folder).predict` computes, beside the targets."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from eyebright.errors import DataError, InputError
+from eyebright.evaluation.evaluation import Evaluation
+from eyebright.image.warp import Warp
+from eyebright.inference.manifest import Manifest
+from eyebright.inference.predictions import SkippedImage
+from eyebright.io.files import common_folder, relative_name
+from eyebright.types import EvaluatedPart
+
+
+class ImageOutputs(NamedTuple):
+    """The model's outputs for one image.
+
+    Args:
+        outputs: before calibration and activation, in the user's units.
+        warp: from the original image to the input of the model.
+    """
+
+    outputs: Float[Tensor, " k"]
+    warp: Warp
+
+
+class Evaluated(NamedTuple):
+    """An evaluation, and what is not in it.
+
+    Args:
+        evaluation: of the images that could be read; its `indices` are their places among those that were given.
+        skipped: the reason for each image that could not be read, by its path.
+    """
+
+    evaluation: Evaluation
+    skipped: Mapping[str, str]
+
+
+class OutputsOf(Protocol):
+    """What is needed of a predictor."""
+
+    manifest: Manifest
+
+    def fingerprint(self) -> str:
+        """A hash of the model and its weights."""
+        ...
+
+    def outputs(self, sources: Iterable[Any], *, bs: int = ...) -> Iterator[ImageOutputs | SkippedImage]:
+        """The outputs for each image."""
+        ...
+
+
+def evaluate_images(
+    predictor: OutputsOf, images: Sequence[Any], targets: Sequence[Any], *, part: EvaluatedPart, bs: int
+) -> Evaluated:
+    """The model's outputs for labelled images, with their targets.
+
+    Args:
+        predictor: of the saved model.
+        images: each a path, bytes, an array, a tensor or a Pillow image.
+        targets: the target of each image, as the target block reads it; NaN, or a `LabelSet`, says what is unknown.
+        part: what the images are for.
+        bs: number of images in a batch.
+
+    Raises:
+        DataError: there are not as many targets as images, or a target has a label that the model lacks.
+        InputError: no image can be read, or a source has another type.
+    """
+    if len(images) != len(targets):
+        raise DataError(f"each image needs a target, got {len(images):,} images and {len(targets):,} targets")
+    manifest = predictor.manifest
+    encoded = [_encoded(manifest, target, i) for i, target in enumerate(targets)]
+    results = list(predictor.outputs(images, bs=bs))
+    read = [(i, result) for i, result in enumerate(results) if isinstance(result, ImageOutputs)]
+    if not read:
+        reason = next((result.reason for result in results if isinstance(result, SkippedImage)), "there is none")
+        raise InputError(f"there is nothing to evaluate: none of the {len(images):,} images can be read ({reason})")
+    rows, found = [i for i, _ in read], [result for _, result in read]
+    paths = [str(images[i]) if isinstance(images[i], (str, Path)) else None for i in rows]
+    root = common_folder([path for path in paths if path is not None])
+    evaluation = Evaluation(
+        manifest.decision,
+        torch.stack([result.outputs for result in found]).float(),
+        torch.stack([encoded[i] for i in rows]),
+        tuple(relative_name(path, root) if path else f"item {i}" for i, path in zip(rows, paths, strict=True)),
+        root,
+        torch.tensor([result.warp.input_size for result in found], dtype=torch.int64),
+        tuple(rows),
+        tuple(result.warp for result in found),
+        part=part,
+        training=manifest.targets,
+        weights=predictor.fingerprint(),
+    )
+    return Evaluated(evaluation, {one.path: one.reason for one in results if isinstance(one, SkippedImage)})
+
+
+def _encoded(manifest: Manifest, target: Any, i: int) -> Tensor:
+    """The encoded target of the i-th image, in the user's units."""
+    block = manifest.target
+    try:
+        return block.encode(block.read(target))
+    except InputError as error:
+        raise DataError(f"the target of image {i}: {error}") from None

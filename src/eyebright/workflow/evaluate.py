@@ -1,0 +1,284 @@
+"""Evaluates a saved model on labelled images that it has not met, and keeps the answers as one of its parts if asked.
+
+The answers are those of `load_predictor(folder)` in float32. Kept as the part promise they can make promises; kept as
+the part test their scores stand in the report.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from eyebright.errors import ArtifactError, EyebrightError, InputError, TableError, os_reason
+from eyebright.evaluation.evaluation import Evaluation
+from eyebright.image.cache import ImageCache
+from eyebright.inference.change_manifest import check_free, save_part, undo_manifest
+from eyebright.inference.evaluate import evaluate_images
+from eyebright.inference.manifest import Manifest
+from eyebright.inference.model_folder import (
+    OUT_OF_FOLD,
+    load_manifest,
+    load_manifest_and_evaluations,
+)
+from eyebright.inference.predictor import load_predictor
+from eyebright.io.atomic import write_atomically
+from eyebright.io.files import check_replaceable
+from eyebright.report.build import build_report, leak_notices
+from eyebright.report.data import MetricRow, ReportFacts, TaskReport
+from eyebright.report.kinds import task_report
+from eyebright.report.report_json import metric_json, plain
+from eyebright.sources.headers import readable
+from eyebright.sources.parts import PART_WORDS
+from eyebright.sources.source import Source
+from eyebright.sources.target_columns import NO_TARGETS
+from eyebright.types import EvaluatedPart, HeldOutPart
+from eyebright.web.page import check_page_file, write_page
+from eyebright.web.text import count_text
+from eyebright.workflow.check import Advance
+from eyebright.workflow.command_options import EvaluateOptions
+from eyebright.workflow.fine_tuning import Say
+from eyebright.workflow.held_out import HeldOut, group_names, rows_of_part
+from eyebright.workflow.known_images import Met, images_of_model, met
+from eyebright.workflow.model_targets import with_targets_of_model
+from eyebright.workflow.options import ReadOptions
+from eyebright.workflow.reading import read
+from eyebright.workflow.report import make_report
+
+_BEGINNING = '{\n "model":'
+
+
+@dataclass(frozen=True, eq=False)
+class NewScores:
+    """The scores of a saved model on labelled images.
+
+    Args:
+        evaluation: the model's outputs for the images, with their targets.
+        rows: the metrics.
+        outputs: the scores of each label, class, point or number, see `TaskReport.output_rows`.
+        notices: sentences that a reader must know before the scores.
+    """
+
+    evaluation: Evaluation
+    rows: Sequence[MetricRow]
+    outputs: Sequence[Mapping[str, Any]]
+    notices: Sequence[str]
+
+
+def evaluate_model(
+    options: EvaluateOptions,
+    reading: ReadOptions | None = None,
+    *,
+    say: Say = lambda _: None,
+    advance: Advance = lambda _what, _done, _total: None,
+) -> NewScores:
+    """Evaluates a saved model on labelled images; writes what the options ask for, and returns the scores.
+
+    Args:
+        options: the model folder, the labelled images, and what is written.
+        reading: how the images are read; None as detected. Their kind is that of the model.
+        say: called with each sentence about the images.
+        advance: called as images are read and compared.
+
+    Raises:
+        InputError: the images cannot be read, have no targets that the model can be compared with, or are all known to
+            it; the model has images of the part already; or a file to write exists and holds something else.
+        ArtifactError: the model is missing or damaged, or a file cannot be written; the saved model is as it was.
+    """
+    _check_files(options)
+    manifest = load_manifest(options.model)
+    if options.part is not None:
+        check_free(options.model, options.part, replace=options.replace)
+    source = _read(options.source, reading or ReadOptions(), manifest)
+    said = len(source.messages)
+    for sentence in source.messages:
+        say(sentence)
+    source = readable(source, skip_bad=True)
+    source = with_targets_of_model(source, manifest.target)
+    held_out, found = _chosen(source, options, manifest, say, advance)
+    for sentence in (*source.messages[said:], *held_out.left_out_messages):
+        say(sentence)
+    if not len(held_out.rows):
+        raise InputError("no image is left to evaluate; the sentences above say why")
+    evaluation, skipped = _evaluated(source, held_out, found, options)
+    for path, reason in {**source.skipped, **skipped}.items():
+        say(f"skipped: {path}: {reason}")
+    scores = _scores(evaluation, _facts(options, manifest, source, held_out, found))
+    _write(options, scores, source)
+    return scores.found
+
+
+# ------------------------------------------------------------------ the images
+
+
+def _check_files(options: EvaluateOptions) -> None:
+    if options.out is not None:
+        check_page_file(options.out, "evaluation")
+    if options.json is not None:
+        check_replaceable(options.json, [_BEGINNING], "scores of an evaluation")
+
+
+def _read(path: Path, reading: ReadOptions, manifest: Manifest) -> Source:
+    """The labelled images, with targets of the model's kind.
+
+    Raises:
+        InputError: they cannot be read.
+    """
+    try:
+        return read(path, reading if reading.kind is not None else replace(reading, kind=manifest.target.name))
+    except TableError as error:
+        if NO_TARGETS not in str(error) or f"{NO_TARGETS} names of images" in str(error):
+            raise
+        raise InputError(f"{error}; `eyebright predict` is for images without labels") from None
+
+
+def _chosen(
+    source: Source, options: EvaluateOptions, manifest: Manifest, say: Say, advance: Advance
+) -> tuple[HeldOut, Met]:
+    """(images to evaluate, what is known of all): without those that the model has met, if they are to promise."""
+    part: HeldOutPart | None = "promise" if options.part == "promise" else "test" if options.part else None
+    chosen = rows_of_part(source, manifest.target, part, _rows(source, part))
+    evaluations = _evaluations(options.model, manifest)
+    known = images_of_model(options.model, manifest, evaluations)
+    for sentence in known.messages:
+        say(sentence)
+    cache = ImageCache.from_option(options.cache)
+    found = met(source, known, pixels=options.pixels, cache=cache, advance=advance)
+    chosen = chosen.with_known(found.known[chosen.rows])
+    return (chosen if part is None else _without_other(chosen, source, evaluations, part, say)), found
+
+
+def _rows(source: Source, part: HeldOutPart | None) -> "np.ndarray[Any, np.dtype[np.int64]]":
+    """The images of the part, if the data name parts; otherwise all.
+
+    Raises:
+        InputError: the data name parts, and none is this one.
+    """
+    if source.part is None or part is None:
+        return np.arange(len(source))
+    rows = np.flatnonzero(source.part.isin([part]))
+    if not len(rows):
+        counts = {name: int(source.part.isin([name]).sum()) for name in PART_WORDS}
+        named = ", ".join(f"{name} {count:,}" for name, count in counts.items() if count)
+        raise InputError(
+            f"the data name the parts of their images ({named}), and none is of the part '{part}'; `split='none'` "
+            "takes all images"
+        )
+    return rows
+
+
+def _evaluations(folder: Path, manifest: Manifest) -> dict[EvaluatedPart, Evaluation]:
+    """The evaluations that are saved with the model, by part."""
+    evaluations: dict[EvaluatedPart, Evaluation] = {}
+    if manifest.evaluation is not None:
+        evaluations |= load_manifest_and_evaluations(folder)[1]
+    if manifest.out_of_fold is not None:
+        evaluations |= load_manifest_and_evaluations(folder, OUT_OF_FOLD)[1]
+    return evaluations
+
+
+def _without_other(
+    chosen: HeldOut,
+    source: Source,
+    evaluations: Mapping[EvaluatedPart, Evaluation],
+    part: HeldOutPart,
+    say: Say,
+) -> HeldOut:
+    """The images without those that the model has for the other of promise and test: one image is for one of them."""
+    other: HeldOutPart = "test" if part == "promise" else "promise"
+    if other not in evaluations:
+        return chosen
+    taken = {path.resolve() for path in evaluations[other].paths}
+    both = np.array([source[int(row)].path.resolve() in taken for row in chosen.rows], dtype=np.bool_)
+    if both.any():
+        say(
+            f"left out of {PART_WORDS[part]}: {count_text(int(both.sum()), 'image')} that the model has for "
+            f"{PART_WORDS[other]}"
+        )
+    return replace(chosen, rows=chosen.rows[~both])
+
+
+def _evaluated(
+    source: Source, held_out: HeldOut, found: Met, options: EvaluateOptions
+) -> tuple[Evaluation, Mapping[str, str]]:
+    """(evaluation, skipped images): with the groups of the images, and the other columns of the data."""
+    chosen = source.take(held_out.rows)
+    predictor = load_predictor(options.model, device=options.device, runtime="torch", precision="float32")
+    part: EvaluatedPart = held_out.part or "test"
+    paths = [str(chosen.root / file) for file in chosen.files]
+    evaluation, skipped = evaluate_images(predictor, paths, list(chosen.targets), part=part, bs=options.bs)
+    evaluation.check_finite()
+    read_rows = list(evaluation.indices)
+    groups = group_names(source, found.groups)
+    return replace(
+        evaluation,
+        columns=chosen.columns.iloc[read_rows].reset_index(drop=True),
+        groups=tuple(groups[held_out.rows[i]] for i in read_rows) if groups else (),
+    ), skipped
+
+
+# ------------------------------------------------------------------ the scores
+
+
+class _Scores(NamedTuple):
+    report: TaskReport
+    found: NewScores
+
+
+def _facts(options: EvaluateOptions, manifest: Manifest, source: Source, held_out: HeldOut, found: Met) -> ReportFacts:
+    """The facts of the page: how the images were read, and which of them the model has met."""
+    known = [str(source.root / source.files[row]) for row in held_out.rows.tolist() if found.known[row]]
+    return ReportFacts(
+        title=f"{manifest.model.arch} on {options.source.name}",
+        messages=source.messages,
+        skipped=list(source.skipped.items()),
+        normalize_by=ReportFacts.from_json(manifest.report).normalize_by,
+        leaking=known,
+        versions=tuple(manifest.versions.items()),
+        created=manifest.created,
+    )
+
+
+def _scores(evaluation: Evaluation, facts: ReportFacts) -> _Scores:
+    known = set(facts.leaking)
+    leaking = [file for file, path in zip(evaluation.files, evaluation.paths, strict=True) if str(path) in known]
+    report = task_report(evaluation, replace(facts, leaking=leaking))
+    return _Scores(report, NewScores(evaluation, report.metric_rows(), report.output_rows(), leak_notices(report)))
+
+
+def _write(options: EvaluateOptions, scores: _Scores, source: Source) -> None:
+    """The page, the JSON file and the part, each if it is asked for."""
+    evaluation = scores.found.evaluation
+    if options.out is not None:
+        write_page(build_report(evaluation, scores.report.facts), options.out, "evaluation")
+    if options.json is not None:
+        _write_json(scores.found, options)
+    if options.part is None:
+        return
+    save_part(options.model, evaluation, replace=options.replace)
+    try:
+        make_report(options.model)
+    except EyebrightError:
+        undo_manifest(options.model)
+        raise
+
+
+def _write_json(found: NewScores, options: EvaluateOptions) -> None:
+    assert options.json is not None
+    content = {
+        "model": str(options.model),
+        "source": str(options.source),
+        "images": len(found.evaluation),
+        "metrics": [metric_json(row) for row in found.rows],
+        found.evaluation.decision.target.section: found.outputs,
+        "notices": found.notices,
+    }
+    text = json.dumps(plain(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    path = options.json
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, lambda file: file.write_text(text, encoding="utf-8"))
+    except OSError as error:
+        raise ArtifactError(f"cannot write the scores '{path}': {os_reason(error)}") from error

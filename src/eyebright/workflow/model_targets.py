@@ -1,0 +1,110 @@
+"""The targets of labelled images as a saved model takes them: its labels, and its points or numbers in its order."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+import numpy as np
+
+from eyebright.errors import InputError, listing
+from eyebright.sources.categorical import Categorical
+from eyebright.sources.forms import FORMS
+from eyebright.sources.source import Source
+from eyebright.tasks.base import TargetBlock
+from eyebright.tasks.registry import TARGET_BLOCKS
+from eyebright.types import LabelSet
+from eyebright.web.text import count_text
+
+
+def with_targets_of_model(source: Source, target: TargetBlock) -> Source:
+    """The source with its targets as the model's target block takes them, and messages on what differs.
+
+    Labels that the model does not have are left out of label sets. Labels that the data say nothing of - they declare
+    others, such as 0/1 columns - are unknown, and so are points and numbers that the data do not have.
+
+    Args:
+        source: labelled images.
+        target: the fitted target block of the model.
+
+    Raises:
+        InputError: the targets are of another kind, or the data have none of the model's labels, points or numbers.
+    """
+    if not isinstance(target, TARGET_BLOCKS[source.kind]):
+        raise InputError(
+            f"the model predicts {FORMS[target.form].description} ({target.describe()}), and these data have "
+            f"{FORMS[source.block().form].description}"
+        )
+    if isinstance(source.targets, np.ndarray):
+        return _with_values(source, target)
+    if target.form == "labels":
+        source = _with_labels(source, target)
+    return source.with_messages(*_lacking(source, target))
+
+
+def _with_values(source: Source, target: TargetBlock) -> Source:
+    """The source with the points or numbers of the model, in its order."""
+    names, values = target.value_names, source.targets
+    assert isinstance(values, np.ndarray)
+    if not source.names:
+        if values.shape[1] != len(names):
+            raise InputError(
+                f"the model predicts {listing(names)}, and these data have {values.shape[1]} of them, without names"
+            )
+        return source
+    shared = [name for name in names if name in source.names]
+    if not shared:
+        raise InputError(f"these data have {listing(source.names)}, and the model predicts {listing(names)}")
+    ordered = np.full((len(source), len(names), *values.shape[2:]), np.nan)
+    ordered[:, [names.index(name) for name in shared]] = values[:, [source.names.index(name) for name in shared]]
+    absent, further = _without(names, source.names), _without(source.names, names)
+    messages = [
+        *([f"not in these data, so unknown: {listing(absent)}"] if absent else []),
+        *([f"not predicted by the model, so not used: {listing(further)}"] if further else []),
+    ]
+    return replace(source, targets=ordered, names=names, mirror=None).with_messages(*messages)
+
+
+def _with_labels(source: Source, target: TargetBlock) -> Source:
+    """The source without labels that the model lacks, and with those as unknown that the data do not declare."""
+    sets = cast("Categorical[LabelSet]", source.targets)
+    labels = target.label_names
+    found = {label for one in sets.categories for label in one}
+    if not found.intersection(labels) and not set(source.declared).intersection(labels):
+        raise InputError(
+            f"no image has a label that the model has ({listing(labels)}); these data have {listing(sorted(found))}"
+        )
+    counts = Counter[str]()
+    each = np.bincount(sets.codes, minlength=len(sets.categories)).tolist()
+    for one, images in zip(sets.categories, each, strict=True):
+        counts.update({label: images for label in one if label not in labels})
+    unsaid = [label for label in labels if source.declared and label not in found.union(source.declared)]
+    messages: list[str] = []
+    if new := sorted(label for label, images in counts.items() if images):
+        named = listing(f"{label} ({count_text(counts[label], 'image')})" for label in new)
+        messages.append(f"labels that the model does not have, which are not scored: {named}")
+    if unsaid:
+        messages.append(f"labels of the model of which these data say nothing, so unknown: {listing(unsaid)}")
+    targets = sets.map(lambda one: _labels_of_model(one, labels, unsaid))
+    return replace(source, targets=targets).with_messages(*messages)
+
+
+def _labels_of_model(labels: LabelSet, known: Sequence[str], unsaid: Sequence[str]) -> LabelSet:
+    if not unsaid and all(label in known for label in labels):
+        return labels
+    unknown = {label for label in known if label in labels.unknown or label in unsaid}
+    return LabelSet([label for label in labels if label in known], unknown=unknown)
+
+
+def _lacking(source: Source, target: TargetBlock) -> list[str]:
+    """A sentence about labels of the model that are known not to be on any image."""
+    targets = cast("Categorical[Any]", source.targets).remove_unused_categories()
+    values = [target.read(raw) for raw in targets.categories]
+    unknown = [value.unknown for value in values if getattr(value, "unknown", ())]
+    absent = _without(target.label_names, {label for value in values for label in target.labels(value)})
+    lacking = [label for label in absent if not any(label in one for one in unknown)]
+    return [f"labels of the model that no image has: {listing(lacking)}"] if lacking else []
+
+
+def _without(names: Sequence[str], others: "Sequence[str] | set[str]") -> list[str]:
+    return [name for name in names if name not in others]

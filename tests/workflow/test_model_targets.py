@@ -1,0 +1,74 @@
+"""The targets of new images, as a saved model takes them."""
+
+import numpy as np
+import pytest
+
+from eyebright.errors import InputError
+from eyebright.sources.categorical import Categorical
+from eyebright.tasks.multicategory import MultiCategoryBlock
+from eyebright.tasks.points import PointBlock
+from eyebright.tasks.regression import RegressionBlock
+from eyebright.types import LabelSet
+from eyebright.workflow.model_targets import with_targets_of_model
+from support.sources import source_of, source_of_labels
+
+BLOCK = MultiCategoryBlock(vocab=["bus", "car", "cat"])
+
+
+def test_numbers_are_put_in_the_order_of_the_model() -> None:
+    source = source_of("regression", np.array([[1.0, 2.0, 3.0]]), names=("size", "age", "other"))
+    found = with_targets_of_model(source, RegressionBlock(names=("age", "weight", "size")))
+    np.testing.assert_array_equal(found.targets, [[2.0, np.nan, 1.0]])
+    assert found.messages == (
+        "not in these data, so unknown: 'weight'",
+        "not predicted by the model, so not used: 'other'",
+    )
+
+
+def test_points_are_put_in_the_order_of_the_model() -> None:
+    source = source_of("points", np.array([[[1.0, 2.0], [3.0, 4.0]]]), names=("right", "left"))
+    found = with_targets_of_model(source, PointBlock(2, names=("left", "right")))
+    np.testing.assert_array_equal(found.targets, [[[3.0, 4.0], [1.0, 2.0]]])
+    assert not found.messages
+
+
+def test_points_without_names_are_taken_in_their_order() -> None:
+    source = source_of("points", np.array([[[1.0, 2.0], [3.0, 4.0]]]))
+    block = PointBlock(2, names=("left", "right"))
+    np.testing.assert_array_equal(with_targets_of_model(source, block).targets, source.targets)
+    with pytest.raises(InputError, match="predicts 'left', and these data have 2 of them, without names"):
+        with_targets_of_model(source, PointBlock(1, names=("left",)))
+
+
+def test_other_numbers_than_those_of_the_model_are_an_error() -> None:
+    source = source_of("regression", np.array([[1.0]]), names=("size",))
+    with pytest.raises(InputError, match="these data have 'size', and the model predicts 'age'"):
+        with_targets_of_model(source, RegressionBlock(names=("age",)))
+
+
+def test_another_kind_is_an_error() -> None:
+    source = source_of("category", Categorical.of(["cat", "dog"]))
+    with pytest.raises(InputError, match="the model predicts any number of labels.*one class for each image"):
+        with_targets_of_model(source, BLOCK)
+
+
+def test_labels_that_the_data_do_not_declare_are_unknown() -> None:
+    source = source_of_labels([["bus"], ["dog", "bus"]], declared=("bus", "cat", "dog"))
+    found = with_targets_of_model(source, BLOCK)
+    assert list(found.targets) == [LabelSet(["bus"], unknown=["car"])] * 2
+    assert found.messages == (
+        "labels that the model does not have, which are not scored: 'dog (1 image)'",
+        "labels of the model of which these data say nothing, so unknown: 'car'",
+        "labels of the model that no image has: 'cat'",
+    )
+
+
+def test_labels_of_data_that_declare_none_are_known() -> None:
+    found = with_targets_of_model(source_of_labels([["bus"], ["car"]]), BLOCK)
+    assert list(found.targets) == [LabelSet(["bus"]), LabelSet(["car"])]
+    assert found.messages == ("labels of the model that no image has: 'cat'",)
+
+
+def test_data_without_any_label_of_the_model_are_an_error() -> None:
+    with pytest.raises(InputError, match="no image has a label that the model has .*; these data have 'dog'"):
+        with_targets_of_model(source_of_labels([["dog"], []]), BLOCK)

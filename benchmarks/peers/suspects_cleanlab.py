@@ -6,6 +6,7 @@ a ranking of cells for each method: flat indices, the most suspicious first.
 """
 
 import sys
+from typing import Any
 
 import numpy as np
 from cleanlab.multilabel_classification.filter import find_multilabel_issues_per_class
@@ -15,7 +16,7 @@ from cleanlab.rank import get_label_quality_scores
 METHODS = ("self_confidence", "normalized_margin")
 
 
-def of_classes(given: np.ndarray, probabilities: np.ndarray) -> dict[str, np.ndarray]:
+def of_classes(given: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
     """The rankings of images with one class each."""
     found = {}
     for method in METHODS:
@@ -25,7 +26,7 @@ def of_classes(given: np.ndarray, probabilities: np.ndarray) -> dict[str, np.nda
     return found
 
 
-def of_labels(given: np.ndarray, probabilities: np.ndarray) -> dict[str, np.ndarray]:
+def of_labels(given: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
     """The rankings of cells of images with several labels."""
     lists = [np.flatnonzero(row).tolist() for row in given]
     found = {}

@@ -25,7 +25,9 @@ def confusions_section(evaluation: Evaluation) -> list[Section]:
     blocks: list[Table | Folded | Sentences] = []
     sure = 0
     for relation, title, heading in _TITLES:
-        found = [one for one in label_confusions(evaluation, relation) if one.count > one.expected]
+        # The first have the lowest p-values; of a thousand labels there are a million pairs.
+        first = label_confusions(evaluation, relation, limit=_MOST_FOLDED)
+        found = [one for one in first if one.count > one.expected]
         sure += sum(one.p_value < _SURE for one in found)
         blocks += _tables(title, heading, found)
     if not blocks:
@@ -34,7 +36,7 @@ def confusions_section(evaluation: Evaluation) -> list[Section]:
         "Only images that are known not to have the other label count, so labels that stand together are no confusion."
         " Expected: how often the other label would be predicted wrongly there if both had nothing to do with each"
         " other. P-values are corrected for the number of pairs (Holm): "
-        f"{sure or 'none'} {'is' if sure == 1 else 'are'} surely more than expected (p < {_SURE})."
+        f"of those shown {sure or 'none'} {'is' if sure == 1 else 'are'} surely more than expected (p < {_SURE})."
     )
     return [Section("Mixed up with", "mixed-up", blocks, intro)]
 
@@ -44,11 +46,11 @@ def _tables(title: str, heading: str, found: Sequence[LabelConfusion]) -> list[T
         return []
     columns = (heading, "predicted", "images", "of", "share", "95 % CI", "expected", "p, corrected")
     shown = [Table(title, columns, [_row(one) for one in found[:_MOST]])]
-    rest = found[_MOST:_MOST_FOLDED]
+    rest = found[_MOST:]
     if not rest:
         return list(shown)
     more = Table(f"{title}: the next {len(rest)}", columns, [_row(one) for one in rest])
-    return [*shown, Folded(f"The next {len(rest)} of {len(found):,} pairs", [more])]
+    return [*shown, Folded(f"The next {len(rest)} pairs", [more])]
 
 
 def _row(one: LabelConfusion) -> list[Cell]:

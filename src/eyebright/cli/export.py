@@ -1,4 +1,4 @@
-"""``eyebright export``: a saved model as a graph for other programs."""
+"""``eyebright export``: a saved model as a graph for other programs, or as a page that answers in a browser."""
 
 from typing import TYPE_CHECKING
 
@@ -16,12 +16,13 @@ def option_classes() -> tuple[type, ...]:
 
 
 def export(arguments: "CommandArguments") -> None:
-    """Export a saved model to ONNX, with its resize, calibration and thresholds, and prove that it answers the same.
+    """Export a saved model to ONNX or as an HTML page that needs no network, and prove that it answers the same.
 
     \b
     Examples:
       eyebright export model/ --to onnx
       eyebright export model/ --to onnx --out shipped/
+      eyebright export model/ --to page
       eyebright export model/ --check
     """  # noqa: D301 - a backspace keeps the lines as they are
     from eyebright.workflow.command_options import ExportOptions

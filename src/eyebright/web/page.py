@@ -70,7 +70,20 @@ def write_page(page: Page, path: str | Path, what: str = "report") -> Path:
     """
     path = Path(path)
     check_page_file(path, what)
-    text = render_page(page)
+    return write_page_text(render_page(page), path, what)
+
+
+def write_page_text(text: str, path: Path, what: str = "report") -> Path:
+    """Writes the text of a page, completely or not at all; returns its path.
+
+    Args:
+        text: HTML.
+        path: of the file; its folder is created if missing.
+        what: what the page is, for messages.
+
+    Raises:
+        ArtifactError: the file cannot be written.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, lambda file: file.write_text(text, encoding="utf-8", errors="backslashreplace"))
@@ -86,33 +99,37 @@ def check_page_file(path: Path, what: str = "report") -> None:
 
 def render_page(page: Page) -> str:
     """The page as the text of one HTML file."""
-    script, style = _packaged("page.js"), _packaged("page.css")
-    return (
-        _environment()
-        .get_template("page.html")
-        .render(
-            page=page,
-            any_drawn=any(row.is_share for row in page.metric_rows),
-            any_baseline=any(row.baseline is not None for row in page.metric_rows),
-            script=script,
-            script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-            style=style,
-            version=metadata.version("eyebright"),
-        )
+    script, style = packaged("page.js"), packaged("page.css")
+    return template("page.html").render(
+        page=page,
+        any_drawn=any(row.is_share for row in page.metric_rows),
+        any_baseline=any(row.baseline is not None for row in page.metric_rows),
+        script=script,
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        style=style,
+        version=metadata.version("eyebright"),
     )
 
 
-def _environment() -> Any:
+def template(name: str) -> Any:
+    """A packaged template, which escapes every value."""
     import jinja2  # not before a page is written: it takes 30 ms
 
-    return jinja2.Environment(
-        loader=jinja2.FunctionLoader(_packaged),
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(packaged),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    return environment.get_template(name)
 
 
-def _packaged(name: str) -> str:
-    return (resources.files("eyebright.web") / name).read_text(encoding="utf-8")
+def packaged(name: str) -> str:
+    """The text of a file of this package."""
+    return packaged_bytes(name).decode()
+
+
+def packaged_bytes(name: str) -> bytes:
+    """The content of a file of this package, by its path from here."""
+    return resources.files("eyebright.web").joinpath(*name.split("/")).read_bytes()

@@ -245,7 +245,12 @@ class ExportOptions:
 
     model: Annotated[Path, Option("The model folder.", positional=True)]
     to: Annotated[
-        str, Option("What to make: onnx is a graph from an image's pixels to answers.", choices=("onnx",))
+        str,
+        Option(
+            "What to make: onnx is a graph from an image's pixels to answers, page one HTML file that answers in a "
+            "browser without a network.",
+            choices=("onnx", "page"),
+        ),
     ] = "onnx"
     out: Annotated[Path | None, Option("The folder to write.", unset="the model folder")] = None
     images: Annotated[
@@ -278,6 +283,10 @@ class ExportOptions:
         check_options(self)
         if self.calibrate_on is not None and self.precision != "int8":
             raise InputError("`calibrate_on` is for `precision` int8; leave it out, or ask for that")
+        if self.to == "page" and self.precision != "float32":
+            raise InputError(f"a page has a graph of float32, so `precision` cannot be {self.precision}; leave it out")
+        if self.to == "page" and self.check:
+            raise InputError("`check` is for files of `to` onnx: a page has no hash of its own; export it again")
 
 
 @with_options_in_docstring

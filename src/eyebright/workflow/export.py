@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import cast
 
 from eyebright.export.export_onnx import ExportPrecision, export_onnx_files, validation_images
+from eyebright.export.page import ExportedPage, export_page
 from eyebright.export.record import ExportRecord, check_export
 from eyebright.io.files import get_image_files
 from eyebright.sources.read import read_source
@@ -11,8 +12,8 @@ from eyebright.workflow.command_options import ExportOptions
 from eyebright.workflow.fine_tuning import Say
 
 
-def export_model(options: ExportOptions, *, say: Say = lambda _: None) -> ExportRecord:
-    """Exports a saved model, or checks an export; returns what ``export.json`` says.
+def export_model(options: ExportOptions, *, say: Say = lambda _: None) -> ExportRecord | ExportedPage:
+    """Exports a saved model, or checks an export; returns what ``export.json`` says, or the page that was written.
 
     Args:
         options: the model folder, and what to make of it.
@@ -29,10 +30,17 @@ def export_model(options: ExportOptions, *, say: Say = lambda _: None) -> Export
         record = check_export(folder)
         say(f"all {len(record.files)} files of the export in '{folder}' are as they were exported")
         return record
+    validation = validation_images(options.model, images=options.images, most=options.compared)
+    if options.to == "page":
+        page = export_page(options.model, out=options.out, validation=validation, say=say)
+        for sentence in page.sentences:
+            say(sentence)
+        say(f"{page.path}: {page.bytes / 1e6:.3g} MB; open it in a browser")
+        return page
     exported = export_onnx_files(
         options.model,
         out=options.out,
-        validation=validation_images(options.model, images=options.images, most=options.compared),
+        validation=validation,
         precision=cast("ExportPrecision", options.precision),
         calibrate_on=_image_paths(options.calibrate_on),
         say=say,

@@ -1,0 +1,179 @@
+"""Exports a saved model as one HTML file that answers in a browser, from a disk and without a network or a server.
+
+The page contains the graph of `eyebright export --to onnx` in float32, and ONNX Runtime Web, which computes it. The
+graph is compared with Python in ONNX Runtime before the page is written; a test compares the page itself.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from eyebright._optional import import_optional
+from eyebright.errors import ArtifactError, listing
+from eyebright.evaluation.promises import PromiseResult
+from eyebright.export.answers_graph import ANSWERS, thresholds_of
+from eyebright.export.export_onnx import Say, Validation, exportable_steps, validation_images
+from eyebright.export.model_graph import network_graph, whole_graph
+from eyebright.export.parity import Parity, check_batches, compare, made_images, whole_run
+from eyebright.export.record import CONTRACT, WHOLE
+from eyebright.inference.manifest import Manifest
+from eyebright.inference.model_folder import manifest_content
+from eyebright.inference.predictions import table_columns
+from eyebright.inference.predictor import load_predictor
+from eyebright.io.text import valid_unicode
+from eyebright.models.weights import declared_licence
+from eyebright.types import Size
+from eyebright.web.offline import OfflinePage, render_offline_page
+from eyebright.web.page import check_page_file, write_page_text
+
+PAGE = "page.html"
+
+
+class _Kind(NamedTuple):
+    """How a kind of answer is shown.
+
+    Args:
+        shows: what the scripts of the page draw.
+        title: the heading.
+        answers: what the model answers, before the names.
+    """
+
+    shows: str
+    title: str
+    answers: str
+
+
+_KINDS = {
+    "multicategory": _Kind("labels", "Labels of your images", "Which of {} labels an image has"),
+    "category": _Kind("classes", "Labels of your images", "Which of {} labels an image has"),
+    "ordinal": _Kind("classes", "Ratings of your images", "Which of {} ratings an image has"),
+    "points": _Kind("points", "Points on your images", "Where {} points are on an image"),
+    "regression": _Kind("numbers", "Numbers of your images", "{} numbers for an image"),
+}
+"""For each kind of answer, by the name of the target block."""
+
+
+@dataclass(frozen=True)
+class ExportedPage:
+    """What was written.
+
+    Args:
+        path: the page.
+        bytes: its size.
+        parity: how far the graph in it is from Python, in ONNX Runtime.
+        sentences: what a user should know.
+    """
+
+    path: Path
+    bytes: int
+    parity: Parity
+    sentences: tuple[str, ...]
+
+
+def export_page(
+    folder: str | Path,
+    *,
+    out: str | Path | None = None,
+    validation: Validation | None = None,
+    say: Say = lambda _: None,
+) -> ExportedPage:
+    """Exports a saved model as ``page.html``, which answers without a network.
+
+    Args:
+        folder: the model folder.
+        out: the folder to write; None for the model folder.
+        validation: the images that are compared, from `validation_images`; None for its defaults.
+        say: called with a sentence about each step.
+
+    Raises:
+        ArtifactError: the folder contains no model or a damaged one, torch cannot export it, the graph answers
+            otherwise than Python, or the page cannot be written; an earlier page is unchanged.
+        InputError: the model cannot be exported, or ``page.html`` exists and is no HTML page.
+        MissingExtraError: the packages of ``eyebright[onnx]`` are not installed.
+    """
+    for package in ("onnx", "onnxscript", "onnxruntime"):
+        import_optional(package, extra="onnx", purpose="exporting to a page")
+    path = Path(folder if out is None else out) / PAGE
+    predictor = load_predictor(folder, runtime="torch", device="cpu")
+    check_page_file(path, "page")
+    manifest = predictor.manifest
+    steps = exportable_steps(manifest)
+    validation = validation_images(folder) if validation is None else validation
+    say("exporting the network")
+    network = network_graph(predictor.model, Size(*steps.output))
+    graph = whole_graph(network, steps, manifest.decision, {"contract": str(CONTRACT)})
+    say(f"comparing {len(validation.paths):,} validation images with Python")
+    parity = compare(predictor, {WHOLE: whole_run(graph)}, [*validation.paths, *made_images()])[WHOLE]
+    if not parity.is_kept:
+        raise ArtifactError(f"nothing is written: the graph does not answer as Python does: {parity.sentence}")
+    check_batches(graph)
+    text = render_offline_page(offline_page(manifest, manifest_content(Path(folder)).get("id"), parity), graph)
+    write_page_text(text, path, "page")
+    return ExportedPage(path, len(text.encode()), parity, (*validation.sentences, f"its graph: {parity.sentence}"))
+
+
+def offline_page(manifest: Manifest, model_id: str | None, parity: Parity) -> OfflinePage:
+    """The content of the page of a model.
+
+    Args:
+        manifest: the model's description.
+        model_id: the identifier of the model.
+        parity: of its graph.
+    """
+    target, decision = manifest.target, manifest.decision
+    kind = _KINDS[target.name]
+    is_labels = kind.shows in ("labels", "classes")
+    names = [valid_unicode(name) for name in (target.classes if is_labels else target.value_names)]
+    upper, lower = thresholds_of(decision) if target.has_thresholds else (None, None)
+    columns = table_columns(target, asks=decision.thresholds.is_three_way)
+    model = {
+        "shows": kind.shows,
+        "names": names,
+        "columns": [valid_unicode(column) for column in columns],
+        "upper": upper,
+        "lower": lower,
+        "isOrdered": target.name == "ordinal",
+    }
+    summary = f"{kind.answers.format(len(names))}: {listing(names)}. The model is in this page and runs on your device."
+    return OfflinePage(kind.title, summary, model, _about(manifest, model_id, parity), _LIMITS)
+
+
+def _about(manifest: Manifest, model_id: str | None, parity: Parity) -> list[tuple[str, str]]:
+    metric = manifest.target.metrics()[0].name
+    score = manifest.scores.get(metric)
+    pairs: list[tuple[str, Any]] = [
+        ("Network", manifest.model.arch),
+        ("Licence of its pretrained weights", declared_licence(manifest.model.arch) or "not declared"),
+        ("Trained", manifest.created[:10]),
+        ("Training images", manifest.data.get("train")),
+        (f"{metric} on the validation images", None if score is None else f"{score:.3f}"),
+        ("Thresholds", _thresholds_origin(manifest) if manifest.target.has_thresholds else None),
+        ("Calibration", manifest.decision.calibration.kind),
+        ("Identifier", model_id),
+        ("Graph compared with Python", f"{parity.images} images, largest difference {_difference(manifest, parity)}"),
+    ]
+    return [(name, f"{value:,}" if isinstance(value, int) else str(value)) for name, value in pairs if value]
+
+
+def _difference(manifest: Manifest, parity: Parity) -> str:
+    return f"{parity.difference:.1g} {ANSWERS[manifest.target.name].measured_in}"
+
+
+def _thresholds_origin(manifest: Manifest) -> str:
+    """Where the thresholds come from."""
+    thresholds = manifest.decision.thresholds
+    asks = "; between two of them a person is asked" if thresholds.is_three_way else ""
+    promises = [str(PromiseResult.from_json(dict(one)).promise) for one in manifest.tuning.get("promises", [])]
+    if promises:
+        return f"for {' and '.join(promises)}{asks}"
+    if thresholds.metric is not None:
+        return f"tuned for {thresholds.metric} on the validation images{asks}"
+    return f"set, not tuned{asks}"
+
+
+_LIMITS = (
+    "JPEG, PNG, WebP, GIF (its first frame) and BMP images of 8 bits are read as by Eyebright. CMYK, 16 bits, AVIF and "
+    "transparency are decoded by the browser in its own way, which is said at the image; TIFF and HEIC are refused.",
+    "The answers are made for images of the kind that the model was trained on. The page does not notice other ones, "
+    "and shows no heat maps.",
+)

@@ -1,0 +1,74 @@
+// What the outputs of the graph mean: decisions, texts and rows of CSV. Nothing here touches the page.
+
+const YES = 1;
+const NO = 0;
+const ASK = -1;
+
+/** The decision about one label, as the graph takes it: strictly above, in float32. `lower` is null for two answers. */
+function decisionOf(probability, upper, lower) {
+  if (probability > Math.fround(upper)) return YES;
+  return lower !== null && probability > Math.fround(lower) ? ASK : NO;
+}
+
+/** The names of the labels that have a decision. */
+function namesWith(decisions, wanted, names) {
+  return names.filter((_, i) => decisions[i] === wanted);
+}
+
+/** A number with nine significant digits, which represent a float32 exactly; the same text as Python's `.9g`. */
+function nineDigits(number) {
+  if (number === 0) return Object.is(number, -0) ? "-0" : "0";
+  if (!Number.isFinite(number)) return Number.isNaN(number) ? "nan" : number > 0 ? "inf" : "-inf";
+  const [mantissa, exponent] = evenAtTies(number).toExponential(8).split("e");
+  const power = Number(exponent);
+  if (power >= -4 && power < 9) return withoutZeros(evenAtTies(number).toFixed(8 - power));
+  return `${withoutZeros(mantissa)}e${power < 0 ? "-" : "+"}${String(Math.abs(power)).padStart(2, "0")}`;
+}
+
+/** The number, or the one of nine digits below it that Python rounds to: of two that are equally near, the even one. */
+function evenAtTies(number) {
+  const [, head, last, power] = /^(.{0,9}(\d))50*(e.*)$/.exec(number.toExponential(100).replace("-", "")) ?? [];
+  return last && Number(last) % 2 === 0 && head.length === 10 ? Math.sign(number) * Number(head + power) : number;
+}
+
+function withoutZeros(text) {
+  return text.includes(".") ? text.replace(/\.?0+$/, "") : text;
+}
+
+/** A cell of CSV, quoted where it must be. */
+function csvCell(text) {
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+/** Labels in one cell: joined by a semicolon, or a JSON list where a name has one. */
+function labelsCell(labels, names) {
+  if (!labels.length || !names.some((name) => name.includes(";"))) return labels.join(";");
+  return `[${labels.map((label) => JSON.stringify(label)).join(", ")}]`;
+}
+
+/** The decisions of one image, from its outputs and the thresholds that are set. */
+function decisionsOf(model, outputs, thresholds) {
+  if (!thresholds) return outputs.decisions;
+  return [...outputs.first].map((value, i) => decisionOf(value, thresholds.upper[i], thresholds.lower && thresholds.lower[i]));
+}
+
+/** One row of the table of `eyebright predict`: the path, the labels if there are any, the numbers, the labels to ask about. */
+function csvRow(model, path, outputs, thresholds) {
+  const numbers = [...outputs.first].map(nineDigits);
+  if (model.shows === "points" || model.shows === "numbers") return [path, ...numbers];
+  if (model.shows === "classes") return [path, model.names[outputs.decisions[0]], ...numbers];
+  const decisions = decisionsOf(model, outputs, thresholds);
+  const row = [path, labelsCell(namesWith(decisions, YES, model.names), model.names), ...numbers];
+  if (thresholds.lower) row.push(labelsCell(namesWith(decisions, ASK, model.names), model.names));
+  return row;
+}
+
+/** The whole table as text. */
+function csvText(columns, rows) {
+  return [columns, ...rows].map((row) => `${row.map(csvCell).join(",")}\n`).join("");
+}
+
+/** A probability or a threshold for people. */
+function threeDigits(number) {
+  return number.toFixed(3);
+}

@@ -37,6 +37,7 @@ demo: $(VENV)/.demo
 	$(BIN)/eyebright train $(DEMO)/shelf/labels.csv --images $(DEMO)/shelf/photos --out $(DEMO)/model $(DEMO_OPTIONS)
 	$(BIN)/eyebright predict $(DEMO)/model $(DEMO)/shelf/new --out $(DEMO)/predictions.csv
 	@head -n 5 $(DEMO)/predictions.csv
+	$(BIN)/eyebright export $(DEMO)/model --to page --compared 50
 
 # Each of two processes takes whole files, with one thread of torch. WORKERS=0 runs all tests in one process.
 test: export OMP_NUM_THREADS = 1
@@ -89,7 +90,7 @@ $(VENV)/.uv:
 
 # One marker a set of extras; the second set adds only what is missing.
 $(VENV)/.demo: pyproject.toml constraints.txt | $(VENV)/.uv
-	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv pip install --constraint constraints.txt --editable .
+	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv pip install --constraint constraints.txt --editable '.[onnx]'
 	touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/.uv

@@ -35,3 +35,19 @@ def test_an_error_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert "contains no model.safetensors, but nothing" in lines[0]
     assert "--calibrate-on is for --precision int8" in lines[2]
     assert len(lines) == 3
+
+
+def test_a_page_is_written_and_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = model_folder(tmp_path / "model")
+    assert run(["export", str(model), "--to", "page", "--compared", "0"]) == 0
+    *_, compared, written = capsys.readouterr().out.splitlines()
+    assert compared.startswith("its graph: 7 images (7 of them made): largest difference")
+    assert written.startswith(f"{model / 'page.html'}: ")
+    assert written.endswith(" MB; open it in a browser")
+
+
+def test_what_a_page_does_not_have_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["export", str(tmp_path), "--to", "page", "--precision", "int8"]) == 2
+    assert "a page has a graph of float32, so --precision cannot be int8; leave it out" in capsys.readouterr().err
+    assert run(["export", str(tmp_path), "--to", "page", "--check"]) == 2
+    assert "a page has no hash of its own; export it again" in capsys.readouterr().err

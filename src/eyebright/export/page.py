@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from eyebright._optional import import_optional
-from eyebright.errors import ArtifactError, listing
+from eyebright.errors import ArtifactError
 from eyebright.evaluation.promises import PromiseResult
 from eyebright.export.answers_graph import ANSWERS, thresholds_of
 from eyebright.export.export_onnx import Say, Validation, exportable_steps, validation_images
@@ -27,6 +27,7 @@ from eyebright.web.offline import OfflinePage, render_offline_page
 from eyebright.web.page import check_page_file, write_page_text
 
 PAGE = "page.html"
+_NAMED = 15  # names in the summary
 
 
 class _Kind(NamedTuple):
@@ -134,7 +135,8 @@ def offline_page(manifest: Manifest, model_id: str | None, parity: Parity) -> Of
         "lower": lower,
         "isOrdered": target.name == "ordinal",
     }
-    summary = f"{kind.answers.format(len(names))}: {listing(names)}. The model is in this page and runs on your device."
+    shown = ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")
+    summary = f"{kind.answers.format(len(names))}: {shown}. The model is in this page and runs on your device."
     return OfflinePage(kind.title, summary, model, _about(manifest, model_id, parity), _LIMITS)
 
 

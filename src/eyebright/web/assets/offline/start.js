@@ -34,7 +34,7 @@ function start() {
 
 function missingFeature() {
   const isThere = globalThis.Worker && globalThis.DecompressionStream && globalThis.OffscreenCanvas && globalThis.WebAssembly;
-  return isThere ? "" : "This browser is too old for this page. It needs Chrome or Edge 80, Firefox 113 or Safari 16.4, or a newer one.";
+  return isThere ? "" : "This browser is too old for this page. It needs Chrome or Edge 97, Firefox 113 or Safari 16.4, or a newer one.";
 }
 
 function startWorker() {

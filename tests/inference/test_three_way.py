@@ -22,7 +22,7 @@ def predictions(decision: Decision, block: MultiCategoryBlock = TARGET) -> Predi
     made: list[Prediction] = []
     for i, row in enumerate(PROBABILITIES):
         decoded = decision.decode(row)
-        made.append(Prediction(f"{i}.jpg", decoded, row, ask=decision.ask(decoded)))
+        made.append(Prediction(f"{i}.jpg", decoded, row, ask=decision.ask(row)))
     return Predictions(made, {}, block)
 
 

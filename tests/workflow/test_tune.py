@@ -14,6 +14,7 @@ from eyebright.evaluation.calibrate import fit_calibration
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.promise import Promise
 from eyebright.evaluation.promises import PromiseResult, keep_promise
+from eyebright.evaluation.selective import keep_accuracy
 from eyebright.evaluation.three_way import asking_curves
 from eyebright.evaluation.tune import tune
 from eyebright.inference.change_manifest import save_manifest
@@ -289,12 +290,55 @@ def test_a_model_of_one_label_per_image_has_no_thresholds(tmp_path: Path) -> Non
     manifest = Manifest(model_description("test_resnet", 2, size=32), one.decision)
     folder = save_model(tmp_path / "model", manifest, {"weight": torch.zeros(1)}, evaluation=one)
     before = contents(folder)
-    for options in ({"objective": "f1_macro"}, {"promise": ("precision >= 0.9",)}):
-        with pytest.raises(InputError, match="this model is a CategoryBlock; `calibrate` is for it too"):
-            tuned(folder, **options)
+    with pytest.raises(InputError, match="this model is a CategoryBlock; `calibrate` is for it too"):
+        tuned(folder, objective="f1_macro")
+    with pytest.raises(InputError, match="with one label per image: it can keep one promise of accuracy"):
+        tuned(folder, promise=("precision >= 0.9",))
+    with pytest.raises(InputError, match="with one label per image.* and `keep_former`"):
+        tuned(folder, promise=("accuracy >= 0.9",), keep_former=True)
+    with pytest.raises(InputError, match="cannot keep accuracy >= 0.99 with these 40 images, so it is unchanged"):
+        tuned(folder, promise=("accuracy >= 0.99",))
     assert contents(folder) == before
     tuned(folder, calibrate="temperature")
     assert load_manifest(folder).decision.calibration.kind == "temperature"
+
+
+def one_label(part: EvaluatedPart, n_images: int, seed: int) -> Evaluation:
+    """Outputs for two classes, and a class that is drawn with their probabilities."""
+    generator = torch.Generator().manual_seed(seed)
+    outputs = 4 * torch.randn(n_images, 2, generator=generator)
+    targets = torch.multinomial(outputs.softmax(dim=1), 1, generator=generator)[:, 0]
+    return replace(
+        evaluation(part, n_images, seed),
+        decision=Decision(CategoryBlock(["cat", "dog"])),
+        outputs=outputs,
+        targets=targets,
+    )
+
+
+def test_a_model_of_one_label_per_image_promises_the_accuracy_of_what_it_answers(tmp_path: Path) -> None:
+    valid, promise = one_label("valid", 300, 0), one_label("promise", 600, 1)
+    manifest = Manifest(model_description("test_resnet", 2, size=32), valid.decision)
+    state = {"weight": torch.zeros(1)}
+    folder = save_model(tmp_path / "model", manifest, state, evaluation=valid, held_out=[promise])
+    said = tuned(folder, promise=("accuracy >= 0.95",))
+    expected = keep_accuracy(promise, Promise("accuracy", 0.95), chosen_on=valid)
+    assert expected.kept
+    assert said[0] == str(expected)
+    assert load_manifest(folder).decision.thresholds == expected.thresholds
+    assert "promised with 95 % confidence" in (folder / "report.html").read_text()
+    with pytest.raises(InputError, match="this model is a CategoryBlock"):
+        tuned(folder, cost="fn=5,fp=1")
+    said = tuned(folder, calibrate="temperature")
+    assert "given up, since the thresholds are new: accuracy >= 0.95; make them again if they are still wanted" in said
+    assert load_manifest(folder).decision.thresholds == Thresholds()
+    undo_tuning(folder)
+    assert load_manifest(folder).decision.thresholds == expected.thresholds
+
+
+def test_accuracy_is_not_promised_of_any_number_of_labels(folder: Path) -> None:
+    with pytest.raises(InputError, match="for any number of labels promise precision, recall or fpr"):
+        tuned(folder, promise=("accuracy >= 0.9",))
 
 
 @pytest.mark.parametrize("name", ["evaluation.parquet", "out_of_fold.parquet", "manifest.json"])

@@ -112,12 +112,11 @@ class ModelComparison:
     @property
     def asking(self) -> tuple[float, float] | None:
         """The share of the images of which each model asks a person; None if neither does."""
-        each = [evaluation.decision.thresholds for evaluation in (self.first, self.second)]
-        if not any(thresholds.is_three_way for thresholds in each):
+        each = (self.first, self.second)
+        if not any(evaluation.decision.thresholds.is_three_way for evaluation in each):
             return None
         first, second = (
-            float(thresholds.asks(evaluation.activated).any(dim=1).double().mean())
-            for thresholds, evaluation in zip(each, (self.first, self.second), strict=True)
+            float(evaluation.decision.asks(evaluation.activated).any(dim=1).double().mean()) for evaluation in each
         )
         return first, second
 
@@ -343,7 +342,7 @@ def _wrong_labels(evaluation: Evaluation) -> Float[Tensor, " n"]:
     targets = evaluation.targets
     decided: Bool[Tensor, "n k"] = evaluation.decision.decide(evaluation.activated)
     known = ~targets.isnan()
-    asked = evaluation.decision.thresholds.asks(evaluation.activated)  # no mistake
+    asked = evaluation.decision.asks(evaluation.activated)  # no mistake
     wrong = ((decided != (targets == 1)) & known & ~asked).sum(dim=1).double()
     return wrong.where(known.any(dim=1), torch.nan)
 
@@ -351,7 +350,8 @@ def _wrong_labels(evaluation: Evaluation) -> Float[Tensor, " n"]:
 def _wrong_class(evaluation: Evaluation) -> Float[Tensor, " n"]:
     block, targets = evaluation.decision.target, evaluation.targets
     predicted = torch.stack([block.encode(value) for value in evaluation.decoded])
-    return (predicted != targets).double().where(targets >= 0, torch.nan)
+    asked = evaluation.decision.asks(evaluation.activated).any(dim=1)  # no mistake
+    return ((predicted != targets) & ~asked).double().where(targets >= 0, torch.nan)
 
 
 def _distances(evaluation: Evaluation) -> Float[Tensor, " n"]:
@@ -395,5 +395,5 @@ def _n_asked(evaluation: Evaluation, row: int) -> int:
 def _answer(evaluation: Evaluation, row: int) -> str:
     """The answer on an image as text, with the labels of which a person is asked."""
     decision, decoded = evaluation.decision, evaluation.decoded[row]
-    text, asked = decision.target.text(decoded), decision.ask(decoded)
+    text, asked = decision.target.text(decoded), decision.ask(evaluation.activated[row])
     return f"{text}{'; ' if text else ''}ask: {', '.join(asked)}" if asked else text

@@ -6,12 +6,16 @@ from typing import Any, Literal, get_args
 
 from eyebright.errors import InputError, did_you_mean, short_repr
 
-PromiseMetric = Literal["precision", "recall", "false_positive_rate"]
+PromiseMetric = Literal["precision", "recall", "false_positive_rate", "accuracy"]
 """What can be promised of a label:
 
 - ``precision``: the share of the yes answers that are right.
 - ``recall``: the share of the images with the label that are answered yes.
 - ``false_positive_rate``: the share of the images without the label that are answered yes.
+
+Of a model with one label per image, which asks a person about some images:
+
+- ``accuracy``: the share of the answered images that are answered right.
 """
 
 _ALIASES = {"fpr": "false_positive_rate"}
@@ -57,6 +61,8 @@ class Promise:
             )
         if self.all_labels and self.label is not None:
             raise InputError(f"a promise is for one label or for all labels, got the label '{self.label}' and all")
+        if self.metric == "accuracy" and (self.all_labels or self.label is not None):
+            raise InputError("a promise of accuracy is for the images that are answered, whatever their labels")
 
     def __str__(self) -> str:
         return f"{self.words} {'<=' if self.is_upper else '>='} {self.bound:g}"

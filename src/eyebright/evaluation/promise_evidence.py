@@ -7,6 +7,7 @@ A promise of a label is about the share of right answers among those that count:
 | precision | yes answers | the image has the label |
 | recall | those of images with the label | yes |
 | false positive rate | those of images without the label | no |
+| accuracy (of one class per image) | answered images | the class is right |
 
 Each image is one independent draw. Images of one group (a person, a place, a series of photographs) are not independent
 of each other: then one image of each group is drawn, by a fixed seed and before outputs and labels are looked at, and
@@ -58,7 +59,7 @@ class LabelAnswers:
         positives, negatives = self.scores[self.positive], self.scores[~self.positive]
         true_yes = len(positives) - np.searchsorted(positives, thresholds, side="right")
         false_yes = len(negatives) - np.searchsorted(negatives, thresholds, side="right")
-        if metric == "precision":
+        if metric in ("precision", "accuracy"):
             return true_yes, true_yes + false_yes
         if metric == "recall":
             return true_yes, np.full_like(true_yes, len(positives))
@@ -93,16 +94,43 @@ def evidence(evaluation: Evaluation, columns: Sequence[int], *, groups: Sequence
     positive, known = (cells.numpy() for cells in split_targets(evaluation.targets, probabilities))
     scores = probabilities.detach().cpu().float().numpy()
     codes = _group_codes(groups, len(evaluation))
-    order = None if codes is None else np.random.default_rng(_SEED).permutation(len(evaluation))
     labels: list[LabelAnswers] = []
     for column in columns:
-        rows = np.flatnonzero(known[:, column])
-        if codes is not None and order is not None:  # the first image with a known target in a random order
-            drawn = order[known[order, column]]
-            rows = drawn[np.unique(codes[drawn], return_index=True)[1]]
+        rows = _drawn(known[:, column], codes)
         rows = rows[np.argsort(scores[rows, column], kind="stable")]
         labels.append(LabelAnswers(scores[rows, column], positive[rows, column]))
     return Evidence(tuple(labels), len(evaluation) if codes is None else int(codes.max()) + 1)
+
+
+def class_evidence(evaluation: Evaluation, *, groups: Sequence[Hashable] | None = None) -> Evidence:
+    """The answers of a model with one class per image, as those for one label: whether the predicted class is right.
+
+    Args:
+        evaluation: of a target with one class per image.
+        groups: as in `evidence`.
+
+    Raises:
+        InputError: as in `evidence`.
+    """
+    probabilities = evaluation.activated
+    predicted = evaluation.decision.target.predicted(probabilities)
+    known = (evaluation.targets >= 0).numpy()
+    scores = probabilities.gather(1, predicted[:, None])[:, 0].float().numpy()
+    codes = _group_codes(groups, len(evaluation))
+    rows = _drawn(known, codes)
+    rows = rows[np.argsort(scores[rows], kind="stable")]
+    right = (predicted == evaluation.targets).numpy()
+    answers = LabelAnswers(scores[rows], right[rows])
+    return Evidence((answers,), len(evaluation) if codes is None else int(codes.max()) + 1)
+
+
+def _drawn(known: Bool[np.ndarray, " n"], codes: Int[np.ndarray, " n"] | None) -> Int[np.ndarray, " m"]:
+    """The images that count: with a known target, and one of each group, the first in a random order."""
+    if codes is None:
+        return np.flatnonzero(known)
+    order = np.random.default_rng(_SEED).permutation(len(known))
+    drawn = order[known[order]]
+    return drawn[np.unique(codes[drawn], return_index=True)[1]]
 
 
 def _group_codes(groups: Sequence[Hashable] | None, n_images: int) -> Int[np.ndarray, " n"] | None:

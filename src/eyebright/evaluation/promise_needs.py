@@ -27,10 +27,11 @@ def missing_units(
         error: of the test of a label.
     """
     right, total = counts_at(answers, thresholds, promise)
-    if promise.metric != "precision":
+    of_answers = promise.metric in ("precision", "accuracy")
+    if not of_answers:
         right = total  # at the trivial end
     share = right / np.maximum(total, 1)
-    usable = (total >= (_FEWEST if promise.metric == "precision" else 1)) & (share > promise.share)
+    usable = (total >= (_FEWEST if of_answers else 1)) & (share > promise.share)
     with np.errstate(divide="ignore", invalid="ignore"):
         wrong = np.where(share < 1, (1 - share) * np.log((1 - share) / (1 - promise.share)), 0.0)
         needed = np.log(1 / error) / (share * np.log(share / promise.share) + wrong) * answers.n_units / total

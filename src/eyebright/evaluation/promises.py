@@ -260,6 +260,11 @@ def _is_independent(evaluation: Evaluation, *, independent: bool | None) -> bool
 def _columns(evaluation: Evaluation, promise: Promise) -> list[int]:
     """The indices of the promise's labels."""
     check_has_thresholds(evaluation.decision)
+    if promise.metric == "accuracy":
+        raise InputError(
+            "accuracy is promised for models with one label per image; for any number of labels promise precision, "
+            "recall or fpr"
+        )
     classes = evaluation.decision.target.classes
     return list(range(len(classes))) if promise.label is None else [classes.index_of(promise.label)]
 

@@ -12,7 +12,6 @@ from eyebright.errors import printable
 from eyebright.io.text import valid_unicode
 from eyebright.tasks.base import NO_LABEL_CAPTION, TargetBlock
 from eyebright.tasks.columns import distinct_columns
-from eyebright.types import LabelSet
 
 _SHOWN = 20  # predictions in a repr
 
@@ -45,7 +44,7 @@ class Prediction:
     def row(self, block: TargetBlock) -> tuple[Any, ...]:
         """The cells of the table: the path, those of the target block, and the labels to ask a person about."""
         cells = block.table_row(self.decoded, self.activated)
-        asked = () if self.ask is None else (block.table_row(LabelSet(self.ask), self.activated)[0],)
+        asked = () if self.ask is None else (block.asked_text(self.ask, self.activated),)
         return (self.path, *cells, *asked)
 
     def line(self, block: TargetBlock) -> str:

@@ -7,12 +7,14 @@ from typing import Any
 from eyebright.errors import DataError, listing
 from eyebright.evaluation.promise_text import label_sentence, summary
 from eyebright.evaluation.promises import LabelPromise, PromiseResult
+from eyebright.evaluation.selective import SelectivePromise
 from eyebright.report.asking import asking_blocks
 from eyebright.tasks.decision import Decision
 from eyebright.types import Thresholds
 from eyebright.web.blocks import Cell, Section, Sentences, Table
 from eyebright.web.text import NO_VALUE, number_text
 
+_OTHER = "another threshold was set"
 _PARTS = {"valid": "validation images", "out_of_fold": "out-of-fold predictions"}
 
 
@@ -27,9 +29,23 @@ def tuning_sections(tuning: Mapping[str, Any], decision: Decision) -> list[Secti
         DataError: it does not have the form that `eyebright tune` writes.
     """
     try:
-        return [*_promises(tuning, decision), *_fitted(tuning)]
+        return [*_promises(tuning, decision), *_selective(tuning, decision), *_fitted(tuning)]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"the entry 'tuning' of the saved model has the wrong form: {error}") from None
+
+
+def _selective(tuning: Mapping[str, Any], decision: Decision) -> list[Section]:
+    """The section on answers that are given only where the model is sure enough."""
+    if "selective" not in tuning:
+        return []
+    found = SelectivePromise.from_json(dict(tuning["selective"]))
+    if found.thresholds != decision.thresholds:
+        return [
+            Section("Promises", "promises", [Sentences([_sentence(f"{found.promise} is no longer kept: {_OTHER}")])])
+        ]
+    intro = "The scores of this report count the answers on all images, also on those about which a person is asked."
+    title = "Promises" if found.is_promise else "Estimates"
+    return [Section(title, "promises", [Sentences([_sentence(str(found))])], intro)]
 
 
 def calibration_sentence(evidence: Mapping[str, Any]) -> str:

@@ -17,7 +17,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, Literal
 
 import pandas as pd
-from jaxtyping import Float, Shaped
+import torch
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor, nn
 
 from eyebright._choices import Balance, CalibrationKind, HeadObjective
@@ -75,6 +76,8 @@ class TargetBlock(Block):
     """Whether values are labels of a vocabulary: hashable and few, so that equal ones can be stored once."""
     is_geometric: ClassVar[bool] = False
     """Whether a value moves with the pixels of its image."""
+    can_abstain: ClassVar[bool] = False
+    """Whether the answer on an image is one class, with a probability below which a person can be asked."""
     can_mix: ClassVar[bool] = False
     """Whether the targets of two images can be mixed, as mixup does; see `soft_targets`."""
     needs_whole_image: ClassVar[bool] = False
@@ -153,6 +156,32 @@ class TargetBlock(Block):
             activated: one row of what `activate` returns, or of encoded targets, in the user's own units.
             thresholds: from probabilities to decisions, where the block has some; None: 0.5.
         """
+
+    def predicted(self, activated: Float[Tensor, "n k"]) -> Int[Tensor, " n"]:
+        """The index of the class that `decode` returns for each row, of targets with one class per image.
+
+        Raises:
+            InputError: the target has another number of classes per image.
+        """
+        raise InputError(f"a {type(self).__name__} has no single class per image")
+
+    def asks(self, activated: Float[Tensor, "n *k"], thresholds: Thresholds) -> Bool[Tensor, "n *k"]:
+        """True for the answers about which a person is to be asked; none unless overridden.
+
+        Args:
+            activated: what `activate` returns.
+            thresholds: three-way ones, or others, with which nobody is asked.
+        """
+        return torch.zeros_like(activated, dtype=torch.bool)
+
+    def asked_text(self, names: Sequence[str], activated: Float[Tensor, "..."]) -> str:
+        """The labels about which a person is asked as a cell of a table.
+
+        Args:
+            names: the labels.
+            activated: one row of what `activate` returns.
+        """
+        return ", ".join(names)
 
     # ------------------------------------------------------------------ what a model and its training need
 

@@ -74,11 +74,24 @@ class Decision:
         """
         return [self.decode(row) for row in activated]
 
-    def ask(self, decoded: Any) -> tuple[str, ...] | None:
-        """The labels of a decoded value of which a person is to be asked; None if the thresholds are not three-way."""
+    def asks(self, activated: Float[Tensor, "n *k"]) -> Bool[Tensor, "n *k"]:
+        """True for the answers about which a person is to be asked; nowhere if the thresholds are not three-way.
+
+        Args:
+            activated: what `activate` returns.
+        """
+        return self.target.asks(activated, self.thresholds)
+
+    def ask(self, activated: Float[Tensor, "*k"]) -> tuple[str, ...] | None:
+        """The labels of an image of which a person is to be asked; None if the thresholds are not three-way.
+
+        Args:
+            activated: one row of what `activate` returns.
+        """
         if not self.thresholds.is_three_way:
             return None
-        return tuple(name for name in self.target.output_names if name in decoded.unknown)
+        asked = self.asks(activated[None])[0].tolist()
+        return tuple(name for name, one in zip(self.target.value_names, asked, strict=True) if one)
 
     def with_thresholds(self, thresholds: Thresholds) -> "Decision":
         """The decision with other thresholds, which know the names of the classes.

@@ -120,6 +120,14 @@ class MultiCategoryBlock(TargetBlock):
         unknown = self.classes[open_] if bool(open_.any()) else ()
         return LabelSet(self.classes[given], unknown=unknown)
 
+    def asks(self, activated: Float[Tensor, "n k"], thresholds: Thresholds) -> Bool[Tensor, "n k"]:
+        """The labels between the two thresholds."""
+        return thresholds.asks(activated)
+
+    def asked_text(self, names: Sequence[str], activated: Float[Tensor, " k"]) -> str:
+        """The labels as in the column of the predicted ones."""
+        return self.table_row(LabelSet(names), activated)[0]
+
     @property
     def n_out(self) -> int:
         """One output for each class."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 from torch.nn import functional
 
@@ -14,7 +14,7 @@ from eyebright.errors import DataError, LabelError, listing
 from eyebright.image.warp import Warp
 from eyebright.tasks.base import SectionName, TargetBlock, TargetForm, fitted_vocab
 from eyebright.tasks.columns import distinct_columns
-from eyebright.types import Vocab
+from eyebright.types import Thresholds, Vocab
 
 
 class OneClassBlock(TargetBlock):
@@ -23,6 +23,7 @@ class OneClassBlock(TargetBlock):
     form: ClassVar[TargetForm] = "class"
     section: ClassVar[SectionName] = "classes"
     calibrations: ClassVar[tuple[CalibrationKind, ...]] = ("none", "temperature")
+    can_abstain: ClassVar[bool] = True
     can_mix: ClassVar[bool] = True
     has_vocab: ClassVar[bool] = True
     is_checked_early: ClassVar[bool] = True
@@ -44,6 +45,18 @@ class OneClassBlock(TargetBlock):
     def check(self, value: str) -> None:
         """Raises `LabelError` unless the class is in the vocabulary."""
         self.classes.index_of(value)
+
+    def predicted(self, activated: Float[Tensor, "n k"]) -> Int[Tensor, " n"]:
+        """The index of the class that `decode` returns for each row."""
+        return activated.argmax(dim=-1)
+
+    def asks(self, activated: Float[Tensor, "n k"], thresholds: Thresholds) -> Bool[Tensor, "n k"]:
+        """The predicted class of each image whose probability is not above the threshold, if it is a three-way one."""
+        asked = torch.zeros_like(activated, dtype=torch.bool)
+        if not thresholds.is_three_way:
+            return asked
+        index = self.predicted(activated)[:, None]
+        return asked.scatter(1, index, ~thresholds.decide(activated.gather(1, index)))
 
     def soft_targets(self, targets: Shaped[Tensor, " b"]) -> Float[Tensor, "b k"]:
         """1 for the class, 0 for all others; a row of NaN where the class is unknown."""

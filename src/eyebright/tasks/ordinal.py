@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -73,6 +73,10 @@ class OrdinalBlock(OneClassBlock):
         above = outputs.sigmoid().cumprod(dim=-1)
         bounds = functional.pad(above, (1, 0), value=1.0), functional.pad(above, (0, 1), value=0.0)
         return bounds[0] - bounds[1]
+
+    def predicted(self, activated: Float[Tensor, "n k"]) -> Int[Tensor, " n"]:
+        """The index of the median class of each row."""
+        return median_class(activated)
 
     def decode(self, activated: Shaped[Tensor, "..."], thresholds: Thresholds | None = None) -> str:
         """The median class, or the one with that index."""

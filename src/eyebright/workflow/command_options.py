@@ -401,7 +401,8 @@ class TuneOptions:
         Option(
             "A bound that holds on new images with probability `confidence`: 'precision >= 0.95', 'recall >= 0.9' or "
             "'fpr <= 0.01'. It needs images of the part promise; from others it is an estimate. One bound of precision "
-            "or fpr and one of recall give three answers: yes, no, ask a person.",
+            "or fpr and one of recall give three answers: yes, no, ask a person. With one label per image "
+            "'accuracy >= 0.95': a person is asked where the model is not sure enough.",
             metavar="PROMISE",
             unset="none",
         ),

@@ -15,6 +15,7 @@ from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.promise import Promise, parse_promise
 from eyebright.evaluation.promise_text import label_sentence, summary
 from eyebright.evaluation.promises import PromiseResult, keep_promise
+from eyebright.evaluation.selective import keep_accuracy
 from eyebright.evaluation.three_way import asking_curves, keep_two_promises
 from eyebright.evaluation.threshold_objectives import check_metric
 from eyebright.evaluation.tune import tune
@@ -23,9 +24,10 @@ from eyebright.inference.manifest import Manifest
 from eyebright.inference.model_folder import OUT_OF_FOLD, load_manifest_and_evaluations, part_of
 from eyebright.report.data import ReportData
 from eyebright.report.tuning import calibration_sentence
+from eyebright.tasks.base import TargetBlock
 from eyebright.tasks.calibration import Calibration
 from eyebright.tasks.decision import Decision
-from eyebright.types import EvaluatedPart
+from eyebright.types import EvaluatedPart, Thresholds
 from eyebright.workflow.command_options import TuneOptions
 from eyebright.workflow.fine_tuning import Say
 from eyebright.workflow.report import make_report
@@ -51,11 +53,7 @@ def tune_model(options: TuneOptions, *, say: Say = lambda _: None) -> ReportData
         check_metric(objective)
     saved = _Saved.load(options.model)
     target = saved.manifest.decision.target
-    if (objective is not None or promises) and not target.has_thresholds:
-        raise InputError(
-            "thresholds and promises are for models with any number of labels per image, and this model is a "
-            f"{type(target).__name__}" + ("; `calibrate` is for it too" if len(target.calibrations) > 1 else "")
-        )
+    _check_target(target, objective, promises, options)
     state = _Tuning(saved.manifest.decision, dict(saved.manifest.tuning))
     if options.calibrate is not None:
         state = _calibrate(state, saved.of(options.on), cast("CalibrationChoice", options.calibrate), say)
@@ -63,7 +61,8 @@ def tune_model(options: TuneOptions, *, say: Say = lambda _: None) -> ReportData
     if objective is not None and state.decision.target.has_thresholds:
         state = _tune(state, saved.of(options.on), objective, per_class=not options.one_threshold, say=say)
     if promises:
-        state = _keep(state, saved, promises, options, say)
+        keep = _keep if target.has_thresholds else _keep_accuracy
+        state = keep(state, saved, promises, options, say)
     save_manifest(options.model, replace(saved.manifest, decision=state.decision, tuning=state.facts))
     try:
         return make_report(options.model)
@@ -97,6 +96,24 @@ def calibrated(evaluation: Evaluation, kind: CalibrationChoice, say: Say) -> tup
     evidence = fitted.evidence.to_json()
     say(calibration_sentence(evidence))
     return fitted.calibration, {"calibration": {**evidence, "part": evaluation.part}}
+
+
+def _check_target(target: TargetBlock, objective: str | None, promises: list[Promise], options: TuneOptions) -> None:
+    """Raises `InputError` if the target cannot have what is asked for."""
+    if target.has_thresholds or (objective is None and not promises):
+        return
+    also = "; `calibrate` is for it too" if target.can_calibrate else ""
+    if objective is not None or not target.can_abstain:
+        raise InputError(
+            "thresholds and promises are for models with any number of labels per image, and this model is a "
+            f"{type(target).__name__}{also}"
+        )
+    if [promise.metric for promise in promises] != ["accuracy"] or options.keep_former:
+        raise InputError(
+            f"this model is a {type(target).__name__}, with one label per image: it can keep one promise of accuracy, "
+            f"such as 'accuracy >= 0.95', and asks a person where it is not sure enough; "
+            f"got {', '.join(map(str, promises))}{' and `keep_former`' if options.keep_former else ''}"
+        )
 
 
 # ------------------------------------------------------------------ what is there
@@ -153,12 +170,15 @@ class _Saved(NamedTuple):
 def _calibrate(state: _Tuning, evaluation: Evaluation, kind: CalibrationChoice, say: Say) -> _Tuning:
     calibration, facts = calibrated(evaluation, kind, say)
     _say_removed(state, say)
-    return _Tuning(state.decision.with_calibration(calibration), facts)
+    decision = state.decision.with_calibration(calibration)
+    return _Tuning(decision if decision.target.has_thresholds else decision.with_thresholds(Thresholds()), facts)
 
 
 def _say_removed(state: _Tuning, say: Say) -> None:
     """Says which promises are given up: they hold for the thresholds that they were made with."""
     promises = dict.fromkeys(str(result.promise) for result in _results(state.facts))
+    if "selective" in state.facts:
+        promises |= {str(state.decision.thresholds.metric): None}
     if promises:
         say(f"given up, since the thresholds are new: {', '.join(promises)}; make them again if they are still wanted")
 
@@ -205,15 +225,34 @@ def _promises(options: TuneOptions) -> list[Promise]:
     return sorted(promises, key=lambda promise: promise.metric == "recall")
 
 
-def _keep(state: _Tuning, saved: _Saved, promises: list[Promise], options: TuneOptions, say: Say) -> _Tuning:
-    part: EvaluatedPart = "promise" if "promise" in saved.evaluations else "valid"
-    evaluation = saved.of(part).with_decision(state.decision)
-    if part == "valid":
-        say(
-            "the model has no images of the part promise, so this is an estimate from validation images; `eyebright "
-            "evaluate MODEL DATA --part promise` adds labelled images that it has not seen, and a split with that part "
-            "(`eyebright split`) keeps some from the start"
+def _keep_accuracy(state: _Tuning, saved: _Saved, promises: list[Promise], options: TuneOptions, say: Say) -> _Tuning:
+    """Answers of a model with one label per image, which asks a person where it is not sure enough."""
+    evaluation = _images_that_test(state, saved, say)
+    result = keep_accuracy(evaluation, promises[0], chosen_on=saved.others_than(evaluation), groups=_groups(evaluation))
+    say(str(result))
+    if not result.kept:
+        raise InputError(
+            f"the model cannot keep {promises[0]} with these {len(evaluation):,} images, so it is unchanged; lower the "
+            "bound, or label more images"
         )
+    say("the scores below count the answers on all images, also on those about which a person is asked")
+    return _Tuning(state.decision.with_thresholds(result.thresholds), {**state.facts, "selective": result.to_json()})
+
+
+def _images_that_test(state: _Tuning, saved: _Saved, say: Say) -> Evaluation:
+    """The evaluation that promises are tested on: of the part promise, or else of validation images, which is said."""
+    if "promise" in saved.evaluations:
+        return saved.of("promise").with_decision(state.decision)
+    say(
+        "the model has no images of the part promise, so this is an estimate from validation images; `eyebright "
+        "evaluate MODEL DATA --part promise` adds labelled images that it has not seen, and a split with that part "
+        "(`eyebright split`) keeps some from the start"
+    )
+    return saved.of("valid").with_decision(state.decision)
+
+
+def _keep(state: _Tuning, saved: _Saved, promises: list[Promise], options: TuneOptions, say: Say) -> _Tuning:
+    evaluation = _images_that_test(state, saved, say)
     others = saved.others_than(evaluation)
     groups = _groups(evaluation)
     facts = {

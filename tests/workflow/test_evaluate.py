@@ -150,6 +150,19 @@ def test_a_report_that_cannot_be_made_leaves_the_model_as_it_was(root: Path, mon
     assert json.loads(after["manifest.json"]) == json.loads(before["manifest.json"])
 
 
+def test_what_could_be_undone_can_be_undone_after_a_failure_too(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_: Path) -> None:
+        raise KeyboardInterrupt
+
+    evaluated(root, part="test")
+    write_images(root / "new", 4, seed=2, first_patient=80).to_csv(root / "new.csv", index=False)
+    before = contents(root / "labels")
+    monkeypatch.setattr(workflow, "make_report", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        evaluated(root, part="promise")
+    assert contents(root / "labels") == before
+
+
 # ------------------------------------------------------------------ images that the model has met
 
 
@@ -167,6 +180,55 @@ def test_known_images_their_copies_and_groups_make_no_promise(root: Path) -> Non
     found, said = evaluated(root, part="promise")
     assert [path.name for path in found.evaluation.paths] == [f"1-{i:02}.png" for i in range(3, 12)]
     assert any(one.startswith("left out of guarantees: 3 copies of images for training or validation") for one in said)
+
+
+def test_many_copies_of_one_training_image_make_no_promise_either(root: Path) -> None:
+    pixels = PILImage.open(root / "old" / "0-02.png")
+    for i in range(1, 12):
+        pixels.save(root / "new" / f"1-{i:02}.png")
+    rewrite(root, patient=[f"p{60 + i}" for i in range(12)])
+    found, said = evaluated(root, part="promise")
+    assert [path.name for path in found.evaluation.paths] == ["1-00.png"]
+    assert any(one.startswith("left out of guarantees: 11 copies of images for training or validation") for one in said)
+
+
+def test_known_images_are_left_out_of_a_test_part_that_is_kept(root: Path) -> None:
+    with_known(root)
+    found, said = evaluated(root, part="test")
+    assert len(found.evaluation) == 9
+    assert any(one.startswith("left out of testing: 3 copies of images for training") for one in said)
+
+
+def test_images_of_the_model_that_have_gone_and_other_groups_are_said(root: Path) -> None:
+    (root / "old" / "0-02.png").unlink()
+    rewrite(root, person=pd.read_csv(root / "new.csv")["patient"])
+    reading = ReadOptions(images=root / "new", labels=("labels",), group="person")
+    _, said = evaluated(root, given=reading, part="promise")
+    assert any(one.startswith("images of the model that are not on this disk any more, so that copies") for one in said)
+    assert any("have groups by 'patient', and these images have those of 'person'" in one for one in said)
+
+
+def test_images_that_the_same_table_trains_on_make_no_promise(root: Path) -> None:
+    rewrite(
+        root,
+        split=["train"] * 6 + ["promise"] * 6,
+        patient=[*[f"p{60 + i}" for i in range(6)], "p60", *[f"p{70 + i}" for i in range(5)]],
+    )
+    found, _ = evaluated(root, part="promise")
+    assert [path.name for path in found.evaluation.paths] == [f"1-{i:02}.png" for i in range(7, 12)]
+
+
+def test_copies_of_test_images_make_no_promise(root: Path) -> None:
+    evaluated(root, part="test")
+    table = write_images(root / "new", 4, seed=2, first_patient=80)
+    (root / "new" / "2-00.png").write_bytes((root / "new" / "1-00.png").read_bytes())
+    table.to_csv(root / "new.csv", index=False)
+    found, said = evaluated(root, part="promise")
+    assert [path.name for path in found.evaluation.paths] == [
+        "2-02.png",
+        "2-03.png",
+    ]  # 2-01 is of one patient with 2-00
+    assert "left out of guarantees: 2 images that the model has for testing, or copies of them" in said
 
 
 def test_without_pixels_only_files_and_groups_are_known(root: Path) -> None:
@@ -207,18 +269,18 @@ def test_an_image_is_for_promises_or_for_tests(root: Path) -> None:
     pd.concat([table[:5], further]).to_csv(root / "new.csv", index=False)
     found, said = evaluated(root, part="promise")
     assert len(found.evaluation) == 4
-    assert "left out of guarantees: 5 images that the model has for testing" in said
+    assert "left out of guarantees: 5 images that the model has for testing, or copies of them" in said
 
 
 # ------------------------------------------------------------------ the data
 
 
 def test_the_images_of_the_part_are_taken_where_the_data_name_parts(root: Path) -> None:
-    rewrite(root, split=["test"] * 5 + ["train"] * 7)
+    rewrite(root, split=["test"] * 6 + ["train"] * 6)  # two images of each patient
     reading = ReadOptions(images=root / "new", labels=("labels",), split="split")
     found, _ = evaluated(root, given=reading, part="test")
-    assert len(found.evaluation) == 5
-    with pytest.raises(InputError, match="train 7, test 5.*none is of the part 'promise'; `split='none'` takes all"):
+    assert len(found.evaluation) == 6
+    with pytest.raises(InputError, match="train 6, test 6.*none is of the part 'promise'; `split='none'` takes all"):
         evaluated(root, given=reading, part="promise")
     assert len(evaluated(root, given=reading)[0].evaluation) == 12
 

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 from eyebright.errors import ArtifactError, InputError, os_reason
@@ -82,6 +84,25 @@ def save_part(folder: str | Path, evaluation: Evaluation, *, replace: bool = Fal
         MANIFEST: writer_of_text(text),
     }
     write_together(folder, writers)
+
+
+@contextmanager
+def restored_on_failure(folder: str | Path) -> Generator[None]:
+    """Within it a saved model may be changed; what ends it early puts the manifest and the evaluations back.
+
+    What `undo_manifest` could take back before can be taken back again.
+
+    Args:
+        folder: the model folder.
+    """
+    folder = Path(folder)
+    names = (MANIFEST, PREVIOUS, PREVIOUS_EVALUATION, EVALUATION)
+    before = {name: (folder / name).read_bytes() if (folder / name).is_file() else None for name in names}
+    try:
+        yield
+    except BaseException:
+        write_together(folder, {name: None if one is None else writer_of_bytes(one) for name, one in before.items()})
+        raise
 
 
 def check_free(folder: str | Path, part: str, *, replace: bool) -> None:

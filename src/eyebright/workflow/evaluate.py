@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from eyebright.errors import ArtifactError, EyebrightError, InputError, TableError, os_reason
+from eyebright.errors import ArtifactError, InputError, TableError, os_reason
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.image.cache import ImageCache
-from eyebright.inference.change_manifest import check_free, save_part, undo_manifest
+from eyebright.inference.change_manifest import check_free, restored_on_failure, save_part
 from eyebright.inference.evaluate import evaluate_images
 from eyebright.inference.manifest import Manifest
 from eyebright.inference.model_folder import (
@@ -137,17 +137,28 @@ def _read(path: Path, reading: ReadOptions, manifest: Manifest) -> Source:
 def _chosen(
     source: Source, options: EvaluateOptions, manifest: Manifest, say: Say, advance: Advance
 ) -> tuple[HeldOut, Met]:
-    """(images to evaluate, what is known of all): without those that the model has met, if they are to promise."""
+    """(images to evaluate, what is known of all): a part has none that the model has met, or has for the other part."""
     part: HeldOutPart | None = "promise" if options.part == "promise" else "test" if options.part else None
     chosen = rows_of_part(source, manifest.target, part, _rows(source, part))
     evaluations = _evaluations(options.model, manifest)
     known = images_of_model(options.model, manifest, evaluations)
     for sentence in known.messages:
         say(sentence)
+    other: HeldOutPart = "test" if part == "promise" else "promise"
+    others = [str(path) for path in evaluations[other].paths] if part is not None and other in evaluations else []
     cache = ImageCache.from_option(options.cache)
-    found = met(source, known, pixels=options.pixels, cache=cache, advance=advance)
-    chosen = chosen.with_known(found.known[chosen.rows])
-    return (chosen if part is None else _without_other(chosen, source, evaluations, part, say)), found
+    found = met(source, known, others=others, pixels=options.pixels, cache=cache, advance=advance)
+    for sentence in found.messages:
+        say(sentence)
+    taken = np.array(found.taken[chosen.rows])
+    if taken.any():
+        count = count_text(int(taken.sum()), "image")
+        say(
+            f"left out of {PART_WORDS[part or 'test']}: {count} that the model has for {PART_WORDS[other]}, "
+            "or copies of them"
+        )
+    chosen = replace(chosen, rows=chosen.rows[~taken])
+    return chosen.with_known(found.known[chosen.rows], keep=part is None), found
 
 
 def _rows(source: Source, part: HeldOutPart | None) -> "np.ndarray[Any, np.dtype[np.int64]]":
@@ -177,27 +188,6 @@ def _evaluations(folder: Path, manifest: Manifest) -> dict[EvaluatedPart, Evalua
     if manifest.out_of_fold is not None:
         evaluations |= load_manifest_and_evaluations(folder, OUT_OF_FOLD)[1]
     return evaluations
-
-
-def _without_other(
-    chosen: HeldOut,
-    source: Source,
-    evaluations: Mapping[EvaluatedPart, Evaluation],
-    part: HeldOutPart,
-    say: Say,
-) -> HeldOut:
-    """The images without those that the model has for the other of promise and test: one image is for one of them."""
-    other: HeldOutPart = "test" if part == "promise" else "promise"
-    if other not in evaluations:
-        return chosen
-    taken = {path.resolve() for path in evaluations[other].paths}
-    both = np.array([source[int(row)].path.resolve() in taken for row in chosen.rows], dtype=np.bool_)
-    if both.any():
-        say(
-            f"left out of {PART_WORDS[part]}: {count_text(int(both.sum()), 'image')} that the model has for "
-            f"{PART_WORDS[other]}"
-        )
-    return replace(chosen, rows=chosen.rows[~both])
 
 
 def _evaluated(
@@ -257,12 +247,9 @@ def _write(options: EvaluateOptions, scores: _Scores, source: Source) -> None:
         _write_json(scores.found, options)
     if options.part is None:
         return
-    save_part(options.model, evaluation, replace=options.replace)
-    try:
+    with restored_on_failure(options.model):
+        save_part(options.model, evaluation, replace=options.replace)
         make_report(options.model)
-    except EyebrightError:
-        undo_manifest(options.model)
-        raise
 
 
 def _write_json(found: NewScores, options: EvaluateOptions) -> None:

@@ -30,8 +30,9 @@ class HeldOut:
         rows: their indices in the source, without the images whose label the model does not have.
         left_out: the number of images that have a label that the model does not have.
         new_labels: these labels, with the number of images of each.
-        known: the number of images that belong together with an image for training or validation; those of the part
-            promise are left out, since they are not new to the model.
+        known: the number of images that belong together with an image for training or validation, so that they are not
+            new to the model.
+        keeps_known: whether ``rows`` has them.
     """
 
     part: HeldOutPart | None
@@ -39,6 +40,7 @@ class HeldOut:
     left_out: int = 0
     new_labels: Mapping[str, int] = field(default_factory=dict[str, int])
     known: int = 0
+    keeps_known: bool = False
 
     @property
     def messages(self) -> list[str]:
@@ -58,7 +60,7 @@ class HeldOut:
                 f"({listing(self.new_labels)})"
             )
         if self.known:
-            what = "left out of" if self.part == "promise" else "not new to the model, but used for"
+            what = "not new to the model, but used for" if self.keeps_known else "left out of"
             said.append(
                 f"{what} {words}: {count_text(self.known, 'copy', 'copies')} of images for training or validation, or "
                 "images of their groups"
@@ -69,14 +71,14 @@ class HeldOut:
     def _words(self) -> str:
         return "the evaluation" if self.part is None else PART_WORDS[self.part]
 
-    def with_known(self, known: Mask) -> "HeldOut":
+    def with_known(self, known: Mask, *, keep: bool) -> "HeldOut":
         """The images, of which some are not new to the model.
 
         Args:
             known: for each of `rows`, whether it belongs together with an image for training or validation.
+            keep: False to leave these out.
         """
-        rows = self.rows[~known] if self.part == "promise" else self.rows
-        return replace(self, rows=rows, known=int(known.sum()))
+        return replace(self, rows=self.rows if keep else self.rows[~known], known=int(known.sum()), keeps_known=keep)
 
 
 def held_out_parts(source: Source, block: TargetBlock, codes: Sequence[int] | None = None) -> list[HeldOut]:
@@ -85,7 +87,8 @@ def held_out_parts(source: Source, block: TargetBlock, codes: Sequence[int] | No
     Args:
         source: the labelled images.
         block: the fitted target block of the model.
-        codes: an integer for each image, equal for images that belong together; None without any.
+        codes: an integer for each image, equal for images that belong together, also many; None without any. Those that
+            belong together with images for training or validation make no promise; for testing they stay.
     """
     if source.part is None:
         return []
@@ -95,7 +98,7 @@ def held_out_parts(source: Source, block: TargetBlock, codes: Sequence[int] | No
         return found
     of = np.asarray(codes)
     known = of[source.not_held_out().array]
-    return [one.with_known(np.isin(of[one.rows], known)) for one in found]
+    return [one.with_known(np.isin(of[one.rows], known), keep=one.part == "test") for one in found]
 
 
 def rows_of_part(source: Source, block: TargetBlock, part: HeldOutPart | None, rows: Rows) -> HeldOut:

@@ -50,10 +50,14 @@ class Met(NamedTuple):
 
     Args:
         known: for each of the images, whether it belongs together with one that trained or validated the model.
+        taken: for each of the images, whether it belongs together with one of another purpose.
+        messages: what cannot be compared, sentences for the user.
         groups: an integer for each image, equal for images that belong together; None without any.
     """
 
     known: Mask
+    taken: Mask
+    messages: tuple[str, ...]
     groups: list[int] | None
 
 
@@ -86,32 +90,39 @@ def met(
     source: Source,
     known: KnownImages,
     *,
+    others: Sequence[str] = (),
     pixels: bool,
     cache: ImageCache | None = None,
     advance: Advance = lambda _what, _done, _total: None,
 ) -> Met:
     """Which images of a source belong together with images of a model, and which with one another.
 
+    Where the source names parts, its images for training and validation are known, too.
+
     Args:
         source: labelled images.
         known: the images of the model.
-        pixels: True to read all of these images, and find copies; False: the same paths and groups only.
+        others: the paths of images that the model has for another purpose.
+        pixels: True to read all of these images, and find copies, however many there are of one; False: the same paths
+            and groups only.
         cache: keeps what is read of each image; None: nothing is kept.
         advance: called as the images are read and compared.
     """
-    paths = [*known.paths, *(str(source.root / file) for file in source.files)]
-    first = len(known.paths)
-    together = [_codes([os.path.realpath(path) for path in paths]), _group_codes(source, known)]
-    copies = None
+    paths = [*known.paths, *others, *(str(source.root / file) for file in source.files)]
+    n_known, first = len(known.paths), len(known.paths) + len(others)
+    together = [_codes([os.path.realpath(path) for path in paths]), _group_codes(source, known, len(others))]
+    copies, messages = None, _groups_message(source, known)
     if pixels:
         here = [i for i, path in enumerate(paths) if i >= first or os.path.isfile(path.split("::")[0])]  # noqa: PTH113
-        copies = np.arange(len(paths), dtype=np.int32)
-        found = facts_and_duplicates([paths[i] for i in here], cache, None, advance)[1].codes()
-        copies[here] = np.array(here, dtype=np.int32)[found]
-        together.append(copies)
+        duplicates = facts_and_duplicates([paths[i] for i in here], cache, None, advance)[1]
+        copies = _at(here, duplicates.codes(), len(paths))[first:]
+        together.append(_at(here, duplicates.codes(whole=True), len(paths)))
+        messages += _missing_message(first - sum(i < first for i in here))
     codes = joined(together, len(paths))
-    copies = None if copies is None else copies[first:]
-    return Met(np.isin(codes[first:], codes[:first]), joined_groups(source, copies))
+    mine = codes[first:]
+    in_training = mine[source.not_held_out().array] if source.part is not None else mine[:0]
+    is_known = np.isin(mine, np.concatenate([codes[:n_known], in_training]))
+    return Met(is_known, np.isin(mine, codes[n_known:first]), messages, joined_groups(source, copies))
 
 
 # ------------------------------------------------------------------ the data that trained a model
@@ -145,6 +156,27 @@ def _changed(source: Source, manifest: Manifest) -> tuple[str, ...]:
     )
 
 
+def _missing_message(count: int) -> tuple[str, ...]:
+    if not count:
+        return ()
+    return (
+        f"images of the model that are not on this disk any more, so that copies of them are not recognised here: "
+        f"{count:,}",
+    )
+
+
+def _groups_message(source: Source, known: KnownImages) -> tuple[str, ...]:
+    """A sentence where the groups of the model's images and of the source cannot be compared."""
+    if not any(known.groups) or (source.group_name == known.group_name and source.group is not None):
+        return ()
+    model = f"'{known.group_name}'" if known.group_name else "a part of their paths"
+    mine = "none" if source.group is None else f"those of '{source.group_name}'" if source.group_name else "other ones"
+    return (
+        f"the images of the model have groups by {model}, and these images have {mine}, so images of the same group "
+        "are not recognised; `group` names the column",
+    )
+
+
 def _named(group: str) -> str | None:
     """The name of a group; None for an image that is alone, whose group begins with NUL."""
     return None if group.startswith("\0") else group
@@ -153,12 +185,19 @@ def _named(group: str) -> str | None:
 # ------------------------------------------------------------------ codes
 
 
-def _group_codes(source: Source, known: KnownImages) -> Codes:
+def _at(rows: Sequence[int], codes: Codes, count: int) -> Codes:
+    """Shape (count,): the codes of these rows; each other row is alone."""
+    found = np.arange(count, dtype=np.int32)
+    found[rows] = np.array(rows, dtype=np.int32)[codes]
+    return found
+
+
+def _group_codes(source: Source, known: KnownImages, n_others: int) -> Codes:
     """The group of each image, of those of the model and of the source; groups with one name are one if both say it."""
     here = [None] * len(source) if source.group is None else [_named(name) for name in source.group]
     same = bool(source.group_name) and source.group_name == known.group_name
     of_model = [None if name is None else f"{'' if same else 'model '}{name}" for name in known.groups]
-    return _codes([name or f"\0{i}" for i, name in enumerate([*of_model, *here])])
+    return _codes([name or f"\0{i}" for i, name in enumerate([*of_model, *[None] * n_others, *here])])
 
 
 def _codes(values: Sequence[str]) -> Codes:

@@ -54,12 +54,12 @@ def prepare(source: Source, options: Options, say: Say) -> Prepared:
     check_effect(options, source.block())
     notes = [share_note(options, source), epochs_note(options)]
     source = readable(source, skip_bad=options.skip_bad)
-    same = copies = None
+    same = copies = all_copies = None
     if options.check:
         source, duplicates = _checked(source, options)
-        copies = duplicates.codes()
+        copies, all_copies = duplicates.codes(), duplicates.codes(whole=True)
         # A random split does not keep large groups whole; what a given split divides is a leak, however large.
-        same = copies if source.split is None else duplicates.codes(whole=True)
+        same = copies if source.split is None else all_copies
     source = split_source(source, options.valid_pct, seed=options.seed, same=same)
     dls = source_dataloaders(source, options, batch=batch_size(source, options))
     constant = dls.target.check_learnable(dls.train_ds.targets, dls.valid_ds.targets)
@@ -73,7 +73,7 @@ def prepare(source: Source, options: Options, say: Say) -> Prepared:
         say(f"the same in every training image, so that it cannot be learnt: {listing(constant)}")
     say(f"{len(dls.train_ds)} images for training, {len(dls.valid_ds)} for validation, {dls.bs} in a batch")
     groups = joined_groups(source, copies)
-    held_out = held_out_parts(source, dls.target, groups)
+    held_out = held_out_parts(source, dls.target, joined_groups(source, all_copies))
     for message in (message for part in held_out for message in part.messages):
         say(message)
     return Prepared(source, dls, same, groups, held_out)

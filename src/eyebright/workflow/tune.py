@@ -19,7 +19,7 @@ from eyebright.evaluation.selective import keep_accuracy
 from eyebright.evaluation.three_way import asking_curves, keep_two_promises
 from eyebright.evaluation.threshold_objectives import check_metric
 from eyebright.evaluation.tune import tune
-from eyebright.inference.change_manifest import save_manifest, undo_manifest
+from eyebright.inference.change_manifest import restored_on_failure, save_manifest, undo_manifest
 from eyebright.inference.manifest import Manifest
 from eyebright.inference.model_folder import OUT_OF_FOLD, load_manifest_and_evaluations, part_of
 from eyebright.report.data import ReportData
@@ -63,12 +63,9 @@ def tune_model(options: TuneOptions, *, say: Say = lambda _: None) -> ReportData
     if promises:
         keep = _keep if target.has_thresholds else _keep_accuracy
         state = keep(state, saved, promises, options, say)
-    save_manifest(options.model, replace(saved.manifest, decision=state.decision, tuning=state.facts))
-    try:
+    with restored_on_failure(options.model):
+        save_manifest(options.model, replace(saved.manifest, decision=state.decision, tuning=state.facts))
         return make_report(options.model)
-    except EyebrightError:
-        undo_manifest(options.model)
-        raise
 
 
 def undo_tuning(folder: str | Path) -> ReportData:

@@ -15,7 +15,7 @@ import pytest
 
 from eyebright.errors import ArtifactError, InputError, MissingExtraError
 from eyebright.export import export_onnx
-from eyebright.export.export_onnx import Exported, export_onnx_files, validation_images
+from eyebright.export.export_onnx import Exported, export_onnx_files, exportable_steps, validation_images
 from eyebright.export.parity import LIMIT
 from eyebright.export.record import check_export, read_export, read_record
 from eyebright.image.canonical import LIBRARY_PIXELS
@@ -23,6 +23,8 @@ from eyebright.image.image import Image
 from eyebright.inference.change_manifest import save_manifest
 from eyebright.inference.model_folder import load_evaluation, load_manifest
 from eyebright.inference.predictor import load_predictor
+from eyebright.tasks.category import CategoryBlock
+from eyebright.tasks.decision import Decision
 from eyebright.types import Thresholds
 from support.exports import cached_network
 from support.models import model_folder
@@ -241,6 +243,19 @@ def test_without_validation_images_only_made_ones_are_compared(
 def test_a_model_that_no_graph_can_be_is_refused(options: dict[str, Any], says: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=says):
         export_onnx_files(model_folder(tmp_path / "model", **options))
+
+
+def test_one_label_per_image_that_asks_a_person_is_refused(saved: Path) -> None:
+    decision = Decision(CategoryBlock(["cat", "dog"]), Thresholds(0.6, lower=0.0))
+    with pytest.raises(InputError, match="asks a person below a probability, which a graph cannot say yet"):
+        exportable_steps(replace(load_manifest(saved), decision=decision))
+
+
+def test_a_narrower_graph_of_a_former_export_is_removed(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (copied / "model_int8.onnx").write_bytes(b"with other thresholds")
+    monkeypatch.setattr(export_onnx, "network_graph", cached_network(copied))
+    export_onnx_files(copied)
+    assert not (copied / "model_int8.onnx").exists()
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path: Path, saved: Path) -> None:

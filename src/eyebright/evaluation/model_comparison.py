@@ -233,7 +233,8 @@ def _scores(first: Evaluation, second: Evaluation) -> tuple[tuple[Comparison, ..
     block = first.decision.target
     metrics = [metric for metric in block.metrics() if not (metric.takes == "logits" and block.is_geometric)]
     metrics = [metric for metric in metrics if metric.name not in _SAME_SCORE]
-    labels = (LabelPrecisions.of(first), LabelPrecisions.of(second)) if block.section == "labels" else None
+    resampled = _RESAMPLED.get(block.section)
+    labels = None if resampled is None else (resampled(first), resampled(second))
     found, draws = paired_comparisons(first, second, metrics, labels=labels)
     each = _OUTPUTS[block.section](first, second) if draws is None else _of_labels(first, second, draws)
     corrected = holm([one.p_value for one in each])
@@ -305,6 +306,9 @@ def _of_errors(
         found.append(OutputDifference(name, measure, count, before, after, interval, _two_sided(mean, error)))
     return found
 
+
+_RESAMPLED: Mapping[SectionName, Callable[[Evaluation], LabelPrecisions]] = {"labels": LabelPrecisions.of}
+"""What is drawn again with the metrics; the others are computed from each image alone."""
 
 _OUTPUTS: Mapping[SectionName, Callable[[Evaluation, Evaluation], list[OutputDifference]]] = {
     "classes": _of_classes,
@@ -389,7 +393,7 @@ def _changes(first: Evaluation, second: Evaluation) -> tuple[tuple[ImageChange, 
 
 
 def _n_asked(evaluation: Evaluation, row: int) -> int:
-    return len(evaluation.decision.ask(evaluation.decoded[row]) or ())
+    return len(evaluation.decision.ask(evaluation.activated[row]) or ())
 
 
 def _answer(evaluation: Evaluation, row: int) -> str:

@@ -42,6 +42,8 @@ MOST_CALIBRATION = 200
 _PACKAGES = ("eyebright", "torch", "onnx", "onnxruntime")
 
 ExportPrecision = Literal["float32", "float16", "int8"]
+_NARROW = {"float16": "model_float16.onnx", "int8": "model_int8.onnx"}
+"""The further graph of a precision."""
 Say = Callable[[str], None]
 
 
@@ -135,7 +137,7 @@ def export_onnx_files(
     }
     cost = None
     if precision != "float32":
-        name = f"model_{precision}.onnx"
+        name = _NARROW[precision]
         say(f"converting the network to {precision}" + (f" with {len(ranges):,} images" if ranges else ""))
         narrow = to_float16(network) if precision == "float16" else to_int8(network, predictor, ranges)
         about = {**texts, "input": _WHOLE_INPUT, "precision": precision}
@@ -158,7 +160,8 @@ def exportable_steps(manifest: Manifest) -> Steps:
     """The preprocessing of a model that can be exported.
 
     Raises:
-        InputError: its images have different sizes, another number of channels, or pixels that no graph computes.
+        InputError: its images have different sizes, another number of channels, or pixels that no graph computes; or
+            it asks a person about images with one label each.
     """
     if manifest.pixels_version != CANONICAL:
         raise InputError(
@@ -172,6 +175,11 @@ def exportable_steps(manifest: Manifest) -> Steps:
         )
     if manifest.model.n_in != 3:
         raise InputError(f"the model takes images of {manifest.model.n_in} channels, and only 3 can be exported")
+    if manifest.decision.thresholds.is_three_way and not manifest.target.has_thresholds:
+        raise InputError(
+            "the model has one label per image and asks a person below a probability, which a graph cannot say yet; "
+            "`eyebright tune MODEL --undo` takes that promise back"
+        )
     return steps_of(manifest.preprocessing)
 
 
@@ -257,14 +265,17 @@ def checked_parity(
 
 
 def write_files(folder: Path, graphs: Mapping[str, bytes], record: ExportRecord) -> None:
-    """Writes graphs, the reference preprocessing and the record, the record last.
+    """Writes graphs, the reference preprocessing and the record, the record last; graphs of a former export are removed.
 
     Raises:
         ArtifactError: a file cannot be written.
     """
     writers: dict[str, Callable[[Path], Any] | None] = {name: _writer(data) for name, data in graphs.items()}
+    writers |= {name: None for name in _NARROW.values() if name not in graphs}  # they may decide by other thresholds
     writers[PREPROCESS] = _writer(preprocess_source())
-    writers[RECORD] = _writer((json.dumps(record.content, indent=2, ensure_ascii=False) + "\n").encode())
+    writers[RECORD] = _writer(
+        (json.dumps(record.content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    )
     writers[hash_path(Path(WHOLE)).name] = None  # of a graph that an older version exported under this name
     write_together(folder, writers, what="the export")
 

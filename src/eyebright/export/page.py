@@ -37,17 +37,19 @@ class _Kind(NamedTuple):
         shows: what the scripts of the page draw.
         title: the heading.
         answers: what the model answers, before the names.
+        is_ordered: the answers are shown in their own order, not by probability.
     """
 
     shows: str
     title: str
     answers: str
+    is_ordered: bool = False
 
 
 _KINDS = {
     "multicategory": _Kind("labels", "Labels of your images", "Which of {} labels an image has"),
     "category": _Kind("classes", "Labels of your images", "Which of {} labels an image has"),
-    "ordinal": _Kind("classes", "Ratings of your images", "Which of {} ratings an image has"),
+    "ordinal": _Kind("classes", "Ratings of your images", "Which of {} ratings an image has", is_ordered=True),
     "points": _Kind("points", "Points on your images", "Where {} points are on an image"),
     "regression": _Kind("numbers", "Numbers of your images", "{} numbers for an image"),
 }
@@ -133,7 +135,7 @@ def offline_page(manifest: Manifest, model_id: str | None, parity: Parity) -> Of
         "columns": [valid_unicode(column) for column in columns],
         "upper": upper,
         "lower": lower,
-        "isOrdered": target.name == "ordinal",
+        "isOrdered": kind.is_ordered,
     }
     shown = ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")
     summary = f"{kind.answers.format(len(names))}: {shown}. The model is in this page and runs on your device."

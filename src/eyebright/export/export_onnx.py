@@ -265,7 +265,7 @@ def checked_parity(
 
 
 def write_files(folder: Path, graphs: Mapping[str, bytes], record: ExportRecord) -> None:
-    """Writes graphs, the reference preprocessing and the record, the record last; graphs of a former export are removed.
+    """Writes graphs, the reference preprocessing and the record, the record last; a former export's graphs are removed.
 
     Raises:
         ArtifactError: a file cannot be written.

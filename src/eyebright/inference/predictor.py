@@ -235,7 +235,9 @@ class Predictor:
             raise image
         if labels is None:
             (prediction,) = self._predictions([image])
-            labels = self.target.labels(prediction.decoded) or (self.target.value_names if self.vocab is None else ())
+            labels = self.target.labels(prediction.decoded) or (
+                () if self.target.has_vocab else self.target.value_names
+            )
         return heat_maps_of_input(self.model, self.target, image.pixels, image.warp, labels, method=method)
 
     def _unchanged_model(self, device: torch.device) -> Runtime:

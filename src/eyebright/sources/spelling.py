@@ -73,7 +73,7 @@ def alike(labels: Iterable[str]) -> list[list[str]]:
 def all_labels(targets: Iterable[LabelSet | str]) -> set[str]:
     """The labels or classes that occur in targets, also those that are only unknown."""
     all_targets = list(targets)
-    several = [target for target in all_targets if isinstance(target, LabelSet)]
+    several = [target for target in all_targets if not isinstance(target, str)]
     labels = {target for target in all_targets if isinstance(target, str)}.union(*several)
     unknown = {id(target.unknown): target.unknown for target in several}.values()  # most are one object
     large = {id(one.vocabulary): one.vocabulary for one in unknown if isinstance(one, AllBut)}

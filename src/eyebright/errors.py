@@ -24,8 +24,9 @@ import functools
 import inspect
 import re
 from collections.abc import Callable, Iterable
+from numbers import Integral
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, TypeGuard, TypeVar
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -246,8 +247,28 @@ def check_count(name: str, value: object, *, maximum: int = 1_000_000) -> None:
     Raises:
         InputError: it is not a whole number from 1 to ``most``.
     """
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= maximum:
+    if not is_whole(value) or not 1 <= value <= maximum:
         raise InputError(f"`{name}` must be a whole number from 1 to {maximum:,}, got {shortened(repr(value))}")
+
+
+def check_minimum(name: str, value: object, minimum: int) -> None:
+    """Checks an argument that is a whole number.
+
+    Args:
+        name: the name of the argument.
+        value: what was given.
+        minimum: the smallest number that is allowed.
+
+    Raises:
+        InputError: it is no whole number, such as 2.5 or True, or a smaller one.
+    """
+    if not is_whole(value) or value < minimum:
+        raise InputError(f"`{name}` must be a whole number of {minimum} or more, got {shortened(repr(value))}")
+
+
+def is_whole(value: object) -> TypeGuard[int]:
+    """True for an integer of Python or NumPy; not for True and False, nor for a float."""
+    return not isinstance(value, bool) and isinstance(value, Integral)
 
 
 SMALLEST_FLOAT32 = 2.0**-126

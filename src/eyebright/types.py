@@ -257,7 +257,9 @@ def ordered_names(names: Iterable[Any]) -> tuple[Any, ...]:
     return tuple(names)
 
 
-_INVISIBLE = re.compile("[\u00ad\u200b\u200e\u200f\u2060\ufeff]")  # joiners (U+200C, U+200D) change how text looks
+# Soft hyphens, spaces without width, and the marks, embeddings and isolates of text from right to left; joiners
+# (U+200C, U+200D) change how text looks.
+_INVISIBLE = re.compile("[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
 
 
 def plain_spelling(label: str) -> str:

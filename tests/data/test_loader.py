@@ -2,6 +2,7 @@
 
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -191,6 +192,7 @@ def test_repeats_of_an_image_are_augmented_differently(folder: Path, table: pd.D
     ("weights", "message"),
     [
         ([1.0] * 3, "`sample_weights` has 3 numbers, for 40 items"),
+        ([float("inf")] * 40, "`sample_weights` must be finite numbers, 0 or more and not all 0"),
         ([0.0] * 40, "`sample_weights` must be finite numbers, 0 or more and not all 0"),
         ([-1.0] * 40, "`sample_weights` must be finite numbers"),
         ([float("nan")] * 40, "`sample_weights` must be finite numbers"),
@@ -203,11 +205,27 @@ def test_invalid_sample_weights_are_an_error(
         squares_block(folder).dataloaders(table, sample_weights=weights)
 
 
-@pytest.mark.parametrize("numbers", [{"val_bs": 0}, {"val_bs": -2}, {"num_workers": -1}, {"seed": -1}])
-def test_a_number_that_is_too_small_is_an_error(numbers: dict[str, int], folder: Path, table: pd.DataFrame) -> None:
+@pytest.mark.parametrize(
+    "numbers", [{"val_bs": 0}, {"val_bs": 2.0}, {"num_workers": -1}, {"num_workers": 1.5}, {"seed": 1.5}]
+)
+def test_a_number_that_is_too_small_or_not_whole_is_an_error(
+    numbers: dict[str, Any], folder: Path, table: pd.DataFrame
+) -> None:
     [(name, value)] = numbers.items()
     with pytest.raises(InputError, match=rf"`{name}` must be a whole number of \d or more, got {value}"):
         squares_block(folder).dataloaders(table, **numbers)
+
+
+@pytest.mark.parametrize("bs", [0, 2.5, True, "4"])
+def test_a_batch_size_that_is_no_whole_number_is_an_error(bs: Any, folder: Path, table: pd.DataFrame) -> None:
+    with pytest.raises(InputError, match=f"a batch is a whole number of images, at least one, got `bs={bs!r}`"):
+        squares_block(folder).dataloaders(table, bs=bs)
+
+
+def test_sample_weights_whose_sum_is_beyond_a_float_are_shares_of_each_other(folder: Path, table: pd.DataFrame) -> None:
+    block = squares_block(folder)
+    [equal, huge] = [block.dataloaders(table, bs=8, sample_weights=[one] * 40).train for one in (1.0, 1e308)]
+    assert list(equal.index_batches()) == list(huge.index_batches())
 
 
 def test_one_image_is_augmented_differently_in_each_epoch(folder: Path, table: pd.DataFrame) -> None:

@@ -110,3 +110,9 @@ def test_a_full_disk_keeps_the_manifest(folder: Path, monkeypatch: pytest.Monkey
     with pytest.raises(ArtifactError, match="No space left on device; what was there before is unchanged"):
         save_manifest(folder, changed)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_a_manifest_of_a_model_that_was_replaced_in_the_meantime_is_refused(folder: Path) -> None:
+    late = replace(with_thresholds(folder, 0.7, 0.8), evaluation="0" * 64)
+    with pytest.raises(ArtifactError, match="the manifest is of another model than the one in"):
+        save_manifest(folder, late)

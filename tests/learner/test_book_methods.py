@@ -214,3 +214,10 @@ def test_the_learning_rates_can_be_plotted(several: Learner) -> None:
     ax = several.recorder.plot_sched()
     assert ax.lines[0].get_ydata().tolist() == pytest.approx(several.recorder.lrs)
     plt.close("all")
+
+
+def test_a_loader_without_images_is_not_answered_by_the_validation_set(several: Learner) -> None:
+    empty = several.dls.test_dl([])
+    for ask in (several.get_preds, several.tta):
+        with pytest.raises(InputError, match="no image"):
+            ask(dl=empty)

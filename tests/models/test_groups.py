@@ -104,8 +104,8 @@ def test_a_custom_backbone_is_split_in_the_middle_of_its_children() -> None:
     assert [id(p) for p in groups[1]] == [id(p) for p in backbone[2:].parameters()]
 
 
-@pytest.mark.parametrize("n", [3, -4])
-def test_a_group_index_out_of_range_is_refused(n: int) -> None:
+@pytest.mark.parametrize("n", [3, -4, 1.5])
+def test_a_group_index_out_of_range_is_refused(n: Any) -> None:
     with pytest.raises(InputError, match=rf"cannot freeze up to group {n}: there are 3 groups, 0 to 2"):
         freeze_to(model_of("test_resnet"), n)
 

@@ -263,3 +263,9 @@ def test_index_splitter_rejects_values_that_are_not_indices(chosen: list[Any], m
 def test_an_unreadable_file_of_names_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"cannot read from '.*gone.txt' the names of what validates: No such file"):
         split.FileSplitter(tmp_path / "gone.txt")
+
+
+@pytest.mark.parametrize("seed", [1.5, True, "1", 2**64])
+def test_a_seed_that_is_no_whole_number_is_named(seed: Any) -> None:
+    with pytest.raises(InputError, match="`seed` must be a whole number of at most 64 bits, or None; got"):
+        split.RandomSplitter(seed=seed)(items(10))

@@ -84,3 +84,23 @@ def test_the_error_names_the_file_and_the_line(tmp_path: Path) -> None:
 def test_a_column_that_is_not_there_is_an_error_with_the_nearest() -> None:
     with pytest.raises(InputError, match="`time`: there is no column 'takn'. Did you mean 'taken'"):
         read_times(source(["2024"]), "takn")
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["2024-05-31T10:00:00Z", "2024-05-31T09:00:00"],
+        ["2024-05-30 10:00", "2024:05:31 10:00:00 +02:00"],
+        ["2024-05-30", "2024-05-31T10:00+0200", "2024-05-31T11:00"],
+    ],
+)
+def test_times_with_and_without_a_zone_have_no_order(cells: list[str]) -> None:
+    with pytest.raises(
+        TableError, match=r"names no time zone, and '2024.*' does, in column 'taken', which `time` names"
+    ):
+        read_times(source(cells), "taken")
+
+
+def test_a_day_beside_times_of_one_zone_is_a_time() -> None:
+    values = read_times(source(["2024-05-31", "2024-05-31T02:00+02:00"]), "taken").values
+    assert values.tolist() == [1717113600.0, 1717113600.0]

@@ -147,6 +147,9 @@ PAIRS = [
     (COMPOSED, DECOMPOSED, "look the same"),
     (" a", "a", "look the same"),
     ("a\u200b", "a", "look the same"),
+    ("\u202ba\u202c", "a", "look the same"),
+    ("\u2067a\u2069", "a", "look the same"),
+    ("\u061ca", "a", "look the same"),
     ("big  cat", "big cat", "look the same"),
     (True, 1, "mean the same"),
     (0, False, "mean the same"),
@@ -241,3 +244,12 @@ def test_the_error_reaches_a_data_block_before_training() -> None:
     block = DataBlock(blocks=(ImageBlock, CategoryBlock), get_y=lambda name: COMPOSED if name < "c" else DECOMPOSED)
     with pytest.raises(LabelError, match="look the same"):
         block.datasets(list("abcdefgh"))
+
+
+@pytest.mark.parametrize("block", [CategoryBlock(), MultiCategoryBlock()])
+def test_a_question_mark_is_no_class_unless_the_vocabulary_has_it(block: Any) -> None:
+    read = lambda one, *labels: [one.read(label if isinstance(block, CategoryBlock) else [label]) for label in labels]
+    with pytest.raises(LabelError, match=r"the label '\?' means unknown in label files, and would be a class"):
+        block.fit(read(block, "cat", "?", "dog"))
+    named = type(block)(vocab=["?", "cat"])
+    assert list(named.fit(read(named, "cat", "?")).classes) == ["?", "cat"]

@@ -115,6 +115,7 @@ def test_one_learning_rate_per_group_is_accepted() -> None:
         (slice(1e-3, None), r"written slice\(last\) or slice\(first, last\)"),
         (slice(0.0, 1e-3), "a learning rate must be a positive number"),
         (-1e-3, "a learning rate must be a positive number"),
+        ("1e-3", "a learning rate must be a positive number, got the text"),
         (float("nan"), "a learning rate must be a positive number"),
         ([1e-3, 1e-3], "3 parameter groups and 2 learning rates"),
     ],

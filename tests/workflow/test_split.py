@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
@@ -93,6 +94,12 @@ def test_a_part_that_no_image_is_left_for_is_said() -> None:
     assert Counter(split.plan.part) == {"train": 2, "valid": 1}
     assert "no image is for testing: there are too few that can be divided" in split.messages
     assert not any("no image is for" in line for line in make_split(source_of(3), options(test_pct=0.0)).messages)
+
+
+def test_a_time_that_all_images_share_is_no_order() -> None:
+    source = source_of(4, columns=pd.DataFrame({"taken": ["2024-05-31"] * 4}))
+    with pytest.raises(InputError, match="`time`: all 4 images have the same time in column 'taken'"):
+        make_split(source, options(time="taken"))
 
 
 def test_data_that_hold_all_images_out_are_an_error() -> None:

@@ -55,7 +55,8 @@ def test_a_folder_that_another_training_writes_to_is_refused_and_unchanged(tmp_p
     with (
         exclusive_folder(tmp_path / "model"),
         pytest.raises(
-            ArtifactError, match="another training run writes to '.*model'; wait for its end, or give another"
+            ArtifactError,
+            match="another process trains or tunes the model in '.*model'; wait for its end, or give another",
         ),
     ):
         train(tmp_path, table, "red", "blue")

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from eyebright.cli.main import run
-from eyebright.errors import EyebrightError, InputError
+from eyebright.errors import ArtifactError, EyebrightError, InputError
 from eyebright.evaluation.calibrate import fit_calibration
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.promise import Promise
@@ -20,6 +20,7 @@ from eyebright.evaluation.tune import tune
 from eyebright.inference.change_manifest import save_manifest
 from eyebright.inference.manifest import Manifest
 from eyebright.inference.model_folder import load_evaluation, load_manifest, load_out_of_fold, save_model
+from eyebright.io.atomic import exclusive_folder
 from eyebright.models.build import model_description
 from eyebright.tasks.category import CategoryBlock
 from eyebright.tasks.decision import Decision
@@ -439,3 +440,21 @@ def test_a_promise_whose_threshold_was_changed_by_hand_is_not_shown(folder: Path
     assert isinstance(table, Table)
     assert said.sentences == ["precision >= 0.9 is no longer kept for 'cat': other thresholds were set."]
     assert [row[0].text for row in table.rows] == ["dog", "rare"]
+
+
+def test_a_change_beside_another_process_that_writes_is_refused(folder: Path) -> None:
+    before = contents(folder)
+    with exclusive_folder(folder):
+        for change in (lambda: tuned(folder, objective="f2_macro"), lambda: undo_tuning(folder)):
+            with pytest.raises(
+                ArtifactError, match="another process trains or tunes the model in '.*'; wait for its end"
+            ):
+                change()
+    assert contents(folder) == before
+
+
+def test_the_report_of_a_tuned_model_is_the_one_that_the_report_command_writes(folder: Path) -> None:
+    tuned(folder, objective="f2_macro", calibrate="temperature")
+    before = contents(folder)
+    make_report(folder)
+    assert contents(folder) == before

@@ -23,7 +23,16 @@ from eyebright.data.getters import Getter
 from eyebright.data.loader import Loader, SampleWeights
 from eyebright.data.sample_spec import SampleSpec, check_no_shared_image
 from eyebright.data.worker_pool import WorkerPool
-from eyebright.errors import DataError, ImageError, InputError, checked_keywords, printable
+from eyebright.errors import (
+    DataError,
+    ImageError,
+    InputError,
+    check_minimum,
+    checked_keywords,
+    is_whole,
+    printable,
+    shortened,
+)
 from eyebright.image.cache import CacheOption, ImageCache
 from eyebright.sources.items import as_items
 from eyebright.sources.split import RandomSplitter, Splitter, checked_split
@@ -172,7 +181,8 @@ class DataBlock:
                 "batches need a data block with blocks, for example `blocks=(ImageBlock, MultiCategoryBlock)`"
             )
         for name, value, minimum in (("val_bs", val_bs, 1), ("num_workers", num_workers, 0), ("seed", seed, 0)):
-            _check_minimum(name, value, minimum)
+            if value is not None:
+                check_minimum(name, value, minimum)
         datasets = self.datasets(source)
         train_bs = _batch_size(bs, len(datasets.train))
         _check_can_validate(datasets)
@@ -239,11 +249,6 @@ def _check_can_validate(datasets: Datasets) -> None:
     datasets.target.check_plausible(_samples_with_size(datasets.train))
 
 
-def _check_minimum(name: str, value: int | None, minimum: int) -> None:
-    if value is not None and value < minimum:
-        raise InputError(f"`{name}` must be a whole number of {minimum} or more, got {value}")
-
-
 def _training_weights(weights: SampleWeights, datasets: Datasets) -> NDArray[np.float64]:
     """The weights of the training set's items."""
     if len(weights) != len(datasets):
@@ -254,8 +259,8 @@ def _training_weights(weights: SampleWeights, datasets: Datasets) -> NDArray[np.
 def _batch_size(bs: int | None, n_images: int) -> int:
     if bs is None:
         return min(DEFAULT_BATCH, n_images)
-    if bs < 1:
-        raise InputError(f"a batch needs at least one image, got `bs={bs}`")
+    if not is_whole(bs) or bs < 1:
+        raise InputError(f"a batch is a whole number of images, at least one, got `bs={shortened(repr(bs))}`")
     if bs > n_images:
         raise DataError(
             f"a batch of {bs} images is larger than the training set of {n_images}; give `bs={n_images}` or less"

@@ -380,6 +380,7 @@ def _to_probabilities(weights: SampleWeights, n_images: int) -> NDArray[np.float
         raise InputError(f"`sample_weights` has the shape {values.shape}, for {n_images} images")
     if not (np.isfinite(values).all() and (values >= 0).all() and values.any()):
         raise InputError("`sample_weights` must be finite numbers, 0 or more and not all 0")
+    values = values / values.max()  # the sum of numbers near the largest float would be infinite
     return values / values.sum()
 
 

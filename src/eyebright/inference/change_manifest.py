@@ -42,7 +42,9 @@ def save_manifest(folder: str | Path, manifest: Manifest) -> None:
     folder = Path(folder)
     manifest.check_consistent()
     content = manifest_content(folder)
-    if (Manifest.from_json(content).model, content["target"]) != (manifest.model, manifest.to_json()["target"]):
+    there, target = Manifest.from_json(content), manifest.to_json()["target"]
+    same = there.evaluation == manifest.evaluation and there.out_of_fold == manifest.out_of_fold  # else it was replaced
+    if not same or (there.model, content["target"]) != (manifest.model, target):
         raise ArtifactError(f"the manifest is of another model than the one in '{folder}'")
     kept = {name: content[name] for name in ("id", "weights") if name in content}
     text = manifest_text({**manifest.to_json(), **kept})

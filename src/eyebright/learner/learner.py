@@ -737,7 +737,7 @@ class Learner:
         """
         if rows is not None:
             max_n, nrows, ncols = rows * rows, rows, rows
-        loader = dl or self.dls.random_batch_loader(ds_idx, max_n, seed=seed)
+        loader = self.dls.random_batch_loader(ds_idx, max_n, seed=seed) if dl is None else dl  # an empty one is falsy
         with closing(loader.batches()) as batches:
             batch = next(batches)
         outputs = self.dls.target.to_user_units(self.trainer.batch_outputs(batch), batch.warps)
@@ -938,6 +938,9 @@ class Learner:
         return self.trainer.validate(self.dls.valid, metrics, self.decision, exact=True)
 
     def _loader(self, ds_idx: int | Loader, dl: Loader | None) -> Loader:
-        loader = ds_idx if isinstance(ds_idx, Loader) else dl or self.dls.evaluation_loader(ds_idx)
+        if isinstance(ds_idx, Loader):
+            ds_idx, dl = 1, ds_idx
+        # not `dl or`: a loader without images is falsy, and answers on other images would come back
+        loader = self.dls.evaluation_loader(ds_idx) if dl is None else dl
         # The training loader shuffles, augments and can omit images; predictions are for all of them, in order.
         return self.dls.evaluation_loader(0) if loader is self.dls.train else loader

@@ -14,7 +14,7 @@ from typing import Any
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
 
-from eyebright.errors import InputError
+from eyebright.errors import InputError, is_whole
 from eyebright.models.architectures import TORCHVISION
 from eyebright.models.build import ImageModel
 from eyebright.models.heads import NORM_LAYERS
@@ -50,7 +50,7 @@ def freeze_to(model: ImageModel, n: int, *, train_bn: bool = True) -> None:
         InputError: there is no group ``n``.
     """
     groups = parameter_groups(model)
-    if not -len(groups) <= n < len(groups):
+    if not is_whole(n) or not -len(groups) <= n < len(groups):
         raise InputError(f"cannot freeze up to group {n}: there are {len(groups)} groups, 0 to {len(groups) - 1}")
     norms = {id(parameter) for parameter in _norm_parameters(model)} if train_bn else set[int]()
     for index, group in enumerate(groups):

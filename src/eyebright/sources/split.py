@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 
 from eyebright._defaults import VALID_PCT
-from eyebright.errors import DataError, InputError, did_you_mean, listing, os_reason
+from eyebright.errors import DataError, InputError, did_you_mean, is_whole, listing, os_reason, shortened
 from eyebright.sources.categorical import Mask
 from eyebright.sources.indices import IndexArray, Indices
 from eyebright.sources.items import describe_item, item_at, single_column
@@ -384,8 +384,10 @@ def permutation(n: int, seed: int | None) -> IndexArray:
     generator = torch.Generator()
     if seed is None:
         generator.seed()
+    elif is_whole(seed) and -(2**63) <= seed < 2**64:
+        generator.manual_seed(int(seed))
     else:
-        generator.manual_seed(seed)
+        raise InputError(f"`seed` must be a whole number of at most 64 bits, or None; got {shortened(repr(seed))}")
     return torch.randperm(n, generator=generator).numpy()
 
 

@@ -16,6 +16,7 @@ from eyebright.sources.targets import Floats
 from eyebright.tasks.base import is_missing
 
 _DATE = re.compile(r"(\d{4})(?:[-/.:](\d{1,2})(?:[-/.:](\d{1,2})(?:[ T]+(\S.*))?)?)?")
+_ZONE = re.compile(r"(?:Z|[+-]\d{2}(?::?\d{2})?)\s*$", re.IGNORECASE)
 _EXAMPLES = "write dates as 2024-05-31 or 2024-05-31T12:30, or numbers"
 
 
@@ -43,7 +44,8 @@ def read_times(source: Source, column: str) -> Times:
 
     Raises:
         InputError: there is no such column.
-        TableError: a cell is neither a date nor a number, or some are dates and others numbers; it names the line.
+        TableError: a cell is neither a date nor a number, or some are dates and others numbers, or some name a time
+            zone and others do not; it names the line.
     """
     if column not in source.columns:
         names = [str(name) for name in source.columns]
@@ -60,7 +62,29 @@ def read_times(source: Source, column: str) -> Times:
     wrong = np.flatnonzero(np.isnan(values)[texts.codes])
     if len(wrong):
         raise _error(source, column, int(wrong[0]), texts)
+    if values is seconds:
+        _check_zones(source, column, texts)
     return Times(column, values[texts.codes], texts)
+
+
+def _check_zones(source: Source, column: str, texts: Categorical[str]) -> None:
+    """Raises `TableError` where some times name a zone and others do not: their order is not known."""
+    found = [_DATE.fullmatch(cell.strip()) for cell in texts.categories]
+    clocks = [(date and date[4]) or "" for date in found]  # what follows the date
+    zoned = [_ZONE.search(clock) is not None for clock in clocks]
+    local = np.array([clock != "" and not zone for clock, zone in zip(clocks, zoned, strict=True)])
+    if any(zoned) and local.any():
+        row = int(np.flatnonzero(local[texts.codes])[0])
+        example = texts.categories[zoned.index(True)]
+        raise TableError(
+            f"{_place(source, row)}: '{texts[row]}' names no time zone, and '{example}' does, in column '{column}', "
+            "which `time` names; write the zone of all of them, or of none"
+        )
+
+
+def _place(source: Source, row: int) -> str:
+    line = source[row].line
+    return f"image '{source.files[row]}'" if line is None else f"'{source.name}' line {line}"
 
 
 def _cells(cells: Sequence[Any]) -> Categorical[str]:
@@ -81,10 +105,8 @@ def _normal(cell: str) -> str | None:
 
 
 def _error(source: Source, column: str, row: int, texts: Categorical[str]) -> TableError:
-    line = source[row].line
-    place = f"image '{source.files[row]}'" if line is None else f"'{source.name}' line {line}"
     cell = texts[row]
     problem = f"'{cell}' is neither a date nor a number" if cell else "there is no time"
     if is_number(cell):
         problem = f"'{cell}' is a number, and other cells are dates,"
-    return TableError(f"{place}: {problem} in column '{column}', which `time` names; {_EXAMPLES}")
+    return TableError(f"{_place(source, row)}: {problem} in column '{column}', which `time` names; {_EXAMPLES}")

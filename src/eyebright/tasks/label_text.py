@@ -10,6 +10,7 @@ from eyebright.tasks.base import is_missing
 from eyebright.types import Vocab, ordered_names, plain_spelling
 
 _NUMBERS = (int, float, np.integer, np.floating)
+_UNKNOWN = "?"  # what label files write for an unknown label
 _SAME = (("1", "True"), ("0", "False"))
 
 
@@ -94,6 +95,12 @@ def check_spellings(names: Iterable[Any]) -> None:
                 f"the labels {other!a} and {name!a} look the same and would be two classes; give them one "
                 "spelling, for example with unicodedata.normalize('NFC', label).strip()"
             )
+    if _UNKNOWN in spelled:
+        raise LabelError(
+            "the label '?' means unknown in label files, and would be a class; leave images of unknown class out, "
+            "return LabelSet(labels, unknown=labels_that_are_unknown) for any number of labels, or give a vocab that "
+            "contains '?'"
+        )
     for pair in _SAME:
         if all(name in spelled for name in pair):
             raise LabelError(

@@ -217,6 +217,8 @@ class Rotate(Transform):
     def __post_init__(self) -> None:
         _check_probability(self.p)
         _check_resampling(self.pad_mode, self.interpolation)
+        if not math.isfinite(self.max_deg):
+            raise InputError(f"max_deg must be a finite number of degrees, got {self.max_deg}")
 
     def draw(self, size: Size, generator: np.random.Generator | None) -> TransformParams:
         """A random rotation; the identity for validation images."""
@@ -250,7 +252,7 @@ class Zoom(Transform):
     def __post_init__(self) -> None:
         _check_probability(self.p)
         _check_resampling(self.pad_mode, self.interpolation)
-        if not 0 < self.min_zoom <= self.max_zoom:
+        if not 0 < self.min_zoom <= self.max_zoom < math.inf:
             raise InputError(f"zooms must satisfy 0 < min_zoom <= max_zoom, got {self.min_zoom} to {self.max_zoom}")
 
     def draw(self, size: Size, generator: np.random.Generator | None) -> TransformParams:

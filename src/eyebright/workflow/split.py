@@ -52,12 +52,17 @@ def make_split(source: Source, options: SplitOptions, *, same: Codes | None = No
             another; None: not known.
 
     Raises:
-        InputError: options contradict each other or the data.
+        InputError: options contradict each other or the data, or all images have the same time.
         TableError: a cell of the column with the time is not a time.
         DataError: all images belong together, or none is left to train on.
     """
     shares, messages = _shares(source, options)
     times = None if options.time is None else read_times(source, options.time)
+    if times is not None and len(source) > 1 and (times.values == times.values[0]).all():
+        raise InputError(
+            f"`time`: all {len(source):,} images have the same time in column '{times.name}', so none is older than "
+            "another; leave `time` out for a split at random"
+        )
     plan = plan_split(source, shares, seed=options.seed, same=same, times=times)
     summary = summarize_split(source, plan.part, same=same)
     if options.folds is None and not summary.images.get("train"):

@@ -122,14 +122,16 @@ def _model_folder(out: Path) -> Generator[None, None, None]:
     """Creates the folder, and deletes it again if the ``with`` block fails before anything is written to it.
 
     Raises:
-        ArtifactError: the folder cannot be written to, or another training run writes to it.
+        ArtifactError: the folder cannot be written to, or another process writes to it.
     """
     created = [folder for folder in (out, *out.parents) if not os.path.exists(folder)]  # noqa: PTH110
     try:
         _check_writable(out)
         with exclusive_folder(out) if is_main_process() else nullcontext(enter_result=True) as is_free:
             if not is_free:
-                raise ArtifactError(f"another training run writes to '{out}'; wait for its end, or give another folder")
+                raise ArtifactError(
+                    f"another process trains or tunes the model in '{out}'; wait for its end, or give another folder"
+                )
             yield
     except BaseException:
         for folder in created:

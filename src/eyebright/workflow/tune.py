@@ -4,6 +4,8 @@ Nothing is trained and no image is read. The new manifest replaces the old one, 
 report is made again.
 """
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -22,6 +24,7 @@ from eyebright.evaluation.tune import tune
 from eyebright.inference.change_manifest import restored_on_failure, save_manifest, undo_manifest
 from eyebright.inference.manifest import Manifest
 from eyebright.inference.model_folder import OUT_OF_FOLD, load_manifest_and_evaluations, part_of
+from eyebright.io.atomic import exclusive_folder
 from eyebright.report.data import ReportData
 from eyebright.report.tuning import calibration_sentence
 from eyebright.tasks.base import TargetBlock
@@ -48,6 +51,12 @@ def tune_model(options: TuneOptions, *, say: Say = lambda _: None) -> ReportData
         ArtifactError: the model or its evaluation is missing or damaged, or a file cannot be written; the saved model
             is as it was.
     """
+    with _alone(options.model):
+        return _tune_model(options, say)
+
+
+def _tune_model(options: TuneOptions, say: Say) -> ReportData:
+    """`tune_model`, while no other process writes to the folder."""
     objective, promises = options.chosen_objective, _promises(options)
     if objective is not None:
         check_metric(objective)
@@ -74,8 +83,22 @@ def undo_tuning(folder: str | Path) -> ReportData:
     Raises:
         ArtifactError: there is nothing to undo, the model is missing or damaged, or a file cannot be written.
     """
-    undo_manifest(folder)
-    return make_report(folder)
+    with _alone(Path(folder)):
+        undo_manifest(folder)
+        return make_report(folder)
+
+
+@contextmanager
+def _alone(folder: Path) -> Generator[None, None, None]:
+    """A context manager in which no other process changes the saved model: of two changes at once, one would be lost.
+
+    Raises:
+        ArtifactError: another process trains or tunes it.
+    """
+    with exclusive_folder(folder) as is_free:
+        if not is_free:
+            raise ArtifactError(f"another process trains or tunes the model in '{folder}'; wait for its end")
+        yield
 
 
 def calibrated(evaluation: Evaluation, kind: CalibrationChoice, say: Say) -> tuple[Calibration, dict[str, Any]]:

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from PIL import Image as PILImage
 
 from eyebright.cli.main import run
 from eyebright.errors import ArtifactError, InputError
+from eyebright.inference.change_manifest import save_manifest
 from eyebright.inference.model_folder import load_evaluation, load_manifest
 from eyebright.inference.predictor import load_predictor
 from eyebright.report.data import ReportFacts
@@ -135,6 +137,14 @@ def test_a_part_is_only_replaced_when_that_is_asked_for(root: Path) -> None:
     rewrite(root, labels=["red"] * 12)
     evaluated(root, part="promise", replace=True)
     assert load_evaluation(root / "labels", part="promise").targets[:, 1].tolist() == [1.0] * 12
+
+
+def test_promises_are_given_up_with_the_images_that_they_were_made_with(root: Path) -> None:
+    evaluated(root, part="promise")
+    manifest = load_manifest(root / "labels")
+    save_manifest(root / "labels", replace(manifest, tuning={"promises": [], "thresholds": {"part": "valid"}}))
+    evaluated(root, part="promise", replace=True)
+    assert load_manifest(root / "labels").tuning == {"thresholds": {"part": "valid"}}
 
 
 def test_a_report_that_cannot_be_made_leaves_the_model_as_it_was(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,6 +26,7 @@ from eyebright.inference.model_folder import (
     writer_of_bytes,
     writer_of_text,
 )
+from eyebright.io.atomic import exclusive_folder
 
 
 def save_manifest(folder: str | Path, manifest: Manifest) -> None:
@@ -56,6 +57,8 @@ def save_manifest(folder: str | Path, manifest: Manifest) -> None:
 def save_part(folder: str | Path, evaluation: Evaluation, *, replace: bool = False) -> None:
     """Adds the evaluation of further images to a saved model, as those of a part; what was there before is kept.
 
+    If images of the part promise are replaced, the promises that were made with them are given up; thresholds stay.
+
     Args:
         folder: the model folder.
         evaluation: of this model, with its part.
@@ -74,7 +77,11 @@ def save_part(folder: str | Path, evaluation: Evaluation, *, replace: bool = Fal
     metadata = {"model": str(content.get("id", "")), "weights": fingerprint(manifest.model, state)}
     check_fits(evaluation, manifest, metadata["weights"])
     new = evaluations_parquet([*(evaluations | {evaluation.part: evaluation}).values()], folder, metadata)
-    text = manifest_text({**content, "evaluation": hashlib.sha256(new).hexdigest()})
+    changed = {**content, "evaluation": hashlib.sha256(new).hexdigest()}
+    if evaluation.part == "promise" and evaluation.part in evaluations and "tuning" in content:
+        # A promise is about the images that it was made with, and these are replaced.
+        changed["tuning"] = {name: value for name, value in content["tuning"].items() if name != "promises"}
+    text = manifest_text(changed)
     try:
         old = (folder / EVALUATION).read_bytes()
     except OSError as error:
@@ -86,6 +93,22 @@ def save_part(folder: str | Path, evaluation: Evaluation, *, replace: bool = Fal
         MANIFEST: writer_of_text(text),
     }
     write_together(folder, writers)
+
+
+@contextmanager
+def alone(folder: Path) -> Generator[None]:
+    """Within it no other process changes the saved model: of two changes at once, one would be lost.
+
+    Args:
+        folder: the model folder.
+
+    Raises:
+        ArtifactError: another process trains or tunes it.
+    """
+    with exclusive_folder(folder) as is_free:
+        if not is_free:
+            raise ArtifactError(f"another process trains or tunes the model in '{folder}'; wait for its end")
+        yield
 
 
 @contextmanager

@@ -15,7 +15,7 @@ import numpy as np
 from eyebright.errors import ArtifactError, InputError, TableError, os_reason
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.image.cache import ImageCache
-from eyebright.inference.change_manifest import check_free, restored_on_failure, save_part
+from eyebright.inference.change_manifest import alone, check_free, restored_on_failure, save_part
 from eyebright.inference.evaluate import evaluate_images
 from eyebright.inference.manifest import Manifest
 from eyebright.inference.model_folder import (
@@ -247,7 +247,7 @@ def _write(options: EvaluateOptions, scores: _Scores, source: Source) -> None:
         _write_json(scores.found, options)
     if options.part is None:
         return
-    with restored_on_failure(options.model):
+    with alone(options.model), restored_on_failure(options.model):
         save_part(options.model, evaluation, replace=options.replace)
         make_report(options.model)
 

@@ -4,8 +4,6 @@ Nothing is trained and no image is read. The new manifest replaces the old one, 
 report is made again.
 """
 
-from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -21,10 +19,9 @@ from eyebright.evaluation.selective import keep_accuracy
 from eyebright.evaluation.three_way import asking_curves, keep_two_promises
 from eyebright.evaluation.threshold_objectives import check_metric
 from eyebright.evaluation.tune import tune
-from eyebright.inference.change_manifest import restored_on_failure, save_manifest, undo_manifest
+from eyebright.inference.change_manifest import alone, restored_on_failure, save_manifest, undo_manifest
 from eyebright.inference.manifest import Manifest
 from eyebright.inference.model_folder import OUT_OF_FOLD, load_manifest_and_evaluations, part_of
-from eyebright.io.atomic import exclusive_folder
 from eyebright.report.data import ReportData
 from eyebright.report.tuning import calibration_sentence
 from eyebright.tasks.base import TargetBlock
@@ -51,7 +48,7 @@ def tune_model(options: TuneOptions, *, say: Say = lambda _: None) -> ReportData
         ArtifactError: the model or its evaluation is missing or damaged, or a file cannot be written; the saved model
             is as it was.
     """
-    with _alone(options.model):
+    with alone(options.model):
         return _tune_model(options, say)
 
 
@@ -83,22 +80,9 @@ def undo_tuning(folder: str | Path) -> ReportData:
     Raises:
         ArtifactError: there is nothing to undo, the model is missing or damaged, or a file cannot be written.
     """
-    with _alone(Path(folder)):
+    with alone(Path(folder)):
         undo_manifest(folder)
         return make_report(folder)
-
-
-@contextmanager
-def _alone(folder: Path) -> Generator[None, None, None]:
-    """A context manager in which no other process changes the saved model: of two changes at once, one would be lost.
-
-    Raises:
-        ArtifactError: another process trains or tunes it.
-    """
-    with exclusive_folder(folder) as is_free:
-        if not is_free:
-            raise ArtifactError(f"another process trains or tunes the model in '{folder}'; wait for its end")
-        yield
 
 
 def calibrated(evaluation: Evaluation, kind: CalibrationChoice, say: Say) -> tuple[Calibration, dict[str, Any]]:

@@ -35,7 +35,7 @@ def evaluation(n_images: int, seed: int, *, part: EvaluatedPart = "promise", n_c
 
 
 def answered(given: Evaluation, threshold: float) -> torch.Tensor:
-    return given.activated.max(dim=1).values > np.float32(threshold)
+    return given.activated.max(dim=1).values > float(np.float32(threshold))
 
 
 def test_the_counts_and_the_bound_are_those_of_the_answered_images() -> None:

@@ -142,9 +142,9 @@ def test_a_part_is_only_replaced_when_that_is_asked_for(root: Path) -> None:
 def test_promises_are_given_up_with_the_images_that_they_were_made_with(root: Path) -> None:
     evaluated(root, part="promise")
     manifest = load_manifest(root / "labels")
-    save_manifest(root / "labels", replace(manifest, tuning={"promises": [], "thresholds": {"part": "valid"}}))
+    save_manifest(root / "labels", replace(manifest, tuning={"promises": []}))
     evaluated(root, part="promise", replace=True)
-    assert load_manifest(root / "labels").tuning == {"thresholds": {"part": "valid"}}
+    assert load_manifest(root / "labels").tuning == {}
 
 
 def test_a_report_that_cannot_be_made_leaves_the_model_as_it_was(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

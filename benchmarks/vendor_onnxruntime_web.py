@@ -15,6 +15,8 @@ import json
 import sys
 from pathlib import Path
 
+import measure
+
 PACKAGED = Path(__file__).resolve().parents[1] / "src/eyebright/web/assets/onnxruntime_web"
 TAKEN = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm")
 
@@ -24,6 +26,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("package", type=Path, help="the unpacked npm package onnxruntime-web")
     parser.add_argument("--write", action="store_true", help="replace the packaged files")
+    parser.add_argument("--json", type=Path, help="file for the result of each comparison")
     options = parser.parse_args()
     about = json.loads((options.package / "package.json").read_text(encoding="utf-8"))
     contents = {name: (options.package / "dist" / name).read_bytes() for name in TAKEN}
@@ -31,12 +34,14 @@ def main() -> int:
         write(about, contents)
     table = json.loads((PACKAGED / "files.json").read_text(encoding="utf-8"))
     wrong = [name for name, data in contents.items() if table["files"][name]["sha256"] != sha256(data)]
+    results: dict[str, dict[str, object]] = {}
     for name in TAKEN:
         packaged = gzip.decompress((PACKAGED / f"{name}.gz").read_bytes())
-        print(
-            f"{name}: {len(packaged):,} bytes, {'DIFFERS' if name in wrong or packaged != contents[name] else 'same'}"
-        )
-    return 1 if wrong else 0
+        same = name not in wrong and packaged == contents[name]
+        results[name] = {"bytes": len(packaged), "same": same}
+        print(f"{name}: {len(packaged):,} bytes, {'same' if same else 'DIFFERS'}")
+    measure.save(options.json, results)
+    return 0 if all(one["same"] for one in results.values()) else 1
 
 
 def write(about: dict[str, str], contents: dict[str, bytes]) -> None:

@@ -36,5 +36,7 @@ THRESHOLD_METRIC: Final = "f1_macro"
 """The metric that thresholds are tuned for."""
 PREDICTION_PRECISION: Final = "float32"
 """The number format of a prediction."""
+EXPORT_PRECISION: Final = "float32"
+"""The number format of an exported graph."""
 EXPORT_IMAGES: Final = 200
 """Validation images on which an exported model is compared with Python, at most."""

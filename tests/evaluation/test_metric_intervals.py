@@ -225,3 +225,12 @@ def test_levels_resamples_and_groups_out_of_range_are_errors() -> None:
 def test_metrics_of_sums_are_known_to_be() -> None:
     rankings_and_none = {mean_ap, roc_auc_macro, roc_auc_micro, micro_ap}
     assert {metric.name for metric in OF_LABELS if sums_of(metric) is None} == {m.name for m in rankings_and_none}
+
+
+def test_a_label_that_is_always_first_has_an_interval_of_some_width() -> None:
+    targets = (torch.arange(200) < 40).float()[:, None]
+    evaluation = evaluation_of(targets * 4 - 2, targets)
+    _, (label,) = metric_and_label_intervals(evaluation, [])
+    assert label.interval is not None
+    assert wilson(40, 40).low == pytest.approx(label.interval.low)
+    assert label.interval.low < 0.95 < label.interval.high == 1

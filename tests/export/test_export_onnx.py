@@ -135,7 +135,10 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "another version": (lambda folder: change(folder, contract=3), "is of version 3 of exported graphs"),
     "no hash": (lambda folder: change(folder, files={"model.onnx": {}}), "damaged: a file has no hash"),
     "no such file": (lambda folder: change(folder, files={}), "knows no model.onnx, only"),
-    "another model": (lambda folder: change(folder, model={"id": "0"}), "is of another model than its model.safetens"),
+    "another model": (
+        lambda folder: change(folder, model={"id": "0"}),
+        "the export is of another model than the one in",
+    ),
     "tuned since": (lambda folder: retune(folder), "has other thresholds or another calibration than manifest.json"),
 }
 
@@ -243,6 +246,13 @@ def test_without_validation_images_only_made_ones_are_compared(
 def test_a_model_that_no_graph_can_be_is_refused(options: dict[str, Any], says: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=says):
         export_onnx_files(model_folder(tmp_path / "model", **options))
+
+
+def test_an_export_in_another_folder_is_compared_with_the_model_that_is_named(exported: Exported, copied: Path) -> None:
+    assert check_export(exported.folder, copied).files
+    retune(copied)
+    with pytest.raises(ArtifactError, match=r"other thresholds or another calibration than manifest\.json in"):
+        check_export(exported.folder, copied)
 
 
 def test_one_label_per_image_that_asks_a_person_is_refused(saved: Path) -> None:

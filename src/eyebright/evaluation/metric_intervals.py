@@ -18,7 +18,7 @@ from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.intervals import Interval, checked_level, corrected_interval, score_interval, unknown_interval
 from eyebright.evaluation.metric_value import affordable_resamples, metric_input
 from eyebright.evaluation.resampling import Ranking, Resampled, mean_of_known, rankings_of
-from eyebright.evaluation.scores import Draws, Score, draw, positive_trials
+from eyebright.evaluation.scores import ENOUGH, Draws, Score, draw, positive_trials
 from eyebright.metrics.labels import average_precision, mean_ap, split_targets
 from eyebright.metrics.meter import Metric
 
@@ -133,9 +133,9 @@ def metric_and_label_intervals(
 ) -> tuple[list[MetricInterval], list[LabelInterval]]:
     """`metric_intervals` and the average precision of each label with its interval, by one bootstrap.
 
-    The resamples of a label with few positives that are (almost) all ranked first vary too little. With fewer than
-    `_MANY_POSITIVES` its interval also covers Wilson's for as many trials as there are positives (the binomial interval
-    of Boyd, Eng & Page, 2013, Area under the precision-recall curve, section 3.2).
+    The resamples of a label whose positives are (almost) all ranked first vary too little. With fewer than
+    `_MANY_POSITIVES`, or a score that is close to 0 or 1, its interval also covers Wilson's for as many trials as there
+    are positives (the binomial interval of Boyd, Eng & Page, 2013, Area under the precision-recall curve, section 3.2).
 
     Args:
         evaluation: the outputs of a target with any number of labels per image.
@@ -224,7 +224,9 @@ def _of_labels(
         evidence, interval = len(np.unique(codes[positive[:, k]])), None
         if evidence >= FEW_POSITIVES:
             interval = corrected_interval(draws.drawn[:, k], draws.left_out[:, k], values[k], level=level)
-        if interval is not None and evidence < _MANY_POSITIVES:
+        # Close to 0 or 1 resamples hardly differ, however many positives there are.
+        is_sure = evidence >= _MANY_POSITIVES and evidence * min(values[k], 1 - values[k]) >= ENOUGH
+        if interval is not None and not is_sure:
             wilsons = score_interval(values[k], evidence, level=level)
             interval = Interval(min(interval.low, wilsons.low), max(interval.high, wilsons.high), level)
         found.append(LabelInterval(name, int(positive[:, k].sum()), values[k], interval, len(draws.drawn)))

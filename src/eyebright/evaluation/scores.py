@@ -135,7 +135,7 @@ class Score:
         if self.smooth is not None:
             return self.smooth.interval(draws.drawn, level=level)
         found = corrected_interval(*draws, self.value, level=level)
-        if self.trials * min(self.value, 1 - self.value) >= _ENOUGH or not self.trials:
+        if self.trials * min(self.value, 1 - self.value) >= ENOUGH or not self.trials:
             return found
         wilsons = score_interval(self.value, self.trials, level=level)
         return Interval(min(found.low, wilsons.low), max(found.high, wilsons.high), level)
@@ -270,5 +270,6 @@ def _of_blocks(functions: Sequence[Resampled], blocks: Iterator[np.ndarray]) -> 
 
 
 _LEAST_PARTS = 50  # without which the skewness of the jackknife is known to a hundredth
-_ENOUGH = 5  # trials that are lost, and that are not, with which resamples say enough
+ENOUGH = 5
+"""Trials that are lost, and that are not, with which resamples say enough."""
 _NO_DRAWS = Draws(np.empty(0), np.empty(0))

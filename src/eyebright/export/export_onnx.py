@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from eyebright._defaults import EXPORT_IMAGES
+from eyebright._defaults import EXPORT_IMAGES, EXPORT_PRECISION
 from eyebright._optional import import_optional
 from eyebright.errors import ArtifactError, InputError
 from eyebright.evaluation.evaluation import Evaluation
@@ -85,7 +85,7 @@ def export_onnx_files(
     *,
     out: str | Path | None = None,
     validation: "Validation | None" = None,
-    precision: ExportPrecision = "float32",
+    precision: ExportPrecision = EXPORT_PRECISION,
     calibrate_on: Sequence[str | Path] = (),
     say: Say = lambda _: None,
 ) -> Exported:
@@ -178,7 +178,7 @@ def exportable_steps(manifest: Manifest) -> Steps:
     if manifest.decision.thresholds.is_three_way and not manifest.target.has_thresholds:
         raise InputError(
             "the model has one label per image and asks a person below a probability, which a graph cannot say yet; "
-            "`eyebright tune MODEL --undo` takes that promise back"
+            "`eyebright tune MODEL` with `undo` takes that promise back"
         )
     return steps_of(manifest.preprocessing)
 

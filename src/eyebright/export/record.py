@@ -109,18 +109,22 @@ def read_export(folder: str | Path, name: str = WHOLE) -> bytes:
     raise problem
 
 
-def check_export(folder: str | Path) -> ExportRecord:
+def check_export(folder: str | Path, model: str | Path | None = None) -> ExportRecord:
     """The record of an export all of whose files are as they were exported.
 
     Args:
         folder: where it was exported to.
+        model: the folder of the model that it is of; None: only a model in ``folder`` itself is compared.
 
     Raises:
-        ArtifactError: as in `read_export`, for any of its files.
+        ArtifactError: as in `read_export`, for any of its files; or the export is of another model, or of this one
+            with other thresholds.
     """
     record = read_record(folder)
     for name in record.files:
         read_export(folder, name)
+    if model is not None:
+        _check_model(Path(model), record)
     return record
 
 
@@ -142,14 +146,14 @@ def _read(folder: Path, name: str) -> bytes:
 
 
 def _check_model(folder: Path, record: ExportRecord) -> None:
-    """Raises `ArtifactError` if the folder contains a model that the export is not of."""
+    """Raises `ArtifactError` if the folder contains a model that the export is not of, or that decides otherwise."""
     if not (folder / WEIGHTS).is_file():
         return
     model = record.content.get("model", {})
     if manifest_content(folder).get("id") != model.get("id"):
-        raise ArtifactError(f"the export in '{folder}' is of another model than its {WEIGHTS}; export it again")
+        raise ArtifactError(f"the export is of another model than the one in '{folder}'; export it again")
     if decision_hash(load_manifest(folder)) != model.get("decision"):
         raise ArtifactError(
-            f"the export in '{folder}' has other thresholds or another calibration than {MANIFEST}, which was changed "
+            f"the export has other thresholds or another calibration than {MANIFEST} in '{folder}', which was changed "
             "since; export it again"
         )

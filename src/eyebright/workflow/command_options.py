@@ -266,7 +266,7 @@ class ExportOptions:
             "that costs is measured.",
             choices=("float32", "float16", "int8"),
         ),
-    ] = "float32"
+    ] = _defaults.EXPORT_PRECISION
     calibrate_on: Annotated[
         Path | None,
         Option(
@@ -313,8 +313,8 @@ class EvaluateOptions:
     part: Annotated[
         str | None,
         Option(
-            "Keep the answers in the model folder: promise, for statistical guarantees (`eyebright tune MODEL "
-            "--promise`); test, for the scores of the report. If the data name parts, their images of this part are "
+            "Keep the answers in the model folder: promise, for statistical guarantees (`eyebright tune` with "
+            "`promise`); test, for the scores of the report. If the data name parts, their images of this part are "
             "taken.",
             choices=("promise", "test"),
             unset="nothing is kept, and all images are evaluated",

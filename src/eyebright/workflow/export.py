@@ -27,7 +27,7 @@ def export_model(options: ExportOptions, *, say: Say = lambda _: None) -> Export
     """
     folder = options.model if options.out is None else options.out
     if options.check:
-        record = check_export(folder)
+        record = check_export(folder, options.model)
         say(f"all {len(record.files)} files of the export in '{folder}' are as they were exported")
         return record
     validation = validation_images(options.model, images=options.images, most=options.compared)

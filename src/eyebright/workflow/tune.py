@@ -249,7 +249,7 @@ def _images_that_test(state: _Tuning, saved: _Saved, say: Say) -> Evaluation:
         return saved.of("promise").with_decision(state.decision)
     say(
         "the model has no images of the part promise, so this is an estimate from validation images; `eyebright "
-        "evaluate MODEL DATA --part promise` adds labelled images that it has not seen, and a split with that part "
+        "evaluate` with `part='promise'` adds labelled images that it has not seen, and a split with that part "
         "(`eyebright split`) keeps some from the start"
     )
     return saved.of("valid").with_decision(state.decision)

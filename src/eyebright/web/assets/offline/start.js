@@ -5,6 +5,7 @@ const cards = [];
 const waiting = [];
 let worker = null;
 let isReady = false;
+let failure = null; // why nothing can be answered
 let current = null; // the card whose image is with the worker
 let readySeconds = null;
 
@@ -39,6 +40,7 @@ function missingFeature() {
 
 function startWorker() {
   isReady = false;
+  failure = null;
   worker?.terminate();
   const source = new Blob([JSON.parse(byId("worker").textContent)], { type: "text/javascript" });
   const url = URL.createObjectURL(source);
@@ -47,7 +49,10 @@ function startWorker() {
   } catch (error) {
     return fatal(error.message);
   }
-  worker.onmessage = ({ data }) => received(data);
+  worker.onmessage = ({ data }) => {
+    URL.revokeObjectURL(url);
+    received(data);
+  };
   worker.onerror = (event) => fatal(event.message || "the worker does not start");
   worker.postMessage({ open: { wasm: byId("wasm").textContent.trim(), graph: byId("graph").textContent.trim() } });
   return undefined;
@@ -72,8 +77,15 @@ function received(message) {
 }
 
 function fatal(reason) {
-  say(`The model could not be loaded in this browser: ${reason}`, "failed");
-  for (const card of waiting.splice(0)) card.fail("not answered, since the model could not be loaded");
+  failure = reason;
+  showFailure();
+}
+
+/** Says why nothing can be answered, also of images that are added later. */
+function showFailure() {
+  say(`The model could not be loaded in this browser: ${failure}`, "failed");
+  for (const card of [current, ...waiting.splice(0)].filter(Boolean)) card.fail("not answered, since the model could not be loaded");
+  current = null;
 }
 
 function sentenceOf(text) {
@@ -81,6 +93,7 @@ function sentenceOf(text) {
 }
 
 function next() {
+  if (failure !== null) return showFailure();
   if (isReady && !current && waiting.length) {
     current = waiting.shift();
     current.start();
@@ -122,6 +135,7 @@ function progress() {
   bar.max = cards.length || 1;
   bar.value = done;
   document.body.dataset.open = String(open);
+  if (failure !== null) return showFailure();
   if (!isReady) return say("Loading the model …");
   if (open) return say(`${done} of ${counted(cards.length, "image")} answered`);
   if (!cards.length) return say("Ready.");

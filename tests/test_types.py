@@ -282,3 +282,9 @@ def test_a_notebook_shows_both_thresholds() -> None:
     for text in ("no at or below", "yes above", "cat", "0.750", "0.250"):
         assert text in shown
     assert "no at or below 0.250, yes above 0.750 for every class" in Thresholds(0.75, lower=0.25)._repr_html_()
+
+
+def test_unknown_labels_may_be_an_array() -> None:
+    labels = LabelSet(["cat"], unknown=np.array(["dog", "cow"]))
+    assert labels.unknown == {"dog", "cow"}
+    assert LabelSet(["cat"], unknown=np.array([], dtype=str)) == {"cat"}

@@ -168,7 +168,7 @@ class LabelSet(AbstractSet[str]):
     def __init__(self, labels: Iterable[str] = (), *, unknown: Iterable[str] = ()) -> None:
         _check_several(labels)
         self._labels = frozenset(labels)
-        if unknown == ():  # most images of most label files
+        if isinstance(unknown, tuple) and not unknown:  # most images of most label files
             self._unknown: AbstractSet[str] = _NOTHING
             return
         _check_several(unknown)

@@ -54,6 +54,12 @@ def test_a_value_over_several_lines_keeps_the_line_on_which_its_row_begins(read)
     assert table.lines.tolist() == [2, 5]
 
 
+def test_many_blank_lines_before_the_header_are_ignored(read):
+    table = read("\n" * 20_000 + "file,labels\na.jpg,cat\n")
+    assert cells(table) == {"file": ["a.jpg"], "labels": ["cat"]}
+    assert table.lines.tolist() == [20_002]
+
+
 def test_blank_rows_and_spaces_around_values_are_ignored(read):
     table = read("\n file , labels \n a.jpg , cat \n,\n  \nb.jpg,dog")
     assert cells(table) == {"file": ["a.jpg", "b.jpg"], "labels": ["cat", "dog"]}

@@ -228,6 +228,14 @@ def test_images_that_the_same_table_trains_on_make_no_promise(root: Path) -> Non
     assert [path.name for path in found.evaluation.paths] == [f"1-{i:02}.png" for i in range(7, 12)]
 
 
+def test_parts_of_other_data_are_no_training_images_of_the_model(root: Path) -> None:
+    rewrite(root, split=["train"] * 6 + ["test"] * 6)
+    found, said = evaluated(root)
+    assert len(found.evaluation) == 12
+    assert found.notices == []
+    assert not any("not new to the model" in one for one in said)
+
+
 def test_copies_of_test_images_make_no_promise(root: Path) -> None:
     evaluated(root, part="test")
     table = write_images(root / "new", 4, seed=2, first_patient=80)

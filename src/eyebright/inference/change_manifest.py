@@ -80,7 +80,8 @@ def save_part(folder: str | Path, evaluation: Evaluation, *, replace: bool = Fal
     changed = {**content, "evaluation": hashlib.sha256(new).hexdigest()}
     if evaluation.part == "promise" and evaluation.part in evaluations and "tuning" in content:
         # A promise is about the images that it was made with, and these are replaced.
-        changed["tuning"] = {name: value for name, value in content["tuning"].items() if name != "promises"}
+        made = ("promises", "selective", "asking")
+        changed["tuning"] = {name: value for name, value in content["tuning"].items() if name not in made}
     text = manifest_text(changed)
     try:
         old = (folder / EVALUATION).read_bytes()
@@ -125,8 +126,15 @@ def restored_on_failure(folder: str | Path) -> Generator[None]:
     before = {name: (folder / name).read_bytes() if (folder / name).is_file() else None for name in names}
     try:
         yield
-    except BaseException:
-        write_together(folder, {name: None if one is None else writer_of_bytes(one) for name, one in before.items()})
+    except BaseException as failure:
+        try:
+            writers = {name: None if one is None else writer_of_bytes(one) for name, one in before.items()}
+            write_together(folder, writers)
+        except ArtifactError as error:  # the disk may be full still
+            raise ArtifactError(
+                f"{failure}; and the model in '{folder}' could not be put back: {error}; it is changed, which "
+                "`eyebright tune` with `undo` takes back"
+            ) from failure
         raise
 
 

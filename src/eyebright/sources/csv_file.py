@@ -43,7 +43,7 @@ def read_csv(path: str | Path) -> TextTable:
     dialect = Dialect.of(_text(data, newline=None))
     separator = dialect.separator
     batches = _rows_with_spaces(data) if separator == SPACES else _rows(str(path), data, separator)
-    first = next(batches, _Batch([], []))
+    first = next((batch for batch in batches if batch.rows), _Batch([], []))
     count = first.pop()[0][0] if dialect.has_count else ""
     if not first.rows:
         raise TableError(f"'{path}' is empty; a header such as 'file,labels' and a row for each image were expected")

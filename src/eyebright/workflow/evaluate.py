@@ -147,7 +147,9 @@ def _chosen(
     other: HeldOutPart = "test" if part == "promise" else "promise"
     others = [str(path) for path in evaluations[other].paths] if part is not None and other in evaluations else []
     cache = ImageCache.from_option(options.cache)
-    found = met(source, known, others=others, pixels=options.pixels, cache=cache, advance=advance)
+    found = met(
+        source, known, others=others, is_split=part is not None, pixels=options.pixels, cache=cache, advance=advance
+    )
     for sentence in found.messages:
         say(sentence)
     taken = np.array(found.taken[chosen.rows])

@@ -91,18 +91,18 @@ def met(
     known: KnownImages,
     *,
     others: Sequence[str] = (),
+    is_split: bool,
     pixels: bool,
     cache: ImageCache | None = None,
     advance: Advance = lambda _what, _done, _total: None,
 ) -> Met:
     """Which images of a source belong together with images of a model, and which with one another.
 
-    Where the source names parts, its images for training and validation are known, too.
-
     Args:
         source: labelled images.
         known: the images of the model.
         others: the paths of images that the model has for another purpose.
+        is_split: True if the source's own images for training and validation are known, too: they may have trained it.
         pixels: True to read all of these images, and find copies, however many there are of one; False: the same paths
             and groups only.
         cache: keeps what is read of each image; None: nothing is kept.
@@ -120,7 +120,7 @@ def met(
         messages += _missing_message(first - sum(i < first for i in here))
     codes = joined(together, len(paths))
     mine = codes[first:]
-    in_training = mine[source.not_held_out().array] if source.part is not None else mine[:0]
+    in_training = mine[source.not_held_out().array] if is_split and source.part is not None else mine[:0]
     is_known = np.isin(mine, np.concatenate([codes[:n_known], in_training]))
     return Met(is_known, np.isin(mine, codes[n_known:first]), messages, joined_groups(source, copies))
 
@@ -195,7 +195,7 @@ def _at(rows: Sequence[int], codes: Codes, count: int) -> Codes:
 def _group_codes(source: Source, known: KnownImages, n_others: int) -> Codes:
     """The group of each image, of those of the model and of the source; groups with one name are one if both say it."""
     here = [None] * len(source) if source.group is None else [_named(name) for name in source.group]
-    same = bool(source.group_name) and source.group_name == known.group_name
+    same = source.group is not None and source.group_name == known.group_name
     of_model = [None if name is None else f"{'' if same else 'model '}{name}" for name in known.groups]
     return _codes([name or f"\0{i}" for i, name in enumerate([*of_model, *[None] * n_others, *here])])
 

@@ -1,9 +1,11 @@
 """A narrower precision is written beside float32, with what it costs."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnxruntime
 import pytest
 
@@ -82,6 +84,38 @@ def test_a_network_that_cannot_be_converted_is_an_error(exported: Exported, monk
     monkeypatch.setattr(float16, "convert_float_to_float16", fail)
     with pytest.raises(ArtifactError, match="the network cannot be converted to float16: an operator$"):
         precision.to_float16(cached_network(exported.folder)())
+
+
+@pytest.fixture
+def narrow_images(saved: Path, tmp_path: Path) -> Path:
+    """A copy of the validation images, of which one is cut off."""
+    shutil.copytree(saved.parent / "photos", tmp_path / "photos")
+    one = tmp_path / "photos" / validation_images(saved).paths[0].rpartition("/")[2]
+    one.write_bytes(one.read_bytes()[:40])
+    return tmp_path / "photos"
+
+
+def test_an_image_that_cannot_be_read_is_not_measured(
+    exported: Exported, saved: Path, narrow_images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export_onnx, "network_graph", cached_network(exported.folder))
+    validation = validation_images(saved, images=narrow_images)
+    made = export_onnx_files(saved, out=tmp_path / "shipped", precision="float16", validation=validation)
+    assert made.cost is not None
+    assert made.cost.parity.images == len(validation.paths) - 1
+    assert made.cost.score is not None
+
+
+def test_answers_that_are_not_finite_are_refused(
+    exported: Exported, saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    validation, graph = validation_images(saved), read_export(exported.folder)
+    runs = iter([precision.whole_run(graph), lambda _: [np.full((1, 3), np.nan), np.zeros((1, 3))]])
+    monkeypatch.setattr(precision, "whole_run", lambda _: next(runs))
+    with pytest.raises(
+        ArtifactError, match="for 10 of 10 validation images the answers in this precision are not finite"
+    ):
+        precision.measure_cost(load_predictor(saved), validation.evaluation, validation.paths, (graph, graph))
 
 
 def test_without_validation_images_the_cost_is_not_measured(

@@ -199,20 +199,35 @@ def measure_cost(
         graphs: that of float32, and the other.
 
     Raises:
-        ArtifactError: ONNX Runtime cannot load a graph.
+        ArtifactError: ONNX Runtime cannot load a graph, or the narrower one gives numbers that are not finite.
     """
     sizes, runs = (len(graphs[0]), len(graphs[1])), (whole_run(graphs[0]), whole_run(graphs[1]))
     metric = predictor.target.metrics()[0]
+    paths = [path for path in paths if _is_readable(path)]
     if evaluation is None or not paths:
         return Cost(Parity(), metric.name, None, None, sizes[1], sizes[0], None, None)
     recorded: tuple[list[list[Numbers]], list[list[Numbers]]] = ([], [])
     wrapped = {str(i): _recording(run, kept) for i, (run, kept) in enumerate(zip(runs, recorded, strict=True))}
     parity = compare(predictor, wrapped, paths)["1"]
+    wrong = sum(not np.isfinite(outputs[0]).all() for outputs in recorded[1])
+    if wrong:
+        raise ArtifactError(
+            f"nothing is written: for {wrong:,} of {len(paths):,} validation images the answers in this precision are "
+            "not finite, since numbers of the network are beyond its range; use `precision='float32'`"
+        )
     places = {str(path): row for row, path in enumerate(evaluation.paths)}
     targets = evaluation.take([places[path] for path in paths]).targets
     scores = [_score(predictor, outputs, targets) for outputs in recorded]
     times = _milliseconds(runs, paths[:_TIMED])
     return Cost(parity, metric.name, scores[1], scores[0], sizes[1], sizes[0], times[1], times[0])
+
+
+def _is_readable(path: str) -> bool:
+    try:
+        Image.create(path).pixels()
+    except ImageError:
+        return False
+    return True
 
 
 def _recording(run: Run, kept: list[list[Numbers]]) -> Run:

@@ -10,6 +10,7 @@
     ├── WeightsError          pretrained weights are not available
     ├── DownloadError         a download failed or has a wrong checksum
     ├── MissingExtraError     an optional package is not installed
+    ├── CancelledError             the caller ended it before it was done
     └── TrainingError         training cannot continue (a loss that is not finite, a checkpoint that does not match)
         └── ProcessEndedError a process of distributed training ended without an error message
 
@@ -156,6 +157,10 @@ class DownloadError(EyebrightError):
 
 class MissingExtraError(EyebrightError, ImportError):
     """An optional package is not installed; the message contains the pip command."""
+
+
+class CancelledError(EyebrightError):
+    """Something that runs long was ended by its caller before it was done."""
 
 
 class TrainingError(EyebrightError):

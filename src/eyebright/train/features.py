@@ -55,19 +55,27 @@ def compute_features(
         InputError: no image can be read, or the images have no targets.
         ImageError: an image cannot be read, and unreadable images are not skipped.
     """
-    shard = Shard(*device.shard)
-    positions = list(chain.from_iterable(loader.index_batches(0, shard)))
-    rows = _Rows(loader, backbone)
-    with closing(_missing_batches(loader, positions, rows, shard, observe)) as batches:
-        for computed in output_rows(extractor, batches, device, autocast=False):
-            rows.add(computed)
-    found = rows.in_order(loader.dataset.indices[i] for i in positions)
-    given = gathered_outputs([] if found is None else [found], device)
+    given = gathered_outputs(_rows_of(extractor, loader, device, observe, backbone), device)
     if loader.skipped is not None:
         device.merge_dict(loader.skipped)
     if given.targets is None:
         raise InputError("these images have no targets, so there is nothing to learn")
     return given
+
+
+def features_without_targets(
+    extractor: nn.Module, loader: Loader, device: Device, observe: Observer, *, backbone: str | None = None
+) -> Outputs | None:
+    """The pooled features of images whose targets are not read; None if no image can be read.
+
+    The arguments are those of `compute_features`, and so is a row that the cache has: training and this function take
+    the same from it.
+
+    Raises:
+        ImageError: an image cannot be read, and unreadable images are not skipped.
+    """
+    rows = _rows_of(extractor, loader, device, observe, backbone)
+    return gathered_outputs(rows, device) if rows else None
 
 
 def backbone_hash(model: ImageModel, extractor: FeatureExtractor, device: Device) -> str:
@@ -89,6 +97,20 @@ def backbone_hash(model: ImageModel, extractor: FeatureExtractor, device: Device
     digest = hashlib.blake2b("\n".join(about).encode(), digest_size=16)
     hash_state(digest, model.body.state_dict())
     return digest.hexdigest()
+
+
+def _rows_of(
+    extractor: nn.Module, loader: Loader, device: Device, observe: Observer, backbone: str | None
+) -> list[OutputRows]:
+    """The rows of the images of this process that can be read, in the order of the loader; none or one batch."""
+    shard = Shard(*device.shard)
+    positions = list(chain.from_iterable(loader.index_batches(0, shard)))
+    rows = _Rows(loader, backbone)
+    with closing(_missing_batches(loader, positions, rows, shard, observe)) as batches:
+        for computed in output_rows(extractor, batches, device, autocast=False):
+            rows.add(computed)
+    found = rows.in_order(loader.dataset.indices[i] for i in positions)
+    return [] if found is None else [found]
 
 
 class _Row(NamedTuple):

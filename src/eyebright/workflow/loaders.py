@@ -38,7 +38,7 @@ def source_dataloaders(source: Source, options: Options, *, batch: int) -> DataL
     """
     train, valid = source.split or (range(len(source)), ())
     target = source.block()
-    item_tfms, batch_tfms = _transforms(target, options)
+    item_tfms, batch_tfms = image_transforms(target, options)
     block = DataBlock(
         blocks=(ImageBlock, target),
         get_x=lambda row: row.path,
@@ -99,7 +99,7 @@ def augmentation_message(block: TargetBlock, options: Options) -> str:
     return f"{seen}; training images vary in {varied}; no flips{reason}"
 
 
-def _transforms(block: TargetBlock, options: Options) -> tuple[Transform, list[Transform]]:
+def image_transforms(block: TargetBlock, options: Options) -> tuple[Transform, list[Transform]]:
     """(item transform, batch transforms): the resize of each image, and the random augmentation of training batches."""
     whole, flip = shows_whole_images(block, options), flips_images(block, options)
     if whole:

@@ -48,6 +48,24 @@ def _save(folder, text):
     return path
 
 
+@pytest.mark.parametrize("line", ["sep={}", "SEP={}", '"sep={}"'])
+@pytest.mark.parametrize("separator", [",", "\t", ";", "|", "^"])
+def test_a_first_line_that_states_the_separator_as_in_excel_is_followed(line, separator, read):
+    text = f"{line.format(separator)}\r\nfile{separator}labels\r\na.jpg{separator}cat: big\r\n"
+    table = read("\ufeff" + text)
+    assert cells(table) == {"file": ["a.jpg"], "labels": ["cat: big"]}
+    assert table.lines.tolist() == [3]
+
+
+def test_a_stated_separator_is_taken_where_the_header_has_another(read):
+    assert cells(read("sep=;\nfile;labels, all\na.jpg;cat\n")) == {"file": ["a.jpg"], "labels, all": ["cat"]}
+
+
+def test_a_file_that_only_states_its_separator_is_empty(read):
+    with pytest.raises(TableError, match="is empty"):
+        read("sep=;\n")
+
+
 def test_a_value_over_several_lines_keeps_the_line_on_which_its_row_begins(read):
     table = read('file,note\n"a.jpg","one\ntwo"\n\nb.jpg,x\n')
     assert list(table.columns["note"]) == ["one\ntwo", "x"]

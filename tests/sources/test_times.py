@@ -104,3 +104,10 @@ def test_times_with_and_without_a_zone_have_no_order(cells: list[str]) -> None:
 def test_a_day_beside_times_of_one_zone_is_a_time() -> None:
     values = read_times(source(["2024-05-31", "2024-05-31T02:00+02:00"]), "taken").values
     assert values.tolist() == [1717113600.0, 1717113600.0]
+
+
+def test_seconds_beside_milliseconds_are_refused_and_either_alone_is_read() -> None:
+    with pytest.raises(TableError, match="'1717158600000' looks like milliseconds since 1970, and '1717158600' like"):
+        read_times(source(["1717158600", "1717158600000"]), "taken")
+    for cells in (["1717158600", "1717158601"], ["1717158600000", "1717158601000"], ["3", "1717158600000"]):
+        assert read_times(source(cells), "taken").values.tolist() == [float(cell) for cell in cells]

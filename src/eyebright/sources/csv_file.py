@@ -32,8 +32,9 @@ _MAX_UNIQUE = 100_000  # with more unique cells, in more than half of the rows, 
 def read_csv(path: str | Path) -> TextTable:
     """The columns of a CSV or TSV file: UTF-8, with or without a byte order mark, quotes, any line ends.
 
-    Columns are separated by tab, comma, semicolon or pipe: the first of them that occurs in the header; without any,
-    and with as many words in each row, by spaces. Blank rows are ignored. If the first row names an image, it is no
+    Columns are separated by tab, comma, semicolon or pipe: the first of them that occurs in the header, unless the
+    first line is ``sep=`` and another character, as Excel writes it; without any, and with as many words in each row,
+    by spaces. Blank rows are ignored. If the first row names an image, it is no
     header: the other column then holds the labels, beside one with the parts.
 
     Raises:
@@ -44,6 +45,8 @@ def read_csv(path: str | Path) -> TextTable:
     separator = dialect.separator
     batches = _rows_with_spaces(data) if separator == SPACES else _rows(str(path), data, separator)
     first = next((batch for batch in batches if batch.rows), _Batch([], []))
+    if dialect.states_separator:
+        first.pop()
     count = first.pop()[0][0] if dialect.has_count else ""
     if not first.rows:
         raise TableError(f"'{path}' is empty; a header such as 'file,labels' and a row for each image were expected")

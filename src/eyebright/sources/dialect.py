@@ -16,6 +16,7 @@ _SEPARATORS = ("\t", ",", ";", "|")  # the first of them that occurs in the head
 _LOOKED_AT = 20  # lines
 _MOST_COLUMNS = 1000  # of a table without a header
 _FILE = "file"
+_STATED = re.compile(r'"?sep=([\t ]|[^\w\s"])"?[\r\n]*$', re.IGNORECASE)
 
 SPACES = " "
 """The separator of a table whose cells have any number of spaces between them."""
@@ -27,6 +28,7 @@ class Dialect(NamedTuple):
     Args:
         separator: between two cells; `SPACES` for any number of them.
         has_count: the first line holds the number of rows.
+        states_separator: the first line is ``sep=;`` or the like, which Excel reads and writes.
         names: of the columns, where the header does not say all of them; empty: the header does.
         has_header: the first line (after the count) names columns.
     """
@@ -35,14 +37,23 @@ class Dialect(NamedTuple):
     has_count: bool = False
     names: tuple[str, ...] = ()
     has_header: bool = True
+    states_separator: bool = False
 
     @staticmethod
     def of(lines: Iterable[str]) -> "Dialect":
         """The dialect of a table, from its first lines."""
-        first = [line for line in islice((line.strip() for line in lines), _LOOKED_AT) if line]
+        lines = list(islice(lines, _LOOKED_AT))
+        stated = _STATED.match(lines[0]) if lines else None
+        found = Dialect._of(lines if stated is None else lines[1:], "" if stated is None else stated[1])
+        return found if stated is None else found._replace(states_separator=True)
+
+    @staticmethod
+    def _of(lines: Sequence[str], separator: str) -> "Dialect":
+        """The dialect of lines; the separator is empty where it is to be found."""
+        first = [line for line in (line.strip() for line in lines) if line]
         header = first[0] if first else ""
         bare = re.sub(r'"[^"]*"', "", header)
-        separator = next((separator for separator in _SEPARATORS if separator in bare), "")
+        separator = separator or next((one for one in _SEPARATORS if one in bare), "")
         if not separator and (found := _with_spaces(first)) is not None:
             return found
         separator = separator or ","

@@ -100,7 +100,9 @@ def read_indicators(table: TextTable, columns: Sequence[str], cells: CellOptions
     if empty := int(values.isin([LabelSet()]).sum()):
         messages.append(f"images without a label: {empty} of {len(values)}")
     declared = tuple(columns)
-    return TargetColumns("labels", declared, values, tuple(messages), unused=unused, declared=declared)
+    return TargetColumns(
+        "labels", declared, values, tuple(messages), unused=unused, declared=declared, are_indicators=True
+    )
 
 
 def read_one_hot(table: TextTable, columns: Sequence[str], cells: CellOptions = _DETECTED) -> TargetColumns:
@@ -125,7 +127,8 @@ def read_one_hot(table: TextTable, columns: Sequence[str], cells: CellOptions = 
     codes = (states == _YES).argmax(axis=1).astype(np.int32)
     unused = tuple(name for i, name in enumerate(columns) if not bool((codes == i).any()))
     messages = (message, *_nowhere_messages(unused))
-    return TargetColumns("class", tuple(columns), Categorical(tuple(columns), codes), messages, unused=unused)
+    values = Categorical(tuple(columns), codes)
+    return TargetColumns("class", tuple(columns), values, messages, unused=unused, are_indicators=True)
 
 
 def read_indicators_or_one_hot(

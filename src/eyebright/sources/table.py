@@ -27,7 +27,7 @@ from eyebright.sources.source import Source
 from eyebright.sources.spelling import one_spelling
 from eyebright.sources.split_column import find_split_column, read_part, without_unlabeled_test
 from eyebright.sources.target_columns import find_targets
-from eyebright.sources.targets import CellOptions
+from eyebright.sources.targets import CellOptions, TargetColumns
 from eyebright.sources.text_table import Strings, TextColumn, TextTable
 from eyebright.tasks.registry import TARGET_BLOCKS
 
@@ -140,6 +140,7 @@ def source_of_table(
     else:
         table, part, messages = without_unlabeled_test(table, part, found.columns, origin=_BY_FILES)
     targets = found.read(table, found.columns, asked.cells)
+    _check_cell_options(table, targets, asked.cells)
     group_column = find_group_column(table, [*taken, *targets.columns], asked=asked.group)
     used = [*taken, *targets.columns, *([group_column] if group_column else [])]
     written_names = _written_names(table, file_column)
@@ -232,6 +233,16 @@ def _groups(column: TextColumn) -> Categorical[str]:
     """The group of each row; a row whose cell is blank or unknown is a group of its own."""
     known = {cell for cell in column.unique() if cell and not is_unknown(cell)}
     return Categorical.of(cell if cell in known else f"\0{row}" for row, cell in enumerate(column))
+
+
+def _check_cell_options(table: TextTable, targets: TargetColumns, asked: CellOptions) -> None:
+    """Raises `TableError` where the user says what cells of 0/1 columns mean, and there are no such columns."""
+    for name, value in (("blank", asked.blank), ("uncertain", asked.uncertain)):
+        if value is not None and not targets.are_indicators:
+            raise table.error(
+                f"`{name}` says what cells of 0/1 columns mean, and the targets are in {listing(targets.columns)}, "
+                f"which hold other cells; leave `{name}` out"
+            )
 
 
 def _written_names(table: TextTable, column: str) -> Strings:

@@ -41,6 +41,7 @@ class TargetColumns:
         known: shape (n,), False for rows whose target is unknown and which cannot be used; None: all rows can be used.
         unused: the labels that the columns declare and that no image has.
         declared: the labels that the columns declare; empty where they declare none.
+        are_indicators: whether each column holds 0 and 1 for a label, so that blank cells and -1 have a meaning.
     """
 
     form: TargetForm
@@ -51,3 +52,4 @@ class TargetColumns:
     known: Mask | None = None
     unused: tuple[str, ...] = ()
     declared: tuple[str, ...] = ()
+    are_indicators: bool = False

@@ -17,6 +17,7 @@ from eyebright.tasks.base import is_missing
 
 _DATE = re.compile(r"(\d{4})(?:[-/.:](\d{1,2})(?:[-/.:](\d{1,2})(?:[ T]+(\S.*))?)?)?")
 _ZONE = re.compile(r"(?:Z|[+-]\d{2}(?::?\d{2})?)\s*$", re.IGNORECASE)
+_YEAR_2000, _YEAR_2100 = 946_684_800, 4_102_444_800  # seconds since 1970
 _EXAMPLES = "write dates as 2024-05-31 or 2024-05-31T12:30, or numbers"
 
 
@@ -45,7 +46,8 @@ def read_times(source: Source, column: str) -> Times:
     Raises:
         InputError: there is no such column.
         TableError: a cell is neither a date nor a number, or some are dates and others numbers, or some name a time
-            zone and others do not; it names the line.
+            zone and others do not, or some numbers look like seconds since 1970 and others like milliseconds; it names
+            the line.
     """
     if column not in source.columns:
         names = [str(name) for name in source.columns]
@@ -64,6 +66,8 @@ def read_times(source: Source, column: str) -> Times:
         raise _error(source, column, int(wrong[0]), texts)
     if values is seconds:
         _check_zones(source, column, texts)
+    else:
+        _check_units(source, column, texts, values)
     return Times(column, values[texts.codes], texts)
 
 
@@ -79,6 +83,19 @@ def _check_zones(source: Source, column: str, texts: Categorical[str]) -> None:
         raise TableError(
             f"{_place(source, row)}: '{texts[row]}' names no time zone, and '{example}' does, in column '{column}', "
             "which `time` names; write the zone of all of them, or of none"
+        )
+
+
+def _check_units(source: Source, column: str, texts: Categorical[str], numbers: Floats) -> None:
+    """Raises `TableError` where some numbers are seconds since 1970 and others milliseconds, of the years from 2000."""
+    is_seconds = (numbers >= _YEAR_2000) & (numbers < _YEAR_2100)
+    is_milliseconds = (numbers >= _YEAR_2000 * 1000) & (numbers < _YEAR_2100 * 1000)
+    if is_seconds.any() and (is_seconds | is_milliseconds).all() and is_milliseconds.any():
+        example = texts.categories[int(np.flatnonzero(is_seconds)[0])]
+        row = int(np.flatnonzero(is_milliseconds[texts.codes])[0])
+        raise TableError(
+            f"{_place(source, row)}: '{texts[row]}' looks like milliseconds since 1970, and '{example}' like seconds, in"
+            f" column '{column}', which `time` names; write all of them in one unit"
         )
 
 

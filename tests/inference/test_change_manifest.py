@@ -75,6 +75,18 @@ def test_the_manifest_of_another_model_is_refused(folder: Path, tmp_path: Path) 
     }
 
 
+def test_without_its_manifest_a_model_that_was_changed_does_not_answer_as_before_the_change(folder: Path) -> None:
+    save_manifest(folder, with_thresholds(folder, 0.7, 0.8))
+    changed = (folder / MANIFEST).read_bytes()
+    (folder / MANIFEST).unlink()
+    with pytest.raises(ArtifactError, match=rf"there is no {MANIFEST}, and the copy in .* is older than the last chan"):
+        load_model(folder)
+    (folder / MANIFEST).write_bytes((folder / PREVIOUS).read_bytes())
+    load_model(folder)
+    (folder / MANIFEST).write_bytes(changed)
+    assert load_model(folder)[0].decision.thresholds.values == (0.7, 0.8)
+
+
 def test_a_damaged_earlier_manifest_changes_nothing(folder: Path) -> None:
     save_manifest(folder, with_thresholds(folder, 0.7, 0.8))
     now = (folder / MANIFEST).read_bytes()

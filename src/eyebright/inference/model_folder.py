@@ -384,9 +384,16 @@ def _choose_manifest(path: Path, copy: Any) -> dict[str, Any]:
         copy: the copy of the manifest; None if the weights have none.
 
     Raises:
-        ArtifactError: there is no manifest, or the file is not JSON or cannot be read.
+        ArtifactError: there is no manifest, or only one that is older than a change, or it is not JSON or cannot be
+            read.
     """
     from_file = read_manifest(path) if path.is_file() else None
+    previous = path.with_name(PREVIOUS)
+    if from_file is None and previous.is_file():
+        raise ArtifactError(
+            f"there is no {MANIFEST}, and the copy in {WEIGHTS} is older than the last change of the model; copy the"
+            f" file from where you have it, or copy {previous.name}, with what held before that change, to {MANIFEST}"
+        )
     if isinstance(copy, dict) and not (isinstance(from_file, dict) and from_file.get("id") == copy.get("id")):
         return copy
     if not isinstance(from_file, dict):

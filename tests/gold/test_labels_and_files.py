@@ -3,6 +3,7 @@
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -133,6 +134,12 @@ def test_a_regular_expression_extracts_the_label_as_in_fastai() -> None:
     assert GOLD["RegexLabeller miss"].startswith("AssertionError")
     with pytest.raises(DataError, match=r"does not match 'x.png'"):
         labeller("x.png")
+
+
+@pytest.mark.parametrize("pat", ["(", "[a", 3, None])
+def test_what_is_no_regular_expression_is_refused_when_the_labeller_is_made(pat: Any) -> None:
+    with pytest.raises(InputError, match="`pat` is no regular expression: .*; got "):
+        RegexLabeller(pat)
 
 
 def test_regression_targets_are_encoded_as_in_fastai() -> None:

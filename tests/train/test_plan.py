@@ -37,6 +37,12 @@ def test_a_plan_survives_a_round_trip_through_json(plan: Plan) -> None:
     [
         ({"epochs": 0}, "at least 1 epoch, got 0"),
         ({"epochs": 1.5}, "`epochs` must be a whole number.*got 1.5"),
+        ({"epochs": True}, "`epochs` must be a whole number.*got True"),
+        ({"epochs": "2"}, "`epochs` must be a whole number.*got '2'"),
+        ({"weight_decay": "0.1"}, "`wd` is the weight decay, a number of at least 0, got '0.1'"),
+        ({"weight_decay": True}, "`wd` is the weight decay.*got True"),
+        ({"weight_decay": -0.1}, "`wd` is the weight decay.*got -0.1"),
+        ({"weight_decay": float("nan")}, "`wd` is the weight decay.*got nan"),
         ({"frozen_to": 1}, "cannot freeze up to group 1: there are 1 groups"),
     ],
 )

@@ -114,10 +114,19 @@ class RegexLabeller:
     Args:
         pat: the regular expression, with a group around the label.
         match: True: the expression must match at the start of the text; False: anywhere in it.
+
+    Raises:
+        InputError: ``pat`` is no regular expression.
     """
 
     pat: str
     match: bool = False
+
+    def __post_init__(self) -> None:
+        try:
+            re.compile(self.pat)
+        except (re.error, TypeError) as error:
+            raise InputError(f"`pat` is no regular expression: {error}; got {self.pat!r}") from None
 
     def __call__(self, text: Any) -> str:
         """The label in a string; for a `Path`, in the whole path with forward slashes.

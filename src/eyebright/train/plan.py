@@ -11,7 +11,7 @@ from numbers import Real
 from typing import Any
 
 from eyebright._defaults import BASE_LR, FREEZE_EPOCHS, LR_MULT
-from eyebright.errors import SMALLEST_FLOAT32, InputError, check_not_tiny
+from eyebright.errors import SMALLEST_FLOAT32, InputError, check_not_tiny, is_whole
 from eyebright.train.options import TrainingOptions
 from eyebright.train.schedule import (
     BOOK_MOMENTA,
@@ -53,8 +53,11 @@ class Plan:
     options: TrainingOptions = field(default_factory=TrainingOptions)
 
     def __post_init__(self) -> None:
-        if self.epochs < 1 or self.epochs % 1:
-            raise InputError(f"`epochs` must be a whole number, at least 1 epoch, got {self.epochs}")
+        if not is_whole(self.epochs) or self.epochs < 1:
+            raise InputError(f"`epochs` must be a whole number, at least 1 epoch, got {self.epochs!r}")
+        decay = self.weight_decay
+        if not isinstance(decay, Real) or isinstance(decay, bool) or not (decay >= 0 and math.isfinite(decay)):
+            raise InputError(f"`wd` is the weight decay, a number of at least 0, got {decay!r}")
         if not 0 <= self.frozen_to < len(self.lr):
             raise InputError(f"cannot freeze up to group {self.frozen_to}: there are {len(self.lr)} groups")
         if self.augment_views is not None:
@@ -172,6 +175,6 @@ def all_layers_plan(
 
 def _check_rate(name: str, lr: float, *, share: float = 1.0) -> None:
     """Raises `InputError` unless a learning rate is a positive number, and a share of it is not 0 in float32."""
-    if not (isinstance(lr, Real) and lr > 0 and math.isfinite(lr)):
+    if not (isinstance(lr, Real) and not isinstance(lr, bool) and lr > 0 and math.isfinite(lr)):
         raise InputError(f"a learning rate must be a positive number, got {lr}")
     check_not_tiny(name, share * lr)

@@ -190,8 +190,8 @@ def lr_groups(lr: float | slice | Sequence[float], n: int) -> tuple[float, ...]:
     Raises:
         InputError: another form, or a learning rate that is not a positive number.
     """
-    if isinstance(lr, str):
-        raise InputError(f"a learning rate must be a positive number, got the text {lr!r}")
+    if isinstance(lr, (str, bool)):
+        raise InputError(f"a learning rate must be a positive number, got {lr!r}")
     if isinstance(lr, slice):
         rates = _slice_rates(lr, n)
     elif isinstance(lr, Sequence):

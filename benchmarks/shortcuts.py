@@ -56,7 +56,7 @@ def brighter(pixels: Pixels, by: int) -> Pixels:
     return cv2.add(pixels, np.full_like(pixels, by))
 
 
-LIGHT = {"brightness", "darkest pixels", "lightest pixels"}
+LIGHT = {"brightness", "brightness of the darkest pixels", "brightness of the lightest pixels"}
 SHORTCUTS: dict[str, tuple[Callable[[Pixels], Pixels], int, set[str]]] = {
     "brighter by a fifth": (lambda pixels: brighter(pixels, 51), 90, LIGHT),
     "brighter by a tenth": (lambda pixels: brighter(pixels, 26), 90, LIGHT),
@@ -67,7 +67,7 @@ SHORTCUTS: dict[str, tuple[Callable[[Pixels], Pixels], int, set[str]]] = {
         {"spread of the border", "brightness of the border"},
     ),
     "red border": (lambda pixels: framed(pixels, (200, 20, 20)), 90, {"spread of the border", "colour of the border"}),
-    "compression": (lambda pixels: pixels, 60, {"file size", "bytes per pixel", "compression"}),
+    "compression": (lambda pixels: pixels, 60, {"file size", "number of bytes per pixel", "compression"}),
 }
 SPOILT: dict[str, Callable[[Pixels], Pixels]] = {
     "blurry": lambda pixels: cv2.GaussianBlur(pixels, (0, 0), 0.02 * min(pixels.shape[:2])),

@@ -47,8 +47,8 @@ def test_a_clean_set_has_no_shortcut() -> None:
     [
         ("brightness", "brightness"),
         ("contrast", "contrast"),
-        ("darkest", "darkest pixels"),
-        ("lightest", "lightest pixels"),
+        ("darkest", "brightness of the darkest pixels"),
+        ("lightest", "brightness of the lightest pixels"),
         ("saturation", "saturation"),
         ("sharpness", "sharpness"),
         ("border_spread", "spread of the border"),
@@ -258,10 +258,10 @@ def photograph(path: Path, rng: np.random.Generator, change: str) -> None:
     ("change", "names"),
     [
         ("", set[str]()),
-        ("brightness", {"brightness", "darkest pixels"}),
-        ("a fifth darker", {"lightest pixels"}),
+        ("brightness", {"brightness", "brightness of the darkest pixels"}),
+        ("a fifth darker", {"brightness of the lightest pixels"}),
         ("border", {"spread of the border", "brightness of the border"}),
-        ("file size", {"file size", "bytes per pixel"}),
+        ("file size", {"file size", "number of bytes per pixel"}),
     ],
 )
 def test_planted_shortcuts_are_found_in_files(tmp_path: Path, change: str, names: set[str]) -> None:

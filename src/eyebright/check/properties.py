@@ -100,7 +100,7 @@ def _of_pixels(facts: FactTable) -> Iterator[Property]:
         "contrast", numbers(facts.contrast), "richer in contrast", "poorer in contrast", light, _LIMIT_OF_LIGHT
     )
     yield Property(
-        "darkest pixels",
+        "brightness of the darkest pixels",
         numbers(facts.darkest),
         "brighter where they are darkest",
         "darker where they are darkest",
@@ -108,7 +108,7 @@ def _of_pixels(facts: FactTable) -> Iterator[Property]:
         _LIMIT_OF_LIGHT,
     )
     yield Property(
-        "lightest pixels",
+        "brightness of the lightest pixels",
         numbers(facts.lightest),
         "brighter where they are lightest",
         "darker where they are lightest",
@@ -153,7 +153,7 @@ def _of_files(facts: FactTable) -> Iterator[Property]:
     saved = "save all images in the same format and quality: what compression leaves behind is seen by a model"
     yield Property("file size", n_bytes, "larger as files", "smaller as files", saved)
     density = n_bytes / np.maximum(facts.sizes.astype(np.float64).prod(axis=1), 1)
-    yield Property("bytes per pixel", density, "less compressed", "more compressed", saved)
+    yield Property("number of bytes per pixel", density, "less compressed", "more compressed", saved)
     yield Property("compression", _log_bytes_beyond_detail(facts), "less compressed", "more compressed", saved)
     yield Property("file format", facts.formats, remedy=saved)
     yield Property("colour mode", facts.modes, remedy="convert all images to one colour mode")

@@ -94,8 +94,8 @@ def _check_units(source: Source, column: str, texts: Categorical[str], numbers: 
         example = texts.categories[int(np.flatnonzero(is_seconds)[0])]
         row = int(np.flatnonzero(is_milliseconds[texts.codes])[0])
         raise TableError(
-            f"{_place(source, row)}: '{texts[row]}' looks like milliseconds since 1970, and '{example}' like seconds, in"
-            f" column '{column}', which `time` names; write all of them in one unit"
+            f"{_place(source, row)}: '{texts[row]}' looks like milliseconds since 1970, and '{example}' like seconds, "
+            f"in column '{column}', which `time` names; write all of them in one unit"
         )
 
 

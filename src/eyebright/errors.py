@@ -20,12 +20,13 @@ As usual in Python, an unknown keyword argument is a ``TypeError``; an `InputErr
 `MissingExtraError` an ``ImportError``.
 """
 
+import math
 import difflib
 import functools
 import inspect
 import re
 from collections.abc import Callable, Iterable
-from numbers import Integral
+from numbers import Integral, Real
 from pathlib import Path
 from typing import ParamSpec, TypeGuard, TypeVar
 
@@ -274,6 +275,11 @@ def check_minimum(name: str, value: object, minimum: int) -> None:
 def is_whole(value: object) -> TypeGuard[int]:
     """True for an integer of Python or NumPy; not for True and False, nor for a float."""
     return not isinstance(value, bool) and isinstance(value, Integral)
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """True for a finite number of Python or NumPy; not for True and False."""
+    return not isinstance(value, bool) and isinstance(value, Real) and math.isfinite(value)
 
 
 SMALLEST_FLOAT32 = 2.0**-126

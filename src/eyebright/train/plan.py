@@ -7,11 +7,10 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from numbers import Real
 from typing import Any
 
 from eyebright._defaults import BASE_LR, FREEZE_EPOCHS, LR_MULT
-from eyebright.errors import SMALLEST_FLOAT32, InputError, check_not_tiny, is_whole
+from eyebright.errors import SMALLEST_FLOAT32, InputError, check_not_tiny, is_number, is_whole
 from eyebright.train.options import TrainingOptions
 from eyebright.train.schedule import (
     BOOK_MOMENTA,
@@ -55,9 +54,8 @@ class Plan:
     def __post_init__(self) -> None:
         if not is_whole(self.epochs) or self.epochs < 1:
             raise InputError(f"`epochs` must be a whole number, at least 1 epoch, got {self.epochs!r}")
-        decay = self.weight_decay
-        if not isinstance(decay, Real) or isinstance(decay, bool) or not (decay >= 0 and math.isfinite(decay)):
-            raise InputError(f"`wd` is the weight decay, a number of at least 0, got {decay!r}")
+        if not is_number(self.weight_decay) or self.weight_decay < 0:
+            raise InputError(f"`wd` is the weight decay, a number of at least 0, got {self.weight_decay!r}")
         if not 0 <= self.frozen_to < len(self.lr):
             raise InputError(f"cannot freeze up to group {self.frozen_to}: there are {len(self.lr)} groups")
         if self.augment_views is not None:
@@ -175,6 +173,6 @@ def all_layers_plan(
 
 def _check_rate(name: str, lr: float, *, share: float = 1.0) -> None:
     """Raises `InputError` unless a learning rate is a positive number, and a share of it is not 0 in float32."""
-    if not (isinstance(lr, Real) and not isinstance(lr, bool) and lr > 0 and math.isfinite(lr)):
+    if not is_number(lr) or lr <= 0:
         raise InputError(f"a learning rate must be a positive number, got {lr}")
     check_not_tiny(name, share * lr)

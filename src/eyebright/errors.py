@@ -20,10 +20,10 @@ As usual in Python, an unknown keyword argument is a ``TypeError``; an `InputErr
 `MissingExtraError` an ``ImportError``.
 """
 
-import math
 import difflib
 import functools
 import inspect
+import math
 import re
 from collections.abc import Callable, Iterable
 from numbers import Integral, Real

@@ -1,0 +1,249 @@
+// What the page works on: the session, the images of the place, and the actions of the person.
+
+import { shown } from "./elements.js";
+import { ItemPages } from "./item_pages.js";
+import { readPlace, writePlace } from "./place.js";
+import { applyTo, currentOf, words } from "./values.js";
+import { Outbox, Refused, get, post } from "./wire.js";
+
+const POLL = 1_500; // ms
+const MOST_REFRESHED = 30; // images that are asked for one by one
+
+export class Desk {
+  /**
+   * `view` has `sessionChanged()`, `itemsChanged(ids)`, `placeChanged()`, `stateChanged(state)`, `say(text)`,
+   * `warn(text)` and `connectionChanged()`.
+   */
+  constructor(view) {
+    this.view = view;
+    this.place = readPlace();
+    this.done = []; // {revision, id} of own actions, the last one last
+    this.undone = []; // revisions of own undos
+    this.stale = new Set(); // ids that another browser has changed
+    this.model = null;
+    this.isReached = true;
+    this.wasReached = true;
+    this.outbox = new Outbox(() => view.connectionChanged());
+  }
+
+  async start() {
+    this.session = await get("api/session");
+    this.revision = this.session.revision;
+    const lists = this.session.lists;
+    if (!lists.some((one) => one.id === this.place.list)) {
+      this.place.list = (lists.find((one) => one.left > 0) ?? lists[0]).id;
+    }
+    setTimeout(() => this.#poll(), POLL);
+  }
+
+  /** The cells of images: a class has one without a name. */
+  get isClass() {
+    return this.session.kind === "class";
+  }
+
+  get pageSize() {
+    return this.session.cells.length > 200 ? 24 : matchMedia("(max-width: 40rem)").matches ? 30 : 60;
+  }
+
+  /** Goes to another place; parts that are not named stay. */
+  go(parts) {
+    const before = JSON.stringify({ ...this.place, at: 0, view: "" });
+    Object.assign(this.place, parts);
+    if (!this.pages || before !== JSON.stringify({ ...this.place, at: 0, view: "" })) this.pages = new ItemPages(this.place, this.pageSize);
+    this.#write();
+    return this.view.placeChanged();
+  }
+
+  /** Loads the images of the place anew. */
+  reload() {
+    this.place.at = this.pages ? this.pages.offsetOf(this.place.at) : this.place.at;
+    this.pages = new ItemPages(this.place, this.pageSize);
+    this.#write();
+    return this.view.placeChanged();
+  }
+
+  #write() {
+    writePlace({ ...this.place, at: this.pages.offsetOf(this.place.at) });
+  }
+
+  // ------------------------------------------------------------------ actions
+
+  /** One action: changes of any images, and images that are confirmed; shown at once, sent until it is written. */
+  act(changes, reviewed = [], { done = () => {} } = {}) {
+    const ids = [...new Set([...changes.map((one) => one.id), ...reviewed])];
+    for (const id of ids) {
+      const item = this.pages.items.get(id);
+      if (!item) continue;
+      applyTo(item, changes.filter((one) => one.id === id));
+      if (reviewed.includes(id)) item.reviewed = true;
+      this.pages.noteChange(id);
+    }
+    this.undone.length = 0;
+    this.outbox.push("api/change", { changes, reviewed, unreviewed: [] }, {
+      done: ({ revision }) => {
+        this.done.push({ revision, id: ids[0] });
+        done();
+      },
+      refused: (error) => this.#refused(error, changes, ids),
+    });
+    this.view.itemsChanged(ids);
+  }
+
+  /** Takes back the last action, or that of a revision. */
+  undo(of = null) {
+    const last = this.outbox.waiting || of !== null ? undefined : this.done.at(-1);
+    this.outbox.push("api/undo", { of: of ?? last?.revision ?? null }, {
+      done: ({ revision, undone }) => {
+        this.done = this.done.filter((one) => one.revision !== undone.revision);
+        this.undone.push(revision);
+        this.#reversed(undone, "undone");
+      },
+      refused: (error) => {
+        if (last) this.done.pop();
+        this.view.warn(sentence(error.message));
+      },
+    });
+  }
+
+  /** Takes back the last undo. */
+  redo() {
+    const of = this.outbox.waiting ? null : (this.undone.at(-1) ?? null);
+    this.outbox.push("api/redo", { of }, {
+      done: ({ revision, undone, redone }) => {
+        this.undone.pop();
+        this.done.push({ revision });
+        this.#reversed(redone ?? undone, "done again");
+      },
+      refused: (error) => this.view.say(sentence(error.message)),
+    });
+  }
+
+  addLabel(name) {
+    this.outbox.push("api/label", { add: name }, {
+      done: () => this.refreshSession().then(() => this.view.say(`“${shown(name)}” is there now`)),
+      refused: (error) => this.view.warn(sentence(error.message)),
+    });
+  }
+
+  async learn() {
+    try {
+      const { learning } = await post("api/learn", {});
+      this.view.stateChanged({ learning });
+    } catch (error) {
+      this.view.warn(sentence(error.message));
+    }
+  }
+
+  async save() {
+    this.view.say("Saving …");
+    try {
+      const saved = await post("api/save", {});
+      this.view.say(saved.sentence);
+      await this.refreshSession();
+    } catch (error) {
+      this.view.warn(`The table is not saved: ${error.message}.`);
+    }
+  }
+
+  // ------------------------------------------------------------------ what others did
+
+  async refreshSession() {
+    const session = await get("api/session");
+    const isGrown = session.cells.length !== this.session.cells.length;
+    this.session = session;
+    this.view.sessionChanged(isGrown);
+  }
+
+  /** Asks for images anew, and shows them. */
+  async refresh(ids) {
+    const pages = this.pages;
+    const mine = ids.filter((id) => pages.items.has(id));
+    if (mine.length > MOST_REFRESHED) return this.reload();
+    const items = await Promise.all(mine.map((id) => get(`api/item/${id}`)));
+    if (this.outbox.waiting || this.pages !== pages) {
+      ids.forEach((id) => this.stale.add(id));
+      return undefined;
+    }
+    items.forEach((item) => pages.replace(item));
+    return mine.length ? this.view.itemsChanged(mine) : undefined;
+  }
+
+  #refused(error, changes, ids) {
+    for (const item of error.items) this.pages.replace(item);
+    this.view.itemsChanged(ids);
+    const lost = changes.flatMap(({ id, cell, now }) => {
+      const item = error.items.find((one) => one.id === id);
+      return item ? [`${cell === "" ? "the class" : `“${shown(cell)}”`} of ${shown(item.file)} is ${words(currentOf(item, cell))} now, your ${words(now)} is not set`] : [];
+    });
+    const which = lost.length ? `: ${lost.slice(0, 3).join("; ")}${lost.length > 3 ? `; and ${lost.length - 3} more` : ""}` : "";
+    this.view.warn(error.status === 409 ? `Somebody else was faster${which}. Look again and set it once more if it is right.` : sentence(error.message));
+    if (error.status !== 409) this.refresh(ids);
+    else ids.forEach((id) => this.stale.add(id));
+  }
+
+  async #reversed(entry, word) {
+    const ids = new Set((entry.changes ?? []).map((one) => one.id));
+    const files = new Set([...(entry.reviewed ?? []), ...(entry.unreviewed ?? [])]);
+    if (files.size) for (const [id, item] of this.pages.items) if (files.has(item.file)) ids.add(id);
+    await this.refresh([...ids]).catch(() => ids.forEach((id) => this.stale.add(id)));
+    const index = ids.size ? this.pages.indices.get([...ids][0]) : undefined;
+    if (this.place.view === "single" && index !== undefined) await this.go({ at: index });
+    this.view.say(`${word}: ${entrySentence(entry)}`);
+  }
+
+  async #poll() {
+    try {
+      const state = await get(`api/state?since=${this.revision}`);
+      this.isReached = true;
+      await this.#take(state);
+    } catch (error) {
+      this.isReached = false;
+      this.trouble = error instanceof Refused ? (error.status === 404 ? "This page has another address now: open the one that the server printed." : error.message) : "";
+    }
+    if (this.isReached !== this.wasReached) {
+      this.wasReached = this.isReached;
+      this.view.connectionChanged();
+    }
+    setTimeout(() => this.#poll(), POLL);
+  }
+
+  async #take(state) {
+    state.changed.forEach((id) => this.stale.add(id));
+    const isNew = state.revision !== this.revision;
+    this.revision = state.revision;
+    const isTaught = this.model !== null && state.learning.model !== this.model;
+    this.model = state.learning.model;
+    this.view.stateChanged(state);
+    if (isNew || isTaught) await this.refreshSession();
+    if (isTaught) {
+      this.stale.clear();
+      await this.reload();
+    } else if (this.stale.size && !this.outbox.waiting) {
+      const ids = [...this.stale];
+      this.stale.clear();
+      await this.refresh(ids);
+    }
+  }
+}
+
+/** What an entry of the log did, in words. */
+export function entrySentence(entry) {
+  if (entry.add) return `added “${shown(entry.add)}”`;
+  if (entry.saved) return `saved ${shown(entry.saved.path ?? "the table")}`;
+  const changes = entry.changes ?? [];
+  const parts = [];
+  if (changes.length) {
+    const { file, cell, was, now } = changes[0];
+    const first = `${shown(file)}: ${cell === "" ? "" : `${shown(cell)} `}${words(was)} → ${words(now)}`;
+    parts.push(changes.length > 1 ? `${first}, and ${changes.length - 1} more` : first);
+  }
+  const files = entry.reviewed ?? [];
+  if (files.length) parts.push(changes.length ? "confirmed" : `${shown(files[0])} confirmed${files.length > 1 ? `, and ${files.length - 1} more` : ""}`);
+  if (entry.undoes) parts.unshift(`took back action ${entry.undoes}`);
+  if (entry.redoes) parts.unshift(`did again what action ${entry.redoes} took back`);
+  return parts.join("; ") || "nothing";
+}
+
+function sentence(text) {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
+}

@@ -175,3 +175,29 @@ def test_a_json_file_that_is_no_report_is_not_written_over(trained: Callable[[st
     assert not (tmp_path / "labels.html").exists()
     with pytest.raises(InputError, match=r"`out` is the HTML file of the report, got '.*new.json'; its numbers go to"):
         make_report(tmp_path / "model", out=tmp_path / "new.json")
+
+
+def test_the_model_card_is_written_with_the_report_until_somebody_edits_it(
+    trained: Callable[[str], Learner], tmp_path: Path
+) -> None:
+    saved(trained("multicategory"), tmp_path / "model")
+    said: list[str] = []
+    make_report(tmp_path / "model", say=said.append)
+    card = tmp_path / "model" / "README.md"
+    written = card.read_text()
+    assert "licence of these weights" in written or "random weights" in written
+    assert not [name for name in ("caf", str(tmp_path), "the labels are in the column") if name in written]
+    make_report(tmp_path / "model", say=said.append)
+    assert (card.read_text(), said) == (written, [])
+    card.write_text(written.replace("# ", "# Mine: ", 1))
+    make_report(tmp_path / "model", say=said.append)
+    assert "# Mine: " in card.read_text()
+    assert re.search(r"README.md' was written or edited by a person, so it is kept as it is", said[0])
+
+
+def test_a_report_that_goes_elsewhere_leaves_the_model_card_alone(
+    trained: Callable[[str], Learner], tmp_path: Path
+) -> None:
+    saved(trained("multicategory"), tmp_path / "model")
+    make_report(tmp_path / "model", out=tmp_path / "page.html")
+    assert not (tmp_path / "model" / "README.md").exists()

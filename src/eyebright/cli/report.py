@@ -28,7 +28,13 @@ def report(arguments: "CommandArguments") -> None:
     options = arguments.parse(ReportOptions)
     from eyebright.workflow.report import REPORT, make_report
 
-    data = make_report(options.model, images=options.images, out=options.out, normalize_by=options.normalize_by)
+    data = make_report(
+        options.model,
+        images=options.images,
+        out=options.out,
+        normalize_by=options.normalize_by,
+        say=lambda sentence: say(sentence, err=True),
+    )
     for row in data.metric_rows:
         say(row.line)
     for leak in data.leaks:

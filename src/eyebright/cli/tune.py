@@ -36,7 +36,7 @@ def tune(arguments: "CommandArguments") -> None:
 
     fields = option_fields(TuneOptions)
     if options.undo:
-        data = undo_tuning(options.model)
+        data = undo_tuning(options.model, say=say)
         say("the model decides as it did before the last change")
     else:
         data = tune_model(options, say=lambda sentence: say(with_option_strings(sentence, fields)))

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -113,16 +113,17 @@ def alone(folder: Path) -> Generator[None]:
 
 
 @contextmanager
-def restored_on_failure(folder: str | Path) -> Generator[None]:
+def restored_on_failure(folder: str | Path, also: Sequence[str] = ()) -> Generator[None]:
     """Within it a saved model may be changed; what ends it early puts the manifest and the evaluations back.
 
     What `undo_manifest` could take back before can be taken back again.
 
     Args:
         folder: the model folder.
+        also: further files of it, which are made from the manifest: they are put back too.
     """
     folder = Path(folder)
-    names = (MANIFEST, PREVIOUS, PREVIOUS_EVALUATION, EVALUATION)
+    names = (*also, MANIFEST, PREVIOUS, PREVIOUS_EVALUATION, EVALUATION)
     before = {name: (folder / name).read_bytes() if (folder / name).is_file() else None for name in names}
     try:
         yield

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from eyebright.inference.manifest import Manifest
+from eyebright.models.weights import declared_licence
 from eyebright.tasks.base import TargetBlock
 from eyebright.tasks.decision import Decision
 from eyebright.train.linear_head.fit import LinearHead
@@ -30,6 +31,7 @@ def manifest_of(trainer: Trainer, decision: Decision, scores: Mapping[str, float
             "precision": run.device.precision,
             "plans": [plan.to_json() for plan in run.plans],
             "weights": model.origin,
+            "weights_licence": "" if model.origin is None else declared_licence(model.description.arch),
             "backbone_was_trained": model.backbone_was_trained,
             "linear_head": None if trainer.fitted_head is None else _C_of_outputs(trainer.fitted_head, dls.target),
         },

@@ -150,7 +150,7 @@ class MetricRow:
         """The interval, the baseline and the expected score on new images, as texts."""
         details: list[str] = []
         if self.interval is not None:
-            low, high = (self._number(end) for end in self.interval)
+            low, high = (self.number(end) for end in self.interval)
             between = "-" if self.interval[0] >= 0 else " to "  # no minus sign after a dash
             details.append(f"95 % CI {low}{between}{high}{self._space_unit}")
         if self.baseline is not None:
@@ -185,13 +185,14 @@ class MetricRow:
     def _space_unit(self) -> str:
         return f" {self.unit}" if self.unit else ""
 
-    def _number(self, value: float) -> str:
+    def number(self, value: float) -> str:
+        """A value of this metric without its unit, with as many decimals as this one."""
         if self.decimals is None and not self.is_share:
             return number_text(value)
         return score_text(value, decimals=3 if self.decimals is None else self.decimals)
 
     def _with_unit(self, value: float) -> str:
-        return f"{self._number(value)}{self._space_unit}"
+        return f"{self.number(value)}{self._space_unit}"
 
 
 class ShownImage(NamedTuple):

@@ -45,7 +45,7 @@ from eyebright.workflow.known_images import Met, images_of_model, met
 from eyebright.workflow.model_targets import with_targets_of_model
 from eyebright.workflow.options import ReadOptions
 from eyebright.workflow.reading import read
-from eyebright.workflow.report import make_report
+from eyebright.workflow.report import DESCRIPTIONS, make_report
 
 _BEGINNING = '{\n "model":'
 
@@ -106,7 +106,7 @@ def evaluate_model(
     for path, reason in {**source.skipped, **skipped}.items():
         say(f"skipped: {path}: {reason}")
     scores = _scores(evaluation, _facts(options, manifest, source, held_out, found))
-    _write(options, scores, source)
+    _write(options, scores, say)
     return scores.found
 
 
@@ -240,7 +240,7 @@ def _scores(evaluation: Evaluation, facts: ReportFacts) -> _Scores:
     return _Scores(report, NewScores(evaluation, report.metric_rows(), report.output_rows(), leak_notices(report)))
 
 
-def _write(options: EvaluateOptions, scores: _Scores, source: Source) -> None:
+def _write(options: EvaluateOptions, scores: _Scores, say: Say) -> None:
     """The page, the JSON file and the part, each if it is asked for."""
     evaluation = scores.found.evaluation
     if options.out is not None:
@@ -249,9 +249,9 @@ def _write(options: EvaluateOptions, scores: _Scores, source: Source) -> None:
         _write_json(scores.found, options)
     if options.part is None:
         return
-    with alone(options.model), restored_on_failure(options.model):
+    with alone(options.model), restored_on_failure(options.model, DESCRIPTIONS):
         save_part(options.model, evaluation, replace=options.replace)
-        make_report(options.model)
+        make_report(options.model, say=say)
 
 
 def _write_json(found: NewScores, options: EvaluateOptions) -> None:

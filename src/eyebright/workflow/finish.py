@@ -71,7 +71,7 @@ def finish(
     def write() -> None:
         _saved_options(source, out, options, learner).save()
         write_history(learner.run.history, out / HISTORY)
-        report = make_report(out)
+        report = make_report(out, say=say)
         checkpoint.unlink(missing_ok=True)
         for sentence in (*report.notices, *(row.line for row in report.metric_rows)):
             say(sentence)

@@ -1,8 +1,10 @@
 """Writes the report of a saved model from its folder, without running the model; images are read for thumbnails only.
 
-`train_model` calls the same function, so a report that is written again is identical, byte for byte.
+`train_model` calls the same function, so a report that is written again is identical, byte for byte. The model card is
+written with it, since it repeats its scores.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,9 +24,12 @@ from eyebright.report.data import ReportData, ReportFacts
 from eyebright.report.report_json import BEGINNING, report_json
 from eyebright.train.observers.history import read_history
 from eyebright.web.page import check_page_file, write_page
+from eyebright.workflow.card import CARD, write_card
 
 REPORT = "report.html"
 HISTORY = "history.csv"
+DESCRIPTIONS = (REPORT, "report.json", CARD)
+"""The files of a model folder that are made from its manifest and its evaluations, for people to read."""
 
 
 def make_report(
@@ -33,8 +38,12 @@ def make_report(
     images: str | Path | None = None,
     out: str | Path | None = None,
     normalize_by: tuple[str, str] | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> ReportData:
-    """Writes the report, and beside it its numbers as JSON; returns its content: the scores, and notices.
+    """Writes the report, beside it its numbers as JSON, and the model card; returns the content of the report.
+
+    The card, ``README.md`` in the model folder, is only written with a report that goes there too, and only where
+    nobody has edited the one that is there.
 
     Args:
         folder: the model folder; it must contain ``evaluation.parquet``.
@@ -42,6 +51,7 @@ def make_report(
         out: the HTML file to write; None for ``report.html`` in the folder. The JSON file has the same name, with
             ``.json``.
         normalize_by: two points whose distance normalises the errors of points; None for those of the training run.
+        say: called with a sentence if the card was edited and is kept.
 
     Raises:
         ArtifactError: the model or its evaluation is missing or damaged, or the file cannot be written.
@@ -71,6 +81,8 @@ def make_report(
     check_replaceable(numbers, [BEGINNING.lower()], "numbers of a report")
     write_page(data, page)
     _write_numbers(data, numbers)
+    if out is None:
+        write_card(folder, manifest, data, say=say)
     return data
 
 

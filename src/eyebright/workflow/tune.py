@@ -30,7 +30,7 @@ from eyebright.tasks.decision import Decision
 from eyebright.types import EvaluatedPart, Thresholds
 from eyebright.workflow.command_options import TuneOptions
 from eyebright.workflow.fine_tuning import Say
-from eyebright.workflow.report import make_report
+from eyebright.workflow.report import DESCRIPTIONS, make_report
 
 _MOST_ANSWERS = 2_000_000  # with more of which curves of many promises would take longer than the tuning
 
@@ -69,20 +69,24 @@ def _tune_model(options: TuneOptions, say: Say) -> ReportData:
     if promises:
         keep = _keep if target.has_thresholds else _keep_accuracy
         state = keep(state, saved, promises, options, say)
-    with restored_on_failure(options.model):
+    with restored_on_failure(options.model, DESCRIPTIONS):
         save_manifest(options.model, replace(saved.manifest, decision=state.decision, tuning=state.facts))
-        return make_report(options.model)
+        return make_report(options.model, say=say)
 
 
-def undo_tuning(folder: str | Path) -> ReportData:
+def undo_tuning(folder: str | Path, *, say: Say = lambda _: None) -> ReportData:
     """Takes the last change of a saved model's decision back, and makes its report again; returns its content.
+
+    Args:
+        folder: the model folder.
+        say: called with a sentence if the model card was edited and is kept.
 
     Raises:
         ArtifactError: there is nothing to undo, the model is missing or damaged, or a file cannot be written.
     """
     with alone(Path(folder)):
         undo_manifest(folder)
-        return make_report(folder)
+        return make_report(folder, say=say)
 
 
 def calibrated(evaluation: Evaluation, kind: CalibrationChoice, say: Say) -> tuple[Calibration, dict[str, Any]]:

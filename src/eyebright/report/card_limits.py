@@ -1,0 +1,80 @@
+"""What a model card must say against the model: what was not measured, and on how little the rest stands."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from eyebright.errors import listing
+from eyebright.report.data import ReportData
+from eyebright.tasks.decision import Decision
+from eyebright.web.text import count_text
+
+_FEW = 10  # images with a label, below which its scores say little
+
+
+def limits(decision: Decision, manifest: Mapping[str, Any], data: ReportData | None) -> list[str]:
+    """A sentence for each limit.
+
+    Args:
+        decision: the model's.
+        manifest: with the entries ``data`` and ``tuning``.
+        data: the report; None: nothing was measured.
+    """
+    target = decision.target
+    sentences = [
+        "The scores hold for images like those that were evaluated. Other cameras, places or times were not measured, "
+        "unless the validation images have them."
+    ]
+    if data is None:
+        sentences = ["No score was measured, so nothing is known of how good the model is."]
+    else:
+        sentences += [*_chosen_on(data), *_unknown(data), *_few(data)]
+    if decision.target.has_thresholds:
+        sentences.append("An image of something else than the labels can be given one all the same.")
+    elif target.has_vocab:
+        sentences.append(
+            "Every image is given one of the classes, also an image of something else"
+            + ("; a person is asked where the probability is too low." if decision.thresholds.is_three_way else ".")
+        )
+    if target.can_calibrate and decision.to_json()["calibration"]["kind"] == "none":
+        sentences.append("The probabilities are not calibrated: 0.8 need not mean right 8 times of 10.")
+    if target.can_calibrate and not any(manifest["tuning"].get(key) for key in ("promises", "selective")):
+        sentences.append("No promise was made about precision, recall or accuracy on new images.")
+    return sentences
+
+
+def _chosen_on(data: ReportData) -> list[str]:
+    if data.test_rows:
+        return ["The validation images have chosen epochs, calibration or thresholds; the test images have not."]
+    return [
+        "There is no held-out test set: the images that were scored may have chosen epochs, calibration or thresholds, "
+        "so new images may score lower."
+    ]
+
+
+def _unknown(data: ReportData) -> list[str]:
+    """The share of targets that nobody knows."""
+    images = data.evaluated[1]
+    rows = [row for row in data.output_rows if isinstance(row.get("known"), int)]
+    if not rows or data.kind == "classes":
+        unknown = images - min((row["known"] for row in rows), default=images)
+        total = images
+    else:
+        total = images * len(rows)
+        unknown = total - sum(row["known"] for row in rows)
+    if not unknown:
+        return []
+    return [f"{unknown:,} of {total:,} targets of the evaluated images are unknown ({100 * unknown / total:.3g} %)."]
+
+
+def _few(data: ReportData) -> list[str]:
+    """The labels that few of the evaluated images have."""
+    key = {"labels": "label", "classes": "class"}.get(data.kind)
+    if key is None:
+        return []
+    without = [str(row[key]) for row in data.output_rows if row.get("images") == 0]
+    few = [str(row[key]) for row in data.output_rows if 0 < (row.get("images") or 0) < _FEW]
+    sentences = [
+        (without, "no evaluated image has, so nothing is known of their scores"),
+        (few, f"fewer than {_FEW} evaluated images have, so their scores say little"),
+    ]
+    return [f"{count_text(len(names), key)} that {what}: {listing(names)}." for names, what in sentences if names]

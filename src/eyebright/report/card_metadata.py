@@ -1,0 +1,107 @@
+"""The metadata of a model card, as the Hugging Face hub reads it: the YAML at the start of ``README.md``.
+
+The form is that of the hub's documentation (model cards, ``model-index``); the tests read it with huggingface_hub.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import yaml
+
+from eyebright.errors import bounded, printable
+from eyebright.report.data import MetricRow, ReportData
+from eyebright.tasks.base import SectionName
+from eyebright.tasks.decision import Decision
+
+LICENCE = "unknown"
+"""What the hub is told if nobody has chosen a licence for the model: Eyebright cannot choose one."""
+
+
+class _Task(NamedTuple):
+    """What the hub calls a kind of target.
+
+    Args:
+        task: the type of the results.
+        pipeline: the hub's task of the model; None: it has none for this kind.
+        tags: further tags.
+    """
+
+    task: str
+    pipeline: str | None
+    tags: tuple[str, ...]
+
+
+_TASKS: Mapping[SectionName, _Task] = {
+    "labels": _Task("image-classification", "image-classification", ("multi-label-classification",)),
+    "classes": _Task("image-classification", "image-classification", ()),
+    "points": _Task("keypoint-detection", "keypoint-detection", ()),
+    "numbers": _Task("image-regression", None, ("image-regression",)),
+}
+_METRICS = {
+    "accuracy": "accuracy",
+    "exact match": "accuracy",
+    "macro F1": "f1",
+    "micro F1": "f1",
+    "samples F1": "f1",
+    "mAP": "mean_average_precision",
+    "MAE": "mae",
+    "RMSE": "rmse",
+    "R2": "r_squared",
+}
+"""The hub's types of metrics, by ours; others keep their name, as an identifier."""
+_PARTS = {"valid": "validation", "test": "test", "out_of_fold": "train"}
+
+
+def front_matter(
+    decision: Decision, data: ReportData | None, *, name: str, fingerprint: str, licence: str = LICENCE
+) -> str:
+    """The metadata with the lines of dashes around them.
+
+    Args:
+        decision: the model's.
+        data: its report; None: nothing was measured.
+        name: of the model.
+        fingerprint: of the images that it was trained on.
+        licence: an identifier of the hub, such as ``"apache-2.0"``.
+    """
+    target = decision.target
+    task = _TASKS[target.section]
+    tags = ["eyebright", *task.tags, *([] if task.pipeline is None else [task.pipeline])]
+    content: dict[str, Any] = {"license": licence, "library_name": "eyebright"}
+    if task.pipeline is not None:
+        content["pipeline_tag"] = task.pipeline
+    content["tags"] = list(dict.fromkeys(tags))
+    results = [] if data is None else _results(data, task, fingerprint)
+    if results:
+        content["metrics"] = list(dict.fromkeys(metric["type"] for one in results for metric in one["metrics"]))
+        content["model-index"] = [{"name": _text(name), "results": results}]
+    return f"---\n{yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)}---\n"
+
+
+def _results(data: ReportData, task: _Task, fingerprint: str) -> list[dict[str, Any]]:
+    """The scores of the evaluated images, and of the test images if there are any."""
+    part = data.evaluated[0]
+    sets: Iterable[tuple[str, Sequence[MetricRow]]] = [(part, data.metric_rows), ("test", data.test_rows)]
+    return [
+        {
+            "task": {"type": task.task},
+            "dataset": {
+                "name": f"own data {fingerprint}".rstrip(),
+                "type": f"eyebright-{fingerprint or 'data'}",
+                "split": _PARTS.get(one, one),
+            },
+            "metrics": metrics,
+        }
+        for one, rows in sets
+        if (metrics := [_metric(row) for row in rows if math.isfinite(row.value)])
+    ]
+
+
+def _metric(row: MetricRow) -> dict[str, Any]:
+    kind = _METRICS.get(row.name, row.name.lower().replace(" ", "_"))
+    return {"type": kind, "value": float(row.value), "name": row.name}
+
+
+def _text(text: str) -> str:
+    return bounded(printable(text), limit=200)

@@ -15,7 +15,20 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from eyebright._system.signals import EXIT_CODE_INTERRUPTED, interrupt_on_sigterm
-from eyebright.cli import check, compare, convert, evaluate, export, predict, report, split, suspects, train, tune
+from eyebright.cli import (
+    check,
+    compare,
+    convert,
+    evaluate,
+    export,
+    predict,
+    report,
+    split,
+    suggest,
+    suspects,
+    train,
+    tune,
+)
 from eyebright.cli.output import say
 
 if TYPE_CHECKING:
@@ -31,6 +44,7 @@ COMMANDS = {
     "report": (report.report, report.option_classes),
     "compare": (compare.compare, compare.option_classes),
     "suspects": (suspects.suspects, suspects.option_classes),
+    "suggest": (suggest.suggest, suggest.option_classes),
     "predict": (predict.predict, predict.option_classes),
     "export": (export.export, export.option_classes),
 }

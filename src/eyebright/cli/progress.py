@@ -1,6 +1,6 @@
 """The progress bar of reading and comparing images, for the commands that do both."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -29,3 +29,20 @@ def reading_progress() -> "Generator[Advance, None, None]":
             bar.update(task, completed=done, total=total, visible=True, rate=f"{speed or 0:,.0f}/s")
 
         yield advance
+
+
+@contextmanager
+def share_progress(text: str) -> "Generator[Callable[[float], None], None, None]":
+    """A progress bar of a share from 0 to 1, on a terminal; removed at the end.
+
+    Args:
+        text: what is going on.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=30), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(text, total=1.0)
+        yield lambda share: bar.update(task, completed=share)

@@ -52,6 +52,7 @@ def teaching_order(
     targets: Float[np.ndarray, "n k"],
     *,
     exclusive: bool = False,
+    counts: Float[np.ndarray, " k"] | None = None,
     seed: int = 0,
 ) -> TeachingOrder:
     """The images without any known target, in the order in which labelling them teaches most.
@@ -62,6 +63,7 @@ def teaching_order(
             is no model yet.
         targets: 0, 1 or NaN (unknown); of classes a column for each class.
         exclusive: True for classes, of which an image has one.
+        counts: labelled images that have each label; None: those of the targets.
         seed: of the clusters.
 
     Raises:
@@ -73,8 +75,8 @@ def teaching_order(
     rows, labelled = np.flatnonzero(usable & unknown), np.flatnonzero(usable & ~unknown)
     units = _units(features, np.concatenate([rows, labelled]), seed)
     clusters = _clusters(units, seed)
-    counts = np.nansum(targets[labelled], axis=0)
-    uncertain, rarities = _values(_of_rows(probabilities, rows, targets.shape[1]), counts, exclusive=exclusive)
+    frequent = np.nansum(targets[labelled], axis=0) if counts is None else counts
+    uncertain, rarities = _values(_of_rows(probabilities, rows, targets.shape[1]), frequent, exclusive=exclusive)
     worth = uncertain * rarities
     value = worth.max(axis=1, initial=0)
     label = worth.argmax(axis=1) if worth.shape[1] and probabilities is not None else np.full(len(rows), -1)

@@ -72,6 +72,11 @@ class ImageFeatures:
         self._tried = 0  # images, from the first one
 
     @property
+    def device(self) -> torch.device:
+        """The device of the backbone."""
+        return self._device.torch_device
+
+    @property
     def is_complete(self) -> bool:
         """Whether the features of all images that can be read are computed."""
         return self._tried == len(self.paths)

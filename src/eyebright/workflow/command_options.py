@@ -305,6 +305,28 @@ class SuspectOptions:
 
 @with_options_in_docstring
 @dataclass(frozen=True)
+class SuggestOptions:
+    """The options of ``eyebright suggest``."""
+
+    model: Annotated[Path, Option("The model folder.", positional=True)]
+    images: Annotated[tuple[Path, ...], Option("Images without labels, or folders of images.", positional=True)]
+    count: Annotated[int, Option("Images that are suggested.", at_least=1)] = 100
+    out: Annotated[
+        Path | None, Option("CSV file to write the suggestions to, with the proposed labels.", unset="printed")
+    ] = None
+    json: Annotated[Path | None, Option("JSON file to write the suggestions to.", unset="none")] = None
+    cache: Annotated[
+        Path | None, Option("Folder that keeps the features of each image; training can share it.", unset="none")
+    ] = None
+    device: Annotated[str | None, DEVICE] = None
+    seed: Annotated[int, Option("Seed of the order.", at_least=0, at_most=LARGEST_SEED)] = 0
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+
+@with_options_in_docstring
+@dataclass(frozen=True)
 class EvaluateOptions:
     """The options of ``eyebright evaluate`` beside those of reading."""
 

@@ -20,12 +20,15 @@ from eyebright.image.cache import CacheOption, ImageCache
 from eyebright.image.warp import Warp
 from eyebright.inference.predictor import load_predictor
 from eyebright.models.build import ImageModel, build_model, model_description
+from eyebright.models.split_model import split_at_head
 from eyebright.tasks.base import TargetBlock
 from eyebright.train.image_features import ImageFeatures
 from eyebright.train.linear_head.fit import LinearHead, fit_linear_head
 from eyebright.transforms.pipeline import Pipeline
 from eyebright.workflow.loaders import image_transforms
 from eyebright.workflow.options import Options
+
+_ROWS = 8192  # images whose outputs are computed at once
 
 Cancel = Callable[[], bool]
 Progress = Callable[[float], None]
@@ -63,13 +66,17 @@ class Backbone:
         return Backbone(model, pipeline, target.head_pool_size)
 
     @staticmethod
-    def of_model(folder: Path) -> "Backbone":
+    def of_model(folder: Path, *, device: str | torch.device | None = None) -> "Backbone":
         """The backbone of a saved model, with its weights and its preprocessing.
+
+        Args:
+            folder: the model folder.
+            device: where the model is loaded; see `load_predictor`.
 
         Raises:
             ArtifactError: the folder has no complete model.
         """
-        predictor = load_predictor(folder, runtime="torch")
+        predictor = load_predictor(folder, device=device, runtime="torch")
         manifest = predictor.manifest
         pipeline = Pipeline(manifest.preprocessing, saved_version=manifest.pixels_version)
         return Backbone(predictor.model, pipeline, manifest.model.pool_size)
@@ -119,6 +126,7 @@ class Teacher:
         seed: int = 0,
     ) -> None:
         pipeline = replace(backbone.pipeline, cache=ImageCache.from_option(cache))
+        self._model = backbone.model
         self._images = ImageFeatures(backbone.model, pipeline, paths=paths, pool_size=backbone.pool_size, device=device)
         self._seed = seed
 
@@ -143,6 +151,22 @@ class Teacher:
             CancelledError: ``cancelled`` returned True.
         """
         self._images.compute(cancelled=cancelled, progress=progress)
+
+    def outputs(self, target: TargetBlock) -> Float[Tensor, "n k"]:
+        """The outputs of the model's own head, in the user's units; NaN where there are no features.
+
+        Args:
+            target: the target of the model.
+        """
+        readable = self._images.is_known.nonzero()[:, 0]
+        outputs = torch.full((len(self._images.paths), self._model.description.n_out), torch.nan)
+        head, device = split_at_head(self._model).head.eval(), self._images.device
+        with torch.inference_mode():
+            for rows in readable.split(_ROWS):
+                found = head(self._images.features[rows].to(device)).float().cpu()
+                warps = [_warp(self._images.warps[i]) for i in rows.tolist()]
+                outputs[rows] = target.to_user_units(found, warps).flatten(1)
+        return outputs
 
     def learn(
         self,

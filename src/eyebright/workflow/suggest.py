@@ -1,0 +1,250 @@
+"""Suggests which images without labels to label next, and proposes their labels, with a saved model.
+
+The images that the model knows count as labelled, so that images unlike them come early. Proposed labels are those of
+`load_predictor(folder).predict`.
+"""
+
+import csv
+import io
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from eyebright.errors import ArtifactError, InputError, os_reason
+from eyebright.evaluation.evaluation import Evaluation
+from eyebright.evaluation.teaching_order import TeachingOrder, teaching_order
+from eyebright.inference.manifest import Manifest
+from eyebright.inference.model_folder import OUT_OF_FOLD, load_manifest, load_manifest_and_evaluations
+from eyebright.io.atomic import write_atomically
+from eyebright.io.files import check_replaceable, folder_content
+from eyebright.io.text import valid_unicode
+from eyebright.report.report_json import plain
+from eyebright.types import EvaluatedPart
+from eyebright.web.text import count_text
+from eyebright.workflow.command_options import SuggestOptions
+from eyebright.workflow.fine_tuning import Say
+from eyebright.workflow.known_images import images_of_model
+from eyebright.workflow.teaching import Backbone, Progress, Teacher
+
+FIRST_COLUMNS = ("file", "why", "value")
+"""The first columns of the CSV file, before those of a prediction."""
+
+_BEGINNING = '{\n "suggested_by":'
+_UNSURE = 0.5  # of 1: a probability from 0.25 to 0.75
+_RARE = 0.5  # of the images that the label in the middle has
+_UNLIKE = 0.8  # quantile of the distances
+
+
+@dataclass(frozen=True, eq=False)
+class Suggestion:
+    """An image to label.
+
+    Args:
+        path: the image.
+        why: why it is suggested, one sentence.
+        value: by which images are ranked, before images alike are spread.
+        activated: what the model says of it: probabilities, points or numbers.
+    """
+
+    path: Path
+    why: str
+    value: float
+    activated: Float[Tensor, "..."]
+
+
+@dataclass(frozen=True, eq=False)
+class Suggestions:
+    """The images to label next.
+
+    Args:
+        manifest: of the model.
+        images: those that are suggested, in order.
+        n_unlabelled: number of images without labels that could be read.
+        skipped: the reason for each image that cannot be read, by its path.
+    """
+
+    manifest: Manifest
+    images: Sequence[Suggestion]
+    n_unlabelled: int
+    skipped: Mapping[str, str]
+
+
+def suggest(options: SuggestOptions, *, say: Say = lambda _: None, progress: Progress = lambda _: None) -> Suggestions:
+    """The images to label next; writes the files that the options name.
+
+    Args:
+        options: the model folder, the images, and what is written.
+        say: called with each sentence about the images.
+        progress: called with the share of the images whose features are computed.
+
+    Raises:
+        InputError: there is no image without a label, none can be read, or a file to write exists and holds something
+            else.
+        ArtifactError: the model is missing or damaged, or a file cannot be written.
+    """
+    for path, beginning in ((options.out, ",".join(FIRST_COLUMNS)), (options.json, _BEGINNING)):
+        if path is not None:
+            check_replaceable(path, [beginning], "suggestions")
+    manifest = load_manifest(options.model)
+    new, known = _images(options, manifest, say)
+    backbone = Backbone.of_model(options.model, device=options.device)
+    teacher = Teacher([*new, *known], backbone, cache=options.cache, device=options.device, seed=options.seed)
+    teacher.compute_features(progress=progress)
+    for path, reason in teacher.skipped.items():
+        say(f"skipped: {path}: {reason}")
+    activated = manifest.decision.activate(teacher.outputs(manifest.target))
+    order = _order(teacher.features[:], activated, len(new), manifest, options.seed)
+    if not len(order.rows):
+        raise InputError(f"none of {count_text(len(new), 'image')} without a label can be read; see the reasons above")
+    whys = _whys(order, activated, manifest)
+    images = [
+        Suggestion(Path(new[row]), why, float(value), activated[row])
+        for row, why, value in zip(order.rows.tolist(), whys, order.values, strict=False)
+    ][: options.count]
+    found = Suggestions(manifest, images, len(order.rows), teacher.skipped)
+    if options.out is not None:
+        _write(options.out, _csv(found))
+    if options.json is not None:
+        _write(options.json, _json(found, options.model))
+    return found
+
+
+# ------------------------------------------------------------------ the images
+
+
+def _images(options: SuggestOptions, manifest: Manifest, say: Say) -> tuple[list[str], list[str]]:
+    """(images without labels, images that the model knows and that are on this disk)."""
+    given = dict.fromkeys(
+        str(file) for path in options.images for file in (folder_content(path).images if path.is_dir() else [path])
+    )
+    evaluations: dict[EvaluatedPart, Evaluation] = {}
+    if manifest.evaluation is not None:
+        evaluations |= load_manifest_and_evaluations(options.model)[1]
+    if manifest.out_of_fold is not None:
+        evaluations |= load_manifest_and_evaluations(options.model, OUT_OF_FOLD)[1]
+    known = images_of_model(options.model, manifest, evaluations)
+    for sentence in known.messages:
+        say(sentence)
+    met = {os.path.realpath(path) for path in known.paths}
+    new = [path for path in given if os.path.realpath(path) not in met]
+    if len(new) < len(given):
+        say(f"left out: {count_text(len(given) - len(new), 'image')} that trained or validated the model")
+    if not new:
+        raise InputError(
+            f"all of {count_text(len(given), 'image')} trained or validated the model, so there is nothing to suggest; "
+            "give images without labels"
+        )
+    here = [path for path in known.paths if os.path.isfile(path.split("::")[0])]  # noqa: PTH113 - no Path for each
+    return new, here
+
+
+def _order(
+    features: Float[Tensor, "n d"], activated: Float[Tensor, "n ..."], n_new: int, manifest: Manifest, seed: int
+) -> TeachingOrder:
+    """The order of the first ``n_new`` images; the others are labelled."""
+    target = manifest.target
+    has_labels = bool(target.label_names)
+    probabilities = activated.flatten(1) if has_labels else activated.new_zeros(len(activated), 1)
+    cells = torch.full_like(probabilities, torch.nan)
+    cells[n_new:] = 0
+    return teaching_order(
+        features.numpy(),
+        probabilities.numpy() if has_labels else None,
+        cells.numpy(),
+        exclusive=target.form == "class",
+        counts=np.array(_counts(manifest), dtype=np.float64) if has_labels else None,
+        seed=seed,
+    )
+
+
+def _counts(manifest: Manifest) -> list[float]:
+    """Training images with each label; zeros where the model does not say it."""
+    counts = manifest.targets.get("counts")
+    names = manifest.target.label_names
+    return (
+        [float(count) for count in counts]
+        if isinstance(counts, list) and len(counts) == len(names)
+        else [0.0] * len(names)
+    )
+
+
+def _whys(order: TeachingOrder, activated: Float[Tensor, "n ..."], manifest: Manifest) -> list[str]:
+    """Why each image is where it is."""
+    names, counts = manifest.target.label_names, _counts(manifest)
+    far = float(np.quantile(order.distances, _UNLIKE)) if len(order.rows) else 1.0
+    rare = _RARE * float(np.median(counts)) if counts else 0.0
+    sentences: list[str] = []
+    for row, label, unsure, distance in zip(
+        order.rows.tolist(),
+        order.labels.tolist(),
+        order.uncertainties.tolist(),
+        order.distances.tolist(),
+        strict=True,
+    ):
+        parts: list[str] = []
+        if label >= 0:
+            word = "uncertain: " if unsure >= _UNSURE else ""
+            parts.append(f"{word}{names[label]} {float(activated[row].flatten()[label]):.2f}")
+            if counts[label] <= rare and any(counts):
+                parts.append(f"rare: {names[label]} on {count_text(int(counts[label]), 'labelled image')}")
+        if distance >= far and distance < 1:
+            parts.append("unlike the labelled images")
+        sentences.append("; ".join(parts) or "other images like it come later")
+    return sentences
+
+
+# ------------------------------------------------------------------ files
+
+
+def _csv(found: Suggestions) -> str:
+    target = found.manifest.target
+    file = io.StringIO()
+    rows = csv.writer(file, lineterminator="\n")
+    rows.writerow([*FIRST_COLUMNS, *map(valid_unicode, target.table_columns)])
+    for one in found.images:
+        cells = (str(one.path), one.why, one.value, *target.table_row(_value(found, one), one.activated))
+        rows.writerow([_cell(cell) for cell in cells])
+    return file.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    return f"{value:.6g}" if isinstance(value, float) else valid_unicode(value) if isinstance(value, str) else value
+
+
+def _value(found: Suggestions, one: Suggestion) -> Any:
+    return found.manifest.decision.decode(one.activated)
+
+
+def _json(found: Suggestions, folder: Path) -> str:
+    target = found.manifest.target
+    content = {
+        "suggested_by": str(folder),
+        "unlabelled": found.n_unlabelled,
+        "suggestions": [
+            {
+                "file": str(one.path),
+                "why": one.why,
+                "value": one.value,
+                **target.prediction_json(_value(found, one), one.activated),
+            }
+            for one in found.images
+        ],
+        "skipped": dict(found.skipped),
+    }
+    return json.dumps(plain(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, lambda file: file.write_text(text, encoding="utf-8"))
+    except OSError as error:
+        raise ArtifactError(f"cannot write the suggestions '{path}': {os_reason(error)}") from error

@@ -95,7 +95,9 @@ def compared(images: Images, seeds: Sequence[int], by: Order | None = None) -> d
     }
     sizes = sizes_of(images)
     saved = {
-        size: with_interval([labels_saved(sizes, *pair, size) for pair in zip(*curves.values(), strict=True)])
+        size: with_interval(
+            [labels_saved(sizes, a, b, size) for a, b in zip(curves["random"], curves["order"], strict=True)]
+        )
         for size in SHOWN
         if size in sizes and size < sizes[-1]
     }

@@ -73,12 +73,12 @@ def test_labelled_images_become_a_model_that_predicts_the_same_numbers(
     assert "thresholds tuned for f1_macro" in said
     assert re.search(r"macro F1 .*; on new images expect ", said)
     assert sorted(path.name for path in (squares / "model").iterdir()) == [
-        "evaluation.parquet", "history.csv", "manifest.json", "model.safetensors", "options.json", "report.html",
-        "report.json",
+        "evaluation.parquet", "history.csv", "manifest.json", "model.safetensors", "options.json",
+        "out_of_distribution.safetensors", "report.html", "report.json",
     ]  # fmt: skip
     assert run(["predict", str(squares / "model"), str(squares / "photos"), "--out", str(squares / "p.csv")]) == 0
     table = pd.read_csv(squares / "p.csv", keep_default_na=False)
-    assert list(table.columns) == ["path", "labels", "blue", "green", "red"]
+    assert list(table.columns) == ["path", "labels", "blue", "green", "red", "ood_score", "ood"]
     assert len(table) == 40
     predictor = load_predictor(squares / "model")
     one = predictor.predict(table["path"][7])[0]

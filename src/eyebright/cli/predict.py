@@ -153,7 +153,8 @@ def _print(results: "Iterable[Prediction]", file_format: "PredictionFormat | Non
             say(prediction.line(predictor.target), whole=True)
             count += 1
         return count
-    writer = PredictionWriter(print_data, file_format, predictor.target, asks=predictor.thresholds.is_three_way)
+    asks, has_ood = predictor.thresholds.is_three_way, predictor.ood is not None
+    writer = PredictionWriter(print_data, file_format, predictor.target, asks=asks, has_ood=has_ood)
     for prediction in results:
         writer.add(prediction)
     writer.end()
@@ -172,8 +173,8 @@ def _write(
 
     with growing_file(out) as file:
         file_format = file_format or ("json" if out.suffix.lower() == ".json" else "csv")
-        asks = predictor.thresholds.is_three_way
-        writer = PredictionWriter(file.write, file_format, predictor.target, asks=asks)
+        asks, has_ood = predictor.thresholds.is_three_way, predictor.ood is not None
+        writer = PredictionWriter(file.write, file_format, predictor.target, asks=asks, has_ood=has_ood)
         try:
             for prediction in results:
                 writer.add(prediction)

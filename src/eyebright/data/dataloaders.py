@@ -177,13 +177,14 @@ class DataLoaders:
         self.datasets.subset(ds_idx)  # raises
         return self.valid if ds_idx else self._unaugmented_loader(self.train.dataset, self.valid.bs)
 
-    def random_batch_loader(self, ds_idx: int, count: int, *, seed: int = 0) -> Loader:
-        """A loader of one batch: randomly chosen images, without augmentation.
+    def random_batch_loader(self, ds_idx: int, count: int, *, seed: int = 0, bs: int | None = None) -> Loader:
+        """A loader of randomly chosen images, without augmentation.
 
         Args:
             ds_idx: 0: the training set, 1: the validation set.
             count: number of images; all, if there are fewer.
             seed: random seed for choosing the images.
+            bs: number of images in a batch; None: all are in one.
 
         Raises:
             InputError: ``ds_idx`` is neither 0 nor 1.
@@ -192,7 +193,7 @@ class DataLoaders:
         count = min(count, len(dataset))
         chosen = np.random.default_rng(seed).choice(len(dataset), count, replace=False)
         indices = [dataset.indices[i] for i in chosen]
-        return self._unaugmented_loader(Dataset(dataset.all_items, indices, dataset.spec), count)
+        return self._unaugmented_loader(Dataset(dataset.all_items, indices, dataset.spec), bs or count)
 
     def test_dl(self, items: Sequence[Any], *, with_labels: bool = False) -> Loader:
         """A loader of new items, in order and without augmentation.

@@ -52,6 +52,7 @@ class Manifest:
         tuning: how the decision was fitted, as JSON: the calibration, the thresholds, the promises.
         evaluation: SHA-256 of ``evaluation.parquet``; None if none is saved.
         out_of_fold: SHA-256 of ``out_of_fold.parquet``; None if none is saved.
+        out_of_distribution: SHA-256 of ``out_of_distribution.safetensors``; None if none is saved.
         versions: the versions of the libraries that saved the model.
         created: the time of saving, UTC, in ISO format.
     """
@@ -68,6 +69,7 @@ class Manifest:
     tuning: dict[str, Any] = field(default_factory=dict[str, Any])
     evaluation: str | None = None
     out_of_fold: str | None = None
+    out_of_distribution: str | None = None
     versions: dict[str, str] = field(default_factory=_library_versions)
     created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
@@ -98,6 +100,7 @@ class Manifest:
             "tuning": self.tuning,
             "evaluation": self.evaluation,
             "out_of_fold": self.out_of_fold,
+            "out_of_distribution": self.out_of_distribution,
             "versions": self.versions,
         }
         return _finite_or_none(content)
@@ -122,8 +125,9 @@ class Manifest:
                 " eyebright"
             )
         try:
-            # The first folders of schema 2 have no field for out-of-fold outputs, and none for tuning.
-            current = _from_schema_1(data) if schema == 1 else {"out_of_fold": None, "tuning": {}, **data}
+            # The first folders of schema 2 lack these fields.
+            absent = {"out_of_fold": None, "tuning": {}, "out_of_distribution": None}
+            current = {**absent, **(_from_schema_1(data) if schema == 1 else data)}
             check_json(current)
             manifest = _read(current)
             manifest.check_consistent()
@@ -157,6 +161,7 @@ def _read(data: dict[str, Any]) -> Manifest:
         tuning=data["tuning"],
         evaluation=data["evaluation"],
         out_of_fold=data["out_of_fold"],
+        out_of_distribution=data["out_of_distribution"],
         versions=data["versions"],
         created=data["created"],
     )

@@ -5,17 +5,18 @@
     evaluation.parquet  the model's outputs for the validation images, with their targets, and for those of the parts
                         promise and test where there are any
     out_of_fold.parquet  the same for all labelled images, by heads that have not seen them
+    out_of_distribution.safetensors  what computes how unlike the training images an image is
     network.onnx        the network as a graph if asked for, with its hash in network.onnx.sha256 (`save_onnx`)
     model.onnx          an export with all that belongs to it, described in export.json (``eyebright export``)
 
     manifest.previous.json  the manifest before the last change (`eyebright.inference.change_manifest`), and
     evaluation.previous.parquet  the evaluation before it, if that changed it
 
-`save_model` writes the first three. All files are first written to temporary names and flushed to the disk, then
-renamed one after another, so a full disk leaves an older model unchanged. A crash between two renames can leave an
-old manifest beside new weights, so the weights file holds a copy of its manifest: ``manifest.json`` is used if its
-``id`` equals that of the copy (it may have been edited by hand), otherwise the copy. Weights and an evaluation are
-only used if their hashes are those in the manifest.
+`save_model` writes those before ``network.onnx``. All files are first written to temporary names and flushed to the
+disk, then renamed one after another, so a full disk leaves an older model unchanged. A crash between two renames can
+leave an old manifest beside new weights, so the weights file holds a copy of its manifest: ``manifest.json`` is used if
+its ``id`` equals that of the copy (it may have been edited by hand), otherwise the copy. Other files are only used if
+their hashes are those in the manifest.
 
 Loading reads JSON and tensors. It never unpickles, imports or calls anything that the folder names.
 """
@@ -40,6 +41,7 @@ from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.parquet import read_parquet, to_parquet
 from eyebright.inference.manifest import Manifest
 from eyebright.inference.manifest_checks import MAX_MANIFEST_BYTES, MAX_MANIFEST_CONTAINERS
+from eyebright.inference.out_of_distribution import OutOfDistribution
 from eyebright.io.atomic import attempts, prepared_file
 from eyebright.io.tensors import non_finite_reason, read_metadata, read_tensors
 from eyebright.io.text import valid_unicode
@@ -52,6 +54,7 @@ PREVIOUS = "manifest.previous.json"  # what the manifest was before the last cha
 PREVIOUS_EVALUATION = "evaluation.previous.parquet"  # the evaluation before the last change, if that changed it
 EVALUATION = "evaluation.parquet"
 OUT_OF_FOLD = "out_of_fold.parquet"
+OUT_OF_DISTRIBUTION = "out_of_distribution.safetensors"
 
 _EXECUTABLE = (".pkl", ".pickle", ".pth", ".pt", ".bin", ".ckpt", ".joblib", ".py")
 
@@ -64,6 +67,7 @@ def save_model(
     evaluation: Evaluation | None = None,
     held_out: Sequence[Evaluation] = (),
     out_of_fold: Evaluation | None = None,
+    out_of_distribution: OutOfDistribution | None = None,
 ) -> Path:
     """Saves a model in a folder; returns the path of the folder.
 
@@ -74,6 +78,7 @@ def save_model(
         evaluation: the outputs for the validation images; None saves none and deletes that of an older model.
         held_out: the outputs for images of the parts promise and test, saved in the same file.
         out_of_fold: outputs for all labelled images by heads that have not seen them; None as for ``evaluation``.
+        out_of_distribution: computes how unlike the training images an image is; None as for ``evaluation``.
 
     Raises:
         ArtifactError: the number of outputs or thresholds is not the number of classes; an evaluation is of another
@@ -89,12 +94,19 @@ def save_model(
     model_id = uuid.uuid4().hex
     metadata = {"model": model_id, "weights": fingerprint(manifest.model, state)}
     evaluated = [*([] if evaluation is None else [evaluation]), *held_out]
-    files = {EVALUATION: evaluated, OUT_OF_FOLD: [] if out_of_fold is None else [out_of_fold]}
-    for given in (one for evaluations in files.values() for one in evaluations):
+    outputs = {EVALUATION: evaluated, OUT_OF_FOLD: [] if out_of_fold is None else [out_of_fold]}
+    for given in (one for evaluations in outputs.values() for one in evaluations):
         check_fits(given, manifest, metadata["weights"])
-    parquets = {name: evaluations_parquet(given, folder, metadata) for name, given in files.items() if given}
-    hashes = {name: hashlib.sha256(parquet).hexdigest() for name, parquet in parquets.items()}
-    manifest = replace(manifest, evaluation=hashes.get(EVALUATION), out_of_fold=hashes.get(OUT_OF_FOLD))
+    files = {name: evaluations_parquet(given, folder, metadata) for name, given in outputs.items() if given}
+    if out_of_distribution is not None:
+        files[OUT_OF_DISTRIBUTION] = out_of_distribution.to_bytes()
+    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    manifest = replace(
+        manifest,
+        evaluation=hashes.get(EVALUATION),
+        out_of_fold=hashes.get(OUT_OF_FOLD),
+        out_of_distribution=hashes.get(OUT_OF_DISTRIBUTION),
+    )
     data = {**manifest.to_json(), "id": model_id, "weights": _digest(state)}
     text = manifest_text(data)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
@@ -102,7 +114,7 @@ def save_model(
     # The weights come first: the folder can then be loaded after each rename, since they hold a copy of the manifest.
     writers: dict[str, Callable[[Path], Any] | None] = {
         WEIGHTS: lambda path: save_file(tensors, path, metadata={"manifest": text}),
-        **{name: writer_of_bytes(parquets.get(name)) for name in (EVALUATION, OUT_OF_FOLD)},
+        **{name: writer_of_bytes(files.get(name)) for name in (EVALUATION, OUT_OF_FOLD, OUT_OF_DISTRIBUTION)},
         MANIFEST: writer_of_text(text),
         PREVIOUS: None,
         PREVIOUS_EVALUATION: None,
@@ -170,6 +182,32 @@ def load_out_of_fold(folder: str | Path) -> Evaluation:
             another model.
     """
     return part_of(load_manifest_and_evaluations(folder, OUT_OF_FOLD)[1], "out_of_fold", folder)
+
+
+def load_out_of_distribution(folder: str | Path, manifest: Manifest | None = None) -> OutOfDistribution | None:
+    """What computes how unlike the training images an image is; None if it was not saved, or the file was not copied.
+
+    Args:
+        folder: the model folder.
+        manifest: its manifest; None: it is read.
+
+    Raises:
+        ArtifactError: the file is damaged, or of another model.
+    """
+    path = Path(folder) / OUT_OF_DISTRIBUTION
+    manifest = load_manifest(folder) if manifest is None else manifest
+    if manifest.out_of_distribution is None:
+        return None
+    for _ in attempts():  # between two renames of a writer it is of another model
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise ArtifactError(f"'{path}' cannot be read: {os_reason(error)}") from None
+        if hashlib.sha256(content).hexdigest() == manifest.out_of_distribution:
+            return OutOfDistribution.from_bytes(content)
+    raise ArtifactError(f"'{path}' is damaged, or belongs to another model: its hash is not that of the manifest")
 
 
 def load_manifest_and_evaluations(

@@ -28,13 +28,14 @@ from eyebright.image.warp import Warp
 from eyebright.inference.evaluate import ImageOutputs, evaluate_images
 from eyebright.inference.heat_maps import HeatMap, HeatMapMethod, check_heat_maps, heat_maps_of_input
 from eyebright.inference.manifest import Manifest
-from eyebright.inference.model_folder import fingerprint, load_model
+from eyebright.inference.model_folder import fingerprint, load_model, load_out_of_distribution
+from eyebright.inference.out_of_distribution import OutOfDistribution
 from eyebright.inference.predictions import Prediction, Predictions, SkippedImage
 from eyebright.inference.runtimes.base import Precision, Runtime
 from eyebright.inference.runtimes.graph_file import write_graph
 from eyebright.inference.runtimes.onnx_export import export_onnx
 from eyebright.inference.runtimes.select import RuntimeName, RuntimeOptions, SavedModel, choose_runtime
-from eyebright.inference.runtimes.torch_runtime import runner
+from eyebright.inference.runtimes.torch_runtime import runner, runner_with_features
 from eyebright.models.build import ImageModel
 from eyebright.models.saved import build_saved
 from eyebright.tasks.base import TargetBlock
@@ -64,6 +65,7 @@ class Predictor:
         manifest: the description of the model.
         model: the model with its weights, or a function that loads it when it is first needed.
         device: the device of the model if no runtime is given, see `load_predictor`.
+        ood: computes the out-of-distribution score of each image; None: the predictions have none.
         runtime: computes the outputs; None to use ``model``, unchanged.
         fast_decode: decode large JPEGs reduced: faster, but not exact, see `load_predictor`.
         pickled_as: a function that returns what ``__reduce__`` does: a function and its arguments that make the same
@@ -76,11 +78,13 @@ class Predictor:
         model: ImageModel | Callable[[], ImageModel],
         *,
         device: str | torch.device | None = None,
+        ood: OutOfDistribution | None = None,
         runtime: Runtime | None = None,
         fast_decode: bool = False,
         pickled_as: "Callable[[], _Pickled] | None" = None,
     ) -> None:
         self.manifest = manifest
+        self.ood = ood
         self._model = model
         self._pickled_as = pickled_as
         self.runtime = runtime or self._unchanged_model(RuntimeOptions(device=device).torch_device)
@@ -242,7 +246,8 @@ class Predictor:
 
     def _unchanged_model(self, device: torch.device) -> Runtime:
         model = self.model.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-        return Runtime("torch", "float32", "the model is used unchanged", runner(model, device))
+        with_features = runner_with_features(model, device)
+        return Runtime("torch", "float32", "the model is used unchanged", runner(model, device), with_features)
 
     def _in_order(
         self,
@@ -297,13 +302,13 @@ class Predictor:
     def _predictions(self, batch: list[_ModelInput]) -> Iterator[Prediction]:
         """The predictions for a batch; an error comes after those for the images before."""
         decision = self.manifest.decision
-        outputs = self._outputs(batch)
+        outputs, scores = self._outputs_and_scores(batch)
         activated = decision.activate(outputs)
-        for image, output, row in zip(batch, outputs, activated, strict=True):
+        for image, output, row, score in zip(batch, outputs, activated, scores, strict=True):
             if not bool(output.isfinite().all() and row.isfinite().all()):
                 raise ArtifactError(self._not_finite_message(image.name))
             decoded = decision.decode(row)
-            yield Prediction(image.name, decoded, row, image.note, decision.ask(row))
+            yield Prediction(image.name, decoded, row, image.note, decision.ask(row), score)
 
     def _image_outputs(self, batch: list[_ModelInput]) -> Iterator[ImageOutputs]:
         return (ImageOutputs(row, image.warp) for row, image in zip(self._outputs(batch), batch, strict=True))
@@ -312,6 +317,15 @@ class Predictor:
         """The outputs of the network for a batch, in the user's units."""
         outputs = self.runtime.run(np.stack([image.pixels for image in batch]))
         return self.target.to_user_units(outputs, [image.warp for image in batch])
+
+    def _outputs_and_scores(self, batch: list[_ModelInput]) -> tuple[Float[Tensor, "b k"], list[float | None]]:
+        """The outputs of a batch, and its out-of-distribution scores from the same forward pass."""
+        run = self.runtime.run_with_features
+        if self.ood is None or run is None:
+            return self._outputs(batch), [None] * len(batch)
+        outputs, features = run(np.stack([image.pixels for image in batch]))
+        outputs = self.target.to_user_units(outputs, [image.warp for image in batch])
+        return outputs, list(self.ood.scores(features).tolist())
 
     def _not_finite_message(self, name: str) -> str:
         reason = (
@@ -356,6 +370,7 @@ def load_predictor(
     options = RuntimeOptions(runtime, precision, device, threads)
     folder = Path(folder)
     manifest, state = load_model(folder)
+    ood = load_out_of_distribution(folder, manifest)
 
     def build() -> ImageModel:
         return _build(folder, manifest, state)
@@ -366,11 +381,13 @@ def load_predictor(
         manifest.pixels_version,
         build,
         lambda: fingerprint(manifest.model, state),
+        needs_features=ood is not None,
     )
     again = _LoadOptions(folder.absolute(), device, runtime, precision, threads, fast_decode)
     return Predictor(
         manifest,
         build,
+        ood=ood,
         runtime=choose_runtime(saved, options),
         fast_decode=fast_decode,
         pickled_as=lambda: (_load_same, (again, _version(manifest, state))),

@@ -22,6 +22,7 @@ from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.metric_value import metric_value
 from eyebright.inference.manifest import Manifest
 from eyebright.inference.model_folder import fingerprint, save_model
+from eyebright.inference.out_of_distribution import OutOfDistribution
 from eyebright.inference.predictor import Predictor
 from eyebright.learner.augmented import predict_augmented
 from eyebright.learner.callbacks import AnyCallback, Callbacks, Fit, as_callbacks, observers_of, options_of
@@ -660,6 +661,17 @@ class Learner:
         weights = fingerprint(self.model.description, self.model.state_dict())
         return replace(build_evaluation(loader.dataset, outputs, self.decision, part=part), weights=weights)
 
+    def fit_out_of_distribution(self) -> OutOfDistribution | None:
+        """What scores how unlike the training images an image is, for `save_model`.
+
+        Returns:
+            None for fewer than 10 training or validation images.
+
+        Raises:
+            InputError: no image can be read.
+        """
+        return self.trainer.fit_out_of_distribution()
+
     def predict(self, item: Any) -> PredictionTuple:
         """The prediction for one image: a path, bytes, an array, a tensor or a Pillow image.
 
@@ -759,6 +771,7 @@ class Learner:
         evaluation: Evaluation | None = None,
         held_out: Sequence[Evaluation] = (),
         out_of_fold: Evaluation | None = None,
+        out_of_distribution: OutOfDistribution | None = None,
         report: Mapping[str, Any] | None = None,
         tuning: Mapping[str, Any] | None = None,
     ) -> Path:
@@ -770,6 +783,8 @@ class Learner:
                 made again without the images.
             held_out: evaluations of images of the parts promise and test, to save beside it.
             out_of_fold: an evaluation from `out_of_fold` to save with the model.
+            out_of_distribution: from `fit_out_of_distribution`; with it predictions have a score that says how unlike
+                the training images an image is.
             report: further content of the report, as JSON (`ReportFacts.to_json`).
             tuning: how the decision was fitted, as JSON (`Manifest.tuning`).
 
@@ -782,7 +797,13 @@ class Learner:
         state = self.model.state_dict()
         self.run.device.on_main(
             lambda: save_model(
-                folder, manifest, state, evaluation=evaluation, held_out=held_out, out_of_fold=out_of_fold
+                folder,
+                manifest,
+                state,
+                evaluation=evaluation,
+                held_out=held_out,
+                out_of_fold=out_of_fold,
+                out_of_distribution=out_of_distribution,
             )
         )
         return Path(folder)

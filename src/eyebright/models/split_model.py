@@ -7,7 +7,7 @@ image's feature map to a vector of one or two thousand values.
 from typing import NamedTuple, final
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from eyebright.models.build import ImageModel
@@ -54,7 +54,7 @@ class FeatureExtractor(nn.Module):
         self.pooling = nn.Sequential(*pooling)
         self._normalize = model.normalize
 
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b *features"]:
+    def forward(self, x: Float[Tensor, "b c h w"] | UInt8[Tensor, "b c h w"]) -> Float[Tensor, "b *features"]:
         """The pooled features, computed without gradients."""
         with torch.no_grad():
             return self.pooling(self.backbone(self._normalize(x)))

@@ -68,12 +68,10 @@ class FrozenModel:
         Raises:
             InputError: no image can be read, or the images have no targets.
         """
-        data = dls.train.dataset, dls.train.pipeline, dls.valid, dls.valid.dataset, dls.valid.pipeline
+        if (last := self.last_features(dls)) is not None:
+            return last
+        data = _data_of(dls)
         version = self._run.version_of(self.model.body)
-        if self._last is not None:
-            *last_data, last_version = self._last[0]
-            if last_version == version and all(a is b for a, b in zip(last_data, data, strict=True)):
-                return self._last[1]
         extractor = pooled_features(self._fused.for_evaluation(), head_pool_size(dls))
         device = self._run.device
         backbone = None if dls.cache is None else backbone_hash(self.model, extractor, device)
@@ -90,6 +88,14 @@ class FrozenModel:
         features = Features(train, valid)
         self._last = (*data, version), features
         return features
+
+    def last_features(self, dls: DataLoaders) -> Features | None:
+        """The features that were computed last; None if the data or the backbone have changed since."""
+        if self._last is None:
+            return None
+        *last_data, last_version = self._last[0]
+        is_same = all(a is b for a, b in zip(last_data, _data_of(dls), strict=True))
+        return self._last[1] if is_same and last_version == self._run.version_of(self.model.body) else None
 
     def forget_features(self) -> None:
         """Frees the memory of the last features; they are of other images or of another backbone."""
@@ -178,6 +184,11 @@ class FrozenModel:
         with torch.inference_mode(), modes_restored(head):
             head.eval()
             return torch.cat([head(rows.to(device)).float().cpu() for rows in features.split(_ROWS)])
+
+
+def _data_of(dls: DataLoaders) -> tuple[Any, ...]:
+    """What the features are computed from, beside the model."""
+    return dls.train.dataset, dls.train.pipeline, dls.valid, dls.valid.dataset, dls.valid.pipeline
 
 
 def head_pool_size(dls: DataLoaders) -> int:

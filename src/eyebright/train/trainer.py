@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -19,9 +20,11 @@ from eyebright.data.batch import WHOLE, Batch, Shard
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.data.loader import Loader
 from eyebright.errors import InputError
+from eyebright.inference.out_of_distribution import MOST_IMAGES, OutOfDistribution, fit_out_of_distribution
 from eyebright.metrics.meter import Metric
 from eyebright.models.build import ImageModel
 from eyebright.models.groups import freeze_to, modes_restored, parameter_groups
+from eyebright.models.heads import AdaptiveConcatPool2d
 from eyebright.models.split_model import split_at_head
 from eyebright.models.summary import summarize
 from eyebright.tasks.decision import Decision
@@ -57,6 +60,8 @@ from eyebright.train.state import check_checkpoint, load_checkpoint
 from eyebright.train.step import Step, step
 from eyebright.train.summary import TrainingSummary
 from eyebright.train.time_plan import Speed, step_seconds
+
+_FEATURES = 500  # images whose features are computed for the out-of-distribution score
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 Validate = Callable[[FeatureCache | None], Scores]
@@ -346,6 +351,26 @@ class Trainer:
         if exact:
             self._last_outputs = loader, weights, given
         return given
+
+    def fit_out_of_distribution(self) -> OutOfDistribution | None:
+        """What scores how unlike the training images an image is; None for fewer than 10 training or validation images.
+
+        The features of a frozen backbone are at hand; of a trained one those of some images are computed.
+        """
+        extractor = split_at_head(self.model).feature_extractor
+        blocks = 1 + any(isinstance(layer, AdaptiveConcatPool2d) for layer in extractor.pooling)
+        own = self.frozen.last_features(self.dls) if self.fitted_head is not None else None
+        parts = [self._some_features(ds_idx) for ds_idx in (0, 1)] if own is None else [own.train, own.valid]
+        train, valid = (part.outputs.flatten(1).float() for part in parts)
+        chosen = torch.randperm(len(train), generator=torch.Generator().manual_seed(self.run.seed))[:MOST_IMAGES]
+        return fit_out_of_distribution(train[chosen], valid, blocks=blocks)
+
+    def _some_features(self, ds_idx: int) -> Outputs:
+        """The features of at most 500 images of a dataset."""
+        loader = self.dls.random_batch_loader(ds_idx, _FEATURES, seed=self.run.seed, bs=self.dls.valid.bs)
+        extractor = split_at_head(self._fused.for_evaluation()).feature_extractor
+        with closing(loader.batches(0, self._shard)) as batches:
+            return compute_outputs(extractor, batches, self.run.device, autocast=False)
 
     def outputs_of(self, batches: Sequence[Batch]) -> Outputs:
         """The model's outputs for batches that are already on the device, in their order."""

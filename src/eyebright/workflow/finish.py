@@ -90,6 +90,7 @@ def finish(
         evaluation=evaluation,
         held_out=held_out,
         out_of_fold=out_of_fold,
+        out_of_distribution=learner.fit_out_of_distribution(),
         report=facts.to_json(),
         tuning=tuning,
     )

@@ -13,8 +13,8 @@ from eyebright.inference.model_folder import fingerprint
 from eyebright.inference.runtimes import onnx_export
 from eyebright.inference.runtimes.onnx_export import export_onnx
 from eyebright.inference.runtimes.onnx_runtime import GraphMetadata, load_onnx_runtime
-from eyebright.inference.runtimes.torch_runtime import runner
-from eyebright.models.build import ImageModel
+from eyebright.inference.runtimes.torch_runtime import runner, torch_runtime
+from eyebright.models.split_model import FeatureExtractor, split_at_head
 from support.models import SIZE, pixels, small_graph, small_model
 
 
@@ -27,15 +27,34 @@ def test_batches_of_any_length_have_the_outputs_of_the_model(count: int, version
     torch.testing.assert_close(given, expected, rtol=1e-4, atol=1e-5)
 
 
+def test_the_features_are_those_of_torch() -> None:
+    images = pixels(3)
+    ours, theirs = torch_runtime(small_model(), torch.device("cpu")), load_onnx_runtime(small_graph())[0]
+    assert ours.run_with_features is not None
+    assert theirs.run_with_features is not None
+    (outputs, expected), (given, features) = ours.run_with_features(images), theirs.run_with_features(images)
+    torch.testing.assert_close(given, outputs, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(features, expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(given, split_at_head(small_model()).head(features), rtol=1e-4, atol=1e-5)
+
+
+def test_a_graph_of_an_older_version_has_no_features() -> None:
+    graph = onnx.load_from_string(small_graph())
+    del graph.graph.output[1]
+    runtime, _ = load_onnx_runtime(graph.SerializeToString())
+    assert runtime.run_with_features is None
+    assert runtime.run(pixels(2)).shape == (2, 3)
+
+
 @pytest.mark.parametrize(("version", "dtype"), [(CANONICAL, "FLOAT"), (LIBRARY_PIXELS, "UINT8")])
 def test_the_graph_is_valid_and_takes_preprocessed_pixels(version: PixelsVersion, dtype: str) -> None:
     graph = onnx.load_from_string(small_graph(version))
     onnx.checker.check_model(graph, full_check=True)
-    [images], [outputs] = graph.graph.input, graph.graph.output
+    [images], [outputs, features] = graph.graph.input, graph.graph.output
     assert images.name == "images"
     assert images.type.tensor_type.elem_type == onnx.TensorProto.DataType.Value(dtype)
     assert [axis.dim_value or axis.dim_param for axis in images.type.tensor_type.shape.dim] == ["batch", *SIZE, 3]
-    assert outputs.name == "outputs"
+    assert (outputs.name, features.name) == ("outputs", "features")
 
 
 def test_the_metadata_has_the_fingerprint_and_the_times_of_both_runtimes() -> None:
@@ -67,8 +86,9 @@ def test_other_weights_or_another_description_have_another_fingerprint() -> None
 
 def test_a_graph_with_other_outputs_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     class Wrong(onnx_export._FromPixels):
-        def forward(self, images: torch.Tensor) -> torch.Tensor:
-            return super().forward(images) + 0.01
+        def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            outputs, features = super().forward(images)
+            return outputs + 0.01, features
 
     monkeypatch.setattr(onnx_export, "_FromPixels", Wrong)
     with pytest.raises(ArtifactError, match=r"the outputs of onnx differ from those of the model by up to 0\.01"):
@@ -76,7 +96,7 @@ def test_a_graph_with_other_outputs_is_refused(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_model_that_torch_cannot_export_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ImageModel, "forward", lambda self, x: self.body(x / 255) if x.max() > 9 else x)
+    monkeypatch.setattr(FeatureExtractor, "forward", lambda self, x: self.backbone(x / 255) if x.max() > 9 else x)
     with pytest.raises(ArtifactError, match="torch cannot export this model to ONNX: "):
         export_onnx(small_model(), SIZE, fingerprint="", pixels_version=CANONICAL)
 

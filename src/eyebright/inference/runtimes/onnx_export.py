@@ -6,6 +6,7 @@ runtimes are measured. Resizing and cropping are not part of the graph, because 
 
 import time
 import warnings
+from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
@@ -18,9 +19,17 @@ from eyebright._optional import import_optional
 from eyebright.errors import ArtifactError
 from eyebright.image.canonical import CANONICAL, PixelsVersion
 from eyebright.inference.runtimes.base import ImageBatch, Runtime
-from eyebright.inference.runtimes.onnx_runtime import IMAGES, METADATA_KEY, OUTPUTS, GraphMetadata, load_onnx_runtime
+from eyebright.inference.runtimes.onnx_runtime import (
+    FEATURES,
+    IMAGES,
+    METADATA_KEY,
+    OUTPUTS,
+    GraphMetadata,
+    load_onnx_runtime,
+)
 from eyebright.inference.runtimes.torch_runtime import torch_runtime
 from eyebright.models.build import ImageModel
+from eyebright.models.split_model import split_at_head
 from eyebright.types import Size
 
 TOLERANCE = 1e-4  # relative to the largest output; float32 sums in another order differ by less
@@ -31,7 +40,8 @@ def export_onnx(model: ImageModel, size: Size, *, fingerprint: str, pixels_versi
     """The serialized graph of a model, for batches of any length; exporting takes about ten seconds.
 
     Its input ``images`` has the axes batch x height x width x channels, and is float32 in [0, 1] for canonical pixels,
-    else uint8; its output ``outputs`` are the model's outputs.
+    else uint8; its output ``outputs`` are the model's outputs, and ``features`` the pooled features that they are
+    computed from.
 
     Args:
         model: a model in float32, on the CPU.
@@ -48,7 +58,9 @@ def export_onnx(model: ImageModel, size: Size, *, fingerprint: str, pixels_versi
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (8, *size, model.description.n_in), dtype=np.uint8)
     images = images.astype(np.float32) / 255 if pixels_version == CANONICAL else images
-    program = torch_program(_FromPixels(model).eval(), torch.from_numpy(images[:2]), IMAGES)
+    program = torch_program(
+        _FromPixels(model).eval(), torch.from_numpy(images[:2]), IMAGES, output_names=(OUTPUTS, FEATURES)
+    )
     program.model.metadata_props[METADATA_KEY] = GraphMetadata(fingerprint, pixels_version=pixels_version).to_json()
     graph = program.model_proto.SerializeToString()
     runtimes = torch_runtime(model, torch.device("cpu")), load_onnx_runtime(graph)[0]
@@ -63,21 +75,29 @@ class _FromPixels(nn.Module):
 
     def __init__(self, model: ImageModel) -> None:
         super().__init__()
-        self.model = model
+        self.feature_extractor, self.head = split_at_head(model)
 
-    def forward(self, images: Shaped[Tensor, "b h w c"]) -> Float[Tensor, "b ..."]:
-        """The model's outputs."""
+    def forward(self, images: Shaped[Tensor, "b h w c"]) -> tuple[Float[Tensor, "b ..."], Float[Tensor, "b d"]]:
+        """The model's outputs, and the pooled features."""
         # Without contiguous() some layers are exported in the form that they have for channels_last tensors.
-        return self.model(images.permute(0, 3, 1, 2).contiguous())
+        features = self.feature_extractor(images.permute(0, 3, 1, 2).contiguous())
+        return self.head(features), features.flatten(1)
 
 
-def torch_program(module: nn.Module, images: Shaped[Tensor, "b ..."], input_name: str) -> Any:
-    """The module exported by torch, an ``ONNXProgram`` for batches of any length, whose output is called ``outputs``.
+def torch_program(
+    module: nn.Module,
+    images: Shaped[Tensor, "b ..."],
+    input_name: str,
+    *,
+    output_names: Sequence[str] = (OUTPUTS,),
+) -> Any:
+    """The module exported by torch, an ``ONNXProgram`` for batches of any length.
 
     Args:
         module: in evaluation mode, on the CPU.
         images: a batch of two.
         input_name: the name of its input.
+        output_names: those of its outputs.
 
     Raises:
         ArtifactError: torch cannot export this module.
@@ -91,7 +111,7 @@ def torch_program(module: nn.Module, images: Shaped[Tensor, "b ..."], input_name
                 dynamo=True,
                 dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
                 input_names=[input_name],
-                output_names=[OUTPUTS],
+                output_names=list(output_names),
                 verbose=False,
             )
     except Exception as error:  # the exporter passes on any exception of the model's code

@@ -18,6 +18,7 @@ from eyebright.inference.runtimes.base import ImageBatch, Runtime
 
 IMAGES = "images"  # the input: preprocessed pixels, batch x height x width x channels
 OUTPUTS = "outputs"  # before the activation
+FEATURES = "features"  # pooled; graphs that older versions exported lack them
 METADATA_KEY = "eyebright"  # the graph's metadata property that contains `GraphMetadata` as JSON
 
 
@@ -87,10 +88,17 @@ def load_onnx_runtime(
 
     image_input = session.get_inputs()[0].name  # not `IMAGES` in graphs that older versions exported
 
-    def run(images: ImageBatch) -> Float[Tensor, "b ..."]:
-        return torch.from_numpy(session.run(None, {image_input: images})[0])
+    first, *others = (output.name for output in session.get_outputs())
 
-    return Runtime("onnx", "float32", why, run), metadata
+    def run(images: ImageBatch) -> Float[Tensor, "b ..."]:
+        return torch.from_numpy(session.run([first], {image_input: images})[0])
+
+    def run_with_features(images: ImageBatch) -> tuple[Float[Tensor, "b ..."], Float[Tensor, "b d"]]:
+        outputs, features = session.run([first, FEATURES], {image_input: images})
+        return torch.from_numpy(outputs), torch.from_numpy(features)
+
+    has_features = FEATURES in others
+    return Runtime("onnx", "float32", why, run, run_with_features if has_features else None), metadata
 
 
 def create_session(graph: bytes, threads: int | None = None) -> Any:

@@ -39,6 +39,7 @@ class SavedModel:
         pixels_version: the version of the decoding and resizing that makes them, ``"legacy-1"`` or ``"canonical-1"``.
         load_model: returns the model with its weights.
         read_fingerprint: returns the hash of the model, see `eyebright.inference.model_folder.fingerprint`.
+        needs_features: whether a graph without `Runtime.run_with_features` cannot be used.
     """
 
     onnx_path: Path
@@ -46,6 +47,7 @@ class SavedModel:
     pixels_version: PixelsVersion
     load_model: Callable[[], ImageModel]
     read_fingerprint: Callable[[], str]
+    needs_features: bool = False
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,7 @@ def _onnx(saved: SavedModel, options: RuntimeOptions) -> Runtime:
     """ONNX Runtime with the graph in the folder, or with one that is exported now."""
     if saved.onnx_path.is_file():
         runtime, metadata = _read_graph(saved, options)
-        if _fits(metadata, saved):
+        if _fits(metadata, saved) and _has_features(runtime, saved):
             return runtime
     if saved.size is None:
         raise InputError(
@@ -163,12 +165,21 @@ def _faster(saved: SavedModel, options: RuntimeOptions) -> Runtime:
         )
         why = f"{saved.onnx_path.name} was exported {other}; export it again with save_onnx"
         return _torch(saved, options, why)
+    if not _has_features(runtime, saved):
+        why = (
+            f"{saved.onnx_path.name} was exported by an older version, without features; export it again with save_onnx"
+        )
+        return _torch(saved, options, why)
     return replace(runtime, why=str(metadata)) if metadata.onnx_is_faster else _torch(saved, options, str(metadata))
 
 
 def _fits(metadata: GraphMetadata, saved: SavedModel) -> bool:
     """Whether a graph computes what the saved model does."""
     return metadata.pixels_version == saved.pixels_version and metadata.fingerprint == saved.read_fingerprint()
+
+
+def _has_features(runtime: Runtime, saved: SavedModel) -> bool:
+    return runtime.run_with_features is not None or not saved.needs_features
 
 
 def _read_graph(saved: SavedModel, options: RuntimeOptions) -> tuple[Runtime, GraphMetadata]:

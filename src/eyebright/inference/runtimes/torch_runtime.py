@@ -8,9 +8,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from eyebright._defaults import PREDICTION_PRECISION
-from eyebright.inference.runtimes.base import ForwardFunction, ImageBatch, Precision, Runtime
+from eyebright.inference.runtimes.base import FeatureFunction, ForwardFunction, ImageBatch, Precision, Runtime
 from eyebright.models.batchnorm.fuse import fuse_conv_bn
 from eyebright.models.build import ImageModel
+from eyebright.models.split_model import split_at_head
 
 
 def torch_runtime(
@@ -36,7 +37,9 @@ def torch_runtime(
         dtype = getattr(torch, precision)
         fused.body = nn.Sequential(_Cast(dtype), fused.get_submodule("body").to(dtype), _Cast(torch.float32))
     placed = fused.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return Runtime("torch", precision, why, runner(placed, device, threads))
+    assert isinstance(placed, ImageModel)  # it is a copy of it
+    run = runner(placed, device, threads)
+    return Runtime("torch", precision, why, run, runner_with_features(placed, device, threads))
 
 
 def runner(model: nn.Module, device: torch.device, threads: int | None = None) -> ForwardFunction:
@@ -52,6 +55,19 @@ def runner(model: nn.Module, device: torch.device, threads: int | None = None) -
         x = torch.from_numpy(images).permute(0, 3, 1, 2)  # a view in channels_last memory format
         with torch.inference_mode(), _threads(threads):
             return model(x.to(device)).float().cpu()
+
+    return run
+
+
+def runner_with_features(model: ImageModel, device: torch.device, threads: int | None = None) -> FeatureFunction:
+    """The function from images to outputs and pooled features, for `Runtime.run_with_features`; arguments as above."""
+    extractor, head = split_at_head(model)
+
+    def run(images: ImageBatch) -> tuple[Float[Tensor, "b ..."], Float[Tensor, "b d"]]:
+        x = torch.from_numpy(images).permute(0, 3, 1, 2)
+        with torch.inference_mode(), _threads(threads):
+            features = extractor(x.to(device))
+            return head(features).float().cpu(), features.flatten(1).float().cpu()
 
     return run
 

@@ -1,0 +1,112 @@
+"""What images can have in common: values of the columns of the data, sizes, shapes, file types and labels."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import PurePath
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float
+
+from eyebright.evaluation.evaluation import Evaluation
+from eyebright.evaluation.slices import FILE_TYPE, IMAGE_SIZE, LEAST_IMAGES, MOST_VALUES
+from eyebright.web.text import number_text
+
+MOST_LABELS = 200
+"""Labels that are combined with each other and with other properties: the most frequent."""
+
+_SQUARE = 1.1  # ratio of the sides up to which an image counts as square
+_MOST_NUMBERS = 20  # columns and predicted numbers whose thirds are properties
+
+
+class Property(NamedTuple):
+    """A value that some images have.
+
+    Args:
+        name: of the column, or what the value says about an image.
+        value: the value.
+        has: which images have it.
+        is_label: whether it is a label, of which an image may have several.
+        is_alone: whether these images are a segment without another value; a label alone has a row of its own in every
+            table of labels.
+        is_combined: whether it is combined with others.
+    """
+
+    name: str
+    value: str
+    has: Bool[np.ndarray, " n"]
+    is_label: bool = False
+    is_alone: bool = True
+    is_combined: bool = True
+
+
+def segment_properties(evaluation: Evaluation) -> list[Property]:
+    """The properties that at least 10 images have, and 10 have not.
+
+    Args:
+        evaluation: of any kind of target.
+    """
+    found = [*_of_columns(evaluation), *_of_images(evaluation), *_of_targets(evaluation)]
+    n = len(evaluation)
+    return [one for one in found if LEAST_IMAGES <= int(one.has.sum()) <= n - LEAST_IMAGES]
+
+
+def _of_columns(evaluation: Evaluation) -> Iterator[Property]:
+    columns = evaluation.columns
+    if not len(columns):
+        return
+    for i in range(columns.shape[1]):
+        name, cells = str(columns.columns[i]), columns.iloc[:, i]
+        known = cells[~cells.isna() & (cells.astype(str) != "")]
+        if known.nunique() <= MOST_VALUES:
+            yield from _values(name, ["" if pd.isna(cell) else str(cell) for cell in cells.tolist()])
+        elif i < _MOST_NUMBERS:
+            yield from _thirds(name, pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64))
+
+
+def _of_images(evaluation: Evaluation) -> Iterator[Property]:
+    heights, widths = evaluation.sizes.double().cpu().numpy().T
+    yield from _thirds(IMAGE_SIZE, heights * widths / 1e6, unit=" megapixels")
+    shapes = np.where(
+        widths > _SQUARE * heights, "landscape", np.where(heights > _SQUARE * widths, "portrait", "square")
+    )
+    yield from _values("shape of the image", shapes.tolist())
+    yield from _values(FILE_TYPE, [PurePath(file).suffix.lower() for file in evaluation.files])
+
+
+def _of_targets(evaluation: Evaluation) -> Iterator[Property]:
+    block, targets = evaluation.decision.target, evaluation.targets.cpu().numpy()
+    if block.section == "labels":
+        has = targets == 1
+        counts = has.sum(axis=1)
+        words = np.where(counts > 3, "more than 3", counts.astype(str))
+        yield from _values("labels of the image", words.tolist())
+        for k in np.argsort(-has.sum(axis=0), kind="stable")[:MOST_LABELS]:
+            yield Property("label", block.output_names[k], has[:, k], is_label=True, is_alone=False)
+    elif block.section == "classes":
+        for k in np.argsort(-np.bincount(targets[targets >= 0].astype(int), minlength=1), kind="stable")[:MOST_LABELS]:
+            yield Property("class", block.value_names[k], targets == k, is_alone=False)
+    elif block.section == "numbers":
+        for name, values in zip(block.value_names[:_MOST_NUMBERS], targets.reshape(len(targets), -1).T, strict=False):
+            yield from _thirds(name, values.astype(np.float64))
+
+
+def _values(name: str, cells: Sequence[Any]) -> Iterator[Property]:
+    """Each value of a column with few; the empty text is none."""
+    column = np.array(cells, dtype=object)
+    for value in sorted({cell for cell in cells if cell != ""}):
+        yield Property(name, str(value), np.asarray(column == value, dtype=np.bool_))
+
+
+def _thirds(name: str, values: Float[np.ndarray, " n"], *, unit: str = "") -> Iterator[Property]:
+    """Low, middle and high values; none where a third cannot be told from the next."""
+    known = values[np.isfinite(values)]
+    if len(known) < 2:
+        return
+    low, high = np.quantile(known, [1 / 3, 2 / 3])
+    if not low < high:
+        return
+    texts = number_text(float(low)), number_text(float(high))
+    yield Property(name, f"up to {texts[0]}{unit}", values <= low)
+    yield Property(name, f"{texts[0]} to {texts[1]}{unit}", (values > low) & (values <= high))
+    yield Property(name, f"more than {texts[1]}{unit}", values > high)

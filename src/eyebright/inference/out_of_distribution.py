@@ -1,0 +1,162 @@
+"""`OutOfDistribution`: a score that says how unlike the training images an image is, from its pooled features.
+
+Training images differ from each other mostly in few directions of the space of features, their first principal
+components. The score is the length of what an image has outside of these directions: the residual of ViM (Wang et al.,
+2022, arXiv:2203.10807, section 3), which is the reconstruction error of a principal component analysis (Guan et al.,
+2023, arXiv:2309.16634; they scale the features to length 1 too). Averages and maxima over the places of a feature map
+are scaled each on their own. Labels have no part in it.
+
+The length is divided by that which 5 % of the validation images exceed, so that a score above 1 means the same for
+every model. It is one product with a matrix, on the features of the prediction's own forward pass.
+"""
+
+import json
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from eyebright.errors import ArtifactError, shortened
+from eyebright.io.tensors import non_finite_reason
+
+FLAGGED_SHARE = 0.05
+"""Share of the validation images that have a score above 1."""
+MOST_DIRECTIONS = 32
+LEAST_IMAGES = 10
+"""Training images, and validation images, that a score needs."""
+
+MOST_IMAGES = 1000
+"""Training images that it is fitted to; more of them change little."""
+
+_TENSORS = ("mean", "directions")
+_NUMBERS = ("blocks", "threshold", "n_train", "n_valid")
+
+
+@dataclass(frozen=True, eq=False)
+class OutOfDistribution:
+    """Computes the out-of-distribution score of images from their features.
+
+    Args:
+        mean: of the features of training images, each block scaled to length 1.
+        directions: the first principal components, orthonormal columns.
+        blocks: number of equal parts of the features that are scaled each on its own.
+        threshold: the distance whose score is 1.
+        n_train: number of training images that it was fitted to.
+        n_valid: number of validation images that the threshold is from.
+    """
+
+    mean: Float[Tensor, " d"]
+    directions: Float[Tensor, "d r"]
+    blocks: int
+    threshold: float
+    n_train: int
+    n_valid: int
+
+    def scores(self, features: Float[Tensor, "b d"]) -> Float[Tensor, " b"]:
+        """The score of each image: above 1 it is less like the training images than 95 % of the validation images.
+
+        Args:
+            features: the pooled features, which the head of the model gets.
+        """
+        return self.distances(features) / self.threshold
+
+    def distances(self, features: Float[Tensor, "b d"]) -> Float[Tensor, " b"]:
+        """How far the features of each image are from the principal subspace of the training images."""
+        centred = _unit_length(features, self.blocks) - self.mean
+        inside = centred @ self.directions
+        return (centred.square().sum(dim=1) - inside.square().sum(dim=1)).clamp_min(0).sqrt()
+
+    def to_bytes(self) -> bytes:
+        """The content of a safetensors file."""
+        tensors = {name: getattr(self, name).float().contiguous() for name in _TENSORS}
+        return save(tensors, {"numbers": json.dumps({name: getattr(self, name) for name in _NUMBERS})})
+
+    @staticmethod
+    def from_bytes(content: bytes) -> "OutOfDistribution":
+        """What `to_bytes` wrote.
+
+        Raises:
+            ArtifactError: the content is something else.
+        """
+        try:
+            tensors, numbers = load(content), _numbers(content)
+            mean, directions = (tensors[name] for name in _TENSORS)
+            blocks, n_train, n_valid = (int(numbers[name]) for name in ("blocks", "n_train", "n_valid"))
+            threshold = float(numbers["threshold"])
+        except (SafetensorError, ValueError, KeyError, TypeError, OverflowError) as error:
+            raise ArtifactError(f"the out-of-distribution score cannot be read: {shortened(str(error))}") from None
+        _check(mean, directions, blocks, threshold)
+        return OutOfDistribution(mean, directions, blocks, threshold, n_train, n_valid)
+
+
+def fit_out_of_distribution(
+    train: Float[Tensor, "n d"], valid: Float[Tensor, "m d"], *, blocks: int = 1, share: float = FLAGGED_SHARE
+) -> OutOfDistribution | None:
+    """The score fitted to images; None where there are fewer than 10 of either kind, or training images hardly differ.
+
+    Args:
+        train: the pooled features of training images.
+        valid: those of validation images, which set the threshold.
+        blocks: number of equal parts of the features that are scaled each on its own.
+        share: the share of the validation images above the threshold.
+    """
+    if min(len(train), len(valid)) < LEAST_IMAGES:
+        return None
+    rows = _unit_length(train.double(), blocks)
+    mean = rows.mean(dim=0)
+    directions = _principal_components(rows - mean)
+    if directions.shape[1] < 2:
+        return None
+    parts = mean.float(), directions[:, : min(MOST_DIRECTIONS, directions.shape[1] // 2)].float().contiguous()
+    distances = OutOfDistribution(*parts, blocks, 1.0, len(train), len(valid)).distances(valid.float())
+    threshold = _upper_quantile(distances, share)
+    return OutOfDistribution(*parts, blocks, threshold, len(train), len(valid)) if threshold > 0 else None
+
+
+def _check(mean: Tensor, directions: Tensor, blocks: int, threshold: float) -> None:
+    """Raises `ArtifactError` unless shapes and numbers agree, and all is finite."""
+    fits = mean.ndim == 1 and directions.ndim == 2 and len(mean) == len(directions) > 0
+    fits = fits and blocks > 0 and len(mean) % blocks == 0 and mean.dtype == directions.dtype == torch.float32
+    if not (fits and 0 < threshold < math.inf) or non_finite_reason({"mean": mean, "directions": directions}):
+        raise ArtifactError(
+            "the out-of-distribution score cannot be used: its parts do not fit each other, or are not finite"
+        )
+
+
+def _unit_length(features: Float[Tensor, "b d"], blocks: int) -> Float[Tensor, "b d"]:
+    parts = features.unflatten(1, (blocks, -1))
+    return (parts / parts.norm(dim=2, keepdim=True).clamp_min(1e-12)).flatten(1)
+
+
+def _principal_components(centred: Float[Tensor, "n d"]) -> Float[Tensor, "d k"]:
+    """The directions with the greatest variances first, without those that have none up to rounding."""
+    n, d = centred.shape
+    products = centred @ centred.T if n < d else centred.T @ centred
+    values, vectors = torch.linalg.eigh(products)  # the smaller matrix has the same eigenvalues
+    values, vectors = values.flip(0), vectors.flip(1)
+    kept = values > values[0].clamp_min(1e-12) * 1e-9
+    directions = vectors[:, kept]
+    if n < d:
+        directions = centred.T @ directions / values[kept].sqrt()
+    # An eigenvector has two signs: with the greatest entry positive it is the same everywhere.
+    return directions * directions.gather(0, directions.abs().argmax(dim=0, keepdim=True)).sign()
+
+
+def _upper_quantile(distances: Float[Tensor, " m"], share: float) -> float:
+    """The order statistic that a new image of the same kind exceeds with at most this probability; else the greatest.
+
+    Vovk et al. (2005), Algorithmic Learning in a Random World, chapter 2.
+    """
+    ordered = distances.sort().values
+    place = math.ceil((len(ordered) + 1) * (1 - share)) - 1
+    return float(ordered[min(place, len(ordered) - 1)])
+
+
+def _numbers(content: bytes) -> dict[str, Any]:
+    length = int.from_bytes(content[:8], "little")
+    return json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["numbers"])

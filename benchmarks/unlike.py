@@ -1,4 +1,4 @@
-"""Whether foreign images are told from known ones: the AUROC of the out-of-distribution score, and beside it of others.
+r"""Whether foreign images are told from known ones: the AUROC of the out-of-distribution score, and of others.
 
 A model is trained on each set (``eyebright train --epochs 0``: a linear head on a frozen pretrained network) with three
 fifths of its images; one fifth is for validation, which sets the threshold; one fifth are the known images that are
@@ -11,7 +11,8 @@ The others are the energy of the outputs (Liu et al., 2020, arXiv:2010.03759; fo
 training image (Sun et al., 2022, arXiv:2204.06507), and the Mahalanobis distance to all training images, with the same
 scaled features. Models of points have no logits.
 
-    EYEBRIGHT_DATA=data python benchmarks/unlike.py [pascal pets fridge heads] [--images 100] [--json unlike.json]
+    EYEBRIGHT_DATA=data python benchmarks/unlike.py [pascal pets fridge heads] [--images 100] \
+        [--most 500] [--json unlike.json]
 """
 
 import argparse
@@ -54,6 +55,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sets", nargs="*", default=list(SETS), help=", ".join(SETS))
     parser.add_argument("--images", type=int, default=100, help="images of each foreign set, and known ones, at most")
+    parser.add_argument("--most", type=int, default=500, help="images of a set that is trained on and judged, at most")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, help="file for the numbers")
     args = parser.parse_args()
@@ -87,7 +89,8 @@ def judged(
     name: str, source: Source, foreign: dict[str, list[Any]], folder: Path, args: argparse.Namespace
 ) -> list[dict[str, Any]]:
     """A row for each foreign set."""
-    source = divided(source, args.seed)
+    chosen = np.random.default_rng(args.seed).permutation(len(source))[: args.most]
+    source = divided(source.take(np.sort(chosen)), args.seed)
     predictor = trained(source, folder / name.replace(" ", "_"))
     assert source.part is not None
     rows = [np.flatnonzero(source.part.isin([part])) for part in ("train", "test")]

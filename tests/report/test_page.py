@@ -137,7 +137,7 @@ def test_empty_facts_have_no_section(page):
     bare = page(history=[], messages=[], split=[], skipped=[], settings=[], versions=[])
     ids = [attributes["id"] for _, attributes in Page(render_page(bare)).elements if "id" in attributes]
     shown = ["glance", "scores", "labels", "worst", "mixed-up", "precision-recall", "thresholds", "calibration"]
-    assert ids == [*shown, "suspects"]
+    assert ids == [*shown, "suspects", "mistakes"]
     no_scores = Page(render_page(replace(bare, metric_rows=())))
     assert "scores" not in [attributes.get("id") for _, attributes in no_scores.elements]
 

@@ -80,7 +80,7 @@ def _of_targets(evaluation: Evaluation) -> Iterator[Property]:
         has = targets == 1
         counts = has.sum(axis=1)
         words = np.where(counts > 3, "more than 3", counts.astype(str))
-        yield from _values("labels of the image", words.tolist())
+        yield from _values("number of labels", words.tolist())
         for k in np.argsort(-has.sum(axis=0), kind="stable")[:MOST_LABELS]:
             yield Property("label", block.output_names[k], has[:, k], is_label=True, is_alone=False)
     elif block.section == "classes":

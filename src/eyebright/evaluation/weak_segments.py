@@ -30,7 +30,7 @@ LEAST_IN_HALF = LEAST_IMAGES
 """Images of a segment, and of the others, in each half."""
 SURE = 0.05
 
-_PERMUTATIONS = 4000
+_PERMUTATIONS = 2000
 _CHUNK = 500  # permutations at a time
 _OVERLAP = 0.5  # segments with more of their images in common are one
 _BETTER = 1.0  # standard errors by which a combination is worse than the rest of each of its parts

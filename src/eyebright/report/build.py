@@ -5,9 +5,11 @@ from typing import Any, NamedTuple
 
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.slices import Slice, find_slices
+from eyebright.evaluation.weak_segments import find_weak_segments
 from eyebright.report.data import MetricRow, ReportData, ReportFacts, TaskReport
 from eyebright.report.history import history_section
 from eyebright.report.kinds import task_report
+from eyebright.report.mistakes import mistakes_section
 from eyebright.report.slices import slices_section
 from eyebright.report.split import split_section
 from eyebright.report.suspects import suspects_section
@@ -22,6 +24,7 @@ from eyebright.report.verdict.general import (
     training_changes,
 )
 from eyebright.report.verdict.values import Verdict, ranked
+from eyebright.report.weak_segments import weak_segments_json, weak_segments_section
 from eyebright.web.blocks import Cell, Folded, Gallery, Pairs, Section, Sentences, Table
 from eyebright.web.text import count_text
 
@@ -51,6 +54,8 @@ def build_report(
     evaluation.check_finite()
     report = task_report(evaluation, facts)
     slices = find_slices(evaluation)
+    most = evaluation if out_of_fold is None else out_of_fold.with_decision(evaluation.decision)
+    segments = find_weak_segments(most)
     leaks = _leaks(report)
     of_test = [] if test is None else rows_of_test(test, facts)
     tested = [] if test is None else [section_of_test(test, of_test)]
@@ -59,7 +64,9 @@ def build_report(
         *tested,
         *report.sections(),
         *suspects_section(evaluation if out_of_fold is None else out_of_fold),
+        *mistakes_section(evaluation),
         *slices_section(evaluation, slices),
+        *weak_segments_section(most, segments),
         *_training(report),
         *_origin(facts),
     ]
@@ -73,6 +80,7 @@ def build_report(
         test_rows=of_test,
         sections=sections,
         output_rows=report.output_rows(),
+        weak_segments=weak_segments_json(segments),
         facts=facts,
         leaks=_leak_notices(leaks),
         missing_images=_missing_thumbnails(sections),

@@ -295,6 +295,7 @@ class ReportData:
         test_rows: the metrics of the test images; empty without any.
         sections: the sections, in their order.
         output_rows: the scores of each label, class, point or number, see `TaskReport.output_rows`.
+        weak_segments: see `weak_segments_json`.
         facts: what the evaluation lacks.
         leaks: sentences on evaluated images that belong together with training images.
         missing_images: sentences on images that could not be shown.
@@ -309,6 +310,7 @@ class ReportData:
     metric_rows: Sequence[MetricRow]
     sections: Sequence[Section]
     output_rows: Sequence[Mapping[str, Any]] = ()
+    weak_segments: Sequence[Mapping[str, Any]] = ()
     facts: ReportFacts = field(default_factory=ReportFacts)
     leaks: Sequence[str] = ()
     missing_images: Sequence[str] = ()

@@ -53,6 +53,7 @@ def _content(data: ReportData) -> dict[str, Any]:
         "test_metrics": [metric_json(row) for row in data.test_rows],
         data.kind: data.output_rows,
         "asking": facts.tuning.get("asking"),
+        "weak_segments": data.weak_segments,
         "notices": data.leaks,
         "split": None if facts.split_summary is None else facts.split_summary.to_json(),
         "sections": [_section(section) for section in data.sections],

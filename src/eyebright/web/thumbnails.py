@@ -8,22 +8,24 @@ from eyebright.image.image import Image
 from eyebright.web.blocks import Thumbnail
 
 _SIDE = 360  # pixels; sharp at the size of a card
+SMALL_SIDE = 240  # for galleries behind a click, which are many; about 10 kB per thumbnail
 _QUALITY = 78  # JPEG quality; about 20 kB per thumbnail
 
 
-def thumbnail(path: str, size: tuple[int, int] | None = None) -> Thumbnail:
+def thumbnail(path: str, size: tuple[int, int] | None = None, *, side: int = _SIDE) -> Thumbnail:
     """The thumbnail of an image; if it cannot be shown, a thumbnail with the reason, so that no page fails.
 
     Args:
         path: the path of the image.
         size: the (height, width) that the image must have, since another one is another image; None: any.
+        side: the longer side of the thumbnail, in pixels.
     """
     try:
         image = Image.create(path)
         if size is not None and image.shape != size:
             found, expected = (f"{width} x {height}" for height, width in (image.shape, size))
             return Thumbnail("", 0, 0, error=f"it has {found} pixels, and the evaluated image had {expected}")
-        small = image.to_thumb(_SIDE)
+        small = image.to_thumb(side)
     except ImageError as error:
         return Thumbnail("", 0, 0, error=error.reason)
     file = io.BytesIO()

@@ -1,0 +1,177 @@
+"""Cards of images with mistakes, and the section with a few of them for each label or pair of classes.
+
+The worst mistakes of the whole set may all be of one label. Here the labels with most mistakes get a gallery each, of
+images where the label is missed and where it is too much; for one class per image it is pairs of a true and a predicted
+class. Their number is limited, so that a model of a thousand labels has a page of the same size.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from eyebright.evaluation.evaluation import Evaluation
+from eyebright.evaluation.image_errors import image_errors
+from eyebright.tasks.base import SectionName
+from eyebright.web.blocks import Card, Folded, Gallery, Section, Tag
+from eyebright.web.text import count_text, number_text, short_names
+from eyebright.web.thumbnails import SMALL_SIDE, thumbnail
+
+MOST_LABELS = 6
+"""Labels, or pairs of classes, that get a gallery."""
+MOST_OF_KIND = 3
+"""Images of one label that is missed, and of one that is too much."""
+LEAST_MISTAKES = 2
+
+_MOST_TAGS = 6
+_LEGEND: Mapping[SectionName, tuple[Tag, ...]] = {
+    "labels": (Tag("in the data, not predicted", "missing"), Tag("predicted, not in the data", "extra")),
+    "classes": (Tag("true class", "missing"), Tag("predicted class", "extra")),
+    "points": (),
+    "numbers": (),
+}
+
+
+def mistake_gallery(evaluation: Evaluation, rows: Sequence[int]) -> Gallery:
+    """The images of these rows, each with what is wrong.
+
+    Args:
+        evaluation: the outputs.
+        rows: in the order in which they are shown.
+    """
+    section = evaluation.decision.target.section
+    tags = _TAGS[section](evaluation, rows)
+    cards: list[Card] = []
+    for row, name, (own, note) in zip(rows, short_names(evaluation.files, rows), tags, strict=True):
+        height, width = evaluation.sizes[row].tolist()
+        image = thumbnail(str(evaluation.paths[row]), (height, width), side=SMALL_SIDE)
+        words = "; ".join([*(f"{tag.style} {tag.text}" for tag in own), *filter(None, [note])]) or "no mistake"
+        cards.append(Card(name, evaluation.files[row], image, f"{name}: {words}", own, note=note))
+    return Gallery(cards, _LEGEND[section])
+
+
+def mistakes_section(evaluation: Evaluation) -> list[Section]:
+    """A gallery for each of the labels with most mistakes; none for points and numbers, or without mistakes.
+
+    Args:
+        evaluation: the outputs.
+    """
+    found = _GROUPS.get(evaluation.decision.target.section, _no_groups)(evaluation)
+    if not found:
+        return []
+    blocks = [
+        Folded(title, [Gallery(gallery.cards, gallery.legend)])
+        for title, rows in found
+        for gallery in [mistake_gallery(evaluation, rows)]
+    ]
+    what = "pairs of classes" if evaluation.decision.target.section == "classes" else "labels"
+    intro = (
+        f"The {what} with most mistakes (at most {MOST_LABELS}), and the worst images of each: what is in "
+        "the data with the lowest probability, what is not with the highest. Numbers are probabilities."
+    )
+    return [Section("Mistakes by label", "mistakes", blocks, intro)]
+
+
+# ------------------------------------------------------------------ which images
+
+_Groups = list[tuple[str, list[int]]]
+
+
+def _no_groups(_: Evaluation) -> _Groups:
+    return []
+
+
+def _label_groups(evaluation: Evaluation) -> _Groups:
+    missing, extra = _wrong_labels(evaluation)
+    probabilities = evaluation.activated.double().cpu().numpy()
+    counts = missing.sum(axis=0) + extra.sum(axis=0)
+    found: _Groups = []
+    for k in np.argsort(-counts, kind="stable")[:MOST_LABELS]:
+        if counts[k] < LEAST_MISTAKES:
+            break
+        missed, too_much = np.flatnonzero(missing[:, k]), np.flatnonzero(extra[:, k])
+        missed = missed[np.argsort(probabilities[missed, k], kind="stable")]
+        too_much = too_much[np.argsort(-probabilities[too_much, k], kind="stable")]
+        has = count_text(int((evaluation.targets[:, k] == 1).sum()), "image")
+        name = evaluation.decision.target.output_names[k]
+        title = f"{name}: missed in {len(missed):,} of {has}, too much in {len(too_much):,}"
+        found.append((title, [*missed[:MOST_OF_KIND].tolist(), *too_much[:MOST_OF_KIND].tolist()]))
+    return found
+
+
+def _class_groups(evaluation: Evaluation) -> _Groups:
+    names, given = evaluation.decision.target.value_names, evaluation.targets.cpu().numpy().astype(np.int64)
+    probabilities = evaluation.activated.double().cpu().numpy()
+    predicted = probabilities.argmax(axis=1)
+    wrong = np.flatnonzero((given >= 0) & (predicted != given))
+    pairs, inverse, counts = np.unique(
+        given[wrong] * len(names) + predicted[wrong], return_inverse=True, return_counts=True
+    )
+    found: _Groups = []
+    for i in np.argsort(-counts, kind="stable")[:MOST_LABELS]:
+        if counts[i] < LEAST_MISTAKES:
+            break
+        rows = wrong[inverse == i]
+        rows = rows[np.argsort(-probabilities[rows, predicted[rows]], kind="stable")]
+        true, other = divmod(int(pairs[i]), len(names))
+        title = f"{names[true]} predicted as {names[other]}: {count_text(len(rows), 'image')}"
+        found.append((title, rows[: 2 * MOST_OF_KIND].tolist()))
+    return found
+
+
+_GROUPS: Mapping[SectionName, Callable[[Evaluation], _Groups]] = {"labels": _label_groups, "classes": _class_groups}
+
+
+# ------------------------------------------------------------------ what is wrong with an image
+
+_Tags = list[tuple[list[Tag], str]]
+
+
+def _label_tags(evaluation: Evaluation, rows: Sequence[int]) -> _Tags:
+    wrong = [part[list(rows)] for part in _wrong_labels(evaluation)]
+    probabilities = evaluation.activated[list(rows)].double().cpu().numpy()
+    names = evaluation.decision.target.output_names
+    found: _Tags = []
+    for i in range(len(rows)):
+        missing, extra = (np.flatnonzero(part[i]) for part in wrong)
+        tags = [Tag(f"{names[k]} {probabilities[i, k]:.2f}", "missing") for k in missing]
+        tags += [Tag(f"{names[k]} {probabilities[i, k]:.2f}", "extra") for k in extra]
+        more = len(tags) - _MOST_TAGS
+        found.append((tags[:_MOST_TAGS], f"and {more} more" if more > 0 else ""))
+    return found
+
+
+def _class_tags(evaluation: Evaluation, rows: Sequence[int]) -> _Tags:
+    names = evaluation.decision.target.value_names
+    probabilities = evaluation.activated[list(rows)].double().cpu().numpy()
+    found: _Tags = []
+    for row, given in zip(probabilities, evaluation.targets[list(rows)].cpu().long().tolist(), strict=True):
+        best = int(row.argmax())
+        true = (
+            [Tag(f"{names[given]} {row[given]:.2f}", "correct" if best == given else "missing")] if given >= 0 else []
+        )
+        found.append((true if best == given else [*true, Tag(f"{names[best]} {row[best]:.2f}", "extra")], ""))
+    return found
+
+
+def _value_tags(evaluation: Evaluation, rows: Sequence[int]) -> _Tags:
+    errors: Float[np.ndarray, " n"] = image_errors(evaluation).values
+    name = image_errors(evaluation).name
+    return [([], f"{number_text(float(errors[row]))}: {name}") for row in rows]
+
+
+_TAGS: Mapping[SectionName, Callable[[Evaluation, Sequence[int]], _Tags]] = {
+    "labels": _label_tags,
+    "classes": _class_tags,
+    "points": _value_tags,
+    "numbers": _value_tags,
+}
+
+
+def _wrong_labels(evaluation: Evaluation) -> tuple[Bool[np.ndarray, "n k"], Bool[np.ndarray, "n k"]]:
+    """(labels that are in the data and answered no, those that are predicted and not in the data)."""
+    thresholds, activated = evaluation.decision.thresholds, evaluation.activated
+    predicted = thresholds.decide(activated).cpu().numpy()
+    asked = thresholds.asks(activated).cpu().numpy()
+    targets = evaluation.targets.cpu().numpy()
+    return (targets == 1) & ~predicted & ~asked, (targets == 0) & predicted

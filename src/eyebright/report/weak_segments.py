@@ -1,0 +1,66 @@
+"""The section of the report on weak segments: groups of images on which the model is worse, found without a name."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from eyebright.evaluation.evaluation import Evaluation
+from eyebright.evaluation.weak_segments import MOST_SEGMENTS, SURE, WeakSegment
+from eyebright.report.mistakes import mistake_gallery
+from eyebright.web.blocks import Cell, Folded, Section, Table
+from eyebright.web.text import count_text, number_text
+
+MOST_GALLERIES = 3
+MOST_CARDS = 4
+"""Images of a segment."""
+
+
+def weak_segments_section(evaluation: Evaluation, segments: Sequence[WeakSegment]) -> list[Section]:
+    """The section; none where no segment is worse by more than chance explains.
+
+    Args:
+        evaluation: the outputs.
+        segments: from `find_weak_segments`.
+    """
+    if not segments:
+        return []
+    which = "out-of-fold answers" if evaluation.part == "out_of_fold" else "answers"
+    intro = (
+        f"Groups of images on which the model is worse than on all others, found in the {which} for "
+        f"{len(evaluation):,} images among values, and pairs of values, of the columns of the data, of the images and "
+        f"of their labels. One half of the images found {MOST_SEGMENTS} candidates at most, the other half, from which"
+        f" errors and intervals are, confirmed {len(segments)} (permutation test, corrected for the candidates, "
+        f"p < {SURE}). A group may be hard, or have too few training images, or wrong labels: look at the images."
+    )
+    rows = [
+        [
+            Cell(one.name),
+            Cell.of(one.count),
+            Cell(number_text(one.error), one.error),
+            Cell(f"{number_text(one.interval.low)} to {number_text(one.interval.high)}"),
+            Cell(number_text(one.others), one.others),
+            Cell(number_text(one.p_value), one.p_value),
+        ]
+        for one in segments
+    ]
+    columns = ("images with", "images", segments[0].error_name, "95 % CI", "all others", "p, corrected")
+    galleries = [
+        Folded(f"{one.name}: {count_text(one.count, 'image')}", [mistake_gallery(evaluation, one.rows[:MOST_CARDS])])
+        for one in segments[:MOST_GALLERIES]
+    ]
+    return [Section("Weak segments", "segments", [Table("Worst first", columns, rows), *galleries], intro)]
+
+
+def weak_segments_json(segments: Sequence[WeakSegment]) -> list[dict[str, Any]]:
+    """The segments for ``report.json``."""
+    return [
+        {
+            "values": [list(value) for value in one.values],
+            "images": one.count,
+            "error": one.error,
+            "error_name": one.error_name,
+            "interval": [one.interval.low, one.interval.high],
+            "others": one.others,
+            "p_value": one.p_value,
+        }
+        for one in segments
+    ]

@@ -124,10 +124,10 @@ def divided(source: Source, seed: int) -> Source:
 
 def near(name: str, source: Source, seed: int) -> list[tuple[str, Source, Source]]:
     """(what is left out, the images without it, those with it)."""
-    labels = [source[row].target for row in range(len(source))]
     if name == "heads":
         return []
-    sets = [set(label) if isinstance(label, (tuple, list, set, frozenset)) else {str(label)} for label in labels]
+    block = source.block()
+    sets = [set(block.labels(block.read(source[row].target))) for row in range(len(source))]
     each = sorted(set().union(*sets))
     if name == "pets":
         left_out = [set(np.random.default_rng(seed).permutation(each)[: len(each) // 4])]

@@ -61,7 +61,7 @@ def _of_columns(evaluation: Evaluation) -> Iterator[Property]:
         if known.nunique() <= MOST_VALUES:
             yield from _values(name, ["" if pd.isna(cell) else str(cell) for cell in cells.tolist()])
         elif i < _MOST_NUMBERS:
-            yield from _thirds(name, pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64))
+            yield from _thirds(name, np.asarray(pd.to_numeric(cells, errors="coerce"), dtype=np.float64))
 
 
 def _of_images(evaluation: Evaluation) -> Iterator[Property]:

@@ -271,7 +271,7 @@ def _interval(half: _Half, members: Bool[np.ndarray, " n"]) -> Interval:
 
 
 def _members(has: Bool[np.ndarray, "n c"], columns: Sequence[int]) -> Bool[np.ndarray, " n"]:
-    return has[:, list(columns)].all(axis=1)
+    return np.logical_and.reduce(has[:, list(columns)], axis=1)
 
 
 def _is_large(members: Bool[np.ndarray, " n"]) -> bool:

@@ -26,6 +26,18 @@ _FLAGS = (
     "--remote-debugging-pipe",
 )
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+_NAMED_KEYS = {  # code, number, text
+    "Enter": ("Enter", 13, "\r"),
+    " ": ("Space", 32, " "),
+    "Tab": ("Tab", 9, ""),
+    "Escape": ("Escape", 27, ""),
+    "Backspace": ("Backspace", 8, ""),
+    "Delete": ("Delete", 46, ""),
+    "ArrowLeft": ("ArrowLeft", 37, ""),
+    "ArrowUp": ("ArrowUp", 38, ""),
+    "ArrowRight": ("ArrowRight", 39, ""),
+    "ArrowDown": ("ArrowDown", 40, ""),
+}
 # The program talks on the file descriptors 3 and 4, which a fork in this process could not set safely.
 _LAUNCH = """
 import os, sys
@@ -82,6 +94,36 @@ class Tab:
         for kind in ("rawKeyDown", "keyUp"):
             self.send("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=number)
 
+    def keys(self, *keys: str, shift: bool = False) -> None:
+        """Presses keys one after another: characters, or names such as Enter, as they come from a keyboard."""
+        self.send("Emulation.setFocusEmulationEnabled", enabled=True)
+        for key in keys:
+            code, number, text = _NAMED_KEYS.get(key, (f"Key{key.upper()}" if key.isalpha() else "", ord(key[0]), key))
+            written = text.upper() if shift else text
+            known: dict[str, Any] = {
+                "key": written if len(key) == 1 else key,
+                "code": code,
+                "windowsVirtualKeyCode": ord(key.upper()) if len(key) == 1 else number,
+                "modifiers": 8 if shift else 0,
+            }
+            kind = {"type": "keyDown", "text": written} if written else {"type": "rawKeyDown"}
+            self.send("Input.dispatchKeyEvent", **kind, **known)
+            self.send("Input.dispatchKeyEvent", type="keyUp", **known)
+
+    def mouse(self, *places: tuple[float, float]) -> None:
+        """Presses the mouse at the first place, moves it over the others, and lets it go at the last."""
+        for kind, (x, y) in [("mousePressed", places[0]), *(("mouseMoved", place) for place in places[1:])]:
+            self.send("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", buttons=1, clickCount=1)
+        x, y = places[-1]
+        self.send("Input.dispatchMouseEvent", type="mouseReleased", x=x, y=y, button="left", clickCount=1)
+
+    def look(self, *, width: int = 1280, height: int = 800, dark: bool = False) -> None:
+        """Sets the size of the window, that of a phone below 500 pixels, and the colours that a user prefers."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
+        self.send("Emulation.setDeviceMetricsOverride", **size)
+        colours = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.send("Emulation.setEmulatedMedia", features=[colours])
+
     def screenshot(self, path: Path, *, whole: bool = False) -> None:
         """Writes a picture of the page as PNG."""
         data = self.send("Page.captureScreenshot", captureBeyondViewport=whole)["data"]
@@ -129,6 +171,9 @@ class Browser:
                 assert "error" not in answer, f"{method}: {answer['error']}"
                 return answer["result"]
             self._note(answer)
+            if answer["method"] == "Page.javascriptDialogOpening":  # a page that asks whether it may be left
+                leave = {"id": next(self._ids), "method": "Page.handleJavaScriptDialog", "params": {"accept": True}}
+                os.write(self._write, json.dumps(leave | {"sessionId": answer["sessionId"]}).encode() + b"\0")
 
     def _next(self) -> Any:
         while b"\0" not in self._rest:

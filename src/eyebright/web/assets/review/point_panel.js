@@ -20,7 +20,6 @@ export class PointPanel {
   }
 
   show(item) {
-    this.#commit();
     this.item = item;
     this.update();
   }
@@ -65,7 +64,7 @@ export class PointPanel {
     unknown.addEventListener("click", () => this.act.set(cell, UNKNOWN));
     const handle = make("button", { type: "button", class: "point", "data-cell": cell }, make("span", { "aria-hidden": "true" }, shown(cell)));
     handle.addEventListener("keydown", (event) => this.#key(event, cell));
-    handle.addEventListener("blur", () => this.#commit());
+    handle.addEventListener("blur", () => this.flush());
     handle.addEventListener("pointerdown", (event) => this.#grab(event, cell, handle));
     return { element: make("li", {}, focus, unknown), place, note, unknown, handle };
   }
@@ -118,7 +117,7 @@ export class PointPanel {
     const [x, y] = this.#place(cell);
     this.#move(cell, [x + step[0] * far, y + step[1] * far]);
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.#commit(), WAIT);
+    this.timer = setTimeout(() => this.flush(), WAIT);
     return undefined;
   }
 
@@ -134,7 +133,7 @@ export class PointPanel {
     };
     const drop = () => {
       handle.removeEventListener("pointermove", drag);
-      this.#commit();
+      this.flush();
     };
     handle.addEventListener("pointermove", drag);
     handle.addEventListener("lostpointercapture", drop, { once: true });
@@ -147,7 +146,8 @@ export class PointPanel {
     this.update();
   }
 
-  #commit() {
+  /** Sets a point that is still on its way. */
+  flush() {
     clearTimeout(this.timer);
     if (!this.moving) return;
     const { cell, place } = this.moving;

@@ -53,6 +53,7 @@ export class Single {
     if (pages !== desk.pages || index !== desk.place.at) return;
     if (!item) return void this.view.showEmpty();
     const isNew = this.item?.id !== item.id;
+    this.panel.flush?.();
     this.item = item;
     if (isNew) this.#showImage(item);
     this.panel.show(item);
@@ -78,6 +79,7 @@ export class Single {
   // ------------------------------------------------------------------ what a person does
 
   async step(by) {
+    this.panel.flush?.();
     const index = this.desk.place.at + by;
     if (index < 0) return this.view.say("this is the first image");
     if (this.desk.pages.total !== null && index >= this.desk.pages.total) return this.view.say("this was the last image of the list");
@@ -88,6 +90,7 @@ export class Single {
   accept() {
     const { item, desk } = this;
     if (!item) return;
+    this.panel.flush?.();
     if (!canAccept(desk.session, item)) return void this.view.say("nothing is set here yet: set a value, or go on with n");
     desk.act(acceptingChanges(desk.session, item), item.reviewed ? [] : [item.id]);
     this.view.say("accepted");

@@ -61,6 +61,7 @@ export class Outbox {
   push(path, body, { done = () => {}, refused = () => {} } = {}) {
     this.queue.push({ path, body: { action: crypto.randomUUID(), ...body }, done, refused });
     this.#keep();
+    this.changed();
     this.#send();
   }
 

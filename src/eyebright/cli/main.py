@@ -23,6 +23,7 @@ from eyebright.cli import (
     export,
     predict,
     report,
+    review,
     split,
     suggest,
     suspects,
@@ -45,6 +46,7 @@ COMMANDS = {
     "compare": (compare.compare, compare.option_classes),
     "suspects": (suspects.suspects, suspects.option_classes),
     "suggest": (suggest.suggest, suggest.option_classes),
+    "review": (review.review, review.option_classes),
     "predict": (predict.predict, predict.option_classes),
     "export": (export.export, export.option_classes),
 }

@@ -480,3 +480,56 @@ class TuneOptions:
             if (value := getattr(self, name)) is not None:
                 return f"{name} {value}"
         return self.objective
+
+
+@with_options_in_docstring
+@dataclass(frozen=True)
+class ReviewOptions:
+    """The options of ``eyebright review``."""
+
+    source: Annotated[
+        Path, Option("The model folder, or a folder of images without any labels.", metavar="MODEL", positional=True)
+    ]
+    new: Annotated[
+        Path | None, Option("Folder of new images, which have no labels yet.", metavar="IMAGES", positional=True)
+    ] = None
+    out: Annotated[
+        Path | None,
+        Option(
+            "File to write the new table to when *save* is pressed, and at the end; it must not exist, unless this "
+            "review wrote it.",
+            unset="the name of the labels with -v2, or labels.csv, in the working folder",
+        ),
+    ] = None
+    labels: Annotated[
+        tuple[str, ...],
+        Option("Names of the labels (a,b,c), for a folder of images without a model.", unset="named in the page"),
+    ] = ()
+    kind: Annotated[
+        str,
+        Option("What the images have, for a folder without a model.", choices=("labels", "class", "points", "numbers")),
+    ] = "labels"
+    images: Annotated[Path | None, Option("Folder of the model's own images.", unset="where they were at training")] = (
+        None
+    )
+    journal: Annotated[
+        Path | None,
+        Option(
+            "Folder that keeps the journal of all changes and the thumbnails; the next review continues there.",
+            unset="beside the model folder or the images, with -review at the end of the name",
+        ),
+    ] = None
+    who: Annotated[str | None, Option("Name of the person, for the log.", unset="the login name")] = None
+    port: Annotated[int | None, Option("Port of the page.", at_least=1024, at_most=65535, unset="a free one")] = None
+    browser: Annotated[bool, Option("Open a browser.")] = True
+    device: Annotated[str | None, DEVICE] = None
+
+    def __post_init__(self) -> None:
+        check_options(self)
+        if self.kind in ("points", "numbers") and self.labels == () and not is_model_folder(self.source):
+            raise InputError(f"`labels` names the {self.kind}; give it, such as `labels` a,b,c")
+
+
+def is_model_folder(path: Path) -> bool:
+    """Whether a folder holds a model, as its manifest says."""
+    return (path / "manifest.json").exists()

@@ -1,0 +1,111 @@
+"""`ReviewItems`: the images that a person looks at, and what is known of them; `Answers`: what a model says of them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from eyebright.evaluation.suspects import Suspect
+from eyebright.review.values import Vocabulary
+
+Ids = Int[np.ndarray, " m"]
+
+
+@dataclass(frozen=True, eq=False)
+class ReviewItems:
+    """Images with their given values.
+
+    Args:
+        vocabulary: the names of labels, classes, points or numbers.
+        root: the folder that ``files`` are relative to.
+        files: the name of each image, each once: relative to ``root``, or absolute for images elsewhere. The journal
+            names images so.
+        given: the values as the label file has them; NaN where unknown.
+        title: what is reviewed, for the heading.
+        ordered: whether the classes have an order.
+        mirror: pairs of points that exchange their names in a mirrored image.
+    """
+
+    vocabulary: Vocabulary
+    root: Path
+    files: Sequence[str]
+    given: Float[np.ndarray, "n c w"]
+    title: str = ""
+    ordered: bool = False
+    mirror: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def path(self, row: int) -> Path:
+        """The path of an image."""
+        return self.root / self.files[row]
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What a model says of the images.
+
+    Args:
+        names: the labels or classes that it knows, in the order of the columns of ``probabilities``.
+        believed: the values that it finds right, for the cells that it knows; NaN where it has not seen the image.
+        probabilities: calibrated, of labels or classes; NaN where it has not seen the image. None for points and
+            numbers.
+        thresholds: of each label; empty without.
+        lower: the lower threshold of each label of three-way answers; empty without.
+        asked: of which labels (or whether of the class) a person is to be asked; None: of none.
+        suggested: images without labels, in the order in which labelling them teaches most; None: not known.
+        reasons: why, by the image.
+    """
+
+    names: tuple[str, ...]
+    believed: Float[np.ndarray, "n c w"]
+    probabilities: Float[np.ndarray, "n k"] | None = None
+    thresholds: Sequence[float] = ()
+    lower: Sequence[float] = ()
+    asked: Bool[np.ndarray, "n a"] | None = None
+    suggested: Ids | None = None
+    reasons: Mapping[int, str] = field(default_factory=dict[int, str])
+
+    def by_name(self, values: Sequence[float]) -> dict[str, float]:
+        """Thresholds by label; none where there are none."""
+        return dict(zip(self.names, values, strict=True)) if len(values) else {}
+
+
+@dataclass(frozen=True, eq=False)
+class Suspects:
+    """Labels that are probably wrong.
+
+    Args:
+        found: by the image, the most suspicious first.
+        ids: the images, the most suspicious first.
+    """
+
+    found: Mapping[int, Sequence[Suspect]]
+    ids: Ids
+
+    @staticmethod
+    def of(suspects: Sequence[Suspect]) -> "Suspects":
+        """The suspects of an evaluation whose rows are the first images, in its order."""
+        found: dict[int, list[Suspect]] = {}
+        for one in suspects:
+            found.setdefault(one.row, []).append(one)
+        return Suspects(found, np.fromiter(found, dtype=np.int64, count=len(found)))
+
+    def to_json(self, row: int) -> list[dict[str, Any]]:
+        """The suspects of an image for the page."""
+        return [
+            {
+                "cell": "" if one.kind == "wrong class" else one.label,
+                "given": one.given,
+                "believed": one.believed,
+                "probability": None if np.isnan(one.probability) else one.probability,
+            }
+            for one in self.found.get(row, ())
+        ]
+
+
+NO_SUSPECTS = Suspects({}, np.zeros(0, dtype=np.int64))

@@ -1,0 +1,179 @@
+"""`Journal`: a file with one JSON line for each action, to which lines are only ever added.
+
+A line is written with one call and flushed to the disk before an action is answered, so that a process that is killed
+at any moment loses nothing that the page has shown as saved. Images are named by their files, not by numbers, so the
+journal stays valid when a model is trained again. The first line says what the journal is of.
+"""
+
+import json
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from eyebright.errors import ArtifactError, InputError, os_reason
+from eyebright.review.refusal import Refusal
+
+FORMAT = "eyebright review journal"
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class JournalContent:
+    """What a journal held when it was opened.
+
+    Args:
+        entries: the actions, oldest first.
+        notices: sentences for the user, such as that a half-written line was set aside.
+    """
+
+    entries: Sequence[Mapping[str, Any]]
+    notices: Sequence[str]
+
+
+class Journal:
+    """A journal that this process has locked; `open` makes it.
+
+    Args:
+        path: of the file.
+        descriptor: of the file, open for appending.
+        size: of the file, in bytes.
+    """
+
+    def __init__(self, path: Path, descriptor: int, size: int) -> None:
+        self.path = path
+        self._descriptor = descriptor
+        self._size = size
+
+    @staticmethod
+    def open(path: Path, kind: str) -> tuple["Journal", JournalContent]:
+        """(the journal, what is in it); the file and its folder are made if they are missing.
+
+        Args:
+            path: of the file.
+            kind: of the targets; a journal of others is refused.
+
+        Raises:
+            ArtifactError: another process has it open, it cannot be read or written, or it is damaged.
+            InputError: it is of a newer version, of another kind of targets, or no journal.
+        """
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise ArtifactError(
+                f"cannot write the journal of the review '{path}': {os_reason(error)}; `journal` names another folder"
+            ) from None
+        try:
+            _lock(descriptor, path)
+            content, size = _read(descriptor, path, kind)
+            journal = Journal(path, descriptor, size)
+            if not size:
+                journal.append({"format": FORMAT, "version": VERSION, "kind": kind})
+        except OSError as error:
+            os.close(descriptor)
+            raise ArtifactError(f"cannot read the journal of the review '{path}': {os_reason(error)}") from None
+        except Refusal as refusal:
+            os.close(descriptor)
+            raise ArtifactError(refusal.sentence) from None
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return journal, content
+
+    def append(self, entry: Mapping[str, Any]) -> None:
+        """Adds a line, which is on the disk when this returns.
+
+        Raises:
+            Refusal: it cannot be written, for example because the disk is full; the file is as it was.
+        """
+        line = json.dumps(entry, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+        try:
+            written = os.write(self._descriptor, line)
+            if written < len(line):
+                raise OSError(28, "No space left on device")
+            os.fsync(self._descriptor)
+        except OSError as error:
+            self._take_back()
+            raise Refusal(
+                507, f"not saved: '{self.path.name}' cannot be written ({os_reason(error)}); nothing has changed"
+            ) from None
+        self._size += len(line)
+
+    def close(self) -> None:
+        """Closes the file, so that another process can open the journal."""
+        os.close(self._descriptor)
+
+    def _take_back(self) -> None:
+        try:
+            os.ftruncate(self._descriptor, self._size)
+        except OSError:  # the next start sets the half-written line aside
+            return
+
+
+def _lock(descriptor: int, path: Path) -> None:
+    try:
+        import fcntl  # not on Windows
+    except ImportError:
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise ArtifactError(
+            f"another `eyebright review` has '{path}' open; use its page (several browsers can), or end it first"
+        ) from None
+    except OSError:  # a file system without locks
+        return
+
+
+def _read(descriptor: int, path: Path, kind: str) -> tuple[JournalContent, int]:
+    """(content, size of the file), without a half-written last line."""
+    data = b""
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    while block := os.read(descriptor, 1 << 24):
+        data += block
+    complete, end = data[: data.rfind(b"\n") + 1], data[data.rfind(b"\n") + 1 :]
+    notices: list[str] = []
+    lines = complete.split(b"\n")[:-1]
+    if end:
+        aside = path.with_name(f"{path.name}.half-line-{time.time_ns()}")
+        aside.write_bytes(end)
+        os.ftruncate(descriptor, len(complete))
+        notices.append(
+            f"the last line of '{path}' was half-written when the program ended, and was never shown as saved; it is "
+            f"set aside in '{aside.name}'"
+        )
+    entries = [_parsed(line, number, path) for number, line in enumerate(lines, 1)]
+    if entries:
+        _check_header(entries[0], path, kind)
+    return JournalContent(entries[1:], notices), len(complete)
+
+
+def _parsed(line: bytes, number: int, path: Path) -> Mapping[str, Any]:
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError):
+        entry = None
+    if not isinstance(entry, dict):
+        raise ArtifactError(
+            f"line {number:,} of the journal '{path}' is damaged; restore it from a copy, or give another folder with "
+            "`journal`"
+        )
+    return entry
+
+
+def _check_header(header: Mapping[str, Any], path: Path, kind: str) -> None:
+    if header.get("format") != FORMAT or not isinstance(header.get("version"), int):
+        raise InputError(f"'{path}' is no journal of a review; give another folder with `journal`")
+    if header["version"] > VERSION:
+        raise InputError(
+            f"'{path}' was written by a newer version of Eyebright (journal {header['version']}, this version reads "
+            f"{VERSION}); use that one, or give another folder with `journal`"
+        )
+    if header.get("kind") != kind:
+        raise InputError(
+            f"'{path}' is the journal of a review of {header.get('kind')}, and these images have {kind}; give another "
+            "folder with `journal`"
+        )

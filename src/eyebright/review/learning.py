@@ -1,0 +1,160 @@
+"""`Learning`: fits a model to what is known of the images, in the background; the next change cancels it."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from eyebright.errors import EyebrightError
+from eyebright.review.items import Answers
+from eyebright.review.refusal import Refusal
+from eyebright.review.session import ReviewSession
+from eyebright.review.values import Vocabulary
+
+LearningState = Literal["idle", "running", "done", "cancelled", "failed"]
+
+
+class ReviewModel(Protocol):
+    """A model that a review can ask; it is called from one thread at a time for each of its two methods."""
+
+    @property
+    def can_learn(self) -> bool:
+        """Whether `learn` can be called."""
+        ...
+
+    @property
+    def can_show(self) -> bool:
+        """Whether `heat_map` can be called."""
+        ...
+
+    def learn(
+        self,
+        vocabulary: Vocabulary,
+        values: Float[np.ndarray, "n c w"],
+        *,
+        cancelled: Callable[[], bool],
+        progress: Callable[[float], None],
+    ) -> Answers:
+        """Fits the model to what is known.
+
+        Args:
+            vocabulary: the names of labels, classes, points or numbers.
+            values: what is known of each image; NaN where unknown.
+            cancelled: asked often; True to raise any error as soon as possible.
+            progress: called with the share that is done.
+
+        Raises:
+            EyebrightError: it cannot be fitted to this, or is cancelled.
+        """
+        ...
+
+    def heat_map(self, path: Path, cell: str, longest: int) -> UInt8[np.ndarray, "h w 4"]:
+        """What speaks for a label, as colours with opacity over the upright image.
+
+        Args:
+            path: of the image.
+            cell: the label, class or number.
+            longest: pixels of the longer side at most.
+
+        Raises:
+            EyebrightError: the image cannot be read, or the model has no such label.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class _Progress:
+    state: LearningState = "idle"
+    share: float = 0.0
+    message: str = ""
+
+
+class Learning:
+    """Fitting in the background.
+
+    Args:
+        session: gives what is known, and takes the answers.
+        model: None: nothing can be fitted.
+    """
+
+    def __init__(self, session: ReviewSession, model: ReviewModel | None) -> None:
+        self._session, self._model = session, model
+        self._lock = threading.Lock()
+        self._cancel = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._progress = _Progress()
+
+    def to_json(self) -> dict[str, Any]:
+        """The state for the page."""
+        now = self._progress
+        shown = {"state": now.state, "progress": round(now.share, 3), "message": now.message}
+        return shown | {"model": self._session.model}
+
+    def start(self) -> None:
+        """Starts to fit, unless it is being done.
+
+        Raises:
+            Refusal: there is nothing to fit, or nothing is known.
+        """
+        if self._model is None or not self._model.can_learn:
+            raise Refusal(409, "there is no model here that could learn")
+        with self._session.lock:
+            if not self._session.known().any():
+                raise Refusal(409, "nothing is known of any image yet: label a few first")
+            values, vocabulary = self._session.current.copy(), self._session.vocabulary
+        with self._lock:
+            if self._thread is not None and self._thread.is_alive() and not self._cancel.is_set():
+                return
+            former, self._cancel = self._thread, threading.Event()
+            self._progress = _Progress("running", 0.0, "learning")
+            arguments = (self._model, vocabulary, values, self._cancel, former)
+            self._thread = threading.Thread(target=self._run, args=arguments, name="learning", daemon=True)
+            self._thread.start()
+
+    def cancel(self) -> None:
+        """Cancels what is running; called at each change."""
+        with self._lock:
+            if self._progress.state == "running":
+                self._cancel.set()
+                self._progress = _Progress("cancelled", self._progress.share, "cancelled by a change; learn again")
+
+    def close(self) -> None:
+        """Cancels, and waits a moment."""
+        self.cancel()
+        if self._thread is not None:
+            self._thread.join(timeout=5)
+
+    def _run(
+        self,
+        model: ReviewModel,
+        vocabulary: Vocabulary,
+        values: Float[np.ndarray, "n c w"],
+        cancel: threading.Event,
+        former: threading.Thread | None,
+    ) -> None:
+        if former is not None:
+            former.join()
+
+        def progress(share: float) -> None:
+            self._set(cancel, _Progress("running", min(max(share, 0.0), 1.0), "learning"))
+
+        try:
+            answers = model.learn(vocabulary, values, cancelled=cancel.is_set, progress=progress)
+        except EyebrightError as error:
+            self._set(cancel, _Progress("failed", 0.0, str(error)))
+            return
+        except Exception as error:  # the page must say it; there is nobody else
+            self._set(cancel, _Progress("failed", 0.0, f"internal error: {type(error).__name__}: {error}"))
+            return
+        if not cancel.is_set():
+            self._session.set_answers(answers)
+            self._set(cancel, _Progress("done", 1.0, "learnt from what is known"))
+
+    def _set(self, cancel: threading.Event, progress: _Progress) -> None:
+        with self._lock:
+            if not cancel.is_set():
+                self._progress = progress

@@ -1,0 +1,317 @@
+"""The lists of a review, their filters, and the images of a page as the browser gets them."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from eyebright.review.items import Answers, Ids
+from eyebright.review.refusal import Refusal
+from eyebright.review.session import ReviewSession
+from eyebright.review.values import UNKNOWN
+from eyebright.tasks.base import TargetForm
+
+_ABOUT = {
+    "suggested": ("suggested", "images without labels, in the order in which labelling them teaches most"),
+    "suspects": ("suspects", "labels that are probably wrong or missing, the most suspicious first"),
+    "asked": ("asked for a person", "images on which the model is not sure enough"),
+    "mistakes": ("worst mistakes", "images on which the model contradicts what is given most"),
+    "all": ("all", "all images, in the order of their names"),
+}
+_MOST_PROBABLE = 8  # classes of an image that are sent to the page
+_NAMES_IN_REASON = 4
+
+
+@dataclass(frozen=True)
+class Query:
+    """What a page of images is to hold.
+
+    Args:
+        list: of `Lists`.
+        offset: images that are left out at the beginning.
+        limit: images at most.
+        text: that the file names hold, in upper or lower case.
+        cell: with ``value``: images with this value in this cell.
+        value: see ``cell``.
+        likely: by falling probability of this label; without a ``state`` only images of which it is unknown.
+        state: ``"changed"``, ``"reviewed"`` or ``"left"``; empty: any.
+    """
+
+    list: str = "all"
+    offset: int = 0
+    limit: int = 60
+    text: str = ""
+    cell: str = ""
+    value: str = ""
+    likely: str = ""
+    state: str = ""
+
+
+class Lists:
+    """The lists of a session; those of the model's answers are made when they are first asked for."""
+
+    def __init__(self, session: ReviewSession) -> None:
+        self._session = session
+        self._made: tuple[int, int, dict[str, Ids]] = (-1, -1, {})
+        self._lower = [file.lower() for file in session.items.files]
+        self._all: Ids = np.array(sorted(range(len(self._lower)), key=session.items.files.__getitem__), dtype=np.int64)
+
+    def ids(self, name: str) -> Ids:
+        """The images of a list, in its order.
+
+        Raises:
+            Refusal: there is no such list.
+        """
+        lists = self._lists()
+        if name not in lists:
+            raise Refusal(400, f"there is no list '{name[:100]}'; there are {', '.join(lists)}")
+        return lists[name]
+
+    def summary(self) -> list[dict[str, Any]]:
+        """The lists for the page, with the number of images and how many of them nobody has looked at."""
+        left = self._session.left()
+        return [
+            {
+                "id": name,
+                "name": _ABOUT[name][0],
+                "about": _ABOUT[name][1],
+                "count": len(ids),
+                "left": int(left[ids].sum()),
+            }
+            for name, ids in self._lists().items()
+        ]
+
+    def page(self, query: Query) -> tuple[int, list[dict[str, Any]]]:
+        """(number of images that the query finds, the images of the page).
+
+        Raises:
+            Refusal: there is no such list, cell, value or label.
+        """
+        with self._session.lock:
+            ids = self._filtered(self.ids(query.list), query)
+            rows = ids[query.offset : query.offset + query.limit].tolist()
+            return len(ids), [self.item(row, query.list) for row in rows]
+
+    def item(self, row: int, name: str = "") -> dict[str, Any]:
+        """An image for the page.
+
+        Args:
+            row: the image.
+            name: the list in which it is shown, for the reason.
+        """
+        session = self._session
+        answers = session.answers
+        vocabulary = session.vocabulary
+        return {
+            "id": row,
+            "file": session.items.files[row],
+            "given": vocabulary.row(session.given[row]),
+            "current": vocabulary.row(session.current[row]),
+            "believed": {} if answers is None else _believed(session, answers, row),
+            "probability": {} if answers is None else _probabilities(answers, row, vocabulary.kind),
+            "reviewed": bool(session.reviewed[row]),
+            "changed": bool(session.changed[row]),
+            "missing": not os.path.exists(session.items.path(row)),  # noqa: PTH110 - 60 of them in a page
+            "reason": self._reason(row, name),
+            "suspect": session.suspects.to_json(row),
+        }
+
+    # ------------------------------------------------------------------ lists
+
+    def _lists(self) -> Mapping[str, Ids]:
+        session = self._session
+        with session.lock:
+            names = len(session.vocabulary.names)
+            if self._made[:2] != (session.model, names):
+                self._made = (session.model, names, self._fixed_lists())
+            fixed = self._made[2]
+            unlabelled = np.logical_not(session.known())
+            suggested = self._suggested()
+            if suggested is not None:
+                still = suggested[unlabelled[suggested]]
+                fixed = {"suggested": still, **fixed} if len(still) else fixed
+            return fixed
+
+    def _fixed_lists(self) -> dict[str, Ids]:
+        """Those that stay as they are while they are worked through."""
+        session, answers = self._session, self._session.answers
+        lists: dict[str, Ids] = {}
+        if len(session.suspects.ids):
+            lists["suspects"] = session.suspects.ids
+        if answers is not None:
+            if answers.asked is not None and answers.asked.any():
+                lists["asked"] = _by_doubt(answers)
+            mistakes = worst_mistakes(session.given, answers, session.vocabulary.kind)
+            if len(mistakes):
+                lists["mistakes"] = mistakes
+        lists["all"] = self._all
+        return lists
+
+    def _suggested(self) -> Ids | None:
+        answers = self._session.answers
+        if answers is not None and answers.suggested is not None:
+            return answers.suggested
+        unlabelled = np.asarray(np.isnan(self._session.given).all(axis=(1, 2)))
+        return self._all[unlabelled[self._all]] if unlabelled.any() else None
+
+    # ------------------------------------------------------------------ filters
+
+    def _filtered(self, ids: Ids, query: Query) -> Ids:
+        session = self._session
+        if query.text:
+            text = query.text.lower()
+            found = np.fromiter((text in name for name in self._lower), dtype=np.bool_, count=len(self._lower))
+            ids = ids[found[ids]]
+        if query.value:
+            column = session.vocabulary.column(query.cell)
+            wanted = np.asarray(session.vocabulary.encode(query.value), dtype=session.current.dtype)
+            cells = session.current[ids, column]
+            equal = np.isnan(cells) if query.value == UNKNOWN else np.equal(cells, wanted)
+            ids = ids[np.flatnonzero(equal.all(axis=1))]
+        masks: dict[str, Callable[[], np.ndarray[Any, np.dtype[np.bool_]]]] = {
+            "": lambda: np.ones(len(session.items), dtype=np.bool_),
+            "changed": lambda: session.changed,
+            "reviewed": lambda: session.reviewed,
+            "left": session.left,
+        }
+        if query.state not in masks:
+            raise Refusal(400, f"`state` is changed, reviewed or left, got '{query.state[:100]}'")
+        ids = ids[masks[query.state]()[ids]]
+        return self._by_probability(ids, query) if query.likely else ids
+
+    def _by_probability(self, ids: Ids, query: Query) -> Ids:
+        session, answers = self._session, self._session.answers
+        names = session.vocabulary.names
+        if query.likely not in names or session.vocabulary.kind not in ("labels", "class"):
+            raise Refusal(400, f"there is no label '{query.likely[:100]}'")
+        if not query.state:
+            column = session.vocabulary.column(query.likely if session.vocabulary.kind == "labels" else "")
+            ids = ids[np.isnan(session.current[ids, column]).any(axis=1)]
+        if answers is None or answers.probabilities is None or query.likely not in answers.names:
+            return ids
+        falling = -answers.probabilities[ids, answers.names.index(query.likely)]
+        return ids[np.argsort(falling, kind="stable")]  # NaN last
+
+    # ------------------------------------------------------------------ reasons
+
+    def _reason(self, row: int, name: str) -> str:
+        session, answers = self._session, self._session.answers
+        if name == "suspects":
+            return "; ".join(_suspicion(one) for one in session.suspects.to_json(row)[:_NAMES_IN_REASON])
+        if answers is None:
+            return ""
+        if name == "suggested":
+            return answers.reasons.get(row, "")
+        if name == "asked" and answers.asked is not None:
+            names = [one for one, asks in zip(session.vocabulary.cells, answers.asked[row], strict=False) if asks]
+            return f"not sure about {_few(names)}" if any(names) else "not sure enough of any class"
+        if name == "mistakes":
+            return _contradictions(session.vocabulary.row(session.given[row]), _believed(session, answers, row))
+        return ""
+
+
+def worst_mistakes(given: Float[np.ndarray, "n c w"], answers: Answers, kind: TargetForm) -> Ids:
+    """The images on which the model contradicts what is given, by falling loss.
+
+    The loss of labels and classes is the mean negative log-likelihood of what is given; of points the mean distance; of
+    numbers the mean distance in standard deviations of what is given.
+
+    Args:
+        given: the values; NaN where unknown.
+        answers: of the model.
+        kind: of the targets.
+    """
+    believed = answers.believed
+    given = given[:, : believed.shape[1]]
+    known = ~np.isnan(given).any(axis=2) & ~np.isnan(believed).any(axis=2)
+    if answers.probabilities is None:
+        scale = 1.0 if given.shape[2] == 2 else np.nan_to_num(_deviations(given[:, :, 0]), nan=1.0)
+        losses = np.linalg.norm(given - believed, axis=2) / scale
+    else:
+        losses = _negative_log_likelihoods(given[:, :, 0], answers.probabilities, kind)
+        known &= ~np.isnan(losses)
+    wrong = known & np.asarray(given != believed).any(axis=2)
+    rows = np.flatnonzero(wrong.any(axis=1))
+    sums, counts = np.where(known, losses, 0)[rows].sum(axis=1), known[rows].sum(axis=1)
+    return rows[np.argsort(-sums / counts, kind="stable")]
+
+
+def _deviations(columns: Float[np.ndarray, "n c"]) -> Float[np.ndarray, " c"]:
+    """The standard deviation of each column; NaN where it is 0 or nothing is known."""
+    known = ~np.isnan(columns)
+    counts = np.maximum(known.sum(axis=0), 1)
+    centered = np.where(known, columns - np.where(known, columns, 0).sum(axis=0) / counts, 0)
+    deviations = np.sqrt(np.square(centered).sum(axis=0) / counts)
+    return np.where(deviations > 0, deviations, np.nan)
+
+
+def _negative_log_likelihoods(
+    given: Float[np.ndarray, "n c"], probabilities: Float[np.ndarray, "n k"], kind: TargetForm
+) -> Float[np.ndarray, "n c"]:
+    if kind == "labels":
+        of_given = np.where(given == 1, probabilities, 1 - probabilities)
+    else:
+        columns = np.nan_to_num(given, nan=0).astype(np.int64)
+        of_given = np.take_along_axis(probabilities, np.minimum(columns, probabilities.shape[1] - 1), axis=1)
+    return -np.log(np.maximum(of_given, 1e-12))
+
+
+def _by_doubt(answers: Answers) -> Ids:
+    """The images of which a person is asked, those with the most even probabilities first."""
+    assert answers.asked is not None
+    rows = np.flatnonzero(answers.asked.any(axis=1))
+    if answers.probabilities is None:
+        return rows
+    probabilities = answers.probabilities[rows]
+    if answers.asked.shape[1] == probabilities.shape[1]:
+        doubt = np.where(answers.asked[rows], 0.5 - np.abs(probabilities - 0.5), -1).max(axis=1)
+    else:
+        doubt = -probabilities.max(axis=1)
+    return rows[np.argsort(-doubt, kind="stable")]
+
+
+# ------------------------------------------------------------------ an image
+
+
+def _believed(session: ReviewSession, answers: Answers, row: int) -> dict[str, Any]:
+    values = answers.believed[row]
+    vocabulary = session.vocabulary
+    cells = vocabulary.cells if vocabulary.kind != "labels" else answers.names
+    return {
+        cell: vocabulary.decode(one)
+        for cell, one in zip(cells, values.tolist(), strict=True)
+        if not any(number != number for number in one)
+    }
+
+
+def _probabilities(answers: Answers, row: int, kind: str) -> dict[str, float]:
+    if answers.probabilities is None:
+        return {}
+    values = answers.probabilities[row]
+    columns = np.argsort(-values, kind="stable")[:_MOST_PROBABLE] if kind == "class" else range(len(values))
+    return {answers.names[int(k)]: round(float(values[k]), 4) for k in columns if not np.isnan(values[k])}
+
+
+def _suspicion(one: Mapping[str, Any]) -> str:
+    what = f"{one['cell']}: " if one["cell"] else ""
+    return f"{what}given {one['given']}, believed {one['believed']}"
+
+
+def _contradictions(given: Mapping[str, Any], believed: Mapping[str, Any]) -> str:
+    missed = [cell for cell, value in believed.items() if (given[cell], value) == ("yes", "no")]
+    added = [cell for cell, value in believed.items() if (given[cell], value) == ("no", "yes")]
+    sentences = [f"{what}: {_few(names)}" for what, names in (("missed", missed), ("too much", added)) if names]
+    if sentences:
+        return "; ".join(sentences)
+    other = [cell for cell, value in believed.items() if given[cell] not in (value, UNKNOWN)]
+    if other == [""]:
+        return f"given {given['']}, believed {believed['']}"
+    return f"differs: {_few(other)}" if other else ""
+
+
+def _few(names: Sequence[str]) -> str:
+    more = len(names) - _NAMES_IN_REASON
+    return ", ".join(names[:_NAMES_IN_REASON]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,151 @@
+"""What the page asks for, checked: nothing that a browser, or anything else, sends is taken as it is."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from eyebright.review.entry import Change
+from eyebright.review.listing import Query
+from eyebright.review.refusal import Refusal
+from eyebright.review.session import Action, ReviewSession
+
+LARGEST_BODY = 1_000_000
+"""Bytes of a request."""
+
+LARGEST_PAGE = 200
+"""Images of one page."""
+
+_ACTION = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
+_LONGEST_TEXT = 1000
+_QUERY = {"list", "offset", "limit", "query", "cell", "value", "likely", "state"}
+
+
+def parsed_body(body: bytes) -> Mapping[str, Any]:
+    """The JSON object of a request.
+
+    Raises:
+        Refusal: it is none.
+    """
+    try:
+        content = json.loads(body.decode("utf-8"), parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise Refusal(400, "the request is no JSON") from None
+    if not isinstance(content, dict):
+        raise Refusal(400, "the request must be a JSON object")
+    return content
+
+
+def parsed_query(text: str) -> dict[str, str]:
+    """The parameters of an address.
+
+    Raises:
+        Refusal: there are too many, or one is given twice.
+    """
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=20)
+    except ValueError:
+        raise Refusal(400, "there are too many parameters") from None
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise Refusal(400, "a parameter is given twice")
+    return found
+
+
+def images_query(parameters: Mapping[str, str]) -> Query:
+    """The query of ``api/items``.
+
+    Raises:
+        Refusal: a parameter is unknown or has a wrong value.
+    """
+    if unknown := sorted(set(parameters) - _QUERY):
+        raise Refusal(400, f"there is no parameter '{unknown[0][:100]}'")
+    if any(len(value) > _LONGEST_TEXT for value in parameters.values()):
+        raise Refusal(400, "a parameter is too long")
+    limit = whole(parameters.get("limit", "60"), "limit")
+    if not 1 <= limit <= LARGEST_PAGE:
+        raise Refusal(400, f"`limit` is 1 to {LARGEST_PAGE}")
+    names = ("cell", "value", "likely", "state")
+    return Query(
+        parameters.get("list", "all"),
+        whole(parameters.get("offset", "0"), "offset"),
+        limit,
+        parameters.get("query", ""),
+        **{name: parameters.get(name, "") for name in names},
+    )
+
+
+def whole(text: str, name: str) -> int:
+    """A whole number of an address, 0 or more.
+
+    Raises:
+        Refusal: it is none.
+    """
+    if not text.isascii() or not text.isdecimal() or len(text) > 15:
+        raise Refusal(400, f"`{name}` is a whole number, got '{text[:50]}'")
+    return int(text)
+
+
+def action_name(body: Mapping[str, Any]) -> str:
+    """The identifier of an action.
+
+    Raises:
+        Refusal: there is none.
+    """
+    name = body.get("action")
+    if not isinstance(name, str) or not _ACTION.fullmatch(name):
+        raise Refusal(400, "`action` is an identifier of the request: 1 to 100 letters, digits and hyphens")
+    return name
+
+
+def revision(body: Mapping[str, Any]) -> int | None:
+    """The revision in ``of``; None where it is null.
+
+    Raises:
+        Refusal: it is no number.
+    """
+    of = body.get("of")
+    if of is not None and (not isinstance(of, int) or isinstance(of, bool)):
+        raise Refusal(400, "`of` is the number of an action, or null")
+    return of
+
+
+def change_action(body: Mapping[str, Any], session: ReviewSession) -> Action:
+    """The action of ``api/change``.
+
+    Raises:
+        Refusal: it names an image, a cell or a value that does not exist, or a cell twice.
+    """
+    changes = [_change(one, session) for one in _list(body, "changes")]
+    if len({(one.row, one.cell) for one in changes}) < len(changes):
+        raise Refusal(400, "an action sets a cell of an image once")
+    reviewed, unreviewed = ([_row(one, session) for one in _list(body, name)] for name in ("reviewed", "unreviewed"))
+    return Action(action_name(body), changes, reviewed, unreviewed)
+
+
+def _change(given: Any, session: ReviewSession) -> Change:
+    if not isinstance(given, dict) or not {"id", "cell", "was", "now"} <= set(given):
+        raise Refusal(400, "a change has `id`, `cell`, `was` and `now`")
+    row, vocabulary = _row(given["id"], session), session.vocabulary
+    vocabulary.column(given["cell"])
+    was, now = (vocabulary.decode(vocabulary.encode(given[name])) for name in ("was", "now"))
+    return Change(row, session.items.files[row], given["cell"], was, now)
+
+
+def _row(given: Any, session: ReviewSession) -> int:
+    if not isinstance(given, int) or isinstance(given, bool) or not 0 <= given < len(session.items):
+        raise Refusal(400, f"there is no image {str(given)[:50]!r}")
+    return given
+
+
+def _list(body: Mapping[str, Any], name: str) -> list[Any]:
+    given = body.get(name, [])
+    if not isinstance(given, list):
+        raise Refusal(400, f"`{name}` is a list")
+    return given
+
+
+def _no_constant(text: str) -> Any:
+    """NaN and Infinity are no JSON."""
+    raise ValueError(text)

@@ -1,0 +1,308 @@
+"""`NewTable`: the labels as they are now, as a table in the format in which they came; the old file stays as it is.
+
+The rows of the source keep everything that a review does not change: their raw labels, parts, groups and other columns.
+Images that the source does not have are added at the end if something is known of them.
+"""
+
+import hashlib
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float, Int
+
+from eyebright.errors import ArtifactError, InputError, os_reason
+from eyebright.io.atomic import temporary_folder
+from eyebright.review.refusal import Refusal
+from eyebright.review.session import ReviewSession
+from eyebright.sources.categorical import Categorical
+from eyebright.sources.convert import WRITERS, Converted, convert_source
+from eyebright.sources.source import Source
+from eyebright.sources.text_table import Strings
+from eyebright.sources.writer import Writer
+from eyebright.types import LabelSet
+
+Rows = Int[np.ndarray, " m"]
+
+
+@dataclass(eq=False)
+class NewTable:
+    """Writes the new table.
+
+    Args:
+        session: what is known.
+        source: the images as they came, whose rows are kept; None: they came without labels.
+        kind: the name of the target block, see `eyebright.tasks.registry.TARGET_BLOCKS`.
+        out: the file to write.
+        to: the format in which the labels came, see `WRITERS`; others are CSV.
+        further: arguments of ``eyebright train`` after those that read the table.
+    """
+
+    session: ReviewSession
+    source: Source | None
+    kind: str
+    out: Path
+    to: str = "csv"
+    further: Sequence[str] = ()
+    command: str = ""
+    """The command that trains with the table that was written; empty before."""
+
+    def save(self) -> dict[str, Any]:
+        """Writes the table; returns its path, the number of its rows, its format, and a sentence for the page.
+
+        Raises:
+            Refusal: there is nothing to write, or a file is there that this review has not written.
+            ArtifactError: it cannot be written, for example because the disk is full.
+            InputError: the labels cannot be written as a table.
+        """
+        self._check_replaceable()
+        with self.session.lock:
+            source, sentences = self._source()
+            revision = self.session.revision
+        if not len(source):
+            raise Refusal(409, "nothing is known of any image yet, so there is no table to write")
+        writer, why = self._writer(source)
+        sentences += [why] if why else []
+        converted = self._write(source, writer)
+        sentences += converted.messages
+        rows = len(source)
+        self.session.note_saved({"path": str(self.out), "digest": _digest(self.out), "rows": rows, "of": revision})
+        self.command = train_command(self.out, converted.read_options, self.further)
+        sentence = " ".join([f"{rows:,} images written to {self.out} ({writer.title}).", *(f"{s}." for s in sentences)])
+        return {
+            "path": str(self.out),
+            "rows": rows,
+            "format": writer.name,
+            "sentence": sentence,
+            "command": self.command,
+        }
+
+    # ------------------------------------------------------------------ the file
+
+    def _check_replaceable(self) -> None:
+        if not self.out.exists():
+            return
+        written = {
+            entry.saved.get("digest") for entry in self.session.entries if entry.saved.get("path") == str(self.out)
+        }
+        if self.out.is_dir() or _digest(self.out) not in written:
+            raise Refusal(
+                409,
+                f"'{self.out}' is there, and was not written by this review or has changed since; give another `out`, "
+                "or remove it",
+            )
+
+    def _writer(self, source: Source) -> tuple[Writer, str]:
+        """(the writer of the format in which the labels came, or of CSV, a sentence why)."""
+        wanted = WRITERS.get(self.to)
+        if wanted is None or wanted.name in ("csv", "parquet"):
+            return wanted or WRITERS["csv"], "" if wanted else "CSV, since the format they came in cannot be written"
+        form = source.block().form
+        if form not in wanted.forms or not wanted.suffix or (source.part is not None and not wanted.holds_parts):
+            return WRITERS["csv"], f"CSV, since {wanted.title} cannot hold all of it in one file"
+        if self.session.vocabulary.kind != "points" and not wanted.holds_unknown and _any_unknown(source):
+            return WRITERS["csv"], f"CSV, since {wanted.title} cannot hold unknown labels"
+        return wanted, ""
+
+    def _write(self, source: Source, writer: Writer) -> Converted:
+        try:
+            self.out.parent.mkdir(parents=True, exist_ok=True)
+            with temporary_folder(self.out) as folder:
+                place = folder / self.out.name
+                try:
+                    converted = convert_source(source, writer.name, place)
+                except InputError as error:
+                    if "cannot write" in str(error):
+                        raise ArtifactError(str(error).replace(str(place), str(self.out))) from None
+                    raise
+                place.replace(self.out)
+        except OSError as error:
+            raise ArtifactError(f"cannot write '{self.out}': {os_reason(error)}") from None
+        return converted
+
+    # ------------------------------------------------------------------ the rows
+
+    def _source(self) -> tuple[Source, list[str]]:
+        """(the source with all answers, sentences about what it lacks)."""
+        session, sentences = self.session, list[str]()
+        base = self.source
+        files = [] if base is None else [str(file) for file in base.files]
+        at = np.array([session.row_of.get(file, -1) for file in files], dtype=np.int64)
+        is_new = session.known()
+        is_new[at[at >= 0]] = False
+        new = np.flatnonzero(is_new)
+        odd = [row for row in new.tolist() if not _is_unicode(session.items.files[row])]
+        new = new[~np.isin(new, odd)]
+        rows = np.concatenate([at, new])
+        names = np.array([*files, *(session.items.files[row] for row in new.tolist())], dtype=np.dtypes.StringDType())
+        root = session.items.root if base is None else base.root
+        targets, keep = self._targets(base, rows)
+        source = _joined(base, self.kind, root, names, targets, len(new), self._value_names(base))
+        source = source.take(keep) if not keep.all() else source
+        if odd:
+            sentences.append(
+                f"left out: {len(odd):,} images whose names are no UTF-8, which no table can hold; rename the files"
+            )
+        if not keep.all():
+            sentences.append(f"left out: {int((~keep).sum()):,} images whose class is unknown")
+        return source, sentences
+
+    def _value_names(self, base: Source | None) -> tuple[str, ...]:
+        """The names of points, numbers or ordered classes."""
+        if base is not None:
+            return base.names
+        return self.session.vocabulary.names if self.kind not in ("multicategory", "category") else ()
+
+    def _targets(self, base: Source | None, rows: Rows) -> tuple[Any, Bool[np.ndarray, " m"]]:
+        """(raw targets of these rows, the first of which are those of the source; which can be written)."""
+        session = self.session
+        everything = np.ones(len(rows), dtype=np.bool_)
+        if session.vocabulary.kind == "labels":
+            return self._label_sets(base, rows), everything
+        if session.vocabulary.kind == "class":
+            return self._classes(base, rows)
+        return self._values(base, rows), everything
+
+    def _label_sets(self, base: Source | None, rows: Rows) -> Categorical[LabelSet]:
+        session = self.session
+        names = session.vocabulary.names
+        known_before = 0 if base is None else len(base)
+        added = [k for k in range(len(session.items.vocabulary.names), len(names)) if self._is_used(k)]
+        used = [*range(len(session.items.vocabulary.names)), *added]
+        changed = session.changed
+        sets: list[LabelSet] = []
+        for index, row in enumerate(rows.tolist()):
+            raw = None if base is None or index >= known_before else cast("LabelSet", base.targets[index])
+            if raw is not None and (row < 0 or not changed[row]):
+                new = [names[k] for k in added]
+                sets.append(LabelSet(raw, unknown={*raw.unknown, *new}) if new else raw)
+                continue
+            sets.append(_label_set(raw, [(names[k], *self._cell(row, k)) for k in used]))
+        return Categorical.of(sets)
+
+    def _is_used(self, column: int) -> bool:
+        return not bool(np.isnan(self.session.current[:, column]).all())
+
+    def _cell(self, row: int, column: int) -> tuple[float, float]:
+        """(given, current)."""
+        session = self.session
+        return float(session.given[row, column, 0]), float(session.current[row, column, 0])
+
+    def _classes(self, base: Source | None, rows: Rows) -> tuple[Categorical[str], Bool[np.ndarray, " m"]]:
+        session = self.session
+        known_before = 0 if base is None else len(base)
+        classes: list[str] = []
+        for index, row in enumerate(rows.tolist()):
+            raw = str(base.targets[index]) if base is not None and index < known_before else ""
+            if raw and (row < 0 or not session.changed[row]):
+                classes.append(raw)
+                continue
+            number = float(session.current[row, 0, 0])
+            classes.append("" if np.isnan(number) else session.vocabulary.names[int(number)])
+        return Categorical.of(classes), np.array([bool(one) for one in classes], dtype=np.bool_)
+
+    def _values(self, base: Source | None, rows: Rows) -> Float[np.ndarray, "m ..."]:
+        """Points or numbers: those of the source, and where they were changed, those of the session."""
+        session = self.session
+        names = session.vocabulary.names
+        order = list(base.names) if base is not None and base.names else list(names)
+        shape = (len(rows), len(order), *([2] if session.vocabulary.width == 2 else []))
+        values = np.full(shape, np.nan)
+        if base is not None:
+            values[: len(base)] = cast("np.ndarray[Any, Any]", base.targets)
+        of_session = [(order.index(name), column) for column, name in enumerate(names) if name in order]
+        here = np.flatnonzero(rows >= 0)
+        for place, column in of_session:
+            given, now = (array[rows[here], column] for array in (session.given, session.current))
+            is_other = ~((given == now) | (np.isnan(given) & np.isnan(now))).all(axis=1)
+            is_other |= here >= (0 if base is None else len(base))
+            values[here[is_other], place] = now[is_other] if session.vocabulary.width == 2 else now[is_other, 0]
+        return values
+
+
+def train_command(path: Path, options: Mapping[str, Any], further: Sequence[str] = ()) -> str:
+    """The command that trains with a table, as it is typed.
+
+    Args:
+        path: the table.
+        options: the arguments of `read_source` with which it is read.
+        further: further arguments.
+    """
+    words = ["eyebright", "train", str(path)]
+    if "images" in options:
+        options = {**options, "images": Path(options["images"]).resolve()}
+    for name, value in options.items():
+        for one in value if isinstance(value, list) else [value]:
+            words += [f"--{name.replace('_', '-')}", str(one)]
+    return shlex.join([*words, *further])
+
+
+def _joined(
+    base: Source | None,
+    kind: str,
+    root: Path,
+    names: Strings,
+    targets: Any,
+    count: int,
+    value_names: tuple[str, ...],
+) -> Source:
+    """The source with so many further rows at its end."""
+    if base is None:
+        return Source(kind, root, names, targets, names=value_names)
+    columns = base.columns.reindex(range(len(names))) if len(base.columns.columns) else pd.DataFrame()
+    alone = [f"\0review {row}" for row in range(count)]
+    return replace(
+        base,
+        files=names,
+        targets=targets,
+        part=None if base.part is None else Categorical.of([*base.part, *[None] * count]),
+        group=None if base.group is None else Categorical.of([*base.group, *alone]),
+        weight=None if base.weight is None else np.concatenate([base.weight, np.ones(count)]),
+        columns=columns,
+        lines=None,
+        sizes=None,
+        messages=(),
+    )
+
+
+def _label_set(raw: LabelSet | None, cells: Sequence[tuple[str, float, float]]) -> LabelSet:
+    """The labels of an image; those that no cell is about stay as they were.
+
+    Args:
+        raw: as they were; None for an image of which nothing was known.
+        cells: (label, given, current).
+    """
+    labels, unknown = (set[str](), set[str]()) if raw is None else (set(raw), set(raw.unknown))
+    for name, given, now in cells:
+        if raw is not None and (given == now or (np.isnan(given) and np.isnan(now) and name in unknown)):
+            continue
+        labels.discard(name)
+        unknown.discard(name)
+        if np.isnan(now):
+            unknown.add(name)
+        elif now == 1:
+            labels.add(name)
+    return LabelSet(labels, unknown=unknown)
+
+
+def _any_unknown(source: Source) -> bool:
+    if isinstance(source.targets, Categorical):
+        return any(not isinstance(one, str) and bool(one.unknown) for one in source.targets.categories)
+    return bool(np.isnan(source.targets).any())
+
+
+def _is_unicode(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "blake2b").hexdigest()

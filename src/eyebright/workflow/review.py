@@ -1,0 +1,284 @@
+"""`open_review`: all that ``eyebright review`` needs, from a model folder or from a folder of images without labels."""
+
+import getpass
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from eyebright.errors import EyebrightError, InputError
+from eyebright.evaluation.evaluation import Evaluation
+from eyebright.evaluation.suspects import find_suspects
+from eyebright.inference.model_folder import load_manifest
+from eyebright.io.files import folder_content
+from eyebright.review.app import ReviewApp
+from eyebright.review.images import Thumbnails
+from eyebright.review.items import NO_SUSPECTS, Answers, ReviewItems, Suspects
+from eyebright.review.journal import Journal
+from eyebright.review.server import check_installed
+from eyebright.review.session import ReviewSession
+from eyebright.review.table import NewTable
+from eyebright.review.values import LONGEST_NAME, UNKNOWN, Vocabulary, unknown_values
+from eyebright.sources.recognise import recognise
+from eyebright.sources.source import Source
+from eyebright.tasks.base import TargetBlock
+from eyebright.workflow.command_options import ReviewOptions, is_model_folder
+from eyebright.workflow.reading import read
+from eyebright.workflow.review_model import TaughtModel, believed_values, cuts_of
+from eyebright.workflow.saved_options import SavedOptions
+from eyebright.workflow.suspects import unseen_answers
+
+JOURNAL = "journal.jsonl"
+"""The name of the journal, in its folder."""
+
+_MOST_SUSPECTS = 50_000
+_FORMATS = {"coco": "coco", "label-studio": "labelstudio", "parquet": "parquet"}
+"""The format in which a table is written, by the one in which it was read; others are CSV."""
+_SUFFIXES = {"coco": ".json", "labelstudio": ".json", "parquet": ".parquet"}
+_KINDS = {"labels": "multicategory", "class": "category", "points": "points", "numbers": "regression"}
+
+
+@dataclass(frozen=True, eq=False)
+class Review:
+    """An open review.
+
+    Args:
+        app: answers the requests of the page.
+        table: writes the new table.
+        folder: of the journal.
+        messages: sentences for the user.
+    """
+
+    app: ReviewApp
+    table: NewTable
+    folder: Path
+    messages: Sequence[str]
+
+
+@dataclass(frozen=True, eq=False)
+class _Material:
+    """What is reviewed.
+
+    Args:
+        items: the images.
+        block: the target block of the model; None: there is none.
+        answers: of the model; None: there are none.
+        suspects: labels that are probably wrong.
+        source: the images as the label file has them; None: there is no label file.
+        to: the format in which the labels came.
+        name: of the new table.
+        messages: sentences for the user.
+    """
+
+    items: ReviewItems
+    block: TargetBlock | None = None
+    answers: Answers | None = None
+    suspects: Suspects = NO_SUSPECTS
+    source: Source | None = None
+    to: str = "csv"
+    name: str = "labels.csv"
+    messages: tuple[str, ...] = ()
+
+
+def open_review(options: ReviewOptions) -> Review:
+    """Opens the review: reads the images and what a model says of them, and applies the journal of former reviews.
+
+    Raises:
+        ArtifactError: the model or the journal is damaged, cannot be read, or is open in another process.
+        InputError: there is no image, the journal is of other images, or an option does not fit.
+        MissingExtraError: the packages of ``eyebright[review]`` are not installed.
+    """
+    check_installed()
+    is_model = is_model_folder(options.source)
+    material = _of_model(options) if is_model else _of_images(options)
+    folder = options.journal or _beside(options.source)
+    vocabulary = material.items.vocabulary
+    journal, content = Journal.open(folder / JOURNAL, vocabulary.kind)
+    try:
+        session = ReviewSession(
+            material.items, journal, options.who or _login(), suspects=material.suspects, answers=material.answers
+        )
+        messages = [*material.messages, *session.replay(content)]
+    except BaseException:
+        journal.close()
+        raise
+    model = TaughtModel(
+        [material.items.path(row) for row in range(len(material.items))],
+        material.block,
+        options.source if is_model else None,
+        unseen=material.answers,
+        cache=folder / "features",
+        device=options.device,
+    )
+    kind = _KINDS[vocabulary.kind] if material.block is None else material.block.name
+    out = (options.out or Path(material.name)).absolute()
+    further = ("--from", str(options.source)) if is_model else ()
+    table = NewTable(session, material.source, kind, out, to=material.to, further=further)
+    app = ReviewApp(session, Thumbnails(folder / "thumbnails"), model, save=table.save, out=out.name)
+    return Review(app, table, folder, messages)
+
+
+def _beside(path: Path) -> Path:
+    """The folder of the journal: beside what is reviewed, so that training again into a folder leaves it alone."""
+    path = path.resolve()
+    return path.with_name(f"{path.name or 'images'}-review")
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # a user without a name, as in containers
+        return "somebody"
+
+
+# ------------------------------------------------------------------ a model
+
+
+def _of_model(options: ReviewOptions) -> _Material:
+    if options.labels or options.kind != "labels":
+        raise InputError("`labels` and `kind` are for a folder of images; a model has its own")
+    manifest = load_manifest(options.source)
+    evaluation, notice = unseen_answers(options.source)
+    block = manifest.target
+    vocabulary = Vocabulary(block.form, tuple(block.value_names))
+    root = options.images or evaluation.root
+    new = [] if options.new is None else _new_files(options.new, root, set(evaluation.files))
+    given = _given(evaluation, vocabulary)
+    items = ReviewItems(
+        vocabulary,
+        root,
+        (*evaluation.files, *new),
+        np.concatenate([given, unknown_values(vocabulary, len(new)).astype(given.dtype)]),
+        title=f"{manifest.model.arch}: {options.source.resolve().name}",
+        ordered=vocabulary.kind == "class" and not block.is_categorical,
+        mirror=_mirror(block),
+    )
+    source, to, name, problem = _labels_of(options, root)
+    return _Material(
+        items,
+        block,
+        _answers(evaluation, vocabulary, len(items)),
+        Suspects.of(find_suspects(evaluation, limit=_MOST_SUSPECTS)),
+        source,
+        to,
+        name,
+        tuple(filter(None, [notice, problem, _missing(root)])),
+    )
+
+
+def _given(evaluation: Evaluation, vocabulary: Vocabulary) -> Float[np.ndarray, "n c w"]:
+    """The targets as a review has them."""
+    targets = evaluation.targets.cpu().numpy()
+    if vocabulary.kind == "class":
+        index = targets.astype(np.float32)
+        return np.where(index < 0, np.float32(np.nan), index)[:, None, None]
+    kind = np.float32 if vocabulary.kind == "labels" else np.float64
+    return targets.reshape(len(targets), len(vocabulary.names), vocabulary.width).astype(kind)
+
+
+def _answers(evaluation: Evaluation, vocabulary: Vocabulary, count: int) -> Answers:
+    """What the model says of the images that it was not trained on, which are the first ones."""
+    decision = evaluation.decision
+    activated = evaluation.activated
+    flat: Float[np.ndarray, "n k"] = activated.cpu().numpy().reshape(len(activated), -1)
+    upper, lower = cuts_of(decision.thresholds, flat.shape[1]) if vocabulary.kind == "labels" else ([], [])
+    believed = believed_values(vocabulary, flat, upper)
+    if vocabulary.kind == "class":
+        believed = decision.target.predicted(activated).cpu().numpy().astype(np.float32)[:, None, None]
+    has_probabilities = vocabulary.kind in ("labels", "class")
+    asked = decision.asks(activated).cpu().numpy().reshape(len(flat), -1) if has_probabilities else None
+    return Answers(
+        vocabulary.names,
+        _extended(believed, count),
+        _extended(flat.astype(np.float32), count) if has_probabilities else None,
+        upper,
+        lower,
+        None if asked is None else _extended(asked, count, False),
+    )
+
+
+def _extended(rows: np.ndarray[Any, Any], count: int, fill: object = np.nan) -> np.ndarray[Any, Any]:
+    """The rows, and further ones up to so many."""
+    further = np.full((count - len(rows), *rows.shape[1:]), fill, dtype=rows.dtype)
+    return np.concatenate([rows, further])
+
+
+def _mirror(block: TargetBlock) -> Mapping[str, str]:
+    """Pairs of points that exchange their names in a mirrored image."""
+    mirror = getattr(block, "mirror", None)
+    names = block.value_names
+    return {} if mirror is None else {names[i]: names[j] for i, j in enumerate(mirror) if i != j}
+
+
+def _labels_of(options: ReviewOptions, root: Path) -> tuple[Source | None, str, str, str]:
+    """(the labels as they came, their format, the name of the new table, a sentence if they cannot be read again)."""
+    try:
+        saved = SavedOptions.load(options.source)
+        if saved.source is None:
+            return None, "csv", "labels-v2.csv", "the model folder does not name its label file; the table is CSV"
+        source = read(saved.source, saved.reading)
+        to = _FORMATS.get(recognise(saved.source).format.name, "csv")
+    except EyebrightError as error:
+        return None, "csv", "labels-v2.csv", f"the labels that trained the model cannot be read again: {error}"
+    if root.resolve() != source.root.resolve():
+        return None, "csv", "labels-v2.csv", "the images are not where the labels have them; the table is CSV"
+    stem = re.sub(r"-v\d+$", "", saved.source.stem or "labels")
+    number = re.search(r"-v(\d+)$", saved.source.stem)
+    version = int(number[1]) + 1 if number else 2
+    return source, to, f"{stem}-v{version}{_SUFFIXES.get(to, '.csv')}", ""
+
+
+def _missing(root: Path) -> str:
+    return "" if root.is_dir() else f"the images are not in '{root}' any more; `images` names their folder"
+
+
+# ------------------------------------------------------------------ images without labels
+
+
+def _of_images(options: ReviewOptions) -> _Material:
+    if options.new is not None:
+        raise InputError(f"'{options.source}' is no model folder; for a folder of images give it alone")
+    if options.images is not None:
+        raise InputError("`images` is for the images of a model")
+    if options.source.is_file():
+        raise InputError(
+            f"'{options.source}' is a file; give a model folder (`eyebright train` makes one), or a folder of images"
+        )
+    content = folder_content(options.source)
+    root = options.source.resolve()
+    files = tuple(file.relative_to(options.source).as_posix() for file in content.images)
+    names = [name.strip() for text in options.labels for name in text.split(",")]
+    for name in names:
+        if not name or len(name) > LONGEST_NAME or not name.isprintable() or name == UNKNOWN:
+            raise InputError(f"`labels` are names of 1 to {LONGEST_NAME} printable characters, got {name!r}")
+    vocabulary = Vocabulary(options.kind, tuple(dict.fromkeys(names)))  # type: ignore[arg-type]
+    items = ReviewItems(vocabulary, root, files, unknown_values(vocabulary, len(files)), title=root.name)
+    messages = (content.ignored_message,) if content.others else ()
+    return _Material(items, messages=messages)
+
+
+def _new_files(folder: Path, root: Path, known: set[str]) -> list[str]:
+    """The names of new images: relative to the root of the others where they are in it, else absolute."""
+    base, found = root.resolve(), list[str]()
+    for path in folder_content(folder).images:
+        full = path.resolve()
+        name = full.relative_to(base).as_posix() if full.is_relative_to(base) else str(full)
+        if name not in known:
+            found.append(name)
+    if not found:
+        raise InputError(f"the images in '{folder}' are all images of the model; there is no new one")
+    return found
+
+
+def command_line(options: ReviewOptions) -> str:
+    """The command that goes on with a review."""
+    words = ["eyebright", "review", str(options.source), *([str(options.new)] if options.new else [])]
+    words += ["--journal", str(options.journal)] if options.journal else []
+    words += ["--labels", ",".join(options.labels)] if options.labels else []
+    words += ["--kind", options.kind] if options.kind != "labels" else []
+    return shlex.join(words)

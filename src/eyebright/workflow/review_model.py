@@ -1,0 +1,227 @@
+"""`TaughtModel`: what a review asks of a model: to learn from answers, and to show what speaks for a label."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, final
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Float, Shaped, UInt8
+from torch import Tensor
+
+from eyebright.evaluation.teaching_order import TeachingOrder
+from eyebright.inference.predictor import Predictor, load_predictor
+from eyebright.review.items import Answers
+from eyebright.review.values import Vocabulary
+from eyebright.tasks.base import TargetBlock
+from eyebright.tasks.category import CategoryBlock
+from eyebright.tasks.multicategory import MultiCategoryBlock
+from eyebright.tasks.registry import TARGET_BLOCKS
+from eyebright.types import Thresholds
+from eyebright.workflow.teaching import Backbone, Teacher
+
+_OPACITY = 0.6  # of the hottest places of a heat map
+
+
+@final
+class TaughtModel:
+    """A frozen backbone with a head that is fitted again to what is known.
+
+    Args:
+        paths: the images.
+        block: the target block of the model; None: there is no model, and the backbone is a pretrained one.
+        folder: of the model; None: there is none.
+        unseen: what the model says of images that it was not trained on, which stays; None: nothing.
+        cache: folder that keeps the features.
+        device: of the backbone.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        block: TargetBlock | None,
+        folder: Path | None,
+        *,
+        unseen: Answers | None,
+        cache: Path,
+        device: str | None,
+    ) -> None:
+        self._paths, self._block, self._folder = paths, block, folder
+        self._unseen, self._cache, self._device = unseen, cache, device
+        self._teacher: Teacher | None = None
+        self._predictor: Predictor | None = None
+
+    @property
+    def can_learn(self) -> bool:
+        """Always."""
+        return True
+
+    @property
+    def can_show(self) -> bool:
+        """Whether there are heat maps: of a model, unless it predicts points."""
+        return self._folder is not None and self._block is not None and not self._block.is_geometric
+
+    def learn(
+        self,
+        vocabulary: Vocabulary,
+        values: Float[np.ndarray, "n c w"],
+        *,
+        cancelled: Callable[[], bool],
+        progress: Callable[[float], None],
+    ) -> Answers:
+        """See `eyebright.review.learning.ReviewModel`."""
+        block = fitted_block(vocabulary, self._block)
+        if self._teacher is None:
+            backbone = Backbone.pretrained(block) if self._folder is None else Backbone.of_model(self._folder)
+            self._teacher = Teacher(self._paths, backbone, cache=self._cache, device=self._device)
+        targets = _targets(vocabulary, values)
+        taught = self._teacher.learn(block, targets, cancelled=cancelled, progress=progress)
+        return merged(taught_answers(vocabulary, taught.probabilities, taught.order, self._thresholds()), self._unseen)
+
+    def heat_map(self, path: Path, cell: str, longest: int) -> UInt8[np.ndarray, "h w 4"]:
+        """See `eyebright.review.learning.ReviewModel`."""
+        assert self._folder is not None
+        if self._predictor is None:
+            self._predictor = load_predictor(self._folder, device=self._device, runtime="torch", precision="float32")
+        (found,) = self._predictor.heat_maps(str(path), [cell])
+        return colors(found.values, longest)
+
+    def _thresholds(self) -> dict[str, float]:
+        return {} if self._unseen is None else self._unseen.by_name(self._unseen.thresholds)
+
+
+def fitted_block(vocabulary: Vocabulary, block: TargetBlock | None) -> TargetBlock:
+    """The target block with the names of a review.
+
+    Args:
+        vocabulary: of the review, which can have more labels than the model.
+        block: of the model; None: there is none.
+    """
+    if block is not None and tuple(block.value_names) == vocabulary.names:
+        return block
+    match vocabulary.kind:
+        case "labels":
+            return MultiCategoryBlock(vocab=vocabulary.names)
+        case "class":
+            return CategoryBlock(vocab=vocabulary.names, sort=False)
+        case "points":
+            return TARGET_BLOCKS["points"].from_columns(vocabulary.names)
+        case _:
+            return TARGET_BLOCKS["regression"].from_columns(vocabulary.names)
+
+
+def taught_answers(
+    vocabulary: Vocabulary,
+    probabilities: Float[Tensor, "n k"],
+    order: TeachingOrder,
+    thresholds: dict[str, float],
+) -> Answers:
+    """What was learnt, as a review has it.
+
+    Args:
+        vocabulary: of the review.
+        probabilities: of labels and classes; of points and numbers their values.
+        order: of the images without labels.
+        thresholds: of the labels of the model; 0.5 for others.
+    """
+    values = probabilities.numpy()
+    cuts = [thresholds.get(name, 0.5) for name in vocabulary.names] if vocabulary.kind == "labels" else []
+    return Answers(
+        names=vocabulary.names,
+        believed=believed_values(vocabulary, values, cuts),
+        probabilities=values if vocabulary.kind in ("labels", "class") else None,
+        thresholds=cuts,
+        suggested=np.asarray(order.rows, dtype=np.int64),
+        reasons=_reasons(vocabulary, order),
+    )
+
+
+def believed_values(
+    vocabulary: Vocabulary, activated: Float[np.ndarray, "n k"], thresholds: Sequence[float]
+) -> Float[np.ndarray, "n c w"]:
+    """The values that activated outputs say.
+
+    Args:
+        vocabulary: of the review.
+        activated: probabilities, points or numbers; NaN rows stay unknown.
+        thresholds: of labels; a label is yes above its threshold.
+    """
+    if vocabulary.kind == "labels":
+        yes = (activated > np.asarray(thresholds, dtype=np.float64)).astype(np.float32)
+        return np.where(np.isnan(activated), np.float32(np.nan), yes)[:, :, None]
+    if vocabulary.kind == "class":
+        known = ~np.isnan(activated).any(axis=1)
+        best = np.where(known, np.nan_to_num(activated, nan=-1).argmax(axis=1), np.nan)
+        return best.astype(np.float32)[:, None, None]
+    return activated.reshape(len(activated), len(vocabulary.names), vocabulary.width).astype(np.float64)
+
+
+def merged(taught: Answers, unseen: Answers | None) -> Answers:
+    """What was learnt, but what a model said of images that it had not seen where it did.
+
+    Args:
+        taught: of all images; the head was fitted to those that have labels.
+        unseen: of the same images; None: of none.
+    """
+    if unseen is None or unseen.names != taught.names[: len(unseen.names)]:
+        return taught
+    k = len(unseen.names)
+    believed, probabilities = taught.believed.copy(), taught.probabilities
+    columns = slice(k) if believed.shape[1] >= k else slice(None)
+    rows = ~np.isnan(unseen.believed).any(axis=(1, 2))
+    believed[rows, columns] = unseen.believed[rows]
+    if probabilities is not None and unseen.probabilities is not None:
+        probabilities = probabilities.copy()
+        probabilities[rows, :k] = unseen.probabilities[rows]
+    return Answers(
+        taught.names, believed, probabilities, taught.thresholds, (), unseen.asked, taught.suggested, taught.reasons
+    )
+
+
+def cuts_of(thresholds: Thresholds, count: int) -> tuple[list[float], list[float]]:
+    """(thresholds, lower thresholds or none) of so many labels."""
+    upper = thresholds.per_class(count).tolist()
+    if thresholds.lower is None:
+        return upper, []
+    lower = thresholds.lower
+    return upper, list(lower) if isinstance(lower, tuple) else [lower] * count
+
+
+def colors(values: Float[np.ndarray, "h w"], longest: int) -> UInt8[np.ndarray, "h w 4"]:
+    """A heat map as colours with opacity: hot places are red, and cold ones are transparent.
+
+    Args:
+        values: from 0 to 1.
+        longest: pixels of the longer side at most; the map is made smaller, never larger.
+    """
+    scale = min(longest / max(values.shape), 1.0)
+    height, width = (max(int(scale * side + 0.5), 1) for side in values.shape)
+    small = cv2.resize(values.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA).clip(0, 1)
+    shades = cv2.applyColorMap((small * 255).astype(np.uint8), cv2.COLORMAP_TURBO)[:, :, ::-1]
+    opacity = (small * (255 * _OPACITY)).round().astype(np.uint8)[:, :, None]
+    return np.ascontiguousarray(np.concatenate([shades, opacity], axis=2))
+
+
+def _targets(vocabulary: Vocabulary, values: Float[np.ndarray, "n c w"]) -> Shaped[Tensor, "n ..."]:
+    """The values as a target block encodes them."""
+    tensor = torch.from_numpy(values)
+    if vocabulary.kind == "class":
+        return tensor[:, 0, 0]
+    return tensor if vocabulary.kind == "points" else tensor[:, :, 0]
+
+
+def _reasons(vocabulary: Vocabulary, order: TeachingOrder) -> dict[int, str]:
+    """Why each image is suggested."""
+    reasons: dict[int, str] = {}
+    columns: list[Any] = [order.rows, order.labels, order.uncertainties, order.rarities, order.distances]
+    for row, label, uncertainty, rarity, distance in zip(*(column.tolist() for column in columns), strict=True):
+        said: list[str] = []
+        if 0 <= label < len(vocabulary.names) and uncertainty >= 0.5:
+            said.append(f"not sure about {vocabulary.names[label]}")
+        if 0 <= label < len(vocabulary.names) and rarity >= 0.5:
+            said.append(f"{vocabulary.names[label]} is rare so far")
+        if distance >= 0.5:
+            said.append("unlike the images that have labels")
+        reasons[row] = "; ".join(said)
+    return reasons

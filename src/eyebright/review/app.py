@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -97,6 +98,7 @@ class ReviewApp:
         out: the name of the new table, for the page.
         token: in the address of the page.
         port: of the server; 0 until it is known.
+        folder: of the journal, where the server keeps its port; None: nowhere.
     """
 
     session: ReviewSession
@@ -106,6 +108,7 @@ class ReviewApp:
     out: str = ""
     token: str = field(default_factory=lambda: secrets.token_urlsafe(16))
     port: int = 0
+    folder: Path | None = None
 
     def __post_init__(self) -> None:
         self.lists = Lists(self.session)

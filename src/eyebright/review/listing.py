@@ -37,6 +37,7 @@ class Query:
         cell: with ``value``: images with this value in this cell.
         value: see ``cell``.
         likely: by falling probability of this label; without a ``state`` only images of which it is unknown.
+        unlikely: the same by rising probability.
         state: ``"changed"``, ``"reviewed"`` or ``"left"``; empty: any.
     """
 
@@ -47,6 +48,7 @@ class Query:
     cell: str = ""
     value: str = ""
     likely: str = ""
+    unlikely: str = ""
     state: str = ""
 
 
@@ -180,20 +182,23 @@ class Lists:
         if query.state not in masks:
             raise Refusal(400, f"`state` is changed, reviewed or left, got '{query.state[:100]}'")
         ids = ids[masks[query.state]()[ids]]
-        return self._by_probability(ids, query) if query.likely else ids
+        if query.likely and query.unlikely:
+            raise Refusal(400, "`likely` and `unlikely` are two orders; give one")
+        label = query.likely or query.unlikely
+        return self._by_probability(ids, label, query) if label else ids
 
-    def _by_probability(self, ids: Ids, query: Query) -> Ids:
+    def _by_probability(self, ids: Ids, label: str, query: Query) -> Ids:
         session, answers = self._session, self._session.answers
         names = session.vocabulary.names
-        if query.likely not in names or session.vocabulary.kind not in ("labels", "class"):
-            raise Refusal(400, f"there is no label '{query.likely[:100]}'")
+        if label not in names or session.vocabulary.kind not in ("labels", "class"):
+            raise Refusal(400, f"there is no label '{label[:100]}'")
         if not query.state:
-            column = session.vocabulary.column(query.likely if session.vocabulary.kind == "labels" else "")
+            column = session.vocabulary.column(label if session.vocabulary.kind == "labels" else "")
             ids = ids[np.isnan(session.current[ids, column]).any(axis=1)]
-        if answers is None or answers.probabilities is None or query.likely not in answers.names:
+        if answers is None or answers.probabilities is None or label not in answers.names:
             return ids
-        falling = -answers.probabilities[ids, answers.names.index(query.likely)]
-        return ids[np.argsort(falling, kind="stable")]  # NaN last
+        probabilities = answers.probabilities[ids, answers.names.index(label)]
+        return ids[np.argsort(-probabilities if query.likely else probabilities, kind="stable")]  # NaN last
 
     # ------------------------------------------------------------------ reasons
 
@@ -226,7 +231,7 @@ def worst_mistakes(given: Float[np.ndarray, "n c w"], answers: Answers, kind: Ta
     """
     believed = answers.believed
     given = given[:, : believed.shape[1]]
-    known = ~np.isnan(given).any(axis=2) & ~np.isnan(believed).any(axis=2)
+    known = np.asarray(~np.isnan(given).any(axis=2) & ~np.isnan(believed).any(axis=2))
     if answers.probabilities is None:
         scale = 1.0 if given.shape[2] == 2 else np.nan_to_num(_deviations(given[:, :, 0]), nan=1.0)
         losses = np.linalg.norm(given - believed, axis=2) / scale

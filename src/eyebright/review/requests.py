@@ -19,7 +19,7 @@ LARGEST_PAGE = 200
 
 _ACTION = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
 _LONGEST_TEXT = 1000
-_QUERY = {"list", "offset", "limit", "query", "cell", "value", "likely", "state"}
+_QUERY = {"list", "offset", "limit", "query", "cell", "value", "likely", "unlikely", "state"}
 
 
 def parsed_body(body: bytes) -> Mapping[str, Any]:
@@ -66,7 +66,7 @@ def images_query(parameters: Mapping[str, str]) -> Query:
     limit = whole(parameters.get("limit", "60"), "limit")
     if not 1 <= limit <= LARGEST_PAGE:
         raise Refusal(400, f"`limit` is 1 to {LARGEST_PAGE}")
-    names = ("cell", "value", "likely", "state")
+    names = ("cell", "value", "likely", "unlikely", "state")
     return Query(
         parameters.get("list", "all"),
         whole(parameters.get("offset", "0"), "offset"),

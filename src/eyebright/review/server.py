@@ -2,10 +2,12 @@
 
 import contextlib
 import socket
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eyebright._optional import import_optional
 from eyebright.errors import InputError, os_reason
+from eyebright.review.address import former_port, keep_port
 from eyebright.review.app import Request, Response, ReviewApp, too_large
 from eyebright.review.requests import LARGEST_BODY
 
@@ -31,8 +33,9 @@ class ReviewServer:
     def __init__(self, app: ReviewApp, port: int | None = None) -> None:
         check_installed()
         self._app = app
-        self._socket = _listening(port)
+        self._socket = _listening(port) if port is not None else _former_or_free(app.folder)
         app.port = self._socket.getsockname()[1]
+        keep_port(app.folder, app.port)
         uvicorn = import_optional("uvicorn", extra="review", purpose=_PURPOSE)
         config = uvicorn.Config(
             web_app(app), log_config=None, log_level="critical", access_log=False, lifespan="off", ws="none",
@@ -90,6 +93,15 @@ async def _read(app: ReviewApp, request: "WebRequest") -> Request | Response:
             if len(body) > LARGEST_BODY:
                 return too_large()
     return Request(request.method, path, query, headers, body)
+
+
+def _former_or_free(folder: Path | None) -> socket.socket:
+    """A socket at the port of the last review of the same images, so that a page that is open goes on; else any."""
+    former = None if folder is None else former_port(folder)
+    if former is not None:
+        with contextlib.suppress(InputError):
+            return _listening(former)
+    return _listening(None)
 
 
 def _listening(port: int | None) -> socket.socket:

@@ -16,6 +16,7 @@ from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.suspects import find_suspects
 from eyebright.inference.model_folder import load_manifest
 from eyebright.io.files import folder_content
+from eyebright.review.address import stable_token
 from eyebright.review.app import ReviewApp
 from eyebright.review.images import Thumbnails
 from eyebright.review.items import NO_SUSPECTS, Answers, ReviewItems, Suspects
@@ -119,7 +120,8 @@ def open_review(options: ReviewOptions) -> Review:
     out = (options.out or Path(material.name)).absolute()
     further = ("--from", str(options.source)) if is_model else ()
     table = NewTable(session, material.source, kind, out, to=material.to, further=further)
-    app = ReviewApp(session, Thumbnails(folder / "thumbnails"), model, save=table.save, out=out.name)
+    thumbnails, token = Thumbnails(folder / "thumbnails"), stable_token(folder, material.items.files)
+    app = ReviewApp(session, thumbnails, model, save=table.save, out=out.name, token=token, folder=folder)
     return Review(app, table, folder, messages)
 
 

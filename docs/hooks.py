@@ -25,11 +25,17 @@ PAGES = {
     "targets": ("Targets", "What is predicted for an image, and its values.", ("tasks", "types")),
     "training": ("Training", "From batches to a trained model.", ("learner", "train", "workflow", "metrics")),
     "evaluation": ("Evaluation", "A model's outputs for a set of images.", ("evaluation",)),
-    "prediction": ("Prediction", "Saved models.", ("inference",)),
+    "prediction": ("Prediction", "Saved models.", ("inference", "export")),
 }
 """By page of the reference: its title, its first sentence, and the packages whose names it has."""
 
-_MOVED = {"eyebright.tasks.decision": "evaluation", "eyebright.tasks.image": "data", "eyebright.errors": "../errors"}
+_MOVED = {
+    "eyebright.errors": "../errors",
+    "eyebright.tasks.decision": "evaluation",
+    "eyebright.tasks.image": "data",
+    "eyebright.workflow.check": "data",
+    "eyebright.workflow.evaluate": "evaluation",
+}
 """Modules whose names are on another page than those of their package."""
 
 

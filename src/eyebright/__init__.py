@@ -17,10 +17,26 @@ if TYPE_CHECKING:  # the same names for type checkers and editors; a test compar
     )
     from eyebright.data.image_dataloaders import ImageDataLoaders as ImageDataLoaders
     from eyebright.errors import EyebrightError as EyebrightError
+    from eyebright.evaluation.calibrate import fit_calibration as fit_calibration
     from eyebright.evaluation.compare import Comparison as Comparison, compare as compare
+    from eyebright.evaluation.conformal import LabelSets as LabelSets, fit_sets as fit_sets
+    from eyebright.evaluation.confusions import LabelConfusion as LabelConfusion, label_confusions as label_confusions
     from eyebright.evaluation.decide import fit_decision as fit_decision
     from eyebright.evaluation.evaluation import Evaluation as Evaluation
+    from eyebright.evaluation.metric_intervals import (
+        MetricInterval as MetricInterval,
+        metric_intervals as metric_intervals,
+    )
+    from eyebright.evaluation.promise import Promise as Promise, parse_promise as parse_promise
+    from eyebright.evaluation.promises import PromiseResult as PromiseResult, keep_promise as keep_promise
+    from eyebright.evaluation.slices import Slice as Slice, find_slices as find_slices
+    from eyebright.evaluation.suspects import Suspect as Suspect, find_suspects as find_suspects
+    from eyebright.evaluation.three_way import AskingCurve as AskingCurve, asking_curves as asking_curves
+    from eyebright.export.export_onnx import export_onnx_files as export_onnx_files
+    from eyebright.export.page import export_page as export_page
+    from eyebright.export.record import check_export as check_export, read_export as read_export
     from eyebright.image.image import Image as Image, Picture as Picture
+    from eyebright.inference.heat_maps import HeatMap as HeatMap
     from eyebright.inference.model_folder import (
         load_evaluation as load_evaluation,
         load_out_of_fold as load_out_of_fold,
@@ -44,6 +60,8 @@ if TYPE_CHECKING:  # the same names for type checkers and editors; a test compar
     )
     from eyebright.metrics.meter import Metric as Metric
     from eyebright.sources.read import read_source as read_source
+    from eyebright.sources.source import Source as Source
+    from eyebright.sources.source_split import split_source as split_source
     from eyebright.sources.split import (
         ColSplitter as ColSplitter,
         EndSplitter as EndSplitter,
@@ -66,31 +84,100 @@ if TYPE_CHECKING:  # the same names for type checkers and editors; a test compar
     from eyebright.transforms.presets import aug_transforms as aug_transforms
     from eyebright.transforms.spatial import RandomResizedCrop as RandomResizedCrop, Resize as Resize
     from eyebright.types import LabelSet as LabelSet, Points as Points, Size as Size, Thresholds as Thresholds
+    from eyebright.workflow.check import Check as Check, check_source as check_source
+    from eyebright.workflow.evaluate import evaluate_model as evaluate_model
     from eyebright.workflow.options import Options as Options
     from eyebright.workflow.train_model import train_model as train_model
 
 _PUBLIC: dict[str, tuple[str, ...]] = {
     "eyebright.data.block": ("DataBlock",),
     "eyebright.data.dataloaders": ("DataLoaders",),
-    "eyebright.data.getters": ("ColReader", "RegexLabeller", "parent_label", "using_attr"),
+    "eyebright.data.getters": (
+        "ColReader",
+        "RegexLabeller",
+        "parent_label",
+        "using_attr",
+    ),
     "eyebright.data.image_dataloaders": ("ImageDataLoaders",),
     "eyebright.errors": ("EyebrightError",),
-    "eyebright.evaluation.compare": ("Comparison", "compare"),
+    "eyebright.evaluation.calibrate": ("fit_calibration",),
+    "eyebright.evaluation.compare": (
+        "Comparison",
+        "compare",
+    ),
+    "eyebright.evaluation.conformal": (
+        "LabelSets",
+        "fit_sets",
+    ),
+    "eyebright.evaluation.confusions": (
+        "LabelConfusion",
+        "label_confusions",
+    ),
     "eyebright.evaluation.decide": ("fit_decision",),
     "eyebright.evaluation.evaluation": ("Evaluation",),
-    "eyebright.image.image": ("Image", "Picture"),
-    "eyebright.inference.model_folder": ("load_evaluation", "load_out_of_fold"),
-    "eyebright.inference.predictor": ("Predictor", "load_predictor", "save_onnx"),
-    "eyebright.io.download": ("URLs", "untar_data"),
+    "eyebright.evaluation.metric_intervals": (
+        "MetricInterval",
+        "metric_intervals",
+    ),
+    "eyebright.evaluation.promise": (
+        "Promise",
+        "parse_promise",
+    ),
+    "eyebright.evaluation.promises": (
+        "PromiseResult",
+        "keep_promise",
+    ),
+    "eyebright.evaluation.slices": (
+        "Slice",
+        "find_slices",
+    ),
+    "eyebright.evaluation.suspects": (
+        "Suspect",
+        "find_suspects",
+    ),
+    "eyebright.evaluation.three_way": (
+        "AskingCurve",
+        "asking_curves",
+    ),
+    "eyebright.export.export_onnx": ("export_onnx_files",),
+    "eyebright.export.page": ("export_page",),
+    "eyebright.export.record": (
+        "check_export",
+        "read_export",
+    ),
+    "eyebright.image.image": (
+        "Image",
+        "Picture",
+    ),
+    "eyebright.inference.heat_maps": ("HeatMap",),
+    "eyebright.inference.model_folder": (
+        "load_evaluation",
+        "load_out_of_fold",
+    ),
+    "eyebright.inference.predictor": (
+        "Predictor",
+        "load_predictor",
+        "save_onnx",
+    ),
+    "eyebright.io.download": (
+        "URLs",
+        "untar_data",
+    ),
     "eyebright.io.files": ("get_image_files",),
     "eyebright.learner.fine_tuned": ("FineTuned",),
     "eyebright.learner.learner": ("Learner",),
     "eyebright.learner.saved_learner": ("load_learner",),
     "eyebright.learner.stop_at": ("StopAt",),
     "eyebright.learner.vision_learner": ("vision_learner",),
-    "eyebright.metrics.labels": ("accuracy", "accuracy_multi", "error_rate"),
+    "eyebright.metrics.labels": (
+        "accuracy",
+        "accuracy_multi",
+        "error_rate",
+    ),
     "eyebright.metrics.meter": ("Metric",),
     "eyebright.sources.read": ("read_source",),
+    "eyebright.sources.source": ("Source",),
+    "eyebright.sources.source_split": ("split_source",),
     "eyebright.sources.split": (
         "ColSplitter",
         "EndSplitter",
@@ -109,10 +196,26 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
     "eyebright.tasks.points": ("PointBlock",),
     "eyebright.tasks.regression": ("RegressionBlock",),
     "eyebright.train.options": ("TrainingOptions",),
-    "eyebright.transforms.normalize": ("Normalize", "imagenet_stats"),
+    "eyebright.transforms.normalize": (
+        "Normalize",
+        "imagenet_stats",
+    ),
     "eyebright.transforms.presets": ("aug_transforms",),
-    "eyebright.transforms.spatial": ("RandomResizedCrop", "Resize"),
-    "eyebright.types": ("LabelSet", "Points", "Size", "Thresholds"),
+    "eyebright.transforms.spatial": (
+        "RandomResizedCrop",
+        "Resize",
+    ),
+    "eyebright.types": (
+        "LabelSet",
+        "Points",
+        "Size",
+        "Thresholds",
+    ),
+    "eyebright.workflow.check": (
+        "Check",
+        "check_source",
+    ),
+    "eyebright.workflow.evaluate": ("evaluate_model",),
     "eyebright.workflow.options": ("Options",),
     "eyebright.workflow.train_model": ("train_model",),
 }

@@ -13,7 +13,7 @@ import argparse
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,7 @@ from measure import save, table
 
 from eyebright.image.image import Image
 from eyebright.image.warp import Warp
+from eyebright.inference.heat_maps import HeatMapMethod
 from eyebright.inference.predictor import Predictor, load_predictor
 from eyebright.sources.read import read_source
 from eyebright.transforms.pipeline import Pipeline
@@ -50,7 +51,7 @@ def main() -> None:
         train = plant(streets[: args.train], pets[::2], folder / "train", seed=0)
         judged = plant(streets[args.train :][: args.images], pets[1::2], folder / "judged", seed=1)
         predictor = trained(train, folder)
-        found = [judge(predictor, judged, folder / "judged", method) for method in ("gradcam", "layercam")]
+        found = [judge(predictor, judged, folder / "judged", method) for method in get_args(HeatMapMethod)]
     print(table(("method", "peaks in the object", "of"), [list(row.values()) for row in found]))
     save(args.json, {"rows": found})
 

@@ -7,7 +7,8 @@ colours and pages of text; and images of classes that were left out of training:
 each class of the fridge, and photographs with none of the labels but one (the label that is left out: bus).
 
 The others are the energy of the outputs (Liu et al., 2020, arXiv:2010.03759; for several labels that of Wang et al.,
-2021, arXiv:2104.05760), the greatest logit (Hendrycks et al., 2022, arXiv:1911.11132), the distance to the nearest
+2021, arXiv:2104.05760), the greatest logit (Hendrycks et al., 2022, arXiv:1911.11132), the distance from the principal
+subspace alone (residual; the score of Eyebright is that and the greatest logit), the distance to the nearest
 training image (Sun et al., 2022, arXiv:2204.06507), and the Mahalanobis distance to all training images, with the same
 scaled features. Models of points have no logits.
 
@@ -159,7 +160,7 @@ def answers(predictor: Predictor, items: Sequence[Any]) -> Answers:
         images = [pipeline.preprocess(pipeline.draw(Image.create(one), None)).pixels for one in items[i : i + 32]]
         parts.append(run(np.stack(images)))
     logits, features = (torch.cat(part) for part in zip(*parts, strict=True))
-    return Answers(ood.scores(features), logits.flatten(1), features)
+    return Answers(ood.scores(features, logits), logits.flatten(1), features)
 
 
 def scored(predictor: Predictor, train: Answers, known: Answers, new: Answers) -> dict[str, tuple[Tensor, Tensor]]:
@@ -168,6 +169,7 @@ def scored(predictor: Predictor, train: Answers, known: Answers, new: Answers) -
     assert ood is not None
     methods = {"eyebright": (known.scores, new.scores)}
     rows, *others = (scaled(one.features, ood.blocks) for one in (train, known, new))
+    methods["residual"] = ood.distances(known.features), ood.distances(new.features)
     methods["nearest"] = tuple(torch.cdist(one, rows).amin(dim=1) for one in others)  # type: ignore[assignment]
     methods["mahalanobis"] = mahalanobis(rows, others)
     kind = block_to_json(predictor.target)["kind"]

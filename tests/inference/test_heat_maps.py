@@ -111,6 +111,26 @@ def _between_0_and_1(values: np.ndarray) -> np.ndarray:
     return (values - values.min()) / (1e-7 + (values - values.min()).max())
 
 
+def test_finer_maps_are_those_of_the_enlarged_image() -> None:
+    model, images = network("test_resnet"), random_images(1)
+    larger = torch.nn.functional.interpolate(images, size=(144, 144), mode="bilinear")
+    target, warps = MultiCategoryBlock(vocab=LABELS), [Warp.identity(Size(side, side)) for side in (SIDE, 144)]
+    pixels = [one[0].permute(1, 2, 0).numpy() for one in (images, larger)]
+    (finer,) = heat_maps_of_input(model, target, pixels[0], warps[0], LABELS[1:], method="gradcam-finer")
+    (expected,) = heat_maps_of_input(model, target, pixels[1], warps[1], LABELS[1:])
+    np.testing.assert_allclose(finer.cells, expected.cells, rtol=1e-4, atol=1e-6)
+    assert finer.values.shape == (SIDE, SIDE)
+
+
+def test_a_backbone_of_one_size_has_no_finer_maps() -> None:
+    model, images = network("test_vit"), random_images(1)
+    pixels, warp = images[0].permute(1, 2, 0).numpy(), Warp.identity(Size(SIDE, SIDE))
+    target = MultiCategoryBlock(vocab=LABELS)
+    (finer,) = heat_maps_of_input(model, target, pixels, warp, LABELS[1:], method="gradcam-finer")
+    (plain,) = heat_maps_of_input(model, target, pixels, warp, LABELS[1:])
+    np.testing.assert_array_equal(finer.cells, plain.cells)
+
+
 # ------------------------------------------------------------------ planted objects
 
 
@@ -233,7 +253,7 @@ def test_points_unknown_labels_methods_and_images_are_errors(tmp_path: Path) -> 
     predictor = predictor_of(network("test_resnet"), MultiCategoryBlock(vocab=LABELS))
     with pytest.raises(InputError, match=r"the model has no label 'red'\..* It has: 'red square', 'green square'"):
         predictor.heat_maps(image, ["red"])
-    with pytest.raises(InputError, match="`method` is one of 'gradcam', 'layercam', got 'cam'"):
+    with pytest.raises(InputError, match="`method` is one of 'gradcam', 'layercam', 'gradcam-finer', got 'cam'"):
         predictor.heat_maps(image, LABELS, method="cam")  # type: ignore[arg-type]
     with pytest.raises(ImageError):
         predictor.heat_maps(tmp_path / "none.jpg", LABELS)

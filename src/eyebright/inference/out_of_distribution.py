@@ -1,17 +1,21 @@
-"""`OutOfDistribution`: a score that says how unlike the training images an image is, from its pooled features.
+"""`OutOfDistribution`: a score that says how unlike the training images an image is, from its features and outputs.
 
 Training images differ from each other mostly in few directions of the space of features, their first principal
-components. The score is the length of what an image has outside of these directions: the residual of ViM (Wang et al.,
-2022, arXiv:2203.10807, section 3), which is the reconstruction error of a principal component analysis (Guan et al.,
-2023, arXiv:2309.16634; they scale the features to length 1 too). Averages and maxima over the places of a feature map
-are scaled each on their own. Labels have no part in it.
+components. One part of the score is the length of what an image has outside of these directions (Guan et al., 2023,
+arXiv:2309.16634; they scale the features to length 1 too. Averages and maxima over the places of a feature map are
+scaled each on their own). It tells images that have nothing to do with the training images. The other part, for labels
+and classes, is the greatest logit (Hendrycks et al., 2022, arXiv:1911.11132): an image of a class that was left out has
+no label that fits. Both are divided by their standard deviations over the validation images, and the second is
+subtracted from the first, as ViM subtracts the energy from the residual (Wang et al., 2022, arXiv:2203.10807, equation
+7). ``benchmarks/unlike.py`` has what each of them finds.
 
-The length is divided by that which 5 % of the validation images exceed, so that a score above 1 means the same for
-every model. It is one product with a matrix, on the features of the prediction's own forward pass.
+A score of 0 is that of a typical validation image, and 5 % of the validation images are above 1. It is one product with
+a matrix, on the features of the prediction's own forward pass.
 """
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,7 +38,7 @@ MOST_IMAGES = 1000
 """Training images that it is fitted to; more of them change little."""
 
 _TENSORS = ("mean", "directions")
-_NUMBERS = ("blocks", "threshold", "n_train", "n_valid")
+_NUMBERS = ("blocks", "distance_weight", "logit_weight", "offset", "n_train", "n_valid")
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +49,9 @@ class OutOfDistribution:
         mean: of the features of training images, each block scaled to length 1.
         directions: the first principal components, orthonormal columns.
         blocks: number of equal parts of the features that are scaled each on its own.
-        threshold: the distance whose score is 1.
+        distance_weight: by which the distance from the principal subspace is multiplied.
+        logit_weight: by which the greatest logit is multiplied before it is subtracted; 0 for points and numbers.
+        offset: added to both.
         n_train: number of training images that it was fitted to.
         n_valid: number of validation images that the threshold is from.
     """
@@ -53,17 +59,21 @@ class OutOfDistribution:
     mean: Float[Tensor, " d"]
     directions: Float[Tensor, "d r"]
     blocks: int
-    threshold: float
+    distance_weight: float
+    logit_weight: float
+    offset: float
     n_train: int
     n_valid: int
 
-    def scores(self, features: Float[Tensor, "b d"]) -> Float[Tensor, " b"]:
+    def scores(self, features: Float[Tensor, "b d"], outputs: Float[Tensor, "b ..."]) -> Float[Tensor, " b"]:
         """The score of each image: above 1 it is less like the training images than 95 % of the validation images.
 
         Args:
             features: the pooled features, which the head of the model gets.
+            outputs: what the head makes of them.
         """
-        return self.distances(features) / self.threshold
+        scores = self.distance_weight * self.distances(features) + self.offset
+        return scores - self.logit_weight * outputs.flatten(1).amax(dim=1) if self.logit_weight else scores
 
     def distances(self, features: Float[Tensor, "b d"]) -> Float[Tensor, " b"]:
         """How far the features of each image are from the principal subspace of the training images."""
@@ -87,23 +97,31 @@ class OutOfDistribution:
             tensors, numbers = load(content), _numbers(content)
             mean, directions = (tensors[name] for name in _TENSORS)
             blocks, n_train, n_valid = (int(numbers[name]) for name in ("blocks", "n_train", "n_valid"))
-            threshold = float(numbers["threshold"])
+            of_distance, of_logit, offset = (
+                float(numbers[name]) for name in ("distance_weight", "logit_weight", "offset")
+            )
         except (SafetensorError, ValueError, KeyError, TypeError, OverflowError) as error:
             raise ArtifactError(f"the out-of-distribution score cannot be read: {shortened(str(error))}") from None
-        _check(mean, directions, blocks, threshold)
-        return OutOfDistribution(mean, directions, blocks, threshold, n_train, n_valid)
+        _check(mean, directions, blocks, (of_distance, of_logit, offset))
+        return OutOfDistribution(mean, directions, blocks, of_distance, of_logit, offset, n_train, n_valid)
 
 
 def fit_out_of_distribution(
-    train: Float[Tensor, "n d"], valid: Float[Tensor, "m d"], *, blocks: int = 1, share: float = FLAGGED_SHARE
+    train: Float[Tensor, "n d"],
+    valid: Float[Tensor, "m d"],
+    logits: Float[Tensor, "m k"] | None = None,
+    *,
+    blocks: int = 1,
+    share: float = FLAGGED_SHARE,
 ) -> OutOfDistribution | None:
-    """The score fitted to images; None where there are fewer than 10 of either kind, or training images hardly differ.
+    """The score fitted to images; None where there are fewer than 10 of either kind, or they hardly differ.
 
     Args:
         train: the pooled features of training images.
-        valid: those of validation images, which set the threshold.
+        valid: those of validation images.
+        logits: the outputs for the validation images; None if they are no logits of labels.
         blocks: number of equal parts of the features that are scaled each on its own.
-        share: the share of the validation images above the threshold.
+        share: the share of the validation images above 1.
     """
     if min(len(train), len(valid)) < LEAST_IMAGES:
         return None
@@ -113,16 +131,25 @@ def fit_out_of_distribution(
     if directions.shape[1] < 2:
         return None
     parts = mean.float(), directions[:, : min(MOST_DIRECTIONS, directions.shape[1] // 2)].float().contiguous()
-    distances = OutOfDistribution(*parts, blocks, 1.0, len(train), len(valid)).distances(valid.float())
-    threshold = _upper_quantile(distances, share)
-    return OutOfDistribution(*parts, blocks, threshold, len(train), len(valid)) if threshold > 0 else None
+    counts = len(train), len(valid)
+    distances = OutOfDistribution(*parts, blocks, 1.0, 0.0, 0.0, *counts).distances(valid.float()).double()
+    of_distance = 1 / float(distances.std()) if float(distances.std()) > 0 else 0.0
+    greatest = torch.zeros_like(distances) if logits is None else logits.double().amax(dim=1)
+    of_logit = 1 / float(greatest.std()) if float(greatest.std()) > 0 else 0.0
+    both = of_distance * distances - of_logit * greatest
+    typical = float(both.median())
+    span = _upper_quantile(both, share) - typical
+    if not (of_distance > 0 and span > 0):
+        return None
+    return OutOfDistribution(*parts, blocks, of_distance / span, of_logit / span, -typical / span, *counts)
 
 
-def _check(mean: Tensor, directions: Tensor, blocks: int, threshold: float) -> None:
+def _check(mean: Tensor, directions: Tensor, blocks: int, weights: Sequence[float]) -> None:
     """Raises `ArtifactError` unless shapes and numbers agree, and all is finite."""
     fits = mean.ndim == 1 and directions.ndim == 2 and len(mean) == len(directions) > 0
     fits = fits and blocks > 0 and len(mean) % blocks == 0 and mean.dtype == directions.dtype == torch.float32
-    if not (fits and 0 < threshold < math.inf) or non_finite_reason({"mean": mean, "directions": directions}):
+    fits = fits and all(map(math.isfinite, weights)) and weights[0] > 0 and weights[1] >= 0
+    if not fits or non_finite_reason({"mean": mean, "directions": directions}):
         raise ArtifactError(
             "the out-of-distribution score cannot be used: its parts do not fit each other, or are not finite"
         )

@@ -226,7 +226,7 @@ class Predictor:
         Args:
             source: a path, bytes, an array, a tensor or a Pillow image.
             labels: labels, classes or names of numbers; None for those that are predicted.
-            method: ``"gradcam"`` or ``"layercam"``.
+            method: ``"gradcam"``, ``"layercam"``, or ``"gradcam-finer"``, see `eyebright.inference.heat_maps`.
 
         Raises:
             ImageError: the image cannot be read.
@@ -324,8 +324,8 @@ class Predictor:
         if self.ood is None or run is None:
             return self._outputs(batch), [None] * len(batch)
         outputs, features = run(np.stack([image.pixels for image in batch]))
-        outputs = self.target.to_user_units(outputs, [image.warp for image in batch])
-        return outputs, list(self.ood.scores(features).tolist())
+        scores = self.ood.scores(features, outputs).tolist()
+        return self.target.to_user_units(outputs, [image.warp for image in batch]), list(scores)
 
     def _not_finite_message(self, name: str) -> str:
         reason = (

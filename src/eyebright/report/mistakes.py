@@ -83,7 +83,7 @@ def _no_groups(_: Evaluation) -> _Groups:
 
 def _label_groups(evaluation: Evaluation) -> _Groups:
     missing, extra = _wrong_labels(evaluation)
-    probabilities = evaluation.activated.double().cpu().numpy()
+    probabilities = evaluation.activated.cpu().numpy()
     counts = missing.sum(axis=0) + extra.sum(axis=0)
     found: _Groups = []
     for k in np.argsort(-counts, kind="stable")[:MOST_LABELS]:
@@ -128,8 +128,8 @@ _Tags = list[tuple[list[Tag], str]]
 
 
 def _label_tags(evaluation: Evaluation, rows: Sequence[int]) -> _Tags:
-    wrong = [part[list(rows)] for part in _wrong_labels(evaluation)]
-    probabilities = evaluation.activated[list(rows)].double().cpu().numpy()
+    shown = evaluation.take(rows)
+    wrong, probabilities = _wrong_labels(shown), shown.activated.double().cpu().numpy()
     names = evaluation.decision.target.output_names
     found: _Tags = []
     for i in range(len(rows)):

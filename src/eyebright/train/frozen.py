@@ -130,7 +130,7 @@ class FrozenModel:
             seed=self._run.seed,
         )
         use_linear_head(self.model, fitted.weight, fitted.bias, pool_size=head_pool_size(dls))
-        return fitted, replace(features.valid, outputs=self._head_outputs(features.valid.outputs))
+        return fitted, replace(features.valid, outputs=self.head_outputs(features.valid.outputs))
 
     def out_of_fold(
         self,
@@ -178,7 +178,7 @@ class FrozenModel:
                 " them: compute out-of-fold outputs before training, with a new learner"
             )
 
-    def _head_outputs(self, features: Float[Tensor, "n d"]) -> Float[Tensor, "n k"]:
+    def head_outputs(self, features: Float[Tensor, "n d"]) -> Float[Tensor, "n k"]:
         """The outputs of the model's head for pooled features, on the CPU."""
         head, device = split_at_head(self.model).head, self._run.device.torch_device
         with torch.inference_mode(), modes_restored(head):

@@ -363,7 +363,8 @@ class Trainer:
         parts = [self._some_features(ds_idx) for ds_idx in (0, 1)] if own is None else [own.train, own.valid]
         train, valid = (part.outputs.flatten(1).float() for part in parts)
         chosen = torch.randperm(len(train), generator=torch.Generator().manual_seed(self.run.seed))[:MOST_IMAGES]
-        return fit_out_of_distribution(train[chosen], valid, blocks=blocks)
+        logits = self.frozen.head_outputs(parts[1].outputs) if self.dls.target.is_categorical else None
+        return fit_out_of_distribution(train[chosen], valid, logits, blocks=blocks)
 
     def _some_features(self, ds_idx: int) -> Outputs:
         """The features of at most 500 images of a dataset."""

@@ -14,6 +14,8 @@ LR_MULT: Final = 100.0
 """How many times smaller the first layers' learning rate is than the head's, as in fastai's ``fine_tune``."""
 EPOCHS: Final = 5
 """Epochs in which all layers train, of the command line."""
+ARCH: Final = "tf_efficientnet_lite0"
+"""The backbone, of the command line."""
 IMAGE_SIZE: Final = 224
 """Height and width of what the model sees in pixels, of the command line."""
 FREEZE_EPOCHS: Final = 1

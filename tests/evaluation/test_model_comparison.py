@@ -176,14 +176,55 @@ def test_models_without_a_common_image_cannot_be_compared() -> None:
         compare_models(a.take(range(60)), a.take(range(60, N)))
 
 
-def test_models_with_other_targets_cannot_be_compared() -> None:
-    a = labels(1.0)
-    other = a.targets.clone()
-    other[7:9, 1] = 1 - other[7:9, 1]
-    with pytest.raises(
-        InputError, match=r"of 2 of the 120 images that both models evaluated the targets differ \('007"
-    ):
-        compare_models(a, replace(a, targets=other))
+def relabelled(evaluation: Evaluation, rows: range = range(7, 30)) -> Evaluation:
+    """The evaluation with other targets of some images: the second label is flipped, and an unknown one is known."""
+    targets = evaluation.targets.clone()
+    targets[rows, 1] = 1 - targets[rows, 1]
+    targets[0, 0] = 1
+    return replace(evaluation, targets=targets)
+
+
+def test_corrected_labels_are_judged_by_both_and_without_the_images_that_changed() -> None:
+    a, b = labels(1.0), relabelled(labels(2.0, seed=2))
+    found = compare_models(a, b)
+    assert found.relabelled == 24
+    assert [(one.by, one.images) for one in found.judged] == [("first", N), ("second", N), ("unchanged", N - 24)]
+    same = [row for row in range(N) if row not in (0, *range(7, 30))]
+    expected = {
+        "first": compare_models(a, replace(b, targets=a.targets)),
+        "second": compare_models(replace(a, targets=b.targets), b),
+        "unchanged": compare_models(a.take(same), b.take(same)),
+    }
+    for one in found.judged:
+        assert [(m.first, m.second, m.interval) for m in one.metrics] == [
+            (m.first, m.second, m.interval) for m in expected[one.by].metrics
+        ]
+    assert (found.metrics, found.outputs) == (expected["second"].metrics, expected["second"].outputs)
+    assert (found.worse, found.better) == (expected["second"].worse, expected["second"].better)
+
+
+def test_average_precisions_by_each_kind_of_labels_equal_those_of_scikit_learn() -> None:
+    a, b = labels(1.0), relabelled(labels(2.0, seed=2))
+    targets = {"first": a.targets, "second": b.targets}
+    for one in compare_models(a, b).judged[:2]:
+        for evaluation, value in ((a, one.metrics[0].first), (b, one.metrics[0].second)):
+            scores = []
+            for k in range(3):
+                known = ~targets[one.by][:, k].isnan()
+                scores.append(average_precision_score(targets[one.by][known, k], evaluation.activated[known, k]))
+            assert value == pytest.approx(np.mean(scores))
+
+
+def test_images_that_somebody_nominated_are_left_out_of_one_score() -> None:
+    a, b = labels(1.0), relabelled(labels(2.0, seed=2))
+    nominated = {a.files[row] for row in (7, 8, 40, 41)}  # two were changed, two were looked at and kept
+    last = compare_models(a, b, nominated=nominated).judged[-1]
+    assert (last.by, last.images) == ("not_nominated", N - 24 - 2)
+
+
+def test_without_new_labels_nothing_is_judged_twice() -> None:
+    found = compare_models(labels(1.0), labels(2.0, seed=2), nominated={"000.jpg"})
+    assert (found.relabelled, found.judged) == (0, ())
 
 
 def test_models_that_predict_other_things_cannot_be_compared() -> None:

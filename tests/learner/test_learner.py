@@ -22,6 +22,7 @@ from eyebright.data.getters import ColReader
 from eyebright.errors import ArtifactError, ImageError, InputError, TrainingError
 from eyebright.learner.learner import Learner
 from eyebright.learner.saved_learner import load_learner
+from eyebright.learner.vision_learner import vision_learner
 from eyebright.metrics.labels import accuracy_multi, f1_macro, mean_ap
 from eyebright.tasks.image import ImageBlock
 from eyebright.tasks.points import PointBlock
@@ -30,6 +31,7 @@ from eyebright.train.options import TrainingOptions
 from eyebright.transforms.normalize import Normalize, imagenet_stats
 from eyebright.transforms.spatial import Resize
 from eyebright.transforms.torchvision import PixelTransform
+from eyebright.types import Thresholds
 from support.images import coloured_squares
 from support.learners import SQUARES, small_learner, squares_block, squares_learner
 
@@ -566,3 +568,25 @@ def test_weights_of_a_model_with_another_normalisation_or_range_are_not_loaded(
         other.load("weights")
     assert all(torch.equal(value, before[key]) for key, value in weights(other).items())
     small_learner(block.dataloaders(table, tmp_path, bs=8, num_workers=0)).load("weights")
+
+
+def test_a_learner_starts_from_a_saved_model_and_answers_as_it_did(folder: Path, table: pd.DataFrame) -> None:
+    saved = squares_learner(folder, table)
+    saved.thresholds = Thresholds((0.2, 0.3, 0.4))
+    saved.save_model(folder / "parent")
+    learner = squares_learner(folder, table, seed=7).start_from(folder / "parent")
+    assert torch.equal(learner.evaluate().outputs, saved.evaluate().outputs)
+    assert learner.thresholds == saved.thresholds
+    assert learner.trainer.frozen_to == 2
+    assert learner.manifest().training["parent"]["name"] == "parent"
+
+
+def test_a_learner_starts_only_from_a_model_of_its_own_kind_and_architecture(folder: Path, table: pd.DataFrame) -> None:
+    squares_learner(folder, table).save_model(folder / "parent")
+    dls = squares_block(folder, **SQUARES["category"]).dataloaders(table, bs=8, num_workers=0)
+    with pytest.raises(InputError, match="predicts another kind of target than these data have: MultiCategoryBlock"):
+        small_learner(dls).start_from(folder / "parent")
+    dls = squares_block(folder).dataloaders(table, bs=8, num_workers=0)
+    other = vision_learner(dls, "resnet18", pretrained=False, precision="float32", progress="quiet")
+    with pytest.raises(InputError, match=r"is a test_resnet, and this learner has a resnet18: make it with"):
+        other.start_from(folder / "parent")

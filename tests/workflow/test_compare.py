@@ -4,11 +4,13 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from eyebright.errors import ArtifactError, InputError
 from eyebright.evaluation.decide import fit_decision
 from eyebright.evaluation.evaluation import Evaluation
+from eyebright.report.comparison import comparison_sentences
 from eyebright.workflow.command_options import CompareOptions
 from eyebright.workflow.compare import make_comparison
 from support.images import coloured_squares
@@ -64,3 +66,34 @@ def test_a_folder_without_a_model_or_without_the_part_is_an_error(models: tuple[
         make_comparison(CompareOptions(models[0], tmp_path / "nothing"))
     with pytest.raises(ArtifactError, match="test"):
         make_comparison(CompareOptions(*models, part="test"))
+
+
+def test_a_model_that_started_from_the_other_and_corrected_labels_are_said(
+    models: tuple[Path, Path], tmp_path: Path
+) -> None:
+    rows = coloured_squares(tmp_path / "photos", 60)
+    old, new = pd.DataFrame(rows), pd.DataFrame(rows)
+    new.loc[new["fname"] == "003.png", "labels"] = "red green blue"
+    new.loc[new["fname"] == "007.png", "labels"] = ""
+    folders = [tmp_path / "old", tmp_path / "new"]
+    for folder, table in zip(folders, (old, new), strict=True):
+        learner = small_learner(squares_block(tmp_path / "photos").dataloaders(table, bs=8, num_workers=0))
+        if folder == folders[1]:
+            learner.start_from(folders[0])
+        learner.save_model(folder, evaluation=learner.evaluate())
+    suspects = tmp_path / "suspects.csv"
+    suspects.write_text("file,score\n003.png,1\n011.png,0.5\n")
+    options = CompareOptions(*folders, out=tmp_path / "c.html", json=tmp_path / "c.json", nominated=suspects)
+    found = make_comparison(options)
+    said = comparison_sentences(found)
+    assert "the second model started from the first" in said
+    assert any(line.startswith(f"the targets of {found.relabelled} of the 15 images differ") for line in said)
+    assert any(line.startswith(f"{15 - found.relabelled} images with the same targets for both: mAP") for line in said)
+    assert any("that nobody nominated: mAP" in line for line in said)
+    content = json.loads((tmp_path / "c.json").read_text(encoding="utf-8"))
+    assert [one["by"] for one in content["judged"]] == ["first", "second", "unchanged", "not_nominated"]
+    assert {metric["difference"] for one in content["judged"] for metric in one["metrics"]} == {0}  # the same weights
+    assert 'id="corrected"' in (tmp_path / "c.html").read_text(encoding="utf-8")
+    suspects.write_text("image\n003.png\n")
+    with pytest.raises(InputError, match="has no column 'file' with the nominated images, only 'image'"):
+        make_comparison(options)

@@ -23,7 +23,7 @@ def option_string(field: OptionField, *, off: bool = False) -> str:
         field: the option.
         off: True for the option that turns a flag off.
     """
-    name = field.name.replace("_", "-")
+    name = field.option.typed or field.name.replace("_", "-")
     return name.upper() if field.option.positional else f"--{'no-' if off else ''}{name}"
 
 

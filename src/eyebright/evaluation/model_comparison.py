@@ -6,7 +6,7 @@ All differences are paired: both models are judged on the same images. P-values 
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import NormalDist
@@ -21,9 +21,11 @@ from eyebright.evaluation.compare import Comparison, paired_comparisons
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.intervals import Interval, corrected_interval, unknown_interval
 from eyebright.evaluation.metric_intervals import LabelPrecisions
+from eyebright.evaluation.relabelled import Judged, judge, relabelled
 from eyebright.evaluation.scores import Draws
 from eyebright.evaluation.slices import holm
 from eyebright.metrics.labels import average_precision
+from eyebright.metrics.meter import Metric
 from eyebright.metrics.points import point_errors
 from eyebright.tasks.base import SectionName
 
@@ -98,6 +100,9 @@ class ModelComparison:
         outputs: each label, class, point or number.
         worse: images on which the second model is worse, those that were right before first.
         better: images on which it is better, those that are right now first.
+        relabelled: images of which the targets differ; all of the above is judged by those of the second evaluation.
+        judged: where some differ, the metrics by the targets of each, and on images with the same targets in both.
+        lineage: a sentence if one model started from the other; empty otherwise.
     """
 
     first: Evaluation
@@ -108,6 +113,9 @@ class ModelComparison:
     outputs: tuple[OutputDifference, ...]
     worse: tuple[ImageChange, ...]
     better: tuple[ImageChange, ...]
+    relabelled: int = 0
+    judged: tuple[Judged, ...] = ()
+    lineage: str = ""
 
     @property
     def asking(self) -> tuple[float, float] | None:
@@ -139,15 +147,17 @@ class ModelComparison:
         )
 
 
-def compare_models(first: Evaluation, second: Evaluation) -> ModelComparison:
-    """Compares two models on the images that both evaluated.
+def compare_models(first: Evaluation, second: Evaluation, *, nominated: Collection[str] = ()) -> ModelComparison:
+    """Compares two models on the images that both evaluated, by the targets of the second evaluation.
 
     Args:
         first: the evaluation of the first model.
-        second: that of the second model.
+        second: that of the second model. Where its targets differ, as those of corrected labels, the metrics are also
+            compared by the targets of the first, and on images whose targets are the same.
+        nominated: files of images that were looked at because a model picked them, see `judge`.
 
     Raises:
-        InputError: the models predict different things, evaluated no image in common, or with other targets.
+        InputError: the models predict different things, or evaluated no image in common.
         DataError: an output is NaN or infinite.
     """
     _check_same_kind(first, second)
@@ -162,13 +172,16 @@ def compare_models(first: Evaluation, second: Evaluation) -> ModelComparison:
             f"{len(second):,} such as '{second.files[0]}'"
         )
     first, second = first.take([a for a, _ in rows]), second.take([b for _, b in rows])
-    _check_same_targets(first, second)
     second = replace(second, files=first.files)
     for evaluation in (first, second):
         evaluation.check_finite()
+    n_changed, judged = int(relabelled(first, second).sum()), ()
+    if n_changed:
+        judged = judge(first, second, _metrics(first), nominated=nominated)
+        first = replace(first, targets=second.targets)
     worse, better = _changes(first, second)
     metrics, outputs = _scores(first, second)
-    return ModelComparison(first, second, only_first, only_second, metrics, outputs, worse, better)
+    return ModelComparison(first, second, only_first, only_second, metrics, outputs, worse, better, n_changed, judged)
 
 
 # ------------------------------------------------------------------------------- the same images
@@ -214,31 +227,25 @@ def _whole_paths(evaluation: Evaluation) -> list[str]:
     return [str(Path(path)) for path in evaluation.paths]
 
 
-def _check_same_targets(first: Evaluation, second: Evaluation) -> None:
-    targets = [each.targets.double().reshape(len(each), -1).nan_to_num(math.inf) for each in (first, second)]
-    differ = (targets[0] != targets[1]).any(dim=1)
-    if bool(differ.any()):
-        example = first.files[int(differ.int().argmax())]
-        raise InputError(
-            f"of {int(differ.sum()):,} of the {len(first):,} images that both models evaluated the targets differ "
-            f"('{example}'); evaluate both on the same labels"
-        )
-
-
 # ------------------------------------------------------------------------------- metrics
 
 
 def _scores(first: Evaluation, second: Evaluation) -> tuple[tuple[Comparison, ...], tuple[OutputDifference, ...]]:
     """The metrics, and each label, class, point or number."""
     block = first.decision.target
-    metrics = [metric for metric in block.metrics() if not (metric.takes == "logits" and block.is_geometric)]
-    metrics = [metric for metric in metrics if metric.name not in _SAME_SCORE]
     resampled = _RESAMPLED.get(block.section)
     labels = None if resampled is None else (resampled(first), resampled(second))
-    found, draws = paired_comparisons(first, second, metrics, labels=labels)
+    found, draws = paired_comparisons(first, second, _metrics(first), labels=labels)
     each = _OUTPUTS[block.section](first, second) if draws is None else _of_labels(first, second, draws)
     corrected = holm([one.p_value for one in each])
     return tuple(found), tuple(replace(one, p_value=p_value) for one, p_value in zip(each, corrected, strict=True))
+
+
+def _metrics(evaluation: Evaluation) -> list[Metric]:
+    """The metrics that are compared."""
+    block = evaluation.decision.target
+    metrics = [metric for metric in block.metrics() if not (metric.takes == "logits" and block.is_geometric)]
+    return [metric for metric in metrics if metric.name not in _SAME_SCORE]
 
 
 def _of_labels(first: Evaluation, second: Evaluation, draws: Draws) -> list[OutputDifference]:

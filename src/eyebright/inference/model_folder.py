@@ -107,7 +107,7 @@ def save_model(
         out_of_fold=hashes.get(OUT_OF_FOLD),
         out_of_distribution=hashes.get(OUT_OF_DISTRIBUTION),
     )
-    data = {**manifest.to_json(), "id": model_id, "weights": _digest(state)}
+    data = {**manifest.to_json(), "id": model_id, "weights": state_hash(state)}
     text = manifest_text(data)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     Manifest.from_json(json.loads(text))  # what could not be loaded is not saved in the place of what can
@@ -141,6 +141,18 @@ def load_manifest(folder: str | Path) -> Manifest:
         ArtifactError: the folder contains no model, or its manifest is damaged or of a newer version.
     """
     return _load(Path(folder), weights=False)[0]
+
+
+def weights_hash(folder: str | Path) -> str:
+    """The hash of a saved model's weights, as `state_hash` returns it; empty for a model of an older version.
+
+    Raises:
+        ArtifactError: the folder contains no model, or its manifest is damaged.
+    """
+    folder = Path(folder)
+    _check_model_folder(folder)
+    copy = _copy(folder / WEIGHTS)[1]
+    return str(_choose_manifest(folder / MANIFEST, copy).get("weights", ""))
 
 
 def load_evaluation(folder: str | Path, *, part: EvaluatedPart = "valid") -> Evaluation:
@@ -306,7 +318,7 @@ def fingerprint(description: ModelDescription, state: Mapping[str, Tensor]) -> s
     return digest.hexdigest()
 
 
-def _digest(state: Mapping[str, Tensor]) -> str:
+def state_hash(state: Mapping[str, Tensor]) -> str:
     """A hash of the weights alone; a manifest that a person has edited is still that of its weights."""
     digest = hashlib.blake2b(digest_size=16)
     hash_state(digest, state)
@@ -378,7 +390,7 @@ def _load(folder: Path, *, weights: bool) -> tuple[Manifest, dict[str, Tensor]]:
         manifest = Manifest.from_json(content)
     except ArtifactError as error:
         raise ArtifactError(f"cannot use the model in '{folder}': {error}") from None
-    if weights and content.get("weights", digest := _digest(state)) != digest:  # older versions saved no hash
+    if weights and content.get("weights", digest := state_hash(state)) != digest:  # older versions saved no hash
         raise ArtifactError(f"'{path}' is damaged: its weights have another hash than those that were saved")
     return manifest, state
 

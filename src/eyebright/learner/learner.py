@@ -32,6 +32,7 @@ from eyebright.learner.manifest import manifest_of
 from eyebright.learner.predictions import Pairs, predict_dataset
 from eyebright.learner.saved_learner import PredictionTuple, predict_one
 from eyebright.learner.saved_weights import check_no_pickle, load_weights, save_weights, weights_path
+from eyebright.learner.start_from import saved_start
 from eyebright.learner.time_budget import check_no_steps_per_epoch, epochs_or_minutes, planned_epochs, resumed_plan
 from eyebright.learner.wise_ft import copied_weights, possible_shares, use_best_share
 from eyebright.losses import image_losses
@@ -840,6 +841,35 @@ class Learner:
         self.model.backbone_was_trained = about.get("backbone_was_trained", True)
         same_data = about.get("data") == self.dls.datasets.fingerprint()
         self._loaded_scores = dict(about.get("scores", {})) if same_data else {}
+        return self
+
+    def start_from(self, folder: str | Path) -> "Learner":
+        """Take the weights of a saved model, to go on from them; returns the learner.
+
+        The backbone, the normalisation and the head are those of the saved model. Labels, points and numbers that both
+        have keep their outputs and their thresholds; new ones get new outputs, and others are dropped. The backbone is
+        frozen. The saved calibration is not taken: it is fitted to the outputs of the saved model.
+
+        Images that the saved model was trained on make no honest validation image here: give the data the same split.
+
+        Args:
+            folder: a model folder, as `save_model` writes it; the learner needs the same architecture.
+
+        Raises:
+            ArtifactError: the folder contains no model, or a damaged one; the learner is unchanged.
+            InputError: the saved model is of another architecture, image size or kind of target.
+        """
+        start = saved_start(folder, self.dls.target)
+        saved, own = start.model.description.arch, self.model.description.arch
+        if saved != own:
+            raise InputError(
+                f"the model in '{folder}' is a {saved}, and this learner has a {own}: make it with '{saved}'"
+            )
+        self.trainer.start_from(start.model, start.rows, start.record)
+        self.decision = Decision(self.dls.target)
+        if start.thresholds is not None:
+            self.thresholds = start.thresholds
+        self._loaded_scores = {}
         return self
 
     def export(self, fname: str | Path = "export") -> Path:

@@ -33,6 +33,7 @@ def manifest_of(trainer: Trainer, decision: Decision, scores: Mapping[str, float
             "weights": model.origin,
             "weights_licence": "" if model.origin is None else declared_licence(model.description.arch),
             "backbone_was_trained": model.backbone_was_trained,
+            **({} if trainer.parent is None else {"parent": dict(trainer.parent)}),
             "linear_head": None if trainer.fitted_head is None else _C_of_outputs(trainer.fitted_head, dls.target),
         },
         data={

@@ -5,7 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from eyebright.evaluation.compare import Comparison
 from eyebright.evaluation.model_comparison import ImageChange, ModelComparison, OutputDifference
+from eyebright.evaluation.relabelled import Judged, JudgedBy
 from eyebright.report.folding import folded
 from eyebright.report.report_json import plain
 from eyebright.tasks.base import SectionName
@@ -33,7 +35,8 @@ class ComparisonPage:
 
 def comparison_sentences(found: ModelComparison) -> list[str]:
     """What was compared, and what came out: metrics, labels that surely changed, and how many images changed."""
-    sentences = [_shared_text(found), *(one.text for one in found.metrics)]
+    sentences = [_shared_text(found), *filter(None, [found.lineage]), *relabelled_sentences(found)]
+    sentences += [one.text for one in found.metrics]
     sure = [one for one in found.outputs if one.p_value < _SURE]
     if found.outputs:
         counted = f"{len(sure):,} of {len(found.outputs):,}" if sure else f"none of {len(found.outputs):,}"
@@ -58,6 +61,18 @@ def comparison_sentences(found: ModelComparison) -> list[str]:
     return sentences
 
 
+def relabelled_sentences(found: ModelComparison) -> list[str]:
+    """The main metric by the labels of each model, and on images that nobody nominated; none without new labels."""
+    if not found.relabelled:
+        return []
+    said = [
+        f"the targets of {found.relabelled:,} of the {len(found.first):,} images differ; what is not said otherwise is "
+        "judged by those of the second model"
+    ]
+    said += [f"{_judged_text(one)}: {one.metrics[0].text}" for one in found.judged]
+    return [*said, _FAVOUR]
+
+
 def comparison_page(found: ModelComparison, names: tuple[str, str]) -> ComparisonPage:
     """The page: the metrics, each label, and the images that changed.
 
@@ -67,7 +82,8 @@ def comparison_page(found: ModelComparison, names: tuple[str, str]) -> Compariso
     """
     first, second = names
     sections = [
-        Section("Metrics", "metrics", [_metric_table(found, names)], _INTRO),
+        *_relabelled_section(found, names),
+        Section("Metrics", "metrics", [_metric_table(found.metrics, names)], _INTRO),
         Section(
             _NAMES[found.first.decision.target.section][0],
             "outputs",
@@ -87,16 +103,12 @@ def comparison_json(found: ModelComparison, names: tuple[str, str]) -> dict[str,
         "images": len(found.first),
         "only_first": found.only_first,
         "only_second": found.only_second,
-        "metrics": [
-            {
-                "name": one.metric.display_name,
-                "first": one.first,
-                "second": one.second,
-                "difference": one.difference,
-                "interval": [one.interval.low, one.interval.high],
-                "higher_is_better": one.metric.higher_is_better,
-            }
-            for one in found.metrics
+        "lineage": found.lineage,
+        "metrics": [_metric_json(one) for one in found.metrics],
+        "relabelled": found.relabelled,
+        "judged": [
+            {"by": one.by, "images": one.images, "metrics": [_metric_json(metric) for metric in one.metrics]}
+            for one in found.judged
         ],
         "outputs": [
             {
@@ -128,6 +140,16 @@ _INTRO = (
     "Both models are scored on the same images. The interval is that of the difference; if it contains 0, these images"
     " are too few to know which model is better."
 )
+_JUDGED: Mapping[JudgedBy, str] = {
+    "first": "{} by the targets of the first model",
+    "second": "{} by the targets of the second model",
+    "unchanged": "{} with the same targets for both",
+    "not_nominated": "{} that nobody nominated",
+}
+_FAVOUR = (
+    "targets that were corrected because a model doubted them favour that model, and the models that learnt from them;"
+    " images that nobody nominated do not"
+)
 _SUREST = "rows with the surest difference"
 
 
@@ -145,7 +167,30 @@ def _output_text(one: OutputDifference) -> str:
     return f"'{one.name}' {one.measure} from {number_text(one.first)} to {number_text(one.second)}"
 
 
-def _metric_table(found: ModelComparison, names: tuple[str, str]) -> Table:
+def _judged_text(one: Judged) -> str:
+    return _JUDGED[one.by].format(count_text(one.images, "image"))
+
+
+def _relabelled_section(found: ModelComparison, names: tuple[str, str]) -> list[Section]:
+    if not found.judged:
+        return []
+    tables = [_metric_table(one.metrics, names, _judged_text(one)) for one in found.judged]
+    intro = f"The targets of {found.relabelled:,} of the {len(found.first):,} images differ."
+    return [Section("Corrected targets", "corrected", tables, f"{intro} {_FAVOUR[0].upper()}{_FAVOUR[1:]}.")]
+
+
+def _metric_json(one: Comparison) -> dict[str, Any]:
+    return {
+        "name": one.metric.display_name,
+        "first": one.first,
+        "second": one.second,
+        "difference": one.difference,
+        "interval": [one.interval.low, one.interval.high],
+        "higher_is_better": one.metric.higher_is_better,
+    }
+
+
+def _metric_table(metrics: Sequence[Comparison], names: tuple[str, str], caption: str = "A row per metric") -> Table:
     rows = [
         [
             Cell(one.metric.display_name),
@@ -154,9 +199,9 @@ def _metric_table(found: ModelComparison, names: tuple[str, str]) -> Table:
             _signed(one.difference),
             _range(one.interval.low, one.interval.high),
         ]
-        for one in found.metrics
+        for one in metrics
     ]
-    return Table("A row per metric", ("metric", *names, "difference", "95 % CI"), rows)
+    return Table(caption, ("metric", *names, "difference", "95 % CI"), rows)
 
 
 def _output_table(found: ModelComparison, names: tuple[str, str]) -> Table:

@@ -95,13 +95,18 @@ def description_for_data(
         )
     if dls.device != device:
         raise InputError(f"the new data are for the device '{dls.device}', and the model is on '{device}'")
+    check_normalization(model, dls)
+    only = model.body.fixed_size if isinstance(model.body, TimmBackbone) else None
+    if only is not None and only != dls.size:
+        raise InputError(f"the backbone takes images of {only} only, and the new data have images of {dls.size}")
+    return dataclasses.replace(model.description, input=dataclasses.replace(model.description.input, size=dls.size))
+
+
+def check_normalization(model: ImageModel, dls: DataLoaders) -> None:
+    """Raises `InputError` where the data declare another mean or std than the model normalises with."""
     expected, declared = model.description.input, dls.pipeline.normalize
     if declared is not None and (declared.mean, declared.std) != (expected.mean, expected.std):
         raise InputError(
             f"the new data declare the mean {declared.mean} and std {declared.std}, and the model normalises with"
             f" {expected.mean} and {expected.std}: leave Normalize out, or make a new learner"
         )
-    only = model.body.fixed_size if isinstance(model.body, TimmBackbone) else None
-    if only is not None and only != dls.size:
-        raise InputError(f"the backbone takes images of {only} only, and the new data have images of {dls.size}")
-    return dataclasses.replace(model.description, input=dataclasses.replace(expected, size=dls.size))

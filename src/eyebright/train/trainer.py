@@ -5,7 +5,7 @@ The loop knows nothing of datasets, and `eyebright.learner` has the names of fas
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, closing
 from itertools import islice
 from pathlib import Path
@@ -27,10 +27,11 @@ from eyebright.models.groups import freeze_to, modes_restored, parameter_groups
 from eyebright.models.heads import AdaptiveConcatPool2d
 from eyebright.models.split_model import split_at_head
 from eyebright.models.summary import summarize
+from eyebright.models.warm_start import warm_start
 from eyebright.tasks.decision import Decision
 from eyebright.tasks.registry import block_to_json
 from eyebright.train.batchnorm_statistics import N_BATCHES, SHORT_EPOCH, recompute_statistics
-from eyebright.train.checks import check_batch_size, check_options, description_for_data
+from eyebright.train.checks import check_batch_size, check_normalization, check_options, description_for_data
 from eyebright.train.device import Device
 from eyebright.train.evaluate import (
     Outputs,
@@ -113,6 +114,7 @@ class Trainer:
         )
         self.frozen = FrozenModel(model, self.run, self._fused)
         self.fitted_head: LinearHead | None = None  # the last one; training may have changed it since
+        self.parent: Mapping[str, Any] | None = None  # the saved model that this one started from, as JSON
 
     @property
     def loss(self) -> Loss:
@@ -133,7 +135,30 @@ class Trainer:
         self.model.description = description_for_data(self.model, self.dls.target, dls, self.run.device.torch_device)
         self.dls, self._last_outputs = dls, None
         self.frozen.forget_features()
-        self.run.resume_conditions = _resume_conditions(self.model, dls, keep_statistics=self.keep_statistics)
+        self.run.resume_conditions = self._conditions()
+
+    def start_from(self, saved: ImageModel, rows: Sequence[int | None], parent: Mapping[str, Any]) -> None:
+        """Gives the model the weights of a saved one; the backbone is frozen.
+
+        Args:
+            saved: of the same architecture.
+            rows: for each output the saved output that it goes on with; None for a new one.
+            parent: of the saved model, as JSON, with the hash of its ``weights``.
+
+        Raises:
+            InputError: the backbones differ, or the data declare another normalisation.
+        """
+        check_normalization(saved, self.dls)
+        init = None if self.dls.target.zero_last_layer else nn.init.kaiming_normal_
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(self.run.seed)
+            warm_start(self.model, saved, rows, init=init)
+        self.model.origin, self.parent = saved.origin, parent
+        self.fitted_head, self._last_outputs = None, None
+        self.frozen.forget_features()
+        self.run.use_groups(parameter_groups(self.model))
+        self.run.resume_conditions |= self._conditions()
+        self.freeze_to(-1)
 
     def freeze_to(self, n: int) -> None:
         """Freeze the parameter groups before group ``n``; -1 freezes all but the head."""
@@ -238,8 +263,7 @@ class Trainer:
         fitted, evaluated = self.frozen.fit_head(self.dls, self._features(progress), C=C, groups=groups)
         self.fitted_head = fitted
         self.run.use_groups(parameter_groups(self.model))
-        conditions = _resume_conditions(self.model, self.dls, keep_statistics=self.keep_statistics)
-        self.run.resume_conditions |= conditions
+        self.run.resume_conditions |= self._conditions()
         self.freeze_to(self.frozen_to)
         self._last_outputs = self.dls.valid, self.run.version_of(self.model), evaluated
         return fitted, self.validate(self.dls.valid, metrics, decision, exact=True)
@@ -528,6 +552,11 @@ class Trainer:
     @property
     def _shard(self) -> Shard:
         return Shard(*self.run.device.shard)
+
+    def _conditions(self) -> dict[str, Any]:
+        """What must be the same when a checkpoint is resumed, as JSON."""
+        conditions = _resume_conditions(self.model, self.dls, keep_statistics=self.keep_statistics)
+        return conditions if self.parent is None else {**conditions, "start_from": self.parent["weights"]}
 
     def _share_skipped(self, loader: Loader) -> None:
         """Shares the images that each process skipped with all processes."""

@@ -230,6 +230,14 @@ class CompareOptions:
     images: Annotated[
         Path | None, Option("Folder of the evaluated images, for their thumbnails.", unset="where they were evaluated")
     ] = None
+    nominated: Annotated[
+        Path | None,
+        Option(
+            "CSV table with a column file, such as that of eyebright suspects: images whose labels were looked at, "
+            "which favour the model that picked them. Without them there is one more score.",
+            unset="none",
+        ),
+    ] = None
     show: Annotated[
         int, Option("Images to print of those that got worse, and of those that got better.", at_least=0)
     ] = 10

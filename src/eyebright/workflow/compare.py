@@ -2,14 +2,16 @@
 
 import json
 from dataclasses import replace
+from itertools import permutations
 from pathlib import Path
 
-from eyebright.errors import ArtifactError, InputError, os_reason
+from eyebright.errors import ArtifactError, InputError, listing, os_reason
 from eyebright.evaluation.model_comparison import ModelComparison, compare_models
-from eyebright.inference.model_folder import load_evaluation
+from eyebright.inference.model_folder import load_evaluation, load_manifest, weights_hash
 from eyebright.io.atomic import write_atomically
 from eyebright.io.files import check_replaceable
 from eyebright.report.comparison import comparison_json, comparison_page
+from eyebright.sources.csv_file import read_csv
 from eyebright.types import EvaluatedPart
 from eyebright.web.page import check_page_file, write_page
 from eyebright.workflow.command_options import CompareOptions
@@ -32,7 +34,8 @@ def make_comparison(options: CompareOptions) -> ModelComparison:
         check_replaceable(options.json, [_BEGINNING], "comparison")
     part = _PARTS[options.part]
     first, second = (load_evaluation(folder, part=part) for folder in (options.first, options.second))
-    found = compare_models(first, second)
+    nominated = () if options.nominated is None else _nominated_files(options.nominated)
+    found = replace(compare_models(first, second, nominated=nominated), lineage=_lineage(options))
     if options.images is not None:
         if not options.images.is_dir():
             raise InputError(f"there is no folder of images '{options.images}'")
@@ -43,6 +46,24 @@ def make_comparison(options: CompareOptions) -> ModelComparison:
     if options.out is not None:
         write_page(comparison_page(found, names), options.out, "comparison")
     return found
+
+
+def _nominated_files(path: Path) -> frozenset[str]:
+    """The files in the column ``file`` of a table, as ``eyebright suspects --out`` writes it."""
+    table = read_csv(path)
+    if "file" not in table.columns:
+        raise InputError(f"'{path}' has no column 'file' with the nominated images, only {listing(table.columns)}")
+    return frozenset(table.columns["file"])
+
+
+def _lineage(options: CompareOptions) -> str:
+    """A sentence if one model started from the other; empty otherwise."""
+    models = ("first", options.first), ("second", options.second)
+    for (name, folder), (other, origin) in permutations(models, 2):
+        parent, weights = load_manifest(folder).training.get("parent"), weights_hash(origin)
+        if weights and isinstance(parent, dict) and {**parent}.get("weights") == weights:
+            return f"the {name} model started from the {other}"
+    return ""
 
 
 def _names(first: Path, second: Path) -> tuple[str, str]:

@@ -19,9 +19,7 @@ from eyebright.inference.change_manifest import alone, check_free, restored_on_f
 from eyebright.inference.evaluate import evaluate_images
 from eyebright.inference.manifest import Manifest
 from eyebright.inference.model_folder import (
-    OUT_OF_FOLD,
     load_manifest,
-    load_manifest_and_evaluations,
 )
 from eyebright.inference.predictor import load_predictor
 from eyebright.io.atomic import write_atomically
@@ -41,7 +39,7 @@ from eyebright.workflow.check import Advance
 from eyebright.workflow.command_options import EvaluateOptions
 from eyebright.workflow.fine_tuning import Say
 from eyebright.workflow.held_out import HeldOut, group_names, rows_of_part
-from eyebright.workflow.known_images import Met, images_of_model, met
+from eyebright.workflow.known_images import Met, images_of_model, met, saved_evaluations
 from eyebright.workflow.model_targets import with_targets_of_model
 from eyebright.workflow.options import ReadOptions
 from eyebright.workflow.reading import read
@@ -140,7 +138,7 @@ def _chosen(
     """(images to evaluate, what is known of all): a part has none that the model has met, or has for the other part."""
     part: HeldOutPart | None = "promise" if options.part == "promise" else "test" if options.part else None
     chosen = rows_of_part(source, manifest.target, part, _rows(source, part))
-    evaluations = _evaluations(options.model, manifest)
+    evaluations = saved_evaluations(options.model, manifest)
     known = images_of_model(options.model, manifest, evaluations)
     for sentence in known.messages:
         say(sentence)
@@ -180,16 +178,6 @@ def _rows(source: Source, part: HeldOutPart | None) -> "np.ndarray[Any, np.dtype
             "takes all images"
         )
     return rows
-
-
-def _evaluations(folder: Path, manifest: Manifest) -> dict[EvaluatedPart, Evaluation]:
-    """The evaluations that are saved with the model, by part."""
-    evaluations: dict[EvaluatedPart, Evaluation] = {}
-    if manifest.evaluation is not None:
-        evaluations |= load_manifest_and_evaluations(folder)[1]
-    if manifest.out_of_fold is not None:
-        evaluations |= load_manifest_and_evaluations(folder, OUT_OF_FOLD)[1]
-    return evaluations
 
 
 def _evaluated(

@@ -165,7 +165,13 @@ def _facts(
 
 def settings_of(learner: Learner, options: Options) -> list[tuple[str, str]]:
     """The options by name, with the values that were chosen automatically."""
-    settings = {**options_to_json(options), **_resolved(learner, options), "cache": options.cache or "none"}
+    start = "none" if options.start_from is None else options.start_from.resolve().name  # no path of the user
+    settings = {
+        **options_to_json(options),
+        **_resolved(learner, options),
+        "cache": options.cache or "none",
+        "start_from": start,
+    }
     return [(name, str(value)) for name, value in settings.items() if name not in _NOT_LEARNED]
 
 
@@ -183,6 +189,8 @@ def _resolved(learner: Learner, options: Options) -> dict[str, Any]:
     """The values that were used, by option, including those that were chosen automatically."""
     dls, device = learner.dls, learner.run.device
     settings = fine_tuning_of(options)._asdict() if options.trains_epochs else {}
+    if options.start_from is not None:
+        settings.pop("dropout", None)  # it is that of the head of the other model
     return {
         "bs": dls.bs,
         "device": str(device.torch_device),

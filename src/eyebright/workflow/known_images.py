@@ -17,6 +17,7 @@ from eyebright.errors import EyebrightError
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.image.cache import ImageCache
 from eyebright.inference.manifest import Manifest
+from eyebright.inference.model_folder import OUT_OF_FOLD, load_manifest_and_evaluations
 from eyebright.sources.categorical import Codes, Mask
 from eyebright.sources.source import Source
 from eyebright.sources.together import joined
@@ -37,12 +38,14 @@ class KnownImages:
         groups: the group of each; None where it is alone, or not known.
         group_name: what the groups are: a column of the data; empty where it is not known.
         messages: what is not known, sentences for the user.
+        is_complete: False if there may be further images that are not known.
     """
 
     paths: tuple[str, ...]
     groups: tuple[str | None, ...]
     group_name: str = ""
     messages: tuple[str, ...] = ()
+    is_complete: bool = True
 
 
 class Met(NamedTuple):
@@ -61,6 +64,20 @@ class Met(NamedTuple):
     groups: list[int] | None
 
 
+def saved_evaluations(folder: Path, manifest: Manifest) -> dict[EvaluatedPart, Evaluation]:
+    """The evaluations that are saved with a model, by part.
+
+    Raises:
+        ArtifactError: one is missing or damaged.
+    """
+    evaluations: dict[EvaluatedPart, Evaluation] = {}
+    if manifest.evaluation is not None:
+        evaluations |= load_manifest_and_evaluations(folder)[1]
+    if manifest.out_of_fold is not None:
+        evaluations |= load_manifest_and_evaluations(folder, OUT_OF_FOLD)[1]
+    return evaluations
+
+
 def images_of_model(folder: Path, manifest: Manifest, evaluations: Mapping[EvaluatedPart, Evaluation]) -> KnownImages:
     """The images that trained or validated a model.
 
@@ -72,17 +89,25 @@ def images_of_model(folder: Path, manifest: Manifest, evaluations: Mapping[Evalu
     evaluated = dict.fromkeys(
         str(path) for part in ("valid", "out_of_fold") if part in evaluations for path in evaluations[part].paths
     )
+    has_all = "out_of_fold" in evaluations  # its images are those for training and validation
     try:
         source = _training_source(folder)
     except EyebrightError as error:
-        return _only_evaluated(evaluated, f"the data that trained the model cannot be read again: {error}", manifest)
+        why = f"the data that trained the model cannot be read again: {error}"
+        return _only_evaluated(evaluated, why, manifest, has_all=has_all)
     if source is None:
-        return _only_evaluated(evaluated, "the model folder does not name the data that trained it", manifest)
+        why = "the model folder does not name the data that trained it"
+        return _only_evaluated(evaluated, why, manifest, has_all=has_all)
     paths = dict.fromkeys(str(source.root / file) for file in source.files)
     groups = [None] * len(paths) if source.group is None else [_named(name) for name in source.group]
     further = [path for path in evaluated if path not in paths]
+    changed = _changed(source, manifest)
     return KnownImages(
-        (*paths, *further), (*groups, *[None] * len(further)), source.group_name, _changed(source, manifest)
+        (*paths, *further),
+        (*groups, *[None] * len(further)),
+        source.group_name,
+        changed,
+        is_complete=has_all or not changed,
     )
 
 
@@ -137,11 +162,13 @@ def _training_source(folder: Path) -> Source | None:
     return source.take(source.not_held_out().array)
 
 
-def _only_evaluated(paths: Mapping[str, None], why: str, manifest: Manifest) -> KnownImages:
+def _only_evaluated(paths: Mapping[str, None], why: str, manifest: Manifest, *, has_all: bool) -> KnownImages:
+    if has_all:
+        return KnownImages(tuple(paths), (None,) * len(paths))
     train = manifest.data.get("train")
     images = f"its {count_text(train, 'training image')}" if isinstance(train, int) else "its training images"
     message = f"{why}; so {images} are not recognised here, only {count_text(len(paths), 'image')} that it evaluated"
-    return KnownImages(tuple(paths), (None,) * len(paths), messages=(message,))
+    return KnownImages(tuple(paths), (None,) * len(paths), messages=(message,), is_complete=False)
 
 
 def _changed(source: Source, manifest: Manifest) -> tuple[str, ...]:

@@ -57,6 +57,7 @@ class Option:
             (``"must be ..., got ..."``). None converts by the type alone.
         aliases: the option's names as an argument of the library's functions, where they differ: ``num_workers`` for
             ``workers``. The command line replaces them in messages too.
+        typed: how the option is typed, without dashes, where it is not its name: ``from``, which Python reserves.
         positional: True for an argument that is given by its position, without a name.
         python_only: True for an option that the command line does not have.
         needs: the property of a target block without which the option has no effect; empty for none.
@@ -75,6 +76,7 @@ class Option:
     metavar: str = ""
     convert: Callable[[Any], Any] | None = None
     aliases: tuple[str, ...] = ()
+    typed: str = ""
     positional: bool = False
     python_only: bool = False
     needs: Literal["", "has_thresholds", "can_calibrate", "can_mix", "has_vocab", "is_geometric"] = ""

@@ -252,9 +252,24 @@ class Options:
         ),
     ] = None
 
-    arch: Annotated[str, Option("Backbone: any timm name, or resnet18, resnet34, resnet50.", TRAINING)] = (
-        "tf_efficientnet_lite0"
-    )
+    start_from: Annotated[
+        Path | None,
+        Option(
+            "Model folder to start from: its backbone and size, and the outputs of the labels that both have. Its "
+            "validation images stay for validation, those that trained it stay for training.",
+            TRAINING,
+            typed="from",
+            unset="the pretrained backbone",
+        ),
+    ] = None
+    arch: Annotated[
+        str | None,
+        Option(
+            "Backbone: any timm name, or resnet18, resnet34, resnet50.",
+            TRAINING,
+            unset=f"{_defaults.ARCH}, or that of `start_from`",
+        ),
+    ] = None
     epochs: Annotated[
         int | None,
         Option(
@@ -542,6 +557,7 @@ class Options:
         check_options(self)
         _check_head(self)
         _check_minutes(self)
+        _check_start(self)
         if self.augment_views is not None and not (self.freeze_epochs != 0 and self.keep_statistics):
             raise InputError(
                 "`augment_views` caches the features of a frozen backbone: it needs `freeze_epochs` greater than the "
@@ -558,9 +574,9 @@ class Options:
         return self.epochs != 0
 
     def with_defaults(self) -> "Options":
-        """The options with the default size and epochs where they are None; with ``minutes`` epochs stay None."""
+        """The options with default backbone, size and epochs where they are None; with ``minutes`` epochs stay None."""
         epochs = _defaults.EPOCHS if self.epochs is None and self.minutes is None else self.epochs
-        return replace(self, epochs=epochs, size=self.size or _defaults.IMAGE_SIZE)
+        return replace(self, arch=self.arch or _defaults.ARCH, epochs=epochs, size=self.size or _defaults.IMAGE_SIZE)
 
     @property
     def has_book_head(self) -> bool:
@@ -587,6 +603,8 @@ class Options:
         if head not in (None, own):
             left_out = {field.name: None for field in fields if field.option.head == own}
             left_out |= {"head": None, "lr": None, "lr_mult": None}
+        if given.get("start_from") is not None:
+            left_out |= {"arch": None, "size": None, "whole": None, "folds": None, "dropout": None}
         if given.get("minutes") is not None:
             left_out |= {"epochs": None, "steps_per_epoch": None}
         elif given.get("epochs") is not None:
@@ -623,6 +641,14 @@ def _check_minutes(options: Options) -> None:
     for name in ("epochs", "steps_per_epoch"):
         if getattr(options, name) is not None:
             raise InputError(f"`minutes` plans `{name}` itself: leave one of them out")
+
+
+def _check_start(options: Options) -> None:
+    """Raises `InputError` where the head of the model that training starts from is to be another one."""
+    if options.start_from is not None and options.dropout is not None:
+        raise InputError(
+            "`dropout` is of a new head, and `start_from` goes on with the head of its model: leave one of them out"
+        )
 
 
 def _check_head(options: Options) -> None:

@@ -20,6 +20,8 @@ from eyebright.workflow.fine_tuning import Say, check_goal
 from eyebright.workflow.held_out import HeldOut, held_out_parts, joined_groups
 from eyebright.workflow.loaders import batch_size, source_dataloaders
 from eyebright.workflow.options import Options
+from eyebright.workflow.parent_split import split_after
+from eyebright.workflow.start_from import Parent, check_kind, start_messages
 
 _CAMERA = "camera"  # the column with maker and model, where EXIF data name several
 
@@ -42,8 +44,14 @@ class Prepared(NamedTuple):
     held_out: list[HeldOut]
 
 
-def prepare(source: Source, options: Options, say: Say) -> Prepared:
+def prepare(source: Source, options: Options, say: Say, parent: Parent | None = None) -> Prepared:
     """The source, checked and split, and its data loaders.
+
+    Args:
+        source: the labelled images.
+        options: how the model is trained.
+        say: called with each sentence.
+        parent: the model that training starts from.
 
     Raises:
         EyebrightError: the source, an image or an option cannot be used.
@@ -52,6 +60,8 @@ def prepare(source: Source, options: Options, say: Say) -> Prepared:
         say(sentence)
     n_printed = len(source.messages)
     check_effect(options, source.block())
+    if parent is not None:
+        check_kind(source, parent)
     notes = [share_note(options, source), epochs_note(options)]
     source = readable(source, skip_bad=options.skip_bad)
     same = copies = all_copies = None
@@ -60,9 +70,11 @@ def prepare(source: Source, options: Options, say: Say) -> Prepared:
         copies, all_copies = duplicates.codes(), duplicates.codes(whole=True)
         # A random split does not keep large groups whole; what a given split divides is a leak, however large.
         same = copies if source.split is None else all_copies
-    source = split_source(source, options.valid_pct, seed=options.seed, same=same)
+    source = _split(source, options, same, parent)
     dls = source_dataloaders(source, options, batch=batch_size(source, options))
     constant = dls.target.check_learnable(dls.train_ds.targets, dls.valid_ds.targets)
+    if parent is not None:
+        source = source.with_messages(*start_messages(parent, dls.target, dls.valid.pipeline.transforms))
     check_goal(options, dls.target.metrics())
     check_normalize_by(dls.target, options.normalize_by)  # otherwise the report would fail after training
     for sentence in source.messages[n_printed:]:
@@ -77,6 +89,20 @@ def prepare(source: Source, options: Options, say: Say) -> Prepared:
     for message in (message for part in held_out for message in part.messages):
         say(message)
     return Prepared(source, dls, same, groups, held_out)
+
+
+def _split(source: Source, options: Options, same: Codes | None, parent: Parent | None) -> Source:
+    if parent is None:
+        return split_source(source, options.valid_pct, seed=options.seed, same=same)
+    return split_after(
+        source,
+        parent,
+        options.valid_pct,
+        seed=options.seed,
+        same=same,
+        cache=options.cache,
+        pixels=options.check,
+    )
 
 
 def _checked(source: Source, options: Options) -> tuple[Source, Duplicates]:

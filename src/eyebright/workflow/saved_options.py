@@ -27,6 +27,7 @@ _REPEATED = (
     *FineTuning._fields,
 )  # they change the weights, so a repeated training uses the values that were chosen
 _PATHS = ("images", "valid", "test")  # the reading options that are paths
+_START = "start_from"  # the training option that is one
 
 
 @dataclass(frozen=True)
@@ -62,12 +63,14 @@ class SavedOptions:
         """The content of the file, with paths relative to ``out``."""
         reading = options_to_json(self.reading)
         reading |= {name: _relative(reading[name], self.out) for name in _PATHS}
+        training = options_to_json(self.training)
+        training |= {_START: _relative(training[_START], self.out)}
         content = {
             "schema": _SCHEMA,
             "source": _relative(self.source, self.out),
             "out": ".",
             "reading": reading,
-            "training": options_to_json(self.training),
+            "training": training,
             "resolved": dict(self.resolved),
         }
         return valid_unicode(json.dumps(content, indent=2, ensure_ascii=False))
@@ -89,7 +92,9 @@ class SavedOptions:
         folder = path.parent.resolve()  # the system resolves links before '..'
         reading = {**content["reading"]}
         reading |= {name: folder / reading[name] for name in _PATHS if reading.get(name) is not None}
-        training = options_from_json(Options, content["training"], file=f"'{path}'")
+        start = content["training"].get(_START)
+        learnt = {**content["training"], _START: None if start is None else folder / start}
+        training = options_from_json(Options, learnt, file=f"'{path}'")
         resolved = content["resolved"]
         chosen = {name: resolved[name] for name in _REPEATED if resolved.get(name) is not None}
         return SavedOptions(

@@ -36,6 +36,7 @@ from eyebright.workflow.loaders import (
 )
 from eyebright.workflow.options import Options
 from eyebright.workflow.prepare import prepare
+from eyebright.workflow.start_from import load_parent, options_of_parent
 from eyebright.workflow.time_budget import (
     SIZES,
     TimeBudget,
@@ -83,8 +84,10 @@ def train_model(
             raise InputError("`epochs=0` writes no checkpoint, so there is nothing to resume: leave `resume` out")
         if resume and options.minutes is not None:
             options = resumed_options(options, out / CHECKPOINT)
-        size_is_open, options = options.size is None, options.with_defaults()
-        prepared = prepare(source, options, say)
+        parent = None if options.start_from is None else load_parent(options.start_from, out)
+        size_is_open = options.size is None and parent is None
+        options = (options if parent is None else options_of_parent(options, parent)).with_defaults()
+        prepared = prepare(source, options, say, parent)
         learner = _make_learner(prepared.dls, options, say)
         budget = None if options.minutes is None else TimeBudget.after_start(options.minutes, started)
         if budget is not None:
@@ -186,6 +189,7 @@ def _fit_size(
 
 
 def _make_learner(dls: DataLoaders, options: Options, say: Say) -> Learner:
+    assert options.arch is not None  # the options have their defaults
     licence = declared_licence(architecture_name(options.arch)) or "not declared"
     say(f"licence of the published weights of {options.arch}, as timm declares it: {licence}")
     learner = vision_learner(
@@ -194,6 +198,7 @@ def _make_learner(dls: DataLoaders, options: Options, say: Say) -> Learner:
         metrics=dls.target.metrics(),
         train_bn=not options.keep_statistics,
         keep_statistics=options.keep_statistics,
+        pretrained=options.start_from is None,
         ps=fine_tuning_of(options).dropout or 0.0,
         y_range=dls.target.y_range,
         precision=options.precision,
@@ -201,6 +206,8 @@ def _make_learner(dls: DataLoaders, options: Options, say: Say) -> Learner:
         options=TrainingOptions.of(options),
         progress=options.progress,
     )
+    if options.start_from is not None:
+        learner.start_from(options.start_from)
     _set_resume_conditions(learner, options)
     say(f"{options.arch} with the weights from {learner.model.origin}")
     if note := statistics_note(options, learner.model.body):

@@ -1,0 +1,76 @@
+"""Two models on images of which the labels were corrected: judged by the old labels, by the new ones, and by neither.
+
+Labels that a model helped to find favour it: an image that the model nominated as wrongly labelled is one on which its
+answer differs from the old label. So the scores of images that nobody nominated stand beside those of all.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from eyebright.evaluation.compare import Comparison, paired_comparisons
+from eyebright.evaluation.evaluation import Evaluation
+from eyebright.metrics.meter import Metric
+
+JudgedBy = Literal["first", "second", "unchanged", "not_nominated"]
+"""All images by the labels of the first or of the second model; those with the same labels in both; and those of them
+that are not on a list of nominated images."""
+
+_LEAST = 2  # images
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Two models on images, judged by the labels of one of them.
+
+    Args:
+        by: which images, and by which labels.
+        images: how many they are.
+        metrics: the metrics of both models.
+    """
+
+    by: JudgedBy
+    images: int
+    metrics: tuple[Comparison, ...]
+
+
+def relabelled(first: Evaluation, second: Evaluation) -> Bool[Tensor, " n"]:
+    """True for images whose targets differ, also where only one is unknown; both have the same images in one order."""
+    one, other = (each.targets.double().reshape(len(each), -1) for each in (first, second))
+    return ((one != other) & ~(one.isnan() & other.isnan())).any(dim=1)
+
+
+def judge(
+    first: Evaluation, second: Evaluation, metrics: Sequence[Metric], *, nominated: Collection[str] = ()
+) -> tuple[Judged, ...]:
+    """The metrics of both models by the labels of each, and on images whose labels are the same in both.
+
+    Args:
+        first: the evaluation of the first model.
+        second: that of the second model, of the same images in the same order, with other targets.
+        metrics: the metrics.
+        nominated: files of images that were looked at because a model picked them, as the first evaluation names them;
+            with some of them, images that nobody nominated are judged as well.
+    """
+    changed = relabelled(first, second)
+    listed = torch.tensor([file in nominated for file in first.files])
+    of_first = first, replace(second, targets=first.targets)
+    of_second = replace(first, targets=second.targets), second
+    parts: list[tuple[JudgedBy, tuple[Evaluation, Evaluation], Tensor]] = [
+        ("first", of_first, torch.ones_like(changed)),
+        ("second", of_second, torch.ones_like(changed)),
+        ("unchanged", of_second, ~changed),
+    ]
+    if nominated:
+        parts.append(("not_nominated", of_second, ~changed & ~listed))
+    found: list[Judged] = []
+    for by, pair, chosen in parts:
+        rows = chosen.nonzero()[:, 0].tolist()
+        if len(rows) >= _LEAST:
+            compared, _ = paired_comparisons(pair[0].take(rows), pair[1].take(rows), metrics)
+            found.append(Judged(by, len(rows), tuple(compared)))
+    return tuple(found)

@@ -1,0 +1,156 @@
+"""The model that a training run starts from: what the options must agree with, and what is said of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from eyebright.errors import InputError, listing
+from eyebright.evaluation.evaluation import Evaluation
+from eyebright.inference.manifest import Manifest
+from eyebright.inference.model_folder import load_manifest
+from eyebright.sources.forms import FORMS
+from eyebright.sources.source import Source
+from eyebright.tasks.base import TargetBlock
+from eyebright.tasks.registry import TARGET_BLOCKS
+from eyebright.transforms.draw import Transform
+from eyebright.transforms.serialize import preprocessing_to_json
+from eyebright.transforms.spatial import Resize
+from eyebright.types import EvaluatedPart, Size
+from eyebright.web.text import count_text
+from eyebright.workflow.known_images import saved_evaluations
+from eyebright.workflow.options import Options
+
+
+@dataclass(frozen=True, eq=False)
+class Parent:
+    """A saved model that training starts from.
+
+    Args:
+        folder: its folder.
+        manifest: its manifest.
+        evaluations: those that are saved with it, by part.
+    """
+
+    folder: Path
+    manifest: Manifest
+    evaluations: Mapping[EvaluatedPart, Evaluation]
+
+    @property
+    def name(self) -> str:
+        """The name of its folder."""
+        return self.folder.resolve().name
+
+
+def load_parent(folder: Path, out: Path) -> Parent:
+    """The model that training starts from.
+
+    Args:
+        folder: its folder.
+        out: the folder of the new model.
+
+    Raises:
+        ArtifactError: the folder contains no model, or a damaged one.
+        InputError: both folders are one.
+    """
+    if out.resolve() == folder.resolve():
+        raise InputError(
+            f"`start_from` and `out` are one folder, '{out}': give another `out`, so that `eyebright compare` can say "
+            "what the new model is better at"
+        )
+    manifest = load_manifest(folder)
+    return Parent(folder, manifest, saved_evaluations(folder, manifest))
+
+
+def options_of_parent(options: Options, parent: Parent) -> Options:
+    """The options with the backbone, the size and the kind of head of the model that training starts from.
+
+    Raises:
+        InputError: an option asks for another backbone, size, placement of images or head, or for out-of-fold answers
+            of a backbone that has seen the images.
+    """
+    model, name = parent.manifest.model, f"the model in '{parent.folder}'"
+    if options.arch not in (None, model.arch):
+        raise InputError(f"{name} is a {model.arch}, and `arch={options.arch}` is another backbone: leave `arch` out")
+    size = Size.of(options.size) if options.size else model.input.size
+    if size != model.input.size:
+        raise InputError(f"{name} takes images of {model.input.size}, and `size` is {size}: leave `size` out")
+    whole = _shows_whole_images(parent.manifest.preprocessing)
+    if None not in (whole, options.whole) and whole != options.whole:
+        how = "padded" if whole else "cropped"
+        raise InputError(f"{name} was trained on {how} images, and `whole={options.whole}`: leave `whole` out")
+    if options.folds is not None and parent.manifest.training.get("backbone_was_trained", True):
+        raise InputError(
+            f"the backbone of {name} was trained, perhaps on these images, so no answer of `folds` on its features is "
+            "of a model that has not seen them: leave `folds` out, or train without `start_from`"
+        )
+    given = model.input.size
+    return replace(
+        options,
+        arch=model.arch,
+        size=given.height if given.height == given.width else (given.height, given.width),
+        whole=whole if options.whole is None else options.whole,
+        head=_head(options, parent),
+    )
+
+
+def check_kind(source: Source, parent: Parent) -> None:
+    """Raises `InputError` unless the data have targets of the kind of the model."""
+    saved = parent.manifest.target
+    if not isinstance(saved, TARGET_BLOCKS[source.kind]):
+        raise InputError(
+            f"the model in '{parent.folder}' predicts {FORMS[saved.form].description} ({saved.describe()}), and these "
+            f"data have {FORMS[source.block().form].description}: a model starts from one of its own kind"
+        )
+
+
+def start_messages(parent: Parent, target: TargetBlock, transforms: Sequence[Transform]) -> list[str]:
+    """What the new model has of the model that it starts from, sentences for the user.
+
+    Args:
+        parent: the model that training starts from.
+        target: the fitted target block of the new model.
+        transforms: those of its validation images.
+    """
+    saved, noun = parent.manifest.target, target.section
+    before, after = saved.value_names, target.value_names
+    kept = [name for name in after if name in set(before)]
+    new = [name for name in after if name not in set(before)]
+    dropped = [name for name in before if name not in set(after)]
+    said = [f"training starts from the model '{parent.name}'{_score(parent)}; it has {len(kept):,} of these {noun}"]
+    if new:
+        said.append(f"{noun} that '{parent.name}' does not have, which get new outputs: {listing(new)}")
+    if dropped:
+        said.append(f"{noun} of '{parent.name}' that these data do not have, which are dropped: {listing(dropped)}")
+    if preprocessing_to_json(transforms) != preprocessing_to_json(parent.manifest.preprocessing):
+        said.append(f"images are placed otherwise than for '{parent.name}', so that its answers on them may differ")
+    return said
+
+
+def _score(parent: Parent) -> str:
+    """The main validation score of the model, in brackets; empty where it is not known."""
+    metric = parent.manifest.target.metrics()[0]
+    value: Any = parent.manifest.scores.get(metric.name)
+    images = parent.manifest.data.get("valid")
+    if not isinstance(value, float) or not isinstance(images, int):
+        return ""
+    return f" ({metric.display_name} {value:.3f} on its {count_text(images, 'validation image')})"
+
+
+def _head(options: Options, parent: Parent) -> str | None:
+    """The head of the options, by default that of the model."""
+    is_linear = parent.manifest.model.lin_ftrs == ()
+    if options.has_book_head and is_linear:
+        raise InputError(
+            f"the model in '{parent.folder}' has a linear head, and `head='book'` or an option for it was given: leave "
+            "it out"
+        )
+    is_open = options.trains_epochs and options.head is None and not options.has_book_head
+    given_for_linear = options.minutes is not None or options.wise_ft is not None
+    return "book" if is_open and not is_linear and not given_for_linear else options.head
+
+
+def _shows_whole_images(transforms: tuple[Transform, ...]) -> bool | None:
+    """Whether images are padded instead of cropped; None if they are resized in another way."""
+    methods = {transform.method for transform in transforms if isinstance(transform, Resize)}
+    return methods == {"pad"} if methods in ({"pad"}, {"crop"}) else None

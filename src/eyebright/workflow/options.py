@@ -573,10 +573,15 @@ class Options:
         """Whether epochs are trained, and not a head alone."""
         return self.epochs != 0
 
+    @property
+    def backbone(self) -> str:
+        """The name of the architecture, which is the default where none is given."""
+        return self.arch or _defaults.ARCH
+
     def with_defaults(self) -> "Options":
         """The options with default backbone, size and epochs where they are None; with ``minutes`` epochs stay None."""
         epochs = _defaults.EPOCHS if self.epochs is None and self.minutes is None else self.epochs
-        return replace(self, arch=self.arch or _defaults.ARCH, epochs=epochs, size=self.size or _defaults.IMAGE_SIZE)
+        return replace(self, arch=self.backbone, epochs=epochs, size=self.size or _defaults.IMAGE_SIZE)
 
     @property
     def has_book_head(self) -> bool:

@@ -61,7 +61,7 @@ class Backbone:
             WeightsError: its pretrained weights are not available.
         """
         options = replace(options or Options(), epochs=0).with_defaults()
-        model = build_model(model_description(options.arch, 1, size=options.size), pretrained=True)
+        model = build_model(model_description(options.backbone, 1, size=options.size), pretrained=True)
         pipeline = Pipeline.create(*image_transforms(target, options), torch.device("cpu"))
         return Backbone(model, pipeline, target.head_pool_size)
 

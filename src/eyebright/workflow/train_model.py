@@ -189,12 +189,11 @@ def _fit_size(
 
 
 def _make_learner(dls: DataLoaders, options: Options, say: Say) -> Learner:
-    assert options.arch is not None  # the options have their defaults
-    licence = declared_licence(architecture_name(options.arch)) or "not declared"
-    say(f"licence of the published weights of {options.arch}, as timm declares it: {licence}")
+    licence = declared_licence(architecture_name(options.backbone)) or "not declared"
+    say(f"licence of the published weights of {options.backbone}, as timm declares it: {licence}")
     learner = vision_learner(
         dls,
-        options.arch,
+        options.backbone,
         metrics=dls.target.metrics(),
         train_bn=not options.keep_statistics,
         keep_statistics=options.keep_statistics,
@@ -209,7 +208,7 @@ def _make_learner(dls: DataLoaders, options: Options, say: Say) -> Learner:
     if options.start_from is not None:
         learner.start_from(options.start_from)
     _set_resume_conditions(learner, options)
-    say(f"{options.arch} with the weights from {learner.model.origin}")
+    say(f"{options.backbone} with the weights from {learner.model.origin}")
     if note := statistics_note(options, learner.model.body):
         say(note)
     return learner

@@ -49,7 +49,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         use_random_weights(patch)
         train(folder / "t.csv", folder / "head", HEAD)
-        train(folder / "t.csv", folder / "tuned", replace(TUNE, wise_ft=1.0, lr=1e-4))
+        train(folder / "t.csv", folder / "tuned", replace(TUNE, head="book"))
     return folder
 
 
@@ -253,8 +253,9 @@ def test_the_model_to_start_from_is_not_replaced(base: Path) -> None:
         train(base / "t.csv", base / "head", replace(CHILD, start_from=base / "head"))
 
 
-def test_a_model_of_another_kind_is_refused(base: Path, tmp_path: Path) -> None:
-    source = read_source(base / "t.csv", images=base / "photos", labels=["labels"], kind="class")
+def test_a_model_of_another_kind_is_refused(base: Path, tmp_path: Path, changed: Callable[..., Path]) -> None:
+    table = changed(lambda rows: rows.assign(labels=[text.split(" ")[0] or "none" for text in rows["labels"]]))
+    source = read_source(table, images=base / "photos", labels=["labels"], kind="class")
     with pytest.raises(InputError, match=r"predicts any number of labels .* one class for each image"):
         train_model(source, tmp_path / "child", options=replace(CHILD, start_from=base / "head"))
 

@@ -110,7 +110,10 @@ class Trainer:
             parameter_groups(model),
             device,
             seed=seed,
-            resume_conditions=_resume_conditions(model, dls, keep_statistics=keep_statistics),
+            resume_conditions={
+                **_resume_conditions(model, dls, keep_statistics=keep_statistics),
+                "start_from": None,
+            },
         )
         self.frozen = FrozenModel(model, self.run, self._fused)
         self.fitted_head: LinearHead | None = None  # the last one; training may have changed it since
@@ -556,7 +559,7 @@ class Trainer:
     def _conditions(self) -> dict[str, Any]:
         """What must be the same when a checkpoint is resumed, as JSON."""
         conditions = _resume_conditions(self.model, self.dls, keep_statistics=self.keep_statistics)
-        return conditions if self.parent is None else {**conditions, "start_from": self.parent["weights"]}
+        return {**conditions, "start_from": None if self.parent is None else self.parent["weights"]}
 
     def _share_skipped(self, loader: Loader) -> None:
         """Shares the images that each process skipped with all processes."""

@@ -8,6 +8,7 @@ as in practice, where nobody knows the true labels, and by the true labels, whic
 """
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +22,8 @@ from eyebright.evaluation.suspects import Suspect
 from eyebright.inference.model_folder import load_evaluation
 from eyebright.report.comparison import comparison_sentences
 from eyebright.sources.read import read_source
-from eyebright.workflow.command_options import SuspectOptions
+from eyebright.workflow.command_options import CompareOptions, SuspectOptions
+from eyebright.workflow.compare import make_comparison
 from eyebright.workflow.options import Options
 from eyebright.workflow.suspects import make_suspects
 from eyebright.workflow.train_model import train_model
@@ -51,11 +53,11 @@ def main() -> None:
     again = replace(options, arch=None, size=None, folds=None, start_from=old)
     train(write(corrected, names, is_valid, given.out / "corrected.csv"), source.root, new, again)
 
-    first, second = (load_evaluation(folder) for folder in (old, new))
-    found = compare_models(first, second, nominated={one.file for one in suspects})
-    for sentence in comparison_sentences(found):
+    looked = given.out / "looked.csv"
+    pd.DataFrame({"file": sorted({one.file for one in suspects})}).to_csv(looked, index=False)
+    for sentence in comparison_sentences(make_comparison(CompareOptions(old, new, nominated=looked))):
         print(sentence)
-    true = compare_models(*(by_truth(each, truth) for each in (first, second)))
+    true = compare_models(*(by_truth(load_evaluation(folder), truth) for folder in (old, new)))
     print(f"by the true labels: {true.metrics[0].text}")
 
 
@@ -80,7 +82,7 @@ def with_flips(labels: Labels, names: list[str], share: float, random: np.random
     return {file: has ^ {name for name, flip in zip(names, row, strict=True) if flip} for (file, has), row in each}
 
 
-def with_answers(labels: Labels, truth: Labels, suspects: list[Suspect]) -> Labels:
+def with_answers(labels: Labels, truth: Labels, suspects: Sequence[Suspect]) -> Labels:
     """The labels with the true answer for each suspect."""
     fixed = {file: set(has) for file, has in labels.items()}
     for one in suspects:

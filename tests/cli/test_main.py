@@ -518,7 +518,11 @@ def test_help_lists_every_option_in_its_group(capsys: pytest.CaptureFixture[str]
         for name, text in zip(groups[::2], groups[1::2], strict=True)
     }
     assert list(listed) == ["Arguments", "Options", *GROUPS]
-    wanted = [field.name.replace("_", "-") for field in options_of("train") if not field.option.python_only]
+    wanted = [
+        field.option.typed or field.name.replace("_", "-")
+        for field in options_of("train")
+        if not field.option.python_only
+    ]
     assert sorted(name.lower() for name in itertools.chain(*listed.values())) == sorted([*wanted, "help"])
     assert listed["Options"] == ["out", "options", "help"]
     assert "seed" in listed[TRAINING]

@@ -183,6 +183,6 @@ def test_of_saved_options_the_epochs_or_the_time_hold_whichever_was_given_last()
 
 
 def test_with_the_time_given_the_epochs_stay_open() -> None:
-    assert Options().with_defaults() == Options(epochs=_defaults.EPOCHS, size=_defaults.IMAGE_SIZE)
+    assert Options().with_defaults() == Options(arch=_defaults.ARCH, epochs=_defaults.EPOCHS, size=_defaults.IMAGE_SIZE)
     assert Options(minutes=2).with_defaults().epochs is None
-    assert Options(size=64, epochs=0).with_defaults() == Options(size=64, epochs=0)
+    assert Options(arch="resnet18", size=64, epochs=0).with_defaults() == Options(arch="resnet18", size=64, epochs=0)

@@ -173,7 +173,7 @@ def scored(predictor: Predictor, train: Answers, known: Answers, new: Answers) -
     methods["nearest"] = tuple(torch.cdist(one, rows).amin(dim=1) for one in others)  # type: ignore[assignment]
     methods["mahalanobis"] = mahalanobis(rows, others)
     kind = block_to_json(predictor.target)["kind"]
-    if not predictor.target.is_geometric:
+    if predictor.target.is_categorical:
         methods["energy"] = tuple(energy(one.logits, kind) for one in (known, new))  # type: ignore[assignment]
         methods["max logit"] = tuple(-one.logits.amax(dim=1) for one in (known, new))  # type: ignore[assignment]
     return methods

@@ -73,7 +73,7 @@ def test_labelled_images_become_a_model_that_predicts_the_same_numbers(
     assert "thresholds tuned for f1_macro" in said
     assert re.search(r"macro F1 .*; on new images expect ", said)
     assert sorted(path.name for path in (squares / "model").iterdir()) == [
-        "evaluation.parquet", "history.csv", "manifest.json", "model.safetensors", "options.json",
+        "README.md", "evaluation.parquet", "history.csv", "manifest.json", "model.safetensors", "options.json",
         "out_of_distribution.safetensors", "report.html", "report.json",
     ]  # fmt: skip
     assert run(["predict", str(squares / "model"), str(squares / "photos"), "--out", str(squares / "p.csv")]) == 0

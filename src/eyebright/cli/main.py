@@ -21,6 +21,7 @@ from eyebright.cli import (
     convert,
     evaluate,
     export,
+    inspect,
     predict,
     report,
     review,
@@ -49,6 +50,7 @@ COMMANDS = {
     "review": (review.review, review.option_classes),
     "predict": (predict.predict, predict.option_classes),
     "export": (export.export, export.option_classes),
+    "inspect": (inspect.inspect, inspect.option_classes),
 }
 """By the command's name: its function, and a function that returns the dataclasses of its options."""
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from eyebright.errors import ArtifactError, listing, os_reason, short_repr
+from eyebright.inference.folder_format import MAX_MANIFEST_BYTES
 from eyebright.inference.manifest import Manifest
-from eyebright.inference.manifest_checks import MAX_MANIFEST_BYTES
 from eyebright.inference.model_folder import MANIFEST, WEIGHTS, load_manifest, manifest_content
 from eyebright.io.atomic import attempts
 from eyebright.tasks.registry import block_to_json

@@ -11,6 +11,7 @@ import torch
 
 from eyebright.errors import ArtifactError, EyebrightError, listing, short_repr, shortened
 from eyebright.image.canonical import CANONICAL, LIBRARY_PIXELS, PixelsVersion
+from eyebright.inference.folder_format import SCHEMA
 from eyebright.inference.manifest_checks import check_consistent, check_json
 from eyebright.models.build import ModelDescription
 from eyebright.tasks.base import TargetBlock
@@ -19,7 +20,6 @@ from eyebright.tasks.registry import block_from_json, block_to_json
 from eyebright.transforms.draw import Transform
 from eyebright.transforms.serialize import preprocessing_from_json, preprocessing_to_json
 
-SCHEMA = 2
 _PACKAGES = ("eyebright", "torch", "torchvision", "timm", "numpy", "pillow", "opencv-python-headless")
 
 

@@ -20,10 +20,6 @@ MAX_TRANSFORMS = 16
 """The most transforms of a saved model's preprocessing."""
 MAX_NAME_LENGTH = 1000
 """The most characters of the name of a class, a point or a predicted number."""
-MAX_MANIFEST_BYTES = 32 * 2**20
-"""The most bytes of a manifest."""
-MAX_MANIFEST_CONTAINERS = 200_000
-"""The most JSON lists and objects in a manifest: they make parsing slow, not numbers and strings."""
 
 
 def check_json(data: Mapping[str, Any]) -> None:

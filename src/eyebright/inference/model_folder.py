@@ -39,24 +39,25 @@ from torch import Tensor
 from eyebright.errors import ArtifactError, listing, os_reason, shortened
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.parquet import read_parquet, to_parquet
+from eyebright.inference.folder_format import (
+    EVALUATION,
+    EXECUTABLE,
+    MANIFEST,
+    MAX_MANIFEST_BYTES,
+    MAX_MANIFEST_CONTAINERS,
+    OUT_OF_DISTRIBUTION,
+    OUT_OF_FOLD,
+    PREVIOUS,
+    PREVIOUS_EVALUATION,
+    WEIGHTS,
+)
 from eyebright.inference.manifest import Manifest
-from eyebright.inference.manifest_checks import MAX_MANIFEST_BYTES, MAX_MANIFEST_CONTAINERS
 from eyebright.inference.out_of_distribution import OutOfDistribution
 from eyebright.io.atomic import attempts, prepared_file
 from eyebright.io.tensors import non_finite_reason, read_metadata, read_tensors
 from eyebright.io.text import valid_unicode
 from eyebright.models.build import ModelDescription
 from eyebright.types import EvaluatedPart
-
-WEIGHTS = "model.safetensors"
-MANIFEST = "manifest.json"
-PREVIOUS = "manifest.previous.json"  # what the manifest was before the last change
-PREVIOUS_EVALUATION = "evaluation.previous.parquet"  # the evaluation before the last change, if that changed it
-EVALUATION = "evaluation.parquet"
-OUT_OF_FOLD = "out_of_fold.parquet"
-OUT_OF_DISTRIBUTION = "out_of_distribution.safetensors"
-
-_EXECUTABLE = (".pkl", ".pickle", ".pth", ".pt", ".bin", ".ckpt", ".joblib", ".py")
 
 
 def save_model(
@@ -406,7 +407,7 @@ def _copy(path: Path, *, weights: bool = False) -> tuple[dict[str, Tensor], Any]
 
 def _check_model_folder(folder: Path) -> None:
     """Raises `ArtifactError` unless the folder contains model weights."""
-    if folder.suffix in _EXECUTABLE:
+    if folder.suffix in EXECUTABLE:
         raise ArtifactError(
             f"'{folder}' is a type of file that can run code when it is loaded; a model is a folder with {WEIGHTS}"
         )
@@ -418,7 +419,7 @@ def _check_model_folder(folder: Path) -> None:
         names = sorted(file.name for file in folder.iterdir())
     except OSError as error:  # it was removed in the meantime, or cannot be read
         raise ArtifactError(f"the model folder '{folder}' cannot be read: {os_reason(error)}") from None
-    executable = [name for name in names if Path(name).suffix in _EXECUTABLE]
+    executable = [name for name in names if Path(name).suffix in EXECUTABLE]
     if executable:
         raise ArtifactError(
             f"'{folder}' contains {executable[0]}, which can run code when it is loaded, and no {WEIGHTS}"

@@ -8,15 +8,15 @@ changes the tensors. Here the bytes are read once, and header and tensors are ma
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor
 
+from eyebright.io.safetensors_header import metadata_of, read_header
+
 _LENGTH_BYTES = 8  # at the start of the file: the length of the header, little-endian
-_MAX_HEADER_BYTES = 100_000_000  # the limit of safetensors
 
 
 def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -35,7 +35,7 @@ def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     except SafetensorError as error:
         raise ValueError(str(error)) from None
     length = int.from_bytes(data[:_LENGTH_BYTES], "little")
-    return tensors, _metadata(json.loads(data[_LENGTH_BYTES : _LENGTH_BYTES + length]))
+    return tensors, metadata_of(json.loads(data[_LENGTH_BYTES : _LENGTH_BYTES + length]))
 
 
 def read_metadata(path: str | Path) -> dict[str, str]:
@@ -45,19 +45,7 @@ def read_metadata(path: str | Path) -> dict[str, str]:
         OSError: the file cannot be read.
         ValueError: it is damaged, or not a safetensors file.
     """
-    with Path(path).open("rb") as file:
-        length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
-        size = file.seek(0, 2) - _LENGTH_BYTES
-        if not 0 < length <= min(size, _MAX_HEADER_BYTES):
-            raise ValueError(f"its header has {length} bytes, and the file {max(size, 0)}")
-        file.seek(_LENGTH_BYTES)
-        header = json.loads(file.read(length))
-    if not isinstance(header, dict):
-        raise ValueError("its header is not an object")
-    expected = max((_end(entry) for name, entry in header.items() if name != "__metadata__"), default=0)
-    if size - length != expected:
-        raise ValueError(f"it has {size - length} bytes of tensors, and its header says {expected}")
-    return _metadata(header)
+    return read_header(path).metadata
 
 
 def non_finite_reason(tensors: Mapping[str, Tensor]) -> str:
@@ -67,18 +55,3 @@ def non_finite_reason(tensors: Mapping[str, Tensor]) -> str:
             count = int((~torch.isfinite(tensor)).sum())
             return f"{count:,} of {tensor.numel():,} values of the tensor '{name}' are NaN or infinite"
     return ""
-
-
-def _metadata(header: dict[str, Any]) -> dict[str, str]:
-    metadata = header.get("__metadata__") or {}
-    if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
-        raise ValueError("its metadata are not an object of strings")
-    return metadata
-
-
-def _end(entry: Any) -> int:
-    """The last byte of a tensor."""
-    try:
-        return int(entry["data_offsets"][1])
-    except (TypeError, LookupError) as error:
-        raise ValueError("a tensor in its header has no offsets") from error

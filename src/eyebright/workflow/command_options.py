@@ -213,6 +213,18 @@ class ReportOptions:
 
 @with_options_in_docstring
 @dataclass(frozen=True)
+class InspectOptions:
+    """The options of ``eyebright inspect``."""
+
+    model: Annotated[Path, Option("The model folder.", positional=True)]
+    json: Annotated[bool, Option("Print everything as JSON.")] = False
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+
+@with_options_in_docstring
+@dataclass(frozen=True)
 class CompareOptions:
     """The options of ``eyebright compare``."""
 

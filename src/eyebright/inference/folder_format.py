@@ -1,0 +1,20 @@
+"""The files of a model folder by name, and the limits of the manifest; importing it loads no torch."""
+
+SCHEMA = 2
+"""The version of the manifest that is written."""
+WEIGHTS = "model.safetensors"
+MANIFEST = "manifest.json"
+PREVIOUS = "manifest.previous.json"  # what the manifest was before the last change
+PREVIOUS_EVALUATION = "evaluation.previous.parquet"  # the evaluation before the last change, if that changed it
+EVALUATION = "evaluation.parquet"
+OUT_OF_FOLD = "out_of_fold.parquet"
+OUT_OF_DISTRIBUTION = "out_of_distribution.safetensors"  # statistics of the features of training images
+GRAPH = "network.onnx"  # that `save_onnx` writes; `eyebright export` writes model.onnx
+EXPORT_RECORD = "export.json"
+
+EXECUTABLE = (".pkl", ".pickle", ".pth", ".pt", ".bin", ".ckpt", ".joblib", ".py")
+"""Types of files that can run code when they are loaded or started."""
+MAX_MANIFEST_BYTES = 32 * 2**20
+"""The most bytes of a manifest."""
+MAX_MANIFEST_CONTAINERS = 200_000
+"""The most JSON lists and objects in a manifest: they make parsing slow, not numbers and strings."""

@@ -1,0 +1,401 @@
+"""What is inside a model folder, and whether each file is what was saved: nothing is loaded as a model, nothing runs.
+
+Torch is not needed: the manifest is JSON, and the hash of the weights is that of the bytes in their file.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from eyebright.errors import ArtifactError, listing, os_reason, short_repr, shortened
+from eyebright.inference.folder_format import (
+    EVALUATION,
+    EXECUTABLE,
+    EXPORT_RECORD,
+    GRAPH,
+    MANIFEST,
+    MAX_MANIFEST_BYTES,
+    MAX_MANIFEST_CONTAINERS,
+    OUT_OF_DISTRIBUTION,
+    OUT_OF_FOLD,
+    PREVIOUS,
+    PREVIOUS_EVALUATION,
+    SCHEMA,
+    WEIGHTS,
+)
+from eyebright.io.generated_text import state_of
+from eyebright.io.safetensors_header import Header, read_header
+
+_CHUNK = 2**20
+_MOST_FILES = 1000  # that are listed
+_HASHED = (EVALUATION, OUT_OF_FOLD, OUT_OF_DISTRIBUTION)
+"""Files whose hash is in the manifest, under their name without its ending."""
+_REQUIRED: Mapping[str, type] = {
+    "model": dict,
+    "target": dict,
+    "scores": dict,
+    "training": dict,
+    "data": dict,
+    "versions": dict,
+}
+_KNOWN = {
+    WEIGHTS: "weights",
+    MANIFEST: "manifest",
+    EVALUATION: "outputs for validation, promise and test images",
+    OUT_OF_FOLD: "outputs of heads that have not seen their images",
+    OUT_OF_DISTRIBUTION: "what computes how unlike the training images an image is",
+    PREVIOUS: "manifest before the last change",
+    PREVIOUS_EVALUATION: "outputs before the last change",
+    GRAPH: "network as a graph, for faster prediction",
+    f"{GRAPH}.sha256": "hash of the graph",
+    EXPORT_RECORD: "record of an export",
+    "preprocess.py": "reference preprocessing of an export; never run here",
+    "options.json": "options of the training",
+    "history.csv": "losses and scores by epoch",
+    "report.html": "report",
+    "report.json": "numbers of the report",
+    "README.md": "model card",
+    "config.json": "configuration for timm",
+    "backbone.safetensors": "weights of the backbone, for timm",
+}
+
+
+@dataclass(frozen=True)
+class InspectedFile:
+    """One file of a folder.
+
+    Args:
+        name: relative to the folder.
+        bytes: its size; None: it is missing.
+        what: what it holds.
+        check: ``"ok"``: compared with a hash that was saved elsewhere; ``"readable"``: read, there is no hash of it;
+            ``"not checked"``; or ``"problem"``.
+        note: what is wrong, or what a reader should know; may be empty.
+    """
+
+    name: str
+    bytes: int | None
+    what: str
+    check: str
+    note: str = ""
+
+
+@dataclass
+class Inspection:
+    """What is inside a model folder.
+
+    Args:
+        folder: where.
+        facts: of the model, as JSON; empty if there is no manifest that can be read.
+        files: all files, and those that are missing.
+    """
+
+    folder: Path
+    facts: dict[str, Any] = field(default_factory=dict[str, Any])
+    files: list[InspectedFile] = field(default_factory=list[InspectedFile])
+
+    @property
+    def problems(self) -> list[str]:
+        """A sentence for each file that is not what it should be."""
+        return [f"{file.name}: {file.note}" for file in self.files if file.check == "problem"]
+
+    def to_json(self) -> dict[str, Any]:
+        """The content as JSON."""
+        files = [dict(vars(file)) for file in self.files]
+        return {"folder": str(self.folder), **self.facts, "files": files, "problems": self.problems}
+
+
+class _Damaged(Exception):  # noqa: N818 - it never leaves this module
+    """What is wrong with a file."""
+
+
+def inspect_folder(folder: str | Path) -> Inspection:
+    """What is inside a model folder; no file is loaded as a model, and none is run.
+
+    Args:
+        folder: the model folder; weights and manifest are enough.
+
+    Raises:
+        ArtifactError: there is no such folder, or it cannot be read.
+    """
+    folder = Path(folder)
+    try:
+        sizes = {file.name: file.stat().st_size for file in sorted(folder.iterdir()) if file.is_file()}
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"there is no model folder '{folder}': {os_reason(error)}") from None
+    header, copy = _weights_header(folder, sizes)
+    manifest, found = _manifest(folder, sizes, copy)
+    checks = _checks(folder, manifest or {}, header)
+    inspection = Inspection(folder, _facts(manifest) if manifest is not None else {})
+    for name in [*(one for one in (WEIGHTS, MANIFEST, *_HASHED) if one not in sizes), *sizes]:
+        inspection.files += _inspected(name, sizes, manifest or {}, found, checks)
+        if len(inspection.files) >= _MOST_FILES:
+            break
+    return inspection
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file of a model folder, of bounded size and depth.
+
+    Raises:
+        ValueError: it is too large, or not JSON; the message is part of a sentence.
+        OSError: it cannot be read.
+    """
+    if path.stat().st_size > MAX_MANIFEST_BYTES:
+        raise ValueError(f"it is larger than {MAX_MANIFEST_BYTES // 2**20} MiB")
+    return parsed(path.read_text(encoding="utf-8"))
+
+
+def parsed(text: str) -> Any:
+    """The content of JSON of bounded depth.
+
+    Raises:
+        ValueError: it has too many lists and objects, or is not JSON.
+    """
+    if text.count("[") + text.count("{") > MAX_MANIFEST_CONTAINERS:
+        raise ValueError(f"it has more than {MAX_MANIFEST_CONTAINERS:,} lists and objects")
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"it is not JSON: {shortened(str(error))}") from None
+
+
+# ------------------------------------------------------------------ weights and manifest
+
+
+def _weights_header(folder: Path, sizes: Mapping[str, int]) -> tuple[Header | _Damaged | None, Any]:
+    """(header of the weights or what is wrong with it, copy of the manifest in it); None: there are no weights."""
+    if WEIGHTS not in sizes:
+        return None, None
+    try:
+        header = read_header(folder / WEIGHTS)
+        return header, parsed(header.metadata.get("manifest", "null"))
+    except (OSError, ValueError) as error:
+        return _Damaged(f"is damaged or not a model file: {os_reason(error)}"), None
+
+
+def _manifest(folder: Path, sizes: Mapping[str, int], copy: Any) -> tuple[dict[str, Any] | None, InspectedFile]:
+    """(the manifest that is used, its file): that of the file, or the copy with the weights, as loading chooses."""
+    size = sizes.get(MANIFEST)
+    copied = copy if isinstance(copy, dict) else None
+
+    def file(check: str, note: str = "") -> InspectedFile:
+        return InspectedFile(MANIFEST, size, _KNOWN[MANIFEST], check, note)
+
+    if size is None:
+        if copied is None:
+            return None, file("problem", "is missing, and the weights hold no copy of it: this is no Eyebright model")
+        return copied, file("readable", "is missing; the copy in the weights is used")
+    try:
+        content = read_json(folder / MANIFEST)
+        if not isinstance(content, dict):
+            raise ValueError("it is not a JSON object")
+    except (OSError, ValueError) as error:
+        return copied, file("problem", f"cannot be read: {os_reason(error)}")
+    if copied is not None and copied.get("id") != content.get("id"):
+        return copied, file("problem", "is of another model than the weights, so the copy in them is used")
+    if problem := _wrong_manifest(content):
+        return content, file("problem", problem)
+    if content["schema"] < SCHEMA:
+        return content, file("readable", f"has schema {content['schema']}; `eyebright migrate` writes {SCHEMA}")
+    return content, file("readable")
+
+
+def _wrong_manifest(content: Mapping[str, Any]) -> str:
+    """What is wrong with the fields of a manifest, as far as that can be said without building the model."""
+    schema = content.get("schema")
+    if not isinstance(schema, int) or isinstance(schema, bool) or schema < 1:
+        return f"has no valid 'schema' number, got {short_repr(schema)}: it is no manifest of Eyebright"
+    if schema > SCHEMA:
+        return f"has schema {short_repr(schema)}, and this version of eyebright reads 1 to {SCHEMA}: update eyebright"
+    for name, kind in _REQUIRED.items():
+        if not isinstance(content.get(name), kind):
+            return f"has no valid '{name}', got {short_repr(content.get(name))}"
+    return ""
+
+
+def _weights_problem(folder: Path, header: Header | _Damaged | None, manifest: Mapping[str, Any]) -> tuple[str, str]:
+    """(check, note) of the weights: their hash, which is over the sorted names and the bytes of the tensors."""
+    if isinstance(header, _Damaged):
+        return "problem", str(header)
+    assert header is not None
+    expected = manifest.get("weights")
+    if not isinstance(expected, str):
+        return "readable", "an older version saved no hash of them"
+    digest = hashlib.blake2b(digest_size=16)
+    with (folder / WEIGHTS).open("rb") as file:
+        for name in sorted(header.tensors):
+            first, last = (int(offset) for offset in header.tensors[name]["data_offsets"])
+            digest.update(name.encode("utf-8", "surrogatepass"))
+            file.seek(header.begin + max(first, 0))
+            left = last - first
+            while left > 0 and (data := file.read(min(left, _CHUNK))):
+                digest.update(data)
+                left -= len(data)
+    if digest.hexdigest() != expected:
+        return "problem", "is damaged, or of another model: its weights have another hash than those that were saved"
+    return "ok", ""
+
+
+# ------------------------------------------------------------------ the files
+
+
+_Check = Callable[[], tuple[str, str]]
+
+
+def _checks(folder: Path, manifest: Mapping[str, Any], header: Header | _Damaged | None) -> dict[str, _Check]:
+    """What returns (check, note), by the name of the file."""
+    previous = _object(folder / PREVIOUS)
+    checks: dict[str, _Check] = {
+        WEIGHTS: lambda: _weights_problem(folder, header, manifest),
+        EVALUATION: lambda: _hashed(folder / EVALUATION, manifest.get("evaluation")),
+        OUT_OF_FOLD: lambda: _hashed(folder / OUT_OF_FOLD, manifest.get("out_of_fold")),
+        OUT_OF_DISTRIBUTION: lambda: _hashed(folder / OUT_OF_DISTRIBUTION, manifest.get("out_of_distribution")),
+        PREVIOUS: lambda: _of_model(folder / PREVIOUS, manifest),
+        PREVIOUS_EVALUATION: lambda: _hashed(folder / PREVIOUS_EVALUATION, previous.get("evaluation")),
+        GRAPH: lambda: _hashed(folder / GRAPH, _first_word(folder / f"{GRAPH}.sha256")),
+        "README.md": lambda: ("readable", "edited by a person" if state_of(folder / "README.md") == "edited" else ""),
+    }
+    for name in ("options.json", "report.json", "config.json"):
+        checks[name] = lambda name=name: _json(folder / name)
+    checks["backbone.safetensors"] = lambda: _safetensors(folder / "backbone.safetensors")
+    record = _object(folder / EXPORT_RECORD)
+    checks[EXPORT_RECORD] = lambda: _export(folder / EXPORT_RECORD, manifest)
+    files = record.get("files")
+    for name, facts in files.items() if isinstance(files, dict) else ():
+        checks[name] = lambda name=name, facts=facts: _hashed(folder / name, _text(facts, "sha256"))
+    return checks
+
+
+def _inspected(
+    name: str, sizes: Mapping[str, int], manifest: Mapping[str, Any], found: InspectedFile, checks: Mapping[str, _Check]
+) -> Iterator[InspectedFile]:
+    """The file with its check; nothing for one that is missing and need not be there."""
+    what = _KNOWN.get(name, "")
+    if name == MANIFEST:
+        yield found
+    elif name not in sizes:
+        if name == WEIGHTS:
+            others = [other for other in sizes if Path(other).suffix in EXECUTABLE]
+            instead = f", and {listing(others, limit=3)} can run code when loaded: not opened" if others else ""
+            yield InspectedFile(name, None, what, "problem", f"is missing{instead}")
+        elif manifest.get(name.partition(".")[0]) is not None:
+            yield InspectedFile(name, None, what, "problem", "is missing, and the manifest has its hash")
+    else:
+        try:
+            check, note = checks[name]() if name in checks else ("not checked", _unknown(name))
+        except (OSError, ValueError) as error:
+            check, note = "problem", f"cannot be read: {os_reason(error)}"
+        yield InspectedFile(name, sizes[name], what, check, note)
+
+
+def _unknown(name: str) -> str:
+    if name in _KNOWN:
+        return ""
+    if Path(name).suffix in EXECUTABLE:
+        return "a type of file that can run code when it is loaded; never opened by Eyebright"
+    return "not a file of Eyebright"
+
+
+def _hashed(path: Path, expected: Any) -> tuple[str, str]:
+    """(check, note) of a file with a SHA-256."""
+    if not isinstance(expected, str):
+        return "problem", "belongs to another model: there is no hash of it"
+    with path.open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != expected:
+            return "problem", "is damaged, or belongs to another model: its hash is not that which was saved"
+    return "ok", ""
+
+
+def _json(path: Path) -> tuple[str, str]:
+    read_json(path)
+    return "readable", ""
+
+
+def _safetensors(path: Path) -> tuple[str, str]:
+    read_header(path)
+    return "readable", ""
+
+
+def _of_model(path: Path, manifest: Mapping[str, Any]) -> tuple[str, str]:
+    content = read_json(path)
+    if not isinstance(content, dict) or content.get("id") != manifest.get("id"):
+        return "problem", "is of another model"
+    return "readable", ""
+
+
+def _export(path: Path, manifest: Mapping[str, Any]) -> tuple[str, str]:
+    content = read_json(path)
+    if not isinstance(content, dict) or not isinstance(content.get("files"), dict):
+        return "problem", "is damaged: it has no list of files"
+    missing = [name for name in content["files"] if not (path.parent / Path(name).name).is_file()]
+    if missing:
+        return "problem", f"names files that are not there: {listing(missing)}"
+    if _text(content.get("model"), "id") != manifest.get("id"):
+        return "problem", "is of another model; export it again"
+    return "readable", "`eyebright export --check` compares it with the thresholds of today"
+
+
+def _object(path: Path) -> dict[str, Any]:
+    """The JSON object in a file; empty where it is not there or damaged, which its own check says."""
+    try:
+        content = read_json(path)
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _first_word(path: Path) -> str | None:
+    try:
+        return (path.read_text(encoding="utf-8", errors="replace")[:1000].split() or [None])[0]
+    except OSError:
+        return None
+
+
+def _text(value: Any, name: str) -> str | None:
+    found = value.get(name) if isinstance(value, dict) else None
+    return found if isinstance(found, str) else None
+
+
+# ------------------------------------------------------------------ the facts
+
+
+def _facts(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """What a manifest says of its model, as JSON; what has another form than it should is left out."""
+
+    def entry(name: str) -> dict[str, Any]:
+        value = manifest.get(name)
+        return value if isinstance(value, dict) else {}
+
+    model, target, training = entry("model"), entry("target"), entry("training")
+    decision = entry("decision")
+    thresholds = decision.get("thresholds", manifest.get("thresholds"))
+    vocab = next((target[key] for key in ("vocab", "classes", "names") if isinstance(target.get(key), list)), None)
+    tuning = entry("tuning")
+    kept: Any = tuning.get("promises")
+    promises = [one.get("promise") for one in kept if isinstance(one, dict)] if isinstance(kept, list) else []
+    if isinstance(tuning.get("selective"), dict):
+        promises.append(tuning["selective"].get("promise"))
+    calibration = decision.get("calibration")
+    return {
+        "schema": manifest.get("schema"),
+        "id": manifest.get("id"),
+        "created": manifest.get("created"),
+        "kind": target.get("kind"),
+        "labels": vocab,
+        "outputs": model.get("classes"),
+        "arch": model.get("arch"),
+        "input": model.get("input"),
+        "pixels": manifest.get("pixels"),
+        "calibration": calibration.get("kind") if isinstance(calibration, dict) else None,
+        "thresholds": thresholds,
+        "promises": promises,
+        "scores": entry("scores"),
+        "data": entry("data"),
+        "weights_from": training.get("weights"),
+        "weights_licence": training.get("weights_licence"),
+        "versions": entry("versions"),
+    }

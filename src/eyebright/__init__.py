@@ -87,6 +87,7 @@ if TYPE_CHECKING:  # the same names for type checkers and editors; a test compar
     from eyebright.workflow.check import Check as Check, check_source as check_source
     from eyebright.workflow.evaluate import evaluate_model as evaluate_model
     from eyebright.workflow.options import Options as Options
+    from eyebright.workflow.push import push_to_hub as push_to_hub
     from eyebright.workflow.train_model import train_model as train_model
 
 _PUBLIC: dict[str, tuple[str, ...]] = {
@@ -217,6 +218,7 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
     ),
     "eyebright.workflow.evaluate": ("evaluate_model",),
     "eyebright.workflow.options": ("Options",),
+    "eyebright.workflow.push": ("push_to_hub",),
     "eyebright.workflow.train_model": ("train_model",),
 }
 """The public names of each module."""

@@ -23,6 +23,7 @@ from eyebright.cli import (
     export,
     inspect,
     predict,
+    push,
     report,
     review,
     split,
@@ -51,6 +52,7 @@ COMMANDS = {
     "predict": (predict.predict, predict.option_classes),
     "export": (export.export, export.option_classes),
     "inspect": (inspect.inspect, inspect.option_classes),
+    "push": (push.push, push.option_classes),
 }
 """By the command's name: its function, and a function that returns the dataclasses of its options."""
 

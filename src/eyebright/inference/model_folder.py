@@ -51,6 +51,7 @@ from eyebright.inference.folder_format import (
     PREVIOUS_EVALUATION,
     WEIGHTS,
 )
+from eyebright.inference.inspect_folder import parsed
 from eyebright.inference.manifest import Manifest
 from eyebright.inference.out_of_distribution import OutOfDistribution
 from eyebright.io.atomic import attempts, prepared_file
@@ -296,8 +297,8 @@ def writer_of_bytes(content: bytes | None) -> Callable[[Path], Any] | None:
 def _evaluation_data(path: Path, digest: str | None) -> tuple[str, bytes | None]:
     """("", content) of the file with this hash; (what is wrong, None) if there is none."""
     missing = {
-        EVALUATION: "the model was saved without an evaluation: train again, or give one to Learner.save_model",
-        OUT_OF_FOLD: "the model was saved without one: train again with `folds=5`",
+        EVALUATION: "the model was saved without an evaluation (train again, or give one to Learner.save_model)",
+        OUT_OF_FOLD: "the model was saved without one (train again with `folds=5`)",
     }[path.name]
     try:
         data = path.read_bytes() if digest is not None and path.is_file() else None
@@ -306,7 +307,7 @@ def _evaluation_data(path: Path, digest: str | None) -> tuple[str, bytes | None]
     except OSError as error:
         return f"'{path}' cannot be read: {os_reason(error)}", None
     if data is None:
-        return f"'{path.parent}' contains no {path.name}, since {missing}", None
+        return f"'{path.parent}' contains no {path.name}, since {missing}, or is a copy without it", None
     if hashlib.sha256(data).hexdigest() != digest:
         return f"'{path}' is damaged, or belongs to another model: its hash is not that of the manifest", None
     return "", data
@@ -400,7 +401,7 @@ def _copy(path: Path, *, weights: bool = False) -> tuple[dict[str, Tensor], Any]
     """(weights, copy of the manifest) from the file of the weights; without ``weights`` only its header is read."""
     try:
         state, metadata = read_tensors(path) if weights else ({}, read_metadata(path))
-        return state, json.loads(metadata.get("manifest", "null"))
+        return state, parsed(metadata.get("manifest", "null"))
     except (OSError, ValueError, RecursionError) as error:
         raise ArtifactError(f"'{path}' is damaged or not a model file: {os_reason(error)}") from None
 

@@ -26,7 +26,9 @@ from eyebright.evaluation.evaluation import Evaluation
 from eyebright.image.image import Image
 from eyebright.image.warp import Warp
 from eyebright.inference.evaluate import ImageOutputs, evaluate_images
+from eyebright.inference.folder_format import GRAPH
 from eyebright.inference.heat_maps import HeatMap, HeatMapMethod, check_heat_maps, heat_maps_of_input
+from eyebright.inference.hub import local_folder
 from eyebright.inference.manifest import Manifest
 from eyebright.inference.model_folder import fingerprint, load_model, load_out_of_distribution
 from eyebright.inference.out_of_distribution import OutOfDistribution
@@ -43,7 +45,6 @@ from eyebright.transforms.draw import output_size
 from eyebright.transforms.pipeline import Pipeline
 from eyebright.types import EvaluatedPart, Thresholds, Vocab
 
-GRAPH = "network.onnx"  # the file in a model folder that `save_onnx` writes; `eyebright export` writes model.onnx
 _Answer = TypeVar("_Answer")
 
 _PREFETCHED_BATCHES = 2  # batches that are read ahead while the model computes
@@ -348,7 +349,8 @@ def load_predictor(
     """The predictor of a model folder; no code from the folder is run.
 
     Args:
-        folder: the model folder.
+        folder: the model folder, or ``"hf-hub:owner/name"`` or ``"hf-hub:owner/name@revision"`` for a model on the
+            Hugging Face hub, which is downloaded into huggingface_hub's cache.
         device: the device of the model, for example ``"cuda:1"``; None for a CUDA GPU if there is one, otherwise the
             CPU.
         runtime: ``"torch"``; ``"onnx"`` for ONNX Runtime on the CPU, with the same outputs up to rounding (the graph is
@@ -363,12 +365,13 @@ def load_predictor(
             preprocessing version ``legacy-1`` are always read so.
 
     Raises:
-        ArtifactError: the folder contains no complete model, or one that this version cannot read.
+        ArtifactError: the folder contains no complete model, or one that this version cannot read; or the repository
+            does not exist, is no model of Eyebright, or cannot be downloaded.
         InputError: the runtime, precision or device is unknown, or they cannot be combined.
         MissingExtraError: ONNX Runtime was requested and is not installed.
     """
     options = RuntimeOptions(runtime, precision, device, threads)
-    folder = Path(folder)
+    folder = local_folder(folder)
     manifest, state = load_model(folder)
     ood = load_out_of_distribution(folder, manifest)
 

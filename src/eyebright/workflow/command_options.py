@@ -45,7 +45,7 @@ class TrainCommand:
 class PredictOptions:
     """The options of ``eyebright predict``."""
 
-    model: Annotated[Path, Option("The model folder.", positional=True)]
+    model: Annotated[Path, Option("The model folder, or hf-hub:OWNER/NAME for one on the hub.", positional=True)]
     images: Annotated[tuple[Path, ...], Option("Images, or folders of images.", positional=True)]
     out: Annotated[
         Path | None,
@@ -218,6 +218,29 @@ class InspectOptions:
 
     model: Annotated[Path, Option("The model folder.", positional=True)]
     json: Annotated[bool, Option("Print everything as JSON.")] = False
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+
+@with_options_in_docstring
+@dataclass(frozen=True)
+class PushOptions:
+    """The options of ``eyebright push``."""
+
+    model: Annotated[Path, Option("The model folder.", positional=True)]
+    repository: Annotated[str, Option("OWNER/NAME on the Hugging Face hub, or OWNER/NAME@BRANCH.", positional=True)]
+    private: Annotated[bool, Option("Create a repository that only its owner can read.")] = False
+    with_evaluation: Annotated[
+        bool,
+        Option(
+            "Also upload the evaluations and the report: they hold names of files, other columns of the data, and "
+            "thumbnails."
+        ),
+    ] = False
+    licence: Annotated[
+        str | None, Option("Licence of the model, such as apache-2.0.", unset="what the model card says")
+    ] = None
 
     def __post_init__(self) -> None:
         check_options(self)

@@ -1,0 +1,194 @@
+"""Publishes a saved model on the Hugging Face hub: a copy without what names files of the data, with a model card.
+
+The evaluations, the report and the options are left out unless they are asked for: they hold names of files, other
+columns of the data and thumbnails. The manifest of the copy, also the one in the header of the weights, has no names of
+files and says of no file that is not there.
+"""
+
+import json
+import re
+import tempfile
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save_file
+
+from eyebright.errors import ArtifactError, InputError, listing, os_reason
+from eyebright.inference.folder_format import EVALUATION, GRAPH, MANIFEST, OUT_OF_FOLD, WEIGHTS
+from eyebright.inference.hub import PREFIX, Repository, hub_errors, parse_repository
+from eyebright.inference.manifest import Manifest
+from eyebright.inference.model_folder import load_model, manifest_content, manifest_text
+from eyebright.io.generated_text import marked, state_of, unmarked
+from eyebright.models.timm_files import BACKBONE, CONFIG, TimmFiles, timm_files
+from eyebright.report.card_metadata import LICENCE
+from eyebright.report.model_card import PLACE
+from eyebright.workflow.card import CARD, card_text
+from eyebright.workflow.report import HISTORY, REPORT
+
+_OF_DATA = (EVALUATION, OUT_OF_FOLD, REPORT, "report.json")
+"""Files that hold names of files, other columns of the data, or thumbnails."""
+_AS_THEY_ARE = (HISTORY, GRAPH, f"{GRAPH}.sha256")
+_REPORT_ENTRIES = ("title", "split", "split_proof", "settings", "normalise_by", "fine_tuning", "frozen_scores")
+"""Those entries of the manifest's ``report`` that name no file."""
+_LICENCE = re.compile(r"[a-z0-9][a-z0-9.\-]{0,60}")
+
+Say = Callable[[str], None]
+
+
+def push_to_hub(
+    folder: str | Path,
+    repository: str,
+    *,
+    private: bool = False,
+    with_evaluation: bool = False,
+    licence: str | None = None,
+    say: Say = lambda _: None,
+) -> str:
+    """Uploads a saved model to the Hugging Face hub; returns the address of the commit.
+
+    It logs in as huggingface_hub does: with ``HF_TOKEN``, or with what ``hf auth login`` has stored.
+
+    Args:
+        folder: the model folder; it is not changed.
+        repository: ``"owner/name"``, which is created if there is none, or ``"owner/name@branch"``.
+        private: create a repository that only its owner can read; one that exists stays as it is.
+        with_evaluation: also upload the evaluations and the report, which hold names of files, other columns of the
+            data, and thumbnails of images.
+        licence: of the model, an identifier of the hub such as ``"apache-2.0"``; None leaves what the card says.
+        say: called with sentences on what is uploaded and what is left out, before the upload.
+
+    Raises:
+        InputError: the name of the repository or of the licence has another form, or the card was edited and a licence
+            is given.
+        ArtifactError: the folder contains no complete model, or it cannot be uploaded.
+    """
+    folder, target = Path(folder), parse_repository(repository)
+    if licence is not None and not _LICENCE.fullmatch(licence):
+        raise InputError(f"`licence` is an identifier such as 'apache-2.0' or 'cc-by-4.0', got '{licence}'")
+    with tempfile.TemporaryDirectory(prefix="eyebright-push-") as made:
+        copy = Path(made)
+        try:
+            write_published(folder, copy, target.name, with_evaluation=with_evaluation, licence=licence, say=say)
+        except OSError as error:
+            raise ArtifactError(f"cannot write the copy to upload: {os_reason(error)}") from None
+        return _upload(copy, target, private=private, with_evaluation=with_evaluation)
+
+
+def write_published(
+    folder: Path, copy: Path, name: str, *, with_evaluation: bool = False, licence: str | None = None, say: Say
+) -> None:
+    """Writes the copy of a model that is uploaded, and says what is in it.
+
+    Args:
+        folder: the model folder.
+        copy: an empty folder.
+        name: of the repository, for the card.
+        with_evaluation: as in `push_to_hub`.
+        licence: as in `push_to_hub`.
+        say: as in `push_to_hub`.
+
+    Raises:
+        ArtifactError: the folder contains no complete model.
+        InputError: as in `push_to_hub`.
+        OSError: a file cannot be written.
+    """
+    manifest, state = load_model(folder)
+    there = {file.name for file in folder.iterdir() if file.is_file()}
+    text = manifest_text(published_manifest(manifest_content(folder), manifest, with_evaluation=with_evaluation))
+    (copy / MANIFEST).write_text(text + "\n", encoding="utf-8")
+    save_file(state, copy / WEIGHTS, metadata={"manifest": text})
+    for file in (*_AS_THEY_ARE, *(_OF_DATA if with_evaluation else ())):
+        if file in there:
+            (copy / file).write_bytes((folder / file).read_bytes())
+    (copy / CARD).write_text(_card(folder, manifest, name, licence, say), encoding="utf-8", newline="\n")
+    timm = timm_files(manifest.model, state)
+    if timm is not None:
+        _write_timm(timm, copy)
+    _say_files(copy, there, say)
+
+
+def published_manifest(content: Mapping[str, Any], manifest: Manifest, *, with_evaluation: bool) -> dict[str, Any]:
+    """The manifest without names of files and folders of the data, and without what is not uploaded.
+
+    Args:
+        content: the JSON of the manifest.
+        manifest: the same, as a manifest of this schema.
+        with_evaluation: whether the evaluations are uploaded.
+    """
+    data = manifest.to_json()
+    kept = {name: content[name] for name in ("id", "weights") if name in content}
+    report = {name: data["report"][name] for name in _REPORT_ENTRIES if name in data["report"]}
+    if isinstance(report.get("settings"), list):
+        report["settings"] = [pair for pair in report["settings"] if not _is_path(pair)]
+    training = {name: "a file" if _is_path(value) else value for name, value in data["training"].items()}
+    hashes = {} if with_evaluation else {"evaluation": None, "out_of_fold": None}
+    return {**data, **kept, "report": report, "training": training, **hashes}
+
+
+def _is_path(value: Any) -> bool:
+    """Whether a text, or one of a pair, may be a path of the machine."""
+    texts = value if isinstance(value, (list, tuple)) else [value]
+    return any(isinstance(text, str) and ("/" in text or "\\" in text) for text in texts)
+
+
+def _card(folder: Path, manifest: Manifest, name: str, licence: str | None, say: Say) -> str:
+    """The card for the repository: the generated one with its name, the edited one as it is."""
+    if state_of(folder / CARD) == "edited":
+        if licence is not None:
+            raise InputError(
+                f"`licence` cannot be written into '{folder / CARD}', which was edited: put 'license: {licence}' into "
+                "its first lines"
+            )
+        say(f"the model card is '{folder / CARD}' as it was edited")
+        return (folder / CARD).read_text(encoding="utf-8")
+    text = None
+    if (folder / CARD).is_file():
+        text = unmarked((folder / CARD).read_text(encoding="utf-8"))
+    if text is None:
+        text = card_text(manifest, None)
+    if licence is not None:
+        text = text.replace(f"license: {LICENCE}\n", f"license: {licence}\n", 1)
+        text = text.replace(f"what its owner chooses: {LICENCE}.", f"what its owner chooses: {licence}.", 1)
+    text = text.replace(f'"{PLACE}"', f'"{PREFIX}{name}"')
+    return marked(text.replace(f"`{PLACE}` is the folder of this model.", "It is downloaded once, and then cached."))
+
+
+def _write_timm(timm: TimmFiles, copy: Path) -> None:
+    (copy / CONFIG).write_text(json.dumps(timm.config, indent=2) + "\n", encoding="utf-8")
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in timm.state.items()}
+    note = {"not used by the model": ", ".join(timm.unused)} if timm.unused else None
+    save_file(tensors, copy / BACKBONE, metadata=note)
+
+
+def _say_files(copy: Path, there: set[str], say: Say) -> None:
+    files = sorted(copy.iterdir())
+    say("uploaded: " + ", ".join(f"{file.name} ({file.stat().st_size:,} bytes)" for file in files))
+    left = sorted(there - {file.name for file in files})
+    if of_data := [file for file in left if file in _OF_DATA]:
+        say(
+            f"left out, since they hold names of files, other columns of the data and thumbnails: {listing(of_data)}; "
+            "`with_evaluation` uploads them"
+        )
+    if others := [file for file in left if file not in _OF_DATA]:
+        say(f"left out, since a prediction does not need them and they may hold paths: {listing(others)}")
+
+
+def _upload(copy: Path, target: Repository, *, private: bool, with_evaluation: bool) -> str:
+    from huggingface_hub import HfApi
+
+    api = HfApi(library_name="eyebright")
+    with hub_errors(target, "cannot upload the model to"), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "It seems that you are about to commit a data file")  # as was asked for
+        api.create_repo(target.name, private=private, exist_ok=True)
+        if target.revision is not None:
+            api.create_branch(target.name, branch=target.revision, exist_ok=True)
+        done = api.upload_folder(
+            repo_id=target.name,
+            folder_path=copy,
+            revision=target.revision,
+            commit_message="Upload a model of Eyebright",
+            delete_patterns=None if with_evaluation else list(_OF_DATA),  # of an earlier model
+        )
+        return str(done.commit_url)

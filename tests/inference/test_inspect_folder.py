@@ -59,7 +59,13 @@ def test_a_whole_folder_has_its_hashes_and_no_problem(model: Path) -> None:
     assert found.facts["scores"] == {"mAP": 0.5}
 
 
-def test_weights_and_manifest_are_enough_when_none_is_said_to_be_missing(tmp_path: Path) -> None:
+def test_what_a_prediction_does_not_need_may_be_missing(model: Path) -> None:
+    (model / "evaluation.parquet").unlink()
+    assert checks(model)["evaluation.parquet"] == "missing"
+    assert run(["inspect", str(model)]) == 0
+
+
+def test_weights_alone_are_enough(tmp_path: Path) -> None:
     manifest = Manifest(model_description("test_resnet", 2, size=32), Decision(TARGET))
     save_model(tmp_path, manifest, STATE)
     assert checks(tmp_path) == {"manifest.json": "readable", "model.safetensors": "ok"}
@@ -86,7 +92,6 @@ def change(**fields: Any) -> Callable[[Path], None]:
     [
         (lambda folder: flip(folder / "model.safetensors", -1), "model.safetensors: is damaged, or of another model"),
         (lambda folder: flip(folder / "evaluation.parquet", 20), "evaluation.parquet: is damaged, or belongs to"),
-        (lambda folder: (folder / "evaluation.parquet").unlink(), "evaluation.parquet: is missing, and the manifest"),
         (lambda folder: (folder / "model.safetensors").unlink(), "model.safetensors: is missing"),
         (lambda folder: (folder / "model.safetensors").write_bytes(b"x"), "model.safetensors: is damaged or not a"),
         (lambda folder: (folder / "manifest.json").write_text("{"), "manifest.json: cannot be read: it is not JSON"),

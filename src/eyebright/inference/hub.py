@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from eyebright.errors import ArtifactError, InputError, shortened
-from eyebright.inference.folder_format import GRAPH, MANIFEST, WEIGHTS
+from eyebright.inference.folder_format import GRAPH, MANIFEST, OUT_OF_DISTRIBUTION, WEIGHTS
 from eyebright.inference.inspect_folder import read_json
 
 PREFIX = "hf-hub:"
@@ -64,11 +64,12 @@ def local_folder(place: str | Path) -> Path:
     _check_manifest(manifest, repository)
     exact = Repository(repository.name, manifest.parent.name)  # the folder of a commit: all files are of the same one
     _download(exact, WEIGHTS)
-    for name in (GRAPH, f"{GRAPH}.sha256"):
+    for names in ((OUT_OF_DISTRIBUTION,), (GRAPH, f"{GRAPH}.sha256")):
         try:
-            _download(exact, name)
-        except ArtifactError:  # it makes predictions faster, and need not be there
-            break
+            for name in names:
+                _download(exact, name)
+        except ArtifactError:  # a prediction does not need it
+            continue
     return manifest.parent
 
 

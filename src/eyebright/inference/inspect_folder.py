@@ -72,7 +72,7 @@ class InspectedFile:
         bytes: its size; None: it is missing.
         what: what it holds.
         check: ``"ok"``: compared with a hash that was saved elsewhere; ``"readable"``: read, there is no hash of it;
-            ``"not checked"``; or ``"problem"``.
+            ``"not checked"``; ``"missing"``: a prediction does not need it; or ``"problem"``.
         note: what is wrong, or what a reader should know; may be empty.
     """
 
@@ -283,7 +283,7 @@ def _inspected(
             instead = f", and {listing(others, limit=3)} can run code when loaded: not opened" if others else ""
             yield InspectedFile(name, None, what, "problem", f"is missing{instead}")
         elif manifest.get(name.partition(".")[0]) is not None:
-            yield InspectedFile(name, None, what, "problem", "is missing, and the manifest has its hash")
+            yield InspectedFile(name, None, what, "missing", "left out of this copy; a prediction does not need it")
     else:
         try:
             check, note = checks[name]() if name in checks else ("not checked", _unknown(name))

@@ -16,7 +16,14 @@ from typing import Any
 from safetensors.torch import save_file
 
 from eyebright.errors import ArtifactError, InputError, listing, os_reason
-from eyebright.inference.folder_format import EVALUATION, GRAPH, MANIFEST, OUT_OF_FOLD, WEIGHTS
+from eyebright.inference.folder_format import (
+    EVALUATION,
+    GRAPH,
+    MANIFEST,
+    OUT_OF_DISTRIBUTION,
+    OUT_OF_FOLD,
+    WEIGHTS,
+)
 from eyebright.inference.hub import PREFIX, Repository, hub_errors, parse_repository
 from eyebright.inference.manifest import Manifest
 from eyebright.inference.model_folder import load_model, manifest_content, manifest_text
@@ -29,7 +36,7 @@ from eyebright.workflow.report import HISTORY, REPORT
 
 _OF_DATA = (EVALUATION, OUT_OF_FOLD, REPORT, "report.json")
 """Files that hold names of files, other columns of the data, or thumbnails."""
-_AS_THEY_ARE = (HISTORY, GRAPH, f"{GRAPH}.sha256")
+_AS_THEY_ARE = (HISTORY, OUT_OF_DISTRIBUTION, GRAPH, f"{GRAPH}.sha256")
 _REPORT_ENTRIES = ("title", "split", "split_proof", "settings", "normalise_by", "fine_tuning", "frozen_scores")
 """Those entries of the manifest's ``report`` that name no file."""
 _LICENCE = re.compile(r"[a-z0-9][a-z0-9.\-]{0,60}")
@@ -189,6 +196,6 @@ def _upload(copy: Path, target: Repository, *, private: bool, with_evaluation: b
             folder_path=copy,
             revision=target.revision,
             commit_message="Upload a model of Eyebright",
-            delete_patterns=None if with_evaluation else list(_OF_DATA),  # of an earlier model
+            delete_patterns=[*_AS_THEY_ARE, *_OF_DATA],  # those of an earlier model that this one does not replace
         )
         return str(done.commit_url)

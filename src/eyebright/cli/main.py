@@ -22,6 +22,7 @@ from eyebright.cli import (
     evaluate,
     export,
     inspect,
+    migrate,
     predict,
     push,
     report,
@@ -53,6 +54,7 @@ COMMANDS = {
     "export": (export.export, export.option_classes),
     "inspect": (inspect.inspect, inspect.option_classes),
     "push": (push.push, push.option_classes),
+    "migrate": (migrate.migrate, migrate.option_classes),
 }
 """By the command's name: its function, and a function that returns the dataclasses of its options."""
 

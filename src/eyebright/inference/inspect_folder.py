@@ -129,7 +129,7 @@ def inspect_folder(folder: str | Path) -> Inspection:
     header, copy = _weights_header(folder, sizes)
     manifest, found = _manifest(folder, sizes, copy)
     checks = _checks(folder, manifest or {}, header)
-    inspection = Inspection(folder, _facts(manifest) if manifest is not None else {})
+    inspection = Inspection(folder, {} if manifest is None else _facts(manifest))
     for name in [*(one for one in (WEIGHTS, MANIFEST, *_HASHED) if one not in sizes), *sizes]:
         inspection.files += _inspected(name, sizes, manifest or {}, found, checks)
         if len(inspection.files) >= _MOST_FILES:

@@ -248,6 +248,18 @@ class PushOptions:
 
 @with_options_in_docstring
 @dataclass(frozen=True)
+class MigrateOptions:
+    """The options of ``eyebright migrate``."""
+
+    model: Annotated[Path, Option("The model folder.", positional=True)]
+    out: Annotated[Path | None, Option("New folder to write.", unset="the model is replaced where it is")] = None
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+
+@with_options_in_docstring
+@dataclass(frozen=True)
 class CompareOptions:
     """The options of ``eyebright compare``."""
 

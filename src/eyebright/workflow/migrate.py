@@ -1,0 +1,97 @@
+"""Writes a model folder of an older version as one of today: the same weights, decision, pixels and predictions."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from eyebright.errors import ArtifactError, InputError, os_reason
+from eyebright.evaluation.evaluation import Evaluation
+from eyebright.inference.change_manifest import alone
+from eyebright.inference.folder_format import EVALUATION, OUT_OF_FOLD, SCHEMA
+from eyebright.inference.manifest import Manifest
+from eyebright.inference.model_folder import (
+    load_manifest_and_evaluations,
+    load_model,
+    load_out_of_distribution,
+    manifest_content,
+    save_model,
+)
+from eyebright.types import EvaluatedPart
+from eyebright.workflow.card import write_card
+from eyebright.workflow.report import HISTORY, make_report
+
+
+def migrate_model(
+    folder: str | Path, *, out: str | Path | None = None, say: Callable[[str], None] = lambda _: None
+) -> Path:
+    """Writes a saved model in the form of today; returns its folder.
+
+    All files are complete under other names before the first of the old ones is replaced. The preprocessing version
+    stays, so that predictions do too.
+
+    Args:
+        folder: the model folder.
+        out: the folder to write, which must be new or empty; None replaces the model where it is.
+        say: called with sentences on what was done.
+
+    Raises:
+        InputError: ``out`` holds something.
+        ArtifactError: the folder contains no complete model, or a file cannot be written; what was there is unchanged.
+    """
+    folder = Path(folder)
+    target = folder if out is None else Path(out)
+    if out is not None:
+        _check_empty(target)
+    content = manifest_content(folder)
+    with alone(folder):
+        manifest, state = load_model(folder)
+        missing = [name for name in (*manifest.to_json(), "id", "weights") if name not in content]
+        if content["schema"] == SCHEMA and not missing and out is None:
+            say(f"'{folder}' has schema {SCHEMA} already, with all that this version writes; nothing was changed")
+            return folder
+        parts = _evaluations(folder, manifest)
+        valid, out_of_fold = parts.pop("valid", None), parts.pop("out_of_fold", None)
+        save_model(
+            target,
+            manifest,
+            state,
+            evaluation=valid,
+            held_out=[*parts.values()],
+            out_of_fold=out_of_fold,
+            out_of_distribution=load_out_of_distribution(folder, manifest),
+        )
+        _copy_history(folder, target)
+        say(f"'{target}' has schema {SCHEMA} now (it was {content['schema']}); its predictions are the same")
+        if valid is None:
+            say("the model has no evaluation, so it has no report, and its card has no scores")
+            write_card(target, manifest, None, say=say)
+        else:
+            make_report(target, say=say)
+    return target
+
+
+def _check_empty(out: Path) -> None:
+    try:
+        found = next(iter(sorted(out.iterdir())), None) if out.exists() else None
+    except OSError as error:
+        raise InputError(f"`out` must be a new or an empty folder, and '{out}' is not: {os_reason(error)}") from None
+    if found is not None:
+        raise InputError(f"`out` must be a new or an empty folder, and '{out}' contains '{found.name}'")
+
+
+def _evaluations(folder: Path, manifest: Manifest) -> dict[EvaluatedPart, Evaluation]:
+    """The evaluations that are there, by part."""
+    evaluations: dict[EvaluatedPart, Evaluation] = {}
+    for name, digest in ((EVALUATION, manifest.evaluation), (OUT_OF_FOLD, manifest.out_of_fold)):
+        if digest is not None and (folder / name).is_file():
+            evaluations |= load_manifest_and_evaluations(folder, name)[1]
+    return evaluations
+
+
+def _copy_history(folder: Path, target: Path) -> None:
+    """The losses by epoch, which the report shows."""
+    if target == folder or not (folder / HISTORY).is_file():
+        return
+    try:
+        (target / HISTORY).write_bytes((folder / HISTORY).read_bytes())
+    except OSError as error:
+        raise ArtifactError(f"cannot write '{target / HISTORY}': {os_reason(error)}") from None

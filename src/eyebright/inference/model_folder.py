@@ -297,8 +297,8 @@ def writer_of_bytes(content: bytes | None) -> Callable[[Path], Any] | None:
 def _evaluation_data(path: Path, digest: str | None) -> tuple[str, bytes | None]:
     """("", content) of the file with this hash; (what is wrong, None) if there is none."""
     missing = {
-        EVALUATION: "the model was saved without an evaluation (train again, or give one to Learner.save_model)",
-        OUT_OF_FOLD: "the model was saved without one (train again with `folds=5`)",
+        EVALUATION: "the model was saved without an evaluation: train again, or give one to Learner.save_model",
+        OUT_OF_FOLD: "the model was saved without one: train again with `folds=5`",
     }[path.name]
     try:
         data = path.read_bytes() if digest is not None and path.is_file() else None
@@ -307,7 +307,7 @@ def _evaluation_data(path: Path, digest: str | None) -> tuple[str, bytes | None]
     except OSError as error:
         return f"'{path}' cannot be read: {os_reason(error)}", None
     if data is None:
-        return f"'{path.parent}' contains no {path.name}, since {missing}, or is a copy without it", None
+        return f"'{path.parent}' contains no {path.name}, since {missing}; or it is a copy without that file", None
     if hashlib.sha256(data).hexdigest() != digest:
         return f"'{path}' is damaged, or belongs to another model: its hash is not that of the manifest", None
     return "", data

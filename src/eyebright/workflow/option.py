@@ -22,7 +22,7 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from eyebright.errors import InputError, check_not_tiny, did_you_mean, listing, short_repr
+from eyebright.errors import InputError, bounded, check_not_tiny, did_you_mean, listing
 
 T = TypeVar("T")
 
@@ -224,7 +224,8 @@ def options_from_json(cls: type[T], values: Mapping[str, Any], *, file: str) -> 
     for name in values:
         if name not in known:
             raise InputError(
-                f"{file} has an unknown option {short_repr(name)}.{did_you_mean(name, known)} Known: {', '.join(known)}"
+                f"{file} has an unknown option '{bounded(name, limit=80)}'.{did_you_mean(name, known)} "
+                f"Known: {', '.join(known)}"
             )
     try:
         return cls(**values)

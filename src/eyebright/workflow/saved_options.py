@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from eyebright.errors import InputError, did_you_mean, short_repr
+from eyebright.errors import InputError, bounded, did_you_mean, short_repr
 from eyebright.io.atomic import write_atomically
 from eyebright.io.text import valid_unicode
 from eyebright.workflow.fine_tuning_options import FineTuning
@@ -117,7 +117,8 @@ def _content(path: Path) -> dict[str, Any]:
     for name in content:
         if name not in parts:
             raise InputError(
-                f"'{path}' has an unknown part {short_repr(name)}.{did_you_mean(name, parts)} Known: {', '.join(parts)}"
+                f"'{path}' has an unknown part '{bounded(name, limit=80)}'.{did_you_mean(name, parts)} "
+                f"Known: {', '.join(parts)}"
             )
     for name, part_type in parts.items():
         if not isinstance(content.get(name, 0), part_type):

@@ -38,6 +38,7 @@ demo: $(VENV)/.demo
 	$(BIN)/eyebright predict $(DEMO)/model $(DEMO)/shelf/new --out $(DEMO)/predictions.csv
 	@head -n 5 $(DEMO)/predictions.csv
 	$(BIN)/eyebright export $(DEMO)/model --to page --compared 50
+	@echo "look at its images and correct their labels: $(BIN)/eyebright review $(DEMO)/model $(DEMO)/shelf/new"
 
 # Each of two processes takes whole files, with one thread of torch. WORKERS=0 runs all tests in one process.
 test: export OMP_NUM_THREADS = 1

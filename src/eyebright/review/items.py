@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 from eyebright.evaluation.suspects import Suspect
 from eyebright.review.values import Vocabulary
 
-Ids = Int[np.ndarray, " m"]
+Ids = Int[np.ndarray, "_"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -551,8 +551,7 @@ class ReviewOptions:
     out: Annotated[
         Path | None,
         Option(
-            "File to write the new table to when *save* is pressed, and at the end; it must not exist, unless this "
-            "review wrote it.",
+            "File to write the new table to when *save* is pressed; it must not exist, unless this review wrote it.",
             unset="the name of the labels with -v2, or labels.csv, in the working folder",
         ),
     ] = None

@@ -188,7 +188,7 @@ def cuts_of(thresholds: Thresholds, count: int) -> tuple[list[float], list[float
     return upper, list(lower) if isinstance(lower, tuple) else [lower] * count
 
 
-def colors(values: Float[np.ndarray, "h w"], longest: int) -> UInt8[np.ndarray, "h w 4"]:
+def colors(values: Float[np.ndarray, "h w"], longest: int) -> UInt8[np.ndarray, "h2 w2 4"]:
     """A heat map as colours with opacity: hot places are red, and cold ones are transparent.
 
     Args:

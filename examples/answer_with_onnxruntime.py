@@ -42,7 +42,8 @@ def answer(session, record, pixels):
     probabilities = dict(zip(record["names"], first, strict=True))
     decisions = outputs["decisions"][0]
     if decisions.ndim == 0:  # one class
-        return {"label": record["names"][decisions], "probabilities": probabilities}
+        asks = {"ask": bool(outputs["asks"][0])} if "asks" in outputs else {}
+        return {"label": record["names"][decisions], **asks, "probabilities": probabilities}
     answers = {
         word: [name for name, decision in zip(record["names"], decisions, strict=True) if decision == number]
         for word, number in (("labels", 1), ("ask", -1))

@@ -12,6 +12,7 @@ from eyebright._choices import CalibrationKind
 from eyebright.export.answers_graph import ANSWERS, ImagePlace, add_answers
 from eyebright.export.calibration_graph import CALIBRATIONS
 from eyebright.export.graph import OPSET, Graph
+from eyebright.export.parity import Answer, Comparison
 from eyebright.image.warp import Warp
 from eyebright.tasks import calibration as kinds
 from eyebright.tasks.base import TargetBlock
@@ -100,6 +101,37 @@ def test_one_class_has_probabilities_and_its_index(block: TargetBlock, kind: Cal
     activated = decision.activate(outputs)
     np.testing.assert_allclose(probabilities, activated.numpy(), rtol=0, atol=2e-6)
     assert decisions.tolist() == encoded(decision, activated).tolist()
+
+
+@pytest.mark.parametrize("block", [CategoryBlock(LABELS), OrdinalBlock(["1", "2", "3", "4"])], ids=["class", "rating"])
+@pytest.mark.parametrize("kind", ["none", "temperature"])
+def test_one_class_that_is_not_probable_enough_asks_a_person(block: TargetBlock, kind: CalibrationKind) -> None:
+    decision = Decision(block, Thresholds(0.6, lower=0.0), CALIBRATION[kind])
+    outputs = random_outputs(block)
+    _, decisions, asks = answers(decision, outputs)
+    activated = decision.activate(outputs)
+    near = ANSWERS[block.name].margins(activated.numpy(), decision) < 1e-5  # type: ignore[misc]
+    assert decisions.tolist() == encoded(decision, activated).tolist()
+    assert ((asks == decision.asks(activated).any(dim=1).numpy()) | near).all()
+    assert near.mean() < 0.01
+    assert set(asks.tolist()) == {0, 1}
+
+
+def test_an_answer_near_the_threshold_of_a_class_is_near_to_change() -> None:
+    decision = Decision(CategoryBlock(LABELS), Thresholds(0.6, lower=0.0))
+    margins: Any = ANSWERS["category"].margins
+    assert margins(np.array([[0.61, 0.2, 0.19], [0.9, 0.06, 0.04]]), decision) == pytest.approx([0.01, 0.3])
+
+
+def test_a_graph_that_asks_otherwise_than_python_is_not_kept() -> None:
+    decision, image = Decision(CategoryBlock(LABELS), Thresholds(0.6, lower=0.0)), np.zeros((8, 8, 3), np.uint8)
+    first = np.array([0.7, 0.2, 0.1])
+    answer = Answer("x.png", first, np.array([0, 0]))
+    for asks, kept in ((0, True), (1, False)):
+        compared = Comparison(decision, lambda _, asks=asks: [first[None], np.array([0]), np.array([asks])])
+        compared.add(image, answer)
+        assert compared.result.is_kept is kept
+        assert (compared.result.answers, compared.result.changed_far) == (1, int(not kept))
 
 
 def test_of_equal_classes_the_first_is_answered() -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from eyebright.errors import ArtifactError, InputError, MissingExtraError
 from eyebright.export import export_onnx
-from eyebright.export.export_onnx import Exported, export_onnx_files, exportable_steps, validation_images
+from eyebright.export.export_onnx import Exported, export_onnx_files, validation_images
 from eyebright.export.parity import LIMIT
 from eyebright.export.record import check_export, read_export, read_record
 from eyebright.image.canonical import LIBRARY_PIXELS
@@ -23,8 +23,6 @@ from eyebright.image.image import Image
 from eyebright.inference.change_manifest import save_manifest
 from eyebright.inference.model_folder import load_evaluation, load_manifest
 from eyebright.inference.predictor import load_predictor
-from eyebright.tasks.category import CategoryBlock
-from eyebright.tasks.decision import Decision
 from eyebright.types import Thresholds
 from support.exports import cached_network
 from support.models import model_folder
@@ -253,12 +251,6 @@ def test_an_export_in_another_folder_is_compared_with_the_model_that_is_named(ex
     retune(copied)
     with pytest.raises(ArtifactError, match=r"other thresholds or another calibration than manifest\.json in"):
         check_export(exported.folder, copied)
-
-
-def test_one_label_per_image_that_asks_a_person_is_refused(saved: Path) -> None:
-    decision = Decision(CategoryBlock(["cat", "dog"]), Thresholds(0.6, lower=0.0))
-    with pytest.raises(InputError, match="asks a person below a probability, which a graph cannot say yet"):
-        exportable_steps(replace(load_manifest(saved), decision=decision))
 
 
 def test_a_narrower_graph_of_a_former_export_is_removed(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ from eyebright.export.export_onnx import Exported, Validation
 from eyebright.export.page import PAGE, ExportedPage, export_page
 from eyebright.export.parity import LIMIT, Parity
 from eyebright.inference.prediction_file import PredictionWriter
-from eyebright.inference.predictions import SkippedImage
+from eyebright.inference.predictions import Prediction, SkippedImage
 from eyebright.inference.predictor import load_predictor
 from eyebright.tasks.multicategory import MultiCategoryBlock
 from eyebright.types import LabelSet
@@ -87,10 +87,10 @@ def answer(tab: Tab, paths: list[Path]) -> None:
     tab.wait(f"document.querySelectorAll('.card').length === {len(paths)} && document.body.dataset.open === '0'")
 
 
-def downloaded(tab: Tab, folder: Path) -> list[list[str]]:
+def downloaded(tab: Tab, folder: Path, name: str = "predictions.csv") -> list[list[str]]:
     """The rows of the CSV that the button gives."""
     tab.browser.send("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
-    file = folder / "predictions.csv"
+    file = folder / name
     tab.run("document.querySelector('#download').click()")
     end = time.monotonic() + 30
     while not file.exists() and time.monotonic() < end:
@@ -141,7 +141,7 @@ def test_a_threshold_is_moved_by_keyboard_and_set_back(
     tab.run("document.querySelector('#panel').open = true")  # on a small screen it is closed
     tab.run("document.querySelector('#thresholds input').focus()")
     tab.press("Home", 36)  # the threshold for yes is 0, and the lower one gives way
-    moved = downloaded(tab, tmp_path)
+    moved = downloaded(tab, tmp_path, "predictions-moved-thresholds.csv")
     assert all("blue" in row[1].split(";") for row in moved[1:])
     assert all("blue" not in row[5].split(";") for row in moved[1:])
     assert "1 label has other thresholds than the model" in tab.run("document.querySelector('#moved').textContent")
@@ -216,6 +216,20 @@ def test_numbers_and_rows_are_written_as_python_writes_them(browser: Browser) ->
         f"check.csvRow({model}, 'x', {{ first: [0.9, 0.8, 0.1] }}, {{ upper: [0.5, 0.5, 0.5], lower: null }})"
     )
     assert row[1] == block.table_row(LabelSet(["a;b", 'c "d"']), torch.zeros(3))[0]
+
+
+def test_names_that_a_spreadsheet_would_run_are_written_as_by_the_safe_format_of_predict(browser: Browser) -> None:
+    tab = browser.open("about:blank")
+    tab.run(packaged("assets/offline/answers.js") + "; globalThis.check = { csvText, csvRow };")
+    names = ["=1+1", "@a", "-b"]
+    model = {"shows": "labels", "names": names}
+    row = f"check.csvRow({model}, '+x.png', {{ first: [0.9, -0.5, 0.75] }}, {{ upper: [0.5, 0.5, 0.5], lower: null }})"
+    text, block = io.StringIO(), MultiCategoryBlock(vocab=names)
+    writer = PredictionWriter(text.write, "csv-safe", block)
+    probabilities = torch.tensor([0.9, -0.5, 0.75])
+    writer.add(Prediction("+x.png", LabelSet(["=1+1", "-b"]), probabilities))
+    columns = ["path", "labels", *names]
+    assert tab.run(f"check.csvText({columns}, [{row}])") == text.getvalue()
 
 
 @pytest.mark.parametrize(

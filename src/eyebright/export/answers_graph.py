@@ -26,7 +26,7 @@ class Output(NamedTuple):
     """An output of an exported graph.
 
     Args:
-        name: ``"probabilities"``, ``"decisions"``, ``"points"`` or ``"values"``.
+        name: ``"probabilities"``, ``"decisions"``, ``"asks"``, ``"points"`` or ``"values"``.
         value: its name in the graph while it is made.
         dtype: of numpy.
         shape: without the axis of images.
@@ -126,20 +126,40 @@ def _label_margins(probabilities: Floats, decision: Decision) -> Floats:
 def _one_class(graph: Graph, outputs: Value, decision: Decision, place: ImagePlace) -> list[Output]:
     probabilities = graph.op("Softmax", outputs, axis=1)
     best = graph.op("ArgMax", probabilities, axis=1, keepdims=0)
-    return _class_outputs(probabilities, best, decision)
+    return _class_outputs(graph, probabilities, best, decision)
 
 
-def _class_outputs(probabilities: Value, best: Value, decision: Decision) -> list[Output]:
-    return [
+def _class_outputs(graph: Graph, probabilities: Value, best: Value, decision: Decision) -> list[Output]:
+    """Where a person is asked about images whose class is not probable enough, the third output says so."""
+    found = [
         Output("probabilities", probabilities, np.float32, (len(decision.target.classes),)),
         Output("decisions", best, np.int64, ()),
     ]
+    if not decision.thresholds.is_three_way:
+        return found
+    columns = graph.constant([1])
+    own = graph.op("GatherElements", probabilities, graph.op("Unsqueeze", best, columns), axis=1)
+    is_sure = graph.op("Greater", own, graph.constant([class_threshold(decision)], np.float32))
+    asks = graph.op("Squeeze", graph.cast(graph.op("Not", is_sure), np.int64), columns)
+    return [*found, Output("asks", asks, np.int64, ())]
+
+
+def class_threshold(decision: Decision) -> float:
+    """The probability that the class of an image is above, or else a person is asked."""
+    return float(decision.thresholds.per_class(1)[0])
 
 
 def _class_margins(probabilities: Floats, decision: Decision) -> Floats:
-    """Half of the lead over the second class: both can move."""
+    """Half of the lead over the second class: both can move; or what the class is from its threshold."""
     highest = np.sort(probabilities, axis=1)[:, -2:]
-    return (highest[:, 1] - highest[:, 0]) / 2
+    return _with_asking((highest[:, 1] - highest[:, 0]) / 2, highest[:, 1], decision)
+
+
+def _with_asking(margins: Floats, probabilities: Floats, decision: Decision) -> Floats:
+    """The margins, or the distance of the probability of the class from its threshold where that is nearer."""
+    if not decision.thresholds.is_three_way:
+        return margins
+    return np.minimum(margins, np.abs(probabilities - class_threshold(decision)))
 
 
 def _ordinal(graph: Graph, outputs: Value, decision: Decision, place: ImagePlace) -> list[Output]:
@@ -154,12 +174,14 @@ def _ordinal(graph: Graph, outputs: Value, decision: Decision, place: ImagePlace
     inner = graph.op("Slice", sums, graph.constant([0]), graph.constant([-1]), columns)
     below = graph.cast(graph.op("Less", inner, graph.constant(0.5, np.float64)), np.int64)
     median = graph.op("ReduceSum", below, columns, keepdims=0)
-    return _class_outputs(probabilities, median, decision)
+    return _class_outputs(graph, probabilities, median, decision)
 
 
 def _ordinal_margins(probabilities: Floats, decision: Decision) -> Floats:
     sums = probabilities.astype(np.float64).cumsum(axis=1)[:, :-1]
-    return np.abs(sums - 0.5).min(axis=1)
+    median = (sums < 0.5).sum(axis=1, keepdims=True)
+    own = np.take_along_axis(probabilities, median, axis=1)[:, 0]
+    return _with_asking(np.abs(sums - 0.5).min(axis=1), own, decision)
 
 
 # ------------------------------------------------------------------ points and numbers
@@ -205,6 +227,7 @@ def _deviation(target: TargetBlock, sizes: Floats) -> Floats:
 
 
 _PROBABILITIES = "probabilities (after calibration)"
+_ASKS = "asks, where the model keeps a promise: 1 ask a person"
 ANSWERS: dict[str, AnswerKind] = {
     "multicategory": AnswerKind(
         _labels,
@@ -214,14 +237,18 @@ ANSWERS: dict[str, AnswerKind] = {
         f"{_PROBABILITIES} and decisions of each label: 1 yes, 0 no, -1 ask a person",
     ),
     "category": AnswerKind(
-        _one_class, _class_margins, _probability, "in probability", f"{_PROBABILITIES}; decisions: index of the class"
+        _one_class,
+        _class_margins,
+        _probability,
+        "in probability",
+        f"{_PROBABILITIES}; decisions: index of the class; {_ASKS}",
     ),
     "ordinal": AnswerKind(
         _ordinal,
         _ordinal_margins,
         _probability,
         "in probability",
-        f"{_PROBABILITIES}; decisions: index of the median class",
+        f"{_PROBABILITIES}; decisions: index of the median class; {_ASKS}",
     ),
     "points": AnswerKind(
         _points, None, _longer_side, "of the image's longer side", "points (x, y) in pixels", has_points=True

@@ -160,8 +160,7 @@ def exportable_steps(manifest: Manifest) -> Steps:
     """The preprocessing of a model that can be exported.
 
     Raises:
-        InputError: its images have different sizes, another number of channels, or pixels that no graph computes; or
-            it asks a person about images with one label each.
+        InputError: its images have different sizes, another number of channels, or pixels that no graph computes.
     """
     if manifest.pixels_version != CANONICAL:
         raise InputError(
@@ -175,11 +174,6 @@ def exportable_steps(manifest: Manifest) -> Steps:
         )
     if manifest.model.n_in != 3:
         raise InputError(f"the model takes images of {manifest.model.n_in} channels, and only 3 can be exported")
-    if manifest.decision.thresholds.is_three_way and not manifest.target.has_thresholds:
-        raise InputError(
-            "the model has one label per image and asks a person below a probability, which a graph cannot say yet; "
-            "`eyebright tune MODEL` with `undo` takes that promise back"
-        )
     return steps_of(manifest.preprocessing)
 
 

@@ -85,7 +85,8 @@ class Answer(NamedTuple):
     Args:
         source: a path or the bytes of a file.
         first: probabilities, points or numbers.
-        decisions: as integers; None for points and numbers.
+        decisions: the other outputs, as integers: the decisions, and where one class can ask a person a row with that;
+            None for points and numbers.
     """
 
     source: Any
@@ -123,7 +124,7 @@ class Comparison:
         if kind.margins is None or answer.decisions is None:
             return
         is_near = kind.margins(answer.first[None], self.decision) <= LIMIT
-        differs = outputs[1] != answer.decisions[None]
+        differs = (np.stack([one[0] for one in outputs[1:]]) != answer.decisions).any(axis=0)[None]
         self.result = replace(
             self.result,
             answers=before.answers + differs.size,
@@ -145,8 +146,11 @@ def answers_of(predictor: Predictor, sources: Iterable[Any]) -> Iterator[Answer]
     for source, prediction in zip(sources, predictor.stream(sources), strict=True):
         if isinstance(prediction, SkippedImage):
             continue
-        encoded = target.encode(prediction.decoded).numpy()
-        decisions = np.nan_to_num(encoded, nan=-1).astype(np.int64) if decides else None  # NaN: a person is asked
+        decisions = None
+        if decides:
+            encoded = np.nan_to_num(target.encode(prediction.decoded).numpy(), nan=-1)  # NaN: a person is asked
+            asks = [] if target.has_thresholds or prediction.ask is None else [np.array(bool(prediction.ask))]
+            decisions = np.stack([encoded, *asks]).astype(np.int64)
         yield Answer(source, prediction.activated.numpy(), decisions)
 
 

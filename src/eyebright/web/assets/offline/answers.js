@@ -40,6 +40,11 @@ function csvCell(text) {
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
+/** A name, with an apostrophe before it where a spreadsheet would run it as a formula; as `--format csv-safe`. */
+function safeName(text) {
+  return /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+}
+
 /** Labels in one cell: joined by a semicolon, or a JSON list where a name has one. */
 function labelsCell(labels, names) {
   if (!labels.length || !names.some((name) => name.includes(";"))) return labels.join(";");
@@ -52,20 +57,26 @@ function decisionsOf(model, outputs, thresholds) {
   return [...outputs.first].map((value, i) => decisionOf(value, thresholds.upper[i], thresholds.lower && thresholds.lower[i]));
 }
 
-/** One row of the table of `eyebright predict`: the path, the labels if there are any, the numbers, the labels to ask about. */
+/** One row of the table of `eyebright predict --format csv-safe`: the path, the labels if there are any, the numbers, the labels to ask about. */
 function csvRow(model, path, outputs, thresholds) {
   const numbers = [...outputs.first].map(nineDigits);
-  if (model.shows === "points" || model.shows === "numbers") return [path, ...numbers];
-  if (model.shows === "classes") return [path, model.names[outputs.decisions[0]], ...numbers];
+  const first = safeName(path);
+  if (model.shows === "points" || model.shows === "numbers") return [first, ...numbers];
+  if (model.shows === "classes") {
+    const name = safeName(model.names[outputs.decisions[0]]);
+    const asked = typeof outputs.asks === "boolean" ? [outputs.asks ? name : ""] : [];
+    return [first, name, ...numbers, ...asked];
+  }
   const decisions = decisionsOf(model, outputs, thresholds);
-  const row = [path, labelsCell(namesWith(decisions, YES, model.names), model.names), ...numbers];
-  if (thresholds.lower) row.push(labelsCell(namesWith(decisions, ASK, model.names), model.names));
+  const labels = (answer) => safeName(labelsCell(namesWith(decisions, answer, model.names), model.names));
+  const row = [first, labels(YES), ...numbers];
+  if (thresholds.lower) row.push(labels(ASK));
   return row;
 }
 
 /** The whole table as text. */
 function csvText(columns, rows) {
-  return [columns, ...rows].map((row) => `${row.map(csvCell).join(",")}\n`).join("");
+  return [columns.map(safeName), ...rows].map((row) => `${row.map(csvCell).join(",")}\n`).join("");
 }
 
 /** A probability or a threshold for people. */

@@ -72,7 +72,7 @@ class Card {
   /** The answer on one line. */
   sentence() {
     const { model, outputs } = this;
-    if (model.shows === "classes") return model.names[outputs.decisions[0]];
+    if (model.shows === "classes") return `${outputs.asks ? "ask a person: " : ""}${model.names[outputs.decisions[0]]}`;
     if (model.shows !== "labels") return model.names.map((name, i) => `${name} ${this.#value(i)}`).join(", ");
     const asked = namesWith(this.decisions, ASK, model.names);
     const given = namesWith(this.decisions, YES, model.names).join(", ") || "no label";
@@ -100,14 +100,15 @@ class Card {
 
   #classes() {
     const { names, isOrdered } = this.model;
-    const { first, decisions } = this.outputs;
+    const { first, decisions, asks } = this.outputs;
+    const answer = asks ? ASK : YES;
     const byProbability = [...names.keys()].sort((a, b) => first[b] - first[a]);
     const likely = new Set([decisions[0], ...byProbability.slice(0, SHOWN_LABELS)]);
     const order = isOrdered ? [...names.keys()] : byProbability;
     const shown = this.showsAll ? order : order.filter((i) => likely.has(i));
-    const bars = shown.map((i) => new Bar(names[i], first[i], i === decisions[0] ? YES : NO, false).element);
+    const bars = shown.map((i) => new Bar(names[i], first[i], i === decisions[0] ? answer : NO, false).element);
     return [
-      make("ul", { class: "tags" }, tag(names[decisions[0]], YES)),
+      make("ul", { class: "tags" }, tag(names[decisions[0]], answer)),
       make("ul", { class: "bars" }, ...bars),
       ...this.#more(names.length, shown.length, () => this.update(null)),
     ];

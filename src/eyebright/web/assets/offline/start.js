@@ -167,7 +167,8 @@ function thresholdMoved(label) {
 function download() {
   const rows = cards.filter((card) => card.outputs).map((card) => csvRow(model, card.path, card.outputs, thresholds));
   const url = URL.createObjectURL(new Blob([csvText(model.columns, rows)], { type: "text/csv" }));
-  make("a", { href: url, download: "predictions.csv" }).click();
+  const name = panel?.hasMoved ? "predictions-moved-thresholds.csv" : "predictions.csv";
+  make("a", { href: url, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(url), 60_000);
 }
 

@@ -21,6 +21,11 @@ class ThresholdPanel {
     return upper[label] !== this.model.upper[label] || (lower !== null && lower[label] !== this.model.lower[label]);
   }
 
+  /** Whether a threshold is not that of the model. */
+  get hasMoved() {
+    return this.model.names.some((_, label) => this.isMoved(label));
+  }
+
   /** Sets one threshold; the other of the label gives way. */
   set(label, which, value) {
     const { upper, lower } = this.values;

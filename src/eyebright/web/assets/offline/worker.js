@@ -43,6 +43,7 @@ async function answer(file) {
   const names = session.outputNames;
   const first = outputs[names[0]].data.slice();
   const decisions = names.length > 1 ? Array.from(outputs[names[1]].data, Number) : null;
-  const message = { first, decisions, width, height, note, thumbnail, seconds };
+  const asks = names.includes("asks") ? Number(outputs.asks.data[0]) === 1 : null; // about the class; labels have decisions
+  const message = { first, decisions, asks, width, height, note, thumbnail, seconds };
   return { message, transfer: [first.buffer] };
 }

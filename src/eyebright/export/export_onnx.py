@@ -15,7 +15,7 @@ from eyebright._optional import import_optional
 from eyebright.errors import ArtifactError, InputError
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.export import preprocess
-from eyebright.export.answers_graph import ANSWERS, thresholds_of
+from eyebright.export.answers_graph import ANSWERS, class_threshold, thresholds_of
 from eyebright.export.model_graph import as_text, fixed_graph, network_graph, whole_graph
 from eyebright.export.parity import Parity, check_batches, compare, existing, fixed_run, made_images, whole_run
 from eyebright.export.pixels_graph import Steps, steps_of
@@ -295,6 +295,8 @@ def _facts(folder: Path, manifest: Manifest, steps: Steps) -> dict[str, Any]:
     }
     if manifest.target.has_thresholds:
         facts["thresholds"], facts["lower_thresholds"] = thresholds_of(decision)
+    elif decision.thresholds.is_three_way:
+        facts["asks_up_to"] = class_threshold(decision)
     return {
         **facts,
         "calibration": decision.to_json()["calibration"],

@@ -336,7 +336,7 @@ def _export(path: Path, manifest: Mapping[str, Any]) -> tuple[str, str]:
         return "problem", f"names files that are not there: {listing(missing)}"
     if _text(content.get("model"), "id") != manifest.get("id"):
         return "problem", "is of another model; export it again"
-    return "readable", "`eyebright export --check` compares it with the thresholds of today"
+    return "readable", "`eyebright export` with `check` compares it with the thresholds of today"
 
 
 def _object(path: Path) -> dict[str, Any]:

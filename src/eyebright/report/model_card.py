@@ -47,7 +47,7 @@ _USAGE = [
     "```",
     "",
     "```bash",
-    f'eyebright predict "{PLACE}" photos/ --out predictions.csv',
+    f'eyebright predict "{PLACE}" photos/',
     "```",
     "",
     f"`{PLACE}` is the folder of this model.",

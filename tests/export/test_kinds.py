@@ -1,4 +1,4 @@
-"""Points come back in pixels of the image that was given, whatever its size, from both graphs."""
+"""Points come back in pixels of the image that was given, and a class that asks does so, from both graphs."""
 
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from eyebright.export.export_onnx import Exported, export_onnx_files
 from eyebright.export.parity import LIMIT
 from eyebright.export.record import read_export
 from eyebright.inference.predictor import load_predictor
+from eyebright.types import Thresholds
 from support.learners import SQUARES, small_learner, squares_block
 
 
@@ -45,3 +46,18 @@ def test_points_are_in_pixels_of_the_given_image(size: tuple[int, int], points: 
         one.activated.numpy() for one in load_predictor(points, device="cpu", runtime="torch").predict([*images])
     ]
     np.testing.assert_allclose(found, expected, rtol=0, atol=LIMIT * max(size))
+
+
+def test_a_class_that_asks_a_person_is_exported_and_compared(folder: Path, table: pd.DataFrame) -> None:
+    dls = squares_block(folder, **SQUARES["category"]).dataloaders(table, bs=8, num_workers=0)
+    learner = small_learner(dls)
+    learner.thresholds = Thresholds(0.5, lower=0.0)
+    exported = export_onnx_files(learner.save_model(folder / "asking"))
+    assert exported.record.content["asks_up_to"] == 0.5
+    for parity in exported.parity.values():
+        assert (parity.answers, parity.changed_far) == (7, 0)
+    images = np.random.default_rng(0).integers(0, 256, (4, 60, 90, 3), dtype=np.uint8)
+    session: Any = onnxruntime.InferenceSession(read_export(exported.folder))
+    _, _, asks = session.run(None, {"images": images})
+    found = load_predictor(exported.folder, device="cpu", runtime="torch").predict([*images])
+    assert asks.tolist() == [int(bool(one.ask)) for one in found]

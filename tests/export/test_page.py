@@ -223,7 +223,9 @@ def test_names_that_a_spreadsheet_would_run_are_written_as_by_the_safe_format_of
     tab.run(packaged("assets/offline/answers.js") + "; globalThis.check = { csvText, csvRow };")
     names = ["=1+1", "@a", "-b"]
     model = {"shows": "labels", "names": names}
-    row = f"check.csvRow({model}, '+x.png', {{ first: [0.875, -0.5, 0.75] }}, {{ upper: [0.5, 0.5, 0.5], lower: null }})"
+    row = (
+        f"check.csvRow({model}, '+x.png', {{ first: [0.875, -0.5, 0.75] }}, {{ upper: [0.5, 0.5, 0.5], lower: null }})"
+    )
     text, block = io.StringIO(), MultiCategoryBlock(vocab=names)
     writer = PredictionWriter(text.write, "csv-safe", block)
     probabilities = torch.tensor([0.875, -0.5, 0.75])

@@ -2,6 +2,7 @@
 
 import { byId, setOptions } from "./elements.js";
 
+const NOT_ASKED = { likely: "", unlikely: "" };
 const WAIT = 250; // ms after the last key
 
 export class Filters {
@@ -12,9 +13,10 @@ export class Filters {
       clearTimeout(this.timer);
       this.timer = setTimeout(() => this.#go({ query: byId("query").value.trim() }), WAIT);
     });
-    for (const name of ["state", "value"]) byId(name).addEventListener("change", () => this.#go({ [name]: byId(name).value, likely: name === "value" ? "" : desk.place.likely }));
+    for (const name of ["state", "value"]) byId(name).addEventListener("change", () => this.#go({ [name]: byId(name).value, ...(name === "value" ? NOT_ASKED : {}) }));
     byId("cell").addEventListener("change", () => this.#cell(byId("cell").value));
     byId("likely").addEventListener("change", () => this.likely(byId("likely").value));
+    byId("unlikely").addEventListener("change", () => this.likely(byId("unlikely").value, { isNone: true }));
     byId("clear").addEventListener("click", () => this.clear());
     byId("more").addEventListener("click", () => byId("more").setAttribute("aria-expanded", String(byId("more").getAttribute("aria-expanded") !== "true")));
   }
@@ -26,9 +28,8 @@ export class Filters {
     const isNamed = kind === "labels" || kind === "class";
     for (const field of document.querySelectorAll(".of-labels")) field.hidden = !isNamed;
     if (!isNamed) return;
-    setOptions(byId("likely"), names, { kept: 1 });
-    setOptions(byId("cell"), names, { kept: 1 });
-    byId("value").parentElement.hidden = kind === "class";
+    for (const name of ["likely", "unlikely", "cell"]) setOptions(byId(name), names, { kept: 1 });
+    for (const name of ["value", "unlikely"]) byId(name).parentElement.hidden = kind === "class";
     if (byId("value").options.length === 0) setOptions(byId("value"), ["yes", "no", "unknown"]);
     this.update();
   }
@@ -38,26 +39,26 @@ export class Filters {
     const { place, isClass } = this.desk;
     if (document.activeElement !== byId("query")) byId("query").value = place.query;
     byId("state").value = place.state;
-    byId("likely").value = place.likely;
+    for (const name of ["likely", "unlikely"]) byId(name).value = place[name];
     byId("cell").value = isClass ? place.value : place.cell;
     byId("value").value = place.value || "yes";
     byId("value").disabled = !place.value;
-    byId("clear").hidden = !(place.query || place.state || place.value || place.likely);
+    byId("clear").hidden = !(place.query || place.state || place.value || place.likely || place.unlikely);
   }
 
-  /** The grid of images that are probably of a label; "" leaves it. */
-  likely(name) {
+  /** The grid of images that are probably of a label, or of those that are probably not; "" leaves it. */
+  likely(name, { isNone = false } = {}) {
     const list = this.desk.session.lists.some((one) => one.id === "all") ? "all" : this.desk.place.list;
-    this.#go({ likely: name, view: "grid", cell: "", value: "", ...(name ? { list } : {}) });
+    this.#go({ ...NOT_ASKED, [isNone ? "unlikely" : "likely"]: name, view: "grid", cell: "", value: "", ...(name ? { list } : {}) });
   }
 
   clear() {
-    this.#go({ query: "", state: "", cell: "", value: "", likely: "" });
+    this.#go({ query: "", state: "", cell: "", value: "", ...NOT_ASKED });
   }
 
   #cell(name) {
-    if (this.desk.isClass) return this.#go({ cell: name && "(class)", value: name, likely: "" });
-    return this.#go({ cell: name, value: name && (byId("value").value || "yes"), likely: "" });
+    if (this.desk.isClass) return this.#go({ cell: name && "(class)", value: name, ...NOT_ASKED });
+    return this.#go({ cell: name, value: name && (byId("value").value || "yes"), ...NOT_ASKED });
   }
 
   #go(parts) {

@@ -20,7 +20,12 @@ export class Grid {
 
   /** The label that all of these are to be; "" while one only looks. */
   get likely() {
-    return this.desk.place.likely;
+    return this.desk.place.likely || this.desk.place.unlikely;
+  }
+
+  /** Whether none of these are to be the label, except those that are marked. */
+  get isNone() {
+    return this.desk.place.unlikely !== "";
   }
 
   /** Shows the page of the place. */
@@ -55,7 +60,7 @@ export class Grid {
     byId("page-back").disabled = this.start === 0;
     byId("page-on").disabled = last >= pages.total;
     const about = session.lists.find((one) => one.id === this.desk.place.list)?.about ?? "";
-    setText(byId("grid-about"), this.likely ? `By falling probability of “${shown(this.likely)}”. Mark those that are not: click, or space.` : about);
+    setText(byId("grid-about"), this.likely ? `By ${this.isNone ? "rising" : "falling"} probability of “${shown(this.likely)}”. Mark those that ${this.isNone ? "are" : "are not"}: click, or space.` : about);
     byId("set").hidden = !this.likely;
     if (this.likely) this.#updateSet();
   }
@@ -71,7 +76,7 @@ export class Grid {
     const { desk, likely } = this;
     const cell = desk.isClass ? "" : likely;
     const changes = this.items.flatMap((item) => {
-      const now = desk.isClass ? likely : this.exceptions.has(item.id) ? "no" : "yes";
+      const now = desk.isClass ? likely : this.exceptions.has(item.id) === this.isNone ? "yes" : "no";
       const was = currentOf(item, cell);
       return was === now || (desk.isClass && this.exceptions.has(item.id)) ? [] : [{ id: item.id, cell, was, now }];
     });
@@ -112,7 +117,7 @@ export class Grid {
     else button.removeAttribute("aria-pressed");
     button.classList.toggle("exception", isException);
     const probability = item.probability[this.likely];
-    const words = this.likely ? [isException ? "not this" : "", typeof probability === "number" ? percent(probability) : ""] : [item.reviewed ? "✓" : "", item.changed ? "changed" : ""];
+    const words = this.likely ? [isException ? (this.isNone ? "is one" : "not this") : "", typeof probability === "number" ? percent(probability) : ""] : [item.reviewed ? "✓" : "", item.changed ? "changed" : ""];
     mark.replaceChildren(...words.filter(Boolean).map((text) => make("span", {}, text)));
     chips.replaceChildren(...this.#chips(item));
   }
@@ -143,9 +148,9 @@ export class Grid {
   #updateSet() {
     const exceptions = this.exceptions.size;
     const rest = this.items.length - exceptions;
-    const others = exceptions ? (this.desk.isClass ? `; ${exceptions} stay as they are` : `, ${exceptions} no`) : "";
-    setText(byId("set-all"), this.desk.isClass ? `Set ${rest} to ${shown(this.likely)}` : `Set ${rest} yes${others}`);
-    setText(byId("set-about"), `All of these are “${shown(this.likely)}”${exceptions ? `, except ${counted(exceptions, "image")}` : ""}.`);
+    const others = exceptions ? (this.desk.isClass ? `; ${exceptions} stay as they are` : `, ${exceptions} ${this.isNone ? "yes" : "no"}`) : "";
+    setText(byId("set-all"), this.desk.isClass ? `Set ${rest} to ${shown(this.likely)}` : `Set ${rest} ${this.isNone ? "no" : "yes"}${others}`);
+    setText(byId("set-about"), `${this.isNone ? "None" : "All"} of these are “${shown(this.likely)}”${exceptions ? `, except ${counted(exceptions, "image")}` : ""}.`);
   }
 
   #mark(k) {

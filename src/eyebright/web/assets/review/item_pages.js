@@ -89,7 +89,8 @@ export class ItemPages {
   }
 
   #matches(item) {
-    const { state, cell, value, likely } = this.place;
+    const { state, cell, value } = this.place;
+    const likely = this.place.likely || this.place.unlikely;
     if (state === "left" && (item.reviewed || item.changed)) return false;
     if (state === "reviewed" && !item.reviewed) return false;
     if (state === "changed" && !item.changed) return false;

@@ -27,7 +27,7 @@ export class Keys {
       ["+ − 0", "zoom in, out, fit; Shift + arrows move"],
       ["/", "find a label, or a file in the grid"],
       ["Esc", "grid, and back"],
-      ["in the grid", "arrows move, Enter opens"],
+      ["in the grid", "arrows move, Enter opens; a letter: all of these are, with Shift: none of these are"],
       ["“all of these are …”", "Space marks an exception, Enter sets all shown"],
       ["?", "these keys"],
     ];
@@ -80,8 +80,9 @@ export class Keys {
     if (desk.place.view === "grid") {
       if (grid.key(event)) return true;
       const cell = this.#cellOf(event);
-      if (cell === null || event.shiftKey || !this.#isNamed()) return false;
-      this.page.filters.likely(cell === desk.place.likely ? "" : cell);
+      if (cell === null || !this.#isNamed()) return false;
+      const isNone = event.shiftKey && !desk.isClass;
+      this.page.filters.likely(cell === desk.place[isNone ? "unlikely" : "likely"] ? "" : cell, { isNone });
       return true;
     }
     if (!single.item) return false;

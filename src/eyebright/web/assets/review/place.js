@@ -1,6 +1,6 @@
 // The place in the address: the list, its filters, the view and the image, so that a reload comes back to it.
 
-const NAMES = ["list", "view", "at", "query", "state", "cell", "value", "likely"];
+const NAMES = ["list", "view", "at", "query", "state", "cell", "value", "likely", "unlikely"];
 
 /** The place that the address names. */
 export function readPlace() {
@@ -21,7 +21,7 @@ export function writePlace(place) {
 /** The parameters of a request for the images of a place. */
 export function queryOf(place, offset, limit) {
   const parameters = new URLSearchParams({ list: place.list || "all", offset, limit });
-  for (const name of ["query", "state", "likely"]) if (place[name]) parameters.set(name, place[name]);
+  for (const name of ["query", "state", "likely", "unlikely"]) if (place[name]) parameters.set(name, place[name]);
   if (place.cell !== "" && place.value) {
     parameters.set("cell", place.cell === "(class)" ? "" : place.cell);
     parameters.set("value", place.value);

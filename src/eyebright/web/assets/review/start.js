@@ -65,7 +65,7 @@ class Page {
     byId("grid").hidden = true;
     byId("empty").hidden = false;
     const { place } = this.desk;
-    const isFiltered = place.query || place.state || place.value || place.likely;
+    const isFiltered = place.query || place.state || place.value || place.likely || place.unlikely;
     setText(byId("empty-about"), isFiltered ? "No image of this list fits the filters." : "There is no image in this list.");
   }
 

@@ -99,12 +99,12 @@ def text(tab: Tab, selector: str) -> str:
 def wait_for(tab: Tab, selector: str, words: str) -> None:
     """Waits until an element says something."""
     found = f"document.querySelector({json.dumps(selector)})?.textContent.includes({json.dumps(words)})"
-    tab.wait(found, 10)
+    tab.wait(found, 30)
 
 
 def settled(tab: Tab) -> None:
     """Waits until the server has written all actions."""
-    tab.wait("(document.body.dataset.waiting ?? '0') === '0'", 10)
+    tab.wait("(document.body.dataset.waiting ?? '0') === '0'", 30)
 
 
 def checked(tab: Tab, label: str) -> str:

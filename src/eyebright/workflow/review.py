@@ -280,7 +280,9 @@ def _new_files(folder: Path, root: Path, known: set[str]) -> list[str]:
 def command_line(options: ReviewOptions) -> str:
     """The command that goes on with a review."""
     words = ["eyebright", "review", str(options.source), *([str(options.new)] if options.new else [])]
-    words += ["--journal", str(options.journal)] if options.journal else []
+    for name in ("out", "images", "journal"):
+        value = getattr(options, name)
+        words += [f"--{name}", str(value)] if value else []
     words += ["--labels", ",".join(options.labels)] if options.labels else []
     words += ["--kind", options.kind] if options.kind != "labels" else []
     return shlex.join(words)

@@ -85,8 +85,11 @@ export class Outbox {
     this.queue.shift();
     this.problem = "";
     this.#keep();
-    report();
-    this.changed();
+    try {
+      report();
+    } finally {
+      this.changed();
+    }
   }
 
   async #wait(error) {

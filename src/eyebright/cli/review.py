@@ -1,11 +1,13 @@
 """``eyebright review``: a page on which a person looks at images, and corrects or gives their labels."""
 
+import shlex
 from typing import TYPE_CHECKING
 
 from eyebright.cli.output import say
 
 if TYPE_CHECKING:
     from eyebright.cli.command import CommandArguments
+    from eyebright.workflow.command_options import ReviewOptions
 
 
 def option_classes() -> tuple[type, ...]:
@@ -28,7 +30,7 @@ def review(arguments: "CommandArguments") -> None:
 
     options = arguments.parse(ReviewOptions)
     from eyebright.review.server import ReviewServer
-    from eyebright.workflow.review import command_line, open_review
+    from eyebright.workflow.review import open_review
 
     opened = open_review(options)
     try:
@@ -46,6 +48,17 @@ def review(arguments: "CommandArguments") -> None:
     say(f"ended; {opened.app.session.revision:,} actions are in {opened.folder}; go on with: {command_line(options)}")
     if opened.table.command:
         say(f"train with the new table: {opened.table.command}", whole=True)
+
+
+def command_line(options: "ReviewOptions") -> str:
+    """The command that goes on with a review."""
+    words = ["eyebright", "review", str(options.source), *([str(options.new)] if options.new else [])]
+    for name in ("out", "images", "journal"):
+        value = getattr(options, name)
+        words += [f"--{name}", str(value)] if value else []
+    words += ["--labels", ",".join(options.labels)] if options.labels else []
+    words += ["--kind", options.kind] if options.kind != "labels" else []
+    return shlex.join(words)
 
 
 def _open_browser(address: str) -> None:

@@ -126,7 +126,7 @@ def change_action(body: Mapping[str, Any], session: ReviewSession) -> Action:
 
 def _change(given: Any, session: ReviewSession) -> Change:
     if not isinstance(given, dict) or not {"id", "cell", "was", "now"} <= set(given):
-        raise Refusal(400, "a change has `id`, `cell`, `was` and `now`")
+        raise Refusal(400, "a change has 'id', 'cell', 'was' and 'now'")
     row, vocabulary = _row(given["id"], session), session.vocabulary
     vocabulary.column(given["cell"])
     was, now = (vocabulary.decode(vocabulary.encode(given[name])) for name in ("was", "now"))

@@ -7,7 +7,7 @@ Images that the source does not have are added at the end if something is known 
 import hashlib
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -39,7 +39,7 @@ class NewTable:
         kind: the name of the target block, see `eyebright.tasks.registry.TARGET_BLOCKS`.
         out: the file to write.
         to: the format in which the labels came, see `WRITERS`; others are CSV.
-        further: arguments of ``eyebright train`` after those that read the table.
+        further: options of ``eyebright train`` beside those that read the table, by the names that are typed.
     """
 
     session: ReviewSession
@@ -47,7 +47,7 @@ class NewTable:
     kind: str
     out: Path
     to: str = "csv"
-    further: Sequence[str] = ()
+    further: Mapping[str, Any] = field(default_factory=dict[str, Any])
     command: str = ""
     """The command that trains with the table that was written; empty before."""
 
@@ -224,21 +224,21 @@ class NewTable:
         return values
 
 
-def train_command(path: Path, options: Mapping[str, Any], further: Sequence[str] = ()) -> str:
+def train_command(path: Path, options: Mapping[str, Any], further: Mapping[str, Any] | None = None) -> str:
     """The command that trains with a table, as it is typed.
 
     Args:
         path: the table.
         options: the arguments of `read_source` with which it is read.
-        further: further arguments.
+        further: further options, by the names that are typed, and their values.
     """
     words = ["eyebright", "train", str(path)]
     if "images" in options:
         options = {**options, "images": Path(options["images"]).resolve()}
-    for name, value in options.items():
+    for name, value in {**options, **(further or {})}.items():
         for one in value if isinstance(value, list) else [value]:
             words += [f"--{name.replace('_', '-')}", str(one)]
-    return shlex.join([*words, *further])
+    return shlex.join(words)
 
 
 def _joined(

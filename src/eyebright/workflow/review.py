@@ -2,7 +2,6 @@
 
 import getpass
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,7 +117,7 @@ def open_review(options: ReviewOptions) -> Review:
     )
     kind = _KINDS[vocabulary.kind] if material.block is None else material.block.name
     out = (options.out or Path(material.name)).absolute()
-    further = ("--from", str(options.source)) if is_model else ()
+    further = {"from": options.source} if is_model else {}
     table = NewTable(session, material.source, kind, out, to=material.to, further=further)
     thumbnails, token = Thumbnails(folder / "thumbnails"), stable_token(folder, material.items.files)
     app = ReviewApp(session, thumbnails, model, save=table.save, out=out.name, token=token, folder=folder)
@@ -275,14 +274,3 @@ def _new_files(folder: Path, root: Path, known: set[str]) -> list[str]:
     if not found:
         raise InputError(f"the images in '{folder}' are all images of the model; there is no new one")
     return found
-
-
-def command_line(options: ReviewOptions) -> str:
-    """The command that goes on with a review."""
-    words = ["eyebright", "review", str(options.source), *([str(options.new)] if options.new else [])]
-    for name in ("out", "images", "journal"):
-        value = getattr(options, name)
-        words += [f"--{name}", str(value)] if value else []
-    words += ["--labels", ",".join(options.labels)] if options.labels else []
-    words += ["--kind", options.kind] if options.kind != "labels" else []
-    return shlex.join(words)

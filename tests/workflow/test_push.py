@@ -12,6 +12,7 @@ from typing import Any
 
 import huggingface_hub.constants as hub_constants
 import numpy as np
+import onnx
 import pytest
 import timm
 import torch
@@ -23,7 +24,8 @@ from eyebright.inference.hub import local_folder, parse_repository
 from eyebright.inference.inspect_folder import inspect_folder
 from eyebright.inference.manifest import Manifest
 from eyebright.inference.model_folder import load_model, save_model
-from eyebright.inference.predictor import load_predictor
+from eyebright.inference.predictor import load_predictor, save_onnx
+from eyebright.inference.runtimes.graph_file import write_graph
 from eyebright.models.build import build_model, model_description
 from eyebright.tasks.decision import Decision
 from eyebright.tasks.multicategory import MultiCategoryBlock
@@ -98,6 +100,37 @@ def test_no_name_of_a_file_of_the_data_is_uploaded(model: Path, hub: StandIn) ->
     assert [name for name, data in files.items() if SECRET.encode() in data] == []
 
 
+def test_the_graph_is_uploaded_without_paths_of_the_machine(model: Path, hub: StandIn, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(model, tmp_path / "copy"))
+    graph = onnx.load_from_string(save_onnx(copy).read_bytes())
+    graph.graph.node[0].metadata_props.add(key="stack_trace", value=f"File /home/{SECRET}/code.py")  # as once exported
+    write_graph(copy / "network.onnx", graph.SerializeToString())
+    push_to_hub(copy, NAME)
+    places = [SECRET, f"{Path.home()}/", f"{Path(__file__).parents[2]}/", f"{Path(torch.__file__).parents[1]}/"]
+    for name, data in hub.repositories[NAME].items():
+        assert [place for place in places if place.encode() in data] == [], name
+    assert load_predictor(f"hf-hub:{NAME}", device="cpu", runtime="onnx").predict(IMAGE)
+    assert inspect_folder(local_folder(f"hf-hub:{NAME}")).problems == []
+
+
+def test_a_damaged_graph_is_left_out_with_a_sentence(model: Path, hub: StandIn, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(model, tmp_path / "copy"))
+    write_graph(copy / "network.onnx", b"no graph")
+    said: list[str] = []
+    push_to_hub(copy, NAME, say=said.append)
+    assert not {"network.onnx", "network.onnx.sha256"} & set(hub.repositories[NAME])
+    assert any(line.startswith("network.onnx is left out: the graph is no ONNX file") for line in said)
+
+
+def test_files_for_timm_of_an_earlier_model_are_removed(
+    model: Path, hub: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    push_to_hub(model, NAME)
+    monkeypatch.setattr("eyebright.workflow.push.timm_files", lambda *_: None)
+    push_to_hub(model, NAME)
+    assert not {"config.json", "backbone.safetensors"} & set(hub.repositories[NAME])
+
+
 def test_the_uploaded_folder_is_whole_and_says_what_is_missing(model: Path, hub: StandIn) -> None:
     push_to_hub(model, NAME)
     folder = local_folder(f"hf-hub:{NAME}")
@@ -129,6 +162,14 @@ def test_an_edited_card_is_uploaded_as_it_is(model: Path, hub: StandIn, tmp_path
     assert hub.repositories[NAME]["README.md"] == b"# Mine\n"
     with pytest.raises(InputError, match=r"`licence` cannot be written into '.*README.md', which was edited"):
         push_to_hub(copy, NAME, licence="mit")
+
+
+def test_an_edited_card_that_is_not_utf_8_is_one_sentence(model: Path, hub: StandIn, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(model, tmp_path / "copy"))
+    (copy / "README.md").write_bytes("# Für mich\n".encode("latin-1"))
+    with pytest.raises(ArtifactError, match=r"README.md' is not UTF-8, which the hub needs: save it as UTF-8"):
+        push_to_hub(copy, NAME)
+    assert hub.repositories == {}
 
 
 def test_timm_loads_the_backbone(model: Path, hub: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:

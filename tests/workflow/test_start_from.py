@@ -145,10 +145,41 @@ def test_a_split_that_validates_on_images_that_trained_the_model_is_refused(
 ) -> None:
     before = valid_files(base / "head")
     table = changed(lambda rows: rows.assign(is_valid=[name not in before for name in rows["fname"]]))
-    with pytest.raises(InputError, match=r"32 images of the part 'valid' .* trained the model 'head' .*`split='none'`"):
+    with pytest.raises(
+        InputError, match=r"32 images of the part 'valid' .* trained the model 'head', .*`split='none'`"
+    ):
         train(table, tmp_path / "child", replace(CHILD, start_from=base / "head"))
     train(table, tmp_path / "child", replace(CHILD, start_from=base / "head"), split="none")
     assert before < valid_files(tmp_path / "child")
+
+
+def test_images_that_trained_only_the_grandparent_do_not_validate(
+    base: Path, tmp_path: Path, changed: Callable[..., Path]
+) -> None:
+    fewer = changed(lambda rows: rows[20:], "t.csv")  # the middle model has not seen the first images
+    train(fewer, tmp_path / "child", replace(CHILD, start_from=base / "head"))
+    said = train(base / "more.csv", tmp_path / "grandchild", replace(CHILD, start_from=tmp_path / "child"))
+    assert valid_files(tmp_path / "grandchild") == valid_files(tmp_path / "child")
+    assert "'child' started from another model 'head', and images that trained only that one are not known here" in said
+
+
+def test_a_copy_of_a_training_image_that_the_data_name_for_validation_is_refused(base: Path, tmp_path: Path) -> None:
+    trained = sorted(set(pd.read_csv(base / "t.csv")["fname"]) - valid_files(base / "head"))
+    (tmp_path / "photos").mkdir()
+    rows = pd.read_csv(base / "more.csv", keep_default_na=False)
+    for name in rows["fname"][40:]:
+        (tmp_path / "photos" / name).write_bytes((base / "photos" / name).read_bytes())
+    PIL.Image.open(base / "photos" / trained[0]).save(tmp_path / "photos" / "copy.png")
+    rows = pd.concat([rows[40:], rows[rows["fname"] == trained[0]].assign(fname="copy.png")])
+    rows["is_valid"] = [*[False] * 6, *[True] * 7]
+    rows.to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(InputError, match=r"1 image of the part 'valid' .* or are copies of such images \('copy.png'\)"):
+        train(tmp_path / "t.csv", tmp_path / "child", replace(CHILD, start_from=base / "head"))
+    rows[:-1].to_csv(tmp_path / "t.csv", index=False)
+    said = train(tmp_path / "t.csv", tmp_path / "child", replace(CHILD, start_from=base / "head"))
+    assert "the data name the images for validation, and none of them trained 'head'" in said
+    said = train(tmp_path / "t.csv", tmp_path / "next", replace(CHILD, start_from=tmp_path / "child"))
+    assert "the data name the images for validation, and, as far as is known, none of them trained 'child'" in said
 
 
 def test_without_an_image_for_validation_there_is_a_sentence(

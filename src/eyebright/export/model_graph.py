@@ -18,7 +18,7 @@ from eyebright.errors import ArtifactError
 from eyebright.export.answers_graph import ImagePlace, Output, add_answers
 from eyebright.export.graph import OPSET, Graph, Value
 from eyebright.export.pixels_graph import Steps, add_pixels
-from eyebright.inference.runtimes.onnx_export import torch_program
+from eyebright.inference.runtimes.onnx_export import clear_code_notes, torch_program
 from eyebright.inference.runtimes.onnx_runtime import OUTPUTS
 from eyebright.models.batchnorm.fuse import fuse_conv_bn
 from eyebright.models.build import ImageModel
@@ -51,9 +51,7 @@ def network_graph(model: ImageModel, size: Size) -> Any:
     images = torch.rand(2, model.description.n_in, *size, generator=torch.Generator().manual_seed(0))
     program = torch_program(_Contiguous(fused).eval(), images, PIXELS)
     network = program.model_proto
-    for part in (network, network.graph, *network.graph.node, *network.graph.value_info):
-        part.ClearField("doc_string")
-        part.ClearField("metadata_props")
+    clear_code_notes(network)
     versions = {one.version for one in network.opset_import if one.domain in ("", "ai.onnx")}
     if versions and max(versions) < OPSET:
         raise ArtifactError(f"torch exported with operators of ONNX {max(versions)}, and {OPSET} is needed")

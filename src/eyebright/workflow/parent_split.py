@@ -63,11 +63,13 @@ def split_after(
             validation.
     """
     check_share("valid_pct", valid_pct)
-    known = images_of_model(parent.folder, parent.manifest, parent.evaluations)
+    known = _with_ancestors(images_of_model(parent.folder, parent.manifest, parent.evaluations), parent)
     found = _matched(source, known, parent)
     source = source.with_messages(*known.messages)
     if source.split is not None:
-        return _checked(source, found.codes, parent, same)
+        codes, messages = _with_copies(source, found.codes, found.absent, cache) if pixels else (found.codes, ())
+        is_sure = known.is_complete and pixels and not messages
+        return _checked(source.with_messages(*messages), codes, parent, same=same, is_sure=is_sure)
     codes = _codes_of_data(source, found.codes, parent)
     if pixels:
         codes, messages = _with_copies(source, codes, found.absent, cache)
@@ -91,6 +93,16 @@ def split_after(
 
 
 # ------------------------------------------------------------------ the images of the model
+
+
+def _with_ancestors(known: KnownImages, parent: Parent) -> KnownImages:
+    """The images of a model, which are not all known if it started from another one: no folder names those of that."""
+    first = parent.manifest.training.get("parent")
+    if not first:
+        return known
+    name = f" '{first['name']}'" if isinstance(first, dict) and "name" in first else ""
+    said = f"'{parent.name}' started from another model{name}, and images that trained only that one are not known here"
+    return replace(known, messages=(*known.messages, said), is_complete=False)
 
 
 def _matched(source: Source, known: KnownImages, parent: Parent) -> _Known:
@@ -149,15 +161,16 @@ def _with_copies(source: Source, codes: Codes, absent: KnownImages, cache: str |
 # ------------------------------------------------------------------ parts
 
 
-def _checked(source: Source, codes: Codes, parent: Parent, same: Codes | None) -> Source:
-    """The source, whose data name validation images; none of them trained the model."""
+def _checked(source: Source, codes: Codes, parent: Parent, *, same: Codes | None, is_sure: bool) -> Source:
+    """The source, whose data name validation images; none of them is known to have trained the model."""
     assert source.part is not None
     trained = codes == _PARTS.index("train")
     for part in ("valid", *HELD_OUT):
         _check_new(source, trained & source.part.isin([part]), part, parent)
     valid = codes == _PARTS.index("valid")
     lost = int((valid & ~source.part.isin(["valid"])).sum())
-    messages = [f"the data name the images for validation, and none of them trained '{parent.name}'"]
+    known = "" if is_sure else ", as far as is known,"
+    messages = [f"the data name the images for validation, and{known} none of them trained '{parent.name}'"]
     messages += summarize_split(source, same=same).leaks()
     if lost:
         messages.append(
@@ -185,8 +198,8 @@ def _check_new(source: Source, rows: Mask, part: str, parent: Parent) -> None:
         example = source.files[int(rows.argmax())]
         raise InputError(
             f"{count_text(int(rows.sum()), 'image')} of the part '{part}' of these data trained the model "
-            f"'{parent.name}' ('{example}'), so their scores would be too good; `split='none'` keeps the split of the "
-            "model, or train without `start_from`"
+            f"'{parent.name}', or are copies of such images ('{example}'), so their scores would be too good; "
+            "`split='none'` keeps the split of the model, or train without `start_from`"
         )
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from safetensors.torch import save_file
 
-from eyebright.errors import ArtifactError, InputError, listing, os_reason
+from eyebright.errors import ArtifactError, InputError, MissingExtraError, listing, os_reason
 from eyebright.inference.folder_format import (
     EVALUATION,
     GRAPH,
@@ -27,6 +27,8 @@ from eyebright.inference.folder_format import (
 from eyebright.inference.hub import PREFIX, Repository, hub_errors, parse_repository
 from eyebright.inference.manifest import Manifest
 from eyebright.inference.model_folder import load_model, manifest_content, manifest_text
+from eyebright.inference.runtimes.graph_file import read_graph, write_graph
+from eyebright.inference.runtimes.onnx_export import without_code_notes
 from eyebright.io.generated_text import marked, state_of, unmarked
 from eyebright.models.timm_files import BACKBONE, CONFIG, TimmFiles, timm_files
 from eyebright.report.card_metadata import LICENCE
@@ -36,7 +38,9 @@ from eyebright.workflow.report import HISTORY, REPORT
 
 _OF_DATA = (EVALUATION, OUT_OF_FOLD, REPORT, "report.json")
 """Files that hold names of files, other columns of the data, or thumbnails."""
-_AS_THEY_ARE = (HISTORY, OUT_OF_DISTRIBUTION, GRAPH, f"{GRAPH}.sha256")
+_AS_THEY_ARE = (HISTORY, OUT_OF_DISTRIBUTION)
+_REPLACED = (*_AS_THEY_ARE, *_OF_DATA, GRAPH, f"{GRAPH}.sha256", CONFIG, BACKBONE)
+"""Files of an earlier model that are removed from the repository where this one has none."""
 _REPORT_ENTRIES = ("title", "split", "split_proof", "settings", "normalise_by", "fine_tuning", "frozen_scores")
 """Those entries of the manifest's ``report`` that name no file."""
 _LICENCE = re.compile(r"[a-z0-9][a-z0-9.\-]{0,60}")
@@ -109,6 +113,8 @@ def write_published(
     for file in (*_AS_THEY_ARE, *(_OF_DATA if with_evaluation else ())):
         if file in there:
             (copy / file).write_bytes((folder / file).read_bytes())
+    if GRAPH in there:
+        _write_graph(folder / GRAPH, copy / GRAPH, say)
     (copy / CARD).write_text(_card(folder, manifest, name, licence, say), encoding="utf-8", newline="\n")
     timm = timm_files(manifest.model, state)
     if timm is not None:
@@ -149,7 +155,7 @@ def _card(folder: Path, manifest: Manifest, name: str, licence: str | None, say:
                 "its first lines"
             )
         say(f"the model card is '{folder / CARD}' as it was edited")
-        return (folder / CARD).read_text(encoding="utf-8")
+        return _edited_card(folder / CARD)
     text = None
     if (folder / CARD).is_file():
         text = unmarked((folder / CARD).read_text(encoding="utf-8"))
@@ -160,6 +166,21 @@ def _card(folder: Path, manifest: Manifest, name: str, licence: str | None, say:
         text = text.replace(f"what its owner chooses: {LICENCE}.", f"what its owner chooses: {licence}.", 1)
     text = text.replace(f'"{PLACE}"', f'"{PREFIX}{name}"')
     return marked(text.replace(f"`{PLACE}` is the folder of this model.", "It is downloaded once, and then cached."))
+
+
+def _edited_card(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise ArtifactError(f"'{path}' is not UTF-8, which the hub needs: save it as UTF-8, or remove it") from None
+
+
+def _write_graph(graph: Path, copy: Path, say: Say) -> None:
+    """Writes the graph without paths of this machine, which older versions left in it, and its hash."""
+    try:
+        write_graph(copy, without_code_notes(read_graph(graph)))
+    except (ArtifactError, MissingExtraError) as error:
+        say(f"{graph.name} is left out: {error}")
 
 
 def _write_timm(timm: TimmFiles, copy: Path) -> None:
@@ -178,7 +199,7 @@ def _say_files(copy: Path, there: set[str], say: Say) -> None:
             f"left out, since they hold names of files, other columns of the data and thumbnails: {listing(of_data)}; "
             "`with_evaluation` uploads them"
         )
-    if others := [file for file in left if file not in _OF_DATA]:
+    if others := [file for file in left if file not in (*_OF_DATA, GRAPH, f"{GRAPH}.sha256")]:
         say(f"left out, since a prediction does not need them and they may hold paths: {listing(others)}")
 
 
@@ -196,6 +217,6 @@ def _upload(copy: Path, target: Repository, *, private: bool, with_evaluation: b
             folder_path=copy,
             revision=target.revision,
             commit_message="Upload a model of Eyebright",
-            delete_patterns=[*_AS_THEY_ARE, *_OF_DATA],  # those of an earlier model that this one does not replace
+            delete_patterns=list(_REPLACED),
         )
         return str(done.commit_url)

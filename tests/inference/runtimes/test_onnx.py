@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 
 import onnx
 import pytest
@@ -11,7 +12,7 @@ from eyebright.errors import ArtifactError, MissingExtraError
 from eyebright.image.canonical import CANONICAL, LIBRARY_PIXELS, PixelsVersion
 from eyebright.inference.model_folder import fingerprint
 from eyebright.inference.runtimes import onnx_export
-from eyebright.inference.runtimes.onnx_export import export_onnx
+from eyebright.inference.runtimes.onnx_export import export_onnx, without_code_notes
 from eyebright.inference.runtimes.onnx_runtime import GraphMetadata, load_onnx_runtime
 from eyebright.inference.runtimes.torch_runtime import runner, torch_runtime
 from eyebright.models.split_model import FeatureExtractor, split_at_head
@@ -99,6 +100,30 @@ def test_a_model_that_torch_cannot_export_is_an_error(monkeypatch: pytest.Monkey
     monkeypatch.setattr(FeatureExtractor, "forward", lambda self, x: self.backbone(x / 255) if x.max() > 9 else x)
     with pytest.raises(ArtifactError, match="torch cannot export this model to ONNX: "):
         export_onnx(small_model(), SIZE, fingerprint="", pixels_version=CANONICAL)
+
+
+@pytest.mark.parametrize("place", [Path(onnx_export.__file__).parent, Path(torch.__file__).parent, Path.home()])
+def test_a_graph_holds_no_path_of_the_machine(place: Path) -> None:
+    assert f"{place}/".encode() not in small_graph()
+
+
+def test_notes_about_the_code_are_removed_from_a_graph_of_an_older_version() -> None:
+    graph = onnx.load_from_string(small_graph())
+    for part in (graph, graph.graph, graph.graph.node[0], graph.graph.input[0], graph.graph.initializer[0]):
+        part.doc_string = "File /home/secret/code.py"
+    graph.graph.node[1].metadata_props.add(key="stack_trace", value="/home/secret")
+    inner = graph.graph.node[2].attribute.add(name="body", type=onnx.AttributeProto.GRAPH).g
+    inner.node.add(op_type="Identity", doc_string="/home/secret")
+    clean = without_code_notes(graph.SerializeToString())
+    assert b"secret" not in clean
+    graph = onnx.load_from_string(clean)
+    del graph.graph.node[2].attribute[-1]
+    assert graph.SerializeToString() == small_graph()
+
+
+def test_what_is_no_graph_has_no_notes_to_remove() -> None:
+    with pytest.raises(ArtifactError, match="the graph is no ONNX file"):
+        without_code_notes(b"no graph")
 
 
 @pytest.mark.parametrize("graph", [b"", b"no graph"])

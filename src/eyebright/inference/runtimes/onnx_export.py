@@ -62,12 +62,73 @@ def export_onnx(model: ImageModel, size: Size, *, fingerprint: str, pixels_versi
         _FromPixels(model).eval(), torch.from_numpy(images[:2]), IMAGES, output_names=(OUTPUTS, FEATURES)
     )
     program.model.metadata_props[METADATA_KEY] = GraphMetadata(fingerprint, pixels_version=pixels_version).to_json()
-    graph = program.model_proto.SerializeToString()
+    graph = _serialized(program)
     runtimes = torch_runtime(model, torch.device("cpu")), load_onnx_runtime(graph)[0]
     _compare(model, *runtimes, images)
     torch_ms, onnx_ms = _milliseconds(runtimes, images)
     program.model.metadata_props[METADATA_KEY] = GraphMetadata(fingerprint, torch_ms, onnx_ms, pixels_version).to_json()
-    return program.model_proto.SerializeToString()
+    return _serialized(program)
+
+
+def without_code_notes(graph: bytes) -> bytes:
+    """A serialized graph without what torch's exporter notes about the code, such as paths of the machine.
+
+    Args:
+        graph: the bytes of an ONNX file; its metadata of Eyebright stay.
+
+    Raises:
+        MissingExtraError: onnx is not installed.
+        ArtifactError: the bytes are no ONNX file.
+    """
+    onnx: Any = import_optional("onnx", extra="onnx", purpose="removing paths from a graph")
+    try:
+        model = onnx.load_from_string(graph)
+    except Exception as error:  # protobuf's class depends on its version
+        raise ArtifactError(f"the graph is no ONNX file: {str(error).strip().splitlines()[0]}") from None
+    clear_code_notes(model)
+    return model.SerializeToString()
+
+
+def clear_code_notes(model: Any) -> None:
+    """Removes what torch's exporter notes about the code, such as stack traces with paths, from a ``ModelProto``.
+
+    Args:
+        model: is changed; its metadata of Eyebright stay.
+    """
+    kept = [(one.key, one.value) for one in model.metadata_props if one.key == METADATA_KEY]
+    _clear(model)
+    for key, value in kept:
+        model.metadata_props.add(key=key, value=value)
+    for graph in (model.graph, *model.functions):
+        _clear_graph(graph)
+
+
+def _clear_graph(graph: Any) -> None:
+    """Removes the notes from a ``GraphProto`` or ``FunctionProto``, and from the graphs of its nodes."""
+    _clear(graph)
+    for name in ("value_info", "initializer", "input", "output"):
+        for part in getattr(graph, name):
+            if not isinstance(part, str):  # a function has names
+                _clear(part)
+    for node in graph.node:
+        _clear(node)
+        for attribute in node.attribute:
+            attribute.ClearField("doc_string")
+            for inner in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
+                _clear_graph(inner)
+
+
+def _clear(part: Any) -> None:
+    for name in ("doc_string", "metadata_props"):
+        if name in part.DESCRIPTOR.fields_by_name:  # older versions of onnx have fewer
+            part.ClearField(name)
+
+
+def _serialized(program: Any) -> bytes:
+    """The graph of an ``ONNXProgram`` without notes about the code."""
+    model = program.model_proto
+    clear_code_notes(model)
+    return model.SerializeToString()
 
 
 class _FromPixels(nn.Module):

@@ -198,6 +198,7 @@ def test_what_another_browser_set_meanwhile_is_said_and_not_overwritten(
     assert ask(app.address + "api/change", body).status == 200
     tab.keys("b")
     wait_for(tab, "#notice", "“bus” of 0.jpg is unknown now, your yes is not set")
+    assert "Not set: the value was changed in another browser" in text(tab, "#notice")
     assert checked(tab, "bus") == "mixed"
     assert np.isnan(app.session.current[0, 0, 0])
     tab.keys("b")
@@ -391,6 +392,39 @@ def test_a_number_is_typed(show: Callable[..., Any], tmp_path: Path) -> None:
     assert app.session.current[0, 0, 0] == 41
 
 
+def test_a_number_that_is_being_typed_is_not_overwritten(show: Callable[..., Any], tmp_path: Path) -> None:
+    make_images(tmp_path / "images", FILES)
+    vocabulary = Vocabulary("numbers", ("age",))
+    given = np.full((8, 1, 1), np.nan)
+    app, tab = show(open_app(ReviewItems(vocabulary, tmp_path / "images", FILES, given), tmp_path / "review"))
+    tab.run("document.querySelector('#answers input').focus()")
+    tab.keys("4")
+    assert ask(app.address + "api/change", {"action": "other", "changes": [], "reviewed": [0]}).status == 200
+    wait_for(tab, "#marks", "reviewed")
+    tab.keys("5", "Enter")
+    settled(tab)
+    assert app.session.current[0, 0, 0] == 45
+
+
+def test_undo_takes_back_only_actions_of_this_window_also_after_a_reload(
+    show: Callable[..., Any], labelled: ReviewApp
+) -> None:
+    app, tab = show(labelled)
+    tab.keys("b")
+    settled(tab)
+    other = {"action": "other", "changes": [change(1, "car", "no", "yes")]}
+    assert ask(app.address + "api/change", other).status == 200
+    visit(tab, tab.run("location.href"))
+    tab.keys("Backspace")
+    settled(tab)
+    assert app.session.current[:2, :, 0].tolist() == [[0, 0, 0], [0, 1, 0]]
+    tab.keys("Backspace")
+    wait_for(tab, "#status", "Nothing of this window is left to undo")
+    tab.keys("r")
+    settled(tab)
+    assert app.session.current[:2, :, 0].tolist() == [[1, 0, 0], [0, 1, 0]]
+
+
 def test_a_label_is_added_to_images_that_have_none(show: Callable[..., Any], tmp_path: Path) -> None:
     make_images(tmp_path / "images", FILES)
     app, tab = show(open_app(label_items(tmp_path / "images", FILES, None, ()), tmp_path / "review"))
@@ -446,6 +480,54 @@ def test_save_says_what_was_written(show: Callable[..., Any], labelled: ReviewAp
     tab.run("document.getElementById('save').click()")
     wait_for(tab, "#status", "labels-v2.csv")
     assert (tmp_path / "labels-v2.csv").exists()
+
+
+def test_save_waits_for_the_actions_that_are_not_written_yet(
+    show: Callable[..., Any], labelled: ReviewApp, tmp_path: Path
+) -> None:
+    _, tab = show(labelled)
+    later = "new Promise((done) => setTimeout(done, 600)).then(() => sent(...all))"
+    tab.run(f"sent = fetch; fetch = (...all) => String(all[0]) === 'api/change' ? {later} : sent(...all)")
+    tab.run("document.activeElement.blur()")
+    tab.keys("b")
+    tab.run("document.getElementById('save').click()")
+    wait_for(tab, "#status", "labels-v2.csv")
+    assert "0.jpg,bus" in (tmp_path / "labels-v2.csv").read_text(encoding="utf-8")
+
+
+def test_nothing_is_saved_while_actions_cannot_be_written(
+    show: Callable[..., Any], labelled: ReviewApp, tmp_path: Path
+) -> None:
+    _, tab = show(labelled)
+    tab.run("sent = fetch; fetch = (...all) => String(all[0]) === 'api/change' ? Promise.reject() : sent(...all)")
+    tab.keys("b")
+    tab.run("document.getElementById('save').click()")
+    wait_for(tab, "#notice", "The table is not saved: 1 action could not be written yet")
+    assert not (tmp_path / "labels-v2.csv").exists()
+    tab.run("fetch = sent")
+    settled(tab)
+
+
+def test_an_action_of_before_a_reload_that_is_refused_is_said(show: Callable[..., Any], labelled: ReviewApp) -> None:
+    app, tab = show(labelled)
+    waiting = {"action": "mine", "changes": [change(0, "bus", "no", "yes")], "reviewed": [], "unreviewed": []}
+    kept = json.dumps([{"path": "api/change", "body": waiting}])
+    tab.run(f"sessionStorage.setItem('eyebright-review ' + location.pathname, {json.dumps(kept)})")
+    body = {"action": "other", "changes": [change(0, "bus", "no", "unknown")]}
+    assert ask(app.address + "api/change", body).status == 200
+    visit(tab, tab.run("location.href"))
+    wait_for(tab, "#notice", "“bus” of 0.jpg is unknown now, your yes is not set")
+    assert checked(tab, "bus") == "mixed"
+
+
+def test_images_that_could_not_be_loaded_anew_are_asked_for_again(
+    show: Callable[..., Any], labelled: ReviewApp
+) -> None:
+    app, tab = show(labelled)
+    fails = "(String(all[0]).startsWith('api/item/') && failed++ < 1) ? Promise.reject() : sent(...all)"
+    tab.run(f"sent = fetch; failed = 0; fetch = (...all) => {fails}")
+    ask(app.address + "api/change", {"action": "other", "changes": [change(0, "car", "no", "yes")]})
+    tab.wait("failed > 0 && document.querySelector('.label[data-cell=car]').ariaChecked === 'true'", 15)
 
 
 def test_images_do_not_move_the_page_when_they_are_loaded(

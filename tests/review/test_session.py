@@ -66,6 +66,37 @@ def test_an_undo_is_refused_where_something_else_was_set_since(app):
     assert current(app, 0)["dog"] == "unknown"
 
 
+def test_an_action_that_changes_nothing_has_no_revision(app):
+    assert post(app, "api/change", {"action": "1", "changes": [change(0, "dog", "no", "yes")]}).json == {"revision": 1}
+    assert post(app, "api/change", {"action": "2", "changes": [change(0, "dog", "yes", "yes")]}).json == {
+        "revision": None
+    }
+    assert post(app, "api/change", {"action": "3"}).json == {"revision": None}
+    assert post(app, "api/undo", {"action": "4", "of": "2"}).status == 409
+    assert current(app, 0)["dog"] == "yes"
+
+
+def test_an_action_is_undone_and_redone_by_its_identifier(app):
+    post(app, "api/change", {"action": "mine", "changes": [change(0, "dog", "no", "yes")]})
+    post(app, "api/change", {"action": "other", "changes": [change(1, "cat", "no", "yes")]})
+    assert post(app, "api/undo", {"action": "undo", "of": "mine"}).json["undone"]["revision"] == 1
+    assert (current(app, 0)["dog"], current(app, 1)["cat"]) == ("no", "yes")
+    assert post(app, "api/redo", {"action": "redo", "of": "undo"}).status == 200
+    assert (current(app, 0)["dog"], current(app, 1)["cat"]) == ("yes", "yes")
+    assert "was not carried out" in post(app, "api/undo", {"action": "5", "of": "none"}).json["error"]
+
+
+def test_an_undo_takes_back_no_later_confirmation(app):
+    post(app, "api/change", {"action": "1", "reviewed": [0]})
+    post(app, "api/change", {"action": "2", "unreviewed": [0]})
+    post(app, "api/change", {"action": "3", "reviewed": [0]})
+    assert post(app, "api/undo", {"action": "4", "of": "1"}).status == 409
+    assert app.session.reviewed[0]
+    for action in ("3", "2", "1"):
+        assert post(app, "api/undo", {"action": f"undo-{action}", "of": action}).status == 200
+    assert not app.session.reviewed[0]
+
+
 def test_there_is_nothing_to_undo_or_redo_at_the_beginning(app):
     for place in ("undo", "redo"):
         assert f"nothing to {place}" in post(app, f"api/{place}", {"action": "1", "of": None}).json["error"]

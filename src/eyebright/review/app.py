@@ -312,12 +312,12 @@ class ReviewApp:
         return {"revision": revision}
 
     def _undo(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        revision, undone = self.session.undo(requests.action_name(body), requests.revision(body))
+        revision, undone = self.session.undo(requests.action_name(body), requests.target(body))
         self.learning.cancel()
         return {"revision": revision, "undone": undone.shown(undone=True)}
 
     def _redo(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        revision, redone = self.session.redo(requests.action_name(body), requests.revision(body))
+        revision, redone = self.session.redo(requests.action_name(body), requests.target(body))
         self.learning.cancel()
         return {"revision": revision, "redone": redone.shown(undone=True)}
 

@@ -99,15 +99,15 @@ def action_name(body: Mapping[str, Any]) -> str:
     return name
 
 
-def revision(body: Mapping[str, Any]) -> int | None:
-    """The revision in ``of``; None where it is null.
+def target(body: Mapping[str, Any]) -> int | str | None:
+    """The revision or the identifier of an action in ``of``; None where it is null.
 
     Raises:
-        Refusal: it is no number.
+        Refusal: it is neither.
     """
     of = body.get("of")
-    if of is not None and (not isinstance(of, int) or isinstance(of, bool)):
-        raise Refusal(400, "`of` is the number of an action, or null")
+    if of is not None and (not isinstance(of, int | str) or isinstance(of, bool)):
+        raise Refusal(400, "`of` is the number or the identifier of an action, or null")
     return of
 
 

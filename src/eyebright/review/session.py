@@ -130,8 +130,8 @@ class ReviewSession:
         """The entry of an action that was sent before."""
         return self._of_action.get(action)
 
-    def change(self, action: Action) -> int:
-        """Carries out an action; returns its revision.
+    def change(self, action: Action) -> int | None:
+        """Carries out an action; returns its revision, or None if it changes nothing.
 
         Raises:
             Refusal: a value is not what the browser thinks (409), or the journal cannot be written (507).
@@ -144,17 +144,17 @@ class ReviewSession:
             reviewed = [row for row in dict.fromkeys(action.reviewed) if not self.reviewed[row]]
             unreviewed = [row for row in dict.fromkeys(action.unreviewed) if self.reviewed[row]]
             if not (changes or reviewed or unreviewed):
-                return self.revision
+                return None
             entry = self._new(action.name, changes=changes, reviewed=reviewed, unreviewed=unreviewed)
             self._write(entry)
             return entry.revision
 
-    def undo(self, action: str, of: int | None) -> tuple[int, Entry]:
+    def undo(self, action: str, of: int | str | None) -> tuple[int, Entry]:
         """Takes an action back; returns (the new revision, what was taken back).
 
         Args:
             action: the identifier of the request.
-            of: the revision of the action; None: the newest of this person that is not undone.
+            of: the revision or the identifier of the action; None: the newest of this person that is not undone.
 
         Raises:
             Refusal: there is none, or a later action changed the same values.
@@ -162,19 +162,20 @@ class ReviewSession:
         with self.lock:
             if (former := self.former(action)) is not None and former.undoes is not None:
                 return former.revision, self._entry(former.undoes)
-            target = self._entry(of) if of is not None else self._newest_undoable()
+            target = self._named(of) if of is not None else self._newest_undoable()
             if target is None:
                 raise Refusal(409, "there is nothing to undo")
             if not target.can_be_undone or target.revision in self.undone:
                 raise Refusal(409, f"action {target.revision} cannot be undone: it sets nothing, or is undone already")
             return self._reverse(action, target, undoes=target.revision), target
 
-    def redo(self, action: str, of: int | None) -> tuple[int, Entry]:
+    def redo(self, action: str, of: int | str | None) -> tuple[int, Entry]:
         """Takes an undo back; returns (the new revision, the undo that was taken back).
 
         Args:
             action: the identifier of the request.
-            of: the revision of the undo; None: the newest of this person, unless something was changed since.
+            of: the revision or the identifier of the undo; None: the newest of this person, unless something was
+                changed since.
 
         Raises:
             Refusal: there is none, or a later action changed the same values.
@@ -182,7 +183,7 @@ class ReviewSession:
         with self.lock:
             if (former := self.former(action)) is not None and former.redoes is not None:
                 return former.revision, self._entry(former.redoes)
-            target = self._entry(of) if of is not None else self._newest_undo()
+            target = self._named(of) if of is not None else self._newest_undo()
             if target is None or target.undoes is None or target.revision in self.undone:
                 raise Refusal(409, "there is nothing to redo")
             return self._reverse(action, target, redoes=target.revision), target
@@ -289,13 +290,25 @@ class ReviewSession:
 
     def _reverse(self, action: str, target: Entry, **what: int) -> int:
         changes = tuple(change.reversed() for change in reversed(target.changes) if change.row >= 0)
-        wrong = sorted({one.row for one in changes if self._value(one.row, one.cell) != one.was})
+        wrong = {one.row for one in changes if self._value(one.row, one.cell) != one.was}
+        wrong |= self._confirmed_since(target)
         if wrong:
-            raise Refusal(409, "it cannot be taken back: something else was set there since", {"rows": wrong})
+            raise Refusal(409, "it cannot be taken back: something else was set there since", {"rows": sorted(wrong)})
         rows = [[self.row_of[file] for file in files if file in self.row_of] for files in self._flags(target)]
         entry = self._new(action, changes=changes, reviewed=rows[0], unreviewed=rows[1], **what)
         self._write(entry)
         return entry.revision
+
+    def _confirmed_since(self, target: Entry) -> set[int]:
+        """The images of an entry that a later action, which is still in effect, confirmed, or no longer confirms."""
+        files = {*target.reviewed, *target.unreviewed} & self.row_of.keys()
+        later = set[str]()
+        for entry in reversed(self.entries):
+            if entry.revision <= target.revision or not files:
+                break
+            if entry.can_be_undone and entry.revision not in self.undone:
+                later |= files.intersection((*entry.reviewed, *entry.unreviewed))
+        return {self.row_of[file] for file in later}
 
     def _flags(self, target: Entry) -> tuple[Sequence[str], Sequence[str]]:
         """(files to be confirmed, files to be not confirmed any more) by taking an entry back."""
@@ -329,6 +342,18 @@ class ReviewSession:
             column = unknown_values(Vocabulary("labels", (name,)), len(self.items))
             self.given = np.concatenate([self.given, column], axis=1)
             self.current = np.concatenate([self.current, column], axis=1)
+
+    def _named(self, of: int | str) -> Entry:
+        """The entry of a revision, or of the identifier of an action.
+
+        Raises:
+            Refusal: there is none.
+        """
+        if isinstance(of, int):
+            return self._entry(of)
+        if (entry := self.former(of)) is None:
+            raise Refusal(409, "this action was not carried out, so there is nothing to take back")
+        return entry
 
     def _entry(self, revision: int) -> Entry:
         """The entry of a revision.

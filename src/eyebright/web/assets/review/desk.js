@@ -1,12 +1,14 @@
 // What the page works on: the session, the images of the place, and the actions of the person.
 
-import { shown } from "./elements.js";
+import { counted, shown } from "./elements.js";
+import { History, newAction } from "./history.js";
 import { ItemPages } from "./item_pages.js";
 import { readPlace, writePlace } from "./place.js";
 import { applyTo, currentOf, words } from "./values.js";
 import { Outbox, Refused, get, post } from "./wire.js";
 
 const POLL = 1_500; // ms
+const PATIENCE = 8_000; // ms to wait for actions before saving and learning
 const MOST_REFRESHED = 30; // images that are asked for one by one
 
 export class Desk {
@@ -17,13 +19,12 @@ export class Desk {
   constructor(view) {
     this.view = view;
     this.place = readPlace();
-    this.done = []; // {revision, id} of own actions, the last one last
-    this.undone = []; // revisions of own undos
+    this.history = new History();
     this.stale = new Set(); // ids that another browser has changed
     this.model = null;
     this.isReached = true;
     this.wasReached = true;
-    this.outbox = new Outbox(() => view.connectionChanged());
+    this.outbox = new Outbox(() => view.connectionChanged(), (path, body) => this.#restored(path, body));
   }
 
   async start() {
@@ -71,6 +72,7 @@ export class Desk {
   /** One action: changes of any images, and images that are confirmed; shown at once, sent until it is written. */
   act(changes, reviewed = [], { done = () => {} } = {}) {
     const ids = [...new Set([...changes.map((one) => one.id), ...reviewed])];
+    if (!ids.length) return;
     for (const id of ids) {
       const item = this.pages.items.get(id);
       if (!item) continue;
@@ -78,54 +80,59 @@ export class Desk {
       if (reviewed.includes(id)) item.reviewed = true;
       this.pages.noteChange(id);
     }
-    this.undone.length = 0;
-    this.outbox.push("api/change", { changes, reviewed, unreviewed: [] }, {
+    const action = newAction();
+    this.history.did(action);
+    this.outbox.push("api/change", { action, changes, reviewed, unreviewed: [] }, {
       done: ({ revision }) => {
-        this.done.push({ revision, id: ids[0] });
+        if (revision === null) this.history.drop(action);
         done();
       },
-      refused: (error) => this.#refused(error, changes, ids),
+      refused: (error) => {
+        this.history.drop(action);
+        this.#refused(error, changes, ids);
+      },
     });
     this.view.itemsChanged(ids);
   }
 
-  /** Takes back the last action, or that of a revision. */
-  undo(of = null) {
-    const last = this.outbox.waiting || of !== null ? undefined : this.done.at(-1);
-    this.outbox.push("api/undo", { of: of ?? last?.revision ?? null }, {
-      done: ({ revision, undone }) => {
-        this.done = this.done.filter((one) => one.revision !== undone.revision);
-        this.undone.push(revision);
-        this.#reversed(undone, "undone");
-      },
+  /** Takes back the last action of this window, or a named one. */
+  undo(of = this.history.last) {
+    if (of === undefined) return void this.view.say("nothing of this window is left to undo; the log has all actions");
+    const action = newAction();
+    this.history.undid(of, action);
+    this.outbox.push("api/undo", { action, of }, {
+      done: ({ undone }) => this.#reversed(undone, "undone"),
       refused: (error) => {
-        if (last) this.done.pop();
+        this.history.drop(action);
         this.view.warn(sentence(error.message));
       },
     });
+    return undefined;
   }
 
-  /** Takes back the last undo. */
+  /** Takes back the last undo of this window. */
   redo() {
-    const of = this.outbox.waiting ? null : (this.undone.at(-1) ?? null);
-    this.outbox.push("api/redo", { of }, {
-      done: ({ revision, undone, redone }) => {
-        this.undone.pop();
-        this.done.push({ revision });
-        this.#reversed(redone ?? undone, "done again");
+    const of = this.history.redid();
+    if (of === undefined) return void this.view.say("there is nothing to redo");
+    this.outbox.push("api/redo", { action: newAction(), of: of.undo }, {
+      done: ({ redone }) => this.#reversed(redone, "done again"),
+      refused: (error) => {
+        this.history.drop(of.action);
+        this.view.say(sentence(error.message));
       },
-      refused: (error) => this.view.say(sentence(error.message)),
     });
+    return undefined;
   }
 
   addLabel(name) {
-    this.outbox.push("api/label", { add: name }, {
-      done: () => this.refreshSession().then(() => this.view.say(`“${shown(name)}” is there now`)),
+    this.outbox.push("api/label", { action: newAction(), add: name }, {
+      done: () => this.refreshSession().then(() => this.view.say(`${this.isClass ? "Class" : "Label"} “${shown(name)}” added`)),
       refused: (error) => this.view.warn(sentence(error.message)),
     });
   }
 
   async learn() {
+    if (!(await this.#isWritten("Learning is not started"))) return;
     try {
       const { learning } = await post("api/learn", {});
       this.view.stateChanged({ learning });
@@ -136,6 +143,7 @@ export class Desk {
 
   async save() {
     this.view.say("Saving …");
+    if (!(await this.#isWritten("The table is not saved"))) return;
     try {
       const saved = await post("api/save", {});
       this.view.say(saved.sentence);
@@ -159,7 +167,13 @@ export class Desk {
     const pages = this.pages;
     const mine = ids.filter((id) => pages.items.has(id));
     if (mine.length > MOST_REFRESHED) return this.reload();
-    const items = await Promise.all(mine.map((id) => get(`api/item/${id}`)));
+    let items;
+    try {
+      items = await Promise.all(mine.map((id) => get(`api/item/${id}`)));
+    } catch (error) {
+      ids.forEach((id) => this.stale.add(id));
+      throw error;
+    }
     if (this.outbox.waiting || this.pages !== pages) {
       ids.forEach((id) => this.stale.add(id));
       return undefined;
@@ -168,16 +182,37 @@ export class Desk {
     return mine.length ? this.view.itemsChanged(mine) : undefined;
   }
 
+  /** Waits some seconds until all actions are written; says so if they are not. */
+  async #isWritten(consequence) {
+    if (await this.outbox.emptied(PATIENCE)) return true;
+    this.view.say("");
+    this.view.warn(`${consequence}: ${counted(this.outbox.waiting, "action")} could not be written yet. Try again when the server answers.`);
+    return false;
+  }
+
+  /** What becomes of an action that waited when the page was loaded anew. */
+  #restored(path, body) {
+    if (path !== "api/change") return { refused: (error) => this.view.warn(sentence(error.message)) };
+    const ids = [...new Set([...body.changes.map((one) => one.id), ...body.reviewed])];
+    return {
+      done: () => ids.forEach((id) => this.stale.add(id)),
+      refused: (error) => {
+        this.history.drop(body.action);
+        this.#refused(error, body.changes, ids);
+      },
+    };
+  }
+
   #refused(error, changes, ids) {
-    for (const item of error.items) this.pages.replace(item);
-    this.view.itemsChanged(ids);
+    for (const item of this.pages ? error.items : []) this.pages.replace(item);
+    if (this.pages) this.view.itemsChanged(ids);
     const lost = changes.flatMap(({ id, cell, now }) => {
       const item = error.items.find((one) => one.id === id);
       return item ? [`${cell === "" ? "the class" : `“${shown(cell)}”`} of ${shown(item.file)} is ${words(currentOf(item, cell))} now, your ${words(now)} is not set`] : [];
     });
     const which = lost.length ? `: ${lost.slice(0, 3).join("; ")}${lost.length > 3 ? `; and ${lost.length - 3} more` : ""}` : "";
-    this.view.warn(error.status === 409 ? `Somebody else was faster${which}. Look again and set it once more if it is right.` : sentence(error.message));
-    if (error.status !== 409) this.refresh(ids);
+    this.view.warn(error.status === 409 ? `Not set: the value was changed in another browser${which}. Look again and set it once more if it is right.` : sentence(error.message));
+    if (error.status !== 409 && this.pages) this.refresh(ids).catch(() => {});
     else ids.forEach((id) => this.stale.add(id));
   }
 
@@ -185,7 +220,7 @@ export class Desk {
     const ids = new Set((entry.changes ?? []).map((one) => one.id));
     const files = new Set([...(entry.reviewed ?? []), ...(entry.unreviewed ?? [])]);
     if (files.size) for (const [id, item] of this.pages.items) if (files.has(item.file)) ids.add(id);
-    await this.refresh([...ids]).catch(() => ids.forEach((id) => this.stale.add(id)));
+    await this.refresh([...ids]).catch(() => {});
     const index = ids.size ? this.pages.indices.get([...ids][0]) : undefined;
     if (this.place.view === "single" && index !== undefined) await this.go({ at: index });
     this.view.say(`${word}: ${entrySentence(entry)}`);
@@ -210,11 +245,11 @@ export class Desk {
   async #take(state) {
     state.changed.forEach((id) => this.stale.add(id));
     const isNew = state.revision !== this.revision;
-    this.revision = state.revision;
     const isTaught = this.model !== null && state.learning.model !== this.model;
-    this.model = state.learning.model;
     this.view.stateChanged(state);
     if (isNew || isTaught) await this.refreshSession();
+    this.revision = state.revision;
+    this.model = state.learning.model;
     if (isTaught) {
       this.stale.clear();
       await this.reload();

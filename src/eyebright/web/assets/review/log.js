@@ -56,7 +56,7 @@ export class Log {
   }
 
   #undo(entry) {
-    this.desk.undo(entry.revision);
+    this.desk.undo(entry.action);
     setTimeout(() => this.refresh(), 300);
   }
 }

@@ -13,18 +13,20 @@ export class NumberPanel {
   }
 
   show(item) {
+    const isNew = this.item?.id !== item.id;
     this.item = item;
+    if (isNew) for (const row of this.rows.values()) row.put = null;
     this.update();
   }
 
-  /** Shows what is set now. */
+  /** Shows what is set now, except in a field in which somebody types. */
   update() {
     for (const [cell, row] of this.rows) {
       const value = proposalOf(this.session, this.item, cell) ?? currentOf(this.item, cell);
       const given = this.item.given[cell] ?? UNKNOWN;
       const believed = this.item.believed[cell];
       const text = value === UNKNOWN ? "" : String(value);
-      if (document.activeElement !== row.input || Number(row.input.value) !== value) row.input.value = text;
+      if (!isTyped(row)) row.input.value = row.put = text;
       const notes = typeof believed === "number" ? [`the model says ${words(believed)}`] : [];
       if (!same(given, currentOf(this.item, cell))) notes.push(given === UNKNOWN ? "set here" : `was ${words(given)}`);
       setText(row.note, notes.join(" · "));
@@ -47,6 +49,7 @@ export class NumberPanel {
       return true;
     }
     const before = proposalOf(this.session, this.item, cell) ?? currentOf(this.item, cell);
+    this.rows.get(cell).put = input.value;
     if (same(value, before)) return false;
     this.act.set(cell, value);
     return true;
@@ -58,6 +61,11 @@ export class NumberPanel {
     const note = make("span", { class: "note" });
     const unknown = make("button", { type: "button", class: "unknown", title: "unknown", "aria-label": `${shown(cell)}: unknown` }, "?");
     unknown.addEventListener("click", () => this.act.set(cell, UNKNOWN));
-    return { element: make("li", {}, make("label", { class: "field" }, make("span", { class: "name" }, shown(cell)), input, note), unknown), input, note, unknown };
+    return { element: make("li", {}, make("label", { class: "field" }, make("span", { class: "name" }, shown(cell)), input, note), unknown), input, note, unknown, put: null };
   }
+}
+
+/** Whether a field has the focus and another text than was last put there. */
+function isTyped({ input, put }) {
+  return put !== null && document.activeElement === input && (input.value !== put || input.validity.badInput);
 }

@@ -173,7 +173,10 @@ class Page {
     byId("view-single").addEventListener("click", () => desk.go({ view: "single" }));
     byId("view-grid").addEventListener("click", () => desk.go({ view: "grid" }));
     byId("learn").addEventListener("click", () => desk.learn());
-    byId("save").addEventListener("click", () => desk.save());
+    byId("save").addEventListener("click", () => {
+      this.single.panel.flush?.();
+      desk.save();
+    });
     byId("open-help").addEventListener("click", () => this.keys.help());
     byId("notice-close").addEventListener("click", () => this.closeNotice());
     for (const button of document.querySelectorAll("[data-close]")) button.addEventListener("click", () => button.closest("dialog").close());

@@ -43,9 +43,13 @@ async function request(path, options) {
 
 /** Sends actions one after another, each until it is answered; those that wait survive a reload of the page. */
 export class Outbox {
-  /** `changed` is called whenever the number of waiting actions, or why they wait, has changed. */
-  constructor(changed) {
+  /**
+   * `changed` is called whenever the number of waiting actions, or why they wait, has changed; `restored(path, body)`
+   * returns {done, refused} for an action that waited when the page was loaded anew.
+   */
+  constructor(changed, restored) {
     this.changed = changed;
+    this.restored = restored;
     this.problem = ""; // why the first one waits
     this.key = `eyebright-review ${location.pathname}`;
     this.queue = this.#restore();
@@ -57,9 +61,16 @@ export class Outbox {
     return this.queue.length;
   }
 
-  /** Sends an action; `done` gets the answer, `refused` the refusal. */
+  /** Whether nothing waits, or ceases to within some milliseconds. */
+  async emptied(patience) {
+    const end = performance.now() + patience;
+    while (this.waiting && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, 50));
+    return !this.waiting;
+  }
+
+  /** Sends an action, which has an identifier; `done` gets the answer, `refused` the refusal. */
   push(path, body, { done = () => {}, refused = () => {} } = {}) {
-    this.queue.push({ path, body: { action: crypto.randomUUID(), ...body }, done, refused });
+    this.queue.push({ path, body, done, refused });
     this.#keep();
     this.changed();
     this.#send();
@@ -109,7 +120,7 @@ export class Outbox {
   #restore() {
     try {
       const kept = JSON.parse(sessionStorage.getItem(this.key) ?? "[]");
-      return kept.map(({ path, body }) => ({ path, body, done: () => {}, refused: () => {} }));
+      return kept.map(({ path, body }) => ({ path, body, done: () => {}, refused: () => {}, ...this.restored(path, body) }));
     } catch {
       return [];
     }

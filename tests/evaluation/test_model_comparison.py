@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -220,6 +221,25 @@ def test_images_that_somebody_nominated_are_left_out_of_one_score() -> None:
     nominated = {a.files[row] for row in (7, 8, 40, 41)}  # two were changed, two were looked at and kept
     last = compare_models(a, b, nominated=nominated).judged[-1]
     assert (last.by, last.images) == ("not_nominated", N - 24 - 2)
+
+
+def test_two_datasets_with_the_same_names_are_refused() -> None:
+    a, b = labels(1.0), labels(2.0, seed=2)
+    sizes = b.sizes.clone()
+    sizes[3:] += 1
+    with pytest.raises(
+        InputError, match=r"117 of the 120 images with the same names in both have other sizes .*003.jpg"
+    ):
+        compare_models(a, replace(b, sizes=sizes))
+    moved = replace(relabelled(b, range(5, N)), root=Path("elsewhere"))
+    with pytest.raises(InputError, match=r"116 of the 120 .* other targets, and are in another folder .*two datasets"):
+        compare_models(a, moved)
+
+
+def test_many_corrected_labels_and_moved_images_are_compared() -> None:
+    a, b = labels(1.0), labels(2.0, seed=2)
+    assert compare_models(a, relabelled(b, range(5, N))).relabelled == 116  # in one place
+    assert compare_models(a, replace(relabelled(b), root=Path("elsewhere"))).relabelled == 24
 
 
 def test_without_new_labels_nothing_is_judged_twice() -> None:

@@ -94,6 +94,13 @@ def test_a_model_that_started_from_the_other_and_corrected_labels_are_said(
     assert [one["by"] for one in content["judged"]] == ["first", "second", "unchanged", "not_nominated"]
     assert {metric["difference"] for one in content["judged"] for metric in one["metrics"]} == {0}  # the same weights
     assert 'id="corrected"' in (tmp_path / "c.html").read_text(encoding="utf-8")
+    kept = found.judged[-1].images
+    files = [file for file in found.first.files if file not in ("003.png", "007.png", "011.png")]
+    suspects.write_text(f"file,score,copies\n003.png,1,{files[0]}; {files[1]}\n011.png,0.5,\n")
+    assert make_comparison(options).judged[-1].images == kept - 2
+    suspects.write_text("file\n./nothing.png\n")
+    with pytest.raises(InputError, match=r"none of the 1 files in '.*', such as './nothing.png', is one that"):
+        make_comparison(options)
     suspects.write_text("image\n003.png\n")
     with pytest.raises(InputError, match="has no column 'file' with the nominated images, only 'image'"):
         make_comparison(options)

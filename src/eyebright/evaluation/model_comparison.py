@@ -157,7 +157,8 @@ def compare_models(first: Evaluation, second: Evaluation, *, nominated: Collecti
         nominated: files of images that were looked at because a model picked them, see `judge`.
 
     Raises:
-        InputError: the models predict different things, or evaluated no image in common.
+        InputError: the models predict different things, or evaluated no image in common; or images with the same names
+            are of two datasets.
         DataError: an output is NaN or infinite.
     """
     _check_same_kind(first, second)
@@ -172,6 +173,7 @@ def compare_models(first: Evaluation, second: Evaluation, *, nominated: Collecti
             f"{len(second):,} such as '{second.files[0]}'"
         )
     first, second = first.take([a for a, _ in rows]), second.take([b for _, b in rows])
+    _check_same_images(first, second)
     second = replace(second, files=first.files)
     for evaluation in (first, second):
         evaluation.check_finite()
@@ -211,6 +213,24 @@ def _matched(first: Evaluation, second: Evaluation) -> list[tuple[int, int]]:
         if found:
             return found
     return []
+
+
+def _check_same_images(first: Evaluation, second: Evaluation) -> None:
+    """Raises `InputError` if matched rows are of two datasets, with names such as ``0001.jpg`` in both."""
+    same_sizes = (first.sizes == second.sizes).all(dim=1)
+    what = "other sizes"
+    differ = ~same_sizes
+    if not differ.any() and _whole_paths(first) != _whole_paths(second):
+        differ, what = relabelled(first, second), "other targets, and are in another folder"
+        if int(differ.sum()) * 2 <= len(first):
+            return
+    if differ.any():
+        row = int(differ.int().argmax())
+        raise InputError(
+            f"{int(differ.sum()):,} of the {len(first):,} images with the same names in both have {what} "
+            f"('{first.paths[row]}' and '{second.paths[row]}'), so they are of two datasets: evaluate both models on "
+            "the same images, and compare these"
+        )
 
 
 def _numbered(names: Sequence[str]) -> list[tuple[str, int]]:

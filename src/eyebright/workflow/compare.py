@@ -1,6 +1,7 @@
 """Compares two saved models on the images that both evaluated, from their folders, without running a model."""
 
 import json
+from collections.abc import Collection
 from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
@@ -15,6 +16,7 @@ from eyebright.sources.csv_file import read_csv
 from eyebright.types import EvaluatedPart
 from eyebright.web.page import check_page_file, write_page
 from eyebright.workflow.command_options import CompareOptions
+from eyebright.workflow.suspects import COPY_SEPARATOR
 
 _PARTS: dict[str, EvaluatedPart] = {"valid": "valid", "promise": "promise", "test": "test"}
 _BEGINNING = '{\n "models":'
@@ -34,7 +36,7 @@ def make_comparison(options: CompareOptions) -> ModelComparison:
         check_replaceable(options.json, [_BEGINNING], "comparison")
     part = _PARTS[options.part]
     first, second = (load_evaluation(folder, part=part) for folder in (options.first, options.second))
-    nominated = () if options.nominated is None else _nominated_files(options.nominated)
+    nominated = () if options.nominated is None else _nominated_files(options.nominated, first.files)
     found = replace(compare_models(first, second, nominated=nominated), lineage=_lineage(options))
     if options.images is not None:
         if not options.images.is_dir():
@@ -48,12 +50,23 @@ def make_comparison(options: CompareOptions) -> ModelComparison:
     return found
 
 
-def _nominated_files(path: Path) -> frozenset[str]:
-    """The files in the column ``file`` of a table, as ``eyebright suspects --out`` writes it."""
+def _nominated_files(path: Path, evaluated: Collection[str]) -> frozenset[str]:
+    """The files in the columns ``file`` and ``copies`` of a table, as ``eyebright suspects --out`` writes it.
+
+    Raises:
+        InputError: there is no column ``file``, or none of the files was evaluated.
+    """
     table = read_csv(path)
     if "file" not in table.columns:
         raise InputError(f"'{path}' has no column 'file' with the nominated images, only {listing(table.columns)}")
-    return frozenset(table.columns["file"])
+    copies = (cell.split(COPY_SEPARATOR) for cell in table.columns.get("copies", ()))
+    files = frozenset((*table.columns["file"], *(name for names in copies for name in names))) - {""}
+    if files and files.isdisjoint(evaluated):
+        raise InputError(
+            f"none of the {len(files):,} files in '{path}', such as '{min(files)}', is one that the first model "
+            f"evaluated, such as '{min(evaluated)}': name files as `eyebright suspects` does"
+        )
+    return files
 
 
 def _lineage(options: CompareOptions) -> str:

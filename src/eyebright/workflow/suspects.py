@@ -23,7 +23,8 @@ COLUMNS = ("file", "kind", "label", "given", "believed", "probability", "believe
 """The columns of the CSV file, and the keys of each suspect in JSON."""
 
 _BEGINNING = '{\n "suspects_of":'
-_COPY_SEPARATOR = "; "
+COPY_SEPARATOR = "; "
+"""Between the names of copies in a cell of the CSV file."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +85,7 @@ def _csv(suspects: Sequence[Suspect]) -> str:
 def _cell(value: Any) -> str:
     if isinstance(value, float):
         return "" if math.isnan(value) else f"{value:.6g}"
-    return valid_unicode(value if isinstance(value, str) else _COPY_SEPARATOR.join(value))
+    return valid_unicode(value if isinstance(value, str) else COPY_SEPARATOR.join(value))
 
 
 def _json(found: FoundSuspects, folder: Path) -> str:

@@ -91,7 +91,7 @@ $(VENV)/.uv:
 
 # One marker a set of extras; the second set adds only what is missing.
 $(VENV)/.demo: pyproject.toml constraints.txt | $(VENV)/.uv
-	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv pip install --constraint constraints.txt --editable '.[onnx]'
+	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv pip install --constraint constraints.txt --editable '.[onnx,review]'
 	touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/.uv

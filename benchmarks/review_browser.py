@@ -25,6 +25,8 @@ import pandas as pd
 from measure import save
 from suspects import SETS, flip, read_set, train
 
+from eyebright import read_source
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from support.chromium import Tab, chromium_path, running_chromium
 
@@ -114,10 +116,9 @@ def name_of(file: str, truth: pd.DataFrame) -> str:
 
 def wrong_cells(out: Path, truth: pd.DataFrame, files: list[str]) -> int:
     """How many labels of the new table are not those before the flip, of the images that were looked at."""
-    new = pd.read_csv(out).set_index("file")
-    new.index = [name_of(file, truth) for file in new.index]
+    given = {name_of(str(row.path), truth): row.target for row in read_source(out)}
     names = [name_of(file, truth) for file in files]
-    return int((new.loc[names, list(truth.columns)].to_numpy() != truth.loc[names].to_numpy()).sum())
+    return sum((label in given[name]) != bool(truth.loc[name, label]) for name in names for label in truth.columns)
 
 
 class Server:

@@ -27,11 +27,14 @@ if TYPE_CHECKING:  # the same names for type checkers and editors; a test compar
         MetricInterval as MetricInterval,
         metric_intervals as metric_intervals,
     )
+    from eyebright.evaluation.next_action import NextAction as NextAction, next_action as next_action
     from eyebright.evaluation.promise import Promise as Promise, parse_promise as parse_promise
     from eyebright.evaluation.promises import PromiseResult as PromiseResult, keep_promise as keep_promise
     from eyebright.evaluation.slices import Slice as Slice, find_slices as find_slices
     from eyebright.evaluation.suspects import Suspect as Suspect, find_suspects as find_suspects
+    from eyebright.evaluation.teaching_order import teaching_order as teaching_order
     from eyebright.evaluation.three_way import AskingCurve as AskingCurve, asking_curves as asking_curves
+    from eyebright.evaluation.weak_segments import WeakSegment as WeakSegment, find_weak_segments as find_weak_segments
     from eyebright.export.export_onnx import export_onnx_files as export_onnx_files
     from eyebright.export.page import export_page as export_page
     from eyebright.export.record import check_export as check_export, read_export as read_export
@@ -120,6 +123,10 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
         "MetricInterval",
         "metric_intervals",
     ),
+    "eyebright.evaluation.next_action": (
+        "NextAction",
+        "next_action",
+    ),
     "eyebright.evaluation.promise": (
         "Promise",
         "parse_promise",
@@ -136,9 +143,14 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
         "Suspect",
         "find_suspects",
     ),
+    "eyebright.evaluation.teaching_order": ("teaching_order",),
     "eyebright.evaluation.three_way": (
         "AskingCurve",
         "asking_curves",
+    ),
+    "eyebright.evaluation.weak_segments": (
+        "WeakSegment",
+        "find_weak_segments",
     ),
     "eyebright.export.export_onnx": ("export_onnx_files",),
     "eyebright.export.page": ("export_page",),

@@ -52,7 +52,7 @@ def test_missed_images_come_first_the_least_probable_before_then_those_that_are_
     evaluation = labels(logits, [[1, 0], [1, 0], [0, 0], [0, 0], [1, 1], [unknown, unknown]])
     (section,) = mistakes_section(evaluation)
     (title, gallery), *others = galleries(section).items()
-    assert title == "cat: missed in 2 of 3 images, too much in 2"
+    assert title == "cat: 2 false negatives of 3 images, 2 false positives"
     assert shown(gallery) == [evaluation.files[row] for row in (1, 0, 2, 3)]
     assert [[tag.style for tag in card.tags] for card in gallery.cards] == [
         ["missing"],

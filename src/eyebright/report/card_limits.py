@@ -29,7 +29,7 @@ def limits(decision: Decision, manifest: Mapping[str, Any], data: ReportData | N
     else:
         sentences += [*_chosen_on(data), *_unknown(data), *_few(data)]
     if decision.target.has_thresholds:
-        sentences.append("An image of something else than the labels can be given one all the same.")
+        sentences.append("An image that shows none of these labels can still be given one.")
     elif target.has_vocab:
         sentences.append(
             "Every image is given one of the classes, also an image of something else"
@@ -44,10 +44,10 @@ def limits(decision: Decision, manifest: Mapping[str, Any], data: ReportData | N
 
 def _chosen_on(data: ReportData) -> list[str]:
     if data.test_rows:
-        return ["The validation images have chosen epochs, calibration or thresholds; the test images have not."]
+        return ["Epochs, calibration or thresholds were chosen on the validation images, not on the test images."]
     return [
-        "There is no held-out test set: the images that were scored may have chosen epochs, calibration or thresholds, "
-        "so new images may score lower."
+        "There is no held-out test set: epochs, calibration or thresholds may have been chosen on the images that "
+        "were scored, so new images may score lower."
     ]
 
 

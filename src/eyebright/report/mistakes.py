@@ -66,8 +66,8 @@ def mistakes_section(evaluation: Evaluation) -> list[Section]:
     ]
     what = "pairs of classes" if evaluation.decision.target.section == "classes" else "labels"
     intro = (
-        f"The {what} with most mistakes (at most {MOST_LABELS}), and the worst images of each: what is in "
-        "the data with the lowest probability, what is not with the highest. Numbers are probabilities."
+        f"The {what} with most mistakes (at most {MOST_LABELS}), and the worst images of each: false "
+        "negatives with the lowest probability, false positives with the highest. Numbers are probabilities."
     )
     return [Section("Mistakes by label", "mistakes", blocks, intro)]
 
@@ -94,7 +94,7 @@ def _label_groups(evaluation: Evaluation) -> _Groups:
         too_much = too_much[np.argsort(-probabilities[too_much, k], kind="stable")]
         has = count_text(int((evaluation.targets[:, k] == 1).sum()), "image")
         name = evaluation.decision.target.output_names[k]
-        title = f"{name}: missed in {len(missed):,} of {has}, too much in {len(too_much):,}"
+        title = f"{name}: {len(missed):,} false negatives of {has}, {len(too_much):,} false positives"
         found.append((title, [*missed[:MOST_OF_KIND].tolist(), *too_much[:MOST_OF_KIND].tolist()]))
     return found
 

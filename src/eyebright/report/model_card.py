@@ -36,7 +36,7 @@ _NOUNS: Mapping[SectionName, tuple[str, str]] = {
 }
 _PARTS = {"valid": "validation", "out_of_fold": "out-of-fold"}
 _USAGE = [
-    "`pip install eyebright`; no file of the model is run as code when it is loaded.",
+    "With Eyebright installed; no file of the model is run as code when it is loaded.",
     "",
     "```python",
     "import eyebright",
@@ -108,7 +108,7 @@ def _introduction(facts: CardFacts) -> list[str]:
     target = facts.decision.target
     what = _WHAT[target.section].format(_count(target))
     return [
-        f"An image model made with [Eyebright](https://pypi.org/project/eyebright/): it gives {what}. This card "
+        f"An image model made with Eyebright: it gives {what}. This card "
         "is made from the files beside it; `eyebright inspect` checks them."
     ]
 
@@ -157,7 +157,12 @@ def _scores(data: ReportData | None) -> list[str]:
         return ["Nothing was measured: the model was saved without an evaluation."]
     lines = [f"{escaped(data.summary[:1].upper() + data.summary[1:])}.", "", *_metric_table(data.metric_rows)]
     if data.test_rows:
-        lines += ["", "Held-out test images, which have chosen nothing:", "", *_metric_table(data.test_rows)]
+        lines += [
+            "",
+            "Test images, which were used for no choice (training, thresholds, calibration):",
+            "",
+            *_metric_table(data.test_rows),
+        ]
     lines += [f"\n**{escaped(sentence)}**" for sentence in data.leaks]
     sentences = [*data.verdict.can, *data.verdict.cannot]
     return [*lines, *([""] if sentences else []), *(f"- {escaped(sentence)}" for sentence in sentences)]
@@ -170,7 +175,7 @@ def _metric_table(rows: Sequence[MetricRow]) -> list[str]:
             row.text,
             "-" if row.interval is None else "{} to {}".format(*map(row.number, row.interval)),
             "-" if row.baseline is None else row.number(row.baseline),
-            "-" if row.expected is None else "less" if row.expected != row.expected else row.number(row.expected),
+            "-" if row.expected is None else "lower" if row.expected != row.expected else row.number(row.expected),
             row.rests_on,
         ]
         for row in rows

@@ -574,7 +574,9 @@ class ReviewOptions:
         ),
     ] = None
     who: Annotated[str | None, Option("Name of the person, for the log.", unset="the login name")] = None
-    port: Annotated[int | None, Option("Port of the page.", at_least=1024, at_most=65535, unset="a free one")] = None
+    port: Annotated[
+        int | None, Option("Port of the page.", at_least=1024, at_most=65535, unset="the last one, or a free one")
+    ] = None
     browser: Annotated[bool, Option("Open a browser.")] = True
     device: Annotated[str | None, DEVICE] = None
 

@@ -197,7 +197,7 @@ def _whys(order: TeachingOrder, activated: Float[Tensor, "n ..."], manifest: Man
                 parts.append(f"rare: {names[label]} on {count_text(int(counts[label]), 'labelled image')}")
         if distance >= far and distance < 1:
             parts.append("unlike the labelled images")
-        sentences.append("; ".join(parts) or "other images like it come later")
+        sentences.append("; ".join(parts) or "stands for a group of similar images")
     return sentences
 
 

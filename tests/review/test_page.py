@@ -431,9 +431,12 @@ def test_a_label_is_added_to_images_that_have_none(show: Callable[..., Any], tmp
     tab.run("document.querySelector('#answers .quiet').click()")
     tab.keys(*"owl", "Enter")
     tab.wait("document.querySelector('.label[data-cell=owl]') !== null", 10)
+    wait_for(tab, "#status", "Label “owl” added")
     tab.keys("o", "Enter")
     settled(tab)
     assert app.session.current[0, :, 0].tolist() == [1]
+    tab.run("location.hash = '#list=all&view=grid&likely=owl'")
+    wait_for(tab, "#grid-about", "No probabilities yet: by file name.")
 
 
 def test_an_image_that_has_vanished_is_said(show: Callable[..., Any], labelled: ReviewApp, tmp_path: Path) -> None:
@@ -459,7 +462,7 @@ def test_an_action_of_the_log_is_taken_back_by_itself(show: Callable[..., Any], 
     assert app.session.current[0, :, 0].tolist() == [0, 1, 0]
 
 
-def test_suspects_are_set_to_what_the_model_says_by_one_key(show: Callable[..., Any], tmp_path: Path) -> None:
+def test_suspects_are_set_to_the_predicted_value_by_one_key(show: Callable[..., Any], tmp_path: Path) -> None:
     make_images(tmp_path / "images", FILES)
     items = label_items(tmp_path / "images", FILES, np.zeros((8, 3)), LABELS)
     app = open_app(items, tmp_path / "review", answers=answers_of(8))
@@ -467,7 +470,7 @@ def test_suspects_are_set_to_what_the_model_says_by_one_key(show: Callable[..., 
     app.session.suspects = Suspects.of([found])
     _, tab = show(app, "#list=suspects")
     assert text(tab, "#file") == "2.jpg"
-    assert "given no, the model says yes" in text(tab, ".labels .suspect")
+    assert "given no, predicted yes" in text(tab, ".labels .suspect")
     tab.keys("x", "Enter")
     settled(tab)
     assert app.session.current[2, :, 0].tolist() == [1, 0, 0]

@@ -302,7 +302,7 @@ def _probabilities(answers: Answers, row: int, kind: str) -> dict[str, float]:
 
 def _suspicion(one: Mapping[str, Any]) -> str:
     what = f"{one['cell']}: " if one["cell"] else ""
-    return f"{what}given {one['given']}, believed {one['believed']}"
+    return f"{what}given {one['given']}, predicted {one['believed']}"
 
 
 def _contradictions(given: Mapping[str, Any], believed: Mapping[str, Any]) -> str:
@@ -313,7 +313,7 @@ def _contradictions(given: Mapping[str, Any], believed: Mapping[str, Any]) -> st
         return "; ".join(sentences)
     other = [cell for cell, value in believed.items() if given[cell] not in (value, UNKNOWN)]
     if other == [""]:
-        return f"given {given['']}, believed {believed['']}"
+        return f"given {given['']}, predicted {believed['']}"
     return f"differs: {_few(other)}" if other else ""
 
 

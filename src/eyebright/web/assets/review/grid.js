@@ -60,7 +60,9 @@ export class Grid {
     byId("page-back").disabled = this.start === 0;
     byId("page-on").disabled = last >= pages.total;
     const about = session.lists.find((one) => one.id === this.desk.place.list)?.about ?? "";
-    setText(byId("grid-about"), this.likely ? `By ${this.isNone ? "rising" : "falling"} probability of “${shown(this.likely)}”. Mark those that ${this.isNone ? "are" : "are not"}: click, or space.` : about);
+    const isPredicted = this.items.some((item) => typeof item.probability[this.likely] === "number");
+    const order = isPredicted ? `By ${this.isNone ? "rising" : "falling"} probability of “${shown(this.likely)}”.` : "No probabilities yet: by file name.";
+    setText(byId("grid-about"), this.likely ? `${order} Mark those that ${this.isNone ? "are" : "are not"}: click, or space.` : about);
     byId("set").hidden = !this.likely;
     if (this.likely) this.#updateSet();
   }
@@ -135,7 +137,7 @@ export class Grid {
       const name = this.desk.isClass ? value : cell;
       const style = suspect ? "suspect" : proposal !== null ? "proposed" : "yes";
       const text = suspect ? (this.desk.isClass ? `${shown(name)}, or ${shown(suspect.believed)}?` : `${shown(name)}?`) : `${shown(name)}${proposal !== null ? "?" : ""}`;
-      return [{ style, text, note: suspect ? `${value}, the model says ${words(suspect.believed)}` : "" }];
+      return [{ style, text, note: suspect ? `${value}, predicted ${words(suspect.believed)}` : "" }];
     });
     found.sort((one, other) => (other.style === "suspect") - (one.style === "suspect"));
     const rest = found.length - CHIPS;

@@ -13,12 +13,12 @@ export class Keys {
   /** Shows the keys. */
   help() {
     const { session } = this.page.desk;
-    const named = { labels: "sets it to yes, and to no", class: "sets the class", points: "goes to the point", numbers: "goes to the number" }[session.kind];
+    const named = { labels: "switches its label between yes and no", class: "sets its class", points: "goes to its point", numbers: "goes to its number" }[session.kind];
     const rows = [
-      ["Enter", "accept what is shown, go on"],
-      ["a letter", `of a label ${named}`.replace("of a label", session.kind === "labels" ? "of a label" : "")],
+      ["Enter", "confirm all values as shown (proposed ones are set) and go to the next image"],
+      ["a letter", named],
       ["Shift + letter", "unknown"],
-      ["x", "set what is suspected to what the model says"],
+      ["x", "set suspected labels to the predicted value"],
       ["→ n j", "next image"],
       ["← p k", "previous image"],
       ["Backspace z u", "undo, as often as you like"],
@@ -27,8 +27,8 @@ export class Keys {
       ["+ − 0", "zoom in, out, fit; Shift + arrows move"],
       ["/", "find a label, or a file in the grid"],
       ["Esc", "grid, and back"],
-      ["in the grid", "arrows move, Enter opens; a letter: all of these are, with Shift: none of these are"],
-      ["“all of these are …”", "Space marks an exception, Enter sets all shown"],
+      ["in the grid", "arrows move, Enter opens; a letter: all are this label, with Shift: none are"],
+      ["set many", "Space marks an exception, Enter sets all shown"],
       ["?", "these keys"],
     ];
     const named2 = session.cells.filter((one) => one.key).slice(0, 40).map((one) => [one.key, shown(one.cell)]);

@@ -120,7 +120,7 @@ export class LabelPanel {
     const { item } = this;
     const given = item.given[key] ?? UNKNOWN;
     const notes = [];
-    if (suspect) notes.push(this.isClass ? classNote(cell, suspect) : `given ${words(suspect.given)}, the model says ${words(suspect.believed)}`);
+    if (suspect) notes.push(this.isClass ? classNote(cell, suspect) : `given ${words(suspect.given)}, predicted ${words(suspect.believed)}`);
     const current = currentOf(item, key);
     if (current !== given && (!this.isClass || cell === current || cell === given)) notes.push(given === UNKNOWN ? "set here" : `was ${words(given)}`);
     return notes.join(" · ");
@@ -192,5 +192,5 @@ function classValue(cell, current, proposal) {
 }
 
 function classNote(cell, suspect) {
-  return cell === suspect.believed ? "the model says so" : "given";
+  return cell === suspect.believed ? "predicted" : "given";
 }

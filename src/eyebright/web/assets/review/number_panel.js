@@ -27,7 +27,7 @@ export class NumberPanel {
       const believed = this.item.believed[cell];
       const text = value === UNKNOWN ? "" : String(value);
       if (!isTyped(row)) row.input.value = row.put = text;
-      const notes = typeof believed === "number" ? [`the model says ${words(believed)}`] : [];
+      const notes = typeof believed === "number" ? [`predicted ${words(believed)}`] : [];
       if (!same(given, currentOf(this.item, cell))) notes.push(given === UNKNOWN ? "set here" : `was ${words(given)}`);
       setText(row.note, notes.join(" · "));
       row.unknown.setAttribute("aria-pressed", String(value === UNKNOWN));

@@ -88,7 +88,7 @@ export class PointPanel {
   #note(cell, current) {
     const given = this.item.given[cell] ?? UNKNOWN;
     const suspect = this.item.suspect.find((one) => one.cell === cell);
-    const notes = suspect ? [`the model says ${words(this.item.believed[cell] ?? suspect.believed)}`] : [];
+    const notes = suspect ? [`predicted ${words(this.item.believed[cell] ?? suspect.believed)}`] : [];
     if (!same(given, current)) notes.push(given === UNKNOWN ? "set here" : `was ${words(given)}`);
     return notes.join(" · ");
   }

@@ -119,7 +119,7 @@ export class Single {
     return this.view.say(`${isShown}: ${Array.isArray(now) ? now.join(", ") : shown(String(now))}`);
   }
 
-  /** Sets what is suspected to what the model says. */
+  /** Sets the suspected labels to the predicted value. */
   exchange() {
     const { item, desk } = this;
     const changes = item.suspect.flatMap(({ cell }) => {
@@ -129,7 +129,7 @@ export class Single {
     });
     if (!changes.length) return void this.view.say("nothing here is suspected any more");
     desk.act(changes);
-    return this.view.say("set to what the model says");
+    return this.view.say("set to the predicted value");
   }
 
   /** The heat map of a label, on or off. */

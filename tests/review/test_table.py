@@ -144,3 +144,32 @@ def test_names_that_are_no_utf8_are_left_out_of_the_table_and_said(tmp_path):
     assert answer["rows"] == 1
     assert "1 images whose names are no UTF-8" in answer["sentence"]
     app.close()
+
+
+def test_what_the_session_does_not_know_stays_as_the_label_file_has_it(tmp_path, source):
+    unknown = [np.nan, np.nan]
+    items = label_items(source.root, FILES[:3], [unknown, unknown, [0, 0]])
+    out = tmp_path / "new.csv"
+    app = open_app(items, tmp_path / "review", source=source, out=out)
+    post(app, "api/change", {"action": "1", "changes": [change(1, "cat", "unknown", "no")]})
+    saved(app)
+    _, targets = read_back(out, source.root)
+    assert {name: (sorted(one), sorted(one.unknown)) for name, one in targets.items()} == {
+        "a.jpg": (["cat"], []), "b.jpg": (["dog"], []), "c.jpg": ([], []),
+    }  # fmt: skip
+    app.close()
+
+
+def test_an_added_label_that_the_label_file_has_keeps_its_cells(tmp_path, source):
+    items = label_items(source.root, FILES, [[1], [1], [0], [np.nan]], labels=("cat",))
+    out = tmp_path / "new.csv"
+    app = open_app(items, tmp_path / "review", source=source, out=out)
+    post(app, "api/label", {"action": "1", "add": "dog"})
+    changes = [change(2, "dog", "unknown", "yes"), change(3, "cat", "unknown", "yes")]
+    post(app, "api/change", {"action": "2", "changes": changes})
+    assert saved(app).status == 200
+    _, targets = read_back(out, source.root, labels=["cat", "dog"], blank="unknown")
+    assert {name: (sorted(one), sorted(one.unknown)) for name, one in targets.items()} == {
+        "a.jpg": (["cat"], []), "b.jpg": (["cat", "dog"], []), "c.jpg": (["dog"], []), "d.jpg": (["cat"], ["dog"]),
+    }  # fmt: skip
+    app.close()

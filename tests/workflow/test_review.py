@@ -1,5 +1,6 @@
 """A review is opened from a model folder, with or without new images, or from a folder of images without labels."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,10 +13,13 @@ from eyebright.errors import InputError
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.review.items import Answers
 from eyebright.review.values import Vocabulary
+from eyebright.sources.read import read_source
 from eyebright.tasks.base import TargetBlock
 from eyebright.workflow.command_options import ReviewOptions
+from eyebright.workflow.options import ReadOptions
 from eyebright.workflow.review import _answers, _given, open_review
 from eyebright.workflow.review_model import believed_values, colors, fitted_block, merged
+from eyebright.workflow.saved_options import SavedOptions
 from support import four_kinds
 from support.images import coloured_squares
 from support.learners import small_learner, squares_block
@@ -62,6 +66,29 @@ def test_new_images_are_suggested(model: Path, tmp_path: Path) -> None:
     items = get(review.app, "api/items?list=suggested").json["items"]
     assert [Path(item["file"]).name for item in items] == ["x.jpg", "y.jpg"]
     assert all(not item["missing"] and not item["probability"] for item in items)
+    review.app.close()
+
+
+def test_images_that_trained_the_model_are_not_new_and_keep_their_labels(model: Path, tmp_path: Path) -> None:
+    shutil.copytree(model, tmp_path / "model")
+    photos = shutil.copytree(model.parent / "photos", tmp_path / "photos")
+    labels = "".join(f"{i:03}.png,{'red' if i % 2 else 'green;blue'}\n" for i in range(40))
+    (tmp_path / "labels.csv").write_text(f"file,labels\n{labels}")
+    SavedOptions(tmp_path / "labels.csv", tmp_path / "model", ReadOptions(images=photos)).save()
+    make_images(photos, ("new.jpg",))
+    options = ReviewOptions(tmp_path / "model", photos, images=photos, out=tmp_path / "new.csv")
+    review = open_review(options)
+    review.app.port = 5000
+    session = review.app.session
+    assert [session.items.files[row] for row in np.flatnonzero(~session.known())] == ["new.jpg"]
+    assert any("left out: 40 images in" in one for one in review.messages)
+    post(
+        review.app, "api/change", {"action": "1", "changes": [change(len(session.items) - 1, "red", "unknown", "yes")]}
+    )
+    assert post(review.app, "api/save", {}).status == 200
+    found = read_source(tmp_path / "new.csv", images=photos, labels=["blue", "green", "red"])
+    assert [sorted(found[i].target) for i in range(40)] == [["red"] if i % 2 else ["blue", "green"] for i in range(40)]
+    assert not any(found[i].target.unknown for i in range(40))
     review.app.close()
 
 

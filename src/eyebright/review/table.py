@@ -23,7 +23,7 @@ from eyebright.sources.categorical import Categorical
 from eyebright.sources.convert import WRITERS, Converted, convert_source
 from eyebright.sources.source import Source
 from eyebright.sources.text_table import Strings
-from eyebright.sources.writer import Writer
+from eyebright.sources.writer import Writer, vocabulary
 from eyebright.types import LabelSet
 
 Rows = Int[np.ndarray, " m"]
@@ -168,29 +168,24 @@ class NewTable:
         return self._values(base, rows), everything
 
     def _label_sets(self, base: Source | None, rows: Rows) -> Categorical[LabelSet]:
-        session = self.session
-        names = session.vocabulary.names
-        known_before = 0 if base is None else len(base)
-        added = [k for k in range(len(session.items.vocabulary.names), len(names)) if self._is_used(k)]
-        used = [*range(len(session.items.vocabulary.names)), *added]
-        changed = session.changed
+        """Labels: those of the source, and where they were changed, those of the session."""
+        session, names = self.session, self.session.vocabulary.names
+        n_given = len(session.items.vocabulary.names)
+        used = [k for k in range(len(names)) if k < n_given or self._is_used(k)]
+        of_source = set[str]() if base is None else {*vocabulary(base), *base.unused}
+        new = [names[k] for k in used if k >= n_given and names[k] not in of_source]
+        same = _same(session.given, session.current)
         sets: list[LabelSet] = []
         for index, row in enumerate(rows.tolist()):
-            raw = None if base is None or index >= known_before else cast("LabelSet", base.targets[index])
-            if raw is not None and (row < 0 or not changed[row]):
-                new = [names[k] for k in added]
-                sets.append(LabelSet(raw, unknown={*raw.unknown, *new}) if new else raw)
-                continue
-            sets.append(_label_set(raw, [(names[k], *self._cell(row, k)) for k in used]))
+            raw = cast("LabelSet", base.targets[index]) if base is not None and index < len(base) else None
+            cells = [k for k in used if row >= 0 and (raw is None or not same[row, k])]
+            before = LabelSet(unknown=of_source) if raw is None else raw
+            before = LabelSet(before, unknown={*before.unknown, *new}) if new else before
+            sets.append(_label_set(before, [(names[k], float(session.current[row, k, 0])) for k in cells]))
         return Categorical.of(sets)
 
     def _is_used(self, column: int) -> bool:
         return not bool(np.isnan(self.session.current[:, column]).all())
-
-    def _cell(self, row: int, column: int) -> tuple[float, float]:
-        """(given, current)."""
-        session = self.session
-        return float(session.given[row, column, 0]), float(session.current[row, column, 0])
 
     def _classes(self, base: Source | None, rows: Rows) -> tuple[Categorical[str], Bool[np.ndarray, " m"]]:
         session = self.session
@@ -215,10 +210,10 @@ class NewTable:
         if base is not None:
             values[: len(base)] = cast("np.ndarray[Any, Any]", base.targets)
         of_session = [(order.index(name), column) for column, name in enumerate(names) if name in order]
-        here = np.flatnonzero(rows >= 0)
+        here, same = np.flatnonzero(rows >= 0), _same(session.given, session.current)
         for place, column in of_session:
-            given, now = (array[rows[here], column] for array in (session.given, session.current))
-            is_other = ~((given == now) | (np.isnan(given) & np.isnan(now))).all(axis=1)
+            now = session.current[rows[here], column]
+            is_other = ~same[rows[here], column]
             is_other |= here >= (0 if base is None else len(base))
             values[here[is_other], place] = now[is_other] if session.vocabulary.width == 2 else now[is_other, 0]
         return values
@@ -269,17 +264,17 @@ def _joined(
     )
 
 
-def _label_set(raw: LabelSet | None, cells: Sequence[tuple[str, float, float]]) -> LabelSet:
+def _label_set(raw: LabelSet, cells: Sequence[tuple[str, float]]) -> LabelSet:
     """The labels of an image; those that no cell is about stay as they were.
 
     Args:
-        raw: as they were; None for an image of which nothing was known.
-        cells: (label, given, current).
+        raw: as they were.
+        cells: (label, the value that it gets).
     """
-    labels, unknown = (set[str](), set[str]()) if raw is None else (set(raw), set(raw.unknown))
-    for name, given, now in cells:
-        if raw is not None and (given == now or (np.isnan(given) and np.isnan(now) and name in unknown)):
-            continue
+    if not cells:
+        return raw
+    labels, unknown = set(raw), set(raw.unknown)
+    for name, now in cells:
         labels.discard(name)
         unknown.discard(name)
         if np.isnan(now):
@@ -287,6 +282,11 @@ def _label_set(raw: LabelSet | None, cells: Sequence[tuple[str, float, float]]) 
         elif now == 1:
             labels.add(name)
     return LabelSet(labels, unknown=unknown)
+
+
+def _same(given: Float[np.ndarray, "n c w"], current: Float[np.ndarray, "n c w"]) -> Bool[np.ndarray, "n c"]:
+    """Whether each cell is as it was given, or unknown as it was."""
+    return np.asarray(((given == current) | (np.isnan(given) & np.isnan(current))).all(axis=2))
 
 
 def _any_unknown(source: Source) -> bool:

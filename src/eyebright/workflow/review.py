@@ -1,6 +1,7 @@
 """`open_review`: all that ``eyebright review`` needs, from a model folder or from a folder of images without labels."""
 
 import getpass
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +28,9 @@ from eyebright.review.values import LONGEST_NAME, UNKNOWN, Vocabulary, unknown_v
 from eyebright.sources.recognise import recognise
 from eyebright.sources.source import Source
 from eyebright.tasks.base import TargetBlock
+from eyebright.web.text import count_text
 from eyebright.workflow.command_options import ReviewOptions, is_model_folder
+from eyebright.workflow.known_images import images_of_model, saved_evaluations
 from eyebright.workflow.reading import read
 from eyebright.workflow.review_model import TaughtModel, believed_values, cuts_of
 from eyebright.workflow.saved_options import SavedOptions
@@ -148,7 +151,7 @@ def _of_model(options: ReviewOptions) -> _Material:
     block = manifest.target
     vocabulary = Vocabulary(block.form, tuple(block.value_names))
     root = options.images or evaluation.root
-    new = [] if options.new is None else _new_files(options.new, root, set(evaluation.files))
+    new, sentences = ([], []) if options.new is None else _new_files(options.new, root, evaluation, options.source)
     given = _given(evaluation, vocabulary)
     items = ReviewItems(
         vocabulary,
@@ -168,7 +171,7 @@ def _of_model(options: ReviewOptions) -> _Material:
         source,
         to,
         name,
-        tuple(filter(None, [notice, problem, _missing(root)])),
+        tuple(filter(None, [notice, problem, _missing(root), *sentences])),
     )
 
 
@@ -263,14 +266,22 @@ def _of_images(options: ReviewOptions) -> _Material:
     return _Material(items, messages=messages)
 
 
-def _new_files(folder: Path, root: Path, known: set[str]) -> list[str]:
-    """The names of new images: relative to the root of the others where they are in it, else absolute."""
-    base, found = root.resolve(), list[str]()
-    for path in folder_content(folder).images:
-        full = path.resolve()
-        name = full.relative_to(base).as_posix() if full.is_relative_to(base) else str(full)
-        if name not in known:
-            found.append(name)
-    if not found:
+def _new_files(folder: Path, root: Path, evaluation: Evaluation, model: Path) -> tuple[list[str], list[str]]:
+    """(names of new images: relative to the root of the others where they are in it, else absolute; sentences)."""
+    manifest = load_manifest(model)
+    met = images_of_model(model, manifest, saved_evaluations(model, manifest))
+    known = {*evaluation.files, *(_relative(Path(path).resolve(), evaluation.root.resolve()) for path in met.paths)}
+    paths = [path.resolve() for path in folder_content(folder).images]
+    base, known_paths = root.resolve(), {os.path.realpath(path) for path in met.paths}
+    names = [_relative(path, base) for path in paths]
+    new = [name for name, path in zip(names, paths, strict=True) if name not in known and str(path) not in known_paths]
+    if not new:
         raise InputError(f"the images in '{folder}' are all images of the model; there is no new one")
-    return found
+    left_out = count_text(len(names) - len(new), "image")
+    sentence = f"not new, and left out: {left_out} in '{folder}' that trained or validated the model"
+    return new, [*met.messages, *([sentence] if len(new) < len(names) else [])]
+
+
+def _relative(path: Path, base: Path) -> str:
+    """The name of an image: relative to the base where it is in it, else absolute."""
+    return path.relative_to(base).as_posix() if path.is_relative_to(base) else str(path)

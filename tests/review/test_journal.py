@@ -142,3 +142,24 @@ def test_what_is_no_json_is_not_written(tmp_path):
     journal.close()
     with pytest.raises(Refusal, match="not saved"):
         journal.append({"revision": 1})
+
+
+def test_nothing_is_written_behind_a_half_line_that_cannot_be_removed(tmp_path, monkeypatch):
+    path = tmp_path / "journal.jsonl"
+    journal, _ = Journal.open(path, "labels")
+    write = os.write
+
+    def failing(*_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:5]))
+    monkeypatch.setattr(os, "ftruncate", failing)
+    with pytest.raises(Refusal, match="cannot be written"):
+        journal.append({"revision": 1})
+    monkeypatch.setattr(os, "write", write)
+    with pytest.raises(Refusal, match="half-written line"):
+        journal.append({"revision": 2})
+    monkeypatch.undo()
+    journal.append({"revision": 3})
+    journal.close()
+    assert [entry["revision"] for entry in reopened(path).entries] == [3]

@@ -8,8 +8,11 @@ from hypothesis import given, settings, strategies as st
 
 from eyebright.errors import ArtifactError, InputError
 from eyebright.review.app import keys_of
+from eyebright.review.items import ReviewItems
+from eyebright.review.journal import Journal
 from eyebright.review.refusal import Refusal
-from eyebright.review.values import Vocabulary
+from eyebright.review.session import ReviewSession
+from eyebright.review.values import Vocabulary, unknown_values
 from support.reviews import change, get, label_items, make_images, open_app, post
 
 FILES = ("a.jpg", "b.jpg", "c.jpg")
@@ -242,3 +245,19 @@ def test_images_of_a_page_say_which_file_has_vanished(tmp_path):
     item = get(app, "api/item/0").json
     assert (item["width"], item["height"]) == (40, 30)
     app.close()
+
+
+def test_changes_of_numbers_that_there_are_no_more_are_left_out_and_it_is_said(tmp_path):
+    def of(*names):
+        vocabulary = Vocabulary("numbers", names)
+        return ReviewItems(vocabulary, tmp_path, FILES, unknown_values(vocabulary, 3))
+
+    app = open_app(of("age", "size"), tmp_path / "review")
+    changes = [change(0, "age", "unknown", 7), change(0, "size", "unknown", 3)]
+    post(app, "api/change", {"action": "1", "changes": changes})
+    app.close()
+    journal, content = Journal.open(tmp_path / "review/journal.jsonl", "numbers")
+    session = ReviewSession(of("age"), journal, "ann")
+    assert any("1 changes of the journal are of numbers" in one for one in session.replay(content))
+    assert session.current[0].tolist() == [[7]]
+    journal.close()

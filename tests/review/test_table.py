@@ -173,3 +173,42 @@ def test_an_added_label_that_the_label_file_has_keeps_its_cells(tmp_path, source
         "a.jpg": (["cat"], []), "b.jpg": (["cat", "dog"], []), "c.jpg": (["dog"], []), "d.jpg": (["cat"], ["dog"]),
     }  # fmt: skip
     app.close()
+
+
+def test_rows_that_were_deleted_from_the_label_file_stay_deleted_and_it_is_said(tmp_path, source):
+    items = label_items(source.root, FILES, [[1, 0], [1, 1], [0, 0], [1, 0]])
+    out = tmp_path / "new.csv"
+    app = open_app(items, tmp_path / "review", source=source, out=out)
+    answer = saved(app).json
+    assert (answer["rows"], "1 images of the model that the label file no longer has" in answer["sentence"]) == (
+        3,
+        True,
+    )
+    post(app, "api/change", {"action": "1", "changes": [change(3, "dog", "no", "yes")]})
+    assert saved(app, "2").json["rows"] == 4
+    app.close()
+
+
+def test_whole_numbers_stay_whole_where_a_row_is_added(tmp_path):
+    make_images(tmp_path / "photos", FILES)
+    (tmp_path / "labels.csv").write_text("file,site,labels\na.jpg,3,cat\nb.jpg,4,cat;dog\n")
+    source = read_source(tmp_path / "labels.csv", images=tmp_path / "photos", labels=["labels"])
+    items = label_items(source.root, FILES[:3], [[1, 0], [1, 1], [np.nan, np.nan]])
+    out = tmp_path / "new.csv"
+    app = open_app(items, tmp_path / "review", source=source, out=out)
+    post(app, "api/change", {"action": "1", "changes": [change(2, "cat", "unknown", "yes")]})
+    saved(app)
+    assert pd.read_csv(out, dtype=str, keep_default_na=False)["site"].tolist() == ["3", "4", ""]
+    app.close()
+
+
+def test_a_table_is_noted_before_it_is_there(tmp_path, source, monkeypatch):
+    items = label_items(source.root, FILES[:3], [[1, 0], [1, 1], [0, 0]])
+    out = tmp_path / "new.csv"
+    app = open_app(items, tmp_path / "review", source=source, out=out)
+    there = []
+    noted = app.session.note_saved
+    monkeypatch.setattr(app.session, "note_saved", lambda saved: there.append(out.exists()) or noted(saved))
+    assert saved(app).status == 200
+    assert there == [False]
+    app.close()

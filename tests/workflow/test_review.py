@@ -1,5 +1,6 @@
 """A review is opened from a model folder, with or without new images, or from a folder of images without labels."""
 
+import shlex
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -40,7 +41,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root / "model"
 
 
-def test_a_model_folder_has_suspects_mistakes_and_heat_maps(model: Path, tmp_path: Path) -> None:
+def test_a_model_folder_has_suspects_mistakes_and_heat_maps(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     review = open_review(ReviewOptions(model, journal=tmp_path, out=tmp_path / "new.csv", who="ann"))
     app = review.app
     app.port = 5000
@@ -54,7 +57,10 @@ def test_a_model_folder_has_suspects_mistakes_and_heat_maps(model: Path, tmp_pat
     one = first["suspect"][0]
     post(app, "api/change", {"action": "1", "changes": [change(0, one["cell"], one["given"], one["believed"])]})
     saved = post(app, "api/save", {}).json
-    assert f"--from {model}" in saved["command"]
+    words = shlex.split(saved["command"])
+    assert words[-4:] == ["--from", str(model), "--out", f"{model}-v2"]
+    assert run([*words[1:], "--epochs", "none"]) == 2
+    assert "`epochs`" in (said := capsys.readouterr().err) or "--epochs" in said
     assert (tmp_path / "new.csv").exists()
     app.close()
 

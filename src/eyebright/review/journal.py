@@ -46,6 +46,7 @@ class Journal:
         self.path = path
         self._descriptor = descriptor
         self._size = size
+        self._is_half = False
 
     @staticmethod
     def open(path: Path, kind: str) -> tuple["Journal", JournalContent]:
@@ -89,6 +90,12 @@ class Journal:
         Raises:
             Refusal: it cannot be written, for example because the disk is full; the file is as it was.
         """
+        if self._is_half and not self._take_back():
+            raise Refusal(
+                507,
+                f"not saved: '{self.path.name}' ends in a half-written line that cannot be removed; make room on the "
+                "disk, and start the review again",
+            )
         line = json.dumps(entry, separators=(",", ":"), allow_nan=False).encode() + b"\n"
         try:
             written = os.write(self._descriptor, line)
@@ -106,11 +113,14 @@ class Journal:
         """Closes the file, so that another process can open the journal."""
         os.close(self._descriptor)
 
-    def _take_back(self) -> None:
+    def _take_back(self) -> bool:
+        """Removes what was written after the last whole line; whether that went well."""
         try:
             os.ftruncate(self._descriptor, self._size)
-        except OSError:  # the next start sets the half-written line aside
-            return
+            self._is_half = False
+        except OSError:  # no further line may follow; the next start sets the half-written one aside
+            self._is_half = True
+        return not self._is_half
 
 
 def _lock(descriptor: int, path: Path) -> None:

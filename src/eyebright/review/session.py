@@ -6,7 +6,7 @@ names for each value what it was: if that is not true any more, because another 
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -87,12 +87,13 @@ class ReviewSession:
             ArtifactError: a line is no action.
             InputError: the journal is of other images.
         """
-        named, absent = set[str](), set[str]()
+        named, absent, gone = set[str](), set[str](), list[str]()
         for number, line in enumerate(content.entries, 2):
             try:
                 entry = Entry.from_json(line, lambda file: self.row_of.get(file, -1))
                 self._grow_for(entry)
-                self._apply(entry)
+                gone += [change.cell for change in entry.changes if self._is_gone(change)]
+                self._apply(replace(entry, changes=[one for one in entry.changes if not self._is_gone(one)]))
             except (KeyError, TypeError, ValueError, AttributeError, Refusal) as error:
                 raise ArtifactError(f"line {number:,} of '{self.journal.path}' is no action of a review") from error
             files = {change.file for change in entry.changes}.union(entry.reviewed, entry.unreviewed)
@@ -110,7 +111,16 @@ class ReviewSession:
             sentences.append(
                 f"{len(absent):,} images of the journal are not among these; what was said of them stays in the journal"
             )
+        if gone:
+            sentences.append(
+                f"{len(gone):,} changes of the journal are of {self.vocabulary.kind} that there are no more "
+                f"({listing(sorted(set(gone)), limit=3)}); they stay in the journal"
+            )
         return sentences
+
+    def _is_gone(self, change: Change) -> bool:
+        """Whether a change is of a point or number that these images do not have."""
+        return not self.vocabulary.can_grow and change.cell not in self.vocabulary.cells
 
     def _grow_for(self, entry: Entry) -> None:
         """Adds labels of the journal that the images do not have, such as those of an earlier model."""

@@ -67,10 +67,9 @@ class NewTable:
             raise Refusal(409, "nothing is known of any image yet, so there is no table to write")
         writer, why = self._writer(source)
         sentences += [why] if why else []
-        converted = self._write(source, writer)
+        converted = self._write(source, writer, revision)
         sentences += converted.messages
         rows = len(source)
-        self.session.note_saved({"path": str(self.out), "digest": _digest(self.out), "rows": rows, "of": revision})
         self.command = train_command(self.out, converted.read_options, self.further)
         sentence = " ".join([f"{rows:,} images written to {self.out} ({writer.title}).", *(f"{s}." for s in sentences)])
         return {
@@ -108,7 +107,7 @@ class NewTable:
             return WRITERS["csv"], f"CSV, since {wanted.title} cannot hold unknown labels"
         return wanted, ""
 
-    def _write(self, source: Source, writer: Writer) -> Converted:
+    def _write(self, source: Source, writer: Writer, revision: int) -> Converted:
         try:
             self.out.parent.mkdir(parents=True, exist_ok=True)
             with temporary_folder(self.out) as folder:
@@ -119,6 +118,9 @@ class NewTable:
                     if "cannot write" in str(error):
                         raise ArtifactError(str(error).replace(str(place), str(self.out))) from None
                     raise
+                # noted first: a table that the journal does not know could never be replaced
+                noted = {"path": str(self.out), "digest": _digest(place), "rows": len(source), "of": revision}
+                self.session.note_saved(noted)
                 place.replace(self.out)
         except OSError as error:
             raise ArtifactError(f"cannot write '{self.out}': {os_reason(error)}") from None
@@ -132,8 +134,11 @@ class NewTable:
         base = self.source
         files = [] if base is None else [str(file) for file in base.files]
         at = np.array([session.row_of.get(file, -1) for file in files], dtype=np.int64)
-        is_new = session.known()
-        is_new[at[at >= 0]] = False
+        is_absent = session.known()
+        is_absent[at[at >= 0]] = False
+        was_given = ~np.isnan(session.given).all(axis=(1, 2))
+        is_deleted = is_absent & was_given & ~session.changed & (base is not None)
+        is_new = is_absent & ~is_deleted
         new = np.flatnonzero(is_new)
         odd = [row for row in new.tolist() if not _is_unicode(session.items.files[row])]
         new = new[~np.isin(new, odd)]
@@ -146,6 +151,11 @@ class NewTable:
         if odd:
             sentences.append(
                 f"left out: {len(odd):,} images whose names are no UTF-8, which no table can hold; rename the files"
+            )
+        if is_deleted.any():
+            sentences.append(
+                f"left out: {int(is_deleted.sum()):,} images of the model that the label file no longer has, and that "
+                "nobody changed here"
             )
         if not keep.all():
             sentences.append(f"left out: {int((~keep).sum()):,} images whose class is unknown")
@@ -248,7 +258,7 @@ def _joined(
     """The source with so many further rows at its end."""
     if base is None:
         return Source(kind, root, names, targets, names=value_names)
-    columns = base.columns.reindex(range(len(names))) if len(base.columns.columns) else pd.DataFrame()
+    columns = _nullable(base.columns).reindex(range(len(names))) if len(base.columns.columns) else pd.DataFrame()
     alone = [f"\0review {row}" for row in range(count)]
     return replace(
         base,
@@ -262,6 +272,12 @@ def _joined(
         sizes=None,
         messages=(),
     )
+
+
+def _nullable(columns: pd.DataFrame) -> pd.DataFrame:
+    """The columns, with whole numbers that stay whole where further rows have none."""
+    whole = [name for name in columns.columns if pd.api.types.is_integer_dtype(columns[name])]
+    return columns.astype(dict.fromkeys(whole, "Int64")).reset_index(drop=True)
 
 
 def _label_set(raw: LabelSet, cells: Sequence[tuple[str, float]]) -> LabelSet:

@@ -120,11 +120,17 @@ def open_review(options: ReviewOptions) -> Review:
     )
     kind = _KINDS[vocabulary.kind] if material.block is None else material.block.name
     out = (options.out or Path(material.name)).absolute()
-    further = {"from": options.source} if is_model else {}
+    further = {"from": options.source, "out": _next_model(options.source)} if is_model else {"out": Path("model")}
     table = NewTable(session, material.source, kind, out, to=material.to, further=further)
     thumbnails, token = Thumbnails(folder / "thumbnails"), stable_token(folder, material.items.files)
     app = ReviewApp(session, thumbnails, model, save=table.save, out=out.name, token=token, folder=folder)
     return Review(app, table, folder, messages)
+
+
+def _next_model(folder: Path) -> Path:
+    """The folder for the next model, beside this one."""
+    path = folder.resolve()
+    return path.with_name(f"{path.name}-v2")
 
 
 def _beside(path: Path) -> Path:

@@ -124,7 +124,7 @@ def test_a_label_is_added_and_unknown_everywhere(app):
     assert post(app, "api/label", {"action": "1", "add": " bird "}).json == {"revision": 1}
     assert current(app, 0) == {"cat": "yes", "dog": "no", "bird": "unknown"}
     assert post(app, "api/label", {"action": "2", "add": "bird"}).status == 409
-    for name in ("", "x" * 201, "a\nb", "unknown", "\ud800"):
+    for name in ("", "x" * 201, "a\nb", "unknown", "\ud800", "?", "nan", "Cat", "File", "split", "a;b"):
         assert post(app, "api/label", {"action": "3", "add": name}).status == 400
     post(app, "api/change", {"action": "4", "changes": [change(0, "bird", "unknown", "yes")]})
     assert current(app, 0)["bird"] == "yes"

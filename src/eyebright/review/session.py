@@ -5,7 +5,7 @@ names for each value what it was: if that is not true any more, because another 
 """
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -18,7 +18,7 @@ from eyebright.review.entry import Change, Entry
 from eyebright.review.items import NO_SUSPECTS, Answers, ReviewItems, Suspects
 from eyebright.review.journal import Journal, JournalContent
 from eyebright.review.refusal import Refusal
-from eyebright.review.values import LONGEST_NAME, UNKNOWN, Vocabulary, unknown_values
+from eyebright.review.values import UNKNOWN, Vocabulary, name_problem, unknown_values
 
 
 def utc_now() -> str:
@@ -54,6 +54,7 @@ class ReviewSession:
         suspects: labels that are probably wrong.
         answers: what a model says of the images; None: there is no model yet.
         now: the time of an action.
+        columns: of the label file; no label can be called so.
     """
 
     items: ReviewItems
@@ -63,6 +64,7 @@ class ReviewSession:
     answers: Answers | None = None
     now: Callable[[], str] = utc_now
     lock: threading.RLock = field(default_factory=threading.RLock)
+    columns: Collection[str] = ()
     model: int = 0
     revision: int = 0
     entries: list[Entry] = field(default_factory=list[Entry])
@@ -210,10 +212,10 @@ class ReviewSession:
             name = name.strip()
             if not self.vocabulary.can_grow:
                 raise Refusal(400, f"{self.vocabulary.kind} cannot be added here, only labels and classes")
-            if not name or len(name) > LONGEST_NAME or not name.isprintable() or name == UNKNOWN:
-                raise Refusal(400, f"a label has 1 to {LONGEST_NAME} printable characters, and is not '{UNKNOWN}'")
             if name in self.vocabulary.names:
                 raise Refusal(409, f"there is a label '{name}' already")
+            if problem := name_problem(name, self.vocabulary.names, self.columns):
+                raise Refusal(400, problem)
             entry = self._new(action, add=name)
             self.journal.append(entry.to_json())
             self._grow(name)

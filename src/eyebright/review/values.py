@@ -4,7 +4,7 @@ In memory they are numbers, one array for all images; the page and the journal h
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,9 @@ from jaxtyping import Float
 
 from eyebright.errors import short_repr
 from eyebright.review.refusal import Refusal
+from eyebright.sources.cells import is_unknown, means_no_label
 from eyebright.tasks.base import TargetForm
+from eyebright.types import plain_spelling
 
 UNKNOWN = "unknown"
 """The value of a cell that nobody knows."""
@@ -21,6 +23,8 @@ UNKNOWN = "unknown"
 LONGEST_NAME = 200
 """Characters of the longest label that can be added."""
 
+_DELIMITERS = (",", ";", "|")
+_COLUMNS = ("file", "labels", "split", "group")  # of the tables that are written
 _FARTHEST = 1e7  # pixels from the corner of an image
 _LABEL_VALUES = {"no": 0.0, "yes": 1.0}
 
@@ -107,6 +111,28 @@ class Vocabulary:
     def with_name(self, name: str) -> "Vocabulary":
         """The vocabulary with one more label or class, the last one."""
         return Vocabulary(self.kind, (*self.names, name))
+
+
+def name_problem(name: str, others: Collection[str] = (), columns: Collection[str] = ()) -> str:
+    """Why a table cannot hold a label or class of this name beside others, a sentence; empty if it can.
+
+    Args:
+        name: the new one.
+        others: those that there are.
+        columns: of the table, beside those that every table has.
+    """
+    folded = plain_spelling(name).casefold()
+    if not name or name != name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
+        return f"a name has 1 to {LONGEST_NAME} printable characters, and no space at its ends, got {short_repr(name)}"
+    if is_unknown(name) or means_no_label(name):
+        return f"{short_repr(name)} is read as unknown or as no label; choose another name"
+    if found := sorted({one for one in _DELIMITERS if one in name}):
+        return f"{short_repr(name)} holds {' '.join(found)}, which separates labels; choose another name"
+    if folded in {one.casefold() for one in (*_COLUMNS, *columns)}:
+        return f"{short_repr(name)} is the name of a column of the table; choose another name"
+    if alike := [one for one in others if plain_spelling(one).casefold() == folded]:
+        return f"there is {short_repr(alike[0])} already, so there cannot be {short_repr(name)}, too"
+    return ""
 
 
 def unknown_values(vocabulary: Vocabulary, count: int) -> Float[np.ndarray, "n c w"]:

@@ -24,7 +24,7 @@ from eyebright.review.journal import Journal
 from eyebright.review.server import check_installed
 from eyebright.review.session import ReviewSession
 from eyebright.review.table import NewTable
-from eyebright.review.values import LONGEST_NAME, UNKNOWN, Vocabulary, unknown_values
+from eyebright.review.values import Vocabulary, name_problem, unknown_values
 from eyebright.sources.recognise import recognise
 from eyebright.sources.source import Source
 from eyebright.tasks.base import TargetBlock
@@ -102,9 +102,15 @@ def open_review(options: ReviewOptions) -> Review:
     folder = options.journal or _beside(options.source)
     vocabulary = material.items.vocabulary
     journal, content = Journal.open(folder / JOURNAL, vocabulary.kind)
+    columns = () if material.source is None else tuple(map(str, material.source.columns.columns))
     try:
         session = ReviewSession(
-            material.items, journal, options.who or _login(), suspects=material.suspects, answers=material.answers
+            material.items,
+            journal,
+            options.who or _login(),
+            suspects=material.suspects,
+            answers=material.answers,
+            columns=columns,
         )
         messages = [*material.messages, *session.replay(content)]
     except BaseException:
@@ -263,9 +269,9 @@ def _of_images(options: ReviewOptions) -> _Material:
     root = options.source.resolve()
     files = tuple(file.relative_to(options.source).as_posix() for file in content.images)
     names = [name.strip() for text in options.labels for name in text.split(",")]
-    for name in names:
-        if not name or len(name) > LONGEST_NAME or not name.isprintable() or name == UNKNOWN:
-            raise InputError(f"`labels` are names of 1 to {LONGEST_NAME} printable characters, got {name!r}")
+    for index, name in enumerate(names):
+        if problem := name_problem(name, [one for one in names[:index] if one != name]):
+            raise InputError(f"`labels`: {problem}")
     vocabulary = Vocabulary(options.kind, tuple(dict.fromkeys(names)))  # type: ignore[arg-type]
     items = ReviewItems(vocabulary, root, files, unknown_values(vocabulary, len(files)), title=root.name)
     messages = (content.ignored_message,) if content.others else ()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import eyebright
-from eyebright.cli.main import COMMANDS, options_of
+from eyebright.cli.main import COMMANDS, options_of, run
 from eyebright.cli.option_strings import with_option_strings
 
 SOURCE = Path(eyebright.__file__).parent
@@ -30,6 +30,13 @@ SOURCE = Path(eyebright.__file__).parent
 )
 def test_options_in_backticks_become_what_is_typed(sentence: str, typed: str) -> None:
     assert with_option_strings(sentence, options_of("train")) == typed
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_names_options_as_they_are_typed(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    run([command, "--help"])
+    shown = capsys.readouterr().out
+    assert not [field.name for field in options_of(command) if f"`{field.name}`" in shown]
 
 
 def texts(file: Path) -> Iterator[tuple[int, str]]:

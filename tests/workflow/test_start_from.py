@@ -71,7 +71,7 @@ def test_the_same_data_on_the_same_backbone_give_the_same_model(base: Path, tmp_
     first, second = (load_file(folder / "model.safetensors") for folder in (base / "head", tmp_path / "again"))
     assert all(torch.equal(tensor, second[name]) for name, tensor in first.items())
     assert valid_files(tmp_path / "again") == valid_files(base / "head")
-    assert not any("placed otherwise" in line for line in said)
+    assert not any("the preprocessing" in line for line in said)
 
 
 def test_the_features_of_an_unchanged_backbone_are_used_again(base: Path, tmp_path: Path) -> None:
@@ -249,7 +249,7 @@ def test_a_fine_tuned_backbone_stays_one_that_has_seen_the_images(base: Path, tm
     assert load_manifest(base / "tuned").training["backbone_was_trained"]  # otherwise the test says nothing
     train(base / "t.csv", tmp_path / "child", replace(CHILD, start_from=base / "tuned"))
     assert load_manifest(tmp_path / "child").training["backbone_was_trained"]
-    with pytest.raises(InputError, match="no answer of `folds` on its features is of a model that has not seen them"):
+    with pytest.raises(InputError, match="`folds` needs predictions from models that have not seen the image, and the"):
         train(base / "t.csv", tmp_path / "x", replace(CHILD, start_from=base / "tuned", folds=3))
     train(base / "t.csv", tmp_path / "out", replace(CHILD, start_from=base / "head", folds=3))
     assert (tmp_path / "out" / "out_of_fold.parquet").exists()

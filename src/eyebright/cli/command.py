@@ -14,7 +14,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from eyebright.cli.help import Given, HelpLines, command_class
-from eyebright.cli.option_strings import option_string
+from eyebright.cli.option_strings import option_string, with_option_strings
 from eyebright.cli.output import say
 from eyebright.errors import InputError
 from eyebright.workflow.option import OptionField, option_fields
@@ -111,7 +111,7 @@ def _help_lines(fields: list[OptionField]) -> HelpLines:
     groups: dict[str, list[tuple[str, str]]] = {name: [] for name in ("Arguments", "Options", *GROUPS)}
     for field in fields:
         group = "Arguments" if field.option.positional else field.option.group or "Options"
-        groups.setdefault(group, []).append((_usage(field), help_text(field)))
+        groups.setdefault(group, []).append((_usage(field), with_option_strings(help_text(field), fields)))
     return groups
 
 

@@ -4,9 +4,10 @@ python -m eyebright.cli.reference > docs/options.md
 """
 
 import sys
+from collections.abc import Sequence
 
 from eyebright.cli.main import COMMANDS, options_of
-from eyebright.cli.option_strings import option_string
+from eyebright.cli.option_strings import option_string, with_option_strings
 from eyebright.workflow.option import OptionField
 from eyebright.workflow.options import GROUPS
 
@@ -36,15 +37,21 @@ def _sections(command: str) -> list[str]:
         found = [field for field in fields if field.option.group == group]
         if found:
             lines += [f"### {group}", ""] if group else []
-            lines += ["| option | what it does | value | default |", "|---|---|---|---|", *map(_row, found), ""]
+            lines += [
+                "| option | what it does | value | default |",
+                "|---|---|---|---|",
+                *(_row(field, fields) for field in found),
+                "",
+            ]
     return lines
 
 
-def _row(field: OptionField) -> str:
+def _row(field: OptionField, fields: Sequence[OptionField]) -> str:
     name = f"`{field.name}`, in Python only" if field.option.python_only else f"`{option_string(field)}`"
     default = "off" if field.default is False else field.default_text
     cells = [name, field.help, _values(field), default]
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+    typed = [cells[0], *(with_option_strings(cell, fields) for cell in cells[1:])]
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in typed) + " |"
 
 
 def _values(field: OptionField) -> str:

@@ -230,7 +230,7 @@ class PushOptions:
 
     model: Annotated[Path, Option("The model folder.", positional=True)]
     repository: Annotated[str, Option("OWNER/NAME on the Hugging Face hub, or OWNER/NAME@BRANCH.", positional=True)]
-    private: Annotated[bool, Option("Create a repository that only its owner can read.")] = False
+    private: Annotated[bool, Option("Make a new repository private; an existing one keeps its visibility.")] = False
     with_evaluation: Annotated[
         bool,
         Option(

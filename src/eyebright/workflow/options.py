@@ -97,7 +97,7 @@ class ReadOptions:
         str | None,
         Option(
             r"Regular expression that finds the class in the names of images, such as '(.+)_\d+.jpg$': its first "
-            "group, or the one named label, is the class; those named split and group give the part and the `group`.",
+            "group, or the one named label, is the class; those named split and group give the part and the group.",
             DATA,
             unset="none",
         ),
@@ -317,7 +317,7 @@ class Options:
     freeze_epochs: Annotated[
         int | None,
         Option(
-            "Epochs before the `epochs`, with a frozen backbone.",
+            "Epochs before those of `epochs`, with a frozen backbone.",
             TRAINING,
             at_least=0,
             unset=f"{_defaults.FREEZE_EPOCHS}",

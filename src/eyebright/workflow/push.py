@@ -64,7 +64,7 @@ def push_to_hub(
     Args:
         folder: the model folder; it is not changed.
         repository: ``"owner/name"``, which is created if there is none, or ``"owner/name@branch"``.
-        private: create a repository that only its owner can read; one that exists stays as it is.
+        private: make a new repository private, otherwise it is public; an existing one keeps its visibility.
         with_evaluation: also upload the evaluations and the report, which hold names of files, other columns of the
             data, and thumbnails of images.
         licence: of the model, an identifier of the hub such as ``"apache-2.0"``; None leaves what the card says.

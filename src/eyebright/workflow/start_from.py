@@ -81,8 +81,8 @@ def options_of_parent(options: Options, parent: Parent) -> Options:
         raise InputError(f"{name} was trained on {how} images, and `whole={options.whole}`: leave `whole` out")
     if options.folds is not None and parent.manifest.training.get("backbone_was_trained", True):
         raise InputError(
-            f"the backbone of {name} was trained, perhaps on these images, so no answer of `folds` on its features is "
-            "of a model that has not seen them: leave `folds` out, or train without `start_from`"
+            "`folds` needs predictions from models that have not seen the image, and the backbone of "
+            f"{name} may have been trained on these images: leave `folds` out, or train without `start_from`"
         )
     given = model.input.size
     return replace(
@@ -123,7 +123,10 @@ def start_messages(parent: Parent, target: TargetBlock, transforms: Sequence[Tra
     if dropped:
         said.append(f"{noun} of '{parent.name}' that these data do not have, which are dropped: {listing(dropped)}")
     if preprocessing_to_json(transforms) != preprocessing_to_json(parent.manifest.preprocessing):
-        said.append(f"images are placed otherwise than for '{parent.name}', so that its answers on them may differ")
+        said.append(
+            f"the preprocessing (resize, crop or padding) differs from that of '{parent.name}', so that its answers "
+            "may differ"
+        )
     return said
 
 

@@ -48,7 +48,7 @@ def create_parser(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--count", type=int, help="number of images to use, a fixed random subset (default: all)")
     parser.add_argument(
         "--arch",
-        default=Options.arch,
+        default=Options().backbone,
         help="tf_efficientnet_lite0/1/2 (pretrained), or resnet18/34/50 (random weights)",
     )
     parser.add_argument("--size", type=int, nargs="+", default=[IMAGE_SIZE], help="pixels: SIZE, or HEIGHT WIDTH")

@@ -86,7 +86,7 @@ def eyebright_command(entrant: Entrant, run: Run) -> list[str]:
     epochs = [] if run.epochs is None else ["--epochs", str(run.epochs)]
     points = ["--kind", "points"] if run.kind == "points" else ["--labels", "labels"]
     delimiter = {"multi": ["--delimiter", "|"], "single": ["--kind", "class"], "points": []}[run.kind]
-    arch = [] if run.arch == Options.arch else ["--arch", run.arch]
+    arch = [] if run.arch == Options().backbone else ["--arch", run.arch]
     return [
         str(Path(entrant.python).with_name("eyebright")),
         "train",

@@ -148,7 +148,7 @@ def test_promises_are_given_up_with_the_images_that_they_were_made_with(root: Pa
 
 
 def test_a_report_that_cannot_be_made_leaves_the_model_as_it_was(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(_: Path) -> None:
+    def fails(_: Path, **__: Any) -> None:
         raise ArtifactError("the disk is full")
 
     before = contents(root / "labels")
@@ -161,7 +161,7 @@ def test_a_report_that_cannot_be_made_leaves_the_model_as_it_was(root: Path, mon
 
 
 def test_what_could_be_undone_can_be_undone_after_a_failure_too(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(_: Path) -> None:
+    def interrupted(_: Path, **__: Any) -> None:
         raise KeyboardInterrupt
 
     evaluated(root, part="test")

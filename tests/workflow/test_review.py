@@ -86,7 +86,7 @@ def test_images_that_trained_the_model_are_not_new_and_keep_their_labels(model: 
     review = open_review(options)
     review.app.port = 5000
     session = review.app.session
-    assert [session.items.files[row] for row in np.flatnonzero(~session.known())] == ["new.jpg"]
+    assert [session.items.files[row] for row in np.flatnonzero(~session.known()).tolist()] == ["new.jpg"]
     assert any("left out: 40 images in" in one for one in review.messages)
     post(
         review.app, "api/change", {"action": "1", "changes": [change(len(session.items) - 1, "red", "unknown", "yes")]}

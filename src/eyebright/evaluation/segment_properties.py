@@ -1,15 +1,16 @@
 """What images can have in common: values of the columns of the data, sizes, shapes, file types and labels."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Num
 
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.slices import FILE_TYPE, IMAGE_SIZE, LEAST_IMAGES, MOST_VALUES
+from eyebright.tasks.base import SectionName, TargetBlock
 from eyebright.web.text import number_text
 
 MOST_LABELS = 200
@@ -75,20 +76,39 @@ def _of_images(evaluation: Evaluation) -> Iterator[Property]:
 
 
 def _of_targets(evaluation: Evaluation) -> Iterator[Property]:
-    block, targets = evaluation.decision.target, evaluation.targets.cpu().numpy()
-    if block.section == "labels":
-        has = targets == 1
-        counts = has.sum(axis=1)
-        words = np.where(counts > 3, "more than 3", counts.astype(str))
-        yield from _values("number of labels", words.tolist())
-        for k in np.argsort(-has.sum(axis=0), kind="stable")[:MOST_LABELS]:
-            yield Property("label", block.output_names[k], has[:, k], is_label=True, is_alone=False)
-    elif block.section == "classes":
-        for k in np.argsort(-np.bincount(targets[targets >= 0].astype(int), minlength=1), kind="stable")[:MOST_LABELS]:
-            yield Property("class", block.value_names[k], targets == k, is_alone=False)
-    elif block.section == "numbers":
-        for name, values in zip(block.value_names[:_MOST_NUMBERS], targets.reshape(len(targets), -1).T, strict=False):
-            yield from _thirds(name, values.astype(np.float64))
+    block = evaluation.decision.target
+    return _OF_TARGETS[block.section](block, evaluation.targets.cpu().numpy())
+
+
+def _of_labels(block: TargetBlock, targets: Num[np.ndarray, "n k"]) -> Iterator[Property]:
+    has = targets == 1
+    counts = has.sum(axis=1)
+    words = np.where(counts > 3, "more than 3", counts.astype(str))
+    yield from _values("number of labels", words.tolist())
+    for k in np.argsort(-has.sum(axis=0), kind="stable")[:MOST_LABELS]:
+        yield Property("label", block.output_names[k], has[:, k], is_label=True, is_alone=False)
+
+
+def _of_classes(block: TargetBlock, targets: Num[np.ndarray, " n"]) -> Iterator[Property]:
+    for k in np.argsort(-np.bincount(targets[targets >= 0].astype(int), minlength=1), kind="stable")[:MOST_LABELS]:
+        yield Property("class", block.value_names[k], targets == k, is_alone=False)
+
+
+def _of_numbers(block: TargetBlock, targets: Num[np.ndarray, "n ..."]) -> Iterator[Property]:
+    for name, values in zip(block.value_names[:_MOST_NUMBERS], targets.reshape(len(targets), -1).T, strict=False):
+        yield from _thirds(name, values.astype(np.float64))
+
+
+def _of_points(_: TargetBlock, __: Num[np.ndarray, "n ..."]) -> Iterator[Property]:
+    return iter(())
+
+
+_OF_TARGETS: Mapping[SectionName, Callable[[TargetBlock, Any], Iterator[Property]]] = {
+    "labels": _of_labels,
+    "classes": _of_classes,
+    "points": _of_points,
+    "numbers": _of_numbers,
+}
 
 
 def _values(name: str, cells: Sequence[Any]) -> Iterator[Property]:

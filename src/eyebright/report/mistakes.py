@@ -64,7 +64,7 @@ def mistakes_section(evaluation: Evaluation) -> list[Section]:
         for title, rows in found
         for gallery in [mistake_gallery(evaluation, rows)]
     ]
-    what = "pairs of classes" if evaluation.decision.target.section == "classes" else "labels"
+    what = _WHAT[evaluation.decision.target.section]
     intro = (
         f"The {what} with most mistakes (at most {MOST_LABELS}), and the worst images of each: false "
         "negatives with the lowest probability, false positives with the highest. Numbers are probabilities."
@@ -120,6 +120,7 @@ def _class_groups(evaluation: Evaluation) -> _Groups:
 
 
 _GROUPS: Mapping[SectionName, Callable[[Evaluation], _Groups]] = {"labels": _label_groups, "classes": _class_groups}
+_WHAT: Mapping[SectionName, str] = {"labels": "labels", "classes": "pairs of classes"}
 
 
 # ------------------------------------------------------------------ what is wrong with an image

@@ -406,6 +406,25 @@ def test_a_number_that_is_being_typed_is_not_overwritten(show: Callable[..., Any
     assert app.session.current[0, 0, 0] == 45
 
 
+def test_undo_takes_back_only_actions_of_this_window_also_after_a_reload(
+    show: Callable[..., Any], labelled: ReviewApp
+) -> None:
+    app, tab = show(labelled)
+    tab.keys("b")
+    settled(tab)
+    other = {"action": "other", "changes": [change(1, "car", "no", "yes")]}
+    assert ask(app.address + "api/change", other).status == 200
+    visit(tab, tab.run("location.href"))
+    tab.keys("Backspace")
+    settled(tab)
+    assert app.session.current[:2, :, 0].tolist() == [[0, 0, 0], [0, 1, 0]]
+    tab.keys("Backspace")
+    wait_for(tab, "#status", "Nothing of this window is left to undo")
+    tab.keys("r")
+    settled(tab)
+    assert app.session.current[:2, :, 0].tolist() == [[1, 0, 0], [0, 1, 0]]
+
+
 def test_a_label_is_added_to_images_that_have_none(show: Callable[..., Any], tmp_path: Path) -> None:
     make_images(tmp_path / "images", FILES)
     app, tab = show(open_app(label_items(tmp_path / "images", FILES, None, ()), tmp_path / "review"))
@@ -418,6 +437,17 @@ def test_a_label_is_added_to_images_that_have_none(show: Callable[..., Any], tmp
     assert app.session.current[0, :, 0].tolist() == [1]
     tab.run("location.hash = '#list=all&view=grid&likely=owl'")
     wait_for(tab, "#grid-about", "No probabilities yet: by file name.")
+
+
+def test_an_image_that_has_vanished_is_said(show: Callable[..., Any], labelled: ReviewApp, tmp_path: Path) -> None:
+    (tmp_path / "images" / "0.jpg").unlink()
+    (tmp_path / "images" / "1.jpg").write_bytes(b"no image")
+    _, tab = show(labelled)
+    wait_for(tab, "#missing:not([hidden])", "is not in its folder any more")
+    tab.keys("n")
+    wait_for(tab, "#missing:not([hidden])", "cannot be shown")
+    tab.keys("n")
+    tab.wait("document.getElementById('missing').hidden", 5)
 
 
 def test_an_action_of_the_log_is_taken_back_by_itself(show: Callable[..., Any], labelled: ReviewApp) -> None:

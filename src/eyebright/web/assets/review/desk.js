@@ -220,10 +220,10 @@ export class Desk {
     const ids = new Set((entry.changes ?? []).map((one) => one.id));
     const files = new Set([...(entry.reviewed ?? []), ...(entry.unreviewed ?? [])]);
     if (files.size) for (const [id, item] of this.pages.items) if (files.has(item.file)) ids.add(id);
+    this.view.say(`${word}: ${entrySentence(entry)}`); // before the images are loaded: what is said later stays
     await this.refresh([...ids]).catch(() => {});
     const index = ids.size ? this.pages.indices.get([...ids][0]) : undefined;
     if (this.place.view === "single" && index !== undefined) await this.go({ at: index });
-    this.view.say(`${word}: ${entrySentence(entry)}`);
   }
 
   async #poll() {

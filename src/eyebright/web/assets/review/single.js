@@ -160,11 +160,11 @@ export class Single {
     if (item.missing) this.#failed(item, "image");
     if (this.desk.session.kind !== "points" && !byId("history").open) return;
     const { width, height } = await get(`api/item/${item.id}`).catch(() => ({}));
-    if (width && this.item === item) this.viewer.setSize(width, height);
+    if (width && this.item?.id === item.id) this.viewer.setSize(width, height);
   }
 
   #failed(item, what) {
-    if (item !== this.item) return;
+    if (item.id !== this.item?.id) return; // the item itself is another after each refresh
     if (what === "heat map") return void (this.#setHeat(""), this.view.say("there is no heat map of this image"));
     byId("missing").hidden = false;
     setText(byId("missing"), item.missing ? "This image is not in its folder any more. What was set stays set." : "This image cannot be shown: it has vanished, or it is damaged. What was set stays set.");
@@ -186,7 +186,7 @@ export class Single {
     const { item } = this;
     if (!byId("history").open || !item) return;
     const { log } = await get(`api/item/${item.id}`).catch(() => ({ log: [] }));
-    if (item !== this.item) return;
+    if (item.id !== this.item?.id) return;
     const none = make("li", { class: "none" }, "nobody has changed it");
     byId("item-log").replaceChildren(...(log.length ? log.map((entry) => logEntry(entry)) : [none]));
   }

@@ -12,19 +12,14 @@ values of manifests.
 import hashlib
 import json
 import random
-import resource
-import signal
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
 
-from eyebright.errors import EyebrightError
 from eyebright.export.record import read_record
 from eyebright.inference.inspect_folder import inspect_folder
 from eyebright.inference.manifest import Manifest
@@ -38,8 +33,8 @@ from eyebright.workflow.saved_options import SavedOptions
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from support.evaluations import make_evaluation
+from support.reading_limits import outcome
 
-SECONDS, MEGABYTES, CHARACTERS = 2.0, 200, 700
 TARGET = MultiCategoryBlock(vocab=["blue", "green", "red"])
 OPTIONS = {"schema": 1, "source": "x.csv", "out": ".", "reading": {}, "training": {"epochs": 1}, "resolved": {}}
 RECORD = {"contract": 2, "model": {}, "files": {"model.onnx": {"sha256": "0" * 64, "bytes": 3}}}
@@ -114,37 +109,8 @@ def _damaged(data: bytes, draw: random.Random, *, header: bool) -> bytes:
 
 def _read(folder: Path, readers: list[Reader]) -> list[str]:
     """By reader ``"read"``, ``"error"``, or what is wrong."""
-    return [_outcome(folder, reader) for reader in readers]
-
-
-def _outcome(folder: Path, reader: Reader) -> str:
-    before, start = _peak(), time.process_time()
-    try:
-        signal.alarm(60)
-        reader(folder)
-        problem = "read"
-    except EyebrightError as error:
-        said = str(error).replace(str(folder), "")
-        problem = "error" if len(said) <= CHARACTERS and said.count("\n") <= 2 else f"long message {len(said)}"
-    except TimeoutError:
-        problem = "hang"
-    except BaseException as error:  # the point of the search
-        problem = f"internal error {type(error).__name__}: {str(error)[:200]}"
-    finally:
-        signal.alarm(0)
-    if problem in ("read", "error") and time.process_time() - start > SECONDS:
-        problem = f"{time.process_time() - start:.1f} seconds"
-    return f"{_peak() - before} MB" if _peak() - before > MEGABYTES else problem
-
-
-def _peak() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-
-
-def _stop(signum: int, frame: FrameType | None) -> None:
-    raise TimeoutError
+    return [outcome(reader, folder) for reader in readers]
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGALRM, _stop)
     main(int(sys.argv[1]), int(sys.argv[2]))

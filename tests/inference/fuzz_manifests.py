@@ -10,14 +10,10 @@ import copy
 import json
 import math
 import random
-import resource
-import signal
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from eyebright.errors import ArtifactError
@@ -35,7 +31,8 @@ from eyebright.tasks.regression import RegressionBlock
 from eyebright.transforms.spatial import RandomResizedCrop, Resize
 from eyebright.types import Thresholds
 
-SECONDS, MEGABYTES, CHARACTERS = 2.0, 200, 500
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from support.reading_limits import outcome
 
 
 def main(count: int, seed: int, folder: Path | None) -> None:
@@ -48,7 +45,7 @@ def main(count: int, seed: int, folder: Path | None) -> None:
         for name, model, text in _manifests(saved, count, seed, folder):
             problem = _load(model, text)
             found[problem] = found.get(problem, 0) + 1
-            if problem not in ("model", "error"):
+            if problem not in ("read", "error"):
                 sys.stdout.write(f"{name}: {problem}: {text[:3000]}\n")
     sys.stdout.write(json.dumps(found) + "\n")
 
@@ -147,38 +144,15 @@ _VALUES: list[Callable[[random.Random], Any]] = [
 
 
 def _load(model: Path, text: str) -> str:
-    """``"model"``, ``"error"``, or what is wrong."""
+    """``"read"``, ``"error"``, or what is wrong."""
     path = model / "manifest.json"
     good = path.read_bytes()
     path.write_text(text, encoding="utf-8")
-    before, start = _peak(), time.perf_counter()
     try:
-        signal.alarm(30)
-        load_predictor(model, device="cpu", runtime="torch")
-        problem = "model"
-    except ArtifactError as error:
-        said = str(error).replace(str(model), "")
-        problem = "error" if len(said) <= CHARACTERS and said.count("\n") <= 2 else f"long message {len(said)}"
-    except TimeoutError:
-        problem = "hang"
-    except BaseException as error:  # the point of the search
-        problem = f"internal error {type(error).__name__}: {str(error)[:200]}"
+        return outcome(lambda folder: load_predictor(folder, device="cpu", runtime="torch"), model, ArtifactError)
     finally:
-        signal.alarm(0)
         path.write_bytes(good)
-    if problem in ("model", "error") and time.perf_counter() - start > SECONDS:
-        problem = f"{time.perf_counter() - start:.1f} seconds"
-    return f"{_peak() - before} MB" if _peak() - before > MEGABYTES else problem
-
-
-def _peak() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-
-
-def _stop(signum: int, frame: FrameType | None) -> None:
-    raise TimeoutError
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGALRM, _stop)
     main(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]) if len(sys.argv) > 3 else None)

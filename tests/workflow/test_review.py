@@ -18,7 +18,7 @@ from eyebright.sources.read import read_source
 from eyebright.tasks.base import TargetBlock
 from eyebright.workflow.command_options import ReviewOptions
 from eyebright.workflow.options import ReadOptions
-from eyebright.workflow.review import _answers, _given, open_review
+from eyebright.workflow.review import _answers, _given, _next_model, open_review
 from eyebright.workflow.review_model import believed_values, colors, fitted_block, merged
 from eyebright.workflow.saved_options import SavedOptions
 from support import four_kinds
@@ -192,3 +192,10 @@ def test_heat_maps_are_opaque_only_where_they_are_hot() -> None:
     assert pixels[0, 0, 3] == 0
     assert colors(values, 10).shape == (5, 10, 4)
     assert torch.from_numpy(pixels).dtype == torch.uint8
+
+
+@pytest.mark.parametrize(
+    ("name", "following"), [("model", "model-v2"), ("model-v2", "model-v3"), ("m-v9", "m-v10"), ("-v2", "-v2-v2")]
+)
+def test_the_folder_of_the_next_model_counts_on(name: str, following: str, tmp_path: Path) -> None:
+    assert _next_model(tmp_path / name) == tmp_path.resolve() / following

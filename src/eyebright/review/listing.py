@@ -15,10 +15,13 @@ from eyebright.review.values import UNKNOWN
 from eyebright.tasks.base import TargetForm
 
 _ABOUT = {
-    "suggested": ("suggested", "images without labels, in the order in which labelling them teaches most"),
+    "suggested": (
+        "suggested",
+        "images without labels; after Learn those first that teach most, before it by file name",
+    ),
     "suspects": ("suspects", "labels that are probably wrong or missing, the most suspicious first"),
     "asked": ("asked for a person", "images on which the model is not sure enough"),
-    "mistakes": ("worst mistakes", "images on which the model contradicts what is given most"),
+    "mistakes": ("worst mistakes", "images whose predictions differ most from their labels"),
     "all": ("all", "all images, in the order of their names"),
 }
 _MOST_PROBABLE = 8  # classes of an image that are sent to the page

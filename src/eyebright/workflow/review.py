@@ -134,9 +134,11 @@ def open_review(options: ReviewOptions) -> Review:
 
 
 def _next_model(folder: Path) -> Path:
-    """The folder for the next model, beside this one."""
+    """The folder for the next model, beside this one: ``model-v2`` for ``model``, ``model-v3`` for ``model-v2``."""
     path = folder.resolve()
-    return path.with_name(f"{path.name}-v2")
+    numbered = re.fullmatch(r"(.+)-v(\d{1,6})", path.name)
+    name, version = (path.name, 1) if numbered is None else (numbered[1], int(numbered[2]))
+    return path.with_name(f"{name}-v{version + 1}")
 
 
 def _beside(path: Path) -> Path:

@@ -89,7 +89,7 @@ def test_a_model_that_started_from_the_other_and_corrected_labels_are_said(
     assert "the second model started from the first" in said
     assert any(line.startswith(f"the targets of {found.relabelled} of the 15 images differ") for line in said)
     assert any(line.startswith(f"{15 - found.relabelled} images with the same targets for both: mAP") for line in said)
-    assert any("that nobody nominated: mAP" in line for line in said)
+    assert any("that were not nominated: mAP" in line for line in said)
     content = json.loads((tmp_path / "c.json").read_text(encoding="utf-8"))
     assert [one["by"] for one in content["judged"]] == ["first", "second", "unchanged", "not_nominated"]
     assert {metric["difference"] for one in content["judged"] for metric in one["metrics"]} == {0}  # the same weights

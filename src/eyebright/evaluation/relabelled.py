@@ -1,7 +1,7 @@
 """Two models on images of which the labels were corrected: judged by the old labels, by the new ones, and by neither.
 
 Labels that a model helped to find favour it: an image that the model nominated as wrongly labelled is one on which its
-answer differs from the old label. So the scores of images that nobody nominated stand beside those of all.
+answer differs from the old label. So the scores of images that were not nominated stand beside those of all.
 """
 
 from collections.abc import Collection, Sequence
@@ -54,7 +54,7 @@ def judge(
         second: that of the second model, of the same images in the same order, with other targets.
         metrics: the metrics.
         nominated: files of images that were looked at because a model picked them, as the first evaluation names them;
-            with some of them, images that nobody nominated are judged as well.
+            with some of them, images that were not nominated are judged as well.
     """
     changed = relabelled(first, second)
     listed = torch.tensor([file in nominated for file in first.files])

@@ -62,7 +62,7 @@ def comparison_sentences(found: ModelComparison) -> list[str]:
 
 
 def relabelled_sentences(found: ModelComparison) -> list[str]:
-    """The main metric by the labels of each model, and on images that nobody nominated; none without new labels."""
+    """The main metric by the labels of each model, and on images that were not nominated; none without new labels."""
     if not found.relabelled:
         return []
     said = [
@@ -144,11 +144,11 @@ _JUDGED: Mapping[JudgedBy, str] = {
     "first": "{} by the targets of the first model",
     "second": "{} by the targets of the second model",
     "unchanged": "{} with the same targets for both",
-    "not_nominated": "{} that nobody nominated",
+    "not_nominated": "{} that were not nominated",
 }
 _FAVOUR = (
     "targets that were corrected because a model doubted them favour that model, and the models that learnt from them;"
-    " images that nobody nominated do not"
+    " images that were not nominated do not"
 )
 _SUREST = "rows with the surest difference"
 

@@ -187,7 +187,7 @@ export class Single {
     if (!byId("history").open || !item) return;
     const { log } = await get(`api/item/${item.id}`).catch(() => ({ log: [] }));
     if (item.id !== this.item?.id) return;
-    const none = make("li", { class: "none" }, "nobody has changed it");
+    const none = make("li", { class: "none" }, "not changed");
     byId("item-log").replaceChildren(...(log.length ? log.map((entry) => logEntry(entry)) : [none]));
   }
 }

@@ -24,7 +24,7 @@ from eyebright.inference.predictions import Prediction, SkippedImage
 from eyebright.inference.predictor import load_predictor
 from eyebright.tasks.multicategory import MultiCategoryBlock
 from eyebright.types import LabelSet
-from eyebright.web.offline import WASM, OfflinePage, render_offline_page, runtime_files, worker_script
+from eyebright.web.offline import WASM, OfflinePage, page_script, render_offline_page, runtime_files, worker_script
 from eyebright.web.page import packaged, packaged_bytes
 from support.chromium import Browser, Tab, chromium_path, running_chromium
 from support.exports import cached_network
@@ -251,7 +251,7 @@ def test_every_kind_of_answer_is_shown(
     browser: Browser, shows: str, outputs: str, sentence: str, row: list[str]
 ) -> None:
     tab = browser.open("about:blank")
-    scripts = "".join(packaged(f"assets/offline/{name}.js") for name in ("answers", "elements", "cards"))
+    scripts = page_script(("answers.js", "cards.js"))
     model = {"shows": shows, "names": NAMES, "isOrdered": "false"}
     shown = tab.run(
         f"(() => {{ {scripts}; const model = {model}; const card = new Card(new File([], 'x.png'), model);"

@@ -51,6 +51,17 @@ def test_a_half_written_last_line_is_set_aside_and_said(tmp_path):
     assert not reopened(path).notices
 
 
+def test_a_journal_that_is_closed_never_writes_into_the_file_that_is_opened_next(tmp_path):
+    app = open_app(label_items(tmp_path, FILES, NOTHING), tmp_path / "review")
+    app.close()
+    with (tmp_path / "other.bin").open("wb"):  # takes the number of the journal's file
+        answer = post(app, "api/change", {"action": "1", "changes": [change(0, "cat", "no", "yes")]})
+        app.close()
+    assert answer.status == 507
+    assert "cannot be written" in answer.json["error"]
+    assert (tmp_path / "other.bin").read_bytes() == b""
+
+
 def test_a_full_disk_refuses_the_action_and_the_journal_is_as_it_was(tmp_path, monkeypatch):
     app = open_app(label_items(tmp_path, FILES, NOTHING), tmp_path / "review")
     path = tmp_path / "review/journal.jsonl"

@@ -1,5 +1,6 @@
 """The server: who may ask, what is refused, and that nothing which is sent is an error of the program."""
 
+import contextlib
 import random
 import socket
 
@@ -34,9 +35,20 @@ def test_the_page_and_its_images_come_from_a_real_server(tmp_path):
         body = {"action": "1", "changes": [change(0, "dog", "no", "yes")]}
         assert ask(address + "api/change", body).json == {"revision": 1}
         assert ask(address + "api/change", body, Origin="http://evil.example").status == 403
-        assert ask(address + "api/change", b" " * 1_100_000).status == 413
         assert ask(address.replace(app.token, "wrong")).status == 404
         assert ask(address + "thumbnail/0").body[:2] == b"\xff\xd8"
+
+
+def test_a_client_that_still_sends_hears_why_it_is_refused(tmp_path):
+    make_images(tmp_path, FILES)
+    app = open_app(label_items(tmp_path, FILES, [[1, 0]] * 3), tmp_path / "review")
+    with running(app) as address:
+        for _ in range(5):
+            assert ask(address + "api/change", b" " * 8_000_000).status == 413
+            assert ask(address + "api/change", b" " * 8_000_000, Origin="http://evil.example").status == 403
+        with contextlib.suppress(OSError):
+            ask(address + "api/change", b" " * 40_000_000)
+        assert ask(address + "api/state").status == 200
 
 
 @pytest.mark.parametrize(

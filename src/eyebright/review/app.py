@@ -370,13 +370,11 @@ def packaged_assets() -> dict[str, tuple[bytes, str]]:
     """(content, type) of the page and of each of its files, by the place below the token."""
     web = resources.files("eyebright.web")
     files = {"assets/page.css": web.joinpath("page.css")}
-    folder = web.joinpath("assets", "review")
-    if folder.is_dir():
-        files |= {f"assets/{file.name}": file for file in folder.iterdir()}
+    for room in ("shared", "review"):
+        files |= {f"assets/{file.name}": file for file in web.joinpath("assets", room).iterdir()}
     known = {place: file for place, file in files.items() if f".{place.rpartition('.')[2]}" in _TYPES}
     found = {place: (file.read_bytes(), _TYPES[f".{place.rpartition('.')[2]}"]) for place, file in known.items()}
-    page = found.pop("assets/index.html", (b"<!doctype html><title>Eyebright</title>the page is missing", "text/html"))
-    return {"": page, **found}
+    return {"": found.pop("assets/index.html"), **found}
 
 
 def too_large() -> Response:

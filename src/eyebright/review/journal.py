@@ -110,8 +110,10 @@ class Journal:
         self._size += len(line)
 
     def close(self) -> None:
-        """Closes the file, so that another process can open the journal."""
-        os.close(self._descriptor)
+        """Closes the file, so that another process can open the journal; a second time it does nothing."""
+        descriptor, self._descriptor = self._descriptor, -1  # the number may soon be another file's
+        if descriptor >= 0:
+            os.close(descriptor)
 
     def _take_back(self) -> bool:
         """Removes what was written after the last whole line; whether that went well."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from fastapi import Request as WebRequest
 
 _PURPOSE = "the page of `eyebright review`"
+_DRAINED = 16 * LARGEST_BODY
 _METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"]
 
 
@@ -79,20 +80,25 @@ def web_app(app: ReviewApp) -> Any:
 
 
 async def _read(app: ReviewApp, request: "WebRequest") -> Request | Response:
-    """The request with its body, which is not read further than it may be long."""
+    """The request with its body, or why it is refused.
+
+    The body of a refused request is read, up to a limit, and thrown away: a client that still sends would find the
+    connection closed, and many then report that instead of the answer.
+    """
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in request.headers.raw}
     path = request.scope.get("raw_path", b"").split(b"?")[0].decode("latin-1")
     query = request.scope.get("query_string", b"").decode("latin-1")
     refused = app.refusal(request.method, path, headers)
-    if refused is not None:
-        return refused
-    body = b""
-    if request.method == "POST":
-        async for block in request.stream():
+    body, length = b"", 0
+    async for block in request.stream():
+        length += len(block)
+        if length > _DRAINED:
+            return refused or too_large()
+        if refused is None and length <= LARGEST_BODY:
             body += block
-            if len(body) > LARGEST_BODY:
-                return too_large()
-    return Request(request.method, path, query, headers, body)
+    if refused is None and length > LARGEST_BODY:
+        refused = too_large()
+    return refused or Request(request.method, path, query, headers, body)
 
 
 def _former_or_free(folder: Path | None) -> socket.socket:

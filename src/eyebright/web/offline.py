@@ -21,7 +21,8 @@ _RUNTIME = "assets/onnxruntime_web"
 _OFFLINE = "assets/offline"
 MODULE, WASM = "ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm"
 """The files of ONNX Runtime Web: the interface, and the runtime with its operators."""
-_SCRIPTS = ("answers.js", "elements.js", "cards.js", "thresholds.js", "start.js")
+_SHARED = "assets/shared"
+_SCRIPTS = ("answers.js", "cards.js", "thresholds.js", "start.js")
 _WORKER_SCRIPTS = ("image_file.js", "worker.js")
 
 
@@ -57,7 +58,7 @@ def render_offline_page(page: OfflinePage, graph: bytes) -> str:
         page: its content.
         graph: takes uint8 images, as `eyebright.export` writes it.
     """
-    script = "\n" + "\n".join(packaged(f"{_OFFLINE}/{name}") for name in _SCRIPTS)
+    script = page_script()
     style = "\n" + packaged("page.css") + packaged(f"{_OFFLINE}/offline.css")
     return template(f"{_OFFLINE}/offline.html").render(
         page=page,
@@ -73,6 +74,12 @@ def render_offline_page(page: OfflinePage, graph: bytes) -> str:
         runtime_licence=packaged(f"{_RUNTIME}/LICENSE"),
         version=metadata.version("eyebright"),
     )
+
+
+def page_script(names: Sequence[str] = _SCRIPTS) -> str:
+    """These files and what they share with the other page, as one classic script: no module is loaded from a disk."""
+    elements = re.sub(r"^export ", "", packaged(f"{_SHARED}/elements.js"), flags=re.MULTILINE)
+    return "\n".join(["", elements, *(packaged(f"{_OFFLINE}/{name}") for name in names)])
 
 
 @cache

@@ -62,6 +62,8 @@ def _say(found: "Inspection") -> None:
         known = "not recorded" if licence is None else licence or "not declared"
         say(f"licence of the backbone's weights: {known}")
         say(f"versions: {_pairs(facts['versions'])}")
+    for graph in found.exports:
+        say(f"exported {graph.file}: {graph.sentence}")
     for file in found.files:
         size = "missing" if file.bytes is None else f"{file.bytes:,} bytes"
         what = f" ({file.what})" if file.what else ""

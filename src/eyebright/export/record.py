@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from eyebright.errors import ArtifactError, listing, os_reason, short_repr
+from eyebright.inference import inspect_export
 from eyebright.inference.folder_format import MAX_MANIFEST_BYTES
 from eyebright.inference.manifest import Manifest
 from eyebright.inference.model_folder import MANIFEST, WEIGHTS, load_manifest, manifest_content
@@ -52,7 +53,7 @@ def decision_hash(manifest: Manifest) -> str:
         "preprocessing": preprocessing_to_json(manifest.preprocessing),
         "pixels": manifest.pixels_version,
     }
-    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+    return inspect_export.decision_hash(data)
 
 
 def read_record(folder: str | Path) -> ExportRecord:
@@ -82,6 +83,10 @@ def read_record(folder: str | Path) -> ExportRecord:
         raise ArtifactError(
             f"'{path}' is of version {short_repr(content.get('contract'))} of exported graphs, and this version of "
             f"eyebright reads {CONTRACT}: {again}, or update eyebright"
+        )
+    if outside := next((name for name in content["files"] if Path(name).name != name or name == ".."), None):
+        raise ArtifactError(
+            f"'{path}' is damaged: it names a file outside of the folder, {short_repr(outside)}; {again}"
         )
     if not all(isinstance(one, dict) and isinstance(one.get("sha256"), str) for one in content["files"].values()):
         raise ArtifactError(f"'{path}' is damaged: a file has no hash; {again}")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from eyebright.errors import ArtifactError, listing, os_reason, short_repr, shortened
+from eyebright.evaluation.exported_graphs import ExportedGraph
 from eyebright.inference.folder_format import (
     EVALUATION,
     EXECUTABLE,
@@ -26,6 +27,7 @@ from eyebright.inference.folder_format import (
     SCHEMA,
     WEIGHTS,
 )
+from eyebright.inference.inspect_export import checked_export, shown_exports
 from eyebright.io.generated_text import state_of
 from eyebright.io.safetensors_header import Header, read_header
 
@@ -91,11 +93,13 @@ class Inspection:
         folder: where.
         facts: of the model, as JSON; empty if there is no manifest that can be read.
         files: all files, and those that are missing.
+        exports: the graphs of an export that fits the model, with what their comparison found.
     """
 
     folder: Path
     facts: dict[str, Any] = field(default_factory=dict[str, Any])
     files: list[InspectedFile] = field(default_factory=list[InspectedFile])
+    exports: list[ExportedGraph] = field(default_factory=list[ExportedGraph])
 
     @property
     def problems(self) -> list[str]:
@@ -104,8 +108,9 @@ class Inspection:
 
     def to_json(self) -> dict[str, Any]:
         """The content as JSON."""
-        files = [dict(vars(file)) for file in self.files]
-        return {"folder": str(self.folder), **self.facts, "files": files, "problems": self.problems}
+        exports, files = [one.to_json() for one in self.exports], [dict(vars(file)) for file in self.files]
+        content = {"folder": str(self.folder), **self.facts, "exports": exports}
+        return {**content, "files": files, "problems": self.problems}
 
 
 class _Damaged(Exception):  # noqa: N818 - it never leaves this module
@@ -128,12 +133,14 @@ def inspect_folder(folder: str | Path) -> Inspection:
         raise ArtifactError(f"there is no model folder '{folder}': {os_reason(error)}") from None
     header, copy = _weights_header(folder, sizes)
     manifest, found = _manifest(folder, sizes, copy)
-    checks = _checks(folder, manifest or {}, header)
+    checks = _checks(folder, sizes, manifest or {}, header)
     inspection = Inspection(folder, {} if manifest is None else _facts(manifest))
     for name in [*(one for one in (WEIGHTS, MANIFEST, *_HASHED) if one not in sizes), *sizes]:
         inspection.files += _inspected(name, sizes, manifest or {}, found, checks)
         if len(inspection.files) >= _MOST_FILES:
             break
+    wrong = {file.name for file in inspection.files if file.check == "problem"}
+    inspection.exports = [] if EXPORT_RECORD in wrong else shown_exports(_object(folder / EXPORT_RECORD), wrong)
     return inspection
 
 
@@ -246,7 +253,9 @@ def _weights_problem(folder: Path, header: Header | _Damaged | None, manifest: M
 _Check = Callable[[], tuple[str, str]]
 
 
-def _checks(folder: Path, manifest: Mapping[str, Any], header: Header | _Damaged | None) -> dict[str, _Check]:
+def _checks(
+    folder: Path, sizes: Mapping[str, int], manifest: Mapping[str, Any], header: Header | _Damaged | None
+) -> dict[str, _Check]:
     """What returns (check, note), by the name of the file."""
     previous = _object(folder / PREVIOUS)
     checks: dict[str, _Check] = {
@@ -263,7 +272,7 @@ def _checks(folder: Path, manifest: Mapping[str, Any], header: Header | _Damaged
         checks[name] = lambda name=name: _json(folder / name)
     checks["backbone.safetensors"] = lambda: _safetensors(folder / "backbone.safetensors")
     record = _object(folder / EXPORT_RECORD)
-    checks[EXPORT_RECORD] = lambda: _export(folder / EXPORT_RECORD, manifest)
+    checks[EXPORT_RECORD] = lambda: checked_export(read_json(folder / EXPORT_RECORD), sizes, manifest)
     files = record.get("files")
     for name, facts in files.items() if isinstance(files, dict) else ():
         checks[name] = lambda name=name, facts=facts: _hashed(folder / name, _text(facts, "sha256"))
@@ -325,18 +334,6 @@ def _of_model(path: Path, manifest: Mapping[str, Any]) -> tuple[str, str]:
     if not isinstance(content, dict) or content.get("id") != manifest.get("id"):
         return "problem", "is of another model"
     return "readable", ""
-
-
-def _export(path: Path, manifest: Mapping[str, Any]) -> tuple[str, str]:
-    content = read_json(path)
-    if not isinstance(content, dict) or not isinstance(content.get("files"), dict):
-        return "problem", "is damaged: it has no list of files"
-    missing = [name for name in content["files"] if not (path.parent / Path(name).name).is_file()]
-    if missing:
-        return "problem", f"names files that are not there: {listing(missing)}"
-    if _text(content.get("model"), "id") != manifest.get("id"):
-        return "problem", "is of another model; export it again"
-    return "readable", "`eyebright export` with `check` compares it with the thresholds of today"
 
 
 def _object(path: Path) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.slices import Slice, find_slices
 from eyebright.evaluation.weak_segments import find_weak_segments
 from eyebright.report.data import MetricRow, ReportData, ReportFacts, TaskReport
+from eyebright.report.exports import exports_section
 from eyebright.report.history import history_section
 from eyebright.report.kinds import task_report
 from eyebright.report.mistakes import mistakes_section
@@ -68,6 +69,7 @@ def build_report(
         *slices_section(evaluation, slices),
         *weak_segments_section(most, segments),
         *_training(report),
+        *exports_section(facts.exports),
         *_origin(facts),
     ]
     return ReportData(

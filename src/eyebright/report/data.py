@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from eyebright.errors import DataError, InputError
 from eyebright.evaluation.evaluation import Evaluation
+from eyebright.evaluation.exported_graphs import ExportedGraph
 from eyebright.report.verdict.values import Verdict
 from eyebright.sources.split_summary import SplitSummary
 from eyebright.tasks.base import SectionName
@@ -27,7 +28,7 @@ Pair = tuple[str, str]
 class ReportFacts:
     """The facts of a report that the evaluation lacks, as plain values.
 
-    `to_json` returns the entry ``report`` of a manifest; tuning, history, versions and date are saved elsewhere.
+    `to_json` returns the entry ``report`` of a manifest; the facts from `tuning` on are saved elsewhere.
 
     Args:
         title: the heading of the page.
@@ -44,6 +45,7 @@ class ReportFacts:
         history: one row per epoch: ``epoch``, ``train_loss``, ``valid_loss``, metrics, ``seconds``.
         versions: (name, value) pairs of the libraries.
         created: when the model was saved, ISO 8601, UTC; empty if unknown.
+        exports: the graphs of the export in the model folder; empty without one that fits the model.
     """
 
     title: str = "Report"
@@ -60,6 +62,7 @@ class ReportFacts:
     history: Sequence[Mapping[str, float]] = ()
     versions: Sequence[Pair] = ()
     created: str = ""
+    exports: Sequence[ExportedGraph] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The facts as JSON; bytes of file names that are not valid Unicode become escapes."""

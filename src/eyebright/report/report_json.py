@@ -54,6 +54,7 @@ def _content(data: ReportData) -> dict[str, Any]:
         data.kind: data.output_rows,
         "asking": facts.tuning.get("asking"),
         "weak_segments": data.weak_segments,
+        "exports": [graph.to_json() for graph in facts.exports],
         "notices": data.leaks,
         "split": None if facts.split_summary is None else facts.split_summary.to_json(),
         "sections": [_section(section) for section in data.sections],

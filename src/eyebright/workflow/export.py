@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import cast
 
+from eyebright.errors import EyebrightError
 from eyebright.export.export_onnx import ExportPrecision, export_onnx_files, validation_images
 from eyebright.export.page import ExportedPage, export_page
 from eyebright.export.record import ExportRecord, check_export
@@ -10,6 +11,7 @@ from eyebright.io.files import get_image_files
 from eyebright.sources.read import read_source
 from eyebright.workflow.command_options import ExportOptions
 from eyebright.workflow.fine_tuning import Say
+from eyebright.workflow.report import REPORT, make_report
 
 
 def export_model(options: ExportOptions, *, say: Say = lambda _: None) -> ExportRecord | ExportedPage:
@@ -49,7 +51,26 @@ def export_model(options: ExportOptions, *, say: Say = lambda _: None) -> Export
         say(sentence)
     for name, facts in exported.record.files.items():
         say(f"{exported.folder / name}: {facts['bytes'] / 1e6:.3g} MB")
+    if exported.folder.resolve() == options.model.resolve():
+        _report_again(options, say, has_images=bool(validation.paths))
     return exported.record
+
+
+def _report_again(options: ExportOptions, say: Say, *, has_images: bool) -> None:
+    """Puts the comparison into the report of the model, if there is one; without images it would lose its thumbnails.
+
+    The export is complete, so an error of the report is a sentence.
+    """
+    if not (options.model / REPORT).is_file():
+        return
+    if not has_images:
+        say("the comparison is not in the report yet; `eyebright report` makes it again; say where its images are")
+        return
+    try:
+        make_report(options.model, images=options.images, say=say)
+        say(f"the comparison is in the report, {options.model / REPORT}")
+    except EyebrightError as error:
+        say(f"the comparison is not in the report: {error}")
 
 
 def _image_paths(source: Path | None) -> list[str | Path]:

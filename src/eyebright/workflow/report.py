@@ -8,8 +8,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from eyebright.errors import ArtifactError, InputError, os_reason
+from eyebright.errors import ArtifactError, DataError, InputError, os_reason
 from eyebright.evaluation.evaluation import Evaluation
+from eyebright.evaluation.exported_graphs import ExportedGraph, exported_graphs
+from eyebright.export.record import RECORD, check_export
 from eyebright.inference.manifest import Manifest
 from eyebright.inference.model_folder import (
     OUT_OF_FOLD,
@@ -51,7 +53,8 @@ def make_report(
         out: the HTML file to write; None for ``report.html`` in the folder. The JSON file has the same name, with
             ``.json``.
         normalize_by: two points whose distance normalises the errors of points; None for those of the training run.
-        say: called with a sentence if the card was edited and is kept.
+        say: called with a sentence if the card was edited and is kept, and if the folder has an export that does not
+            fit the model, which is not shown.
 
     Raises:
         ArtifactError: the model or its evaluation is missing or damaged, or the file cannot be written.
@@ -72,6 +75,7 @@ def make_report(
         history=read_history(folder / HISTORY),
         versions=tuple(manifest.versions.items()),
         created=manifest.created,
+        exports=_exports(folder, say),
     )
     facts = facts if normalize_by is None else replace(facts, normalize_by=normalize_by)
     data = build_report(evaluation, facts, test=evaluations.get("test"), out_of_fold=out_of_fold)
@@ -92,6 +96,17 @@ def _out_of_fold(folder: Path, manifest: Manifest, images: str | Path | None) ->
         return None
     found = load_out_of_fold(folder)
     return found if images is None else replace(found, root=Path(images))
+
+
+def _exports(folder: Path, say: Callable[[str], None]) -> list[ExportedGraph]:
+    """The graphs of the export in the folder; none if one of its files, or the model, was changed since."""
+    if not (folder / RECORD).exists():
+        return []
+    try:
+        return exported_graphs(check_export(folder).files)
+    except (ArtifactError, DataError) as error:
+        say(f"the export in the folder is not shown in the report: {error}")
+        return []
 
 
 def _beside(page: Path) -> Path:

@@ -1,0 +1,149 @@
+"""What an export found when it compared its graphs with Python, as plain values; importing it loads no torch."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from eyebright.errors import DataError, bounded, is_whole
+
+_LARGEST = 1e300  # no measured number is larger, and an integer of JSON may be too large for a float
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedGraph:
+    """How one exported graph answers beside the saved model, and what a narrower precision costs.
+
+    Args:
+        file: its name.
+        precision: ``"float32"``, ``"float16"`` or ``"int8"``.
+        bytes: its size.
+        images: images that were compared.
+        made: those of them that are no validation images but were made, such as 1x1 and CMYK.
+        largest_difference: of a probability, or of a point or number in ``measured_in``; None if nothing was compared.
+        measured_in: the unit of the difference, in words.
+        decisions: decisions that were compared; 0 for points and numbers.
+        near: those that are nearer than 0.0001 to their threshold.
+        changed: decisions that differ, the near ones among them.
+        changed_not_near: decisions that differ and are not near.
+        calibrated_on: training images that gave the ranges of INT8; 0 for another precision.
+        metric: the main score of the model; empty for float32.
+        score: its value on the validation images; None if it was not measured.
+        float32_score: its value in float32.
+        milliseconds: for an image alone, on the machine that exported it; None if it was not measured.
+        float32_milliseconds: the same in float32.
+    """
+
+    file: str
+    precision: str
+    bytes: int
+    images: int
+    made: int
+    largest_difference: float | None
+    measured_in: str
+    decisions: int
+    near: int
+    changed: int
+    changed_not_near: int
+    calibrated_on: int = 0
+    metric: str = ""
+    score: float | None = None
+    float32_score: float | None = None
+    milliseconds: float | None = None
+    float32_milliseconds: float | None = None
+
+    @property
+    def sentence(self) -> str:
+        """The result for people."""
+        if self.largest_difference is None:
+            return f"{self.precision}, not compared with Python: there were no validation images"
+        largest = f"{self.largest_difference:.2g} {self.measured_in}"
+        parts = [f"{self.precision}, {self.images:,} images, largest difference {largest}"]
+        if self.decisions:
+            parts.append(f"{self.changed:,} of {self.decisions:,} decisions changed, {self.near:,} near a threshold")
+        if self.score is not None and self.float32_score is not None:
+            parts.append(f"{self.metric} {self.score:.4f} (float32: {self.float32_score:.4f})")
+        return "; ".join(parts)
+
+    def to_json(self) -> dict[str, Any]:
+        """All values."""
+        return asdict(self)
+
+    @staticmethod
+    def from_json(file: str, facts: Mapping[str, Any]) -> "ExportedGraph":
+        """The graph from what ``export.json`` says of a file.
+
+        Args:
+            file: its name.
+            facts: its entry, with ``"parity"``, or with ``"cost"`` for a narrower precision.
+
+        Raises:
+            DataError: a value is missing or has another form.
+        """
+        cost = _entry(facts, "cost")
+        parity = _entry(cost or facts, "parity")
+        return ExportedGraph(
+            file=bounded(file),
+            precision=_text(facts, "precision"),
+            bytes=_count(facts, "bytes"),
+            images=_count(parity, "images"),
+            made=_count(parity, "made"),
+            largest_difference=_number(parity, "difference") if _count(parity, "images") else None,
+            measured_in=_text(parity, "measured_in"),
+            decisions=_count(parity, "answers"),
+            near=_count(parity, "near"),
+            changed=_count(parity, "changed"),
+            changed_not_near=_count(parity, "changed_far"),
+            calibrated_on=_count(facts, "calibrated_on") if cost else 0,
+            metric=_text(cost, "metric") if cost else "",
+            score=_number(cost, "score"),
+            float32_score=_number(cost, "float32_score"),
+            milliseconds=_number(cost, "milliseconds"),
+            float32_milliseconds=_number(cost, "float32_milliseconds"),
+        )
+
+
+def exported_graphs(files: Mapping[str, Any]) -> list[ExportedGraph]:
+    """The graphs among the files of an export that were compared.
+
+    Args:
+        files: the entry ``"files"`` of ``export.json``.
+
+    Raises:
+        DataError: a value is missing or has another form.
+    """
+    return [
+        ExportedGraph.from_json(name, facts)
+        for name, facts in files.items()
+        if isinstance(facts, Mapping) and ("parity" in facts or "cost" in facts)
+    ]
+
+
+def _entry(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = values.get(name, {})
+    if not isinstance(found, Mapping):
+        raise DataError(f"the record of the export has no valid '{name}'")
+    return found
+
+
+def _text(values: Mapping[str, Any], name: str) -> str:
+    found = values.get(name)
+    if not isinstance(found, str):
+        raise DataError(f"the record of the export has no valid '{name}'")
+    return bounded(found)
+
+
+def _count(values: Mapping[str, Any], name: str) -> int:
+    found = values.get(name)
+    if not is_whole(found) or not 0 <= found < _LARGEST:
+        raise DataError(f"the record of the export has no valid '{name}'")
+    return found
+
+
+def _number(values: Mapping[str, Any], name: str) -> float | None:
+    """A finite number; None where there is none."""
+    found = values.get(name)
+    if found is None:
+        return None
+    if isinstance(found, bool) or not isinstance(found, int | float) or not abs(found) < _LARGEST:
+        raise DataError(f"the record of the export has no valid '{name}'")
+    return float(found)

@@ -1,0 +1,66 @@
+"""What ``export.json`` of a model folder says, and whether it fits the manifest beside it; torch is not needed."""
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from eyebright.errors import DataError, listing
+from eyebright.evaluation.exported_graphs import ExportedGraph, exported_graphs
+from eyebright.inference.folder_format import SCHEMA
+
+_DECIDES = ("target", "decision", "preprocessing", "pixels")
+
+
+def checked_export(content: Any, there: Collection[str], manifest: Mapping[str, Any]) -> tuple[str, str]:
+    """(check, note) of ``export.json``, as in `eyebright.inference.inspect_folder.InspectedFile`.
+
+    Args:
+        content: its JSON.
+        there: the names of the files in the folder.
+        manifest: of the model in the folder.
+    """
+    if not isinstance(content, dict) or not isinstance(content.get("files"), dict):
+        return "problem", "is damaged: it has no list of files"
+    if missing := [name for name in content["files"] if Path(name).name not in there]:
+        return "problem", f"names files that are not there: {listing(missing)}"
+    if _text(content, "id") != manifest.get("id"):
+        return "problem", "is of another model; export it again"
+    if manifest.get("schema") != SCHEMA:  # the hash of an older manifest is that of what it is read as
+        return "readable", "`eyebright export` with `check` compares it with the thresholds of today"
+    if _text(content, "decision") != decision_hash({name: manifest.get(name) for name in _DECIDES}):
+        return "problem", "has other thresholds or another calibration than the manifest; export it again"
+    try:
+        exported_graphs(content["files"])
+    except DataError as error:
+        return "problem", f"is damaged: {error}"
+    return "readable", ""
+
+
+def decision_hash(data: Mapping[str, Any]) -> str:
+    """A hash of what a graph has of a manifest beside the network.
+
+    Args:
+        data: the entries ``target``, ``decision``, ``preprocessing`` and ``pixels``.
+    """
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+
+
+def shown_exports(content: Mapping[str, Any], problems: Collection[str]) -> list[ExportedGraph]:
+    """The graphs of an export, with what their comparison found; none if something is wrong with one of its files.
+
+    Args:
+        content: the JSON of ``export.json``; empty: there is none.
+        problems: the names of the files that something is wrong with.
+    """
+    files = content.get("files")
+    if not isinstance(files, dict) or any(name in problems for name in files):
+        return []
+    return exported_graphs(files)
+
+
+def _text(content: Mapping[str, Any], name: str) -> str | None:
+    model = content.get("model")
+    found = model.get(name) if isinstance(model, dict) else None
+    return found if isinstance(found, str) else None

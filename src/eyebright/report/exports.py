@@ -1,0 +1,72 @@
+"""The section on exported graphs: how far their answers are from those of Python, and what a narrow precision costs."""
+
+from collections.abc import Sequence
+
+from eyebright.evaluation.exported_graphs import ExportedGraph
+from eyebright.web.blocks import Cell, Section, Table
+from eyebright.web.text import NO_VALUE
+
+_INTRO = (
+    "What eyebright export wrote into this folder, compared with the answers of Python on the same images when it was "
+    "written. A decision is near if it is nearer than 0.0001 to its threshold: float32 sums in another order differ in "
+    "their last digits, so it may change. In float32 no other decision may, or nothing would have been written."
+)
+
+
+def exports_section(graphs: Sequence[ExportedGraph]) -> list[Section]:
+    """The section; none without an export.
+
+    Args:
+        graphs: those of the export in the model folder that fits the model as it is.
+    """
+    if not graphs:
+        return []
+    narrow = [_costs(graph) for graph in graphs if graph.metric]
+    tables = [_compared(graphs)]
+    if narrow:
+        columns = ("graph", "score", "value", "in float32", "ms an image", "in float32", "images for the ranges")
+        tables.append(Table("What a narrower precision costs", columns, narrow, sortable=False))
+    return [Section("Exports", "exports", tables, _INTRO)]
+
+
+def _compared(graphs: Sequence[ExportedGraph]) -> Table:
+    """A row for each graph; the columns of decisions are left out for points and numbers."""
+    decides = any(graph.decisions for graph in graphs)
+    columns = ["graph", "precision", "MB", "images", "largest difference"]
+    columns += ["decisions", "near", "changed", "changed, not near"] if decides else []
+    rows = [
+        [
+            Cell(graph.file),
+            Cell(graph.precision),
+            Cell(f"{graph.bytes / 1e6:.3g}", graph.bytes / 1e6),
+            Cell.of(graph.images),
+            _difference(graph),
+            *(map(Cell.of, _decisions(graph)) if decides else ()),
+        ]
+        for graph in graphs
+    ]
+    return Table("Compared with Python", columns, rows, sortable=False)
+
+
+def _decisions(graph: ExportedGraph) -> tuple[int, int, int, int]:
+    return graph.decisions, graph.near, graph.changed, graph.changed_not_near
+
+
+def _difference(graph: ExportedGraph) -> Cell:
+    if graph.largest_difference is None:
+        return Cell(NO_VALUE)
+    return Cell(f"{graph.largest_difference:.2g} {graph.measured_in}", graph.largest_difference)
+
+
+def _costs(graph: ExportedGraph) -> list[Cell]:
+    return [
+        Cell(graph.file),
+        Cell(graph.metric),
+        *(_number(value, 4) for value in (graph.score, graph.float32_score)),
+        *(_number(value, 1) for value in (graph.milliseconds, graph.float32_milliseconds)),
+        Cell.of(graph.calibrated_on) if graph.calibrated_on else Cell(NO_VALUE),
+    ]
+
+
+def _number(value: float | None, decimals: int) -> Cell:
+    return Cell(NO_VALUE) if value is None else Cell(f"{value:.{decimals}f}", value)

@@ -1,0 +1,144 @@
+"""The comparison of an export stands in the report and in `inspect`, as long as the export fits the model."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eyebright.cli.main import run
+from eyebright.errors import ArtifactError
+from eyebright.export import export_onnx
+from eyebright.export.export_onnx import Exported
+from eyebright.export.record import decision_hash, read_record
+from eyebright.inference import inspect_export
+from eyebright.inference.change_manifest import save_manifest
+from eyebright.inference.inspect_folder import inspect_folder
+from eyebright.inference.model_folder import load_manifest, manifest_content
+from eyebright.types import Thresholds
+from eyebright.workflow.report import make_report
+from support.exports import cached_network
+
+
+@pytest.fixture
+def model(saved: Path, exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the model folder with its export and its report in it; the images are beside it."""
+    monkeypatch.setattr("eyebright.io.atomic._ATTEMPTS_TAKE", 0)
+    (tmp_path / "photos").symlink_to(saved.parent / "photos")
+    shutil.copytree(saved, tmp_path / "model")
+    shutil.copytree(exported.folder, tmp_path / "model", dirs_exist_ok=True)
+    return tmp_path / "model"
+
+
+def change_record(folder: Path, **values: Any) -> None:
+    path = folder / "export.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+def retune(folder: Path) -> None:
+    manifest = load_manifest(folder)
+    save_manifest(folder, replace(manifest, decision=manifest.decision.with_thresholds(Thresholds(0.9))))
+
+
+def damage_graph(folder: Path) -> None:
+    (folder / "model_fixed.onnx").write_bytes(b"damaged")
+
+
+def exports_of_report(folder: Path) -> list[dict[str, Any]]:
+    return json.loads((folder / "report.json").read_text(encoding="utf-8"))["exports"]
+
+
+def test_the_report_and_inspect_have_the_numbers_of_the_comparison(model: Path, exported: Exported) -> None:
+    make_report(model)
+    found = exports_of_report(model)
+    assert [one["file"] for one in found] == ["model.onnx", "model_fixed.onnx"]
+    for one, parity in zip(found, exported.parity.values(), strict=True):
+        assert one["images"] == parity.images
+        assert one["largest_difference"] == parity.difference
+        assert (one["decisions"], one["near"], one["changed"]) == (parity.answers, parity.near, parity.changed)
+    inspected = inspect_folder(model)
+    assert inspected.problems == []
+    assert inspected.to_json()["exports"] == found
+
+
+def test_without_an_export_there_is_none(saved: Path, tmp_path: Path) -> None:
+    make_report(saved, out=tmp_path / "report.html")
+    assert exports_of_report(tmp_path) == []
+    assert inspect_folder(saved).to_json()["exports"] == []
+
+
+CHANGES = {
+    "tuned since": (retune, "export.json: has other thresholds or another calibration than the manifest; export it"),
+    "a damaged graph": (damage_graph, "model_fixed.onnx: is damaged"),
+    "another model": (lambda folder: change_record(folder, model={"id": "0"}), "export.json: is of another model"),
+    "another form": (
+        lambda folder: change_record(folder, files={"model.onnx": {"parity": 3, "sha256": "0"}}),
+        "export.json: is damaged: the record of the export has no valid 'parity'",
+    ),
+}
+
+
+@pytest.mark.parametrize("how", CHANGES)
+def test_an_export_that_does_not_fit_is_named_and_not_shown(how: str, model: Path) -> None:
+    do, problem = CHANGES[how]
+    do(model)
+    said: list[str] = []
+    make_report(model, say=said.append)
+    assert exports_of_report(model) == []
+    assert [line.startswith("the export in the folder is not shown in the report: ") for line in said] == [True]
+    found = inspect_folder(model)
+    assert any(one.startswith(problem) for one in found.problems), found.problems
+    assert found.exports == []
+
+
+def test_a_record_that_names_a_file_elsewhere_is_refused(model: Path) -> None:
+    files = read_record(model).files
+    change_record(model, files={**files, "../photos/0.jpg": {"sha256": "0"}})
+    with pytest.raises(ArtifactError, match=r"damaged: it names a file outside of the folder, '\.\./photos/0\.jpg'"):
+        read_record(model)
+
+
+def test_the_hash_that_needs_no_torch_is_that_of_the_export(saved: Path) -> None:
+    content = manifest_content(saved)
+    entries = {name: content[name] for name in ("target", "decision", "preprocessing", "pixels")}
+    assert inspect_export.decision_hash(entries) == decision_hash(load_manifest(saved))
+
+
+def test_an_export_puts_its_comparison_into_a_report_that_is_there(
+    model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(export_onnx, "network_graph", cached_network(model))
+    assert run(["export", str(model), "--compared", "2"]) == 0
+    assert not (model / "report.html").exists()
+    (model / "export.json").unlink()
+    make_report(model)
+    assert exports_of_report(model) == []
+    assert run(["export", str(model), "--compared", "2"]) == 0
+    assert f"the comparison is in the report, {model / 'report.html'}" in capsys.readouterr().out
+    assert [one["images"] for one in exports_of_report(model)] == [9, 9]
+    assert run(["inspect", str(model)]) == 0
+    assert "exported model.onnx: float32, 9 images, largest difference" in capsys.readouterr().out
+
+
+def test_a_report_whose_images_are_gone_keeps_its_thumbnails(
+    model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_report(model)
+    before = (model / "report.html").read_bytes()
+    (model.parent / "photos").unlink()
+    monkeypatch.setattr(export_onnx, "network_graph", cached_network(model))
+    assert run(["export", str(model)]) == 0
+    assert "the comparison is not in the report yet; `eyebright report` makes it again" in capsys.readouterr().out
+    assert (model / "report.html").read_bytes() == before
+
+
+def test_a_report_that_cannot_be_written_leaves_the_export(
+    model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (model / "report.html").write_text("my own notes")
+    monkeypatch.setattr(export_onnx, "network_graph", cached_network(model))
+    assert run(["export", str(model), "--compared", "1"]) == 0
+    assert "the comparison is not in the report: " in capsys.readouterr().out
+    assert (model / "report.html").read_text() == "my own notes"

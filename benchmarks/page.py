@@ -70,7 +70,11 @@ def compared(model: Path, paths: Sequence[Path], rows: Sequence[Sequence[str]]) 
     frame = predictor.predict(paths).to_frame()
     has_labels = "labels" in frame.columns[1:2]
     first = 2 if has_labels else 1
-    last = len(frame.columns) - (1 if predictor.manifest.decision.thresholds.is_three_way else 0)
+    last = (
+        len(frame.columns)
+        - (1 if predictor.manifest.decision.thresholds.is_three_way else 0)
+        - (0 if predictor.ood is None else 2)
+    )
     by_name = {row[0]: row for row in rows[1:]}
     answered = [
         (one, by_name[Path(one[0]).name]) for one in frame.itertuples(index=False) if Path(one[0]).name in by_name

@@ -37,18 +37,21 @@ def answer(session, record, pixels):
     names = [output.name for output in session.get_outputs()]
     outputs = dict(zip(names, session.run(None, {"images": pixels[np.newaxis]}), strict=True))
     first = outputs[names[0]][0].tolist()
+    score = {}
+    if "ood_score" in outputs:  # how unlike the training images the image is
+        score = {"ood_score": float(outputs["ood_score"][0]), "ood": bool(outputs["ood"][0])}
     if "decisions" not in outputs:  # points or numbers
-        return {names[0]: dict(zip(record["names"], first, strict=True))}
+        return {names[0]: dict(zip(record["names"], first, strict=True)), **score}
     probabilities = dict(zip(record["names"], first, strict=True))
     decisions = outputs["decisions"][0]
     if decisions.ndim == 0:  # one class
         asks = {"ask": bool(outputs["asks"][0])} if "asks" in outputs else {}
-        return {"label": record["names"][decisions], **asks, "probabilities": probabilities}
+        return {"label": record["names"][decisions], **asks, "probabilities": probabilities, **score}
     answers = {
         word: [name for name, decision in zip(record["names"], decisions, strict=True) if decision == number]
         for word, number in (("labels", 1), ("ask", -1))
     }
-    return {**answers, "probabilities": probabilities}
+    return {**answers, "probabilities": probabilities, **score}
 
 
 if __name__ == "__main__":

@@ -14,14 +14,17 @@ from support.learners import small_learner, squares_block
 
 @pytest.fixture(scope="session")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model with several labels, a calibration and three answers, with its validation images beside it."""
+    """A model with labels, three answers and an out-of-distribution score, with its validation images beside it."""
     root = tmp_path_factory.mktemp("export")
     rows = coloured_squares(root / "photos", 40)
     learner = small_learner(squares_block(root / "photos").dataloaders(rows, bs=8, num_workers=0))
     evaluation = learner.evaluate()
     decision = fit_decision(evaluation).with_calibration(Temperature(1.5))
     learner.decision = decision.with_thresholds(Thresholds(0.5, lower=0.45))
-    return learner.save_model(root / "model", evaluation=evaluation.with_decision(learner.decision))
+    evaluation = evaluation.with_decision(learner.decision)
+    ood = learner.fit_out_of_distribution()
+    assert ood is not None
+    return learner.save_model(root / "model", evaluation=evaluation, out_of_distribution=ood)
 
 
 @pytest.fixture(scope="session")

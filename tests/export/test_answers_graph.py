@@ -127,8 +127,12 @@ def test_a_graph_that_asks_otherwise_than_python_is_not_kept() -> None:
     decision, image = Decision(CategoryBlock(LABELS), Thresholds(0.6, lower=0.0)), np.zeros((8, 8, 3), np.uint8)
     first = np.array([0.7, 0.2, 0.1])
     answer = Answer("x.png", first, np.array([0, 0]))
+
+    def given(asks: int) -> dict[str, Any]:
+        return {"probabilities": first[None], "decisions": np.array([0]), "asks": np.array([asks])}
+
     for asks, kept in ((0, True), (1, False)):
-        compared = Comparison(decision, lambda _, asks=asks: [first[None], np.array([0]), np.array([asks])])
+        compared = Comparison(decision, lambda _, asks=asks: given(asks))
         compared.add(image, answer)
         assert compared.result.is_kept is kept
         assert (compared.result.answers, compared.result.changed_far) == (1, int(not kept))

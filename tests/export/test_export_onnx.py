@@ -22,6 +22,7 @@ from eyebright.image.canonical import LIBRARY_PIXELS
 from eyebright.image.image import Image
 from eyebright.inference.change_manifest import save_manifest
 from eyebright.inference.model_folder import load_evaluation, load_manifest
+from eyebright.inference.out_of_distribution import OutOfDistribution
 from eyebright.inference.predictor import load_predictor
 from eyebright.types import Thresholds
 from support.exports import cached_network
@@ -79,16 +80,64 @@ def test_the_graph_says_what_it_is(exported: Exported, saved: Path) -> None:
     assert [(one.name, one.shape) for one in session.get_outputs()] == [
         ("probabilities", ["batch", 3]),
         ("decisions", ["batch", 3]),
+        ("ood_score", ["batch"]),
+        ("ood", ["batch"]),
     ]
+    assert json.loads(meta["ood_threshold"]) == 1
+    assert "ood: 1 above ood_threshold" in meta["answers"]
 
 
 def test_a_batch_of_images_of_any_size_has_the_answers_of_python(exported: Exported, saved: Path) -> None:
     session: Any = onnxruntime.InferenceSession(read_export(exported.folder))
     images = [Image.create(path).pixels() for path in photos(saved)]
     images = [image for image in images if image.shape == images[0].shape]
-    [probabilities, _] = session.run(None, {"images": np.stack(images)})
-    expected = [one.activated.numpy() for one in load_predictor(saved, device="cpu", runtime="torch").predict(images)]
-    np.testing.assert_allclose(probabilities, expected, rtol=0, atol=LIMIT)
+    probabilities, scores = session.run(["probabilities", "ood_score"], {"images": np.stack(images)})
+    expected = load_predictor(saved, device="cpu", runtime="torch").predict(images)
+    np.testing.assert_allclose(probabilities, [one.activated.numpy() for one in expected], rtol=0, atol=LIMIT)
+    np.testing.assert_allclose(scores, [one.ood_score for one in expected], rtol=LIMIT, atol=LIMIT)
+
+
+def test_the_out_of_distribution_score_is_compared_with_that_of_python(exported: Exported, saved: Path) -> None:
+    for name, parity in exported.parity.items():
+        assert parity.ood is not None
+        assert parity.ood.difference <= LIMIT
+        assert parity.ood.changed_far == 0
+        assert exported.record.files[name]["parity"]["ood"]["difference"] == parity.ood.difference
+    assert "out-of-distribution score: largest difference" in exported.sentences[0]
+    unlike = np.full((1, 60, 80, 3), 255, np.uint8)
+    session: Any = onnxruntime.InferenceSession(read_export(exported.folder))
+    score, flag = session.run(["ood_score", "ood"], {"images": unlike})
+    [prediction] = load_predictor(saved, device="cpu", runtime="torch").predict([unlike[0]])
+    assert (bool(flag[0]), prediction.is_ood) == (True, True)
+    assert score[0] == pytest.approx(prediction.ood_score, rel=LIMIT)
+
+
+def test_a_graph_whose_out_of_distribution_scores_differ_is_not_written(
+    copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export_onnx, "network_graph", cached_network(copied))
+    build = export_onnx.whole_graph
+
+    def moved(*given: Any, ood: OutOfDistribution) -> bytes:
+        return build(*given, ood=replace(ood, offset=ood.offset + 1e-3))
+
+    monkeypatch.setattr(export_onnx, "whole_graph", moved)
+    with pytest.raises(
+        ArtifactError, match=r"Python does: .*; out-of-distribution score: largest difference 0\.000\d+,"
+    ):
+        export_onnx_files(copied, validation=validation_images(copied, most=1))
+
+
+def test_a_model_without_an_out_of_distribution_score_has_no_output_for_it(
+    copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (copied / "out_of_distribution.safetensors").unlink()  # a copy of a folder may lack it
+    monkeypatch.setattr(export_onnx, "network_graph", cached_network(copied))
+    made = export_onnx_files(copied, validation=validation_images(copied, most=1))
+    session = onnxruntime.InferenceSession(read_export(copied))
+    assert [one.name for one in session.get_outputs()] == ["probabilities", "decisions"]
+    assert "ood_threshold" not in made.record.content
+    assert made.parity["model.onnx"].ood is None
 
 
 def test_a_program_without_eyebright_or_torch_answers_the_same(exported: Exported, saved: Path) -> None:
@@ -103,6 +152,8 @@ def test_a_program_without_eyebright_or_torch_answers_the_same(exported: Exporte
     for answer, one in zip(answers, expected, strict=True):
         assert (answer["labels"], answer["ask"]) == (one["labels"], one["ask"])
         assert answer["probabilities"] == pytest.approx(one["probabilities"], abs=LIMIT)
+        assert answer["ood_score"] == pytest.approx(one["ood_score"], rel=LIMIT, abs=LIMIT)
+        assert answer["ood"] is one["ood"]
     assert any(one["ask"] for one in answers)
 
 
@@ -162,8 +213,8 @@ def test_a_damaged_or_foreign_export_is_refused(damage: str, copied: Path, monke
 
 
 def with_other_thresholds(build: Callable[..., bytes]) -> Callable[..., bytes]:
-    def wrong(network: Any, steps: Any, decision: Any, metadata: Any) -> bytes:
-        return build(network, steps, decision.with_thresholds(Thresholds(0.0)), metadata)
+    def wrong(network: Any, steps: Any, decision: Any, metadata: Any, **options: Any) -> bytes:
+        return build(network, steps, decision.with_thresholds(Thresholds(0.0)), metadata, **options)
 
     return wrong
 

@@ -103,7 +103,7 @@ def downloaded(tab: Tab, folder: Path, name: str = "predictions.csv") -> list[li
 def predicted(model: Path, paths: list[Path]) -> list[list[str]]:
     """The rows of the CSV of ``eyebright predict``."""
     predictor, text = load_predictor(model, runtime="torch", device="cpu"), io.StringIO()
-    writer = PredictionWriter(text.write, "csv", predictor.target, asks=True)
+    writer = PredictionWriter(text.write, "csv", predictor.target, asks=True, has_ood=True)
     for prediction in predictor.stream(paths):
         assert not isinstance(prediction, SkippedImage)
         writer.add(prediction)
@@ -120,7 +120,7 @@ def test_the_page_answers_as_python_does_and_asks_nobody(
     answer(tab, [*images, *validation])
     header, *rows = downloaded(tab, tmp_path)
     expected_header, *expected = predicted(saved, [*images, *validation])
-    assert header == expected_header == ["path", "labels", *NAMES, "ask"]
+    assert header == expected_header == ["path", "labels", *NAMES, "ask", "ood_score", "ood"]
     assert [row[0] for row in rows] == [Path(row[0]).name for row in expected]
     numbers = [np.array([row[2:5] for row in one], dtype=np.float64) for one in (rows, expected)]
     assert np.abs(numbers[0] - numbers[1]).max() <= LIMIT
@@ -128,6 +128,17 @@ def test_the_page_answers_as_python_does_and_asks_nobody(
     decisions = [np.array([[row[1], row[5]] for row in one]) for one in (rows, expected)]
     assert is_far.mean() > 0.5
     assert (decisions[0] == decisions[1])[is_far].all()
+    scores = [np.array([row[6] for row in one], dtype=np.float64) for one in (rows, expected)]
+    np.testing.assert_allclose(scores[0], scores[1], rtol=LIMIT, atol=LIMIT)
+    is_unlike = [row[7] for row in rows]
+    assert is_unlike == [row[7] for row in expected]
+    assert set(is_unlike) == {"yes", "no"}
+    sentences = tab.run(
+        "[...document.querySelectorAll('.card')].map((one) => one.querySelector('.unlike')?.textContent)"
+    )
+    assert [f"!unlike the training images (score {score:.2f})" for score in scores[1] if score > 1] == [
+        one for one in sentences if one
+    ]
     assert {address.split(":")[0] for address in browser.requested} <= {"file", "blob", "data"}
     assert browser.logged == []
 

@@ -49,7 +49,10 @@ def test_a_narrower_graph_has_its_cost_beside_it(
     assert facts["calibrated_on"] == (30 if on else 0)
     session = onnxruntime.InferenceSession(read_export(tmp_path, name))
     assert session.get_modelmeta().custom_metadata_map["precision"] == narrow
-    assert [one.name for one in session.get_outputs()] == ["probabilities", "decisions"]
+    assert [one.name for one in session.get_outputs()] == ["probabilities", "decisions", "ood_score", "ood"]
+    assert made.cost.parity.ood is not None
+    assert np.isfinite(made.cost.parity.ood.difference)
+    assert "out-of-distribution score: largest difference" in made.cost.sentence
 
 
 def test_the_ranges_are_never_those_of_images_that_are_compared(saved: Path, training_images: list[Path]) -> None:
@@ -110,7 +113,12 @@ def test_answers_that_are_not_finite_are_refused(
     exported: Exported, saved: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     validation, graph = validation_images(saved), read_export(exported.folder)
-    runs = iter([precision.whole_run(graph), lambda _: [np.full((1, 3), np.nan), np.zeros((1, 3))]])
+    runs = iter(
+        [
+            precision.whole_run(graph),
+            lambda _: {"probabilities": np.full((1, 3), np.nan), "decisions": np.zeros((1, 3))},
+        ]
+    )
     monkeypatch.setattr(precision, "whole_run", lambda _: next(runs))
     with pytest.raises(
         ArtifactError, match="for 10 of 10 validation images the answers in this precision are not finite"

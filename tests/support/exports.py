@@ -20,7 +20,8 @@ def cached_network(folder: Path) -> Callable[..., Any]:
     ):
         for one in [one for one in part if is_ours(one)]:
             part.remove(one)
-    outputs = onnx.helper.make_tensor_value_info("outputs", onnx.TensorProto.FLOAT, ["batch", None])
     del model.graph.output[:]
-    model.graph.output.append(outputs)
+    for name in ("outputs", "features"):
+        info = onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["batch", None])
+        model.graph.output.append(info)
     return lambda *_: model

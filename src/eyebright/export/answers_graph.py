@@ -26,7 +26,7 @@ class Output(NamedTuple):
     """An output of an exported graph.
 
     Args:
-        name: ``"probabilities"``, ``"decisions"``, ``"asks"``, ``"points"`` or ``"values"``.
+        name: ``"probabilities"``, ``"decisions"``, ``"asks"``, ``"points"`` or ``"values"``; or of another module.
         value: its name in the graph while it is made.
         dtype: of numpy.
         shape: without the axis of images.

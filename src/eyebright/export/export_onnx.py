@@ -17,6 +17,7 @@ from eyebright.evaluation.evaluation import Evaluation
 from eyebright.export import preprocess
 from eyebright.export.answers_graph import ANSWERS, class_threshold, thresholds_of
 from eyebright.export.model_graph import as_text, fixed_graph, network_graph, whole_graph
+from eyebright.export.out_of_distribution_graph import MEANING
 from eyebright.export.parity import Parity, check_batches, compare, existing, fixed_run, made_images, whole_run
 from eyebright.export.pixels_graph import Steps, steps_of
 from eyebright.export.precision import Cost, measure_cost, to_float16, to_int8
@@ -30,6 +31,7 @@ from eyebright.inference.model_folder import (
     manifest_content,
     write_together,
 )
+from eyebright.inference.out_of_distribution import THRESHOLD
 from eyebright.inference.predictor import Predictor, load_predictor
 from eyebright.inference.runtimes.graph_file import hash_path
 from eyebright.models.weights import declared_licence
@@ -121,13 +123,13 @@ def export_onnx_files(
     steps = exportable_steps(manifest)
     validation = validation_images(folder) if validation is None else validation
     ranges = calibration_images(folder, calibrate_on, validation) if precision == "int8" else []
-    facts = _facts(folder, manifest, steps)
+    facts = _facts(folder, predictor, steps)
     say("exporting the network")
     network = network_graph(predictor.model, Size(*steps.output))
     texts = _metadata(facts)
     graphs = {
-        WHOLE: whole_graph(network, steps, manifest.decision, {**texts, "input": _WHOLE_INPUT}),
-        FIXED: fixed_graph(network, steps, manifest.decision, {**texts, "input": _FIXED_INPUT}),
+        WHOLE: whole_graph(network, steps, manifest.decision, {**texts, "input": _WHOLE_INPUT}, ood=predictor.ood),
+        FIXED: fixed_graph(network, steps, manifest.decision, {**texts, "input": _FIXED_INPUT}, ood=predictor.ood),
     }
     say(f"comparing {len(validation.paths):,} validation images with Python")
     parity = checked_parity(predictor, graphs, steps, validation.paths)
@@ -141,7 +143,7 @@ def export_onnx_files(
         say(f"converting the network to {precision}" + (f" with {len(ranges):,} images" if ranges else ""))
         narrow = to_float16(network) if precision == "float16" else to_int8(network, predictor, ranges)
         about = {**texts, "input": _WHOLE_INPUT, "precision": precision}
-        graphs[name] = whole_graph(narrow, steps, manifest.decision, about)
+        graphs[name] = whole_graph(narrow, steps, manifest.decision, about, ood=predictor.ood)
         both = graphs[WHOLE], graphs[name]
         cost = measure_cost(predictor, validation.evaluation, validation.paths, both)
         sentences.append(f"{name}: {cost.sentence}")
@@ -283,8 +285,9 @@ def _writer(data: bytes) -> Callable[[Path], Any]:
     return lambda path: path.write_bytes(data)
 
 
-def _facts(folder: Path, manifest: Manifest, steps: Steps) -> dict[str, Any]:
+def _facts(folder: Path, predictor: Predictor, steps: Steps) -> dict[str, Any]:
     """What the record and the metadata of the graphs say of the model."""
+    manifest = predictor.manifest
     content, decision = manifest_content(folder), manifest.decision
     kind = ANSWERS[manifest.target.name]
     facts: dict[str, Any] = {
@@ -297,6 +300,9 @@ def _facts(folder: Path, manifest: Manifest, steps: Steps) -> dict[str, Any]:
         facts["thresholds"], facts["lower_thresholds"] = thresholds_of(decision)
     elif decision.thresholds.is_three_way:
         facts["asks_up_to"] = class_threshold(decision)
+    if predictor.ood is not None:
+        facts["answers"] += f"; {MEANING}"
+        facts["ood_threshold"] = THRESHOLD
     return {
         **facts,
         "calibration": decision.to_json()["calibration"],

@@ -17,11 +17,14 @@ from eyebright._optional import import_optional
 from eyebright.errors import ArtifactError
 from eyebright.export.answers_graph import ImagePlace, Output, add_answers
 from eyebright.export.graph import OPSET, Graph, Value
+from eyebright.export.out_of_distribution_graph import add_out_of_distribution
 from eyebright.export.pixels_graph import Steps, add_pixels
+from eyebright.inference.out_of_distribution import OutOfDistribution
 from eyebright.inference.runtimes.onnx_export import clear_code_notes, torch_program
-from eyebright.inference.runtimes.onnx_runtime import OUTPUTS
+from eyebright.inference.runtimes.onnx_runtime import FEATURES, OUTPUTS
 from eyebright.models.batchnorm.fuse import fuse_conv_bn
 from eyebright.models.build import ImageModel
+from eyebright.models.split_model import split_at_head
 from eyebright.tasks.decision import Decision
 from eyebright.types import Size
 
@@ -34,8 +37,8 @@ PIXELS = "pixels"
 def network_graph(model: ImageModel, size: Size) -> Any:
     """A network as an ONNX ``ModelProto``: normalisation, backbone and head, with fused batch norms.
 
-    Its input is `PIXELS`, its output ``outputs``. What the exporter notes about the code, with paths of this machine,
-    is removed.
+    Its input is `PIXELS`, its outputs are ``outputs`` and the pooled ``features`` that they are computed from. What the
+    exporter notes about the code, with paths of this machine, is removed.
 
     Args:
         model: in float32, on the CPU.
@@ -49,7 +52,8 @@ def network_graph(model: ImageModel, size: Size) -> Any:
         import_optional(package, extra="onnx", purpose="exporting to ONNX")
     fused = fuse_conv_bn(model, size, n_in=model.description.n_in)
     images = torch.rand(2, model.description.n_in, *size, generator=torch.Generator().manual_seed(0))
-    program = torch_program(_Contiguous(fused).eval(), images, PIXELS)
+    assert isinstance(fused, ImageModel)  # it is a copy of it
+    program = torch_program(_WithFeatures(fused).eval(), images, PIXELS, output_names=(OUTPUTS, FEATURES))
     network = program.model_proto
     clear_code_notes(network)
     versions = {one.version for one in network.opset_import if one.domain in ("", "ai.onnx")}
@@ -58,19 +62,27 @@ def network_graph(model: ImageModel, size: Size) -> Any:
     return network
 
 
-class _Contiguous(torch.nn.Module):
-    """The model for images that are not channels_last, of which some layers are exported in another form."""
+class _WithFeatures(torch.nn.Module):
+    """The model with its features, for images that are not channels_last, of which some layers have another form."""
 
-    def __init__(self, model: torch.nn.Module) -> None:
+    def __init__(self, model: ImageModel) -> None:
         super().__init__()
-        self.model = model
+        self.feature_extractor, self.head = split_at_head(model)
 
-    def forward(self, pixels: Float[Tensor, "b c h w"]) -> Float[Tensor, "b ..."]:
-        """The model's outputs."""
-        return self.model(pixels.contiguous())
+    def forward(self, pixels: Float[Tensor, "b c h w"]) -> tuple[Float[Tensor, "b ..."], Float[Tensor, "b d"]]:
+        """The model's outputs, and the pooled features."""
+        features = self.feature_extractor(pixels.contiguous())
+        return self.head(features), features.flatten(1)
 
 
-def whole_graph(network: Any, steps: Steps, decision: Decision, metadata: Mapping[str, str]) -> bytes:
+def whole_graph(
+    network: Any,
+    steps: Steps,
+    decision: Decision,
+    metadata: Mapping[str, str],
+    *,
+    ood: OutOfDistribution | None = None,
+) -> bytes:
     """The graph from uint8 images of any size to answers.
 
     Args:
@@ -78,15 +90,24 @@ def whole_graph(network: Any, steps: Steps, decision: Decision, metadata: Mappin
         steps: the preprocessing of the model.
         decision: the model's.
         metadata: texts by name.
+        ood: computes the out-of-distribution score, in float32; None: there are no outputs for it.
     """
     graph = Graph()
     nodes = add_pixels(graph, IMAGES, steps)
     graph.op("Transpose", nodes.pixels, perm=[0, 3, 1, 2], name=PIXELS)
     images = (IMAGES, np.uint8, ("batch", "height", "width", 3))
-    return _joined(network, graph, images, decision, ImagePlace(steps.output, nodes.rows, nodes.columns), metadata)
+    place = ImagePlace(steps.output, nodes.rows, nodes.columns)
+    return _joined(network, (graph, images), _behind(decision, place, ood), metadata)
 
 
-def fixed_graph(network: Any, steps: Steps, decision: Decision, metadata: Mapping[str, str]) -> bytes:
+def fixed_graph(
+    network: Any,
+    steps: Steps,
+    decision: Decision,
+    metadata: Mapping[str, str],
+    *,
+    ood: OutOfDistribution | None = None,
+) -> bytes:
     """The graph from float32 pixels of the model's size to answers; points are in pixels of that size.
 
     Args:
@@ -94,34 +115,39 @@ def fixed_graph(network: Any, steps: Steps, decision: Decision, metadata: Mappin
         steps: the preprocessing of the model.
         decision: the model's.
         metadata: texts by name.
+        ood: as in `whole_graph`.
     """
     pixels = (PIXELS, np.float32, ("batch", 3, *steps.output))
-    return _joined(network, Graph(), pixels, decision, ImagePlace(steps.output), metadata)
+    return _joined(network, (Graph(), pixels), _behind(decision, ImagePlace(steps.output), ood), metadata)
+
+
+def _behind(decision: Decision, place: ImagePlace, ood: OutOfDistribution | None) -> tuple[Graph, list[Output]]:
+    """(the nodes behind a network, what they give)."""
+    graph = Graph(prefix="eyebright_behind")
+    outputs = graph.op("Reshape", OUTPUTS, graph.constant([-1, decision.target.n_out]))
+    found = add_answers(graph, outputs, decision, place)
+    if ood is not None:
+        found += add_out_of_distribution(graph, FEATURES, outputs, ood)
+    return graph, found
 
 
 def _joined(
     network: Any,
-    before: Graph,
-    given: tuple[str, Any, Sequence[int | str]],
-    decision: Decision,
-    place: ImagePlace,
+    before: tuple[Graph, tuple[str, Any, Sequence[int | str]]],
+    behind: tuple[Graph, list[Output]],
     metadata: Mapping[str, str],
 ) -> bytes:
-    """Nodes before, the network, and nodes behind it, as one serialized model."""
+    """The nodes before a network with their input, the network, and the nodes behind it, as one serialized model."""
     onnx: Any = import_optional("onnx", extra="onnx", purpose="exporting to ONNX")
-    graph = before
-    nodes_before = list(graph.nodes)
-    graph.nodes.clear()
-    flat = graph.op("Reshape", OUTPUTS, graph.constant([-1, decision.target.n_out]))
-    outputs = add_answers(graph, flat, decision, place)
+    (nodes_before, given), (nodes_behind, outputs) = before, behind
     for output in outputs:
-        graph.op("Identity", output.value, name=output.name)
+        nodes_behind.op("Identity", output.value, name=output.name)
     made = onnx.helper.make_graph(
-        [*nodes_before, *network.graph.node, *graph.nodes],
+        [*nodes_before.nodes, *network.graph.node, *nodes_behind.nodes],
         "eyebright",
         [_info(onnx, *given)],
         [_output_info(onnx, output) for output in outputs],
-        [*network.graph.initializer, *graph.constants],
+        [*network.graph.initializer, *nodes_before.constants, *nodes_behind.constants],
     )
     model = onnx.helper.make_model(made, opset_imports=network.opset_import, ir_version=network.ir_version)
     model.functions.extend(network.functions)

@@ -104,31 +104,34 @@ def export_page(
     validation = validation_images(folder) if validation is None else validation
     say("exporting the network")
     network = network_graph(predictor.model, Size(*steps.output))
-    graph = whole_graph(network, steps, manifest.decision, {"contract": str(CONTRACT)})
+    graph = whole_graph(network, steps, manifest.decision, {"contract": str(CONTRACT)}, ood=predictor.ood)
     say(f"comparing {len(validation.paths):,} validation images with Python")
     parity = compare(predictor, {WHOLE: whole_run(graph)}, [*validation.paths, *made_images()])[WHOLE]
     if not parity.is_kept:
         raise ArtifactError(f"nothing is written: the graph does not answer as Python does: {parity.sentence}")
     check_batches(graph)
-    text = render_offline_page(offline_page(manifest, manifest_content(Path(folder)).get("id"), parity), graph)
+    model_id = manifest_content(Path(folder)).get("id")
+    content = offline_page(manifest, model_id, parity, has_ood=predictor.ood is not None)
+    text = render_offline_page(content, graph)
     write_page_text(text, path, "page")
     return ExportedPage(path, len(text.encode()), parity, (*validation.sentences, f"its graph: {parity.sentence}"))
 
 
-def offline_page(manifest: Manifest, model_id: str | None, parity: Parity) -> OfflinePage:
+def offline_page(manifest: Manifest, model_id: str | None, parity: Parity, *, has_ood: bool) -> OfflinePage:
     """The content of the page of a model.
 
     Args:
         manifest: the model's description.
         model_id: the identifier of the model.
         parity: of its graph.
+        has_ood: the graph gives the out-of-distribution score.
     """
     target, decision = manifest.target, manifest.decision
     kind = _KINDS[target.name]
     is_labels = kind.shows in ("labels", "classes")
     names = [valid_unicode(name) for name in (target.classes if is_labels else target.value_names)]
     upper, lower = thresholds_of(decision) if target.has_thresholds else (None, None)
-    columns = table_columns(target, asks=decision.thresholds.is_three_way)
+    columns = table_columns(target, asks=decision.thresholds.is_three_way, has_ood=has_ood)
     model = {
         "shows": kind.shows,
         "names": names,
@@ -139,7 +142,7 @@ def offline_page(manifest: Manifest, model_id: str | None, parity: Parity) -> Of
     }
     shown = ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")
     summary = f"{kind.answers.format(len(names))}: {shown}. The model is in this page and runs on your device."
-    return OfflinePage(kind.title, summary, model, _about(manifest, model_id, parity), _LIMITS)
+    return OfflinePage(kind.title, summary, model, _about(manifest, model_id, parity), _limits(has_ood=has_ood))
 
 
 def _about(manifest: Manifest, model_id: str | None, parity: Parity) -> list[tuple[str, str]]:
@@ -175,9 +178,20 @@ def _thresholds_origin(manifest: Manifest) -> str:
     return f"set, not tuned{asks}"
 
 
-_LIMITS = (
+def _limits(*, has_ood: bool) -> tuple[str, ...]:
+    """What differs from Python, and what the answers hold for."""
+    return _DECODING, _UNLIKE if has_ood else _NOT_NOTICED
+
+
+_DECODING = (
     "JPEG, PNG, WebP, GIF (its first frame) and BMP images of 8 bits are read as by Eyebright. CMYK, 16 bits, AVIF and "
-    "transparency are decoded by the browser in its own way, which is said at the image; TIFF and HEIC are refused.",
-    "The answers are made for images of the kind that the model was trained on. The page does not notice other ones, "
-    "and shows no heat maps.",
+    "transparency are decoded by the browser in its own way, which is said at the image; TIFF and HEIC are refused."
+)
+_UNLIKE = (
+    "The answers are made for images of the kind that the model was trained on. One that is more unlike the training "
+    "images than 95 % of the validation images are is marked; its answer should not be trusted."
+)
+_NOT_NOTICED = (
+    "The answers are made for images of the kind that the model was trained on. This model has no score that notices "
+    "other ones."
 )

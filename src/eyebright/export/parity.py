@@ -1,8 +1,8 @@
 """The parity check: the answers of exported graphs in ONNX Runtime against those of Python, image by image.
 
 Each image is decoded once by Eyebright; what is compared is all that comes after: resize, network, calibration,
-decision. An answer near its threshold may differ, since float32 sums in another order differ in their last digits: how
-many are so near is stated. The others must be the same.
+decision, out-of-distribution score. An answer near its threshold may differ, since float32 sums in another order differ
+in their last digits: how many are so near is stated. The others must be the same.
 """
 
 import io
@@ -17,9 +17,11 @@ import PIL.Image
 from eyebright.errors import ArtifactError, ImageError
 from eyebright.export.answers_graph import ANSWERS
 from eyebright.export.model_graph import IMAGES, PIXELS
+from eyebright.export.out_of_distribution_graph import FLAG, SCORE
 from eyebright.export.pixels_graph import Steps
 from eyebright.export.preprocess import preprocess, to_image
 from eyebright.image.image import Image
+from eyebright.inference.out_of_distribution import THRESHOLD
 from eyebright.inference.predictions import SkippedImage
 from eyebright.inference.predictor import Predictor
 from eyebright.inference.runtimes.onnx_runtime import create_session
@@ -29,8 +31,47 @@ LIMIT = 1e-4
 """The largest difference that a float32 graph may have; for probabilities, in probability."""
 
 Numbers = np.ndarray[Any, np.dtype[Any]]
-Run = Callable[[Numbers], list[Numbers]]
-"""From one uint8 image, height x width x 3, to the outputs for it."""
+Run = Callable[[Numbers], dict[str, Numbers]]
+"""From one uint8 image, height x width x 3, to the outputs for it by their names, the answer first."""
+
+
+@dataclass(frozen=True)
+class OodParity:
+    """How far the out-of-distribution scores of a graph are from those of Python.
+
+    Args:
+        difference: the largest difference of a score, in units of the score or, where it is above 1, as its share.
+        near: images whose score is nearer to the threshold than `LIMIT`.
+        changed: images that are out of distribution for one of both alone, the near ones among them.
+        changed_far: those that are not near.
+    """
+
+    difference: float = 0.0
+    near: int = 0
+    changed: int = 0
+    changed_far: int = 0
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether a float32 graph is as near to Python as it must be."""
+        return self.difference <= LIMIT and not self.changed_far
+
+    def with_image(self, score: float, found: float, *, is_above: bool) -> "OodParity":
+        """The parity with one more image.
+
+        Args:
+            score: Python's.
+            found: the graph's.
+            is_above: whether the graph says that the image is out of distribution.
+        """
+        apart = abs(found - score) / max(1.0, abs(score))
+        differs, is_near = (score > THRESHOLD) != is_above, abs(score - THRESHOLD) <= LIMIT
+        return OodParity(
+            max(self.difference, float(np.nan_to_num(apart, nan=np.inf))),
+            self.near + is_near,
+            self.changed + differs,
+            self.changed_far + (differs and not is_near),
+        )
 
 
 @dataclass(frozen=True)
@@ -46,6 +87,7 @@ class Parity:
         near: those that are nearer to their threshold than `LIMIT`.
         changed: decisions that differ, the near ones among them.
         changed_far: decisions that differ and are not near.
+        ood: of the out-of-distribution score; None for a model without it.
     """
 
     images: int = 0
@@ -56,23 +98,32 @@ class Parity:
     near: int = 0
     changed: int = 0
     changed_far: int = 0
+    ood: OodParity | None = None
 
     @property
     def is_kept(self) -> bool:
         """Whether a float32 graph is as near to Python as it must be."""
-        return self.difference <= LIMIT and not self.changed_far
+        return self.difference <= LIMIT and not self.changed_far and (self.ood is None or self.ood.is_kept)
 
     @property
     def sentence(self) -> str:
         """The result for people."""
-        largest = f"largest difference {self.difference:.2g} {self.measured_in}"
-        images = f"{self.images:,} images ({self.made} of them made)"
-        if not self.answers:
-            return f"{images}: {largest}"
-        return (
-            f"{images}: {largest}; {self.changed_far:,} of {self.answers:,} decisions changed; "
-            f"{self.near:,} nearer than {LIMIT:g} to a threshold, {self.changed - self.changed_far:,} of them changed"
-        )
+        text = f"{self.images:,} images ({self.made} of them made): "
+        text += f"largest difference {self.difference:.2g} {self.measured_in}"
+        if self.answers:
+            text += (
+                f"; {self.changed_far:,} of {self.answers:,} decisions changed; {self.near:,} nearer than {LIMIT:g} to "
+                f"a threshold, {self.changed - self.changed_far:,} of them changed"
+            )
+        return f"{text}; {self.ood_sentence}" if self.ood is not None else text
+
+    @property
+    def ood_sentence(self) -> str:
+        """What is known of the out-of-distribution score, for people; empty for a model without it."""
+        if self.ood is None:
+            return ""
+        changed = f"{self.ood.changed:,} of {self.images:,} images on another side of its threshold"
+        return f"out-of-distribution score: largest difference {self.ood.difference:.2g}, {changed}"
 
     def to_json(self) -> dict[str, Any]:
         """All numbers."""
@@ -87,11 +138,13 @@ class Answer(NamedTuple):
         first: probabilities, points or numbers.
         decisions: the other outputs, as integers: the decisions, and where one class can ask a person a row with that;
             None for points and numbers.
+        ood_score: the out-of-distribution score; None for a model without it.
     """
 
     source: Any
     first: Numbers
     decisions: Numbers | None
+    ood_score: float | None = None
 
 
 @dataclass
@@ -112,7 +165,8 @@ class Comparison:
         kind = ANSWERS[self.decision.target.name]
         outputs = self.run(image)
         unit = kind.unit(self.decision.target, np.array([image.shape[:2]], dtype=np.float64))
-        apart = np.abs(outputs[0].astype(np.float64) - answer.first[None]) / unit
+        first, *others = [one for name, one in outputs.items() if name not in (SCORE, FLAG)]
+        apart = np.abs(first.astype(np.float64) - answer.first[None]) / unit
         before = self.result
         self.result = replace(
             before,
@@ -121,10 +175,15 @@ class Comparison:
             difference=max(before.difference, float(np.nan_to_num(apart, nan=np.inf).max())),
             measured_in=kind.measured_in,
         )
+        if answer.ood_score is not None:
+            scored = (before.ood or OodParity()).with_image(
+                answer.ood_score, float(outputs[SCORE][0]), is_above=bool(outputs[FLAG][0])
+            )
+            self.result = replace(self.result, ood=scored)
         if kind.margins is None or answer.decisions is None:
             return
         is_near = kind.margins(answer.first[None], self.decision) <= LIMIT
-        differs = (np.stack([one[0] for one in outputs[1:]]) != answer.decisions).any(axis=0)[None]
+        differs = (np.stack([one[0] for one in others]) != answer.decisions).any(axis=0)[None]
         self.result = replace(
             self.result,
             answers=before.answers + differs.size,
@@ -151,7 +210,7 @@ def answers_of(predictor: Predictor, sources: Iterable[Any]) -> Iterator[Answer]
             encoded = np.nan_to_num(target.encode(prediction.decoded).numpy(), nan=-1)  # NaN: a person is asked
             asks = [] if target.has_thresholds or prediction.ask is None else [np.array(bool(prediction.ask))]
             decisions = np.stack([encoded, *asks]).astype(np.int64)
-        yield Answer(source, prediction.activated.numpy(), decisions)
+        yield Answer(source, prediction.activated.numpy(), decisions, prediction.ood_score)
 
 
 def compare(predictor: Predictor, runs: dict[str, Run], sources: Sequence[Any]) -> dict[str, Parity]:
@@ -180,7 +239,7 @@ def whole_run(graph: bytes) -> Run:
         ArtifactError: ONNX Runtime cannot load it.
     """
     session = _session(graph)
-    return lambda image: session.run(None, {IMAGES: image[None]})
+    return lambda image: _outputs(session, {IMAGES: image[None]})
 
 
 def fixed_run(graph: bytes, steps: Steps, *, has_points: bool) -> Run:
@@ -198,8 +257,11 @@ def fixed_run(graph: bytes, steps: Steps, *, has_points: bool) -> Run:
 
     def run(image: Numbers) -> list[Numbers]:
         pixels, places = preprocess(image, data)
-        outputs = session.run(None, {PIXELS: pixels[None]})
-        return [to_image(outputs[0], places), *outputs[1:]] if has_points else outputs
+        outputs = _outputs(session, {PIXELS: pixels[None]})
+        if has_points:
+            name, points = next(iter(outputs.items()))
+            outputs[name] = to_image(points, places)
+        return outputs
 
     return run
 
@@ -212,11 +274,19 @@ def check_batches(graph: bytes) -> None:
     """
     session = _session(graph)
     images = np.random.default_rng(0).integers(0, 256, (2, 61, 83, 3), dtype=np.uint8)
-    together = session.run(None, {IMAGES: images})[0]
-    alone = np.concatenate([session.run(None, {IMAGES: image[None]})[0] for image in images])
-    scale = max(1.0, float(np.abs(alone).max()))
-    if not np.abs(together - alone).max() <= LIMIT * scale:
-        raise ArtifactError("the exported graph gives other answers for two images in a batch than for each alone")
+    together, *each = [session.run(None, {IMAGES: given}) for given in (images, images[:1], images[1:])]
+    for numbers, *parts in zip(together, *each, strict=True):
+        if numbers.dtype != np.float32:
+            continue
+        alone = np.concatenate(parts)
+        scale = max(1.0, float(np.abs(alone).max()))
+        if not np.abs(numbers - alone).max() <= LIMIT * scale:
+            raise ArtifactError("the exported graph gives other answers for two images in a batch than for each alone")
+
+
+def _outputs(session: Any, given: dict[str, Numbers]) -> dict[str, Numbers]:
+    """The outputs of a graph by their names, in its order."""
+    return dict(zip((one.name for one in session.get_outputs()), session.run(None, given), strict=True))
 
 
 def _session(graph: bytes) -> Any:

@@ -7,7 +7,7 @@ and stated; the images whose activations give the ranges of INT8 are never among
 import logging
 import tempfile
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -177,9 +177,10 @@ class Cost:
         changed = (
             f"; {self.parity.changed:,} of {self.parity.answers:,} decisions changed" if self.parity.answers else ""
         )
+        ood = f"; {self.parity.ood_sentence}" if self.parity.ood is not None else ""
         return (
             f"{self.metric} {self.score:.4f} (float32: {self.float32_score:.4f}) on {self.parity.images:,} validation "
-            f"images{changed}; largest difference {self.parity.difference:.2g} {self.parity.measured_in}; {size}; "
+            f"images{changed}; largest difference {self.parity.difference:.2g} {self.parity.measured_in}{ood}; {size}; "
             f"{self.milliseconds:.3g} ms an image (float32: {self.float32_milliseconds:.3g} ms)"
         )
 
@@ -206,10 +207,10 @@ def measure_cost(
     paths = [path for path in paths if _is_readable(path)]
     if evaluation is None or not paths:
         return Cost(Parity(), metric.name, None, None, sizes[1], sizes[0], None, None)
-    recorded: tuple[list[list[Numbers]], list[list[Numbers]]] = ([], [])
+    recorded: tuple[list[dict[str, Numbers]], list[dict[str, Numbers]]] = ([], [])
     wrapped = {str(i): _recording(run, kept) for i, (run, kept) in enumerate(zip(runs, recorded, strict=True))}
     parity = compare(predictor, wrapped, paths)["1"]
-    wrong = sum(not np.isfinite(outputs[0]).all() for outputs in recorded[1])
+    wrong = sum(not np.isfinite(_first(outputs)).all() for outputs in recorded[1])
     if wrong:
         raise ArtifactError(
             f"nothing is written: for {wrong:,} of {len(paths):,} validation images the answers in this precision are "
@@ -230,10 +231,10 @@ def _is_readable(path: str) -> bool:
     return True
 
 
-def _recording(run: Run, kept: list[list[Numbers]]) -> Run:
+def _recording(run: Run, kept: list[dict[str, Numbers]]) -> Run:
     """The run, which keeps what it gave."""
 
-    def recorded(image: Numbers) -> list[Numbers]:
+    def recorded(image: Numbers) -> dict[str, Numbers]:
         outputs = run(image)
         kept.append(outputs)
         return outputs
@@ -241,11 +242,16 @@ def _recording(run: Run, kept: list[list[Numbers]]) -> Run:
     return recorded
 
 
-def _score(predictor: Predictor, outputs: Sequence[Sequence[Numbers]], targets: torch.Tensor) -> float:
+def _first(outputs: Mapping[str, Numbers]) -> Numbers:
+    """Probabilities, points or numbers."""
+    return next(iter(outputs.values()))
+
+
+def _score(predictor: Predictor, outputs: Sequence[Mapping[str, Numbers]], targets: torch.Tensor) -> float:
     """The main metric; one that takes logits has the same order of probabilities."""
     metric = predictor.target.metrics()[0]
-    place = 1 if metric.takes == "decisions" else 0
-    return metric(torch.from_numpy(np.concatenate([one[place] for one in outputs])), targets)
+    given = [one["decisions"] if metric.takes == "decisions" else _first(one) for one in outputs]
+    return metric(torch.from_numpy(np.concatenate(given)), targets)
 
 
 def _milliseconds(runs: tuple[Run, Run], paths: Sequence[str]) -> tuple[float, float]:

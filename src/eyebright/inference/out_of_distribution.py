@@ -28,6 +28,9 @@ from torch import Tensor
 from eyebright.errors import ArtifactError, shortened
 from eyebright.io.tensors import non_finite_reason
 
+THRESHOLD = 1.0
+"""The score above which an image is out of distribution."""
+
 FLAGGED_SHARE = 0.05
 """Share of the validation images that have a score above 1."""
 MOST_DIRECTIONS = 32

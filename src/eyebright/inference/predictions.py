@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from eyebright.errors import printable
+from eyebright.inference.out_of_distribution import THRESHOLD
 from eyebright.io.text import valid_unicode
 from eyebright.tasks.base import NO_LABEL_CAPTION, TargetBlock
 from eyebright.tasks.columns import distinct_columns
@@ -42,7 +43,7 @@ class Prediction:
     @property
     def is_ood(self) -> bool:
         """Whether the image is so unlike the training images that the prediction should not be trusted."""
-        return self.ood_score is not None and self.ood_score > 1
+        return self.ood_score is not None and self.ood_score > THRESHOLD
 
     def to_json(self, block: TargetBlock) -> dict[str, Any]:
         """The path, the entries of `TargetBlock.prediction_json`, and ``"ask"``, ``"ood_score"`` if there are any."""

@@ -57,8 +57,19 @@ function decisionsOf(model, outputs, thresholds) {
   return [...outputs.first].map((value, i) => decisionOf(value, thresholds.upper[i], thresholds.lower && thresholds.lower[i]));
 }
 
-/** One row of the table of `eyebright predict --format csv-safe`: the path, the labels if there are any, the numbers, the labels to ask about. */
+/** One row of the table of `eyebright predict --format csv-safe`: what `answerCells` gives, and the out-of-distribution score if there is one. */
 function csvRow(model, path, outputs, thresholds) {
+  const { ood } = outputs;
+  return [...answerCells(model, path, outputs, thresholds), ...(ood ? [nineDigits(ood.score), ood.isAbove ? "yes" : "no"] : [])];
+}
+
+/** How the command line says that an image is unlike the training images; empty for others. */
+function unlikeText({ ood }) {
+  return ood?.isAbove ? `unlike the training images (score ${ood.score.toFixed(2)})` : "";
+}
+
+/** The path, the labels if there are any, the numbers, the labels to ask about. */
+function answerCells(model, path, outputs, thresholds) {
   const numbers = [...outputs.first].map(nineDigits);
   const first = safeName(path);
   if (model.shows === "points" || model.shows === "numbers") return [first, ...numbers];

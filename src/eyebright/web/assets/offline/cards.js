@@ -53,6 +53,8 @@ class Card {
     this.decisions = decisionsOf(this.model, this.outputs, thresholds);
     this.rows.clear();
     const parts = { labels: () => this.#labels(thresholds), classes: () => this.#classes() }[this.model.shows]?.() ?? this.#table();
+    const unlike = unlikeText(this.outputs);
+    if (unlike) parts.unshift(make("p", { class: "unlike" }, make("span", { class: "sign", "aria-hidden": "true" }, "!"), unlike));
     if (this.outputs.note) parts.push(make("p", { class: "note" }, this.outputs.note));
     const hadFocus = this.body.contains(document.activeElement);
     this.body.replaceChildren(...parts);
@@ -69,8 +71,12 @@ class Card {
     else this.rows.get(label)?.setThresholds(thresholds.upper[label], lower);
   }
 
-  /** The answer on one line. */
+  /** The answer on one line, and what makes it doubtful. */
   sentence() {
+    return [this.#answer(), unlikeText(this.outputs)].filter(Boolean).join("; ");
+  }
+
+  #answer() {
     const { model, outputs } = this;
     if (model.shows === "classes") return `${outputs.asks ? "ask a person: " : ""}${model.names[outputs.decisions[0]]}`;
     if (model.shows !== "labels") return model.names.map((name, i) => `${name} ${this.#value(i)}`).join(", ");

@@ -40,10 +40,10 @@ async function answer(file) {
   const images = new ort.Tensor("uint8", pixels, [1, height, width, 3]);
   const outputs = await session.run({ images });
   const seconds = { read: (read - started) / 1000, answer: (performance.now() - read) / 1000 };
-  const names = session.outputNames;
-  const first = outputs[names[0]].data.slice();
-  const decisions = names.length > 1 ? Array.from(outputs[names[1]].data, Number) : null;
-  const asks = names.includes("asks") ? Number(outputs.asks.data[0]) === 1 : null; // about the class; labels have decisions
-  const message = { first, decisions, asks, width, height, note, thumbnail, seconds };
+  const first = outputs[session.outputNames[0]].data.slice();
+  const decisions = outputs.decisions ? Array.from(outputs.decisions.data, Number) : null;
+  const asks = outputs.asks ? Number(outputs.asks.data[0]) === 1 : null; // about the class; labels have decisions
+  const ood = outputs.ood ? { score: outputs.ood_score.data[0], isAbove: Number(outputs.ood.data[0]) === 1 } : null;
+  const message = { first, decisions, asks, ood, width, height, note, thumbnail, seconds };
   return { message, transfer: [first.buffer] };
 }

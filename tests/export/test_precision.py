@@ -113,12 +113,9 @@ def test_answers_that_are_not_finite_are_refused(
     exported: Exported, saved: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     validation, graph = validation_images(saved), read_export(exported.folder)
-    runs = iter(
-        [
-            precision.whole_run(graph),
-            lambda _: {"probabilities": np.full((1, 3), np.nan), "decisions": np.zeros((1, 3))},
-        ]
-    )
+    numbers = {"probabilities": np.full((1, 3), np.nan), "decisions": np.zeros((1, 3))}
+    scores = {"ood_score": np.full(1, np.nan), "ood": np.zeros(1)}
+    runs = iter([precision.whole_run(graph), lambda _: {**numbers, **scores}])
     monkeypatch.setattr(precision, "whole_run", lambda _: next(runs))
     with pytest.raises(
         ArtifactError, match="for 10 of 10 validation images the answers in this precision are not finite"

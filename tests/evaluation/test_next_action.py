@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from numpy.typing import NDArray
 
-from eyebright.evaluation.next_action import GRID_SIZE, NextAction, next_action
+from eyebright.evaluation.next_action import GRID_SIZE, NextAction, next_action, next_class_action
 
 Array = NDArray[np.float64]
 NOTHING = np.zeros(0, dtype=np.int64)
@@ -83,3 +83,38 @@ def test_a_model_that_says_nothing_of_a_label_is_taken_as_unsure() -> None:
     action = next_action(p, targets, NOTHING)
     assert (action.kind, action.label, action.answer) == ("grid", 0, False)
     assert np.isfinite(action.cells_per_answer)
+
+@settings(max_examples=60)
+@given(st.integers(1, 60), st.integers(1, 4), st.integers(0, 2**16))
+def test_of_classes_no_image_and_no_grid_sets_more_for_each_answer(n: int, k: int, seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    p = generator.dirichlet(np.ones(k), n).clip(0, 0.98)
+    known = generator.random(n) < 0.5
+    action = next_class_action(p, known, NOTHING, elsewhere=20)
+    rows = np.flatnonzero(~known)
+    if not len(rows):
+        assert action.kind == "done"
+        return
+    worth = [1 / (1 + 1 - p[row].max()) for row in rows]  # the class by its key where the proposed one is wrong
+    for label in range(k):
+        ordered = np.sort(p[rows, label])[::-1]
+        worth += [ordered[:size].sum() / (1 + (1 - ordered[:size]).sum()) for size in range(1, GRID_SIZE + 1)]
+    assert action.cells_per_answer == pytest.approx(max(worth))
+    assert not known[action.rows].any()
+    assert action.answer == (action.kind == "grid")
+
+
+def test_classes_come_one_by_one_until_there_is_a_model_that_has_seen_some() -> None:
+    p, known = np.full((40, 2), 0.5), np.zeros(40, dtype=np.bool_)
+    assert next_class_action(None, known, np.array([7, 3]), elsewhere=30).rows.tolist() == [7]
+    assert next_class_action(p, known, np.array([7, 3])).rows.tolist() == [7]
+    p[5:25] = [0.98, 0.02]
+    grid = next_class_action(p, known, NOTHING, elsewhere=20)
+    assert (grid.kind, grid.label, grid.rows.tolist()) == ("grid", 0, list(range(5, 25)))
+    assert next_class_action(p, ~known, NOTHING).kind == "done"
+
+
+def test_images_that_are_labelled_elsewhere_count_for_the_first_ones() -> None:
+    p, targets = np.full((30, 1), 0.02), np.full((30, 1), np.nan)
+    assert next_action(p, targets, np.arange(30)).kind == "image"
+    assert next_action(p, targets, np.arange(30), elsewhere=20).kind == "grid"

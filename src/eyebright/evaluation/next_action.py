@@ -5,7 +5,7 @@ one answer and one click for each exception. A single image shows the proposed l
 and one that confirms them. The action with the most cells for each expected key press or click comes first. Expected
 exceptions come from the model's own probabilities, so that the rule needs no threshold.
 
-Axes: n images, k labels.
+Axes: n images, k labels or classes, u images without an answer in their order, r images of an action.
 """
 
 from typing import Literal, NamedTuple
@@ -14,7 +14,9 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 GRID_SIZE = 30
-_START = 20  # images that are labelled one by one before a model is asked
+START = 20
+"""Images that are labelled one by one before a model is asked."""
+
 _MOST_SURE = 0.02  # what a model of few images says to be more certain than this is not believed
 
 
@@ -42,6 +44,7 @@ def next_action(
     order: Int[np.ndarray, " u"],
     *,
     size: int = GRID_SIZE,
+    elsewhere: int = 0,
 ) -> NextAction:
     """The action that sets the most unknown cells for each expected key press or click.
 
@@ -50,19 +53,59 @@ def next_action(
         targets: 0, 1 or NaN (unknown).
         order: the images without any known target in the order in which labelling them teaches most.
         size: the most images of a grid.
+        elsewhere: labelled images that are not among these.
     """
     unknown = np.isnan(targets)
-    nothing = np.zeros(0, dtype=np.int64)
     if not unknown.any():
-        return NextAction("done", nothing, -1, answer=False, cells_per_answer=0.0)
-    few = (~unknown).all(axis=1).sum() < _START
+        return _DONE
+    few = elsewhere + (~unknown).all(axis=1).sum() < START
     if len(order) and (few or probabilities is None):
-        return NextAction("image", order[:1].astype(np.int64), -1, answer=False, cells_per_answer=1.0)
+        return _alone(int(order[0]), 1.0)
     p = np.full(targets.shape, 0.5) if probabilities is None else np.nan_to_num(probabilities, nan=0.5)
     p = p.clip(_MOST_SURE, 1 - _MOST_SURE)
     candidates = [_image(p, unknown)]
-    candidates += [_grid(p, unknown, (k, answer), size) for k in range(targets.shape[1]) for answer in (True, False)]
+    for label in range(targets.shape[1]):
+        rows = np.flatnonzero(unknown[:, label])
+        wrong = p[rows, label]
+        candidates += [_grid(rows, 1 - wrong, (label, True), size), _grid(rows, wrong, (label, False), size)]
     return max(candidates, key=lambda one: one.cells_per_answer)
+
+
+def next_class_action(
+    probabilities: Float[np.ndarray, "n k"] | None,
+    known: Bool[np.ndarray, " n"],
+    order: Int[np.ndarray, " u"],
+    *,
+    size: int = GRID_SIZE,
+    elsewhere: int = 0,
+) -> NextAction:
+    """The same for one class an image: exceptions of a grid stay unknown, and a class is set by one key and confirmed.
+
+    Args:
+        probabilities: of each class; NaN where the model says nothing; None: there is no model yet.
+        known: images whose class is known.
+        order: the others in the order in which labelling them teaches most.
+        size: the most images of a grid.
+        elsewhere: labelled images that are not among these.
+    """
+    rows = np.flatnonzero(~known)
+    if not len(rows):
+        return _DONE
+    if probabilities is None or elsewhere + known.sum() < START:
+        return _alone(int(order[0]) if len(order) else int(rows[0]), 1.0)
+    p = np.nan_to_num(probabilities[rows], nan=0.0).clip(0, 1 - _MOST_SURE)
+    worth = 1 / (2 - p.max(axis=1, initial=0))
+    best = int(worth.argmax())
+    candidates = [_alone(int(rows[best]), float(worth[best]))]
+    candidates += [_grid(rows, 1 - p[:, k], (k, True), size, is_left=True) for k in range(p.shape[1])]
+    return max(candidates, key=lambda one: one.cells_per_answer)
+
+
+_DONE = NextAction("done", np.zeros(0, dtype=np.int64), -1, answer=False, cells_per_answer=0.0)
+
+
+def _alone(row: int, worth: float) -> NextAction:
+    return NextAction("image", np.array([row], dtype=np.int64), -1, answer=False, cells_per_answer=worth)
 
 
 def _image(p: Float[np.ndarray, "n k"], unknown: Bool[np.ndarray, "n k"]) -> NextAction:
@@ -71,19 +114,31 @@ def _image(p: Float[np.ndarray, "n k"], unknown: Bool[np.ndarray, "n k"]) -> Nex
     answers = 1 + (np.minimum(p, 1 - p) * unknown).sum(axis=1)
     worth = cells / answers
     row = int(worth.argmax())
-    return NextAction("image", np.array([row]), -1, answer=False, cells_per_answer=float(worth[row]))
+    return _alone(row, float(worth[row]))
 
 
 def _grid(
-    p: Float[np.ndarray, "n k"], unknown: Bool[np.ndarray, "n k"], cell: tuple[int, bool], size: int
+    rows: Int[np.ndarray, " u"],
+    wrong: Float[np.ndarray, " u"],
+    cell: tuple[int, bool],
+    size: int,
+    *,
+    is_left: bool = False,
 ) -> NextAction:
-    """The grid of the images whose label (of a column) is unknown and most surely has the answer."""
-    label, answer = cell
-    rows = np.flatnonzero(unknown[:, label])
-    wrong = 1 - p[rows, label] if answer else p[rows, label]
-    chosen = np.argsort(wrong, kind="stable")[:size]
+    """The grid of the images that most surely have an answer.
+
+    Args:
+        rows: the images of which it is unknown.
+        wrong: the probability of each that it has another answer.
+        cell: the column of the label, and the answer.
+        size: the most images.
+        is_left: whether exceptions stay unknown.
+    """
+    first = np.argpartition(wrong, size)[:size] if len(wrong) > size else np.arange(len(wrong))
+    chosen = first[np.lexsort((first, wrong[first]))]
     counts = np.arange(1, len(chosen) + 1)
-    worth = counts / (1 + wrong[chosen].cumsum())
+    exceptions = wrong[chosen].cumsum()
+    worth = (counts - exceptions if is_left else counts) / (1 + exceptions)
     most = int(worth.argmax()) + 1 if len(worth) else 0
     best = float(worth[most - 1]) if most else 0.0
-    return NextAction("grid", rows[chosen[:most]], label, answer=answer, cells_per_answer=best)
+    return NextAction("grid", rows[chosen[:most]], cell[0], answer=cell[1], cells_per_answer=best)

@@ -20,6 +20,7 @@ from eyebright.review import requests
 from eyebright.review.images import LARGEST_SIDE, Thumbnails, image_size, jpeg, png
 from eyebright.review.learning import Learning, ReviewModel
 from eyebright.review.listing import Lists
+from eyebright.review.next_step import next_step
 from eyebright.review.refusal import Refusal
 from eyebright.review.session import ReviewSession
 
@@ -184,6 +185,7 @@ class ReviewApp:
             "api/items": self._items,
             "api/log": self._log,
             "api/state": self._state,
+            "api/next": lambda _: next_step(self.session, self.lists, can_learn=self.learning.can_start),
         }
         parameters = requests.parsed_query(request.query)
         if place in answers:
@@ -241,7 +243,7 @@ class ReviewApp:
                 "mirror": session.items.mirror,
                 "lists": self.lists.summary(),
                 "can": {
-                    "learn": self.model is not None and self.model.can_learn,
+                    "learn": self.learning.can_start,
                     "heatMap": self.model is not None and self.model.can_show,
                     "addLabel": vocabulary.can_grow,
                     "save": self.save is not None,
@@ -307,8 +309,8 @@ class ReviewApp:
             action = requests.change_action(body, self.session)
             before = self.session.revision
             revision = self.session.change(action)
-            if action.changes and self.session.revision != before:
-                self.learning.cancel()
+            if self.session.revision != before and (action.changes or action.reviewed):
+                self.learning.note_change(action)
         return {"revision": revision}
 
     def _undo(self, body: Mapping[str, Any]) -> dict[str, Any]:

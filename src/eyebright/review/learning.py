@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -12,10 +12,13 @@ from jaxtyping import Float, UInt8
 from eyebright.errors import EyebrightError
 from eyebright.review.items import Answers
 from eyebright.review.refusal import Refusal
-from eyebright.review.session import ReviewSession
+from eyebright.review.session import Action, ReviewSession
 from eyebright.review.values import Vocabulary
 
 LearningState = Literal["idle", "running", "done", "cancelled", "failed"]
+
+ACTIONS, CELLS = 5, 60
+"""Images or grids that were answered, or values that were set, after which it learns again by itself."""
 
 
 class ReviewModel(Protocol):
@@ -71,10 +74,23 @@ class _Progress:
     state: LearningState = "idle"
     share: float = 0.0
     message: str = ""
+    is_automatic: bool = False
+
+
+@dataclass(frozen=True)
+class _Count:
+    """What a person has answered since it was learnt from."""
+
+    actions: int = 0
+    cells: int = 0
+
+    @property
+    def is_due(self) -> bool:
+        return self.actions >= ACTIONS or self.cells >= CELLS
 
 
 class Learning:
-    """Fitting in the background.
+    """Fitting in the background: when it is asked for, and after that by itself as more images get labels.
 
     Args:
         session: gives what is known, and takes the answers.
@@ -87,20 +103,29 @@ class Learning:
         self._cancel = threading.Event()
         self._thread: threading.Thread | None = None
         self._progress = _Progress()
+        self._count, self._has_learnt = _Count(), False
+
+    @property
+    def can_start(self) -> bool:
+        """Whether there is a model that can learn."""
+        return self._model is not None and self._model.can_learn
 
     def to_json(self) -> dict[str, Any]:
         """The state for the page."""
         now = self._progress
         shown = {"state": now.state, "progress": round(now.share, 3), "message": now.message}
-        return shown | {"model": self._session.model}
+        return shown | {"model": self._session.model, "automatic": now.is_automatic}
 
-    def start(self) -> None:
+    def start(self, *, is_automatic: bool = False) -> None:
         """Starts to fit, unless it is being done.
+
+        Args:
+            is_automatic: nobody has asked for it.
 
         Raises:
             Refusal: there is nothing to fit, or nothing is known.
         """
-        if self._model is None or not self._model.can_learn:
+        if self._model is None or not self.can_start:
             raise Refusal(409, "there is no model here that could learn")
         with self._session.lock:
             if not self._session.known().any():
@@ -110,7 +135,7 @@ class Learning:
             if self._thread is not None and self._thread.is_alive() and not self._cancel.is_set():
                 return
             former, self._cancel = self._thread, threading.Event()
-            self._progress = _Progress("running", 0.0, "learning")
+            self._progress = _Progress("running", 0.0, "learning", is_automatic)
             arguments = (self._model, vocabulary, values, self._cancel, former)
             self._thread = threading.Thread(target=self._run, args=arguments, name="learning", daemon=True)
             self._thread.start()
@@ -120,7 +145,20 @@ class Learning:
         with self._lock:
             if self._progress.state == "running":
                 self._cancel.set()
-                self._progress = _Progress("cancelled", self._progress.share, "cancelled by a change; learn again")
+                self._progress = replace(self._progress, state="cancelled", message="cancelled by a change; learn again")
+
+    def note_change(self, action: Action) -> None:
+        """Cancels what is running, and starts again if enough images without labels were answered since it learnt."""
+        if action.changes:
+            self.cancel()
+        unlabelled = self._session.unlabelled
+        cells = sum(bool(unlabelled[change.row]) for change in action.changes)
+        is_answer = cells > 1 or any(unlabelled[row] for row in action.reviewed)
+        with self._lock:
+            self._count = _Count(self._count.actions + is_answer, self._count.cells + cells)
+            is_due = self._has_learnt and self._count.is_due
+        if is_due and self._session.known().any():
+            self.start(is_automatic=True)
 
     def close(self) -> None:
         """Cancels, and waits a moment."""
@@ -138,9 +176,13 @@ class Learning:
     ) -> None:
         if former is not None:
             former.join()
+        if cancel.is_set():
+            return
+        with self._lock:
+            count, is_automatic = self._count, self._progress.is_automatic
 
         def progress(share: float) -> None:
-            self._set(cancel, _Progress("running", min(max(share, 0.0), 1.0), "learning"))
+            self._set(cancel, _Progress("running", min(max(share, 0.0), 1.0), "learning", is_automatic))
 
         try:
             answers = model.learn(vocabulary, values, cancelled=cancel.is_set, progress=progress)
@@ -152,7 +194,10 @@ class Learning:
             return
         if not cancel.is_set():
             self._session.set_answers(answers)
-            self._set(cancel, _Progress("done", 1.0, "learnt from what is known"))
+            with self._lock:
+                self._has_learnt = True
+                self._count = _Count(self._count.actions - count.actions, self._count.cells - count.cells)
+            self._set(cancel, _Progress("done", 1.0, "learnt from what is known", is_automatic))
 
     def _set(self, cancel: threading.Event, progress: _Progress) -> None:
         with self._lock:

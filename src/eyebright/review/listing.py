@@ -19,6 +19,7 @@ _ABOUT = {
         "suggested",
         "images without labels; after Learn those first that teach most, before it by file name",
     ),
+    "unfinished": ("unfinished", "images that came without labels, of which a label is unknown and nobody said so"),
     "suspects": ("suspects", "labels that are probably wrong or missing, the most suspicious first"),
     "asked": ("asked for a person", "images on which the model is not sure enough"),
     "mistakes": ("worst mistakes", "images whose predictions differ most from their labels"),
@@ -84,7 +85,7 @@ class Lists:
                 "name": _ABOUT[name][0],
                 "about": _ABOUT[name][1],
                 "count": len(ids),
-                "left": int(left[ids].sum()),
+                "left": len(ids) if name == "unfinished" else int(left[ids].sum()),
             }
             for name, ids in self._lists().items()
         ]
@@ -133,12 +134,23 @@ class Lists:
             if self._made[:2] != (session.model, names):
                 self._made = (session.model, names, self._fixed_lists())
             fixed = self._made[2]
-            unlabelled = np.logical_not(session.known())
-            suggested = self._suggested()
-            if suggested is not None:
-                still = suggested[unlabelled[suggested]]
-                fixed = {"suggested": still, **fixed} if len(still) else fixed
-            return fixed
+            living = {"suggested": self.suggested(), "unfinished": self.unfinished()}
+            return {**{name: ids for name, ids in living.items() if len(ids)}, **fixed}
+
+    def suggested(self) -> Ids:
+        """The images without labels: those first that teach most, before there is a model by file name."""
+        answers, unlabelled = self._session.answers, np.logical_not(self._session.known())
+        if answers is None or answers.suggested is None:
+            unlabelled &= self._session.unlabelled
+            return self._all[unlabelled[self._all]]
+        return answers.suggested[unlabelled[answers.suggested]]
+
+    def unfinished(self) -> Ids:
+        """The images that came without labels, of which a label is unknown and that nobody has confirmed; by name."""
+        session = self._session
+        open_ones = session.unlabelled & ~session.reviewed
+        open_ones[open_ones] = np.isnan(session.current[open_ones]).any(axis=(1, 2))
+        return self._all[open_ones[self._all]]
 
     def _fixed_lists(self) -> dict[str, Ids]:
         """Those that stay as they are while they are worked through."""
@@ -154,13 +166,6 @@ class Lists:
                 lists["mistakes"] = mistakes
         lists["all"] = self._all
         return lists
-
-    def _suggested(self) -> Ids | None:
-        answers = self._session.answers
-        if answers is not None and answers.suggested is not None:
-            return answers.suggested
-        unlabelled = np.asarray(np.isnan(self._session.given).all(axis=(1, 2)))
-        return self._all[unlabelled[self._all]] if unlabelled.any() else None
 
     # ------------------------------------------------------------------ filters
 

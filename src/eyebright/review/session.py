@@ -75,6 +75,7 @@ class ReviewSession:
         self.given: Float[np.ndarray, "n c w"] = self.items.given
         self.current: Float[np.ndarray, "n c w"] = self.items.given.copy()
         count = len(self.items)
+        self.unlabelled: Bool[np.ndarray, " n"] = np.asarray(np.isnan(self.items.given).all(axis=(1, 2)))
         self.reviewed: Bool[np.ndarray, " n"] = np.zeros(count, dtype=np.bool_)
         self.changed: Bool[np.ndarray, " n"] = np.zeros(count, dtype=np.bool_)
         self.row_of = {file: row for row, file in enumerate(self.items.files)}

@@ -22,6 +22,7 @@ export class Desk {
     this.history = new History();
     this.stale = new Set(); // ids that another browser has changed
     this.model = null;
+    this.isOutdated = false; // it has learnt by itself; what is shown stays until the person goes on
     this.isReached = true;
     this.wasReached = true;
     this.outbox = new Outbox(() => view.connectionChanged(), (path, body) => this.#restored(path, body));
@@ -43,24 +44,39 @@ export class Desk {
   }
 
   get pageSize() {
+    if (this.place.count) return this.place.count;
     return this.session.cells.length > 200 ? 24 : matchMedia("(max-width: 40rem)").matches ? 30 : 60;
   }
 
-  /** Goes to another place; parts that are not named stay. */
-  go(parts) {
+  /**
+   * Goes to another place; parts that are not named stay, but the size of a proposed grid is that of its list and label
+   * alone. `isFresh`: what is shown is loaded anew.
+   */
+  go(parts, { isFresh = false } = {}) {
     const before = JSON.stringify({ ...this.place, at: 0, view: "" });
-    Object.assign(this.place, parts);
-    if (!this.pages || before !== JSON.stringify({ ...this.place, at: 0, view: "" })) this.pages = new ItemPages(this.place, this.pageSize);
+    const isElsewhere = Object.keys(parts).some((name) => name !== "at" && name !== "view");
+    Object.assign(this.place, isElsewhere ? { count: "" } : {}, parts);
+    if (!this.pages || isFresh || before !== JSON.stringify({ ...this.place, at: 0, view: "" })) this.#renew();
+    else if (this.isOutdated && "at" in parts) this.#renewInPlace();
     this.#write();
     return this.view.placeChanged();
   }
 
   /** Loads the images of the place anew. */
   reload() {
-    this.place.at = this.pages ? this.pages.offsetOf(this.place.at) : this.place.at;
-    this.pages = new ItemPages(this.place, this.pageSize);
+    this.#renewInPlace();
     this.#write();
     return this.view.placeChanged();
+  }
+
+  #renewInPlace() {
+    this.place.at = this.pages ? this.pages.offsetOf(this.place.at) : this.place.at;
+    this.#renew();
+  }
+
+  #renew() {
+    this.pages = new ItemPages(this.place, this.pageSize);
+    this.isOutdated = false;
   }
 
   #write() {
@@ -85,6 +101,7 @@ export class Desk {
     this.outbox.push("api/change", { action, changes, reviewed, unreviewed: [] }, {
       done: ({ revision }) => {
         if (revision === null) this.history.drop(action);
+        this.view.proposal.refresh();
         done();
       },
       refused: (error) => {
@@ -250,7 +267,9 @@ export class Desk {
     if (isNew || isTaught) await this.refreshSession();
     this.revision = state.revision;
     this.model = state.learning.model;
-    if (isTaught) {
+    this.isOutdated ||= isTaught;
+    if (isNew || isTaught) this.view.proposal.refresh();
+    if (isTaught && !state.learning.automatic) {
       this.stale.clear();
       await this.reload();
     } else if (this.stale.size && !this.outbox.waiting) {

@@ -51,6 +51,11 @@ export class Grid {
     if (hadFocus) this.tiles[at].button.focus({ preventScroll: isSame });
   }
 
+  /** Moves the focus to the first image. */
+  focusFirst() {
+    this.tiles[0]?.button.focus();
+  }
+
   /** Shows what is set now. */
   update() {
     const { pages, session } = this.desk;

@@ -89,7 +89,10 @@ export class ItemPages {
   }
 
   #matches(item) {
-    const { state, cell, value } = this.place;
+    const { list, state, cell, value } = this.place;
+    const isKnown = Object.values(item.current).map((one) => one !== "unknown");
+    if (list === "suggested" && isKnown.some(Boolean)) return false;
+    if (list === "unfinished" && (item.reviewed || isKnown.every(Boolean))) return false;
     const likely = this.place.likely || this.place.unlikely;
     if (state === "left" && (item.reviewed || item.changed)) return false;
     if (state === "reviewed" && !item.reviewed) return false;

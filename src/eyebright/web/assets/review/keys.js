@@ -25,6 +25,7 @@ export class Keys {
       ["r y", "redo"],
       ["h", "heat map on and off"],
       ["+ − 0", "zoom in, out, fit; Shift + arrows move"],
+      [".", "do what is proposed next"],
       ["/", "find a label, or a file in the grid"],
       ["Esc", "grid, and back"],
       ["in the grid", "arrows move, Enter opens; a letter: all are this label, with Shift: none are"],
@@ -71,6 +72,7 @@ export class Keys {
     else if (!isLabel && (event.key === "r" || event.key === "y")) desk.redo();
     else if (event.key === "Escape") desk.go({ view: desk.place.view === "grid" ? "single" : "grid" });
     else if (event.key === "/") this.#search();
+    else if (event.key === ".") this.page.proposal.take();
     else return false;
     return true;
   }

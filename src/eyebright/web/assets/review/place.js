@@ -1,12 +1,13 @@
 // The place in the address: the list, its filters, the view and the image, so that a reload comes back to it.
 
-const NAMES = ["list", "view", "at", "query", "state", "cell", "value", "likely", "unlikely"];
+const NAMES = ["list", "view", "at", "query", "state", "cell", "value", "likely", "unlikely", "count"];
 
 /** The place that the address names. */
 export function readPlace() {
   const given = new URLSearchParams(location.hash.slice(1));
   const place = Object.fromEntries(NAMES.map((name) => [name, given.get(name) ?? ""]));
   place.at = Math.max(0, Math.floor(Number(place.at)) || 0);
+  place.count = Math.min(200, Math.max(0, Math.floor(Number(place.count)) || 0)) || "";
   return place;
 }
 

@@ -7,6 +7,7 @@ import { Grid } from "./grid.js";
 import { Keys } from "./keys.js";
 import { Log } from "./log.js";
 import { readPlace } from "./place.js";
+import { Proposal } from "./proposal.js";
 import { Single } from "./single.js";
 
 const NARROW = "(max-width: 40rem)";
@@ -29,10 +30,12 @@ class Page {
     this.grid = new Grid(this.desk, this);
     this.log = new Log(this.desk);
     this.keys = new Keys(this);
+    this.proposal = new Proposal(this.desk, this);
     this.#listen();
     this.sessionChanged(false);
     if (!this.desk.place.view) this.desk.place.view = "single";
     await this.desk.go({});
+    this.proposal.refresh();
     this.say("");
     document.body.dataset.ready = (performance.now() / 1000).toFixed(3);
     return undefined;
@@ -50,6 +53,7 @@ class Page {
     byId("view-grid").setAttribute("aria-pressed", String(isGrid));
     this.#showLists();
     this.filters.update();
+    this.proposal.update();
     try {
       byId("empty").hidden = true;
       byId("single").hidden = isGrid;
@@ -94,7 +98,7 @@ class Page {
     byId("learning").hidden = !isRunning;
     byId("learning").value = learning.progress ?? 0;
     byId("learn").disabled = isRunning;
-    if (learning.state !== this.learning && (this.learning || isRunning)) this.say(learning.message || `learning: ${learning.state}`);
+    if (learning.state !== this.learning && (this.learning || isRunning) && !learning.automatic) this.say(learning.message || `learning: ${learning.state}`);
     if (learning.state === "failed" && this.learning === "running") this.warn(learning.message);
     this.learning = learning.state;
   }

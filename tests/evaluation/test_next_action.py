@@ -84,6 +84,7 @@ def test_a_model_that_says_nothing_of_a_label_is_taken_as_unsure() -> None:
     assert (action.kind, action.label, action.answer) == ("grid", 0, False)
     assert np.isfinite(action.cells_per_answer)
 
+
 @settings(max_examples=60)
 @given(st.integers(1, 60), st.integers(1, 4), st.integers(0, 2**16))
 def test_of_classes_no_image_and_no_grid_sets_more_for_each_answer(n: int, k: int, seed: int) -> None:

@@ -190,6 +190,80 @@ def test_a_grid_is_not_of_a_label_except_for_those_that_are_marked(
     assert len(lines(tmp_path / "review")) == 1
 
 
+class Taught:
+    """A model that has learnt that the first images show a bus, and is unsure of the rest."""
+
+    can_learn, can_show = True, False
+
+    def learn(self, vocabulary: Vocabulary, values: Any, *, cancelled: Any, progress: Any) -> Answers:
+        del cancelled, progress
+        p = np.full((len(values), len(vocabulary.names)), 0.4, dtype=np.float32)
+        p[:12, 0] = np.linspace(0.97, 0.9, 12)
+        suggested = np.flatnonzero(np.isnan(values).all(axis=(1, 2)))
+        return Answers(vocabulary.names, (p > 0.5).astype(np.float32)[:, :, None], p, [0.5] * 2, suggested=suggested)
+
+    def heat_map(self, path: Path, cell: str, longest: int) -> Any:
+        raise AssertionError
+
+
+def test_what_is_proposed_is_taken_by_one_key_until_all_is_labelled(show: Callable[..., Any], tmp_path: Path) -> None:
+    files = tuple(f"{number:02}.jpg" for number in range(34))
+    make_images(tmp_path / "images", files)
+    items = label_items(tmp_path / "images", files, None, ("bus", "car"))
+    app, tab = show(open_app(items, tmp_path / "review", model=Taught()), "#list=all&view=grid")
+    wait_for(tab, "#next-about", "label 20 images one by one, 0 of them are labelled")
+    tab.keys(".")
+    tab.wait("!document.getElementById('single').hidden && document.getElementById('next-take').hidden", 5)
+    wait_for(tab, "#position", "1 of 34")
+    tab.keys(*["ArrowRight"] * 14)  # the first ones stay for the grid
+    for number in range(15, 35):
+        wait_for(tab, "#position", f"{number} of")
+        tab.keys("Enter")
+    wait_for(tab, "#next-about", "let the page learn")
+    tab.keys(".")
+    wait_for(tab, "#next-about", "a grid of 12 images, all of them “bus”")
+    tab.keys(".")
+    tab.wait("document.querySelectorAll('.tile').length === 12 && document.activeElement.matches('.tile')", 10)
+    assert tab.run("document.getElementById('next-take').hidden"), "it is there already"
+    tab.keys("ArrowRight", " ", "Enter")
+    wait_for(tab, "#next-about", "none of them “car”?")
+    assert app.session.current[:12, 0, 0].tolist() == [1, 0] + [1] * 10
+    assert app.session.reviewed.sum() == 20
+    tab.keys(".", "Enter")  # the second key comes too early, and sets nothing of what was shown before
+    tab.wait("document.querySelectorAll('.tile').length === 14", 10)
+    settled(tab)
+    assert np.isnan(app.session.current[:12, 1, 0]).all()
+    tab.keys("Enter")
+    wait_for(tab, "#next-about", "a grid of 2 images, none of them “bus”")
+    tab.keys(".")
+    tab.wait("document.querySelectorAll('.tile').length === 2", 10)
+    tab.keys("Enter")
+    wait_for(tab, "#next-about", "All images are labelled")
+    assert not np.isnan(app.session.current).any()
+
+
+def test_what_is_shown_stays_when_the_page_has_learnt_by_itself(show: Callable[..., Any], tmp_path: Path) -> None:
+    files = tuple(f"{number:02}.jpg" for number in range(34))
+    make_images(tmp_path / "images", files)
+    items = label_items(tmp_path / "images", files, None, ("bus", "car"))
+    app, tab = show(open_app(items, tmp_path / "review", model=Taught()), "#list=all&view=grid&likely=car")
+    tab.wait("document.querySelectorAll('.tile').length === 34", 10)
+    ask(app.address + "api/change", {"action": "1", "changes": [change(0, "bus", "unknown", "yes")]})
+    ask(app.address + "api/learn", {})
+    tab.wait("fetch('api/state').then((r) => r.json()).then((state) => state.learning.model === 1)", 10)
+    wait_for(tab, ".tile .mark-of", "40 %")
+    tab.run("document.querySelector('.tile').focus()")
+    tab.keys(" ")
+    for row in range(6):
+        ask(app.address + "api/change", {"action": f"a{row}", "reviewed": [row]})
+    tab.wait("fetch('api/state').then((r) => r.json()).then((state) => state.learning.model === 2)", 10)
+    wait_for(tab, "#counts", "6 reviewed")
+    assert tab.run("document.querySelectorAll('.tile.exception').length") == 1
+    tab.keys("Enter")
+    tab.wait("document.getElementById('empty').hidden === false", 10)
+    assert app.session.current[:, 1, 0].tolist() == [0] + [1] * 33
+
+
 def test_what_another_browser_set_meanwhile_is_said_and_not_overwritten(
     show: Callable[..., Any], labelled: ReviewApp
 ) -> None:

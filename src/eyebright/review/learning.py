@@ -145,7 +145,9 @@ class Learning:
         with self._lock:
             if self._progress.state == "running":
                 self._cancel.set()
-                self._progress = replace(self._progress, state="cancelled", message="cancelled by a change; learn again")
+                self._progress = replace(
+                    self._progress, state="cancelled", message="cancelled by a change; learn again"
+                )
 
     def note_change(self, action: Action) -> None:
         """Cancels what is running, and starts again if enough images without labels were answered since it learnt."""

@@ -14,8 +14,8 @@ from eyebright.review.session import ReviewSession
 def next_step(session: ReviewSession, lists: Lists, *, can_learn: bool) -> dict[str, Any]:
     """What the page proposes.
 
-    The first images are labelled one by one (``start``); then the model learns (``learn``); then comes whatever sets the
-    most labels for each key press or click, see `eyebright.evaluation.next_action`.
+    The first images are labelled one by one (``start``); then the model learns (``learn``); then comes whatever sets
+    the most labels for each key press or click, see `eyebright.evaluation.next_action`.
 
     Args:
         session: what is known, and what a model says.

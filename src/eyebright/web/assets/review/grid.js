@@ -10,8 +10,10 @@ export class Grid {
     this.desk = desk;
     this.view = view;
     this.exceptions = new Set();
+    this.items = [];
     this.tiles = [];
-    this.focusedId = null;
+    this.start = 0;
+    this.pages = null; // those that are shown; others than the desk's while new ones are loaded
     byId("page-back").addEventListener("click", () => this.turn(-1));
     byId("page-on").addEventListener("click", () => this.turn(1));
     byId("set-all").addEventListener("click", () => this.setAll());
@@ -36,10 +38,9 @@ export class Grid {
     const items = await pages.page(number);
     if (pages !== desk.pages || number !== Math.floor(desk.place.at / pages.size)) return;
     if (!items.length && number > 0) return void desk.go({ at: Math.max(0, (Math.ceil(pages.total / pages.size) - 1) * pages.size) });
-    if (!items.length) return void this.view.showEmpty();
     const isSame = this.items === items;
-    this.items = items;
-    this.start = number * pages.size;
+    Object.assign(this, { pages, items, start: number * pages.size });
+    if (!items.length) return void this.#showNothing();
     if (!isSame) this.exceptions.clear();
     const hadFocus = byId("tiles").contains(document.activeElement) || document.activeElement === document.body;
     this.tiles = items.map((item, k) => this.#tile(item, this.start + k));
@@ -59,6 +60,7 @@ export class Grid {
   /** Shows what is set now. */
   update() {
     const { pages, session } = this.desk;
+    if (!this.items.length || this.pages !== pages) return;
     for (const tile of this.tiles) this.#update(tile);
     const last = this.start + this.tiles.length;
     setText(byId("page-place"), `${(this.start + 1).toLocaleString("en")}–${last.toLocaleString("en")} of ${pages.total.toLocaleString("en")}`);
@@ -81,16 +83,16 @@ export class Grid {
   /** One action on all that are shown. */
   setAll() {
     const { desk, likely } = this;
+    if (this.pages !== desk.pages) return;
     const cell = desk.isClass ? "" : likely;
     const changes = this.items.flatMap((item) => {
       const now = desk.isClass ? likely : this.exceptions.has(item.id) === this.isNone ? "yes" : "no";
       const was = currentOf(item, cell);
       return was === now || (desk.isClass && this.exceptions.has(item.id)) ? [] : [{ id: item.id, cell, was, now }];
     });
-    if (!changes.length) return void this.view.say("nothing would change");
+    if (!changes.length) return this.view.say("nothing would change");
     const text = `“${shown(likely)}” is set for ${counted(changes.length, "image")}`;
     desk.act(changes, [], { done: () => { this.view.say(text); desk.place.at = 0; desk.reload(); } });
-    return undefined;
   }
 
   /** Answers a key; returns whether it was one of the grid. */
@@ -160,7 +162,14 @@ export class Grid {
     setText(byId("set-about"), `${this.isNone ? "None" : "All"} of these are “${shown(this.likely)}”${exceptions ? `, except ${counted(exceptions, "image")}` : ""}.`);
   }
 
+  #showNothing() {
+    this.tiles = [];
+    this.exceptions.clear();
+    this.view.showEmpty();
+  }
+
   #mark(k) {
+    if (this.pages !== this.desk.pages) return;
     const { item } = this.tiles[k];
     if (!this.exceptions.delete(item.id)) this.exceptions.add(item.id);
     this.update();

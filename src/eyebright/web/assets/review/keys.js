@@ -79,6 +79,7 @@ export class Keys {
 
   #ofView(event) {
     const { desk, grid, single } = this.page;
+    if (this.page.view.pages !== desk.pages) return false; // what is shown is not what the place says: it is being loaded
     if (desk.place.view === "grid") {
       if (grid.key(event)) return true;
       const cell = this.#cellOf(event);

@@ -16,6 +16,7 @@ export class Single {
     this.desk = desk;
     this.view = view;
     this.item = null;
+    this.pages = null; // those of the image that is shown
     this.heat = "";
     this.viewer = new Viewer({ moved: () => this.panel instanceof PointPanel && this.panel.update(), failed: (item, what) => this.#failed(item, what) });
     this.rebuild();
@@ -51,6 +52,7 @@ export class Single {
     const index = desk.place.at;
     const item = await pages.at(index);
     if (pages !== desk.pages || index !== desk.place.at) return;
+    this.pages = pages;
     if (!item) return void this.view.showEmpty();
     const isNew = this.item?.id !== item.id;
     this.panel.flush?.();

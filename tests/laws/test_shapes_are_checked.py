@@ -13,7 +13,7 @@ from torch import Tensor
 from eyebright.image.warp import Warp, warp_batch
 from eyebright.losses import BCEWithLogitsLossFlat
 from eyebright.types import Points, Size, Thresholds
-from support.shapes import check_shapes
+from support.shapes import check_shapes, once_per_shape
 
 
 def test_an_argument_of_another_shape_is_an_error_that_names_it() -> None:
@@ -34,14 +34,37 @@ def test_a_field_of_another_shape_is_an_error() -> None:
 
 
 def test_a_result_of_another_shape_is_an_error() -> None:
-    from jaxtyping import jaxtyped
-
-    @jaxtyped(typechecker=check_shapes)
+    @once_per_shape(typechecker=check_shapes)
     def halves(x: Float[Tensor, "b k"]) -> Float[Tensor, "b k"]:
         return x[:, : x.shape[1] // 2]
 
     with pytest.raises(TypeCheckError, match="checking the return value"):
         halves(torch.zeros(2, 4))
+
+
+def test_a_call_unlike_the_earlier_ones_is_checked_too() -> None:
+    loss = BCEWithLogitsLossFlat()
+    for _ in range(2):
+        loss.terms(torch.zeros(4, 3), torch.zeros(4, 3))
+    for target in (torch.zeros(4, 2), torch.zeros(3, 3), torch.zeros(12)):
+        with pytest.raises(TypeCheckError, match="parameter 'target'"):
+            loss.terms(torch.zeros(4, 3), target)
+        with pytest.raises(TypeCheckError, match="parameter 'target'"):
+            loss.terms(torch.zeros(4, 3), target=target)
+
+
+def test_a_result_unlike_the_earlier_ones_is_checked_too() -> None:
+    @once_per_shape(typechecker=check_shapes)
+    def first(x: Float[Tensor, "b k"], count: int) -> tuple[Float[Tensor, "b k"], int]:
+        return x[:count], count
+
+    for count in (2, 2):
+        assert first(torch.zeros(2, 4), count)[1] == 2
+    for _ in range(2):
+        with pytest.raises(TypeCheckError, match="checking the return value"):
+            first(torch.zeros(2, 4), 1)
+    with pytest.raises(TypeCheckError, match="checking the return value"):
+        first(torch.zeros(3, 4), 2)
 
 
 def test_annotations_without_a_shape_are_not_checked() -> None:

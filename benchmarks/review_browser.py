@@ -61,7 +61,7 @@ def corrected(here: Path, table: pd.DataFrame, count: int, temporary: Path) -> d
     if program is None:
         sys.exit("Chromium is not installed")
     truth = table.set_index("file").drop(columns="is_valid", errors="ignore")
-    out, server = temporary / "new.csv", Server(here / "model", temporary)
+    out, server = temporary / "new.csv", Server([str(here / "model")], temporary)
     with running_chromium(temporary / "profile", program) as browser:
         tab = browser.open("about:blank")
         tab.look()
@@ -125,13 +125,13 @@ class Server:
     """``eyebright review`` in a process of its own.
 
     Args:
-        model: the model folder.
+        arguments: of the command: what is reviewed.
         folder: for the new table and the journal.
     """
 
-    def __init__(self, model: Path, folder: Path) -> None:
+    def __init__(self, arguments: list[str], folder: Path) -> None:
         self.kills = 0
-        self._command = [sys.executable, "-m", "eyebright", "review", str(model), "--no-browser"]
+        self._command = [sys.executable, "-m", "eyebright", "review", *arguments, "--no-browser"]
         self._command += ["--out", str(folder / "new.csv"), "--journal", str(folder / "journal")]
         self._process, self.address = self._start()
 

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from eyebright.errors import ArtifactError, InputError
-from eyebright.review.journal import Journal
+from eyebright.review.journal import FORMAT, Journal, files_in_journal
 from eyebright.review.refusal import Refusal
 from support.reviews import change, get, label_items, open_app, post
 
@@ -174,3 +174,32 @@ def test_nothing_is_written_behind_a_half_line_that_cannot_be_removed(tmp_path, 
     journal.append({"revision": 3})
     journal.close()
     assert [entry["revision"] for entry in reopened(path).entries] == [3]
+
+
+def test_the_files_of_a_journal_are_read_while_it_is_open(tmp_path):
+    path = tmp_path / "journal.jsonl"
+    journal, _ = Journal.open(path, "class")
+    assert files_in_journal(path) == frozenset()
+    journal.append({"revision": 1, "changes": [{"file": "a.jpg"}, {"file": "b.jpg"}], "reviewed": ["c.jpg"]})
+    journal.append({"revision": 2, "add": "dog"})
+    assert files_in_journal(path) == {"a.jpg", "b.jpg", "c.jpg"}
+    journal.close()
+
+
+@pytest.mark.parametrize(
+    ("content", "error", "message"),
+    [
+        (None, ArtifactError, "cannot read the journal of the review"),
+        ("", InputError, "is no journal of a review"),
+        ('{"file": 1}\n', InputError, "is no journal of a review"),
+        (f'{{"format": "{FORMAT}", "version": 1, "kind": "class"}}\nx\n', ArtifactError, "line 2 of the journal"),
+        (f'{{"format": "{FORMAT}", "version": 1}}\n{{"changes": [1]}}\n', ArtifactError, "is no action of a review"),
+        (f'{{"format": "{FORMAT}", "version": 9}}\n', InputError, "newer version"),
+    ],
+)
+def test_the_files_of_what_is_no_journal_are_refused(tmp_path, content, error, message):
+    path = tmp_path / "journal.jsonl"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(error, match=message):
+        files_in_journal(path)

@@ -98,6 +98,16 @@ def test_a_model_that_started_from_the_other_and_corrected_labels_are_said(
     files = [file for file in found.first.files if file not in ("003.png", "007.png", "011.png")]
     suspects.write_text(f"file,score,copies\n003.png,1,{files[0]}; {files[1]}\n011.png,0.5,\n")
     assert make_comparison(options).judged[-1].images == kept - 2
+    journal, entries = tmp_path / "old-review" / "journal.jsonl", [
+        {"format": "eyebright review journal", "version": 1, "kind": "labels"},
+        {"revision": 1, "changes": [{"file": "003.png", "cell": "red", "was": "no", "now": "yes"}]},
+        {"revision": 2, "reviewed": ["011.png", files[2]]},
+        {"revision": 3, "undoes": 2, "unreviewed": ["011.png", files[2]]},
+    ]  # fmt: skip
+    journal.parent.mkdir()
+    journal.write_text("".join(f"{json.dumps(one)}\n" for one in entries) + '{"revision": 4, "revi')
+    for path in (journal, journal.parent):
+        assert make_comparison(replace(options, nominated=path)).judged[-1].images == kept - 1
     suspects.write_text("file\n./nothing.png\n")
     with pytest.raises(InputError, match=r"none of the 1 files in '.*', such as './nothing.png', is one that"):
         make_comparison(options)

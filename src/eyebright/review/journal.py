@@ -19,6 +19,9 @@ from eyebright.review.refusal import Refusal
 FORMAT = "eyebright review journal"
 VERSION = 1
 
+JOURNAL = "journal.jsonl"
+"""The name of a journal, in its folder."""
+
 
 @dataclass(frozen=True)
 class JournalContent:
@@ -125,6 +128,31 @@ class Journal:
         return not self._is_half
 
 
+def files_in_journal(path: Path) -> frozenset[str]:
+    """The images on which a person confirmed or set anything, also where it was taken back: those that were looked at.
+
+    The journal may be open in another process; nothing is written.
+
+    Args:
+        path: of the file.
+
+    Raises:
+        ArtifactError: it cannot be read, or a line is damaged.
+        InputError: it is no journal, or of a newer version.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ArtifactError(f"cannot read the journal of the review '{path}': {os_reason(error)}") from None
+    header, *entries = [_parsed(line, number, path) for number, line in enumerate(data.split(b"\n")[:-1], 1)] or [{}]
+    _check_header(header, path, None)
+    try:
+        changed = (change["file"] for entry in entries for change in entry.get("changes", ()))
+        return frozenset((*changed, *(file for entry in entries for file in entry.get("reviewed", ()))))
+    except (KeyError, TypeError) as error:
+        raise ArtifactError(f"a line of '{path}' is no action of a review") from error
+
+
 def _lock(descriptor: int, path: Path) -> None:
     try:
         import fcntl  # not on Windows
@@ -176,7 +204,8 @@ def _parsed(line: bytes, number: int, path: Path) -> Mapping[str, Any]:
     return entry
 
 
-def _check_header(header: Mapping[str, Any], path: Path, kind: str) -> None:
+def _check_header(header: Mapping[str, Any], path: Path, kind: str | None) -> None:
+    """Raises `InputError` unless it is the first line of a journal of this kind of targets; None: of any."""
     if header.get("format") != FORMAT or not isinstance(header.get("version"), int):
         raise InputError(f"'{path}' is no journal of a review; give another folder with `journal`")
     if header["version"] > VERSION:
@@ -184,7 +213,7 @@ def _check_header(header: Mapping[str, Any], path: Path, kind: str) -> None:
             f"'{path}' was written by a newer version of Eyebright (journal {header['version']}, this version reads "
             f"{VERSION}); use that one, or give another folder with `journal`"
         )
-    if header.get("kind") != kind:
+    if kind is not None and header.get("kind") != kind:
         raise InputError(
             f"'{path}' is the journal of a review of {header.get('kind')}, and these images have {kind}; give another "
             "folder with `journal`"

@@ -280,8 +280,9 @@ class CompareOptions:
     nominated: Annotated[
         Path | None,
         Option(
-            "CSV table with a column file, such as that of eyebright suspects: images whose labels were looked at, "
-            "which favour the model that picked them. Without them there is one more score.",
+            "Images whose labels were looked at, which favour the model that picked them; there is one more score "
+            "without them. The folder of the journal of eyebright review, or a CSV table with a column file, such as "
+            "that of eyebright suspects.",
             unset="none",
         ),
     ] = None

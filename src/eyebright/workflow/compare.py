@@ -12,6 +12,7 @@ from eyebright.inference.model_folder import load_evaluation, load_manifest, wei
 from eyebright.io.atomic import write_atomically
 from eyebright.io.files import check_replaceable
 from eyebright.report.comparison import comparison_json, comparison_page
+from eyebright.review.journal import JOURNAL, files_in_journal
 from eyebright.sources.csv_file import read_csv
 from eyebright.types import EvaluatedPart
 from eyebright.web.page import check_page_file, write_page
@@ -51,16 +52,25 @@ def make_comparison(options: CompareOptions) -> ModelComparison:
 
 
 def _nominated_files(path: Path, evaluated: Collection[str]) -> frozenset[str]:
-    """The files in the columns ``file`` and ``copies`` of a table, as ``eyebright suspects --out`` writes it.
+    """The files that somebody looked at.
+
+    Args:
+        path: of a table with a column ``file`` and perhaps ``copies``, as ``eyebright suspects --out`` writes it; or of
+            the journal of a review, or its folder.
+        evaluated: the files that the first model evaluated.
 
     Raises:
-        InputError: there is no column ``file``, or none of the files was evaluated.
+        ArtifactError: the journal cannot be read.
+        InputError: there is no column ``file`` and it is no journal, or none of the files was evaluated.
     """
-    table = read_csv(path)
-    if "file" not in table.columns:
-        raise InputError(f"'{path}' has no column 'file' with the nominated images, only {listing(table.columns)}")
-    copies = (cell.split(COPY_SEPARATOR) for cell in table.columns.get("copies", ()))
-    files = frozenset((*table.columns["file"], *(name for names in copies for name in names))) - {""}
+    if path.is_dir() or path.suffix == Path(JOURNAL).suffix:
+        files = files_in_journal(path / JOURNAL if path.is_dir() else path)
+    else:
+        table = read_csv(path)
+        if "file" not in table.columns:
+            raise InputError(f"'{path}' has no column 'file' with the nominated images, only {listing(table.columns)}")
+        copies = (cell.split(COPY_SEPARATOR) for cell in table.columns.get("copies", ()))
+        files = frozenset((*table.columns["file"], *(name for names in copies for name in names))) - {""}
     if files and files.isdisjoint(evaluated):
         raise InputError(
             f"none of the {len(files):,} files in '{path}', such as '{min(files)}', is one that the first model "

@@ -20,7 +20,7 @@ from eyebright.review.address import stable_token
 from eyebright.review.app import ReviewApp
 from eyebright.review.images import Thumbnails
 from eyebright.review.items import NO_SUSPECTS, Answers, ReviewItems, Suspects
-from eyebright.review.journal import Journal
+from eyebright.review.journal import JOURNAL, Journal
 from eyebright.review.server import check_installed
 from eyebright.review.session import ReviewSession
 from eyebright.review.table import NewTable
@@ -35,9 +35,6 @@ from eyebright.workflow.reading import read
 from eyebright.workflow.review_model import TaughtModel, believed_values, cuts_of
 from eyebright.workflow.saved_options import SavedOptions
 from eyebright.workflow.suspects import unseen_answers
-
-JOURNAL = "journal.jsonl"
-"""The name of the journal, in its folder."""
 
 _MOST_SUSPECTS = 50_000
 _FORMATS = {"coco": "coco", "label-studio": "labelstudio", "parquet": "parquet"}

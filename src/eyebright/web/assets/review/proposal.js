@@ -48,11 +48,12 @@ export class Proposal {
       return; // it is asked for again after the next change
     }
     this.update();
-    document.body.dataset.next = this.step.kind;
+    document.body.dataset.next = JSON.stringify(this.step);
   }
 
   #isThere() {
     const { place } = this.desk;
+    if (this.desk.isOutdated) return false; // it has learnt since: there are other images in this place now
     if (this.step.kind === "start") return place.list === "suggested" && place.view !== "grid" && !place.query && !place.state && !place.value;
     if (this.step.kind !== "grid") return false;
     const { list, view, likely, unlikely, count } = this.step.place;

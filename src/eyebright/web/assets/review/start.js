@@ -23,8 +23,9 @@ class Page {
       return void this.warn(`The images cannot be loaded: ${error.message}.`);
     }
     const { session } = this.desk;
-    document.title = `${shown(session.title)} – Review`;
-    setText(byId("title"), shown(session.title));
+    const title = shown(session.title) || "Images";
+    document.title = `${title} – Review`;
+    setText(byId("title"), title);
     this.filters = new Filters(this.desk);
     this.single = new Single(this.desk, this);
     this.grid = new Grid(this.desk, this);

@@ -77,7 +77,11 @@ def _checked_when_new(function: Any, typechecker: Callable[..., Any], names: lis
         typechecker: checks them.
         names: of the parameters that have one.
     """
-    checked = _each_call(function, typechecker=typechecker)
+
+    @functools.cache  # made when it is needed: it takes milliseconds, and most functions are not called
+    def checked(what: Any) -> Any:
+        return _each_call(what, typechecker=typechecker)
+
     places = [place for place, name in enumerate(inspect.signature(function).parameters) if name in names]
     seen: dict[Hashable, set[Hashable]] = {}
     known = threading.local()
@@ -85,8 +89,6 @@ def _checked_when_new(function: Any, typechecker: Callable[..., Any], names: lis
     @functools.wraps(function)
     def known_result(*_: Any, **__: Any) -> Any:
         return known.result
-
-    result_checked = _each_call(known_result, typechecker=typechecker)
 
     @functools.wraps(function)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -97,12 +99,12 @@ def _checked_when_new(function: Any, typechecker: Callable[..., Any], names: lis
         given = [_description(args[place]) for place in places if place < count]
         key = (count, *given, *[(name, _description(kwargs[name])) for name in names if name in kwargs])
         results = seen.get(key)
-        result = (checked if results is None else function)(*args, **kwargs)
+        result = (checked(function) if results is None else function)(*args, **kwargs)
         of_result = _description(result)
         if results is not None and of_result not in results:
             known.result = result
             try:
-                result_checked(*args, **kwargs)
+                checked(known_result)(*args, **kwargs)
             finally:
                 del known.result
         if results is None or of_result not in results:

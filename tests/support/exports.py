@@ -21,7 +21,10 @@ def cached_network(folder: Path) -> Callable[..., Any]:
         for one in [one for one in part if is_ours(one)]:
             part.remove(one)
     del model.graph.output[:]
-    for name in ("outputs", "features"):
-        info = onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["batch", None])
+    given = {name for node in model.graph.node for name in node.output}
+    for name, n_axes in (("outputs", 2), ("features", 2), ("maps", 4)):
+        if name not in given:
+            continue
+        info = onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["batch", *[None] * (n_axes - 1)])
         model.graph.output.append(info)
     return lambda *_: model

@@ -29,13 +29,13 @@ class Output(NamedTuple):
         name: ``"probabilities"``, ``"decisions"``, ``"asks"``, ``"points"`` or ``"values"``; or of another module.
         value: its name in the graph while it is made.
         dtype: of numpy.
-        shape: without the axis of images.
+        shape: without the axis of images; a name where a side depends on the network.
     """
 
     name: str
     value: Value
     dtype: Any
-    shape: tuple[int, ...]
+    shape: tuple[int | str, ...]
 
 
 class ImagePlace(NamedTuple):

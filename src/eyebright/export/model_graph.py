@@ -17,8 +17,10 @@ from eyebright._optional import import_optional
 from eyebright.errors import ArtifactError
 from eyebright.export.answers_graph import ImagePlace, Output, add_answers
 from eyebright.export.graph import OPSET, Graph, Value
+from eyebright.export.heat_map_graph import add_heat_maps
 from eyebright.export.out_of_distribution_graph import add_out_of_distribution
 from eyebright.export.pixels_graph import Steps, add_pixels
+from eyebright.inference.class_activation import has_pooled_maps
 from eyebright.inference.out_of_distribution import OutOfDistribution
 from eyebright.inference.runtimes.onnx_export import clear_code_notes, torch_program
 from eyebright.inference.runtimes.onnx_runtime import FEATURES, OUTPUTS
@@ -32,13 +34,15 @@ IMAGES = "images"
 """The input of the whole graph: uint8, batch x height x width x 3, of any height and width."""
 PIXELS = "pixels"
 """The input of the fixed graph: float32 in [0, 1], batch x 3 x height x width, of the model's size."""
+_MAPS = "maps"  # the output of a network that is its last feature map
 
 
 def network_graph(model: ImageModel, size: Size) -> Any:
     """A network as an ONNX ``ModelProto``: normalisation, backbone and head, with fused batch norms.
 
-    Its input is `PIXELS`, its outputs are ``outputs`` and the pooled ``features`` that they are computed from. What the
-    exporter notes about the code, with paths of this machine, is removed.
+    Its input is `PIXELS`, its outputs are ``outputs``, the pooled ``features`` that they are computed from and, where
+    the backbone does not pool itself, its feature ``maps``. What the exporter notes about the code, with paths of this
+    machine, is removed.
 
     Args:
         model: in float32, on the CPU.
@@ -53,7 +57,8 @@ def network_graph(model: ImageModel, size: Size) -> Any:
     fused = fuse_conv_bn(model, size, n_in=model.description.n_in)
     images = torch.rand(2, model.description.n_in, *size, generator=torch.Generator().manual_seed(0))
     assert isinstance(fused, ImageModel)  # it is a copy of it
-    program = torch_program(_WithFeatures(fused).eval(), images, PIXELS, output_names=(OUTPUTS, FEATURES))
+    names = (OUTPUTS, FEATURES, _MAPS) if has_pooled_maps(fused) else (OUTPUTS, FEATURES)
+    program = torch_program(_WithFeatures(fused).eval(), images, PIXELS, output_names=names)
     network = program.model_proto
     clear_code_notes(network)
     versions = {one.version for one in network.opset_import if one.domain in ("", "ai.onnx")}
@@ -67,12 +72,16 @@ class _WithFeatures(torch.nn.Module):
 
     def __init__(self, model: ImageModel) -> None:
         super().__init__()
-        self.feature_extractor, self.head = split_at_head(model)
+        extractor, self.head = split_at_head(model)
+        self.backbone, self.pooling = extractor.backbone, extractor.pooling
+        self._normalize = model.normalize
+        self._has_maps = has_pooled_maps(model)
 
-    def forward(self, pixels: Float[Tensor, "b c h w"]) -> tuple[Float[Tensor, "b ..."], Float[Tensor, "b d"]]:
-        """The model's outputs, and the pooled features."""
-        features = self.feature_extractor(pixels.contiguous())
-        return self.head(features), features.flatten(1)
+    def forward(self, pixels: Float[Tensor, "b c h w"]) -> tuple[Tensor, ...]:
+        """The model's outputs, the pooled features and, where there are any, the feature maps."""
+        maps = self.backbone(self._normalize(pixels.contiguous()))
+        features = self.pooling(maps)
+        return self.head(features), features.flatten(1), *((maps,) if self._has_maps else ())
 
 
 def whole_graph(
@@ -82,6 +91,7 @@ def whole_graph(
     metadata: Mapping[str, str],
     *,
     ood: OutOfDistribution | None = None,
+    heat_map_weights: Float[np.ndarray, "k c"] | None = None,
 ) -> bytes:
     """The graph from uint8 images of any size to answers.
 
@@ -91,13 +101,17 @@ def whole_graph(
         decision: the model's.
         metadata: texts by name.
         ood: computes the out-of-distribution score, in float32; None: there are no outputs for it.
+        heat_map_weights: from `eyebright.inference.class_activation.channel_weights`; None: there are no heat maps.
     """
     graph = Graph()
     nodes = add_pixels(graph, IMAGES, steps)
     graph.op("Transpose", nodes.pixels, perm=[0, 3, 1, 2], name=PIXELS)
     images = (IMAGES, np.uint8, ("batch", "height", "width", 3))
     place = ImagePlace(steps.output, nodes.rows, nodes.columns)
-    return _joined(network, (graph, images), _behind(decision, place, ood), metadata)
+    behind, outputs = _behind(decision, place, ood)
+    if heat_map_weights is not None:
+        outputs += add_heat_maps(behind, _MAPS, heat_map_weights, place)
+    return _joined(network, (graph, images), (behind, outputs), metadata)
 
 
 def fixed_graph(

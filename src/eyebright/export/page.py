@@ -4,9 +4,13 @@ The page contains the graph of `eyebright export --to onnx` in float32, and ONNX
 graph is compared with Python in ONNX Runtime before the page is written; a test compares the page itself.
 """
 
+import base64
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
 
 from eyebright._optional import import_optional
 from eyebright.errors import ArtifactError
@@ -14,12 +18,14 @@ from eyebright.evaluation.promises import PromiseResult
 from eyebright.export.answers_graph import ANSWERS, thresholds_of
 from eyebright.export.export_onnx import Say, Validation, exportable_steps, validation_images
 from eyebright.export.model_graph import network_graph, whole_graph
-from eyebright.export.parity import Parity, check_batches, compare, made_images, whole_run
+from eyebright.export.parity import Parity, check_batches, compare, compare_heat_maps, made_images, whole_run
 from eyebright.export.record import CONTRACT, WHOLE
+from eyebright.inference.class_activation import channel_weights
+from eyebright.inference.heat_maps import OPACITY, heat_colours
 from eyebright.inference.manifest import Manifest
 from eyebright.inference.model_folder import manifest_content
 from eyebright.inference.predictions import table_columns
-from eyebright.inference.predictor import load_predictor
+from eyebright.inference.predictor import Predictor, load_predictor
 from eyebright.io.text import valid_unicode
 from eyebright.models.weights import declared_licence
 from eyebright.types import Size
@@ -104,28 +110,46 @@ def export_page(
     validation = validation_images(folder) if validation is None else validation
     say("exporting the network")
     network = network_graph(predictor.model, Size(*steps.output))
-    graph = whole_graph(network, steps, manifest.decision, {"contract": str(CONTRACT)}, ood=predictor.ood)
+    weights = heat_map_weights(predictor)
+    texts = {"contract": str(CONTRACT)}
+    graph = whole_graph(network, steps, manifest.decision, texts, ood=predictor.ood, heat_map_weights=weights)
     say(f"comparing {len(validation.paths):,} validation images with Python")
     parity = compare(predictor, {WHOLE: whole_run(graph)}, [*validation.paths, *made_images()])[WHOLE]
     if not parity.is_kept:
         raise ArtifactError(f"nothing is written: the graph does not answer as Python does: {parity.sentence}")
     check_batches(graph)
+    if weights is not None:
+        compare_heat_maps(graph, predictor)
     model_id = manifest_content(Path(folder)).get("id")
-    content = offline_page(manifest, model_id, parity, has_ood=predictor.ood is not None)
+    content = offline_page(predictor, model_id, parity, has_heat_maps=weights is not None)
     text = render_offline_page(content, graph)
     write_page_text(text, path, "page")
     return ExportedPage(path, len(text.encode()), parity, (*validation.sentences, f"its graph: {parity.sentence}"))
 
 
-def offline_page(manifest: Manifest, model_id: str | None, parity: Parity, *, has_ood: bool) -> OfflinePage:
+def heat_map_weights(predictor: Predictor) -> Float[np.ndarray, "k c"] | None:
+    """The weights of the heat maps of a model's outputs; None if it has points, ratings or a head that is not linear.
+
+    Args:
+        predictor: of the saved model.
+    """
+    target = predictor.target
+    has_own_outputs = not target.is_geometric and tuple(target.output_names) == tuple(target.value_names)
+    return channel_weights(predictor.model) if has_own_outputs else None
+
+
+def offline_page(
+    predictor: Predictor, model_id: str | None, parity: Parity, *, has_heat_maps: bool = False
+) -> OfflinePage:
     """The content of the page of a model.
 
     Args:
-        manifest: the model's description.
+        predictor: of the saved model.
         model_id: the identifier of the model.
         parity: of its graph.
-        has_ood: the graph gives the out-of-distribution score.
+        has_heat_maps: the graph gives heat maps.
     """
+    manifest, has_ood = predictor.manifest, predictor.ood is not None
     target, decision = manifest.target, manifest.decision
     kind = _KINDS[target.name]
     is_labels = kind.shows in ("labels", "classes")
@@ -139,10 +163,17 @@ def offline_page(manifest: Manifest, model_id: str | None, parity: Parity, *, ha
         "upper": upper,
         "lower": lower,
         "isOrdered": kind.is_ordered,
+        "heat": _drawing(manifest) if has_heat_maps else None,
     }
     shown = ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")
     summary = f"{kind.answers.format(len(names))}: {shown}. The model is in this page and runs on your device."
-    return OfflinePage(kind.title, summary, model, _about(manifest, model_id, parity), _limits(has_ood=has_ood))
+    return OfflinePage(
+        kind.title,
+        summary,
+        model,
+        _about(manifest, model_id, parity),
+        _limits(kind, has_ood=has_ood, has_heat_maps=has_heat_maps),
+    )
 
 
 def _about(manifest: Manifest, model_id: str | None, parity: Parity) -> list[tuple[str, str]]:
@@ -178,9 +209,18 @@ def _thresholds_origin(manifest: Manifest) -> str:
     return f"set, not tuned{asks}"
 
 
-def _limits(*, has_ood: bool) -> tuple[str, ...]:
-    """What differs from Python, and what the answers hold for."""
-    return _DECODING, _UNLIKE if has_ood else _NOT_NOTICED
+def _drawing(manifest: Manifest) -> dict[str, Any]:
+    """How heat maps are drawn: the size of the network's input, 256 colours as bytes in base64, the opacity."""
+    colours = base64.b64encode(heat_colours().tobytes()).decode()
+    return {"input": list(exportable_steps(manifest).output), "colours": colours, "opacity": OPACITY}
+
+
+def _limits(kind: _Kind, *, has_ood: bool, has_heat_maps: bool) -> tuple[str, ...]:
+    """What differs from Python, what the answers hold for, and what is missing."""
+    found = (_DECODING, _UNLIKE if has_ood else _NOT_NOTICED)
+    if kind.shows == "points":
+        return found
+    return (*found, _HEAT_MAPS if has_heat_maps else _NO_RATINGS if kind.is_ordered else _NO_HEAT_MAPS)
 
 
 _DECODING = (
@@ -194,4 +234,16 @@ _UNLIKE = (
 _NOT_NOTICED = (
     "The answers are made for images of the kind that the model was trained on. This model has no score that notices "
     "other ones."
+)
+_HEAT_MAPS = (
+    "A heat map shows which parts of an image raise the output for a label; red is most. It is a class activation map, "
+    "the same as Grad-CAM in Eyebright, as coarse as the last layer of the network, and no proof of what it needs."
+)
+_NO_RATINGS = (
+    "The page shows no heat maps, since a rating has no output of its own in the network; `eyebright predict "
+    "--heat-maps` writes them."
+)
+_NO_HEAT_MAPS = (
+    "The page shows no heat maps, since the network does not end in a pooling and a linear layer, for which they are a "
+    "product; `eyebright predict --heat-maps` writes them."
 )

@@ -16,6 +16,7 @@ import PIL.Image
 
 from eyebright.errors import ArtifactError, ImageError
 from eyebright.export.answers_graph import ANSWERS
+from eyebright.export.heat_map_graph import HEAT_MAPS
 from eyebright.export.model_graph import IMAGES, PIXELS
 from eyebright.export.out_of_distribution_graph import FLAG, SCORE
 from eyebright.export.pixels_graph import Steps
@@ -29,6 +30,8 @@ from eyebright.tasks.decision import Decision
 
 LIMIT = 1e-4
 """The largest difference that a float32 graph may have; for probabilities, in probability."""
+
+_COMPARED_MAPS = 20  # labels whose heat maps are compared
 
 Numbers = np.ndarray[Any, np.dtype[Any]]
 Run = Callable[[Numbers], dict[str, Numbers]]
@@ -165,7 +168,7 @@ class Comparison:
         kind = ANSWERS[self.decision.target.name]
         outputs = self.run(image)
         unit = kind.unit(self.decision.target, np.array([image.shape[:2]], dtype=np.float64))
-        first, *others = [one for name, one in outputs.items() if name not in (SCORE, FLAG)]
+        first = next(iter(outputs.values()))
         apart = np.abs(first.astype(np.float64) - answer.first[None]) / unit
         before = self.result
         self.result = replace(
@@ -183,7 +186,9 @@ class Comparison:
         if kind.margins is None or answer.decisions is None:
             return
         is_near = kind.margins(answer.first[None], self.decision) <= LIMIT
-        differs = (np.stack([one[0] for one in others]) != answer.decisions).any(axis=0)[None]
+        differs = (
+            np.stack([outputs[name][0] for name in ("decisions", "asks") if name in outputs]) != answer.decisions
+        ).any(axis=0)[None]
         self.result = replace(
             self.result,
             answers=before.answers + differs.size,
@@ -255,7 +260,7 @@ def fixed_run(graph: bytes, steps: Steps, *, has_points: bool) -> Run:
     """
     session, data = _session(graph), steps.to_json()
 
-    def run(image: Numbers) -> list[Numbers]:
+    def run(image: Numbers) -> dict[str, Numbers]:
         pixels, places = preprocess(image, data)
         outputs = _outputs(session, {PIXELS: pixels[None]})
         if has_points:
@@ -282,6 +287,24 @@ def check_batches(graph: bytes) -> None:
         scale = max(1.0, float(np.abs(alone).max()))
         if not np.abs(numbers - alone).max() <= LIMIT * scale:
             raise ArtifactError("the exported graph gives other answers for two images in a batch than for each alone")
+
+
+def compare_heat_maps(graph: bytes, predictor: Predictor) -> None:
+    """Raises `ArtifactError` unless the heat maps of a graph are those of Python's Grad-CAM, for an image and labels.
+
+    Args:
+        graph: from `whole_graph`, with heat maps.
+        predictor: of the saved model.
+    """
+    names = list(predictor.target.output_names)[:_COMPARED_MAPS]
+    image = np.asarray(_smooth_noise(640, 427))
+    found = whole_run(graph)(image)[HEAT_MAPS][0]
+    expected = np.stack([one.cells for one in predictor.heat_maps(image, names)])
+    if found.shape[1:] == expected.shape[1:]:
+        apart = np.abs(found[: len(names)] - expected).max() / max(float(expected.max()), 1e-12)
+        if apart <= LIMIT:
+            return
+    raise ArtifactError("the heat maps of the exported graph are not those of Python")
 
 
 def _outputs(session: Any, given: dict[str, Numbers]) -> dict[str, Numbers]:

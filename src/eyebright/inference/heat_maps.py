@@ -33,7 +33,8 @@ from eyebright.types import Size
 HeatMapMethod = Literal["gradcam", "layercam", "gradcam-finer"]
 
 _ENLARGED = 1.5  # sides of the images of which finer maps are made; of 7 cells a side they make 11
-_OPACITY = 0.6  # of the hottest places of a drawn map
+OPACITY = 0.6
+"""Of the hottest places of a drawn map; that of others is in proportion to their values."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,11 +66,16 @@ class HeatMap:
         """
         size = image.width, image.height
         values = cv2.resize(self.values, size, interpolation=cv2.INTER_AREA).clip(0, 1)
-        colors = cv2.applyColorMap((values * 255).astype(np.uint8), cv2.COLORMAP_TURBO)[:, :, ::-1]
-        opacity = _OPACITY * values[:, :, None]
+        colors = heat_colours()[(values * 255).astype(np.uint8)]
+        opacity = OPACITY * values[:, :, None]
         below = np.asarray(image.convert("RGB"), dtype=np.float32)
         mixed: UInt8[np.ndarray, "h w 3"] = (below * (1 - opacity) + colors * opacity).round().astype(np.uint8)
         return PIL.Image.fromarray(mixed)
+
+
+def heat_colours() -> UInt8[np.ndarray, "256 3"]:
+    """The colours of values from 0 to 1 in a drawn map, RGB."""
+    return cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:, None], cv2.COLORMAP_TURBO)[:, 0, ::-1]
 
 
 def heat_maps_of_input(

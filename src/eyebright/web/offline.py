@@ -22,7 +22,7 @@ _OFFLINE = "assets/offline"
 MODULE, WASM = "ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm"
 """The files of ONNX Runtime Web: the interface, and the runtime with its operators."""
 _SHARED = "assets/shared"
-_SCRIPTS = ("answers.js", "cards.js", "thresholds.js", "start.js")
+_SCRIPTS = ("answers.js", "cards.js", "heat_map.js", "thresholds.js", "start.js")
 _WORKER_SCRIPTS = ("image_file.js", "worker.js")
 
 
@@ -34,7 +34,8 @@ class OfflinePage:
         title: the heading.
         summary: what the model answers, in a sentence.
         model: what the scripts need, as JSON: ``"shows"`` (labels, classes, points or numbers), ``"names"``,
-            ``"columns"`` of the CSV, ``"upper"`` and ``"lower"`` thresholds, ``"isOrdered"``.
+            ``"columns"`` of the CSV, ``"upper"`` and ``"lower"`` thresholds, ``"isOrdered"``, ``"heat"`` (how heat maps
+            are drawn; None: there are none).
         about: names and values about the model.
         limits: sentences on what differs from Python, or is missing.
     """
@@ -49,6 +50,11 @@ class OfflinePage:
     def has_thresholds(self) -> bool:
         """Whether there are thresholds to move."""
         return self.model["shows"] == "labels"
+
+    @property
+    def has_heat_maps(self) -> bool:
+        """Whether the graph gives heat maps."""
+        return self.model.get("heat") is not None
 
 
 def render_offline_page(page: OfflinePage, graph: bytes) -> str:

@@ -13,10 +13,12 @@ class Card {
     this.outputs = null;
     this.error = "";
     this.showsAll = false;
+    this.heatLabel = null; // whose heat map is over the image
     this.rows = new Map(); // the bar of each label that is shown
     this.frame = make("div", { class: "image" }, make("p", { class: "waiting" }, "waiting"));
     this.body = make("div", { class: "answer" });
-    this.element = make("li", { class: "card" }, this.frame, this.body, make("p", { class: "file", title: this.path }, this.path));
+    this.seen = make("p", { class: "seen", role: "status", hidden: true });
+    this.element = make("li", { class: "card" }, this.frame, this.seen, this.body, make("p", { class: "file", title: this.path }, this.path));
   }
 
   /** Says that this image is next. */
@@ -38,6 +40,7 @@ class Card {
     this.image = make("img", { src: this.url, alt: "", decoding: "async" });
     this.frame.replaceChildren(this.image);
     if (this.model.shows === "points") this.frame.append(this.#drawing());
+    if (outputs.heat) this.#takeEscape();
     this.update(thresholds);
   }
 
@@ -56,10 +59,10 @@ class Card {
     const unlike = unlikeText(this.outputs);
     if (unlike) parts.unshift(make("p", { class: "unlike" }, make("span", { class: "sign", "aria-hidden": "true" }, "!"), unlike));
     if (this.outputs.note) parts.push(make("p", { class: "note" }, this.outputs.note));
-    const hadFocus = this.body.contains(document.activeElement);
+    const focused = this.body.contains(document.activeElement) ? document.activeElement.dataset.key : null;
     this.body.replaceChildren(...parts);
-    if (hadFocus) this.body.querySelector("button")?.focus();
-    this.image.alt = `${this.path}: ${this.sentence()}`;
+    if (focused) this.body.querySelector(`[data-key="${focused}"]`)?.focus();
+    this.#describe();
   }
 
   /** Follows the threshold of one label: all is written anew only if the answer changes. */
@@ -85,14 +88,59 @@ class Card {
     return asked.length ? `${given}; ask a person: ${asked.join(", ")}` : given;
   }
 
+  #describe() {
+    const map = this.heatLabel === null ? "" : `; ${this.seen.textContent}`;
+    this.image.alt = `${this.path}: ${this.sentence()}${map}`;
+  }
+
+  /** Lays the heat map of a label over the image; without one, or for that which is there already, takes it away. */
+  toggleHeat(label) {
+    this.heatLabel = label === this.heatLabel ? null : label;
+    this.frame.querySelector(".heat")?.remove();
+    if (this.heatLabel !== null) this.#addHeat();
+    this.seen.hidden = this.heatLabel === null;
+    for (const button of this.body.querySelectorAll("[aria-pressed]")) {
+      button.setAttribute("aria-pressed", String(button.dataset.key === String(this.heatLabel)));
+    }
+    this.#describe();
+  }
+
+  #addHeat() {
+    const { heat, names } = this.model;
+    const unit = LONGER_SIDE / Math.max(this.outputs.width, this.outputs.height);
+    const [width, height] = [this.outputs.width, this.outputs.height].map((side) => Math.max(1, Math.round(side * unit)));
+    const size = { width, height };
+    const values = heatMapValues(this.outputs, this.heatLabel, heat.input, size);
+    const name = names[this.heatLabel];
+    this.seen.textContent = values ? `heat map: where the image speaks for ${name}` : `heat map: nothing in the image speaks for ${name}`;
+    if (values) this.frame.append(heatMapCanvas(values, size, heat));
+  }
+
+  #takeEscape() {
+    this.element.addEventListener("keydown", (event) => {
+      if (event.key === "Escape" && this.heatLabel !== null) this.toggleHeat(null);
+    });
+  }
+
+  /** The name of a label: where there are heat maps, a button that shows its. */
+  #name(label) {
+    const name = this.model.names[label];
+    if (!this.outputs.heat) return name;
+    const pressed = String(label === this.heatLabel);
+    const button = make("button", { type: "button", class: "heat-button", "data-key": String(label), "aria-pressed": pressed }, name);
+    button.append(spoken(`: heat map on ${this.path}`));
+    button.addEventListener("click", () => this.toggleHeat(label));
+    return button;
+  }
+
   #labels(thresholds) {
     const { names } = this.model;
     const { first } = this.outputs;
     const order = [...names.keys()].sort((a, b) => first[b] - first[a]);
     const tags = order.filter((i) => this.decisions[i] !== NO).map((i) => tag(names[i], this.decisions[i]));
-    const shown = order.filter((i, place) => this.showsAll || place < SHOWN_LABELS || this.decisions[i] !== NO);
+    const shown = order.filter((i, place) => this.showsAll || place < SHOWN_LABELS || this.decisions[i] !== NO || i === this.heatLabel);
     const bars = shown.map((i) => {
-      const row = new Bar(names[i], first[i], this.decisions[i]);
+      const row = new Bar(this.#name(i), first[i], this.decisions[i]);
       row.setThresholds(thresholds.upper[i], thresholds.lower && thresholds.lower[i]);
       this.rows.set(i, row);
       return row.element;
@@ -109,10 +157,10 @@ class Card {
     const { first, decisions, asks } = this.outputs;
     const answer = asks ? ASK : YES;
     const byProbability = [...names.keys()].sort((a, b) => first[b] - first[a]);
-    const likely = new Set([decisions[0], ...byProbability.slice(0, SHOWN_LABELS)]);
+    const likely = new Set([decisions[0], ...byProbability.slice(0, SHOWN_LABELS), ...(this.heatLabel === null ? [] : [this.heatLabel])]);
     const order = isOrdered ? [...names.keys()] : byProbability;
     const shown = this.showsAll ? order : order.filter((i) => likely.has(i));
-    const bars = shown.map((i) => new Bar(names[i], first[i], i === decisions[0] ? answer : NO, false).element);
+    const bars = shown.map((i) => new Bar(this.#name(i), first[i], i === decisions[0] ? answer : NO, false).element);
     return [
       make("ul", { class: "tags" }, tag(names[decisions[0]], answer)),
       make("ul", { class: "bars" }, ...bars),
@@ -124,7 +172,7 @@ class Card {
     if (all === shown && !this.showsAll) return [];
     if (this.showsAll && all <= SHOWN_LABELS) return [];
     const text = this.showsAll ? "Show fewer" : `Show all ${all}`;
-    const button = make("button", { type: "button", class: "quiet", "aria-expanded": String(this.showsAll) }, text);
+    const button = make("button", { type: "button", class: "quiet", "data-key": "more", "aria-expanded": String(this.showsAll) }, text);
     button.append(spoken(` labels of ${this.path}`));
     button.addEventListener("click", () => {
       this.showsAll = !this.showsAll;
@@ -134,9 +182,9 @@ class Card {
   }
 
   #table() {
-    const rows = this.model.names.map((name, i) => {
+    const rows = this.model.names.map((_, i) => {
       const place = this.model.shows === "points" && this.model.names.length > 1 ? `${i + 1} ` : "";
-      return make("div", {}, make("dt", {}, place && make("span", { class: "place" }, place), name), make("dd", {}, this.#value(i)));
+      return make("div", {}, make("dt", {}, place && make("span", { class: "place" }, place), this.#name(i)), make("dd", {}, this.#value(i)));
     });
     return [make("dl", { class: "pairs" }, ...rows)];
   }

@@ -1,6 +1,7 @@
 // The page: takes images, gives them to the worker one after another, shows the answers and writes them as CSV.
 
 const model = JSON.parse(byId("model").textContent);
+if (model.heat) model.heat.colours = bytesOf(model.heat.colours);
 const cards = [];
 const waiting = [];
 let worker = null;

@@ -44,6 +44,13 @@ async function answer(file) {
   const decisions = outputs.decisions ? Array.from(outputs.decisions.data, Number) : null;
   const asks = outputs.asks ? Number(outputs.asks.data[0]) === 1 : null; // about the class; labels have decisions
   const ood = outputs.ood ? { score: outputs.ood_score.data[0], isAbove: Number(outputs.ood.data[0]) === 1 } : null;
-  const message = { first, decisions, asks, ood, width, height, note, thumbnail, seconds };
-  return { message, transfer: [first.buffer] };
+  const heat = outputs.heat_maps ? heatOf(outputs) : null;
+  const message = { first, decisions, asks, ood, heat, width, height, note, thumbnail, seconds };
+  return { message, transfer: [first.buffer, ...(heat ? [heat.cells.buffer] : [])] };
+}
+
+/** The cells of the heat map of each label, and where the image is in the input of the network. */
+function heatOf({ heat_maps: maps, image_place: place }) {
+  const [rows, columns] = maps.dims.slice(2);
+  return { cells: maps.data.slice(), rows, columns, place: Array.from(place.data) };
 }

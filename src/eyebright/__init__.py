@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # the same names for type checkers and editors; a test compar
     from eyebright.errors import EyebrightError as EyebrightError
     from eyebright.evaluation.calibrate import fit_calibration as fit_calibration
     from eyebright.evaluation.compare import Comparison as Comparison, compare as compare
-    from eyebright.evaluation.conformal import LabelSets as LabelSets, fit_sets as fit_sets
+    from eyebright.evaluation.conformal import fit_sets as fit_sets
     from eyebright.evaluation.confusions import LabelConfusion as LabelConfusion, label_confusions as label_confusions
     from eyebright.evaluation.decide import fit_decision as fit_decision
     from eyebright.evaluation.evaluation import Evaluation as Evaluation
@@ -78,6 +78,7 @@ if TYPE_CHECKING:  # the same names for type checkers and editors; a test compar
     from eyebright.tasks.category import CategoryBlock as CategoryBlock
     from eyebright.tasks.decision import Decision as Decision
     from eyebright.tasks.image import ImageBlock as ImageBlock
+    from eyebright.tasks.label_sets import LabelSets as LabelSets
     from eyebright.tasks.multicategory import MultiCategoryBlock as MultiCategoryBlock
     from eyebright.tasks.ordinal import OrdinalBlock as OrdinalBlock
     from eyebright.tasks.points import PointBlock as PointBlock
@@ -101,7 +102,7 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
     "eyebright.errors": ("EyebrightError",),
     "eyebright.evaluation.calibrate": ("fit_calibration",),
     "eyebright.evaluation.compare": ("Comparison", "compare"),
-    "eyebright.evaluation.conformal": ("LabelSets", "fit_sets"),
+    "eyebright.evaluation.conformal": ("fit_sets",),
     "eyebright.evaluation.confusions": ("LabelConfusion", "label_confusions"),
     "eyebright.evaluation.decide": ("fit_decision",),
     "eyebright.evaluation.evaluation": ("Evaluation",),
@@ -146,6 +147,7 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
     "eyebright.tasks.category": ("CategoryBlock",),
     "eyebright.tasks.decision": ("Decision",),
     "eyebright.tasks.image": ("ImageBlock",),
+    "eyebright.tasks.label_sets": ("LabelSets",),
     "eyebright.tasks.multicategory": ("MultiCategoryBlock",),
     "eyebright.tasks.ordinal": ("OrdinalBlock",),
     "eyebright.tasks.points": ("PointBlock",),

@@ -56,6 +56,8 @@ def _say(found: "Inspection") -> None:
         say(f"input: {_pairs(facts['input'])}")
         say(f"calibration: {facts['calibration'] or 'none'}; thresholds: {short_repr(facts['thresholds'], limit=300)}")
         say(f"promises: {'; '.join(map(_pairs, facts['promises'])) or 'none'}")
+        if isinstance(sets := facts["label_sets"], dict):
+            say(f"label sets: {short_repr(sets.get('method'))}, coverage {short_repr(sets.get('coverage'))}")
         say(f"scores: {_pairs(facts['scores']) or 'none'}")
         say(f"data: {_pairs(facts['data'])}")
         licence = facts["weights_licence"]

@@ -153,12 +153,20 @@ def _print(results: "Iterable[Prediction]", file_format: "PredictionFormat | Non
             say(prediction.line(predictor.target), whole=True)
             count += 1
         return count
-    asks, has_ood = predictor.thresholds.is_three_way, predictor.ood is not None
-    writer = PredictionWriter(print_data, file_format, predictor.target, asks=asks, has_ood=has_ood)
+    writer = PredictionWriter(print_data, file_format, predictor.target, **_columns(predictor))
     for prediction in results:
         writer.add(prediction)
     writer.end()
     return writer.count
+
+
+def _columns(predictor: "Predictor") -> dict[str, bool]:
+    """Which columns a prediction has beside its labels or numbers, as `PredictionWriter` takes them."""
+    return {
+        "asks": predictor.thresholds.is_three_way,
+        "has_sets": predictor.manifest.decision.label_sets is not None,
+        "has_ood": predictor.ood is not None,
+    }
 
 
 def _write(
@@ -173,8 +181,7 @@ def _write(
 
     with growing_file(out) as file:
         file_format = file_format or ("json" if out.suffix.lower() == ".json" else "csv")
-        asks, has_ood = predictor.thresholds.is_three_way, predictor.ood is not None
-        writer = PredictionWriter(file.write, file_format, predictor.target, asks=asks, has_ood=has_ood)
+        writer = PredictionWriter(file.write, file_format, predictor.target, **_columns(predictor))
         try:
             for prediction in results:
                 writer.add(prediction)

@@ -20,117 +20,17 @@ By label (Mondrian): each class or label is covered separately, which takes imag
 Axes: n images, k classes, m images of a class.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from math import ceil
-from typing import Any, Literal, get_args
+from typing import get_args
 
 import numpy as np
-import torch
-from jaxtyping import Bool, Float
-from torch import Tensor
+from jaxtyping import Float
 
 from eyebright.errors import InputError, did_you_mean, listing, short_repr
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.risk_control import ImageLosses, hoeffding_bentkus, image_losses
 from eyebright.metrics.labels import split_targets
-from eyebright.types import refuse_nan
-
-SetMethod = Literal["lac", "aps", "crc", "rcps"]
-
-_FITTED, _ANSWERED = 0, 1  # streams of the random numbers of randomised sets: independent of each other
-
-
-@dataclass(frozen=True, slots=True)
-class LabelSets:
-    """How the label set of an image is made from its probabilities.
-
-    Args:
-        method: see `SetMethod` and this module.
-        coverage: the stated coverage.
-        limits: the greatest nonconformity that is in the set, of each class, or one for all: 1 - probability, or for
-            ``aps`` the sum of probabilities. Infinite where too few images of a class are known: it is in all sets.
-        names: the classes.
-        n_images: the number of images with a known target.
-        confidence: of ``rcps``; None: the coverage is one of the mean over the draws.
-        randomised: of ``aps``.
-    """
-
-    method: SetMethod
-    coverage: float
-    limits: tuple[float, ...]
-    names: tuple[str, ...]
-    n_images: int
-    confidence: float | None = None
-    randomised: bool = False
-
-    @property
-    def by_label(self) -> bool:
-        """True if each class or label is covered separately."""
-        return len(self.limits) > 1
-
-    def sets(
-        self, probabilities: Float[Tensor, "n k"], *, indices: Sequence[int] | None = None, seed: int = 0
-    ) -> Bool[Tensor, "n k"]:
-        """True for the classes in the set of each image.
-
-        The random number of an image, where sets are randomised, is made from the seed and its index: it has the same
-        set whatever images are answered with it, and independent ones for other seeds.
-
-        Args:
-            probabilities: calibrated, of the decision of the evaluation that it was made from.
-            indices: the index of each image, at least 0; None: its row.
-            seed: of the random numbers.
-
-        Raises:
-            InputError: a probability is NaN, or there is not one index for each image.
-        """
-        refuse_nan(probabilities, "probabilities")
-        scores = probabilities.detach().cpu().double().numpy()
-        limits = np.array(self.limits)
-        if self.method != "aps":
-            return torch.from_numpy(1 - scores <= limits + _ROUNDING)
-        parts = _random_parts(len(scores), indices, (seed, _ANSWERED)) if self.randomised else None
-        return torch.from_numpy(_cumulative(scores, parts) <= limits + _ROUNDING)
-
-    @property
-    def sentence(self) -> str:
-        """What is covered, with what probability, from how many images."""
-        share = f"{100 * self.coverage:.6g} %"
-        each = "for each class separately" if self.by_label else "over all classes"
-        if self.method in ("lac", "aps"):
-            kind = self.method.upper() + (", randomised" if self.randomised else "")
-            text = f"the set of an image contains its class with a probability of at least {share}, {each} ({kind})"
-        elif self.by_label:
-            text = f"each label is in the set of an image that has it with a probability of at least {share}"
-        elif self.confidence is None:
-            text = f"in expectation, the sets contain at least {share} of an image's labels (conformal risk control)"
-        else:
-            text = (
-                f"with {100 * self.confidence:.6g} % confidence, the sets contain on average at least {share} of an "
-                "image's labels (RCPS)"
-            )
-        unsure = [name for name, limit in zip(self.names, self.limits, strict=False) if self.by_label and limit > 1e9]
-        if not self.by_label and self.limits[0] > 1e9:
-            return f"too few images for a coverage of {share} ({self.n_images:,}): the sets contain everything"
-        more = f"; too few images of {listing(unsure)}, which are in all sets" if unsure else ""
-        return f"{text}, from {self.n_images:,} images{more}"
-
-    def to_json(self) -> dict[str, Any]:
-        """All fields; null for a limit that is infinite."""
-        fields = {name: getattr(self, name) for name in self.__slots__}
-        limits = [None if np.isinf(limit) else limit for limit in self.limits]
-        return {**fields, "limits": limits, "names": list(self.names)}
-
-    @staticmethod
-    def from_json(data: dict[str, Any]) -> "LabelSets":
-        """The value that `to_json` described."""
-        limits = tuple(np.inf if limit is None else float(limit) for limit in data["limits"])
-        fields: dict[str, Any] = {**data, "limits": limits, "names": tuple(data["names"])}
-        return LabelSets(**fields)
-
-
-_ROUNDING = 1e-9  # of sums of probabilities
+from eyebright.tasks.label_sets import FITTED, LabelSets, SetMethod, cumulative, random_parts
 
 
 def fit_sets(
@@ -205,15 +105,7 @@ def _nonconformity(evaluation: Evaluation, *, randomised: bool | None) -> Float[
     scores = evaluation.activated.detach().cpu().double().numpy()
     if randomised is None:
         return 1 - scores
-    return _cumulative(scores, _random_parts(len(scores), None, (0, _FITTED)) if randomised else None)
-
-
-def _random_parts(n_images: int, indices: Sequence[int] | None, seeds: tuple[int, int]) -> Float[np.ndarray, " n"]:
-    """The random number of each image, in [0, 1): that of its index in the sequence of the seeds."""
-    rows = np.arange(n_images) if indices is None else np.asarray(indices)
-    if rows.shape != (n_images,) or rows.dtype.kind not in "iu" or (rows < 0).any():
-        raise InputError(f"`indices` are one whole number of at least 0 for each of {n_images} images")
-    return np.random.default_rng(seeds).random(int(rows.max(initial=-1)) + 1)[rows]
+    return cumulative(scores, random_parts(len(scores), None, (0, FITTED)) if randomised else None)
 
 
 def _limits_of_class(
@@ -232,25 +124,6 @@ def _quantile(scores: Float[np.ndarray, " m"], coverage: float) -> float:
     """The ceil((m + 1) * coverage)-th smallest score; infinite if there are not so many."""
     rank = ceil((len(scores) + 1) * coverage - 1e-9)
     return float(np.partition(scores, rank - 1)[rank - 1]) if rank <= len(scores) else float("inf")
-
-
-def _cumulative(
-    scores: Float[np.ndarray, "n k"], parts: Float[np.ndarray, " n"] | None = None
-) -> Float[np.ndarray, "n k"]:
-    """The sum of the probabilities down to each class: before it (its first class 0), plus a random part of its own.
-
-    Without random parts, the whole of it counts, but the first class always has 0 so that no set is empty.
-    """
-    order = np.argsort(-scores, axis=1, kind="stable")
-    ranked = np.take_along_axis(scores, order, axis=1)
-    sums = np.cumsum(ranked, axis=1)
-    if parts is not None:
-        sums = sums - parts[:, None] * ranked
-    else:
-        sums[:, 0] = 0
-    back = np.empty_like(sums)
-    np.put_along_axis(back, order, sums, axis=1)
-    return back
 
 
 # ------------------------------------------------------------------------------- any number of labels

@@ -57,7 +57,8 @@ def save_manifest(folder: str | Path, manifest: Manifest) -> None:
 def save_part(folder: str | Path, evaluation: Evaluation, *, replace: bool = False) -> None:
     """Adds the evaluation of further images to a saved model, as those of a part; what was there before is kept.
 
-    If images of the part promise are replaced, the promises that were made with them are given up; thresholds stay.
+    If images of the part promise are replaced, the promises and label sets that were made with them are given up;
+    thresholds stay.
 
     Args:
         folder: the model folder.
@@ -80,8 +81,9 @@ def save_part(folder: str | Path, evaluation: Evaluation, *, replace: bool = Fal
     changed = {**content, "evaluation": hashlib.sha256(new).hexdigest()}
     if evaluation.part == "promise" and evaluation.part in evaluations and "tuning" in content:
         # A promise is about the images that it was made with, and these are replaced.
-        made = ("promises", "selective", "asking")
+        made = ("promises", "selective", "asking", "risk", "label_sets")
         changed["tuning"] = {name: value for name, value in content["tuning"].items() if name not in made}
+        changed["decision"] = {name: value for name, value in content["decision"].items() if name != "label_sets"}
     text = manifest_text(changed)
     try:
         old = (folder / EVALUATION).read_bytes()

@@ -390,6 +390,7 @@ def _facts(manifest: Mapping[str, Any]) -> dict[str, Any]:
         "calibration": calibration.get("kind") if isinstance(calibration, dict) else None,
         "thresholds": thresholds,
         "promises": promises,
+        "label_sets": decision.get("label_sets"),
         "scores": entry("scores"),
         "data": entry("data"),
         "weights_from": training.get("weights"),

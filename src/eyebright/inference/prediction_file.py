@@ -29,6 +29,7 @@ class PredictionWriter:
             names are as they are. Numbers are the same in both.
         target: the target block of the model, which formats the predictions.
         asks: whether the model asks a person about some labels, which get a column.
+        has_sets: whether its predictions have label sets, which get a column.
         has_ood: whether its predictions have an out-of-distribution score, which gets two.
     """
 
@@ -39,6 +40,7 @@ class PredictionWriter:
         block: TargetBlock,
         *,
         asks: bool = False,
+        has_sets: bool = False,
         has_ood: bool = False,
     ) -> None:
         self.count = 0
@@ -46,7 +48,7 @@ class PredictionWriter:
         self._json = file_format == "json"
         self._safe = file_format == "csv-safe"
         self._block = block
-        self._columns = table_columns(block, asks=asks, has_ood=has_ood)
+        self._columns = table_columns(block, asks=asks, has_sets=has_sets, has_ood=has_ood)
         self._rows = csv.writer(_Text(write), lineterminator=_END)
 
     def add(self, prediction: Prediction) -> None:

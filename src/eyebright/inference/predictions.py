@@ -29,6 +29,8 @@ class Prediction:
         note: what may be wrong with the image; empty if nothing was noticed.
         ask: the labels of which a person is to be asked, in the order of the vocabulary; None if the model answers
             only yes or no.
+        label_set: the labels of the set that covers the right ones as often as was stated, in the order of the
+            vocabulary; None if the model has no label sets.
         ood_score: the out-of-distribution score: how unlike the training images the image is, above 1 more than 95 % of
             the validation images (`eyebright.inference.out_of_distribution`); None if the model folder has none.
     """
@@ -39,6 +41,7 @@ class Prediction:
     note: str = ""
     ask: tuple[str, ...] | None = None
     ood_score: float | None = None
+    label_set: tuple[str, ...] | None = None
 
     @property
     def is_ood(self) -> bool:
@@ -46,24 +49,27 @@ class Prediction:
         return self.ood_score is not None and self.ood_score > THRESHOLD
 
     def to_json(self, block: TargetBlock) -> dict[str, Any]:
-        """The path, the entries of `TargetBlock.prediction_json`, and ``"ask"``, ``"ood_score"`` if there are any."""
+        """The path, the entries of `TargetBlock.prediction_json`, and what the model has of the other fields."""
         asked = {} if self.ask is None else {"ask": list(self.ask)}
+        inside = {} if self.label_set is None else {"label_set": list(self.label_set)}
         score = {} if self.ood_score is None else {"ood_score": self.ood_score, "ood": self.is_ood}
-        return {"path": self.path, **block.prediction_json(self.decoded, self.activated), **asked, **score}
+        return {"path": self.path, **block.prediction_json(self.decoded, self.activated), **asked, **inside, **score}
 
     def row(self, block: TargetBlock) -> tuple[Any, ...]:
         """The cells of the table, as `table_columns` names them."""
         cells = block.table_row(self.decoded, self.activated)
         asked = () if self.ask is None else (block.asked_text(self.ask, self.activated),)
+        inside = () if self.label_set is None else (block.names_text(self.label_set),)
         score = () if self.ood_score is None else (self.ood_score, "yes" if self.is_ood else "no")
-        return (self.path, *cells, *asked, *score)
+        return (self.path, *cells, *asked, *inside, *score)
 
     def line(self, block: TargetBlock) -> str:
         """The prediction as a line of text: the path, the labels or numbers, and what makes it doubtful."""
         text = block.text(self.decoded) or NO_LABEL_CAPTION
         asked = f"; ask a person: {', '.join(self.ask)}" if self.ask else ""
+        inside = "" if self.label_set is None else f"; label set: {', '.join(self.label_set) or 'empty'}"
         unlike = f"; unlike the training images (score {self.ood_score:.2f})" if self.is_ood else ""
-        return printable(f"{self.path}: {text}{asked}{unlike}")
+        return printable(f"{self.path}: {text}{asked}{inside}{unlike}")
 
 
 @dataclass(frozen=True)
@@ -79,17 +85,20 @@ class SkippedImage:
     reason: str
 
 
-def table_columns(block: TargetBlock, *, asks: bool, has_ood: bool = False) -> tuple[str, ...]:
+def table_columns(block: TargetBlock, *, asks: bool, has_sets: bool = False, has_ood: bool = False) -> tuple[str, ...]:
     """The names of the cells of `Prediction.row`.
 
     Args:
         block: the target block of the model.
         asks: whether the model asks a person about some labels.
+        has_sets: whether its predictions have label sets.
         has_ood: whether its predictions have an out-of-distribution score.
     """
     columns = ("path", *block.table_columns)
     if asks:
         columns += tuple(distinct_columns(["ask"], taken=columns, prefix="to_"))
+    if has_sets:
+        columns += tuple(distinct_columns(["label_set"], taken=columns, prefix="image_"))
     if has_ood:
         columns += tuple(distinct_columns(["ood_score", "ood"], taken=columns, prefix="image_"))
     return columns
@@ -143,15 +152,18 @@ class Predictions(Sequence[Prediction]):
         """A table with one row per image: its path and the columns of the target block.
 
         These are the labels and the probability of each class; x and y of each point; or the numbers. If the model
-        has three answers, the column ``ask`` has the labels of which a person is to be asked; if it has
-        out-of-distribution scores, ``ood_score`` has them, and ``ood`` "yes" or "no". Characters that are not valid
-        Unicode (in file names of another encoding) become escapes, since pandas has no text with them.
+        has three answers, the column ``ask`` has the labels of which a person is to be asked; if it has label sets,
+        ``label_set`` has their labels; if it has out-of-distribution scores, ``ood_score`` has them, and ``ood`` "yes"
+        or "no". Characters that are not valid Unicode (in file names of another encoding) become escapes, since pandas
+        has no text with them.
         """
         rows = [prediction.row(self.target) for prediction in self._predictions]
         cells = [[valid_unicode(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
         asks = any(prediction.ask is not None for prediction in self._predictions)
+        has_sets = any(prediction.label_set is not None for prediction in self._predictions)
         has_ood = any(prediction.ood_score is not None for prediction in self._predictions)
-        return pd.DataFrame(cells, columns=list(table_columns(self.target, asks=asks, has_ood=has_ood)))
+        columns = table_columns(self.target, asks=asks, has_sets=has_sets, has_ood=has_ood)
+        return pd.DataFrame(cells, columns=list(columns))
 
     def to_json(self) -> list[dict[str, Any]]:
         """One dictionary per image: its path and the entries of `TargetBlock.prediction_json`."""

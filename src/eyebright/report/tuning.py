@@ -7,6 +7,7 @@ from typing import Any
 from eyebright.errors import DataError, listing
 from eyebright.evaluation.promise_text import label_sentence, summary
 from eyebright.evaluation.promises import LabelPromise, PromiseResult
+from eyebright.evaluation.risk_control import ControlledRisk
 from eyebright.evaluation.selective import SelectivePromise
 from eyebright.report.asking import asking_blocks
 from eyebright.tasks.decision import Decision
@@ -29,7 +30,13 @@ def tuning_sections(tuning: Mapping[str, Any], decision: Decision) -> list[Secti
         DataError: it does not have the form that `eyebright tune` writes.
     """
     try:
-        return [*_promises(tuning, decision), *_selective(tuning, decision), *_fitted(tuning)]
+        return [
+            *_promises(tuning, decision),
+            *_selective(tuning, decision),
+            *_risk(tuning, decision),
+            *_label_sets(tuning, decision),
+            *_fitted(tuning),
+        ]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"the entry 'tuning' of the saved model has the wrong form: {error}") from None
 
@@ -46,6 +53,50 @@ def _selective(tuning: Mapping[str, Any], decision: Decision) -> list[Section]:
     intro = "The scores of this report count the answers on all images, also on those about which a person is asked."
     title = "Promises" if found.is_promise else "Estimates"
     return [Section(title, "promises", [Sentences([_sentence(str(found))])], intro)]
+
+
+def _risk(tuning: Mapping[str, Any], decision: Decision) -> list[Section]:
+    """The section on the mean over images that one threshold for all labels bounds."""
+    if "risk" not in tuning:
+        return []
+    fields = dict(tuning["risk"])
+    part = fields.pop("part")
+    found = ControlledRisk.from_json(fields)
+    if decision.thresholds != Thresholds(found.threshold, decision.thresholds.metric):
+        text = f"{found.risk} <= {found.bound:g} is no longer kept: {_OTHER}"
+    else:
+        text = f"{found.sentence} ({_origin(part)})"
+    return [Section("Means over images", "means", [Sentences([_sentence(text)])])]
+
+
+def _label_sets(tuning: Mapping[str, Any], decision: Decision) -> list[Section]:
+    """The section on the sets of labels with a stated coverage."""
+    sets = decision.label_sets
+    if sets is None:
+        return []
+    facts = tuning.get("label_sets")
+    origin = "set by hand" if facts is None else _origin(facts["part"])
+    sentences = [_sentence(f"{sets.sentence} ({origin})")]
+    if facts is not None:
+        counts, total = [int(count) for count in facts["sizes"]], max(int(facts["images"]), 1)
+        sizes = Table(
+            f"Sizes of the sets of these {total:,} images",
+            ("labels in the set", "images", "share of the images"),
+            [
+                [Cell.of(size), Cell.of(count), Cell(f"{100 * count / total:.3g} %", count)]
+                for size, count in enumerate(counts)
+                if count
+            ],
+        )
+        blocks: list[Any] = [Sentences(sentences), sizes]
+    else:
+        blocks = [Sentences(sentences)]
+    intro = "Predictions have a set of labels beside their answer: the more doubtful an image is, the larger its set."
+    return [Section("Label sets", "label-sets", blocks, intro)]
+
+
+def _origin(part: str) -> str:
+    return "images of the part promise" if part == "promise" else f"an estimate from {_PARTS.get(part, part)}"
 
 
 def calibration_sentence(evidence: Mapping[str, Any]) -> str:

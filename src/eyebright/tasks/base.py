@@ -12,6 +12,7 @@ The properties that every target block has are tested in ``tests/laws/test_tasks
 """
 
 import inspect
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, Literal
@@ -173,6 +174,16 @@ class TargetBlock(Block):
             thresholds: three-way ones, or others, with which nobody is asked.
         """
         return torch.zeros_like(activated, dtype=torch.bool)
+
+    def names_text(self, names: Sequence[str]) -> str:
+        """Any number of labels as a cell of a table: joined by ;, or a list of JSON if a label has ; in its name.
+
+        Args:
+            names: the labels; for none the cell is empty.
+        """
+        if names and any(";" in name for name in self.output_names):
+            return json.dumps(list(names), ensure_ascii=False)
+        return ";".join(names)
 
     def asked_text(self, names: Sequence[str], activated: Float[Tensor, "..."]) -> str:
         """The labels about which a person is asked as a cell of a table.

@@ -9,6 +9,7 @@ from torch import Tensor
 from eyebright.errors import InputError, listing
 from eyebright.tasks.base import TargetBlock
 from eyebright.tasks.calibration import Calibration, NoCalibration, calibration_from_json, calibration_to_json
+from eyebright.tasks.label_sets import LabelSets
 from eyebright.types import Thresholds, refuse_nan
 
 
@@ -22,14 +23,17 @@ class Decision:
         target: the fitted target block.
         thresholds: from calibrated probabilities to decisions, if the target uses them.
         calibration: the map of the raw outputs before their activation.
+        label_sets: the sets of labels with a stated coverage, in calibrated probabilities; None without.
 
     Raises:
-        InputError: the target cannot have this calibration, or it is for another number of labels.
+        InputError: the target cannot have this calibration, or it is for another number of labels; or the label sets
+            are of other labels, or randomised, since a prediction must not depend on the images beside it.
     """
 
     target: TargetBlock
     thresholds: Thresholds = field(default_factory=Thresholds)
     calibration: Calibration = field(default_factory=NoCalibration)
+    label_sets: LabelSets | None = None
 
     def __post_init__(self) -> None:
         kind, n_labels = self.calibration.kind, self.calibration.n_labels
@@ -40,6 +44,17 @@ class Decision:
             )
         if n_labels is not None and n_labels != self.target.n_out:
             raise InputError(f"the calibration '{kind}' is for {n_labels} labels, not for {self.target.n_out}")
+        self._check_label_sets()
+
+    def _check_label_sets(self) -> None:
+        if self.label_sets is None:
+            return
+        if not self.target.has_vocab or self.label_sets.names != tuple(self.target.output_names):
+            raise InputError(
+                f"the label sets are of other labels ({listing(self.label_sets.names)}) than those of the target"
+            )
+        if self.label_sets.randomised:
+            raise InputError("a decision has no randomised label sets: predictions must be the same each time")
 
     def activate(self, outputs: Float[Tensor, "n k"]) -> Float[Tensor, "n ..."]:
         """The outputs after activation and calibration: probabilities, points or numbers.
@@ -93,6 +108,17 @@ class Decision:
         asked = self.asks(activated[None])[0].tolist()
         return tuple(name for name, one in zip(self.target.value_names, asked, strict=True) if one)
 
+    def label_set(self, activated: Float[Tensor, "*k"]) -> tuple[str, ...] | None:
+        """The labels in the label set of an image, in the order of the vocabulary; None without label sets.
+
+        Args:
+            activated: one row of what `activate` returns.
+        """
+        if self.label_sets is None:
+            return None
+        inside = self.label_sets.sets(activated[None])[0].tolist()
+        return tuple(name for name, one in zip(self.target.output_names, inside, strict=True) if one)
+
     def with_thresholds(self, thresholds: Thresholds) -> "Decision":
         """The decision with other thresholds, which know the names of the classes.
 
@@ -107,19 +133,31 @@ class Decision:
     def with_calibration(self, calibration: Calibration) -> "Decision":
         """The decision with another calibration; thresholds that were tuned before it need to be tuned again.
 
+        Label sets are left out: they are limits of the former probabilities.
+
         Raises:
             InputError: the target cannot have it, or it is for another number of labels.
         """
-        return replace(self, calibration=calibration)
+        return replace(self, calibration=calibration, label_sets=None)
+
+    def with_label_sets(self, label_sets: LabelSets | None) -> "Decision":
+        """The decision with other label sets, or without.
+
+        Raises:
+            InputError: they are of other labels, or randomised.
+        """
+        return replace(self, label_sets=label_sets)
 
     def to_json(self) -> dict[str, Any]:
         """The decision without its target block, which the manifest stores separately."""
         thresholds = {"values": _as_list(self.thresholds.values), "metric": self.thresholds.metric}
         if self.thresholds.lower is not None:
             thresholds["lower"] = _as_list(self.thresholds.lower)
+        sets = {} if self.label_sets is None else {"label_sets": self.label_sets.to_json()}
         return {
             "calibration": calibration_to_json(self.calibration),
             "thresholds": thresholds,
+            **sets,
         }
 
     @staticmethod
@@ -127,8 +165,8 @@ class Decision:
         """The decision that `to_json` described.
 
         Raises:
-            InputError: a calibration that this version does not know or that has invalid numbers, or thresholds or a
-                calibration for another number of classes.
+            InputError: a calibration that this version does not know or that has invalid numbers, or thresholds, a
+                calibration or label sets for other classes.
         """
         given = data["thresholds"]
         thresholds = Thresholds(
@@ -136,7 +174,9 @@ class Decision:
             given["metric"],
             lower=_as_tuple(given["lower"]) if "lower" in given else None,  # models of older versions have none
         )
-        return Decision(block, calibration=calibration_from_json(data["calibration"])).with_thresholds(thresholds)
+        sets = LabelSets.from_json(data["label_sets"]) if data.get("label_sets") is not None else None
+        decision = Decision(block, calibration=calibration_from_json(data["calibration"]), label_sets=sets)
+        return decision.with_thresholds(thresholds)
 
 
 def _as_list(values: float | tuple[float, ...]) -> float | list[float]:

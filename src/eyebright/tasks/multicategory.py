@@ -1,6 +1,5 @@
 """`MultiCategoryBlock`: any number of labels per image, with sigmoid and binary cross-entropy."""
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Sequence, Set as AbstractSet
 from dataclasses import dataclass
@@ -126,7 +125,7 @@ class MultiCategoryBlock(TargetBlock):
 
     def asked_text(self, names: Sequence[str], activated: Float[Tensor, " k"]) -> str:
         """The labels as in the column of the predicted ones."""
-        return self.table_row(LabelSet(names), activated)[0]
+        return self.names_text(names)
 
     @property
     def n_out(self) -> int:
@@ -232,9 +231,7 @@ class MultiCategoryBlock(TargetBlock):
 
     def table_row(self, value: LabelSet, activated: Float[Tensor, " k"]) -> tuple[Any, ...]:
         """The labels as text, and the probability of each; the text is a list of JSON if a class has ; in its name."""
-        as_list = bool(value) and any(";" in name for name in self.classes)
-        text = json.dumps([name for name in self.classes if name in value], ensure_ascii=False) if as_list else ""
-        return (text or self.text(value), *activated.tolist())
+        return (self.names_text([name for name in self.classes if name in value]), *activated.tolist())
 
     def prediction_json(self, value: LabelSet, activated: Float[Tensor, " k"]) -> dict[str, Any]:
         """``{"labels": [...], "probabilities": {label: probability}}``."""

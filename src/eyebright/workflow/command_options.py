@@ -423,6 +423,8 @@ class EvaluateOptions:
 
 
 _OBJECTIVES = ("objective", "cost", "budget", "top_k")
+_OF_SETS = ("set_method", "sets_by_label")
+_OTHER_CHANGES = ("calibrate", "promise", "risk", "sets")
 
 
 @with_options_in_docstring
@@ -499,6 +501,35 @@ class TuneOptions:
             "predicted (for recall: at every probability above 0)."
         ),
     ] = False
+    risk: Annotated[
+        str | None,
+        Option(
+            "One threshold for all labels that bounds a mean over images in expectation, by conformal risk control: "
+            "'missed_labels <= 0.1' (the share of an image's labels that are missed) or 'wrong_answers <= 0.1' (the "
+            "share of its yes answers that are wrong).",
+            metavar="BOUND",
+            unset="none",
+        ),
+    ] = None
+    sets: Annotated[
+        float | None,
+        Option(
+            "Coverage of label sets: predictions get a set of labels that contains the class of an image with at least "
+            "this probability, or on average at least this share of its labels. The thresholds stay.",
+            above=0,
+            below=1,
+            unset="none",
+        ),
+    ] = None
+    set_method: Annotated[
+        str | None,
+        Option(
+            "How label sets are made: lac or aps for one class per image, crc or rcps (with `confidence`) for labels.",
+            choices=("lac", "aps", "crc", "rcps"),
+            unset="lac or crc",
+        ),
+    ] = None
+    sets_by_label: Annotated[bool, Option("Each class or label is covered separately by the label sets.")] = False
     undo: Annotated[bool, Option("Undo the last change; the one before it cannot be undone.")] = False
 
     def __post_init__(self) -> None:
@@ -506,17 +537,15 @@ class TuneOptions:
         given = [name for name in _OBJECTIVES if getattr(self, name) is not None]
         if len(given) > 1:
             raise InputError(f"`{given[0]}` and `{given[1]}` are two objectives; give one of them")
-        changes = [*given, *(name for name in ("calibrate", "promise") if getattr(self, name))]
+        changes = [*given, *(name for name in _OTHER_CHANGES if getattr(self, name))]
         if self.undo and changes:
             raise InputError(f"`undo` takes the last change back, and `{changes[0]}` makes a new one; give one of them")
         if not self.undo and not changes:
             raise InputError(
-                "there is nothing to change: give `objective`, `cost`, `budget`, `top_k`, `calibrate`, `promise` or "
-                "`undo`"
+                "there is nothing to change: give `objective`, `cost`, `budget`, `top_k`, `calibrate`, `promise`, "
+                "`risk`, `sets` or `undo`"
             )
-        for name in ("label", "all_labels", "keep_former"):
-            if getattr(self, name) and not self.promise:
-                raise InputError(f"`{name}` is for `promise`, which is not given")
+        self._check_owners()
         if given and self.promise and not self.keep_former:
             raise InputError(
                 f"`{given[0]}` and `promise` both set the thresholds; give one of them, or `keep_former` too: a label "
@@ -524,10 +553,23 @@ class TuneOptions:
             )
         if self.keep_former and len(self.promise) > 1:
             raise InputError("`keep_former` is for one `promise`; with two, a label without a promise asks a person")
+        self._check_risk_and_sets(given)
         if self.on != "valid" and not (given or self.calibrate):
             raise InputError("`on` is for `calibrate` and the objectives; promises are tested on the part promise")
         if self.one_threshold and not (given or self.calibrate):
             raise InputError("`one_threshold` is for `objective`, `cost`, `budget` or `top_k`, and none is given")
+
+    def _check_risk_and_sets(self, given: list[str]) -> None:
+        """Raises `InputError` if they cannot be together with the other options."""
+        if self.risk and (given or self.promise):
+            raise InputError(f"`risk` and `{[*given, 'promise'][0]}` both set the thresholds; give one of them")
+
+    def _check_owners(self) -> None:
+        """Raises `InputError` if an option is given without the one that it is for."""
+        for owner, names in (("promise", ("label", "all_labels", "keep_former")), ("sets", _OF_SETS)):
+            for name in names:
+                if getattr(self, name) and not getattr(self, owner):
+                    raise InputError(f"`{name}` is for `{owner}`, which is not given")
 
     @property
     def chosen_objective(self) -> str | None:

@@ -31,7 +31,9 @@ from eyebright.types import EvaluatedPart, Thresholds
 from eyebright.workflow.command_options import TuneOptions
 from eyebright.workflow.fine_tuning import Say
 from eyebright.workflow.report import DESCRIPTIONS, make_report
+from eyebright.workflow.tune_sets import sizes_sentence, with_controlled_risk, with_label_sets
 
+_OF_THRESHOLDS = ("promises", "asking", "before", "risk")  # facts that are given up with the thresholds
 _MOST_ANSWERS = 2_000_000  # with more of which curves of many promises would take longer than the tuning
 
 
@@ -63,12 +65,16 @@ def _tune_model(options: TuneOptions, say: Say) -> ReportData:
     state = _Tuning(saved.manifest.decision, dict(saved.manifest.tuning))
     if options.calibrate is not None:
         state = _calibrate(state, saved.of(options.on), cast("CalibrationChoice", options.calibrate), say)
-        objective = objective or _former_objective(state.decision)
+        objective = objective or (_former_objective(state.decision) if options.risk is None else None)
     if objective is not None and state.decision.target.has_thresholds:
         state = _tune(state, saved.of(options.on), objective, per_class=not options.one_threshold, say=say)
     if promises:
         keep = _keep if target.has_thresholds else _keep_accuracy
         state = keep(state, saved, promises, options, say)
+    if options.risk is not None:
+        state = _control_risk(state, saved, options.risk, say)
+    if options.sets is not None:
+        state = _add_label_sets(state, saved, options, say)
     with restored_on_failure(options.model, DESCRIPTIONS):
         save_manifest(options.model, replace(saved.manifest, decision=state.decision, tuning=state.facts))
         return make_report(options.model, say=say)
@@ -178,6 +184,8 @@ class _Saved(NamedTuple):
 def _calibrate(state: _Tuning, evaluation: Evaluation, kind: CalibrationChoice, say: Say) -> _Tuning:
     calibration, facts = calibrated(evaluation, kind, say)
     _say_removed(state, say)
+    if state.decision.label_sets is not None:
+        say("given up, since the probabilities are new: the label sets; make them again if they are still wanted")
     decision = state.decision.with_calibration(calibration)
     return _Tuning(decision if decision.target.has_thresholds else decision.with_thresholds(Thresholds()), facts)
 
@@ -187,6 +195,8 @@ def _say_removed(state: _Tuning, say: Say) -> None:
     promises = dict.fromkeys(str(result.promise) for result in _results(state.facts))
     if "selective" in state.facts:
         promises |= {str(state.decision.thresholds.metric): None}
+    if "risk" in state.facts:
+        promises |= {f"{state.facts['risk']['risk']} <= {state.facts['risk']['bound']:g}": None}
     if promises:
         say(f"given up, since the thresholds are new: {', '.join(promises)}; make them again if they are still wanted")
 
@@ -206,7 +216,7 @@ def _tune(state: _Tuning, evaluation: Evaluation, objective: str, *, per_class: 
     for sentence in (*map(str, tuned.scores), *map(str, tuned.pulled), *tuned.notes):
         say(sentence)
     _say_removed(state, say)
-    facts = {name: value for name, value in state.facts.items() if name not in ("promises", "asking", "before")}
+    facts = {name: value for name, value in state.facts.items() if name not in _OF_THRESHOLDS}
     facts["thresholds"] = {**tuned.to_json(), "part": evaluation.part}
     return _Tuning(state.decision.with_thresholds(tuned.thresholds), facts)
 
@@ -264,7 +274,7 @@ def _keep(state: _Tuning, saved: _Saved, promises: list[Promise], options: TuneO
     others = saved.others_than(evaluation)
     groups = _groups(evaluation)
     facts = {
-        name: value for name, value in state.facts.items() if name not in ("thresholds", "asking")
+        name: value for name, value in state.facts.items() if name not in ("thresholds", "asking", "risk")
     }  # of others now
     if not facts.get("promises"):  # where the thresholds of labels without a promise come from
         former = state.decision.thresholds
@@ -299,6 +309,32 @@ def _keep(state: _Tuning, saved: _Saved, promises: list[Promise], options: TuneO
         )
     earlier = _others(_results(state.facts), results)
     return _Tuning(decision, {**facts, "promises": [result.to_json() for result in (*earlier, *results)]})
+
+
+# ------------------------------------------------------------------ means over images, and label sets
+
+
+def _control_risk(state: _Tuning, saved: _Saved, text: str, say: Say) -> _Tuning:
+    """One threshold for all labels, which bounds the expectation of a mean over images."""
+    decision, facts, sentence = with_controlled_risk(_images_that_test(state, saved, say), text)
+    _say_removed(state, say)
+    say(sentence)
+    kept = {name: value for name, value in state.facts.items() if name not in (*_OF_THRESHOLDS, "thresholds")}
+    return _Tuning(decision, {**kept, "risk": facts})
+
+
+def _add_label_sets(state: _Tuning, saved: _Saved, options: TuneOptions, say: Say) -> _Tuning:
+    assert options.sets is not None
+    decision, facts = with_label_sets(
+        _images_that_test(state, saved, say),
+        options.sets,
+        method=options.set_method,
+        by_label=options.sets_by_label,
+        confidence=options.confidence,
+    )
+    assert decision.label_sets is not None
+    say(f"label sets: {decision.label_sets.sentence}; {sizes_sentence(facts['sizes'])}")
+    return _Tuning(decision, {**state.facts, "label_sets": facts})
 
 
 def _results(facts: dict[str, Any]) -> list[PromiseResult]:

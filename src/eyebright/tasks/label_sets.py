@@ -1,0 +1,165 @@
+"""`LabelSets`: several answers for an image, which contain the right ones with a stated coverage.
+
+`eyebright.evaluation.conformal` fits them and has the sources. Axes: n images, k classes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from eyebright.errors import InputError, listing, short_repr
+from eyebright.types import refuse_nan
+
+SetMethod = Literal["lac", "aps", "crc", "rcps"]
+
+FITTED, _ANSWERED = 0, 1
+"""Streams of the random numbers of randomised sets, independent of each other: of fitting, of answering."""
+_ROUNDING = 1e-9  # of sums of probabilities
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSets:
+    """How the label set of an image is made from its probabilities.
+
+    Args:
+        method: see `eyebright.evaluation.conformal`.
+        coverage: the stated coverage.
+        limits: the greatest nonconformity that is in the set, of each class, or one for all: 1 - probability, or for
+            ``aps`` the sum of probabilities. Infinite where too few images of a class are known: it is in all sets.
+        names: the classes.
+        n_images: the number of images with a known target.
+        confidence: of ``rcps``; None: the coverage is one of the mean over the draws.
+        randomised: of ``aps``.
+
+    Raises:
+        InputError: an unknown method, a coverage or confidence that is not between 0 and 1, or limits that are neither
+            one nor one for each class, or NaN.
+    """
+
+    method: SetMethod
+    coverage: float
+    limits: tuple[float, ...]
+    names: tuple[str, ...]
+    n_images: int
+    confidence: float | None = None
+    randomised: bool = False
+
+    def __post_init__(self) -> None:
+        if self.method not in get_args(SetMethod):
+            raise InputError(
+                f"there are no label sets {short_repr(self.method)}; known: {listing(get_args(SetMethod))}"
+            )
+        for name, value in (("coverage", self.coverage), ("confidence", self.confidence)):
+            if value is not None and not (isinstance(value, float) and 0 < value < 1):
+                wanted = f"the {name} of label sets must be between 0 and 1 (not included)"
+                raise InputError(f"{wanted}, got {short_repr(value)}")
+        if len(self.limits) not in (1, len(self.names)) or any(limit != limit for limit in self.limits):
+            raise InputError(
+                f"label sets have one limit, or one for each of {len(self.names)} classes, got "
+                f"{short_repr(self.limits)}"
+            )
+
+    @property
+    def by_label(self) -> bool:
+        """True if each class or label is covered separately."""
+        return len(self.limits) > 1
+
+    def sets(
+        self, probabilities: Float[Tensor, "n k"], *, indices: Sequence[int] | None = None, seed: int = 0
+    ) -> Bool[Tensor, "n k"]:
+        """True for the classes in the set of each image.
+
+        The random number of an image, where sets are randomised, is made from the seed and its index: it has the same
+        set whatever images are answered with it, and independent ones for other seeds.
+
+        Args:
+            probabilities: calibrated, of the decision of the evaluation that it was made from.
+            indices: the index of each image, at least 0; None: its row.
+            seed: of the random numbers.
+
+        Raises:
+            InputError: a probability is NaN, or there is not one index for each image.
+        """
+        refuse_nan(probabilities, "probabilities")
+        scores = probabilities.detach().cpu().double().numpy()
+        limits = np.array(self.limits)
+        if self.method != "aps":
+            return torch.from_numpy(1 - scores <= limits + _ROUNDING)
+        parts = random_parts(len(scores), indices, (seed, _ANSWERED)) if self.randomised else None
+        return torch.from_numpy(cumulative(scores, parts) <= limits + _ROUNDING)
+
+    @property
+    def sentence(self) -> str:
+        """What is covered, with what probability, from how many images."""
+        share = f"{100 * self.coverage:.6g} %"
+        each = "for each class separately" if self.by_label else "over all classes"
+        if self.method in ("lac", "aps"):
+            kind = self.method.upper() + (", randomised" if self.randomised else "")
+            text = f"the set of an image contains its class with a probability of at least {share}, {each} ({kind})"
+        elif self.by_label:
+            text = f"each label is in the set of an image that has it with a probability of at least {share}"
+        elif self.confidence is None:
+            text = f"in expectation, the sets contain at least {share} of an image's labels (conformal risk control)"
+        else:
+            text = (
+                f"with {100 * self.confidence:.6g} % confidence, the sets contain on average at least {share} of an "
+                "image's labels (RCPS)"
+            )
+        unsure = [name for name, limit in zip(self.names, self.limits, strict=False) if self.by_label and limit > 1e9]
+        if not self.by_label and self.limits[0] > 1e9:
+            return f"too few images for a coverage of {share} ({self.n_images:,}): the sets contain everything"
+        more = f"; too few images of {listing(unsure)}, which are in all sets" if unsure else ""
+        return f"{text}, from {self.n_images:,} images{more}"
+
+    def to_json(self) -> dict[str, Any]:
+        """All fields; null for a limit that is infinite."""
+        fields = {name: getattr(self, name) for name in self.__slots__}
+        limits = [None if np.isinf(limit) else limit for limit in self.limits]
+        return {**fields, "limits": limits, "names": list(self.names)}
+
+    @staticmethod
+    def from_json(data: dict[str, Any]) -> "LabelSets":
+        """The value that `to_json` described.
+
+        Raises:
+            InputError: it has another form.
+        """
+        try:
+            limits = tuple(np.inf if limit is None else float(limit) for limit in data["limits"])
+            names = tuple(map(str, data["names"]))
+            fields: dict[str, Any] = {**data, "limits": limits, "names": names, "n_images": int(data["n_images"])}
+            return LabelSets(**fields)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise InputError(f"the label sets have the wrong form: {error}") from None
+
+
+def random_parts(n_images: int, indices: Sequence[int] | None, seeds: tuple[int, int]) -> Float[np.ndarray, " n"]:
+    """The random number of each image, in [0, 1): that of its index in the sequence of the seeds."""
+    rows = np.arange(n_images) if indices is None else np.asarray(indices)
+    if rows.shape != (n_images,) or rows.dtype.kind not in "iu" or (rows < 0).any():
+        raise InputError(f"`indices` are one whole number of at least 0 for each of {n_images} images")
+    return np.random.default_rng(seeds).random(int(rows.max(initial=-1)) + 1)[rows]
+
+
+def cumulative(
+    scores: Float[np.ndarray, "n k"], parts: Float[np.ndarray, " n"] | None = None
+) -> Float[np.ndarray, "n k"]:
+    """The sum of the probabilities down to each class: before it (its first class 0), plus a random part of its own.
+
+    Without random parts, the whole of it counts, but the first class always has 0 so that no set is empty.
+    """
+    order = np.argsort(-scores, axis=1, kind="stable")
+    ranked = np.take_along_axis(scores, order, axis=1)
+    sums = np.cumsum(ranked, axis=1)
+    if parts is not None:
+        sums = sums - parts[:, None] * ranked
+    else:
+        sums[:, 0] = 0
+    back = np.empty_like(sums)
+    np.put_along_axis(back, order, sums, axis=1)
+    return back

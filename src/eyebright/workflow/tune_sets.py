@@ -1,0 +1,83 @@
+"""What `eyebright tune` makes beside thresholds and promises: label sets, and bounds of a mean over images."""
+
+import re
+from collections.abc import Sequence
+from typing import Any, cast
+
+from eyebright.errors import InputError, short_repr
+from eyebright.evaluation.conformal import fit_sets
+from eyebright.evaluation.evaluation import Evaluation
+from eyebright.evaluation.risk_control import Risk, control_risk
+from eyebright.tasks.decision import Decision
+from eyebright.tasks.label_sets import SetMethod
+from eyebright.types import Thresholds
+
+_RISK = re.compile(r"\s*(\w[\w -]*?)\s*(?:<=|≤)\s*([0-9.eE+-]+)\s*(%?)\s*")
+
+
+def with_label_sets(
+    evaluation: Evaluation, coverage: float, *, method: str | None, by_label: bool, confidence: float
+) -> tuple[Decision, dict[str, Any]]:
+    """(the decision with label sets, how they were fitted): the latter as JSON for the manifest.
+
+    Args:
+        evaluation: of images by which nothing was chosen.
+        coverage: as in `eyebright.evaluation.conformal.fit_sets`.
+        method: as there.
+        by_label: as there.
+        confidence: of ``rcps``; other methods have none.
+
+    Raises:
+        InputError: as there.
+    """
+    sets = fit_sets(
+        evaluation,
+        coverage=coverage,
+        method=cast("SetMethod | None", method),
+        by_label=by_label,
+        confidence=confidence if method == "rcps" else None,
+    )
+    sizes = sets.sets(evaluation.activated).sum(dim=1)
+    counts = [int(count) for count in sizes.bincount(minlength=2)]
+    facts = {"part": evaluation.part, "images": len(evaluation), "sizes": counts}
+    return evaluation.decision.with_label_sets(sets), facts
+
+
+def sizes_sentence(counts: Sequence[int]) -> str:
+    """How large the sets are.
+
+    Args:
+        counts: the number of images whose set has 0, 1, 2, ... labels.
+    """
+    total = max(sum(counts), 1)
+    mean = sum(size * count for size, count in enumerate(counts)) / total
+    shares = [f"{100 * count / total:.3g} %" for count in (counts[0], counts[1], sum(counts[2:]))]
+    return f"{mean:.3g} labels in a set on average; none in {shares[0]}, one in {shares[1]}, several in {shares[2]}"
+
+
+def with_controlled_risk(evaluation: Evaluation, text: str) -> tuple[Decision, dict[str, Any], str]:
+    """(the decision with one threshold for all labels, the risk as JSON, what was found).
+
+    Args:
+        evaluation: of images by which nothing was chosen.
+        text: such as ``missed_labels <= 0.1`` or ``wrong_answers <= 5 %``.
+
+    Raises:
+        InputError: the text has another form, no threshold bounds the mean with so few images, or as in
+            `eyebright.evaluation.risk_control.control_risk`.
+    """
+    match = _RISK.fullmatch(text)
+    try:
+        bound = float(match[2]) / (100 if match[3] else 1) if match else 0.0
+    except ValueError:
+        match, bound = None, 0.0
+    if match is None:
+        raise InputError(
+            f"a bound of a mean is written as 'missed_labels <= 0.1' or 'wrong_answers <= 0.1', got {short_repr(text)}"
+        )
+    found = control_risk(evaluation, cast("Risk", re.sub("[ -]+", "_", match[1])), bound)
+    if not found.attained:
+        raise InputError(f"{found.sentence}; the model is unchanged")
+    thresholds = Thresholds(found.threshold, f"{found.risk} <= {found.bound:g}")
+    facts = {**found.to_json(), "part": evaluation.part}
+    return evaluation.decision.with_thresholds(thresholds), facts, found.sentence

@@ -1,0 +1,220 @@
+"""Label sets and bounded means of a saved model: fitted from its saved evaluations, and in its predictions."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from eyebright.cli.main import run
+from eyebright.errors import ArtifactError, InputError
+from eyebright.evaluation.conformal import fit_sets
+from eyebright.evaluation.risk_control import control_risk
+from eyebright.inference.change_manifest import save_part
+from eyebright.inference.inspect_folder import inspect_folder
+from eyebright.inference.manifest import Manifest
+from eyebright.inference.model_folder import load_evaluation, load_manifest, save_model
+from eyebright.inference.predictions import Prediction, Predictions
+from eyebright.models.build import model_description
+from eyebright.report.data import ReportData
+from eyebright.workflow.command_options import TuneOptions
+from eyebright.workflow.report import make_report
+from eyebright.workflow.tune import tune_model, undo_tuning
+from eyebright.workflow.tune_sets import sizes_sentence
+from support.tuned_models import evaluation, one_label, saved
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return saved(tmp_path / "model")
+
+
+def tuned(folder: Path, **options: Any) -> list[str]:
+    said: list[str] = []
+    tune_model(TuneOptions(folder, **options), say=said.append)
+    return said
+
+
+def texts(data: ReportData, anchor: str) -> list[str]:
+    """The sentences of a section."""
+    section = next(section for section in data.sections if section.anchor == anchor)
+    return [sentence for block in section.blocks for sentence in getattr(block, "sentences", [])]
+
+
+@pytest.mark.parametrize(
+    ("options", "fitted"),
+    [
+        ({"sets": 0.9}, {"coverage": 0.9}),
+        ({"sets": 0.8, "sets_by_label": True}, {"coverage": 0.8, "by_label": True}),
+        ({"sets": 0.8, "set_method": "rcps", "confidence": 0.9}, {"coverage": 0.8, "confidence": 0.9}),
+    ],
+)
+def test_label_sets_are_fitted_to_the_images_that_chose_nothing(
+    folder: Path, options: dict[str, Any], fitted: dict[str, Any]
+) -> None:
+    before = load_manifest(folder).decision
+    said = tuned(folder, **options)
+    promise = load_evaluation(folder, part="promise")
+    expected = fit_sets(promise, **fitted)
+    decision = load_manifest(folder).decision
+    assert decision.label_sets == expected
+    assert decision.thresholds == before.thresholds
+    assert said[0].startswith(f"label sets: {expected.sentence}; ")
+    inside = expected.sets(promise.activated)
+    for row in (0, 7, 21):
+        names = [name for name, one in zip(decision.target.output_names, inside[row], strict=True) if one]
+        assert list(decision.label_set(promise.activated[row]) or ()) == names
+    (sentence,) = texts(make_report(folder), "label-sets")
+    assert sentence.endswith("(images of the part promise).")
+
+
+def test_without_such_images_sets_are_an_estimate(tmp_path: Path) -> None:
+    folder = saved(tmp_path / "model", held_out=False)
+    said = tuned(folder, sets=0.9)
+    assert "so this is an estimate from validation images" in said[0]
+    assert load_manifest(folder).decision.label_sets == fit_sets(load_evaluation(folder), coverage=0.9)
+    assert texts(make_report(folder), "label-sets")[0].endswith("(an estimate from validation images).")
+
+
+def test_sets_of_one_class_cover_the_class_of_images_that_were_not_used(tmp_path: Path) -> None:
+    valid, promise, new = one_label("valid", 300, 0), one_label("promise", 2000, 1), one_label("valid", 4000, 2)
+    manifest = Manifest(model_description("test_resnet", 2, size=32), valid.decision)
+    state = {"weight": torch.zeros(1)}
+    folder = save_model(tmp_path / "model", manifest, state, evaluation=valid, held_out=[promise])
+    tuned(folder, sets=0.95)
+    decision = load_manifest(folder).decision
+    found = [decision.label_set(row) or () for row in new.activated]
+    names = decision.target.output_names
+    covered = sum(names[int(target)] in inside for target, inside in zip(new.targets, found, strict=True)) / len(new)
+    assert 0.93 < covered < 0.97  # 3.5 standard deviations of the images that fitted it and of those counted
+    with pytest.raises(InputError, match="made by lac or aps, got 'crc'"):
+        tuned(folder, sets=0.9, set_method="crc")
+    tuned(folder, sets=0.9, set_method="aps")
+    assert all(decision.label_set(row) is not None for row in new.activated[:5])
+
+
+def test_predictions_have_the_set_in_a_column_and_in_json(folder: Path) -> None:
+    tuned(folder, sets=0.9)
+    decision = load_manifest(folder).decision
+    row = torch.tensor([0.9, 0.2, 0.999])
+    inside = decision.label_set(row)
+    assert inside is not None
+    prediction = Prediction("a.jpg", decision.decode(row), row, label_set=inside)
+    frame = Predictions([prediction], {}, decision.target).to_frame()
+    assert list(frame.columns) == ["path", "labels", "cat", "dog", "rare", "label_set"]
+    assert frame.loc[0, "label_set"] == ";".join(inside)
+    assert prediction.to_json(decision.target)["label_set"] == list(inside)
+    assert prediction.line(decision.target).endswith(f"; label set: {', '.join(inside)}")
+    nothing = Prediction("a.jpg", decision.decode(row), row, label_set=())
+    assert nothing.line(decision.target).endswith("; label set: empty")
+    assert nothing.row(decision.target)[-1] == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "risk", "bound"),
+    [
+        ("missed_labels <= 0.1", "missed_labels", 0.1),
+        ("wrong_answers<=10%", "wrong_answers", 0.1),
+        (" missed labels ≤ 5 % ", "missed_labels", 0.05),
+    ],
+)
+def test_one_threshold_bounds_a_mean_over_images(folder: Path, text: str, risk: Any, bound: float) -> None:
+    said = tuned(folder, risk=text)
+    expected = control_risk(load_evaluation(folder, part="promise"), risk, bound)
+    thresholds = load_manifest(folder).decision.thresholds
+    assert thresholds.values == expected.threshold
+    assert thresholds.metric == f"{risk} <= {bound:g}"
+    assert said[0] == expected.sentence
+    assert texts(make_report(folder), "means") == [f"{expected.sentence} (images of the part promise).".capitalize()]
+
+
+def test_what_was_made_for_former_answers_is_given_up_and_said(folder: Path) -> None:
+    tuned(folder, risk="missed_labels <= 0.1", sets=0.9)
+    said = tuned(folder, promise=("precision >= 0.9",))
+    assert "risk" not in load_manifest(folder).tuning
+    assert load_manifest(folder).decision.label_sets is not None, "the probabilities are the same"
+    tuned(folder, risk="missed_labels <= 0.1")
+    said = tuned(folder, objective="f1_macro")
+    assert any(line.startswith("given up, since the thresholds are new: missed_labels <= 0.1;") for line in said)
+    said = tuned(folder, calibrate="temperature")
+    assert any(line.startswith("given up, since the probabilities are new: the label sets;") for line in said)
+    assert load_manifest(folder).decision.label_sets is None
+    assert "label_sets" not in load_manifest(folder).tuning
+    undo_tuning(folder)
+    assert load_manifest(folder).decision.label_sets is not None
+
+
+def test_other_images_of_the_part_promise_end_the_sets(folder: Path) -> None:
+    tuned(folder, sets=0.9)
+    save_part(folder, evaluation("promise", 50, 9), replace=True)
+    assert load_manifest(folder).decision.label_sets is None
+    assert "label_sets" not in load_manifest(folder).tuning
+
+
+def test_a_bound_whose_threshold_was_changed_by_hand_is_not_shown_as_kept(folder: Path) -> None:
+    tuned(folder, risk="missed_labels <= 0.1")
+    content = json.loads((folder / "manifest.json").read_text())
+    content["decision"]["thresholds"]["values"] = 0.9
+    (folder / "manifest.json").write_text(json.dumps(content))
+    assert texts(make_report(folder), "means") == ["Missed_labels <= 0.1 is no longer kept: another threshold was set."]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"sets": 1.0}, "`sets` must be a number, above 0, below 1"),
+        ({"set_method": "crc"}, "there is nothing to change"),
+        ({"set_method": "crc", "top_k": 1}, "`set_method` is for `sets`, which is not given"),
+        ({"sets": 0.9, "set_method": "aps"}, "any number of labels per image are made by crc or rcps, got 'aps'"),
+        ({"sets": 0.9, "set_method": "rcps", "sets_by_label": True}, "a promise of recall: use keep_promise"),
+        ({"risk": "missed_labels"}, "a bound of a mean is written as 'missed_labels <= 0.1'"),
+        ({"risk": "missed <= 0.1"}, "there is no risk 'missed'. Did you mean 'missed_labels'"),
+        ({"risk": "missed_labels <= 1.5"}, "must be between 0 and 1"),
+        ({"risk": "missed_labels <= 1e"}, "a bound of a mean is written as"),
+        ({"risk": "missed_labels <= 0.001"}, "it takes at least 999 images, got 400; the model is unchanged"),
+        ({"risk": "missed_labels <= 0.1", "top_k": 2}, "`risk` and `top_k` both set the thresholds"),
+        ({"risk": "missed_labels <= 0.1", "promise": ("recall >= .9",)}, "`risk` and `promise` both set"),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence_and_changes_nothing(
+    folder: Path, options: dict[str, Any], message: str
+) -> None:
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    with pytest.raises(InputError, match=message):
+        tuned(folder, **options)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    "edited",
+    [
+        {"limits": ["a"]}, {"limits": [0.1, 0.2]}, {"names": ["cat"]}, {"coverage": 2.0}, {"coverage": "x"},
+        {"method": "magic"}, {"randomised": True}, {"n_images": None}, {"more": 1}, 3, [], {}, "x",
+    ],
+)  # fmt: skip
+def test_edited_label_sets_are_one_sentence(folder: Path, edited: Any) -> None:
+    tuned(folder, sets=0.9)
+    content = json.loads((folder / "manifest.json").read_text())
+    whole = content["decision"]["label_sets"]
+    content["decision"]["label_sets"] = {**whole, **edited} if isinstance(edited, dict) and edited else edited
+    (folder / "manifest.json").write_text(json.dumps(content))
+    with pytest.raises(ArtifactError, match="label sets") as caught:
+        load_manifest(folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_command_and_inspect_name_them(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["tune", str(folder), "--sets", "0.9"]) == 0
+    assert "label sets: in expectation, the sets contain at least 90 % of an image's labels" in capsys.readouterr().out
+    assert inspect_folder(folder).to_json()["label_sets"]["coverage"] == 0.9
+    assert run(["inspect", str(folder)]) == 0
+    assert "label sets: 'crc', coverage 0.9" in capsys.readouterr().out
+    assert run(["tune", str(folder), "--set-method", "crc", "--top-k", "1"]) == 2
+    assert "--set-method is for --sets, which is not given" in capsys.readouterr().err
+
+
+def test_sizes_are_said_in_shares_of_the_images() -> None:
+    assert sizes_sentence([1, 6, 2, 1]) == (
+        "1.3 labels in a set on average; none in 10 %, one in 60 %, several in 30 %"
+    )

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -13,16 +14,17 @@ from eyebright.sources.label_column import read_labels
 from support.tables import Understood, text_table
 
 WORDS = st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=8).filter(
-    lambda word: word.lower() not in {"nan", "na"}
+    lambda word: word.lower() not in {"nan", "na", "0", "1", "true", "false"}
 )
-"""Labels of letters and digits, which no delimiter can split."""
+"""Labels of letters and digits, which no delimiter can split, and which are no cells of a 0/1 column."""
 
 NAMES = (
     st.text(st.characters(categories=["L", "N", "P", "S", "Zs"]), min_size=1, max_size=12)
     .map(str.strip)
     .filter(lambda name: name and name.lower() not in {"?", "nan", "<na>", "[]", "['']", '[""]', "()"})
+    .filter(lambda name: not re.search(r"[:=] ?[\d.]+%?$", name))
 )
-"""Labels of any printable characters, as lists can hold."""
+"""Labels of any printable characters, as lists can hold, without a score such as ``cat:0.9``."""
 
 
 def rows_of(labels: st.SearchStrategy[str]) -> st.SearchStrategy[list[set[str]]]:

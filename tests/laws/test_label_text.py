@@ -21,7 +21,7 @@ WORDS = st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=8).fi
 NAMES = (
     st.text(st.characters(categories=["L", "N", "P", "S", "Zs"]), min_size=1, max_size=12)
     .map(str.strip)
-    .filter(lambda name: name and name.lower() not in {"?", "nan", "<na>", "[]", "['']", '[""]', "()"})
+    .filter(lambda name: name and name.lower() not in {"?", "nan", "<na>", "[]", "['']", '[""]', "()", "{}", "set()"})
     .filter(lambda name: not re.search(r"[:=] ?[\d.]+%?$", name))
 )
 """Labels of any printable characters, as lists can hold, without a score such as ``cat:0.9``."""

@@ -240,10 +240,10 @@ _HEAT_MAPS = (
     "the same as Grad-CAM in Eyebright, as coarse as the last layer of the network, and no proof of what it needs."
 )
 _NO_RATINGS = (
-    "The page shows no heat maps, since a rating has no output of its own in the network; `eyebright predict "
-    "--heat-maps` writes them."
+    "The page shows no heat maps, since a rating has no output of its own in the network; `eyebright predict` "
+    "with `heat_maps` writes them."
 )
 _NO_HEAT_MAPS = (
     "The page shows no heat maps, since the network does not end in a pooling and a linear layer, for which they are a "
-    "product; `eyebright predict --heat-maps` writes them."
+    "product; `eyebright predict` with `heat_maps` writes them."
 )

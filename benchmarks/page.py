@@ -83,12 +83,19 @@ def compared(model: Path, paths: Sequence[Path], rows: Sequence[Sequence[str]]) 
         np.abs(np.array(ours[first:last]) - np.array(theirs[first:last], dtype=float)).max()
         for ours, theirs in answered
     ]
+    scores = [(ours[-2:], theirs[-2:]) for ours, theirs in answered] if predictor.ood is not None else []
+    unlike = {
+        "largest_difference_of_ood_score": max((abs(ours[0] - float(theirs[0])) for ours, theirs in scores), default=0),
+        "ood": sum(ours[1] == "yes" for ours, _ in scores),
+        "images_with_another_ood": sum(ours[1] != theirs[1] for ours, theirs in scores),
+    }
     changed = [ours[0] for ours, theirs in answered if has_labels and ours[1] != theirs[1]]
     return {
         "answered": len(answered),
         "largest_difference": float(max(apart, default=0.0)),
         "median_difference": float(np.median(apart)) if apart else 0.0,
         "images_with_another_answer": len(changed),
+        **unlike,
         "browser_differs": [Path(one[0][0]).name for one, far in zip(answered, apart, strict=True) if far > 1e-4],
     }
 

@@ -44,14 +44,7 @@ def main() -> None:
         sys.exit("Chromium is not installed")
     with tempfile.TemporaryDirectory() as folder, running_chromium(Path(folder), program) as browser:
         ready = [_ready(browser, options.page)[1] for _ in range(options.opened)]
-        tab, _ = _ready(browser, options.page)
-        started = time.perf_counter()
-        tab.choose_files("#choose", paths)
-        tab.wait(
-            f"document.querySelectorAll('.card').length === {len(paths)} && document.body.dataset.open === '0'", 900
-        )
-        seconds = time.perf_counter() - started
-        rows = _downloaded(browser, tab, Path(folder))
+        rows, seconds = answered(browser, options.page, paths, Path(folder))
     numbers = {
         "bytes": options.page.stat().st_size,
         "seconds_to_ready": statistics.median(ready),
@@ -98,6 +91,23 @@ def compared(model: Path, paths: Sequence[Path], rows: Sequence[Sequence[str]]) 
         **unlike,
         "browser_differs": [Path(one[0][0]).name for one, far in zip(answered, apart, strict=True) if far > 1e-4],
     }
+
+
+def answered(browser: Browser, page: Path, paths: Sequence[Path], folder: Path) -> tuple[list[list[str]], float]:
+    """(rows of the CSV that a page gives for images, the columns first; seconds from choosing to the last answer).
+
+    Args:
+        browser: a running one.
+        page: the file of the page.
+        paths: images; a row has only their file names.
+        folder: an empty folder for the download.
+    """
+    tab, _ = _ready(browser, page)
+    started = time.perf_counter()
+    tab.choose_files("#choose", list(paths))
+    is_done = f"document.querySelectorAll('.card').length === {len(paths)} && document.body.dataset.open === '0'"
+    tab.wait(is_done, 1800)
+    return _downloaded(browser, tab, folder), time.perf_counter() - started
 
 
 def _ready(browser: Browser, page: Path) -> tuple[Tab, float]:

@@ -110,6 +110,15 @@ def answered(browser: Browser, page: Path, paths: Sequence[Path], folder: Path) 
     return _downloaded(browser, tab, folder), time.perf_counter() - started
 
 
+def answered_in_chromium(page: Path, paths: Sequence[Path]) -> list[list[str]]:
+    """The rows of the CSV that a page gives for images, the columns first, in a browser started for it."""
+    program = chromium_path()
+    if program is None:
+        sys.exit("Chromium is not installed")
+    with tempfile.TemporaryDirectory() as folder, running_chromium(Path(folder), program) as browser:
+        return answered(browser, page, paths, Path(folder))[0]
+
+
 def _ready(browser: Browser, page: Path) -> tuple[Tab, float]:
     tab = browser.open(page.resolve().as_uri())
     return tab, float(tab.wait("document.body && document.body.dataset.ready"))

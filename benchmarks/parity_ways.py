@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import page as page_benchmark
-from page import chromium_path, running_chromium
+from page import answered_in_chromium
 
 from eyebright.inference.manifest import Manifest
 
@@ -99,11 +98,7 @@ def by_pillow(model: Path, paths: Sequence[str], environment: Mapping[str, str])
 
 def by_page(page: Path, paths: Sequence[str], manifest: Manifest) -> Answers:
     """The answers in the CSV of the offline page, in headless Chromium."""
-    program = chromium_path()
-    if program is None:
-        sys.exit("Chromium is not installed; leave --page out")
-    with tempfile.TemporaryDirectory() as folder, running_chromium(Path(folder), program) as browser:
-        (columns, *rows), _ = page_benchmark.answered(browser, page, [Path(path) for path in paths], Path(folder))
+    columns, *rows = answered_in_chromium(page, [Path(path) for path in paths])
     by_name = {row[0]: dict(zip(columns, row, strict=True)) for row in rows}
     answers = [by_name[Path(path).name] for path in paths]
     names, places = manifest.target.value_names, manifest.target.table_columns[1:]

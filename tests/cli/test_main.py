@@ -74,7 +74,7 @@ def test_labelled_images_become_a_model_that_predicts_the_same_numbers(
     assert re.search(r"macro F1 .*; on new images expect ", said)
     assert sorted(path.name for path in (squares / "model").iterdir()) == [
         "README.md", "evaluation.parquet", "history.csv", "manifest.json", "model.safetensors", "options.json",
-        "out_of_distribution.safetensors", "report.html", "report.json",
+        "out_of_distribution.safetensors", "report.html", "report.json", "training_images.json",
     ]  # fmt: skip
     assert run(["predict", str(squares / "model"), str(squares / "photos"), "--out", str(squares / "p.csv")]) == 0
     table = pd.read_csv(squares / "p.csv", keep_default_na=False)

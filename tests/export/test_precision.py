@@ -64,9 +64,38 @@ def test_the_ranges_are_never_those_of_images_that_are_compared(saved: Path, tra
         calibration_images(saved, validation.paths, validation)
 
 
-def test_without_training_images_the_message_says_what_to_give(saved: Path) -> None:
-    with pytest.raises(InputError, match="does not know its training images .*: `calibrate_on` names a folder"):
-        export_onnx_files(saved, precision="int8")
+def test_without_training_images_the_message_says_what_to_give(
+    saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eyebright.io.atomic._ATTEMPTS_TAKE", 0)
+    copied = Path(shutil.copytree(saved, tmp_path / "model"))
+    (copied / "training_images.json").unlink()
+    with pytest.raises(InputError, match="does not know the training images: `calibrate_on` names a folder"):
+        export_onnx_files(copied, precision="int8")
+
+
+def test_a_trained_model_knows_its_training_images(saved: Path, training_images: list[Path]) -> None:
+    validation = validation_images(saved)
+    found = calibration_images(saved, [], validation)
+    expected = {str(path) for path in training_images} - set(validation.paths)
+    assert len(expected) == 30
+    assert set(found) == expected
+
+
+def test_training_images_have_moved_as_the_validation_images_have(
+    saved: Path, training_images: list[Path], tmp_path: Path
+) -> None:
+    photos = Path(shutil.copytree(saved.parent / "photos", tmp_path / "moved"))
+    found = calibration_images(saved, [], validation_images(saved, images=photos))
+    assert {Path(path).parent for path in found} == {photos}
+    assert len(found) == 30
+    with pytest.raises(InputError, match=r"none of the 30 images for the ranges of INT8 is there .* such as '.*empty/"):
+        calibration_images(saved, [], validation_images(saved, images=empty(tmp_path)))
+
+
+def empty(folder: Path) -> Path:
+    (folder / "empty").mkdir()
+    return folder / "empty"
 
 
 def test_images_for_the_ranges_that_cannot_be_read_are_an_error(

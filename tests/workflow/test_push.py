@@ -26,6 +26,7 @@ from eyebright.inference.manifest import Manifest
 from eyebright.inference.model_folder import load_model, save_model
 from eyebright.inference.predictor import load_predictor, save_onnx
 from eyebright.inference.runtimes.graph_file import write_graph
+from eyebright.inference.training_images import TrainingImages
 from eyebright.models.build import build_model, model_description
 from eyebright.tasks.decision import Decision
 from eyebright.tasks.multicategory import MultiCategoryBlock
@@ -62,7 +63,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         training={"weights": f"/home/{SECRET}/w.pth", "weights_licence": "apache-2.0"},
         report=report,
     )
-    save_model(folder, manifest, build_model(description).state_dict(), evaluation=evaluation)
+    images = TrainingImages(folder.parent / SECRET, (f"{SECRET}-20.jpg",)).to_bytes(folder)
+    state = build_model(description).state_dict()
+    save_model(folder, manifest, state, evaluation=evaluation, training_images=images)
     (folder / "options.json").write_text(json.dumps({"source": SECRET}))
     make_report(folder)
     return folder
@@ -141,10 +144,11 @@ def test_the_uploaded_folder_is_whole_and_says_what_is_missing(model: Path, hub:
 
 def test_the_evaluation_is_uploaded_if_asked_for_and_removed_by_a_push_without(model: Path, hub: StandIn) -> None:
     push_to_hub(model, NAME, with_evaluation=True)
-    assert {"evaluation.parquet", "report.html", "report.json"} <= set(hub.repositories[NAME])
+    assert {"evaluation.parquet", "training_images.json", "report.html", "report.json"} <= set(hub.repositories[NAME])
     assert "options.json" not in hub.repositories[NAME]
     push_to_hub(model, NAME)
-    assert not {"evaluation.parquet", "report.html", "report.json"} & set(hub.repositories[NAME])
+    files = set(hub.repositories[NAME])
+    assert not {"evaluation.parquet", "training_images.json", "report.html", "report.json"} & files
 
 
 def test_the_card_on_the_hub_names_the_repository_and_the_licence(model: Path, hub: StandIn) -> None:

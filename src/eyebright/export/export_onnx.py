@@ -34,6 +34,7 @@ from eyebright.inference.model_folder import (
 from eyebright.inference.out_of_distribution import THRESHOLD
 from eyebright.inference.predictor import Predictor, load_predictor
 from eyebright.inference.runtimes.graph_file import hash_path
+from eyebright.inference.training_images import load_training_images
 from eyebright.models.weights import declared_licence
 from eyebright.tasks.registry import block_to_json
 from eyebright.transforms.draw import output_size
@@ -214,7 +215,7 @@ def calibration_images(folder: Path, given: Sequence[str | Path], validation: Va
 
     Args:
         folder: the model folder.
-        given: paths; empty for training images, which the out-of-fold predictions name.
+        given: paths; empty for training images, as far as the folder knows them.
         validation: the images that are compared.
 
     Raises:
@@ -223,23 +224,37 @@ def calibration_images(folder: Path, given: Sequence[str | Path], validation: Va
     compared = {os.path.realpath(path) for path in validation.paths}
     paths = [Path(path) for path in given]
     if not paths:
-        try:
-            training = load_out_of_fold(folder)
-        except ArtifactError:
-            raise InputError(
-                "INT8 needs images whose activations give its ranges, and this model does not know its training images "
-                "(a training with `folds` keeps them): `calibrate_on` names a folder of images or a label file"
-            ) from None
-        paths = training.paths
+        paths = _training_images(folder, validation)
         if validation.evaluation is not None:
             compared |= {os.path.realpath(path) for path in validation.evaluation.paths}
     found = existing([path for path in paths if os.path.realpath(path) not in compared], MOST_CALIBRATION)
     if not found:
         raise InputError(
-            f"none of the {len(paths):,} images for the ranges of INT8 is there and not among those that are compared; "
-            "`calibrate_on` names others"
+            f"none of the {len(paths):,} images for the ranges of INT8 is there and not among those that are compared, "
+            f"such as '{paths[0]}'; `calibrate_on` names others"
         )
     return found
+
+
+def _training_images(folder: Path, validation: Validation) -> list[Path]:
+    """The training images that the folder knows; they have moved as the validation images have.
+
+    Raises:
+        InputError: it knows none.
+    """
+    try:
+        known = load_training_images(folder)
+        if known is None:
+            return load_out_of_fold(folder).paths  # of an older version; the validation images are among them
+        if validation.evaluation is not None:
+            moved = os.path.relpath(known.root, load_evaluation(folder).root)
+            known = replace(known, root=Path(os.path.normpath(validation.evaluation.root / moved)))
+        return known.paths
+    except ArtifactError as error:
+        raise InputError(
+            "INT8 needs images whose activations give its ranges, and this folder does not know the training images: "
+            f"`calibrate_on` names a folder of images or a label file ({error})"
+        ) from None
 
 
 def checked_parity(

@@ -9,6 +9,7 @@ PREVIOUS_EVALUATION = "evaluation.previous.parquet"  # the evaluation before the
 EVALUATION = "evaluation.parquet"
 OUT_OF_FOLD = "out_of_fold.parquet"
 OUT_OF_DISTRIBUTION = "out_of_distribution.safetensors"  # statistics of the features of training images
+TRAINING_IMAGES = "training_images.json"  # where some training images are
 GRAPH = "network.onnx"  # that `save_onnx` writes; `eyebright export` writes model.onnx
 EXPORT_RECORD = "export.json"
 

@@ -25,6 +25,7 @@ from eyebright.inference.folder_format import (
     PREVIOUS,
     PREVIOUS_EVALUATION,
     SCHEMA,
+    TRAINING_IMAGES,
     WEIGHTS,
 )
 from eyebright.inference.inspect_export import checked_export, shown_exports
@@ -33,7 +34,7 @@ from eyebright.io.safetensors_header import Header, read_header
 
 _CHUNK = 2**20
 _MOST_FILES = 1000  # that are listed
-_HASHED = (EVALUATION, OUT_OF_FOLD, OUT_OF_DISTRIBUTION)
+_HASHED = (EVALUATION, OUT_OF_FOLD, OUT_OF_DISTRIBUTION, TRAINING_IMAGES)
 """Files whose hash is in the manifest, under their name without its ending."""
 _REQUIRED: Mapping[str, type] = {
     "model": dict,
@@ -49,6 +50,7 @@ _KNOWN = {
     EVALUATION: "outputs for validation, promise and test images",
     OUT_OF_FOLD: "outputs of heads that have not seen their images",
     OUT_OF_DISTRIBUTION: "what computes how unlike the training images an image is",
+    TRAINING_IMAGES: "names of some training images",
     PREVIOUS: "manifest before the last change",
     PREVIOUS_EVALUATION: "outputs before the last change",
     GRAPH: "network as a graph, for faster prediction",
@@ -260,14 +262,13 @@ def _checks(
     previous = _object(folder / PREVIOUS)
     checks: dict[str, _Check] = {
         WEIGHTS: lambda: _weights_problem(folder, header, manifest),
-        EVALUATION: lambda: _hashed(folder / EVALUATION, manifest.get("evaluation")),
-        OUT_OF_FOLD: lambda: _hashed(folder / OUT_OF_FOLD, manifest.get("out_of_fold")),
-        OUT_OF_DISTRIBUTION: lambda: _hashed(folder / OUT_OF_DISTRIBUTION, manifest.get("out_of_distribution")),
         PREVIOUS: lambda: _of_model(folder / PREVIOUS, manifest),
         PREVIOUS_EVALUATION: lambda: _hashed(folder / PREVIOUS_EVALUATION, previous.get("evaluation")),
         GRAPH: lambda: _hashed(folder / GRAPH, _first_word(folder / f"{GRAPH}.sha256")),
         "README.md": lambda: ("readable", "edited by a person" if state_of(folder / "README.md") == "edited" else ""),
     }
+    for name in _HASHED:
+        checks[name] = lambda name=name: _hashed(folder / name, manifest.get(name.partition(".")[0]))
     for name in ("options.json", "report.json", "config.json"):
         checks[name] = lambda name=name: _json(folder / name)
     checks["backbone.safetensors"] = lambda: _safetensors(folder / "backbone.safetensors")

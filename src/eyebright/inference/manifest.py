@@ -53,6 +53,7 @@ class Manifest:
         evaluation: SHA-256 of ``evaluation.parquet``; None if none is saved.
         out_of_fold: SHA-256 of ``out_of_fold.parquet``; None if none is saved.
         out_of_distribution: SHA-256 of ``out_of_distribution.safetensors``; None if none is saved.
+        training_images: SHA-256 of ``training_images.json``; None if none is saved.
         versions: the versions of the libraries that saved the model.
         created: the time of saving, UTC, in ISO format.
     """
@@ -70,6 +71,7 @@ class Manifest:
     evaluation: str | None = None
     out_of_fold: str | None = None
     out_of_distribution: str | None = None
+    training_images: str | None = None
     versions: dict[str, str] = field(default_factory=_library_versions)
     created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
@@ -101,6 +103,7 @@ class Manifest:
             "evaluation": self.evaluation,
             "out_of_fold": self.out_of_fold,
             "out_of_distribution": self.out_of_distribution,
+            "training_images": self.training_images,
             "versions": self.versions,
         }
         return _finite_or_none(content)
@@ -126,7 +129,7 @@ class Manifest:
             )
         try:
             # The first folders of schema 2 lack these fields.
-            absent = {"out_of_fold": None, "tuning": {}, "out_of_distribution": None}
+            absent = {"out_of_fold": None, "tuning": {}, "out_of_distribution": None, "training_images": None}
             current = {**absent, **(_from_schema_1(data) if schema == 1 else data)}
             check_json(current)
             manifest = _read(current)
@@ -162,6 +165,7 @@ def _read(data: dict[str, Any]) -> Manifest:
         evaluation=data["evaluation"],
         out_of_fold=data["out_of_fold"],
         out_of_distribution=data["out_of_distribution"],
+        training_images=data["training_images"],
         versions=data["versions"],
         created=data["created"],
     )

@@ -152,6 +152,7 @@ _FIELDS: Mapping[str, _Check] = {
     "evaluation": ("the SHA-256 hash of evaluation.parquet, or null", _is_short_string_or_null),
     "out_of_fold": ("the SHA-256 hash of out_of_fold.parquet, or null", _is_short_string_or_null),
     "out_of_distribution": ("the SHA-256 hash of out_of_distribution.safetensors, or null", _is_short_string_or_null),
+    "training_images": ("the SHA-256 hash of training_images.json, or null", _is_short_string_or_null),
     "versions": _OBJECT,
 }
 """For each field of a manifest: what it must be, and a function that checks a value."""

@@ -6,6 +6,7 @@
                         promise and test where there are any
     out_of_fold.parquet  the same for all labelled images, by heads that have not seen them
     out_of_distribution.safetensors  what computes how unlike the training images an image is
+    training_images.json  where some training images are (`eyebright.inference.training_images`)
     network.onnx        the network as a graph if asked for, with its hash in network.onnx.sha256 (`save_onnx`)
     model.onnx          an export with all that belongs to it, described in export.json (``eyebright export``)
 
@@ -49,6 +50,7 @@ from eyebright.inference.folder_format import (
     OUT_OF_FOLD,
     PREVIOUS,
     PREVIOUS_EVALUATION,
+    TRAINING_IMAGES,
     WEIGHTS,
 )
 from eyebright.inference.inspect_folder import parsed
@@ -60,6 +62,9 @@ from eyebright.io.text import valid_unicode
 from eyebright.models.build import ModelDescription
 from eyebright.types import EvaluatedPart
 
+_BESIDE = (EVALUATION, OUT_OF_FOLD, OUT_OF_DISTRIBUTION, TRAINING_IMAGES)
+"""The files beside weights and manifest, whose hashes it has."""
+
 
 def save_model(
     folder: str | Path,
@@ -70,6 +75,7 @@ def save_model(
     held_out: Sequence[Evaluation] = (),
     out_of_fold: Evaluation | None = None,
     out_of_distribution: OutOfDistribution | None = None,
+    training_images: bytes | None = None,
 ) -> Path:
     """Saves a model in a folder; returns the path of the folder.
 
@@ -81,6 +87,7 @@ def save_model(
         held_out: the outputs for images of the parts promise and test, saved in the same file.
         out_of_fold: outputs for all labelled images by heads that have not seen them; None as for ``evaluation``.
         out_of_distribution: computes how unlike the training images an image is; None as for ``evaluation``.
+        training_images: from `TrainingImages.to_bytes`; None as for ``evaluation``.
 
     Raises:
         ArtifactError: the number of outputs or thresholds is not the number of classes; an evaluation is of another
@@ -102,12 +109,15 @@ def save_model(
     files = {name: evaluations_parquet(given, folder, metadata) for name, given in outputs.items() if given}
     if out_of_distribution is not None:
         files[OUT_OF_DISTRIBUTION] = out_of_distribution.to_bytes()
+    if training_images is not None:
+        files[TRAINING_IMAGES] = training_images
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     manifest = replace(
         manifest,
         evaluation=hashes.get(EVALUATION),
         out_of_fold=hashes.get(OUT_OF_FOLD),
         out_of_distribution=hashes.get(OUT_OF_DISTRIBUTION),
+        training_images=hashes.get(TRAINING_IMAGES),
     )
     data = {**manifest.to_json(), "id": model_id, "weights": state_hash(state)}
     text = manifest_text(data)
@@ -116,7 +126,7 @@ def save_model(
     # The weights come first: the folder can then be loaded after each rename, since they hold a copy of the manifest.
     writers: dict[str, Callable[[Path], Any] | None] = {
         WEIGHTS: lambda path: save_file(tensors, path, metadata={"manifest": text}),
-        **{name: writer_of_bytes(files.get(name)) for name in (EVALUATION, OUT_OF_FOLD, OUT_OF_DISTRIBUTION)},
+        **{name: writer_of_bytes(files.get(name)) for name in _BESIDE},
         MANIFEST: writer_of_text(text),
         PREVIOUS: None,
         PREVIOUS_EVALUATION: None,
@@ -275,7 +285,20 @@ def evaluations_parquet(evaluations: Sequence[Evaluation], folder: Path, metadat
     """The bytes of a file of evaluations, whose image folder is relative to the model folder."""
     if reason := next((one.not_finite for one in evaluations if one.not_finite), ""):
         raise ArtifactError(f"the model is not saved in '{folder}': {reason}; train again")
-    return to_parquet([replace(one, root=_relative(one.root, folder)) for one in evaluations], metadata)
+    return to_parquet([replace(one, root=relative_folder(one.root, folder)) for one in evaluations], metadata)
+
+
+def relative_folder(image_folder: Path, folder: Path) -> Path:
+    """The image folder relative to the model folder: both can be moved, and no folder of the user is named.
+
+    Args:
+        image_folder: the folder of images.
+        folder: the model folder.
+    """
+    try:
+        return Path(os.path.relpath(image_folder.resolve(), folder.resolve()))
+    except ValueError:  # on different drives
+        return image_folder.absolute()
 
 
 def manifest_text(content: Mapping[str, Any]) -> str:
@@ -367,14 +390,6 @@ def write_together(
             rest = ", ".join(name for name in steps if name not in updated)
             state = f"already updated: {', '.join(updated)}; not updated: {rest}; save {what} again"
         raise ArtifactError(f"cannot save {what} in '{folder}': {os_reason(error)}; {state}") from None
-
-
-def _relative(image_folder: Path, folder: Path) -> Path:
-    """The image folder relative to the model folder: both can be moved, and no folder of the user is named."""
-    try:
-        return Path(os.path.relpath(image_folder.resolve(), folder.resolve()))
-    except ValueError:  # on different drives
-        return image_folder.absolute()
 
 
 def _load(folder: Path, *, weights: bool) -> tuple[Manifest, dict[str, Tensor]]:

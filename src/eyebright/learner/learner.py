@@ -24,6 +24,7 @@ from eyebright.inference.manifest import Manifest
 from eyebright.inference.model_folder import fingerprint, save_model
 from eyebright.inference.out_of_distribution import OutOfDistribution
 from eyebright.inference.predictor import Predictor
+from eyebright.inference.training_images import TrainingImages, evenly_spread
 from eyebright.learner.augmented import predict_augmented
 from eyebright.learner.callbacks import AnyCallback, Callbacks, Fit, as_callbacks, observers_of, options_of
 from eyebright.learner.fine_tuned import FineTuned
@@ -781,7 +782,7 @@ class Learner:
         Args:
             folder: the folder; it is created if missing.
             evaluation: an evaluation from `evaluate` to save with the model, from which thresholds and reports can be
-                made again without the images.
+                made again without the images; with it the names of some training images are saved too.
             held_out: evaluations of images of the parts promise and test, to save beside it.
             out_of_fold: an evaluation from `out_of_fold` to save with the model.
             out_of_distribution: from `fit_out_of_distribution`; with it predictions have a score that says how unlike
@@ -796,6 +797,8 @@ class Learner:
         targets = dict(evaluation.training) if evaluation else {}
         manifest = replace(self.manifest(), targets=targets, report=dict(report or {}), tuning=dict(tuning or {}))
         state = self.model.state_dict()
+        train = self.dls.train_ds
+        images = None if evaluation is None else TrainingImages.of(train.paths(evenly_spread(train.indices)))
         self.run.device.on_main(
             lambda: save_model(
                 folder,
@@ -805,6 +808,7 @@ class Learner:
                 held_out=held_out,
                 out_of_fold=out_of_fold,
                 out_of_distribution=out_of_distribution,
+                training_images=None if images is None else images.to_bytes(Path(folder)),
             )
         )
         return Path(folder)

@@ -328,7 +328,7 @@ class ExportOptions:
         Option(
             "Images whose activations give the ranges of int8: a folder, or a file with labels.",
             metavar="SOURCE",
-            unset="200 training images, where the folder knows them (`folds`)",
+            unset="200 training images, whose names the folder has",
         ),
     ] = None
     check: Annotated[

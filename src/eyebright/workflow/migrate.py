@@ -15,6 +15,7 @@ from eyebright.inference.model_folder import (
     manifest_content,
     save_model,
 )
+from eyebright.inference.training_images import load_training_images
 from eyebright.types import EvaluatedPart
 from eyebright.workflow.card import write_card
 from eyebright.workflow.report import HISTORY, make_report
@@ -49,6 +50,7 @@ def migrate_model(
             say(f"'{folder}' has schema {SCHEMA} already, with all that this version writes; nothing was changed")
             return folder
         parts = _evaluations(folder, manifest)
+        images = load_training_images(folder, manifest)
         valid, out_of_fold = parts.pop("valid", None), parts.pop("out_of_fold", None)
         save_model(
             target,
@@ -58,6 +60,7 @@ def migrate_model(
             held_out=[*parts.values()],
             out_of_fold=out_of_fold,
             out_of_distribution=load_out_of_distribution(folder, manifest),
+            training_images=None if images is None else images.to_bytes(target),
         )
         _copy_history(folder, target)
         say(f"'{target}' has schema {SCHEMA} now (it was {content['schema']}); its predictions are the same")

@@ -22,6 +22,7 @@ from eyebright.inference.folder_format import (
     MANIFEST,
     OUT_OF_DISTRIBUTION,
     OUT_OF_FOLD,
+    TRAINING_IMAGES,
     WEIGHTS,
 )
 from eyebright.inference.hub import PREFIX, Repository, hub_errors, parse_repository
@@ -36,7 +37,7 @@ from eyebright.report.model_card import PLACE
 from eyebright.workflow.card import CARD, card_text
 from eyebright.workflow.report import HISTORY, REPORT
 
-_OF_DATA = (EVALUATION, OUT_OF_FOLD, REPORT, "report.json")
+_OF_DATA = (EVALUATION, OUT_OF_FOLD, TRAINING_IMAGES, REPORT, "report.json")
 """Files that hold names of files, other columns of the data, or thumbnails."""
 _AS_THEY_ARE = (HISTORY, OUT_OF_DISTRIBUTION)
 _REPLACED = (*_AS_THEY_ARE, *_OF_DATA, GRAPH, f"{GRAPH}.sha256", CONFIG, BACKBONE)
@@ -136,7 +137,7 @@ def published_manifest(content: Mapping[str, Any], manifest: Manifest, *, with_e
     if isinstance(report.get("settings"), list):
         report["settings"] = [pair for pair in report["settings"] if not _is_path(pair)]
     training = {name: "a file" if _is_path(value) else value for name, value in data["training"].items()}
-    hashes = {} if with_evaluation else {"evaluation": None, "out_of_fold": None}
+    hashes = {} if with_evaluation else {"evaluation": None, "out_of_fold": None, "training_images": None}
     return {**data, **kept, "report": report, "training": training, **hashes}
 
 

@@ -1,0 +1,120 @@
+"""Where some training images of a saved model are: ``training_images.json``, from which the ranges of INT8 come.
+
+The file holds names of files, so `push_to_hub` leaves it out, and a prediction does not need it.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from eyebright.errors import ArtifactError, os_reason
+from eyebright.inference.folder_format import TRAINING_IMAGES
+from eyebright.inference.inspect_folder import parsed
+from eyebright.inference.manifest import Manifest
+from eyebright.inference.model_folder import load_manifest, relative_folder
+from eyebright.io.atomic import attempts
+from eyebright.io.files import common_folder, relative_name
+from eyebright.io.text import valid_unicode
+
+MOST_TRAINING_IMAGES = 200
+"""The most images that are named."""
+
+
+def evenly_spread(indices: Sequence[int], most: int = MOST_TRAINING_IMAGES) -> list[int]:
+    """At most so many of the indices, evenly spread.
+
+    >>> evenly_spread(range(10), 4)
+    [0, 2, 5, 7]
+
+    Args:
+        indices: of all training images.
+        most: their largest number.
+    """
+    step = max(len(indices) / most, 1)
+    return [indices[int(i * step)] for i in range(min(len(indices), most))]
+
+
+@dataclass(frozen=True)
+class TrainingImages:
+    """Some training images.
+
+    Args:
+        root: the folder that they have in common.
+        files: relative to it.
+    """
+
+    root: Path
+    files: tuple[str, ...]
+
+    @staticmethod
+    def of(paths: Sequence[str | None]) -> "TrainingImages | None":
+        """Those of the images that are files; None without any.
+
+        Args:
+            paths: of training images; None for one in memory.
+        """
+        there = [path for path in paths if path is not None]
+        root = common_folder(there)
+        return TrainingImages(root, tuple(relative_name(path, root) for path in there)) if there else None
+
+    @property
+    def paths(self) -> list[Path]:
+        """The path of each image."""
+        return [self.root / file for file in self.files]
+
+    def to_bytes(self, folder: Path) -> bytes:
+        """The content of the file.
+
+        Args:
+            folder: the model folder, to which the folder of the images is relative.
+        """
+        content = {"root": relative_folder(self.root, folder).as_posix(), "files": list(self.files)}
+        return (valid_unicode(json.dumps(content, indent=1, ensure_ascii=False)) + "\n").encode()
+
+    @staticmethod
+    def from_bytes(data: bytes, folder: Path) -> "TrainingImages":
+        """The images from the content of the file.
+
+        Raises:
+            ValueError: it has another form; the message is part of a sentence.
+        """
+        content: Any = parsed(data.decode("utf-8"))
+        root = content.get("root") if isinstance(content, dict) else None
+        files = content.get("files") if isinstance(content, dict) else None
+        if not isinstance(root, str) or not isinstance(files, list) or not all(isinstance(one, str) for one in files):
+            raise ValueError("it has no folder of images, or no list of files")
+        return TrainingImages(Path(os.path.normpath(folder.resolve() / root)), tuple(files))
+
+
+def load_training_images(folder: str | Path, manifest: Manifest | None = None) -> TrainingImages | None:
+    """Where some training images of a saved model are; None if it was not saved, or the file was not copied.
+
+    Args:
+        folder: the model folder.
+        manifest: its manifest; None: it is read.
+
+    Raises:
+        ArtifactError: the folder contains no model, or the file is damaged or of another model.
+    """
+    folder = Path(folder)
+    path, problem = folder / TRAINING_IMAGES, ""
+    manifest = load_manifest(folder) if manifest is None else manifest
+    if manifest.training_images is None:
+        return None
+    for _ in attempts():  # between two renames of a writer it is of another model
+        try:
+            data = path.read_bytes()
+            if hashlib.sha256(data).hexdigest() == manifest.training_images:
+                return TrainingImages.from_bytes(data, folder)
+            problem = "is damaged, or belongs to another model: its hash is not that of the manifest"
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise ArtifactError(f"'{path}' cannot be read: {os_reason(error)}") from None
+        except ValueError as error:
+            raise ArtifactError(f"'{path}' is damaged: {error}") from None
+    raise ArtifactError(f"'{path}' {problem}")

@@ -65,8 +65,8 @@ def emptied(folder: Path) -> None:
 
 
 BAD: dict[str, tuple[Callable[[Path], object], str]] = {
-    "missing": (shutil.rmtree, "there is no model folder"),
-    "a file": (replaced_by_a_file, "there is no model folder"),
+    "missing": (shutil.rmtree, "there is no (model )?folder"),
+    "a file": (replaced_by_a_file, "there is no (model )?folder"),
     "empty": (emptied, "contains no model.safetensors|model.safetensors: is missing|contains no export.json"),
     "weights that are cut off": (
         lambda folder: cut(folder / "model.safetensors"),
@@ -178,7 +178,7 @@ def test_weights_that_may_not_be_read_are_an_error_of_a_line(
 
 INTERRUPTED = {
     "export": "eyebright.export.export_onnx.checked_parity",
-    "export to a page": "eyebright.export.page.compare",
+    "export to a page": "eyebright.export.page.whole_run",
     "push": "eyebright.workflow.push._upload",
     "migrate": "eyebright.inference.model_folder.save_file",
     "migrate elsewhere": "eyebright.inference.model_folder.save_file",

@@ -67,6 +67,8 @@ def read_record(folder: str | Path) -> ExportRecord:
     """
     path = Path(folder) / RECORD
     again = "export the model again with `eyebright export`"
+    if not Path(folder).is_dir():
+        raise ArtifactError(f"there is no folder '{folder}' with an export")
     if not path.is_file():
         raise ArtifactError(f"'{folder}' contains no {RECORD}, which an export writes; {again}")
     try:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from eyebright.errors import ArtifactError, InputError, MissingExtraError, listing, os_reason
@@ -83,7 +84,7 @@ def push_to_hub(
         copy = Path(made)
         try:
             write_published(folder, copy, target.name, with_evaluation=with_evaluation, licence=licence, say=say)
-        except OSError as error:
+        except (OSError, SafetensorError) as error:
             raise ArtifactError(f"cannot write the copy to upload: {os_reason(error)}") from None
         return _upload(copy, target, private=private, with_evaluation=with_evaluation)
 

@@ -94,7 +94,8 @@ def test_a_batch_of_images_of_any_size_has_the_answers_of_python(exported: Expor
     probabilities, scores = session.run(["probabilities", "ood_score"], {"images": np.stack(images)})
     expected = load_predictor(saved, device="cpu", runtime="torch").predict(images)
     np.testing.assert_allclose(probabilities, [one.activated.numpy() for one in expected], rtol=0, atol=LIMIT)
-    np.testing.assert_allclose(scores, [one.ood_score for one in expected], rtol=LIMIT, atol=LIMIT)
+    expected_scores = np.array([one.ood_score for one in expected], dtype=np.float64)
+    np.testing.assert_allclose(scores, expected_scores, rtol=LIMIT, atol=LIMIT)
 
 
 def test_the_out_of_distribution_score_is_compared_with_that_of_python(exported: Exported, saved: Path) -> None:

@@ -10,11 +10,13 @@ from jaxtyping import config as shape_checks
 
 from support import shapes
 
-# A busy machine is no fault.
-hypothesis.settings.register_profile(
-    "no deadline", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
-)
-hypothesis.settings.load_profile("no deadline")
+# A busy machine is no fault. A change is judged by the same examples as the one before it; new ones are drawn by
+# `pytest --hypothesis-profile random`.
+for name, repeats in (("random", False), ("repeatable", True)):
+    hypothesis.settings.register_profile(
+        name, derandomize=repeats, deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    )
+hypothesis.settings.load_profile("repeatable")
 shapes.install()  # before the first import of eyebright
 
 from support.images import coloured_squares  # noqa: E402

@@ -126,7 +126,7 @@ def _leftovers(out: Path) -> list[str]:
     """What a complete training does not write."""
     if not out.exists():
         return []
-    known = {*RESULTS, CHECKPOINT, "report.json", "README.md"}
+    known = {*RESULTS, CHECKPOINT, "report.json", "README.md", "training_images.json"}
     return sorted(path.name for path in out.iterdir() if path.name not in known)
 
 

@@ -9,6 +9,7 @@ import io
 import os
 import sys
 import traceback
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -159,6 +160,12 @@ def _run_command(arguments: list[str]) -> Any:
     _check_working_folder()
     if name not in COMMANDS:
         return typer.main.get_command(app).main(arguments, prog_name="eyebright", standalone_mode=False)
+    return _command(name).main(arguments[1:], prog_name=f"eyebright {name}", standalone_mode=False)
+
+
+@cache  # typer converts each option by a pydantic adapter, and making those of 65 options takes longer than parsing
+def _command(name: str) -> Any:
+    """The command of this name."""
     from eyebright.cli.command import add_command
 
     function, option_classes = COMMANDS[name]
@@ -166,8 +173,7 @@ def _run_command(arguments: list[str]) -> Any:
         add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, context_settings=_SETTINGS
     )
     add_command(alone, function, *option_classes())
-    command = typer.main.get_command(alone)
-    return command.main(arguments[1:], prog_name=f"eyebright {name}", standalone_mode=False)
+    return typer.main.get_command(alone)
 
 
 def _check_working_folder() -> None:

@@ -7,6 +7,7 @@ content security policy of the page forbids loading anything and running any scr
 import base64
 import hashlib
 from collections.abc import Sequence
+from functools import cache
 from importlib import metadata, resources
 from pathlib import Path
 from typing import Any, Protocol
@@ -111,8 +112,9 @@ def render_page(page: Page) -> str:
     )
 
 
+@cache
 def template(name: str) -> Any:
-    """A packaged template, which escapes every value."""
+    """A packaged template, which escapes every value; compiled once, which takes longer than rendering it."""
     import jinja2  # not before a page is written: it takes 30 ms
 
     environment = jinja2.Environment(

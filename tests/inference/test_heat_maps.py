@@ -202,6 +202,14 @@ def test_a_cell_is_at_the_same_place_after_turns_and_mirrors(turn: int) -> None:
     assert heat.peak == pytest.approx((x, y), abs=0.51)
 
 
+@pytest.mark.parametrize(("row", "column"), [(0, 0), (0, 3), (3, 1), (2, 2)])
+def test_the_peak_is_the_centre_of_the_hottest_cell_also_at_the_edge_of_the_image(row: int, column: int) -> None:
+    cells = np.full((4, 4), 0.1, dtype=np.float32)
+    cells[row, column] = 1.0
+    heat = HeatMap("a", in_user_pixels(cells, Warp.identity(Size(64, 64))), cells)
+    assert heat.peak == pytest.approx((16 * column + 8, 16 * row + 8), abs=0.51)
+
+
 def test_what_was_cropped_away_is_cold_and_padding_is_cut_off() -> None:
     image = Size(100, 200)
     crop = Warp.crop(image, Size(100, 100), left=50, top=0).then(Warp.resize(Size(100, 100), Size(64, 64)))

@@ -33,6 +33,7 @@ from eyebright.types import Size
 HeatMapMethod = Literal["gradcam", "layercam", "gradcam-finer"]
 
 _ENLARGED = 1.5  # sides of the images of which finer maps are made; of 7 cells a side they make 11
+_EQUAL = 1e-6  # what values of a heat map may differ by rounding
 OPACITY = 0.6
 """Of the hottest places of a drawn map; that of others is in proportion to their values."""
 
@@ -54,9 +55,14 @@ class HeatMap:
 
     @property
     def peak(self) -> tuple[float, float]:
-        """(x, y) of the centre of the hottest pixel; of several equal ones the mean of their centres."""
-        rows, columns = np.nonzero(self.values == self.values.max())
-        return float(columns.mean()) + 0.5, float(rows.mean()) + 0.5
+        """(x, y) of the centre of the hottest pixel; of several equal ones the one nearest to the middle of the image.
+
+        From the centre of an outermost cell to the edge of the image all is equal: the centre of the cell is the peak.
+        """
+        height, width = self.values.shape
+        rows, columns = np.nonzero(self.values >= self.values.max() - _EQUAL)
+        nearest = np.hypot(columns + 0.5 - width / 2, rows + 0.5 - height / 2).argmin()
+        return float(columns[nearest]) + 0.5, float(rows[nearest]) + 0.5
 
     def drawn_on(self, image: PIL.Image.Image) -> PIL.Image.Image:
         """The image with the map over it: hot places are red, and cold ones show the image alone.

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from eyebright.cli.main import run
+from eyebright.export.parity import Parity
 from eyebright.inference.inspect_folder import inspect_folder
 from support.models import model_folder
 
@@ -156,6 +157,35 @@ def test_a_full_disk_leaves_an_old_model_that_is_migrated_where_it_is(
     assert contents(model) == before
 
 
+@pytest.mark.parametrize("command", ["export", "export to a page"])
+def test_a_full_disk_leaves_an_earlier_export(
+    command: str, model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (model / "page.html").write_text("<!doctype html>an earlier one")
+    (model / "model.onnx").write_bytes(b"an earlier one")
+    before = contents(model)
+    without_exporting(monkeypatch, graph=bytes(100_000))
+    with files_of_at_most(20_000):
+        code = run(typed(command, model))
+    errors = capsys.readouterr().err.splitlines()
+    assert code == 2, errors
+    [error] = errors
+    assert "File too large" in error
+    assert contents(model) == before
+
+
+def without_exporting(monkeypatch: pytest.MonkeyPatch, *, graph: bytes = b"") -> None:
+    """Graphs are not made, and not compared, which would take seconds."""
+    for module in ("export_onnx", "page"):
+        monkeypatch.setattr(f"eyebright.export.{module}.network_graph", lambda *_, **__: None)
+        monkeypatch.setattr(f"eyebright.export.{module}.whole_graph", lambda *_, **__: graph)
+    monkeypatch.setattr("eyebright.export.export_onnx.fixed_graph", lambda *_, **__: graph)
+    monkeypatch.setattr("eyebright.export.export_onnx.checked_parity", lambda *_, **__: {})
+    monkeypatch.setattr("eyebright.export.page.compare", lambda *_, **__: {"model.onnx": Parity(measured_in="")})
+    for name in ("whole_run", "check_batches"):
+        monkeypatch.setattr(f"eyebright.export.page.{name}", lambda *_, **__: None)
+
+
 def no_permission(*_: object, **__: object) -> None:
     raise PermissionError(13, "Permission denied")
 
@@ -199,11 +229,7 @@ def test_ctrl_c_in_the_middle_leaves_the_folder_as_it_was(
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("eyebright.export.export_onnx.network_graph", lambda *_, **__: None)
-    monkeypatch.setattr("eyebright.export.page.network_graph", lambda *_, **__: None)
-    monkeypatch.setattr("eyebright.export.export_onnx.whole_graph", lambda *_, **__: b"")
-    monkeypatch.setattr("eyebright.export.export_onnx.fixed_graph", lambda *_, **__: b"")
-    monkeypatch.setattr("eyebright.export.page.whole_graph", lambda *_, **__: b"")
+    without_exporting(monkeypatch)
     monkeypatch.setattr(INTERRUPTED[command], interrupt)
     assert run(typed(command, model)) == 130
     assert "Traceback" not in capsys.readouterr().err

@@ -204,3 +204,19 @@ def test_a_few_images_are_started_with_all_of_them(tmp_path: Path, model: Sure) 
     label(app, range(3))
     assert proposed(app)["kind"] == "done"
     app.close()
+
+
+def test_of_many_images_some_are_judged_and_the_place_is_right(app: ReviewApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("eyebright.review.next_step._JUDGED", 10)
+    label(app, range(START))
+    learn(app)
+    step = proposed(app)
+    assert (step["kind"], step["label"], step["left"]) == ("grid", "bus", N - START)
+    assert step["count"] == 5, "every fourth of the twenty"
+    post(app, "api/change", {"action": "all", "changes": [change(r, "bus", "unknown", "yes") for r in range(20, N)]})
+    label(app, range(20, N, 4), ("car",))
+    label(app, range(21, N, 4), ("car",))
+    ended(app)
+    place = proposed(app)["place"]
+    assert get(app, f"api/items?list={place['list']}&offset={place['at']}&limit=1").json["items"]
+    app.close()

@@ -6,9 +6,10 @@ import numpy as np
 from jaxtyping import Float
 
 from eyebright.evaluation.next_action import START, NextAction, next_action, next_class_action
-from eyebright.review.items import Ids
 from eyebright.review.listing import Lists
 from eyebright.review.session import ReviewSession
+
+_JUDGED = 20_000  # images at most that actions are judged by, so that the page has its answer soon
 
 
 def next_step(session: ReviewSession, lists: Lists, *, can_learn: bool) -> dict[str, Any]:
@@ -42,12 +43,14 @@ def next_step(session: ReviewSession, lists: Lists, *, can_learn: bool) -> dict[
         return {"kind": "start", "left": len(rows), "place": _place("suggested", 0), **facts}
     if answers is None or answers.suggested is None:
         return {"kind": "learn", "left": len(rows), "place": None}
-    probabilities = np.full((len(rows), len(names)), np.nan, dtype=np.float32)
+    every = max(len(rows) // _JUDGED, 1)  # a grid shows the surest of all images: at least as sure as those judged by
+    judged = rows[::every]
+    probabilities = np.full((len(judged), len(names)), np.nan, dtype=np.float32)
     if answers.probabilities is not None:
         column = {name: k for k, name in enumerate(names)}
-        probabilities[:, [column[name] for name in answers.names]] = answers.probabilities[rows]
-    action = _action(session, current[rows], probabilities, labelled)
-    return {"left": len(rows), **_shown(action, rows, names)}
+        probabilities[:, [column[name] for name in answers.names]] = answers.probabilities[judged]
+    action = _action(session, current[judged], probabilities, labelled)
+    return {"left": len(rows), **_shown(action, every, names)}
 
 
 def _action(
@@ -60,9 +63,10 @@ def _action(
     return next_action(probabilities, current[:, :, 0], nothing, elsewhere=labelled)
 
 
-def _shown(action: NextAction, rows: Ids, names: tuple[str, ...]) -> dict[str, Any]:
+def _shown(action: NextAction, every: int, names: tuple[str, ...]) -> dict[str, Any]:
+    """The action for the page; it was chosen among every so many of the unfinished images."""
     if action.kind == "image":
-        return {"kind": "image", "place": _place("unfinished", int(action.rows[0]))}
+        return {"kind": "image", "place": _place("unfinished", int(action.rows[0]) * every)}
     label, count = names[action.label], len(action.rows)
     order = {"likely" if action.answer else "unlikely": label}
     place = {**_place("unfinished", 0), "view": "grid", **order, "count": count}

@@ -127,10 +127,10 @@ def test_sets_of_aps_that_are_not_randomised_are_never_empty_and_follow_the_orde
 
 
 def missed(sets, evaluation):
-    """The mean share of an image's labels that its set lacks."""
+    """The mean share of the labels that the sets of images with labels lack."""
     positive = evaluation.targets == 1
     lacks = (positive & ~sets.sets(evaluation.activated)).sum(1) / positive.sum(1).clamp(min=1)
-    return float(lacks.double().mean())
+    return float(lacks[positive.any(1)].double().mean())
 
 
 def test_the_sets_of_crc_are_those_of_controlled_missed_labels():
@@ -140,11 +140,19 @@ def test_the_sets_of_crc_are_those_of_controlled_missed_labels():
     assert torch.equal(inside, new.activated > np.float32(threshold))
 
 
-def test_crc_misses_at_most_the_stated_share_in_expectation_images_without_labels_included():
+def test_crc_misses_at_most_the_stated_share_of_images_with_labels_in_expectation():
     new = several(1000, 3000)
     assert ((new.targets == 1).sum(dim=1) == 0).any()
     shares = [missed(fit_sets(several(seed, 60), coverage=0.9), new) for seed in range(80)]
     assert np.mean(shares) <= 0.1 + 4 * np.std(shares) / np.sqrt(80)
+
+
+def test_images_without_labels_do_not_count():
+    some = several(0, 300)
+    rows = np.flatnonzero((some.targets == 1).any(dim=1).numpy()).tolist()
+    assert len(rows) < 300
+    assert fit_sets(some) == fit_sets(some.take(rows))
+    assert fit_sets(some, confidence=0.9) == fit_sets(some.take(rows), confidence=0.9)
 
 
 def test_rcps_misses_more_than_stated_at_most_as_often_as_its_confidence_allows():
@@ -167,7 +175,7 @@ def test_labels_are_covered_one_by_one():
 def test_too_few_images_give_sets_of_everything_and_say_so():
     sets = fit_sets(single(0, 5))
     assert sets.sets(single(1, 20).activated).all()
-    assert sets.sentence == "too few images for a coverage of 90 % (5): the sets contain everything"
+    assert sets.sentence == "too few images for a coverage of 90 % (5): each set contains all labels"
     by_label = fit_sets(single(0, 40), by_label=True)
     assert "too few images of 'class" in by_label.sentence
     assert fit_sets(several(0, 8)).sets(several(1, 20).activated).all()
@@ -188,7 +196,7 @@ def test_unknown_classes_and_labels_do_not_count():
         torch.cat([labels.outputs, torch.zeros(30, 4)]),
         torch.cat([labels.targets, torch.full((30, 4), torch.nan)]),
     )
-    assert fit_sets(more).n_images == 100
+    assert fit_sets(more) == fit_sets(labels)
     new = several(1, 50).activated
     assert torch.equal(fit_sets(more).sets(new), fit_sets(labels).sets(new))
 
@@ -201,11 +209,12 @@ def test_label_sets_survive_json():
 
 def test_the_sentences_say_what_is_covered():
     assert fit_sets(single(0, 100), method="aps", randomised=True).sentence == (
-        "the set of an image contains its class with a probability of at least 90 %, over all classes "
+        "the set of an image contains its class with a probability of at least 90 %, on average over all classes "
         "(APS, randomised), from 100 images"
     )
-    assert "in expectation, the sets contain at least 90 % of an image's labels" in fit_sets(several(0, 100)).sentence
-    assert "with 95 % confidence, the sets contain on average at least 80 %" in (
+    sentence = fit_sets(several(0, 100)).sentence
+    assert "in expectation, the set of an image that has labels contains at least 90 % of them" in sentence
+    assert "with 95 % confidence, the sets of images that have labels contain on average at least 80 % of them" in (
         fit_sets(several(0, 200), coverage=0.8, confidence=0.95).sentence
     )
     assert "each label is in the set of an image that has it" in fit_sets(several(0, 99), by_label=True).sentence
@@ -221,7 +230,10 @@ def test_the_sentences_say_what_is_covered():
         ({"method": "rcps"}, "`confidence` belongs to the method rcps and only to it, got None for 'rcps'"),
         ({"method": "crc", "confidence": 0.9}, "`confidence` belongs to the method rcps"),
         ({"randomised": True}, "only aps can be randomised, got 'crc'"),
-        ({"by_label": True, "confidence": 0.9}, "is a promise of recall: use keep_promise"),
+        (
+            {"by_label": True, "confidence": 0.9},
+            "rcps does not cover each label separately: use crc",
+        ),
     ],
 )
 def test_wrong_arguments_are_refused(options, message):

@@ -61,7 +61,8 @@ def test_the_threshold_is_the_last_of_all_whose_corrected_mean_is_below_the_boun
     scores = np.unique(np.append(known, [0, 1]).astype(np.float32))
     thresholds = ((scores[1:] + scores[:-1]) / 2)[::-1]
     sums = monotone(evaluation, risk, thresholds)
-    n = int((~evaluation.targets.isnan()).any(dim=1).sum())
+    counted = evaluation.targets == 1 if risk == "missed_labels" else ~evaluation.targets.isnan()
+    n = int(counted.any(dim=1).sum())
     for bound in (0.1, 0.2, 0.4):
         fine = thresholds[(sums + 1) / (n + 1) <= bound + 1e-12]
         expected = fine.min() if risk == "wrong_answers" else fine.max()
@@ -77,7 +78,8 @@ def test_the_threshold_is_the_last_of_all_whose_corrected_mean_is_below_the_boun
 def test_the_expected_risk_over_many_draws_is_at_most_the_bound(risk):
     population = draw(99, 1000)
     thresholds = [control_risk(draw(seed, 40), risk, 0.2).threshold for seed in range(50)]
-    risks = [loss_at(population, risk, t) / len(population) for t in thresholds]
+    counted = (population.targets == 1).any(dim=1) if risk == "missed_labels" else torch.ones(1000, dtype=torch.bool)
+    risks = [loss_at(population, risk, t) / int(counted.sum()) for t in thresholds]
     assert np.mean(risks) <= 0.2 + 4 * np.std(risks) / np.sqrt(len(risks))
     if risk == "missed_labels":
         assert np.mean(risks) > 0.12  # and not much less
@@ -96,8 +98,10 @@ def test_the_threshold_of_missed_labels_is_mapies():
             predict_params=(scores[1:] + scores[:-1]) / 2,
         )
         mapie.calibrate(some.activated.numpy().astype(np.float64), some.targets.numpy())
-        found = control_risk(some, "missed_labels", bound)
-        assert found.threshold == pytest.approx(float(mapie.best_predict_param[0]), abs=1e-6)
+        expected = float(mapie.best_predict_param[0])
+        assert control_risk(some, "missed_labels", bound).threshold == pytest.approx(expected, abs=1e-6)
+        found = control_risk(evaluation, "missed_labels", bound)  # of a finer grid: images without labels have scores
+        assert torch.equal(some.activated > found.threshold, some.activated > expected)
 
 
 def test_hoeffding_and_bentkus_is_never_below_the_exact_p_value_of_binary_losses():
@@ -109,10 +113,12 @@ def test_hoeffding_and_bentkus_is_never_below_the_exact_p_value_of_binary_losses
 
 @pytest.mark.parametrize("risk", RISKS)
 def test_too_few_images_give_the_trivial_threshold_and_say_how_many_it_takes(risk):
-    found = control_risk(draw(0, 18), risk, 0.05)
+    every = draw(0, 60)
+    rows = np.flatnonzero((every.targets == 1).any(dim=1).numpy()).tolist()
+    found = control_risk(every.take(rows[:18]), risk, 0.05)
     assert (found.attained, found.threshold) == (False, 1.0 if risk == "wrong_answers" else 0.0)
-    assert "it takes at least 19 images, got 18" in found.sentence
-    assert control_risk(draw(0, 19), risk, 0.05).attained
+    assert "it takes at least 19, got 18 images" in found.sentence
+    assert control_risk(every.take(rows[:19]), risk, 0.05).attained
 
 
 @pytest.mark.parametrize("risk", RISKS)

@@ -11,6 +11,7 @@ from eyebright.cli.main import run
 from eyebright.errors import ArtifactError, InputError
 from eyebright.evaluation.conformal import fit_sets
 from eyebright.evaluation.risk_control import control_risk
+from eyebright.export.record import decision_hash
 from eyebright.inference.change_manifest import save_part
 from eyebright.inference.inspect_folder import inspect_folder
 from eyebright.inference.manifest import Manifest
@@ -126,12 +127,15 @@ def test_one_threshold_bounds_a_mean_over_images(folder: Path, text: str, risk: 
     assert thresholds.values == expected.threshold
     assert thresholds.metric == f"{risk} <= {bound:g}"
     assert said[0] == expected.sentence
-    assert texts(make_report(folder), "means") == [f"{expected.sentence} (images of the part promise).".capitalize()]
+    assert texts(make_report(folder), "risk-control") == [
+        f"{expected.sentence} (images of the part promise).".capitalize()
+    ]
 
 
 def test_what_was_made_for_former_answers_is_given_up_and_said(folder: Path) -> None:
     tuned(folder, risk="missed_labels <= 0.1", sets=0.9)
     said = tuned(folder, promise=("precision >= 0.9",))
+    assert "given up, since the thresholds are new: missed_labels <= 0.1" in said
     assert "risk" not in load_manifest(folder).tuning
     assert load_manifest(folder).decision.label_sets is not None, "the probabilities are the same"
     tuned(folder, risk="missed_labels <= 0.1")
@@ -147,9 +151,35 @@ def test_what_was_made_for_former_answers_is_given_up_and_said(folder: Path) -> 
 
 def test_other_images_of_the_part_promise_end_the_sets(folder: Path) -> None:
     tuned(folder, sets=0.9)
-    save_part(folder, evaluation("promise", 50, 9), replace=True)
+    given_up = save_part(folder, evaluation("promise", 50, 9), replace=True)
+    assert given_up == ("the label sets",)
     assert load_manifest(folder).decision.label_sets is None
     assert "label_sets" not in load_manifest(folder).tuning
+
+
+def test_sets_that_are_an_estimate_from_other_images_stay_when_the_part_promise_is_replaced(folder: Path) -> None:
+    tuned(folder, sets=0.9)
+    content = json.loads((folder / "manifest.json").read_text())
+    content["tuning"]["label_sets"]["part"] = "valid"
+    (folder / "manifest.json").write_text(json.dumps(content))
+    assert save_part(folder, evaluation("promise", 50, 9), replace=True) == ()
+    assert load_manifest(folder).decision.label_sets is not None
+
+
+def test_one_image_of_each_group_counts(tmp_path: Path) -> None:
+    folder = saved(tmp_path / "model", groups=True)
+    said = tuned(folder, sets=0.9, risk="wrong_answers <= 0.2")
+    assert said.count("one image of each group counts: 200 of 400 images") == 2
+    assert load_manifest(folder).tuning["risk"]["n_images"] == 200
+    assert load_manifest(folder).tuning["label_sets"]["images"] == 200
+
+
+def test_label_sets_leave_an_export_as_it_was(folder: Path) -> None:
+    before = decision_hash(load_manifest(folder))
+    tuned(folder, sets=0.9)
+    assert decision_hash(load_manifest(folder)) == before
+    tuned(folder, top_k=1)
+    assert decision_hash(load_manifest(folder)) != before
 
 
 def test_a_bound_whose_threshold_was_changed_by_hand_is_not_shown_as_kept(folder: Path) -> None:
@@ -157,7 +187,9 @@ def test_a_bound_whose_threshold_was_changed_by_hand_is_not_shown_as_kept(folder
     content = json.loads((folder / "manifest.json").read_text())
     content["decision"]["thresholds"]["values"] = 0.9
     (folder / "manifest.json").write_text(json.dumps(content))
-    assert texts(make_report(folder), "means") == ["Missed_labels <= 0.1 is no longer kept: another threshold was set."]
+    assert texts(make_report(folder), "risk-control") == [
+        "Missed_labels <= 0.1 is no longer kept: another threshold was set."
+    ]
 
 
 @pytest.mark.parametrize(
@@ -167,12 +199,18 @@ def test_a_bound_whose_threshold_was_changed_by_hand_is_not_shown_as_kept(folder
         ({"set_method": "crc"}, "there is nothing to change"),
         ({"set_method": "crc", "top_k": 1}, "`set_method` is for `sets`, which is not given"),
         ({"sets": 0.9, "set_method": "aps"}, "any number of labels per image are made by crc or rcps, got 'aps'"),
-        ({"sets": 0.9, "set_method": "rcps", "sets_by_label": True}, "a promise of recall: use keep_promise"),
-        ({"risk": "missed_labels"}, "a bound of a mean is written as 'missed_labels <= 0.1'"),
+        ({"sets": 0.9, "set_method": "rcps", "sets_by_label": True}, "rcps does not cover each label separately"),
+        ({"sets": 0.9, "confidence": 0.5}, "have a `confidence` if they are made by rcps"),
+        ({"risk": "missed_labels"}, "`risk` is written as 'missed_labels <= 0.1'"),
         ({"risk": "missed <= 0.1"}, "there is no risk 'missed'. Did you mean 'missed_labels'"),
         ({"risk": "missed_labels <= 1.5"}, "must be between 0 and 1"),
-        ({"risk": "missed_labels <= 1e"}, "a bound of a mean is written as"),
-        ({"risk": "missed_labels <= 0.001"}, "it takes at least 999 images, got 400; the model is unchanged"),
+        ({"risk": "missed_labels <= 1e"}, "`risk` is written as"),
+        (
+            {"risk": "missed_labels <= 0.001"},
+            "it takes at least 999, got 3\\d\\d images with labels",
+        ),
+        ({"risk": "", "top_k": 2}, "`risk` and `top_k` both set the thresholds"),
+        ({"risk": ""}, "`risk` is written as"),
         ({"risk": "missed_labels <= 0.1", "top_k": 2}, "`risk` and `top_k` both set the thresholds"),
         ({"risk": "missed_labels <= 0.1", "promise": ("recall >= .9",)}, "`risk` and `promise` both set"),
     ],
@@ -189,8 +227,9 @@ def test_what_cannot_be_done_is_one_sentence_and_changes_nothing(
 @pytest.mark.parametrize(
     "edited",
     [
-        {"limits": ["a"]}, {"limits": [0.1, 0.2]}, {"names": ["cat"]}, {"coverage": 2.0}, {"coverage": "x"},
-        {"method": "magic"}, {"randomised": True}, {"n_images": None}, {"more": 1}, 3, [], {}, "x",
+        {"limits": ["a"]}, {"limits": [0.1, 0.2]}, {"names": ["cat"]}, {"method": "lac"}, {"coverage": 2.0},
+        {"coverage": "x"}, {"method": "magic"}, {"randomised": True}, {"n_images": None}, {"n_images": -3},
+        {"limits": [float("-inf")]}, {"more": 1}, 3, [], {}, "x",
     ],
 )  # fmt: skip
 def test_edited_label_sets_are_one_sentence(folder: Path, edited: Any) -> None:
@@ -206,10 +245,13 @@ def test_edited_label_sets_are_one_sentence(folder: Path, edited: Any) -> None:
 
 def test_the_command_and_inspect_name_them(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["tune", str(folder), "--sets", "0.9"]) == 0
-    assert "label sets: in expectation, the sets contain at least 90 % of an image's labels" in capsys.readouterr().out
+    assert (
+        "label sets: in expectation, the set of an image that has labels contains at least 90 % of them"
+        in capsys.readouterr().out
+    )
     assert inspect_folder(folder).to_json()["label_sets"]["coverage"] == 0.9
     assert run(["inspect", str(folder)]) == 0
-    assert "label sets: 'crc', coverage 0.9" in capsys.readouterr().out
+    assert "label sets: method crc, coverage 0.9, confidence None, n_images " in capsys.readouterr().out
     assert run(["tune", str(folder), "--set-method", "crc", "--top-k", "1"]) == 2
     assert "--set-method is for --sets, which is not given" in capsys.readouterr().err
 

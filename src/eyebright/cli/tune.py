@@ -16,7 +16,7 @@ def option_classes() -> tuple[type, ...]:
 
 
 def tune(arguments: "CommandArguments") -> None:
-    """Calibrate a saved model, tune its thresholds, or give a promise (a guarantee); its weights stay the same.
+    """Calibrate a saved model, tune its thresholds, give a promise (a guarantee) or label sets; its weights stay.
 
     \b
     Examples:
@@ -24,6 +24,8 @@ def tune(arguments: "CommandArguments") -> None:
       eyebright tune model/ --cost fn=5,fp=1
       eyebright tune model/ --promise "precision >= 0.95"
       eyebright tune model/ --promise "precision >= 0.95" --promise "recall >= 0.9"    (between: ask a person)
+      eyebright tune model/ --sets 0.9
+      eyebright tune model/ --risk "missed_labels <= 0.1"
       eyebright tune model/ --undo
     """  # noqa: D301 - a backspace keeps the lines as they are
     from eyebright.workflow.command_options import TuneOptions

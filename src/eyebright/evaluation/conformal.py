@@ -9,11 +9,12 @@ the draw of the images and of the new image; Vovk, Gammerman & Shafer, 2005):
   2020). Never empty unless randomised. Randomised, the last class is in the set with a probability that makes the
   coverage exact; otherwise sets are larger than they need to be.
 
-Any number of labels per image; images without labels are allowed, and nothing is missed on them:
+Any number of labels per image; images without labels are allowed and do not count, since nothing is missed on them:
 
-- ``crc``: an image's set contains on average at least the coverage's share of its labels, in expectation.
-- ``rcps``: the same mean over new images is at least the coverage with a stated confidence over the draw of the images
-  (Bates et al., 2021), by the bound of Hoeffding and Bentkus.
+- ``crc``: the set of an image that has labels contains on average at least the coverage's share of them, in
+  expectation.
+- ``rcps``: the same mean over new images that have labels is at least the coverage with a stated confidence over the
+  draw of the images (Bates et al., 2021), by the bound of Hoeffding and Bentkus.
 
 By label (Mondrian): each class or label is covered separately, which takes images of each.
 
@@ -84,7 +85,8 @@ def _check_method(method: str, *, several: bool, by_label: bool, randomised: boo
         raise InputError(f"only aps can be randomised, got '{method}'")
     if by_label and method == "rcps":
         raise InputError(
-            "a coverage of each label with a confidence is a promise of recall: use keep_promise, or no confidence"
+            "rcps does not cover each label separately: use crc, or a promise of recall, which has a confidence for "
+            "each label"
         )
 
 

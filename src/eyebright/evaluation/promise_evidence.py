@@ -124,6 +124,24 @@ def class_evidence(evaluation: Evaluation, *, groups: Sequence[Hashable] | None 
     return Evidence((answers,), len(evaluation) if codes is None else int(codes.max()) + 1)
 
 
+def one_image_of_each_group(evaluation: Evaluation, groups: Sequence[Hashable] | None) -> Evaluation:
+    """The images that count: those with a known target, and of each group one of them, drawn as for promises.
+
+    Args:
+        evaluation: of a target of labels, or of one class.
+        groups: as in `evidence`.
+
+    Raises:
+        InputError: there are groups for another number of images.
+    """
+    codes = _group_codes(groups, len(evaluation))
+    if codes is None:
+        return evaluation
+    targets = evaluation.targets.reshape(len(evaluation), -1).double()
+    known = ~targets.isnan().all(dim=1) & ~(targets < 0).all(dim=1)
+    return evaluation.take(np.sort(_drawn(known.numpy(), codes)).tolist())
+
+
 def _drawn(known: Bool[np.ndarray, " n"], codes: Int[np.ndarray, " n"] | None) -> Int[np.ndarray, " m"]:
     """The images that count: with a known target, and one of each group, the first in a random order."""
     if codes is None:

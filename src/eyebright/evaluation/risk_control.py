@@ -27,13 +27,14 @@ Risk = Literal["wrong_answers", "missed_labels"]
 
 - ``wrong_answers``: the share of an image's yes answers that are wrong; 0 where nothing is answered yes. It is made
   monotone: the greatest share at this threshold or above it.
-- ``missed_labels``: the share of an image's labels that are answered no; 0 where it has none.
+- ``missed_labels``: the share of an image's labels that are answered no, over the images that have any: with the
+  others counted as 0, many of them would keep any bound without a single yes.
 """
 
 _BLOCK = 1_000_000  # answers whose losses are computed at once, which limits the memory
 _WORDS = {
     "wrong_answers": "share of wrong yes answers an image",
-    "missed_labels": "share of missed labels an image",
+    "missed_labels": "share of missed labels of an image that has any",
 }
 
 
@@ -47,7 +48,7 @@ class ControlledRisk:
         threshold: a label is answered yes above it.
         attained: False if there are too few images, so that the threshold is the trivial one (1: never yes; 0: always).
         mean: the mean over these images at the threshold, made monotone; NaN if not attained.
-        n_images: the number of images with a known target.
+        n_images: the number of images that count: with a known target, or for ``missed_labels`` with a label.
     """
 
     risk: Risk
@@ -63,8 +64,13 @@ class ControlledRisk:
         words = f"{_WORDS[self.risk]} at most {self.bound:g} in expectation (conformal risk control, not a probability)"
         if not self.attained:
             needed = ceil(1 / self.bound - 1e-9) - 1
-            return f"no threshold bounds the {words}: it takes at least {needed:,} images, got {self.n_images:,}"
-        return f"yes above {self.threshold:.4g}: {words}; {self.mean:.3f} on these {self.n_images:,} images"
+            return f"no threshold bounds the {words}: it takes at least {needed:,}, got {self._counted}"
+        return f"yes above {self.threshold:.4g}: {words}; {self.mean:.3f} on these {self._counted}"
+
+    @property
+    def _counted(self) -> str:
+        kind = "images with labels" if self.risk == "missed_labels" else "images"
+        return f"{self.n_images:,} {kind}"
 
     def to_json(self) -> dict[str, Any]:
         """All fields; null for a mean that is not attained."""
@@ -114,7 +120,7 @@ class ImageLosses:
         sums: the sum of the losses after each of them.
         scores: all probabilities of known targets, in increasing order.
         downwards: True if the threshold goes down, so that an event is at every threshold below its probability.
-        n_images: the number of images with a known target.
+        n_images: the number of images that count: with a known target, or for ``missed_labels`` with a label.
     """
 
     levels: Float[np.ndarray, " e"]
@@ -172,7 +178,7 @@ def image_losses(evaluation: Evaluation, risk: Risk) -> ImageLosses:
     sign = -1 if risk == "wrong_answers" else 1
     distinct, where = np.unique(sign * levels, return_inverse=True)
     sums = np.cumsum(np.bincount(where, weights=steps, minlength=len(distinct)).astype(np.float64))
-    n_images = int(known.any(axis=1).sum())
+    n_images = int((positive if risk == "missed_labels" else known).any(axis=1).sum())
     return ImageLosses(sign * distinct, sums, np.sort(scores[known]), risk == "wrong_answers", n_images)
 
 

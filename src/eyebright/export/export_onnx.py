@@ -152,6 +152,8 @@ def export_onnx_files(
     record = _record(facts, graphs, entries)
     place = folder if out is None else Path(out)
     write_files(place, graphs, record)
+    if predictor.manifest.decision.label_sets is not None:
+        sentences.append("the graphs have no label sets; `eyebright predict` has them")
     return Exported(place, record, parity, cost, tuple(sentences))
 
 

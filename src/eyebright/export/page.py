@@ -172,7 +172,7 @@ def offline_page(
         summary,
         model,
         _about(manifest, model_id, parity),
-        _limits(kind, has_ood=has_ood, has_heat_maps=has_heat_maps),
+        _limits(kind, has_ood=has_ood, has_heat_maps=has_heat_maps) + (_NO_SETS,) * (decision.label_sets is not None),
     )
 
 
@@ -199,11 +199,13 @@ def _difference(manifest: Manifest, parity: Parity) -> str:
 
 def _thresholds_origin(manifest: Manifest) -> str:
     """Where the thresholds come from."""
-    thresholds = manifest.decision.thresholds
+    thresholds, risk = manifest.decision.thresholds, manifest.tuning.get("risk")
     asks = "; between two of them a person is asked" if thresholds.is_three_way else ""
     promises = [str(PromiseResult.from_json(dict(one)).promise) for one in manifest.tuning.get("promises", [])]
     if promises:
         return f"for {' and '.join(promises)}{asks}"
+    if risk is not None:
+        return f"for {thresholds.metric} in expectation"
     if thresholds.metric is not None:
         return f"tuned for {thresholds.metric} on the validation images{asks}"
     return f"set, not tuned{asks}"
@@ -223,6 +225,7 @@ def _limits(kind: _Kind, *, has_ood: bool, has_heat_maps: bool) -> tuple[str, ..
     return (*found, _HEAT_MAPS if has_heat_maps else _NO_RATINGS if kind.is_ordered else _NO_HEAT_MAPS)
 
 
+_NO_SETS = "The page has no label sets, and its CSV no column of them; `eyebright predict` has them."
 _DECODING = (
     "JPEG, PNG, WebP, GIF (its first frame) and BMP images of 8 bits are read as by Eyebright. CMYK, 16 bits, AVIF and "
     "transparency are decoded by the browser in its own way, which is said at the image; TIFF and HEIC are refused."

@@ -2,9 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from eyebright.errors import ArtifactError, InputError, os_reason
 from eyebright.evaluation.evaluation import Evaluation
@@ -54,11 +55,11 @@ def save_manifest(folder: str | Path, manifest: Manifest) -> None:
     write_together(folder, {**writers, PREVIOUS_EVALUATION: None})
 
 
-def save_part(folder: str | Path, evaluation: Evaluation, *, replace: bool = False) -> None:
+def save_part(folder: str | Path, evaluation: Evaluation, *, replace: bool = False) -> tuple[str, ...]:
     """Adds the evaluation of further images to a saved model, as those of a part; what was there before is kept.
 
-    If images of the part promise are replaced, the promises and label sets that were made with them are given up;
-    thresholds stay.
+    If images of the part promise are replaced, what was made with them is given up: promises, label sets, risk control;
+    thresholds stay. Returns what was given up, in words.
 
     Args:
         folder: the model folder.
@@ -79,11 +80,12 @@ def save_part(folder: str | Path, evaluation: Evaluation, *, replace: bool = Fal
     check_fits(evaluation, manifest, metadata["weights"])
     new = evaluations_parquet([*(evaluations | {evaluation.part: evaluation}).values()], folder, metadata)
     changed = {**content, "evaluation": hashlib.sha256(new).hexdigest()}
-    if evaluation.part == "promise" and evaluation.part in evaluations and "tuning" in content:
-        # A promise is about the images that it was made with, and these are replaced.
-        made = ("promises", "selective", "asking", "risk", "label_sets")
-        changed["tuning"] = {name: value for name, value in content["tuning"].items() if name not in made}
-        changed["decision"] = {name: value for name, value in content["decision"].items() if name != "label_sets"}
+    given_up: dict[str, str] = {}
+    if evaluation.part == "promise" and evaluation.part in evaluations:
+        given_up = _made_with_part_promise(content.get("tuning", {}))
+        changed["tuning"] = {name: one for name, one in content.get("tuning", {}).items() if name not in given_up}
+        if "label_sets" in given_up:
+            changed["decision"] = {name: one for name, one in content["decision"].items() if name != "label_sets"}
     text = manifest_text(changed)
     try:
         old = (folder / EVALUATION).read_bytes()
@@ -96,6 +98,16 @@ def save_part(folder: str | Path, evaluation: Evaluation, *, replace: bool = Fal
         MANIFEST: writer_of_text(text),
     }
     write_together(folder, writers)
+    return tuple(dict.fromkeys(given_up.values()))
+
+
+def _made_with_part_promise(tuning: Mapping[str, Any]) -> dict[str, str]:
+    """What was made with the images of the part promise, in words, by the names of its entries of ``tuning``."""
+    found = {name: "the promises" for name in ("promises", "selective", "asking") if name in tuning}
+    for name, words in (("risk", "the risk control"), ("label_sets", "the label sets")):
+        if isinstance(tuning.get(name), Mapping) and tuning[name].get("part") == "promise":
+            found[name] = words
+    return found
 
 
 @contextmanager

@@ -392,6 +392,7 @@ def _facts(manifest: Mapping[str, Any]) -> dict[str, Any]:
         "thresholds": thresholds,
         "promises": promises,
         "label_sets": decision.get("label_sets"),
+        "risk": tuning.get("risk"),
         "scores": entry("scores"),
         "data": entry("data"),
         "weights_from": training.get("weights"),

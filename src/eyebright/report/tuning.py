@@ -56,7 +56,7 @@ def _selective(tuning: Mapping[str, Any], decision: Decision) -> list[Section]:
 
 
 def _risk(tuning: Mapping[str, Any], decision: Decision) -> list[Section]:
-    """The section on the mean over images that one threshold for all labels bounds."""
+    """The section on the risk that one threshold for all labels bounds."""
     if "risk" not in tuning:
         return []
     fields = dict(tuning["risk"])
@@ -66,7 +66,7 @@ def _risk(tuning: Mapping[str, Any], decision: Decision) -> list[Section]:
         text = f"{found.risk} <= {found.bound:g} is no longer kept: {_OTHER}"
     else:
         text = f"{found.sentence} ({_origin(part)})"
-    return [Section("Means over images", "means", [Sentences([_sentence(text)])])]
+    return [Section("Risk control", "risk-control", [Sentences([_sentence(text)])])]
 
 
 def _label_sets(tuning: Mapping[str, Any], decision: Decision) -> list[Section]:
@@ -91,7 +91,10 @@ def _label_sets(tuning: Mapping[str, Any], decision: Decision) -> list[Section]:
         blocks: list[Any] = [Sentences(sentences), sizes]
     else:
         blocks = [Sentences(sentences)]
-    intro = "Predictions have a set of labels beside their answer: the more doubtful an image is, the larger its set."
+    intro = (
+        "Predictions have a set of labels beside their answer: one label where the model is sure, several, or none, "
+        "where it is not."
+    )
     return [Section("Label sets", "label-sets", blocks, intro)]
 
 

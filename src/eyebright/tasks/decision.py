@@ -53,8 +53,13 @@ class Decision:
             raise InputError(
                 f"the label sets are of other labels ({listing(self.label_sets.names)}) than those of the target"
             )
+        if self.label_sets.is_for_labels != self.target.has_thresholds:
+            raise InputError(f"label sets '{self.label_sets.method}' are not for a {type(self.target).__name__}")
         if self.label_sets.randomised:
-            raise InputError("a decision has no randomised label sets: predictions must be the same each time")
+            raise InputError(
+                "a decision has no randomised label sets, since predictions must be the same each time; fit "
+                "them without"
+            )
 
     def activate(self, outputs: Float[Tensor, "n k"]) -> Float[Tensor, "n ..."]:
         """The outputs after activation and calibration: probabilities, points or numbers.

@@ -28,17 +28,18 @@ class LabelSets:
 
     Args:
         method: see `eyebright.evaluation.conformal`.
-        coverage: the stated coverage.
+        coverage: the probability, or the share of labels, that is to be covered; in (0, 1).
         limits: the greatest nonconformity that is in the set, of each class, or one for all: 1 - probability, or for
             ``aps`` the sum of probabilities. Infinite where too few images of a class are known: it is in all sets.
         names: the classes.
-        n_images: the number of images with a known target.
-        confidence: of ``rcps``; None: the coverage is one of the mean over the draws.
-        randomised: of ``aps``.
+        n_images: the number of images that they were fitted to: with a known class, or with labels.
+        confidence: only of ``rcps``: the probability that the coverage holds, over the draw of the images; None: it
+            holds in expectation over the draws.
+        randomised: only of ``aps``: whether the last class is in the set at random, which makes the coverage exact.
 
     Raises:
-        InputError: an unknown method, a coverage or confidence that is not between 0 and 1, or limits that are neither
-            one nor one for each class, or NaN.
+        InputError: an unknown method, a coverage or confidence that is not between 0 and 1, a negative number of
+            images, or limits that are neither one nor one for each class, or NaN, or minus infinity.
     """
 
     method: SetMethod
@@ -51,18 +52,26 @@ class LabelSets:
 
     def __post_init__(self) -> None:
         if self.method not in get_args(SetMethod):
-            raise InputError(
-                f"there are no label sets {short_repr(self.method)}; known: {listing(get_args(SetMethod))}"
-            )
+            known = listing(get_args(SetMethod))
+            raise InputError(f"unknown method of label sets {short_repr(self.method)}; known: {known}")
         for name, value in (("coverage", self.coverage), ("confidence", self.confidence)):
             if value is not None and not (isinstance(value, float) and 0 < value < 1):
                 wanted = f"the {name} of label sets must be between 0 and 1 (not included)"
                 raise InputError(f"{wanted}, got {short_repr(value)}")
-        if len(self.limits) not in (1, len(self.names)) or any(limit != limit for limit in self.limits):
+        if self.n_images < 0:
+            raise InputError(f"label sets are fitted to a number of images, got {self.n_images}")
+        if len(self.limits) not in (1, len(self.names)) or any(
+            limit != limit or limit == -np.inf for limit in self.limits
+        ):
             raise InputError(
                 f"label sets have one limit, or one for each of {len(self.names)} classes, got "
                 f"{short_repr(self.limits)}"
             )
+
+    @property
+    def is_for_labels(self) -> bool:
+        """True for any number of labels per image, False for one class per image."""
+        return self.method in ("crc", "rcps")
 
     @property
     def by_label(self) -> bool:
@@ -97,22 +106,25 @@ class LabelSets:
     def sentence(self) -> str:
         """What is covered, with what probability, from how many images."""
         share = f"{100 * self.coverage:.6g} %"
-        each = "for each class separately" if self.by_label else "over all classes"
+        each = "for each class separately" if self.by_label else "on average over all classes"
         if self.method in ("lac", "aps"):
             kind = self.method.upper() + (", randomised" if self.randomised else "")
             text = f"the set of an image contains its class with a probability of at least {share}, {each} ({kind})"
         elif self.by_label:
             text = f"each label is in the set of an image that has it with a probability of at least {share}"
         elif self.confidence is None:
-            text = f"in expectation, the sets contain at least {share} of an image's labels (conformal risk control)"
+            text = (
+                f"in expectation, the set of an image that has labels contains at least {share} of them (conformal "
+                "risk control)"
+            )
         else:
             text = (
-                f"with {100 * self.confidence:.6g} % confidence, the sets contain on average at least {share} of an "
-                "image's labels (RCPS)"
+                f"with {100 * self.confidence:.6g} % confidence, the sets of images that have labels contain on "
+                f"average at least {share} of them (RCPS)"
             )
         unsure = [name for name, limit in zip(self.names, self.limits, strict=False) if self.by_label and limit > 1e9]
-        if not self.by_label and self.limits[0] > 1e9:
-            return f"too few images for a coverage of {share} ({self.n_images:,}): the sets contain everything"
+        if all(limit > 1e9 for limit in self.limits):
+            return f"too few images for a coverage of {share} ({self.n_images:,}): each set contains all labels"
         more = f"; too few images of {listing(unsure)}, which are in all sets" if unsure else ""
         return f"{text}, from {self.n_images:,} images{more}"
 

@@ -423,6 +423,7 @@ class EvaluateOptions:
 
 
 _OBJECTIVES = ("objective", "cost", "budget", "top_k")
+_CONFIDENCE = 0.95
 _OF_SETS = ("set_method", "sets_by_label")
 _OTHER_CHANGES = ("calibrate", "promise", "risk", "sets")
 
@@ -492,8 +493,14 @@ class TuneOptions:
     )
     all_labels: Annotated[bool, Option("The confidence is for all labels jointly.")] = False
     confidence: Annotated[
-        float, Option("Probability that the promise holds, over the draw of its images.", above=0, below=1)
-    ] = 0.95
+        float,
+        Option(
+            "Probability that the promise, or the coverage of label sets made by rcps, holds, over the draw of the "
+            "images.",
+            above=0,
+            below=1,
+        ),
+    ] = _CONFIDENCE
     keep_former: Annotated[
         bool,
         Option(
@@ -505,7 +512,7 @@ class TuneOptions:
         str | None,
         Option(
             "One threshold for all labels that bounds a mean over images in expectation, by conformal risk control: "
-            "'missed_labels <= 0.1' (the share of an image's labels that are missed) or 'wrong_answers <= 0.1' (the "
+            "'missed_labels <= 0.1' (the share of an image's labels that are missed) or 'wrong_answers <= 5 %' (the "
             "share of its yes answers that are wrong).",
             metavar="BOUND",
             unset="none",
@@ -514,8 +521,9 @@ class TuneOptions:
     sets: Annotated[
         float | None,
         Option(
-            "Coverage of label sets: predictions get a set of labels that contains the class of an image with at least "
-            "this probability, or on average at least this share of its labels. The thresholds stay.",
+            "Coverage of label sets, which predictions get beside their answer. One label per image: the set contains "
+            "it with at least this probability. Any number: the set contains on average at least this share of an "
+            "image's labels. The thresholds stay.",
             above=0,
             below=1,
             unset="none",
@@ -526,10 +534,12 @@ class TuneOptions:
         Option(
             "How label sets are made: lac or aps for one class per image, crc or rcps (with `confidence`) for labels.",
             choices=("lac", "aps", "crc", "rcps"),
-            unset="lac or crc",
+            unset="lac for one label per image, crc for any number",
         ),
     ] = None
-    sets_by_label: Annotated[bool, Option("Each class or label is covered separately by the label sets.")] = False
+    sets_by_label: Annotated[
+        bool, Option("Each class or label is covered separately by the label sets (not with rcps).")
+    ] = False
     undo: Annotated[bool, Option("Undo the last change; the one before it cannot be undone.")] = False
 
     def __post_init__(self) -> None:
@@ -537,7 +547,7 @@ class TuneOptions:
         given = [name for name in _OBJECTIVES if getattr(self, name) is not None]
         if len(given) > 1:
             raise InputError(f"`{given[0]}` and `{given[1]}` are two objectives; give one of them")
-        changes = [*given, *(name for name in _OTHER_CHANGES if getattr(self, name))]
+        changes = [*given, *(name for name in _OTHER_CHANGES if getattr(self, name) not in (None, ()))]
         if self.undo and changes:
             raise InputError(f"`undo` takes the last change back, and `{changes[0]}` makes a new one; give one of them")
         if not self.undo and not changes:
@@ -561,11 +571,15 @@ class TuneOptions:
 
     def _check_risk_and_sets(self, given: list[str]) -> None:
         """Raises `InputError` if they cannot be together with the other options."""
-        if self.risk and (given or self.promise):
+        if self.risk is not None and (given or self.promise):
             raise InputError(f"`risk` and `{[*given, 'promise'][0]}` both set the thresholds; give one of them")
 
     def _check_owners(self) -> None:
         """Raises `InputError` if an option is given without the one that it is for."""
+        if self.confidence != _CONFIDENCE and self.sets is not None and not self.promise and self.set_method != "rcps":
+            raise InputError(
+                "label sets have a `confidence` if they are made by rcps; give `set_method` rcps, or leave it"
+            )
         for owner, names in (("promise", ("label", "all_labels", "keep_former")), ("sets", _OF_SETS)):
             for name in names:
                 if getattr(self, name) and not getattr(self, owner):

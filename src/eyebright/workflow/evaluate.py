@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from eyebright.errors import ArtifactError, InputError, TableError, os_reason
+from eyebright.errors import ArtifactError, InputError, TableError, listing, os_reason
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.image.cache import ImageCache
 from eyebright.inference.change_manifest import alone, check_free, restored_on_failure, save_part
@@ -238,7 +238,12 @@ def _write(options: EvaluateOptions, scores: _Scores, say: Say) -> None:
     if options.part is None:
         return
     with alone(options.model), restored_on_failure(options.model, DESCRIPTIONS):
-        save_part(options.model, evaluation, replace=options.replace)
+        given_up = save_part(options.model, evaluation, replace=options.replace)
+        if given_up:
+            say(
+                f"given up, since their images were replaced: {listing(given_up)}; make them again with "
+                "`eyebright tune`"
+            )
         make_report(options.model, say=say)
 
 

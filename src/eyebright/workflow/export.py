@@ -64,7 +64,10 @@ def _report_again(options: ExportOptions, say: Say, *, has_images: bool) -> None
     if not (options.model / REPORT).is_file():
         return
     if not has_images:
-        say("the comparison is not in the report yet; `eyebright report` makes it again; say where its images are")
+        say(
+            "the comparison is not in the report yet: the validation images were not found; `eyebright report` with "
+            "`images` adds it"
+        )
         return
     try:
         make_report(options.model, images=options.images, say=say)

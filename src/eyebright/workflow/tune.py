@@ -4,6 +4,7 @@ Nothing is trained and no image is read. The new manifest replaces the old one, 
 report is made again.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -13,6 +14,7 @@ from eyebright.errors import ArtifactError, EyebrightError, InputError
 from eyebright.evaluation.calibrate import CalibrationChoice, fit_calibration
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.promise import Promise, parse_promise
+from eyebright.evaluation.promise_evidence import one_image_of_each_group
 from eyebright.evaluation.promise_text import label_sentence, summary
 from eyebright.evaluation.promises import PromiseResult, keep_promise
 from eyebright.evaluation.selective import keep_accuracy
@@ -185,7 +187,10 @@ def _calibrate(state: _Tuning, evaluation: Evaluation, kind: CalibrationChoice, 
     calibration, facts = calibrated(evaluation, kind, say)
     _say_removed(state, say)
     if state.decision.label_sets is not None:
-        say("given up, since the probabilities are new: the label sets; make them again if they are still wanted")
+        say(
+            "given up, since the probabilities are new: the label sets; make them again with `sets` "
+            f"{state.decision.label_sets.coverage:g} if they are still wanted"
+        )
     decision = state.decision.with_calibration(calibration)
     return _Tuning(decision if decision.target.has_thresholds else decision.with_thresholds(Thresholds()), facts)
 
@@ -196,9 +201,13 @@ def _say_removed(state: _Tuning, say: Say) -> None:
     if "selective" in state.facts:
         promises |= {str(state.decision.thresholds.metric): None}
     if "risk" in state.facts:
-        promises |= {f"{state.facts['risk']['risk']} <= {state.facts['risk']['bound']:g}": None}
+        promises |= {_risk_text(state.facts): None}
     if promises:
         say(f"given up, since the thresholds are new: {', '.join(promises)}; make them again if they are still wanted")
+
+
+def _risk_text(facts: Mapping[str, Any]) -> str:
+    return f"{facts['risk']['risk']} <= {facts['risk']['bound']:g}"
 
 
 def _former_objective(decision: Decision) -> str:
@@ -307,6 +316,8 @@ def _keep(state: _Tuning, saved: _Saved, promises: list[Promise], options: TuneO
             f"a person is asked about a label of {images:.3g} % of these images, {answers:.3g} % of all answers; they "
             "count as no in the scores below"
         )
+    if "risk" in state.facts:
+        say(f"given up, since the thresholds are new: {_risk_text(state.facts)}")
     earlier = _others(_results(state.facts), results)
     return _Tuning(decision, {**facts, "promises": [result.to_json() for result in (*earlier, *results)]})
 
@@ -316,17 +327,27 @@ def _keep(state: _Tuning, saved: _Saved, promises: list[Promise], options: TuneO
 
 def _control_risk(state: _Tuning, saved: _Saved, text: str, say: Say) -> _Tuning:
     """One threshold for all labels, which bounds the expectation of a mean over images."""
-    decision, facts, sentence = with_controlled_risk(_images_that_test(state, saved, say), text)
+    decision, facts, sentence = with_controlled_risk(_independent_images(state, saved, say), text)
     _say_removed(state, say)
     say(sentence)
     kept = {name: value for name, value in state.facts.items() if name not in (*_OF_THRESHOLDS, "thresholds")}
     return _Tuning(decision, {**kept, "risk": facts})
 
 
+def _independent_images(state: _Tuning, saved: _Saved, say: Say) -> Evaluation:
+    """The images that test promises, of which one of each group is independent of the others, which is said."""
+    evaluation = _images_that_test(state, saved, say)
+    groups = _groups(evaluation)
+    counted = one_image_of_each_group(evaluation, groups)
+    if groups is not None:
+        say(f"one image of each group counts: {len(counted):,} of {len(evaluation):,} images")
+    return counted
+
+
 def _add_label_sets(state: _Tuning, saved: _Saved, options: TuneOptions, say: Say) -> _Tuning:
     assert options.sets is not None
     decision, facts = with_label_sets(
-        _images_that_test(state, saved, say),
+        _independent_images(state, saved, say),
         options.sets,
         method=options.set_method,
         by_label=options.sets_by_label,

@@ -21,11 +21,11 @@ def with_label_sets(
     """(the decision with label sets, how they were fitted): the latter as JSON for the manifest.
 
     Args:
-        evaluation: of images by which nothing was chosen.
+        evaluation: of independent images by which nothing was chosen.
         coverage: as in `eyebright.evaluation.conformal.fit_sets`.
         method: as there.
         by_label: as there.
-        confidence: of ``rcps``; other methods have none.
+        confidence: as there, of ``rcps``; other methods have none.
 
     Raises:
         InputError: as there.
@@ -73,7 +73,7 @@ def with_controlled_risk(evaluation: Evaluation, text: str) -> tuple[Decision, d
         match, bound = None, 0.0
     if match is None:
         raise InputError(
-            f"a bound of a mean is written as 'missed_labels <= 0.1' or 'wrong_answers <= 0.1', got {short_repr(text)}"
+            f"`risk` is written as 'missed_labels <= 0.1' or 'wrong_answers <= 5 %', got {short_repr(text)}"
         )
     found = control_risk(evaluation, cast("Risk", re.sub("[ -]+", "_", match[1])), bound)
     if not found.attained:

@@ -1,6 +1,7 @@
 """What the page proposes: the first images alone, then learning, then a grid or an image; and it learns by itself."""
 
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from eyebright.errors import EyebrightError
 from eyebright.evaluation.next_action import START
 from eyebright.review.app import ReviewApp
 from eyebright.review.items import Answers, ReviewItems
@@ -15,6 +17,7 @@ from eyebright.review.learning import ACTIONS
 from eyebright.review.values import Vocabulary, unknown_values
 from support.reviews import change, get, label_items, open_app, post
 
+DONE = {"state": "done", "progress": 1.0, "message": "learnt from what is known"}
 LABELS = ("bus", "car")
 N = 60
 FILES = tuple(f"{number:02}.jpg" for number in range(N))
@@ -27,11 +30,14 @@ class Sure:
 
     def __init__(self, *, waits: bool = False) -> None:
         self.calls, self._waits, self.may_end = 0, waits, threading.Event()
+        self.error: EyebrightError | None = None
 
     def learn(
         self, vocabulary: Vocabulary, values: Any, *, cancelled: Callable[[], bool], progress: Callable[[float], None]
     ) -> Answers:
         self.calls += 1
+        if self.error is not None:
+            raise self.error
         if self._waits:
             self.may_end.wait(10)
         names = vocabulary.names
@@ -71,6 +77,14 @@ def proposed(app: ReviewApp) -> Any:
 def learn(app: ReviewApp) -> None:
     post(app, "api/learn", {})
     ended(app)
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    for _ in range(400):
+        if holds():
+            return
+        time.sleep(0.025)
+    raise AssertionError("it did not happen within ten seconds")
 
 
 def ended(app: ReviewApp) -> None:
@@ -149,20 +163,34 @@ def test_it_learns_by_itself_after_some_answers_but_only_once_it_was_asked_to(ap
     app.close()
 
 
-def test_a_change_cancels_learning_which_then_starts_again_if_it_was_by_itself(tmp_path: Path) -> None:
+def test_what_learns_by_itself_is_not_cancelled_by_changes_and_starts_again_after_its_end(tmp_path: Path) -> None:
     model = Sure()
     app = open_app(label_items(tmp_path / "photos", FILES, None, LABELS), tmp_path / "review", model=model)
     label(app, range(START))
     learn(app)
     model._waits = True
-    label(app, range(START, START + ACTIONS))
+    label(app, range(START, START + 2 * ACTIONS))
     label(app, [50])
+    assert get(app, "api/state").json["learning"]["state"] == "running"
     model.may_end.set()
-    ended(app)
-    learning = get(app, "api/state").json["learning"]
-    assert (learning["state"], learning["model"]) == ("done", 2), "the first one was cancelled, the second one was not"
+    wait_until(lambda: get(app, "api/state").json["learning"] == {**DONE, "model": 3, "automatic": True})
     assert app.session.answers is not None
     assert 50 not in app.session.answers.suggested, "the second one knows the last answer"  # pyright: ignore
+    assert model.calls == 3
+    app.close()
+
+
+def test_after_a_failure_it_does_not_start_at_each_answer(tmp_path: Path) -> None:
+    model = Sure()
+    app = open_app(label_items(tmp_path / "photos", FILES, None, LABELS), tmp_path / "review", model=model)
+    label(app, range(START))
+    learn(app)
+    model.error = EyebrightError("too few")
+    label(app, range(START, START + ACTIONS))
+    wait_until(lambda: get(app, "api/state").json["learning"]["state"] == "failed")
+    assert get(app, "api/state").json["learning"]["automatic"]
+    label(app, range(START + ACTIONS, START + 2 * ACTIONS - 1))
+    assert model.calls == 2
     app.close()
 
 

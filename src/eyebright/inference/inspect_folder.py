@@ -142,7 +142,8 @@ def inspect_folder(folder: str | Path) -> Inspection:
         if len(inspection.files) >= _MOST_FILES:
             break
     wrong = {file.name for file in inspection.files if file.check == "problem"}
-    inspection.exports = [] if EXPORT_RECORD in wrong else shown_exports(_object(folder / EXPORT_RECORD), wrong)
+    is_checked = EXPORT_RECORD in {file.name for file in inspection.files} - wrong  # of very many files some are not
+    inspection.exports = [] if not is_checked else shown_exports(_object(folder / EXPORT_RECORD), wrong)
     return inspection
 
 

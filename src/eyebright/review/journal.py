@@ -198,8 +198,7 @@ def _parsed(line: bytes, number: int, path: Path) -> Mapping[str, Any]:
         entry = None
     if not isinstance(entry, dict):
         raise ArtifactError(
-            f"line {number:,} of the journal '{path}' is damaged; restore it from a copy, or give another folder with "
-            "`journal`"
+            f"line {number:,} of the journal '{path}' is damaged; restore it from a copy, or review in another folder"
         )
     return entry
 
@@ -207,11 +206,11 @@ def _parsed(line: bytes, number: int, path: Path) -> Mapping[str, Any]:
 def _check_header(header: Mapping[str, Any], path: Path, kind: str | None) -> None:
     """Raises `InputError` unless it is the first line of a journal of this kind of targets; None: of any."""
     if header.get("format") != FORMAT or not isinstance(header.get("version"), int):
-        raise InputError(f"'{path}' is no journal of a review; give another folder with `journal`")
+        raise InputError(f"'{path}' is no journal of a review; choose another folder or file")
     if header["version"] > VERSION:
         raise InputError(
             f"'{path}' was written by a newer version of Eyebright (journal {header['version']}, this version reads "
-            f"{VERSION}); use that one, or give another folder with `journal`"
+            f"{VERSION}); use that one, or choose another folder"
         )
     if kind is not None and header.get("kind") != kind:
         raise InputError(

@@ -1,4 +1,8 @@
-"""`Learning`: fits a model to what is known of the images, in the background; the next change cancels it."""
+"""`Learning`: fits a model to what is known of the images, in the background.
+
+The next change cancels what a person has asked for. What started by itself goes on with the values as they were, and
+starts again after its end: cancelled by each change, it would never end where a person is quicker than the fit.
+"""
 
 import threading
 from collections.abc import Callable
@@ -132,7 +136,8 @@ class Learning:
                 raise Refusal(409, "nothing is known of any image yet: label a few first")
             values, vocabulary = self._session.current.copy(), self._session.vocabulary
         with self._lock:
-            if self._thread is not None and self._thread.is_alive() and not self._cancel.is_set():
+            thread = None if self._thread is threading.current_thread() else self._thread
+            if thread is not None and thread.is_alive() and not self._cancel.is_set():
                 return
             former, self._cancel = self._thread, threading.Event()
             self._progress = _Progress("running", 0.0, "learning", is_automatic)
@@ -141,7 +146,7 @@ class Learning:
             self._thread.start()
 
     def cancel(self) -> None:
-        """Cancels what is running; called at each change."""
+        """Cancels what is running."""
         with self._lock:
             if self._progress.state == "running":
                 self._cancel.set()
@@ -150,16 +155,18 @@ class Learning:
                 )
 
     def note_change(self, action: Action) -> None:
-        """Cancels what is running, and starts again if enough images without labels were answered since it learnt."""
-        if action.changes:
+        """Cancels what a person asked for, and starts if enough images without labels were answered since it learnt."""
+        if action.changes and not self._progress.is_automatic:
             self.cancel()
         unlabelled = self._session.unlabelled
         cells = sum(bool(unlabelled[change.row]) for change in action.changes)
         is_answer = cells > 1 or any(unlabelled[row] for row in action.reviewed)
         with self._lock:
             self._count = _Count(self._count.actions + is_answer, self._count.cells + cells)
-            is_due = self._has_learnt and self._count.is_due
-        if is_due and self._session.known().any():
+        self._start_if_due()
+
+    def _start_if_due(self) -> None:
+        if self._has_learnt and self._count.is_due and self._session.known().any():
             self.start(is_automatic=True)
 
     def close(self) -> None:
@@ -177,7 +184,7 @@ class Learning:
         former: threading.Thread | None,
     ) -> None:
         if former is not None:
-            former.join()
+            former.join()  # it may be the thread that started this one, at its end
         if cancel.is_set():
             return
         with self._lock:
@@ -188,18 +195,24 @@ class Learning:
 
         try:
             answers = model.learn(vocabulary, values, cancelled=cancel.is_set, progress=progress)
-        except EyebrightError as error:
-            self._set(cancel, _Progress("failed", 0.0, str(error)))
-            return
         except Exception as error:  # the page must say it; there is nobody else
-            self._set(cancel, _Progress("failed", 0.0, f"internal error: {type(error).__name__}: {error}"))
+            what = (
+                str(error) if isinstance(error, EyebrightError) else f"internal error: {type(error).__name__}: {error}"
+            )
+            self._count_from(count)  # the next answer does not start it at once again
+            self._set(cancel, _Progress("failed", 0.0, what, is_automatic))
             return
         if not cancel.is_set():
             self._session.set_answers(answers)
-            with self._lock:
-                self._has_learnt = True
-                self._count = _Count(self._count.actions - count.actions, self._count.cells - count.cells)
+            self._has_learnt = True
+            self._count_from(count)
             self._set(cancel, _Progress("done", 1.0, "learnt from what is known", is_automatic))
+            self._start_if_due()
+
+    def _count_from(self, count: _Count) -> None:
+        """Counts the answers since this count was taken."""
+        with self._lock:
+            self._count = _Count(self._count.actions - count.actions, self._count.cells - count.cells)
 
     def _set(self, cancel: threading.Event, progress: _Progress) -> None:
         with self._lock:

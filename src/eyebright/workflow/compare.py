@@ -74,7 +74,8 @@ def _nominated_files(path: Path, evaluated: Collection[str]) -> frozenset[str]:
     if files and files.isdisjoint(evaluated):
         raise InputError(
             f"none of the {len(files):,} files in '{path}', such as '{min(files)}', is one that the first model "
-            f"evaluated, such as '{min(evaluated)}': name files as `eyebright suspects` does"
+            f"evaluated, such as '{min(evaluated)}': give the review of these images, or name files as "
+            "`eyebright suspects` does"
         )
     return files
 

@@ -130,7 +130,8 @@ def test_a_report_whose_images_are_gone_keeps_its_thumbnails(
     (model.parent / "photos").unlink()
     monkeypatch.setattr(export_onnx, "network_graph", cached_network(model))
     assert run(["export", str(model)]) == 0
-    assert "the comparison is not in the report yet; `eyebright report` makes it again" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "the comparison is not in the report yet: the validation images were not found; `eyebright report`" in said
     assert (model / "report.html").read_bytes() == before
 
 

@@ -180,7 +180,7 @@ def test_one_key_shows_the_map_of_a_label_over_the_image_and_escape_takes_it_awa
         assert drawn.text in drawn.alt
         assert not drawn.isHidden
         if not expected.values.any():
-            assert (drawn.text, drawn.size) == (f"heat map: nothing in the image speaks for {label}", None)
+            assert (drawn.text, drawn.size) == (f"heat map: no region raises the output for {label}", None)
             continue
         values = np.reshape(drawn.alphas, drawn.size) / (255 * OPACITY)
         at = [

@@ -1,4 +1,4 @@
-"""A narrower precision is written beside float32, with what it costs."""
+"""A lower precision is written beside float32, with what it costs."""
 
 import json
 import shutil

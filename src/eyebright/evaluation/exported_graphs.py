@@ -11,7 +11,7 @@ _LARGEST = 1e300  # no measured number is larger, and an integer of JSON may be 
 
 @dataclass(frozen=True, slots=True)
 class ExportedGraph:
-    """How one exported graph answers beside the saved model, and what a narrower precision costs.
+    """How one exported graph answers beside the saved model, and what a lower precision costs.
 
     Args:
         file: its name.
@@ -74,7 +74,7 @@ class ExportedGraph:
 
         Args:
             file: its name.
-            facts: its entry, with ``"parity"``, or with ``"cost"`` for a narrower precision.
+            facts: its entry, with ``"parity"``, or with ``"cost"`` for a lower precision.
 
         Raises:
             DataError: a value is missing or has another form.

@@ -58,7 +58,7 @@ class Exported:
         folder: where.
         record: the content of ``export.json``.
         parity: the check of each float32 graph, by its name.
-        cost: of the graph of a narrower precision, measured; None without one.
+        cost: of the graph of a lower precision, measured; None without one.
         sentences: what a user should know: what was compared, and with what result.
     """
 

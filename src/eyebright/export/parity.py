@@ -125,7 +125,7 @@ class Parity:
         """What is known of the out-of-distribution score, for people; empty for a model without it."""
         if self.ood is None:
             return ""
-        changed = f"{self.ood.changed:,} of {self.images:,} images on another side of its threshold"
+        changed = f"{self.ood.changed:,} of {self.images:,} images with another `ood`"
         return f"out-of-distribution score: largest difference {self.ood.difference:.2g}, {changed}"
 
     def to_json(self) -> dict[str, Any]:

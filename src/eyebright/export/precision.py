@@ -1,4 +1,4 @@
-"""Networks of a narrower precision: float16, and INT8 with static quantisation by ONNX Runtime; and what they cost.
+"""Networks of a lower precision: float16, and INT8 with static quantisation by ONNX Runtime; and what they cost.
 
 A narrower network answers otherwise. How often, and what that costs in the main score, is measured on validation images
 and stated; the images whose activations give the ranges of INT8 are never among them.
@@ -142,7 +142,7 @@ def _pixels(predictor: Predictor, paths: Sequence[str]) -> Iterator[Numbers]:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a narrower precision costs, on validation images.
+    """What a lower precision costs, on validation images.
 
     Args:
         parity: how far its answers are from those of Python in float32.
@@ -191,7 +191,7 @@ def measure_cost(
     paths: Sequence[str],
     graphs: tuple[bytes, bytes],
 ) -> Cost:
-    """What a narrower precision costs.
+    """What a lower precision costs.
 
     Args:
         predictor: of the saved model.

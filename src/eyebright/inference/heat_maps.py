@@ -40,12 +40,12 @@ OPACITY = 0.6
 
 @dataclass(frozen=True, eq=False)
 class HeatMap:
-    """Where an image speaks for a label.
+    """The regions of an image that raise the output for a label.
 
     Args:
         label: the label, class or number.
         values: for each pixel of the image (with its EXIF orientation applied), from 0 to 1 at the hottest place; 0 all
-            over if nothing speaks for the label.
+            over if no region raises the output.
         cells: the cells of the network's feature map, not scaled.
     """
 
@@ -136,7 +136,10 @@ def check_heat_maps(target: TargetBlock, labels: Sequence[str], method: str = "g
         InputError: the model predicts points, has no such label; an unknown method.
     """
     if target.is_geometric:
-        raise InputError("heat maps show what speaks for a label; this model predicts points, which are places already")
+        raise InputError(
+            "heat maps show which regions raise the output for a label; this model predicts points, which are "
+            "places already"
+        )
     if method not in get_args(HeatMapMethod):
         raise InputError(f"`method` is one of {listing(get_args(HeatMapMethod))}, got {method!r}")
     names = target.value_names

@@ -220,7 +220,7 @@ class Predictor:
     def heat_maps(
         self, source: Any, labels: Sequence[str] | None = None, *, method: HeatMapMethod = "gradcam"
     ) -> list[HeatMap]:
-        """Where an image speaks for labels, in the pixels of the image itself, see `HeatMap`.
+        """The regions that raise the outputs for labels, in the pixels of the image itself, see `HeatMap`.
 
         They are computed by the network as it was saved, in float32, whatever the runtime.
 

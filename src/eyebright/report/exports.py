@@ -24,8 +24,11 @@ def exports_section(graphs: Sequence[ExportedGraph]) -> list[Section]:
     narrow = [_costs(graph) for graph in graphs if graph.metric]
     tables = [_compared(graphs)]
     if narrow:
-        columns = ("graph", "score", "value", "in float32", "ms an image", "in float32", "images for the ranges")
-        tables.append(Table("What a narrower precision costs", columns, narrow, sortable=False))
+        columns = (
+            "graph", "metric", "value", "value in float32", "ms per image", "ms per image in float32",
+            "calibration images",
+        )  # fmt: skip
+        tables.append(Table("What a lower precision costs", columns, narrow, sortable=False))
     return [Section("Exports", "exports", tables, _INTRO)]
 
 
@@ -33,7 +36,7 @@ def _compared(graphs: Sequence[ExportedGraph]) -> Table:
     """A row for each graph; the columns of decisions are left out for points and numbers."""
     decides = any(graph.decisions for graph in graphs)
     columns = ["graph", "precision", "MB", "images", "largest difference"]
-    columns += ["decisions", "near", "changed", "changed, not near"] if decides else []
+    columns += ["decisions", "near a threshold", "changed", "changed, not near"] if decides else []
     rows = [
         [
             Cell(graph.file),

@@ -214,7 +214,7 @@ class ReviewApp:
 
     def _heat_map(self, row: int, cell: str) -> Response:
         if self.model is None or not self.model.can_show:
-            raise Refusal(409, "there is no model here that could show what speaks for a label")
+            raise Refusal(409, "there is no model here that could show a heat map")
         if cell not in self.session.vocabulary.names:
             raise Refusal(400, f"there is no label '{cell[:100]}'")
         try:

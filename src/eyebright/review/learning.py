@@ -60,7 +60,7 @@ class ReviewModel(Protocol):
         ...
 
     def heat_map(self, path: Path, cell: str, longest: int) -> UInt8[np.ndarray, "h w 4"]:
-        """What speaks for a label, as colours with opacity over the upright image.
+        """The regions that raise the output for a label, as colours with opacity over the upright image.
 
         Args:
             path: of the image.

@@ -67,8 +67,8 @@ class PredictOptions:
     heat_maps: Annotated[
         Path | None,
         Option(
-            "Folder to write images to that show what speaks for each predicted label (Grad-CAM); each image takes a "
-            "few times as long. Not for points.",
+            "Folder to write images to that show which regions raise the output for each predicted label (Grad-CAM); "
+            "each image takes a few times as long. Not for points.",
             unset="none",
         ),
     ] = None

@@ -1,4 +1,4 @@
-"""`TaughtModel`: what a review asks of a model: to learn from answers, and to show what speaks for a label."""
+"""`TaughtModel`: what a review asks of a model: to learn from answers, and to show heat maps."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

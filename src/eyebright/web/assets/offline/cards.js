@@ -112,7 +112,7 @@ class Card {
     const size = { width, height };
     const values = heatMapValues(this.outputs, this.heatLabel, heat.input, size);
     const name = names[this.heatLabel];
-    this.seen.textContent = values ? `heat map: where the image speaks for ${name}` : `heat map: nothing in the image speaks for ${name}`;
+    this.seen.textContent = values ? `heat map: regions that raise the output for ${name}` : `heat map: no region raises the output for ${name}`;
     if (values) this.frame.append(heatMapCanvas(values, size, heat));
   }
 

@@ -1,4 +1,4 @@
-// Where an image speaks for a label: the cells that the graph gives, in the pixels of the user's own image. The numbers
+// The regions that raise the output for a label: the cells that the graph gives, in the pixels of the user's own image. The numbers
 // are those of `Predictor.heat_maps`.
 
 /** Bytes of text in base64. */
@@ -8,7 +8,7 @@ function bytesOf(text) {
 
 /**
  * The map of a label for an image of width x height, from 0 to 1 at its hottest place and 0 where the network saw
- * nothing; null if nothing in the image speaks for the label.
+ * nothing; null if no region raises the output for the label.
  */
 function heatMapValues({ heat, width: imageWidth, height: imageHeight }, label, input, { width, height }) {
   const { rows, columns } = heat;

@@ -597,6 +597,26 @@ def test_an_action_of_before_a_reload_that_is_refused_is_said(show: Callable[...
     assert checked(tab, "bus") == "mixed"
 
 
+def test_of_two_actions_that_are_undone_the_page_goes_to_the_image_of_the_second(
+    show: Callable[..., Any], labelled: ReviewApp
+) -> None:
+    _, tab = show(labelled)
+    tab.keys("b", "Enter")
+    wait_for(tab, "#position", "2 of 8")
+    tab.keys("d")
+    settled(tab)
+    late = "new Promise((done) => setTimeout(() => { slow += 1; done(sent(...all)) }, 1500))"
+    is_first = "String(all[0]).startsWith('api/item/') && asked++ === 0"
+    tab.run(f"sent = fetch; asked = 0; slow = 0; fetch = (...all) => ({is_first}) ? {late} : sent(...all)")
+    tab.keys("Backspace")
+    settled(tab)
+    tab.keys("Backspace")
+    wait_for(tab, "#position", "1 of 8")
+    tab.wait("slow === 1", 30)
+    tab.run("new Promise((done) => setTimeout(done, 500))")
+    assert "1 of 8" in str(tab.run("document.querySelector('#position').textContent"))
+
+
 def test_images_that_could_not_be_loaded_anew_are_asked_for_again(
     show: Callable[..., Any], labelled: ReviewApp
 ) -> None:

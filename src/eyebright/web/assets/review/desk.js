@@ -23,6 +23,7 @@ export class Desk {
     this.stale = new Set(); // ids that another browser has changed
     this.model = null;
     this.isOutdated = false; // it has learnt by itself; what is shown stays until the person goes on
+    this.reversals = 0; // how many actions were undone or done again
     this.isReached = true;
     this.wasReached = true;
     this.outbox = new Outbox(() => view.connectionChanged(), (path, body) => this.#restored(path, body));
@@ -234,13 +235,16 @@ export class Desk {
   }
 
   async #reversed(entry, word) {
+    this.reversals += 1;
+    const turn = this.reversals;
     const ids = new Set((entry.changes ?? []).map((one) => one.id));
     const files = new Set([...(entry.reviewed ?? []), ...(entry.unreviewed ?? [])]);
     if (files.size) for (const [id, item] of this.pages.items) if (files.has(item.file)) ids.add(id);
     this.view.say(`${word}: ${entrySentence(entry)}`); // before the images are loaded: what is said later stays
     await this.refresh([...ids]).catch(() => {});
     const index = ids.size ? this.pages.indices.get([...ids][0]) : undefined;
-    if (this.place.view === "single" && index !== undefined) await this.go({ at: index });
+    // Only the last one: images that were asked for first may come last.
+    if (turn === this.reversals && this.place.view === "single" && index !== undefined) await this.go({ at: index });
   }
 
   async #poll() {

@@ -135,13 +135,14 @@ class Learning:
             if not self._session.known().any():
                 raise Refusal(409, "nothing is known of any image yet: label a few first")
             values, vocabulary = self._session.current.copy(), self._session.vocabulary
+            count = self._count  # of the answers that are in these values
         with self._lock:
             thread = None if self._thread is threading.current_thread() else self._thread
             if thread is not None and thread.is_alive() and not self._cancel.is_set():
                 return
             former, self._cancel = self._thread, threading.Event()
             self._progress = _Progress("running", 0.0, "learning", is_automatic)
-            arguments = (self._model, vocabulary, values, self._cancel, former)
+            arguments = (self._model, vocabulary, values, count, self._cancel, former)
             self._thread = threading.Thread(target=self._run, args=arguments, name="learning", daemon=True)
             self._thread.start()
 
@@ -180,6 +181,7 @@ class Learning:
         model: ReviewModel,
         vocabulary: Vocabulary,
         values: Float[np.ndarray, "n c w"],
+        count: _Count,
         cancel: threading.Event,
         former: threading.Thread | None,
     ) -> None:
@@ -188,7 +190,7 @@ class Learning:
         if cancel.is_set():
             return
         with self._lock:
-            count, is_automatic = self._count, self._progress.is_automatic
+            is_automatic = self._progress.is_automatic
 
         def progress(share: float) -> None:
             self._set(cancel, _Progress("running", min(max(share, 0.0), 1.0), "learning", is_automatic))

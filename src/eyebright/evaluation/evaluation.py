@@ -134,7 +134,7 @@ class Evaluation:
         codes = np.where(alone, len(names) + np.cumsum(alone) - 1, codes)
         return None if len(np.unique(codes)) == len(codes) else codes
 
-    @property
+    @cached_property
     def paths(self) -> list[Path]:
         """The path of each image."""
         return [self.root / file for file in self.files]

@@ -1,5 +1,6 @@
 """Fixtures that more than one room of tests uses."""
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,6 +60,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def table(folder: Path) -> pd.DataFrame:
     """Coloured squares; a room that wants more of them, fewer or others has a `table` of its own."""
     return coloured_squares(folder, 40)
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays: the garbage collector need not look at it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -69,6 +69,18 @@ def predict(model: Path, photos: Path, *more: str) -> int:
 # ------------------------------------------------------------------ the file is checked first
 
 
+@pytest.mark.parametrize("where", ["photos", "photos/maps", "photos/../photos/new"])
+def test_heat_maps_among_the_images_are_refused_since_they_would_be_read_as_images_later(
+    where: str, model: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(photos.iterdir())
+    assert predict(model, photos, "--heat-maps", str(photos.parent / where)) == 2
+    assert "would lie among the images of" in capsys.readouterr().err
+    assert predict(model, photos / "0.png", "--heat-maps", str(photos)) == 2
+    assert "give another folder for --heat-maps" in capsys.readouterr().err
+    assert sorted(photos.iterdir()) == before
+
+
 @pytest.mark.parametrize(
     ("name", "says"),
     [("photos", "which is a folder"), ("/dev/null", "which is a device"), ("file/p.csv", "cannot write '.*p.csv': ")],

@@ -201,3 +201,48 @@ def test_names_that_a_format_cannot_hold_are_refused_before_anything_is_written(
         with pytest.raises(InputError, match="is UTF-8, which the name of .* is not; rename the file"):
             convert_source(replace(broken, root=tmp_path), to, tmp_path / f"x{WRITERS[to].suffix}")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["images"]
+
+
+@pytest.mark.parametrize("classes", [["unlabeled", "dog"], ["dog", "No label"], ["images", "masks"], ["\ud800", "dog"]])
+def test_classes_whose_folders_would_not_be_read_as_classes_are_refused(classes: list[str], tmp_path: Path) -> None:
+    source = on_disk(source_of_classes(classes * 3, FILES), tmp_path / "images")
+    with pytest.raises(InputError, match=r"would not be read as classes.*give `to='csv'`|is not valid Unicode"):
+        convert_source(source, "folders", tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["images"]
+
+
+@pytest.mark.parametrize("name", ["?", "nan", "[]", "NaN"])
+@pytest.mark.parametrize("to", ["csv", "parquet"])
+def test_words_that_mean_none_or_unknown_in_a_cell_are_refused_as_classes_and_kept_as_labels(
+    to: str, name: str, tmp_path: Path
+) -> None:
+    classes = on_disk(source_of_classes([name, "dog"] * 3, FILES), tmp_path / "images")
+    with pytest.raises(InputError, match="cannot be the text of a cell, where it would be read as an unknown or"):
+        convert_source(classes, to, tmp_path / f"c.{to}")
+    again = read_source(convert_source(classes, "coco", tmp_path / "c.json").path, images=classes.root, kind="class")
+    assert content(again) == content(classes)
+    labels = on_disk(source_of_labels([[name], ["dog"], []] * 2, FILES), tmp_path / "images")
+    converted = convert_source(labels, to, tmp_path / f"l.{to}")
+    assert content(read_source(converted.path, **converted.read_options)) == content(labels)
+
+
+@pytest.mark.parametrize("to", ["csv", "parquet", "coco", "labelstudio"])
+def test_labels_and_classes_that_are_not_valid_unicode_are_an_error_of_a_sentence(to: str, tmp_path: Path) -> None:
+    for source in (
+        source_of_classes(["caf\udce9", "dog"] * 3, FILES),
+        source_of_labels([["caf\udce9"], []] * 3, FILES),
+    ):
+        with pytest.raises(InputError, match=r"is UTF-8, which the label or class 'caf.* is not; rename it"):
+            convert_source(on_disk(source, tmp_path / "images"), to, tmp_path / f"x{WRITERS[to].suffix}")
+    assert [path.name for path in tmp_path.iterdir()] == ["images"]
+
+
+def test_images_without_an_extension_get_that_of_their_format_in_a_folder(tmp_path: Path) -> None:
+    files = ["1.png", "2.png", "3", "4.dat", "5.PNG", "6.png"]
+    for number, file in enumerate(files):
+        (tmp_path / "images").mkdir(exist_ok=True)
+        PIL.Image.new("RGB", (40, 30), (number, 0, 0)).save(tmp_path / "images" / file, format="PNG")
+    source = replace(source_of_classes(["cat", "dog"] * 3, files), root=tmp_path / "images")
+    again = read_source(convert_source(source, "folders", tmp_path / "out").path)
+    assert {Path(file).name for file in again.files} == {"1.png", "2.png", "3.png", "4.dat.png", "5.PNG", "6.png"}
+    assert content(again) == content(source)

@@ -40,6 +40,7 @@ def test_spellings_that_look_the_same_are_one_label(
     (said,) = [message for message in source.messages if "look the same" in message]
     assert said.endswith(f"are '{kept}'")
     assert ascii(first)[1:-1] in said
+    assert "''" not in said
     assert ascii(second)[1:-1] in said
 
 

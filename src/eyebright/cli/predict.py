@@ -52,6 +52,8 @@ def predict(arguments: "CommandArguments") -> None:
         check_replaceable(options.out, ["path,", "["], "predictions")
     elif sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison]  # it is where a shell has closed it
         raise InputError("the standard output is closed, so no prediction can be printed; `out` names a file for them")
+    if options.heat_maps is not None:
+        _check_heat_maps(options.heat_maps, options.images)
     contents = _contents(options.images)
     predictor = load_predictor(
         options.model,
@@ -89,6 +91,21 @@ def _check_name(out: "Path", file_format: str | None) -> None:
         raise InputError(
             f"'{out}' is the name of another format than {file_format}, which `format` says; give one of them"
         )
+
+
+def _check_heat_maps(folder: "Path", images: "Sequence[Path]") -> None:
+    """Raises `InputError` for a folder in which heat maps could replace images, or be read as images later."""
+    from eyebright.errors import InputError
+
+    inner = os.path.realpath(folder)
+    for path in images:
+        given = os.path.realpath(path)
+        is_inside = os.path.join(inner, "").startswith(os.path.join(given, ""))  # noqa: PTH118 - kept as text
+        if is_inside if os.path.isdir(given) else os.path.dirname(given) == inner:  # noqa: PTH112, PTH120
+            raise InputError(
+                f"heat maps in '{folder}' would lie among the images of '{path}', and be read as images the next time;"
+                " give another folder for `heat_maps`"
+            )
 
 
 def _contents(paths: "Sequence[Path]") -> "list[FolderContent]":

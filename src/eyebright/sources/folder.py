@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +82,12 @@ def folder_source(path: str | Path, kind: Kind | None = None, *, content: Folder
         raise InputError(f"'{root}' holds {holds}, which is not `kind='{kind.form}'`; give a table of labels (CSV)")
     name = block_name(form) if kind is None else kind.block
     return _with_points(root, name, content, with_points) if with_points else _with_classes(root, name, content)
+
+
+def are_class_folders(names: Iterable[str]) -> bool:
+    """Whether folders of these names are read as classes, not as storage or as folders of images without a label."""
+    plain = [_plain(name) for name in names]
+    return not (_UNLABELED.intersection(plain) or _STORAGE.issuperset(plain))
 
 
 def storage_folder(root: Path, files: Sequence[Path]) -> Path:

@@ -116,6 +116,11 @@ def read_labels_or_class(table: TextTable, name: str, delimiter: str | None = No
     return read_labels(table, name, delimiter) if delimiter else read_class(table, name)
 
 
+def is_label_text(name: str) -> bool:
+    """Whether a cell with this text is read as a label or class, not as none (``nan``) or unknown (``?``)."""
+    return name.strip() != _UNKNOWN and not means_no_label(name.strip())
+
+
 def _known_cells(table: TextTable, name: str) -> list[str]:
     cells = [cell for cell in table.columns[name].unique() if not means_no_label(cell) and cell != _UNKNOWN]
     if not cells:

@@ -33,7 +33,7 @@ def one_spelling(source: Source) -> Source:
     spellings = _spellings(labels)
     kept = [spellings.get(label, label) for label in labels]
     messages = [
-        f"labels that look the same are one: {listing([ascii(label) for label in variants])} are '{one}'"
+        f"labels that look the same are one: {listing([_escaped(label) for label in variants])} are '{one}'"
         for one, variants in _grouped(labels, kept)
     ]
     messages += [
@@ -48,6 +48,11 @@ def one_spelling(source: Source) -> Source:
     if spellings:
         source = replace(source, targets=targets.map(lambda target: _respelled(target, spellings)))
     return source.with_messages(*messages) if messages else source
+
+
+def _escaped(label: str) -> str:
+    """The label with escapes for all that is not ASCII, so that two that look the same look different."""
+    return label.encode("ascii", "backslashreplace").decode()
 
 
 def alike(labels: Iterable[str]) -> list[list[str]]:

@@ -84,12 +84,19 @@ def check_writable(source: Source, writer: Writer) -> list[str]:
 
 
 def _check_names(source: Source, writer: Writer) -> None:
-    """Raises `InputError` for a file name that the format, which is UTF-8, cannot hold."""
+    """Raises `InputError` for a file name, label or class that the format, which is UTF-8, cannot hold."""
     if not writer.suffix:
         return
     for file in source.files:
-        if not str(file).isascii() and any("\ud800" <= character <= "\udfff" for character in str(file)):
+        if not _is_unicode(str(file)):
             raise InputError(f"{writer.title} is UTF-8, which the name of '{file}' is not; rename the file")
+    for name in vocabulary(source) if isinstance(source.targets, Categorical) else ():
+        if not _is_unicode(name):
+            raise InputError(f"{writer.title} is UTF-8, which the label or class '{name}' is not; rename it")
+
+
+def _is_unicode(text: str) -> bool:
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def mirror_option(source: Source) -> dict[str, str]:

@@ -4,6 +4,7 @@ Labels are one column of lists, or a column for each label with 1, 0 and nothing
 no delimiter between labels would be sure.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pandas as pd
 
 from eyebright.errors import InputError, listing
 from eyebright.sources.categorical import Categorical
+from eyebright.sources.label_column import is_label_text
 from eyebright.sources.source import Source
 from eyebright.sources.writer import ReadBack, Writer, count_unknown, kind_option, labels_of, vocabulary
 from eyebright.tasks.base import TargetForm
@@ -69,6 +71,7 @@ def _targets(source: Source) -> tuple[dict[str, Any], dict[str, Any]]:
         columns = dict(zip(names, np.ascontiguousarray(flat.T), strict=True))
         return _unique(columns, names), {"kind": kind, "labels": names}
     if form == "class":
+        _check_classes(source.targets.categories)
         return {_LABELS: list(source.targets)}, {"kind": kind, "labels": [_LABELS], "delimiter": ""}
     delimiter = None if count_unknown(source) else _delimiter(source)
     if delimiter is None:
@@ -79,6 +82,16 @@ def _targets(source: Source) -> tuple[dict[str, Any], dict[str, Any]]:
     joined = [delimiter.join(labels_of(one)) for one in source.targets.categories]
     cells = [joined[code] for code in source.targets.codes.tolist()]
     return {_LABELS: cells}, {"kind": kind, "labels": [_LABELS], "delimiter": delimiter}
+
+
+def _check_classes(names: Iterable[Any]) -> None:
+    """Raises `InputError` for a class that a reader of the table would take for an unknown or missing one."""
+    for name in map(str, names):
+        if not is_label_text(name):
+            raise InputError(
+                f"class '{name}' cannot be the text of a cell, where it would be read as an unknown or missing class; "
+                "rename it, or give `to='coco'` or `to='folders'`"
+            )
 
 
 def _cell(name: str, target: Any) -> str:
@@ -99,9 +112,14 @@ def _coordinates(source: Source) -> list[str]:
 
 
 def _delimiter(source: Source) -> str | None:
-    """A delimiter that is in no label; None if there is none, or if a reader might take another one for it."""
+    """A delimiter that is in no label; None if there is none, or if a reader might take another one for it.
+
+    None also where a label is a word that means none or unknown in a cell.
+    """
     assert isinstance(source.targets, Categorical)
     labels = vocabulary(source)
+    if not all(map(is_label_text, labels)):
+        return None
     used = [one for one in _DELIMITERS if any(one in label for label in labels)]
     if used and all(len(labels_of(target)) < 2 for target in source.targets.categories):
         return None

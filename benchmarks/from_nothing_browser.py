@@ -101,7 +101,7 @@ def labelled(browser: Browser, folder: Path, truth: pd.DataFrame) -> dict[str, A
         curve.append((sum(answers.values()), *person.shares_right()))
     seconds = time.perf_counter() - started
     person.save()
-    server.stop()
+    server.close()
     return {
         "by_hand": int(truth.to_numpy().sum()) + len(truth),
         "reached": next(count for count, share, _ in curve if share >= WANTED),

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ def corrected(here: Path, table: pd.DataFrame, count: int, temporary: Path) -> d
         sys.exit("Chromium is not installed")
     truth = table.set_index("file").drop(columns="is_valid", errors="ignore")
     out, server = temporary / "new.csv", Server([str(here / "model")], temporary)
-    with running_chromium(temporary / "profile", program) as browser:
+    with closing(server), running_chromium(temporary / "profile", program) as browser:
         tab = browser.open("about:blank")
         tab.look()
         tab.send("Page.navigate", url=f"{server.address}#list=suspects&view=single")
@@ -86,7 +87,6 @@ def corrected(here: Path, table: pd.DataFrame, count: int, temporary: Path) -> d
             "fetch('api/save', {method: 'POST', headers: {'content-type': 'application/json'}, body: '{}'})"
             ".then(r => r.json())"
         )
-    server.stop()
     wrong = wrong_cells(out, truth, files)
     milliseconds = np.quantile(each, [0.5, 0.95]) * 1000
     return {
@@ -153,7 +153,7 @@ class Server:
         assert address == self.address
         self.kills += 1
 
-    def stop(self) -> None:
+    def close(self) -> None:
         """Ends the process as Ctrl-C does."""
         self._process.send_signal(signal.SIGINT)
         self._process.wait(timeout=60)

@@ -539,9 +539,8 @@ def test_an_action_of_the_log_is_taken_back_by_itself(show: Callable[..., Any], 
 def test_suspects_are_set_to_the_predicted_value_by_one_key(show: Callable[..., Any], tmp_path: Path) -> None:
     make_images(tmp_path / "images", FILES)
     items = label_items(tmp_path / "images", FILES, np.zeros((8, 3)), LABELS)
-    app = open_app(items, tmp_path / "review", answers=answers_of(8))
-    found = Suspect(2, "2.jpg", "missing label", "bus", "no", "yes", 0.1, 0.9, 0.9, ())
-    app.session.suspects = Suspects.of([found])
+    found = Suspects.of([Suspect(2, "2.jpg", "missing label", "bus", "no", "yes", 0.1, 0.9, 0.9, ())])
+    app = open_app(items, tmp_path / "review", answers=answers_of(8), suspects=found)
     _, tab = show(app, "#list=suspects")
     assert text(tab, "#file") == "2.jpg"
     assert "given no, predicted yes" in text(tab, ".labels .suspect")
@@ -637,3 +636,71 @@ def test_images_do_not_move_the_page_when_they_are_loaded(
     shifts = f"new Promise((done) => new PerformanceObserver((list) => {total}).{observe})"
     none = "new Promise((done) => setTimeout(() => done(0), 400))"
     assert tab.run(f"Promise.race([{shifts}, {none}])") < 0.01
+
+
+SLOW = """
+const inner = window.fetch;
+window.fetch = async (path, options) => {
+  if (String(path).startsWith('api/items')) await new Promise((resolve) => { window.letGo = resolve; });
+  return inner(path, options);
+};
+"""
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> ReviewApp:
+    """More images than a page of the list holds."""
+    files = [f"{number:03}.jpg" for number in range(70)]
+    make_images(tmp_path / "images", files)
+    return open_app(label_items(tmp_path / "images", files, np.zeros((70, 3)), LABELS), tmp_path / "review")
+
+
+def test_a_key_before_the_image_is_loaded_is_said_and_not_taken_for_the_image_before(
+    show: Callable[..., Any], many: ReviewApp
+) -> None:
+    app, tab = show(many, "#list=all&at=55")
+    wait_for(tab, "#position", "56 of 70")
+    tab.run(SLOW)
+    for number in range(57, 61):
+        tab.keys("ArrowRight")
+        wait_for(tab, "#position", f"{number} of 70")
+    tab.keys("ArrowRight")  # the first image of the next page
+    assert text(tab, "#position") == "…"
+    tab.keys("b", "Enter", "Enter")
+    assert text(tab, "#status") == "Still loading: press the key again"
+    tab.run("window.letGo()")
+    wait_for(tab, "#position", "61 of 70")  # none is passed over
+    settled(tab)
+    assert app.session.revision == 0
+    tab.keys("b", "Enter")
+    wait_for(tab, "#position", "62 of 70")
+    settled(tab)
+    assert np.flatnonzero(app.session.reviewed).tolist() == [60]
+    assert app.session.current[60, 0, 0] == 1
+
+
+def test_images_that_could_not_be_loaded_are_shown_when_a_key_asks_for_them_again(
+    show: Callable[..., Any], many: ReviewApp
+) -> None:
+    _, tab = show(many, "#list=all&at=57")
+    fails = "String(all[0]).startsWith('api/items') && !isWell"
+    tab.run(f"sent = fetch; isWell = false; fetch = (...all) => ({fails}) ? Promise.reject(TypeError()) : sent(...all)")
+    tab.keys("ArrowRight", "ArrowRight", "ArrowRight")
+    wait_for(tab, "#notice", "The images cannot be loaded")
+    tab.run("isWell = true")
+    tab.keys("n")
+    wait_for(tab, "#position", "61 of 70")
+
+
+def test_what_this_page_did_is_not_asked_for_again(browser: Browser, show: Callable[..., Any], many: ReviewApp) -> None:
+    browser.requested.clear()
+    _, tab = show(many)
+    for number in range(2, 50):  # more than are asked for one by one
+        tab.keys("b", "Enter")
+        wait_for(tab, "#position", f"{number} of 70")
+    settled(tab)
+    tab.run("new Promise((resolve) => setTimeout(resolve, 2000))")  # the page asks what is new each 1.5 s
+    asked = [one.partition("/api/")[2] for one in browser.requested]
+    assert len([one for one in asked if one.startswith("state")]) > 1
+    assert len([one for one in asked if one.startswith("items")]) == 1
+    assert text(tab, "#position") == "49 of 70"

@@ -15,7 +15,7 @@ import PIL.Image
 
 from eyebright.review.app import Request, ReviewApp
 from eyebright.review.images import Thumbnails
-from eyebright.review.items import Answers, ReviewItems
+from eyebright.review.items import NO_SUSPECTS, Answers, ReviewItems, Suspects
 from eyebright.review.journal import Journal
 from eyebright.review.learning import ReviewModel
 from eyebright.review.server import ReviewServer
@@ -49,6 +49,7 @@ def open_app(
     folder: Path,
     *,
     answers: Answers | None = None,
+    suspects: Suspects = NO_SUSPECTS,
     model: ReviewModel | None = None,
     source: Source | None = None,
     out: Path | None = None,
@@ -57,7 +58,7 @@ def open_app(
 ) -> ReviewApp:
     """The application, with its journal in a folder."""
     journal, content = Journal.open(folder / "journal.jsonl", items.vocabulary.kind)
-    session = ReviewSession(items, journal, who, answers=answers, now=lambda: "2026-01-01T00:00:00+00:00")
+    session = ReviewSession(items, journal, who, suspects, answers, now=lambda: "2026-01-01T00:00:00+00:00")
     try:
         session.replay(content)
     except BaseException:

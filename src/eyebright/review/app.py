@@ -113,7 +113,7 @@ class ReviewApp:
 
     def __post_init__(self) -> None:
         self.lists = Lists(self.session)
-        self.learning = Learning(self.session, self.model)
+        self.learning = Learning(self.session, self.model, self.lists.prepare)
         self._assets = packaged_assets()
 
     @property

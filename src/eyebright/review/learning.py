@@ -99,10 +99,16 @@ class Learning:
     Args:
         session: gives what is known, and takes the answers.
         model: None: nothing can be fitted.
+        prepare: is given the answers of the model before the session has them.
     """
 
-    def __init__(self, session: ReviewSession, model: ReviewModel | None) -> None:
-        self._session, self._model = session, model
+    def __init__(
+        self,
+        session: ReviewSession,
+        model: ReviewModel | None,
+        prepare: Callable[[Answers], None] = lambda answers: None,
+    ) -> None:
+        self._session, self._model, self._prepare = session, model, prepare
         self._lock = threading.Lock()
         self._cancel = threading.Event()
         self._thread: threading.Thread | None = None
@@ -197,6 +203,7 @@ class Learning:
 
         try:
             answers = model.learn(vocabulary, values, cancelled=cancel.is_set, progress=progress)
+            self._prepare(answers)
         except Exception as error:  # the page must say it; there is nobody else
             what = (
                 str(error) if isinstance(error, EyebrightError) else f"internal error: {type(error).__name__}: {error}"

@@ -56,14 +56,39 @@ class Query:
     state: str = ""
 
 
+@dataclass(frozen=True)
+class _FixedLists:
+    """The lists that stay as they are while they are worked through.
+
+    Args:
+        answers: of the model, from which they are made.
+        ids: the images, by the names of the lists.
+    """
+
+    answers: Answers | None
+    ids: Mapping[str, Ids]
+
+
 class Lists:
-    """The lists of a session; those of the model's answers are made when they are first asked for."""
+    """The lists of a session; those of a model's answers are made once for these answers.
+
+    Args:
+        session: the images, and what is known of them.
+    """
 
     def __init__(self, session: ReviewSession) -> None:
         self._session = session
-        self._made: tuple[int, int, dict[str, Ids]] = (-1, -1, {})
         self._lower = [file.lower() for file in session.items.files]
         self._all: Ids = np.array(sorted(range(len(self._lower)), key=session.items.files.__getitem__), dtype=np.int64)
+        self._fixed = self._prepared = self._fixed_lists(session.answers)
+
+    def prepare(self, answers: Answers) -> None:
+        """Makes the lists of answers that the session will get, so that no request has to wait for them.
+
+        Args:
+            answers: of the model.
+        """
+        self._prepared = self._fixed_lists(answers)
 
     def ids(self, name: str) -> Ids:
         """The images of a list, in its order.
@@ -130,12 +155,11 @@ class Lists:
     def _lists(self) -> Mapping[str, Ids]:
         session = self._session
         with session.lock:
-            names = len(session.vocabulary.names)
-            if self._made[:2] != (session.model, names):
-                self._made = (session.model, names, self._fixed_lists())
-            fixed = self._made[2]
+            if self._fixed.answers is not session.answers:
+                is_ready = self._prepared.answers is session.answers
+                self._fixed = self._prepared if is_ready else self._fixed_lists(session.answers)
             living = {"suggested": self.suggested(), "unfinished": self.unfinished()}
-            return {**{name: ids for name, ids in living.items() if len(ids)}, **fixed}
+            return {**{name: ids for name, ids in living.items() if len(ids)}, **self._fixed.ids}
 
     def suggested(self) -> Ids:
         """The images without labels: those first that teach most, before there is a model by file name."""
@@ -152,9 +176,8 @@ class Lists:
         open_ones[open_ones] = np.isnan(session.current[open_ones]).any(axis=(1, 2))
         return self._all[open_ones[self._all]]
 
-    def _fixed_lists(self) -> dict[str, Ids]:
-        """Those that stay as they are while they are worked through."""
-        session, answers = self._session, self._session.answers
+    def _fixed_lists(self, answers: Answers | None) -> _FixedLists:
+        session = self._session
         lists: dict[str, Ids] = {}
         if len(session.suspects.ids):
             lists["suspects"] = session.suspects.ids
@@ -165,7 +188,7 @@ class Lists:
             if len(mistakes):
                 lists["mistakes"] = mistakes
         lists["all"] = self._all
-        return lists
+        return _FixedLists(answers, lists)
 
     # ------------------------------------------------------------------ filters
 

@@ -32,6 +32,7 @@ export class Desk {
   async start() {
     this.session = await get("api/session");
     this.revision = this.session.revision;
+    this.known = this.revision; // what was done until then is in the images here
     const lists = this.session.lists;
     if (!lists.some((one) => one.id === this.place.list)) {
       this.place.list = (lists.find((one) => one.left > 0) ?? lists[0]).id;
@@ -90,8 +91,8 @@ export class Desk {
   act(changes, reviewed = [], { done = () => {} } = {}) {
     const ids = [...new Set([...changes.map((one) => one.id), ...reviewed])];
     if (!ids.length) return;
-    for (const id of ids) {
-      const item = this.pages.items.get(id);
+    const mine = new Map(ids.map((id) => [id, this.pages.items.get(id)]));
+    for (const [id, item] of mine) {
       if (!item) continue;
       applyTo(item, changes.filter((one) => one.id === id));
       if (reviewed.includes(id)) item.reviewed = true;
@@ -102,6 +103,9 @@ export class Desk {
     this.outbox.push("api/change", { action, changes, reviewed, unreviewed: [] }, {
       done: ({ revision }) => {
         if (revision === null) this.history.drop(action);
+        this.#wasWritten(revision);
+        // An image that was loaded anew meanwhile may be as it was before this action.
+        for (const [id, item] of mine) if (this.pages.items.get(id) !== item) this.stale.add(id);
         this.view.proposal.refresh();
         done();
       },
@@ -119,7 +123,10 @@ export class Desk {
     const action = newAction();
     this.history.undid(of, action);
     this.outbox.push("api/undo", { action, of }, {
-      done: ({ undone }) => this.#reversed(undone, "undone"),
+      done: ({ revision, undone }) => {
+        this.#wasWritten(revision);
+        this.#reversed(undone, "undone");
+      },
       refused: (error) => {
         this.history.drop(action);
         this.view.warn(sentence(error.message));
@@ -133,7 +140,10 @@ export class Desk {
     const of = this.history.redid();
     if (of === undefined) return void this.view.say("there is nothing to redo");
     this.outbox.push("api/redo", { action: newAction(), of: of.undo }, {
-      done: ({ redone }) => this.#reversed(redone, "done again"),
+      done: ({ revision, redone }) => {
+        this.#wasWritten(revision);
+        this.#reversed(redone, "done again");
+      },
       refused: (error) => {
         this.history.drop(of.action);
         this.view.say(sentence(error.message));
@@ -200,6 +210,11 @@ export class Desk {
     return mine.length ? this.view.itemsChanged(mine) : undefined;
   }
 
+  /** Notes that an action of this page is in the images here, so that it is not asked for like those of others. */
+  #wasWritten(revision) {
+    if (revision === this.known + 1) this.known = revision;
+  }
+
   /** Waits some seconds until all actions are written; says so if they are not. */
   async #isWritten(consequence) {
     if (await this.outbox.emptied(PATIENCE)) return true;
@@ -249,7 +264,7 @@ export class Desk {
 
   async #poll() {
     try {
-      const state = await get(`api/state?since=${this.revision}`);
+      const state = await get(`api/state?since=${this.known}`);
       this.isReached = true;
       await this.#take(state);
     } catch (error) {
@@ -270,6 +285,7 @@ export class Desk {
     this.view.stateChanged(state);
     if (isNew || isTaught) await this.refreshSession();
     this.revision = state.revision;
+    this.known = Math.max(this.known, state.revision);
     this.model = state.learning.model;
     this.isOutdated ||= isTaught;
     if (isNew || isTaught) this.view.proposal.refresh();

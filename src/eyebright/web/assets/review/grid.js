@@ -30,6 +30,12 @@ export class Grid {
     return this.desk.place.unlikely !== "";
   }
 
+  /** Whether the page of the place is shown; else it is being loaded. */
+  get isCurrent() {
+    const { pages, place } = this.desk;
+    return this.pages === pages && this.start === Math.floor(place.at / pages.size) * pages.size;
+  }
+
   /** Shows the page of the place. */
   async show() {
     const { desk } = this;
@@ -83,7 +89,7 @@ export class Grid {
   /** One action on all that are shown. */
   setAll() {
     const { desk, likely } = this;
-    if (this.pages !== desk.pages) return;
+    if (!this.isCurrent) return;
     const cell = desk.isClass ? "" : likely;
     const changes = this.items.flatMap((item) => {
       const now = desk.isClass ? likely : this.exceptions.has(item.id) === this.isNone ? "yes" : "no";
@@ -169,7 +175,7 @@ export class Grid {
   }
 
   #mark(k) {
-    if (this.pages !== this.desk.pages) return;
+    if (!this.isCurrent) return;
     const { item } = this.tiles[k];
     if (!this.exceptions.delete(item.id)) this.exceptions.add(item.id);
     this.update();

@@ -79,7 +79,7 @@ export class Keys {
 
   #ofView(event) {
     const { desk, grid, single } = this.page;
-    if (this.page.view.pages !== desk.pages) return false; // what is shown is not what the place says: it is being loaded
+    if (!this.page.view.isCurrent) return this.#early(event);
     if (desk.place.view === "grid") {
       if (grid.key(event)) return true;
       const cell = this.#cellOf(event);
@@ -107,6 +107,14 @@ export class Keys {
     };
     if (!Object.hasOwn(actions, event.key)) return false;
     actions[event.key]();
+    return true;
+  }
+
+  /** A key before the images are loaded: it would be meant for others than those that are shown. */
+  #early(event) {
+    if (event.key.length > 1 && event.key !== "Enter" && !event.key.startsWith("Arrow")) return false;
+    this.page.say("still loading: press the key again");
+    this.page.placeChanged(); // tried again, if it had failed
     return true;
   }
 

@@ -17,6 +17,7 @@ export class Single {
     this.view = view;
     this.item = null;
     this.pages = null; // those of the image that is shown
+    this.index = -1; // where it is in them
     this.heat = "";
     this.viewer = new Viewer({ moved: () => this.panel instanceof PointPanel && this.panel.update(), failed: (item, what) => this.#failed(item, what) });
     this.rebuild();
@@ -45,15 +46,24 @@ export class Single {
     if (this.item) this.panel.show(this.item);
   }
 
+  /** Whether the image of the place is shown; else it is being loaded. */
+  get isCurrent() {
+    return this.pages === this.desk.pages && this.index === this.desk.place.at;
+  }
+
   /** Shows the image of the place. */
   async show() {
     const { desk } = this;
     const { pages } = desk;
     const index = desk.place.at;
+    if (!this.isCurrent) setText(byId("position"), "…");
     const item = await pages.at(index);
     if (pages !== desk.pages || index !== desk.place.at) return;
-    this.pages = pages;
-    if (!item) return void this.view.showEmpty();
+    Object.assign(this, { pages, index });
+    if (!item) {
+      this.item = null;
+      return void this.view.showEmpty();
+    }
     const isNew = this.item?.id !== item.id;
     this.panel.flush?.();
     this.item = item;
@@ -69,11 +79,11 @@ export class Single {
     if (!item) return;
     this.panel.update();
     setText(byId("file"), shown(item.file));
-    setText(byId("position"), `${(desk.place.at + 1).toLocaleString("en")} of ${(desk.pages.total ?? 0).toLocaleString("en")}`);
+    if (this.isCurrent) setText(byId("position"), `${(this.index + 1).toLocaleString("en")} of ${(desk.pages.total ?? 0).toLocaleString("en")}`);
     setText(byId("marks"), [item.reviewed ? "✓ reviewed" : "", item.changed ? "changed" : ""].filter(Boolean).join(" · "));
     setText(byId("reason"), item.reason);
     byId("reason").hidden = !item.reason;
-    byId("previous").disabled = desk.place.at === 0;
+    byId("previous").disabled = this.index === 0;
     this.#sayAccept();
     if (byId("history").open) this.#showLog();
   }
@@ -82,7 +92,8 @@ export class Single {
 
   async step(by) {
     this.panel.flush?.();
-    const index = this.desk.place.at + by;
+    if (!this.isCurrent) return undefined; // on its way already
+    const index = this.index + by;
     if (index < 0) return this.view.say("this is the first image");
     if (this.desk.pages.total !== null && index >= this.desk.pages.total) return this.view.say("this was the last image of the list");
     return this.desk.go({ at: index });

@@ -116,6 +116,7 @@ class Page {
     } else if (this.warned === "connection") {
       this.closeNotice();
       this.say("The server answers again; nothing was lost.");
+      if (!this.view.isCurrent) this.placeChanged();
     }
   }
 

@@ -6,8 +6,9 @@ so that no list of models has to be maintained.
 """
 
 import copy
+from collections.abc import Hashable
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -24,6 +25,18 @@ class FeatureLayout(Enum):
     MAPS = "feature maps (b, c, h, w)"
     MAPS_CHANNELS_LAST = "feature maps (b, h, w, c)"
     TOKENS = "any other, pooled to (b, c) by the model's forward_head"
+
+
+class _Inspection(NamedTuple):
+    """What a trial pass of an architecture found: the features, and the names of layers that they do not depend on."""
+
+    layout: FeatureLayout
+    num_features: int
+    unused: tuple[str, ...]
+
+
+_INSPECTED: dict[Hashable, _Inspection] = {}
+"""What was found of each architecture, by its name, its input and the shapes of its tensors."""
 
 
 class TimmBackbone(nn.Module):
@@ -78,12 +91,15 @@ def create_timm_backbone(name: str, *, n_in: int, size: Size, weights: Weights |
     try:
         model = _create_model(name, n_in, fixed_size, weights)
         model.reset_classifier(0)
-        layout, num_features = _inspect_and_prune(model, n_in, size)
+        layout, num_features, unused = _inspection(name, model, n_in, size)
     except WeightsError:
         raise
     except Exception as error:  # timm's models raise exceptions of many types for input that they cannot process
         images = f"images of {size} with {n_in} channel{'s' if n_in > 1 else ''}"
         raise InputError(f"the backbone '{name}' cannot process {images}: {error}") from error
+    for child in unused:
+        setattr(model, child, nn.Identity())
+    model.pretrained_cfg = model.default_cfg = {}  # they hold a second copy of the pretrained tensors
     return TimmBackbone(model, layout=layout, num_features=num_features, fixed_size=fixed_size)
 
 
@@ -129,8 +145,17 @@ def _classifier_prefixes(model: Any) -> tuple[str, ...]:
     return tuple(f"{name}." for name in ([names] if isinstance(names, str) else names))
 
 
-def _inspect_and_prune(model: Any, n_in: int, size: Size) -> tuple[FeatureLayout, int]:
-    """The layout and number of channels of the features; layers that the features do not depend on are removed.
+def _inspection(name: str, model: Any, n_in: int, size: Size) -> _Inspection:
+    """What `_inspect` finds; once for each architecture, since it takes longer than making a small model."""
+    shapes = tuple((key, tuple(tensor.shape)) for key, tensor in model.state_dict().items())
+    known = (name, n_in, size, shapes)
+    if known not in _INSPECTED:
+        _INSPECTED[known] = _inspect(model, n_in, size)
+    return _INSPECTED[known]
+
+
+def _inspect(model: Any, n_in: int, size: Size) -> _Inspection:
+    """The layout and number of channels of the features, and the layers that the features do not depend on.
 
     Found by a forward and backward pass of a copy on torch's meta device, which computes shapes only. Layers without a
     gradient (the rest of timm's head) would enlarge files and optimizer state and make distributed training fail.
@@ -144,12 +169,11 @@ def _inspect_and_prune(model: Any, n_in: int, size: Size) -> tuple[FeatureLayout
         features.sum().backward()
     if features.ndim != (2 if layout is FeatureLayout.TOKENS else 4):
         raise InputError(f"its features have the shape {tuple(features.shape)}, neither maps nor vectors")
-    for name, child in trial.named_children():
-        parameters = list(child.parameters())
-        if parameters and all(parameter.grad is None for parameter in parameters):
-            setattr(model, name, nn.Identity())
-    model.pretrained_cfg = model.default_cfg = {}  # they hold a second copy of the pretrained tensors
-    return layout, features.shape[1]
+    children = {name: list(child.parameters()) for name, child in trial.named_children()}
+    unused = [
+        name for name, parameters in children.items() if parameters and all(one.grad is None for one in parameters)
+    ]
+    return _Inspection(layout, features.shape[1], tuple(unused))
 
 
 def _layout(features: Any, num_features: int) -> FeatureLayout:

@@ -105,12 +105,12 @@ def test_a_file_that_cannot_be_written_is_found_out_before_any_image_is_read(
 def test_without_any_readable_image_an_older_table_is_kept(
     model: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "p.csv").write_text("path,old")
+    (tmp_path / "p.csv").write_text("path,old,ood_score,ood")
     for path in photos.iterdir():
         path.write_bytes(b"")
     assert predict(model, photos, "--out", str(tmp_path / "p.csv")) == 2
     assert f"no image could be read: {tmp_path / 'p.csv'} is not written" in capsys.readouterr().err
-    assert (tmp_path / "p.csv").read_text() == "path,old"
+    assert (tmp_path / "p.csv").read_text() == "path,old,ood_score,ood"
     assert not list(tmp_path.glob("*.part*"))
 
 
@@ -151,7 +151,7 @@ def test_a_prediction_that_is_killed_keeps_the_rows_that_it_has(
 ) -> None:
     PIL.Image.new("RGB", (40, 40)).save(photos / "last.png")
     out, part = tmp_path / name, tmp_path / f"{name}.part"
-    out.write_text("path,old")
+    out.write_text("path,old,ood_score,ood")
     given = ["predict", str(model), str(photos), "--device", "cpu", "--bs", "1", "--out", str(out)]
     process = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, *given],
@@ -168,7 +168,7 @@ def test_a_prediction_that_is_killed_keeps_the_rows_that_it_has(
     assert process.returncode == code, said
     if number != signal.SIGKILL:
         assert f"the predictions for the first {IMAGES} images are in {part}" in said[1]
-    assert out.read_text() == "path,old"
+    assert out.read_text() == "path,old,ood_score,ood"
     assert predict(model, photos, "--out", str(out), "--bs", "1") == 0
     if name == "p.csv":
         assert part.read_text().splitlines() == out.read_text().splitlines()[: IMAGES + 1]

@@ -4,6 +4,8 @@ import csv
 import io
 import json
 import math
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -11,7 +13,8 @@ import pytest
 import torch
 from hypothesis import given, strategies
 
-from eyebright.inference.prediction_file import PredictionFormat, PredictionWriter
+from eyebright.errors import InputError
+from eyebright.inference.prediction_file import PredictionFormat, PredictionWriter, check_predictions_file
 from eyebright.inference.predictions import Prediction, Predictions
 from eyebright.tasks.base import TargetBlock
 from eyebright.tasks.category import CategoryBlock
@@ -136,3 +139,41 @@ def test_negative_numbers_stay_numbers_in_the_safe_csv() -> None:
     writer = PredictionWriter(lines.append, "csv-safe", RegressionBlock(1, names=["x"]))
     writer.add(Prediction("a.png", (-1.5,), torch.tensor([-1.5])))
     assert "".join(lines) == "path,x\na.png,-1.5\n"
+
+
+@pytest.mark.parametrize("file_format", ["csv", "csv-safe", "json"])
+@pytest.mark.parametrize("kind", BLOCKS)
+def test_predictions_may_be_replaced_by_those_of_any_model(
+    kind: str, file_format: PredictionFormat, tmp_path: Path
+) -> None:
+    path, others = tmp_path / "p", [block for name, block in BLOCKS.items() if name != kind]
+    parts: list[str] = []
+    writer = PredictionWriter(parts.append, file_format, BLOCKS[kind], has_ood=True)
+    for one in predictions(BLOCKS[kind], 2):
+        writer.add(replace(one, ood_score=0.5))
+    writer.end()
+    path.write_text("".join(parts), encoding="utf-8")
+    for block in (BLOCKS[kind], *others):
+        check_predictions_file(path, block)
+    if BLOCKS[kind].label_names or file_format == "json":  # known without the score, too
+        path.write_text(written(predictions(BLOCKS[kind], 2), file_format), encoding="utf-8")
+        check_predictions_file(path, BLOCKS[kind])
+    check_predictions_file(tmp_path / "none", BLOCKS[kind])
+
+
+LABEL_FILES = {
+    "a table with paths": "path,labels\na.jpg,cat\n",
+    "a table with paths and parts": "path,labels,split\na.jpg,cat,train\n",
+    "0/1 columns": "path,cat,dog\na.jpg,1,0\n",
+    "numbers": "path,path_1,labels\na.jpg,1,2\n",
+    "a list of paths": json.dumps([{"path": "a.jpg", "label": "cat"}], indent=2),
+    "tasks of an annotation tool": json.dumps([{"id": 1, "data": {"image": "a.jpg"}}]),
+}
+
+
+@pytest.mark.parametrize("what", LABEL_FILES)
+@pytest.mark.parametrize("kind", BLOCKS)
+def test_label_files_with_paths_are_not_taken_for_predictions(kind: str, what: str, tmp_path: Path) -> None:
+    (tmp_path / "labels").write_text(LABEL_FILES[what])
+    with pytest.raises(InputError, match="labels' exists and holds no predictions; choose another file for `out`"):
+        check_predictions_file(tmp_path / "labels", BLOCKS[kind])

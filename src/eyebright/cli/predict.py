@@ -44,16 +44,14 @@ def predict(arguments: "CommandArguments") -> None:
 
     options = arguments.parse(PredictOptions)
     from eyebright.errors import InputError
+    from eyebright.inference.prediction_file import check_predictions_file
     from eyebright.inference.predictor import load_predictor
-    from eyebright.io.files import check_replaceable
 
     if options.out is not None:
         _check_name(options.out, options.format)
-        check_replaceable(options.out, ["path,", "["], "predictions")
     elif sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison]  # it is where a shell has closed it
         raise InputError("the standard output is closed, so no prediction can be printed; `out` names a file for them")
-    if options.heat_maps is not None:
-        _check_heat_maps(options.heat_maps, options.images)
+    _check_heat_maps(options.heat_maps, options.images)
     contents = _contents(options.images)
     predictor = load_predictor(
         options.model,
@@ -62,6 +60,8 @@ def predict(arguments: "CommandArguments") -> None:
         precision=cast("Precision", options.precision),
         fast_decode=options.fast_decode,
     )
+    if options.out is not None:
+        check_predictions_file(options.out, predictor.target)
     if options.verbose:
         say(str(predictor.runtime), err=True)
     files = [file for content in contents for file in content.images]
@@ -93,10 +93,12 @@ def _check_name(out: "Path", file_format: str | None) -> None:
         )
 
 
-def _check_heat_maps(folder: "Path", images: "Sequence[Path]") -> None:
+def _check_heat_maps(folder: "Path | None", images: "Sequence[Path]") -> None:
     """Raises `InputError` for a folder in which heat maps could replace images, or be read as images later."""
     from eyebright.errors import InputError
 
+    if folder is None:
+        return
     inner = os.path.realpath(folder)
     for path in images:
         given = os.path.realpath(path)

@@ -2,17 +2,47 @@
 
 import csv
 import json
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Literal
 
 from eyebright.inference.predictions import Prediction, table_columns
+from eyebright.io.files import check_replaceable
 from eyebright.io.text import valid_unicode
 from eyebright.tasks.base import TargetBlock
 
 PredictionFormat = Literal["csv", "csv-safe", "json"]
 Write = Callable[[str], object]
 _END = "\r\n"  # of a row: csv.writer quotes a cell only if it has a character of it, so both must be in it
+_BEGINNINGS = ("path,", "[]", '[\n  {\n    "path": ')
+_JSON_ENTRIES = ("probabilities", "points", "values", "ood_score")
+_OOD_COLUMNS = re.compile(r",(image_)*ood_score,(image_)*ood$")  # at the end of a header
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def check_predictions_file(path: Path, block: TargetBlock) -> None:
+    """Refuses to write predictions over a file that holds something else, such as a table of labels with paths.
+
+    Predictions are known by their out-of-distribution score or, of a model without one, by a column or entry for each
+    label. A table of numbers or points has neither: it may be the one that a model was trained on.
+
+    Args:
+        path: the file to write; it need not exist.
+        block: the target block of the model.
+
+    Raises:
+        InputError: the file exists and holds no predictions.
+    """
+    formats: tuple[PredictionFormat, ...] = ("csv", "csv-safe")
+    own = tuple(_header(block, one, asks=asks) for one in formats for asks in (False, True) if block.label_names)
+
+    def is_ours(content: str) -> bool:
+        if content.startswith("["):
+            return content.startswith("[]") or any(f'\n    "{entry}": ' in content for entry in _JSON_ENTRIES)
+        return _OOD_COLUMNS.search(content.split("\n", 1)[0]) is not None or content.startswith(own or "\n")
+
+    check_replaceable(path, _BEGINNINGS, "predictions", further=is_ours)
 
 
 class PredictionWriter:
@@ -77,6 +107,13 @@ class PredictionWriter:
         if not isinstance(cell, str):
             return cell
         return f"'{valid_unicode(cell)}" if self._safe and cell.startswith(_FORMULA) else valid_unicode(cell)
+
+
+def _header(block: TargetBlock, file_format: PredictionFormat, *, asks: bool) -> str:
+    """The first line of a table without predictions."""
+    parts: list[str] = []
+    PredictionWriter(parts.append, file_format, block, asks=asks).end()
+    return "".join(parts).removesuffix("\n")
 
 
 class _Text:

@@ -6,7 +6,7 @@ gives the same split on every machine.
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from pathlib import Path
 from typing import NamedTuple
 
@@ -148,13 +148,16 @@ def get_image_files(
     return folder_content(path, recurse=recurse, folders=folders).images
 
 
-def check_replaceable(path: Path, beginnings: Sequence[str], what: str) -> None:
+def check_replaceable(
+    path: Path, beginnings: Sequence[str], what: str, *, further: Callable[[str], bool] = lambda _: True
+) -> None:
     """Refuses to write over a file that holds something else, such as an image or a table of labels.
 
     Args:
         path: the file to write; it need not exist, and may be empty.
         beginnings: strings with which a file begins that may be replaced, in lower case.
         what: it would hold, for the message: ``"predictions"``.
+        further: whether the first mebibyte of a file that begins so is of one that may be replaced.
 
     Raises:
         InputError: the file exists and begins in another way.
@@ -163,10 +166,11 @@ def check_replaceable(path: Path, beginnings: Sequence[str], what: str) -> None:
         if not path.is_file():
             return
         with path.open("rb") as file:
-            begin = file.read(100).removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+            content = file.read(2**20).removeprefix(b"\xef\xbb\xbf").lstrip()
     except OSError:  # writing reports it
         return
-    if begin and not begin.startswith(tuple(text.encode() for text in beginnings)):
+    may_be = content[:100].lower().startswith(tuple(text.encode() for text in beginnings))
+    if content and not (may_be and further(content.decode("utf-8", "replace"))):
         raise InputError(f"'{path}' exists and holds no {what}; choose another file for `out`, or remove this one")
 
 

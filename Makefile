@@ -49,18 +49,23 @@ test: $(VENV)/.dev
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 	$(BIN)/python -m pytest --doctest-modules src
 
-check: lint types-src types-benchmarks types-tests layers
+# The longest first.
+check: types-tests types-src types-benchmarks lint layers
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 
-types-src: $(VENV)/.dev
+types-src: $(VENV)/.pyright
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
-# The first run of pyright may fetch what it needs: two must not do so at once.
-types-benchmarks types-tests: types-%: $(VENV)/.dev | types-src
+types-benchmarks types-tests: types-%: $(VENV)/.pyright
 	$(BIN)/pyright --project $* --pythonpath $(BIN)/python
+
+# The first run of pyright fetches what it needs: two must not do so at once.
+$(VENV)/.pyright: $(VENV)/.dev
+	$(BIN)/pyright --version
+	touch $@
 
 layers: $(VENV)/.dev
 	$(BIN)/lint-imports

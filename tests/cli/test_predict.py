@@ -186,20 +186,23 @@ def until(condition: Callable[[], bool]) -> None:
 # ------------------------------------------------------------------ names that are not UTF-8
 
 
-def test_a_file_name_that_is_not_utf8_loses_nothing(model: Path, photos: Path, tmp_path: Path) -> None:
+def test_a_file_name_that_is_not_utf8_loses_nothing(
+    model: Path, photos: Path, tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
     odd = os.fsdecode(os.fsencode(photos) + b"/caf\xe9.png")
     PIL.Image.new("RGB", (40, 40)).save(odd)
     broken = os.fsdecode(os.fsencode(photos) + b"/\xff.png")
     Path(broken).write_bytes(b"")
-    for arguments in (["--out", "p.csv"], ["--out", "p.json"], []):
-        done = subprocess.run(
-            [sys.executable, "-m", "eyebright", "predict", str(model), str(photos), "--device", "cpu", *arguments],
-            check=False, capture_output=True, cwd=tmp_path, env=os.environ | {"PYTHONIOENCODING": "utf-8:strict"},
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        assert rb"\udcff.png" in done.stderr
-        if not arguments:
-            assert rb"caf\udce9.png: " in done.stdout
+    for name in ("p.csv", "p.json"):
+        assert predict(model, photos, "--out", str(tmp_path / name)) == 0
+        assert rb"\udcff.png" in capsysbinary.readouterr().err
+    done = subprocess.run(
+        [sys.executable, "-m", "eyebright", "predict", str(model), str(photos), "--device", "cpu"],
+        check=False, capture_output=True, cwd=tmp_path, env=os.environ | {"PYTHONIOENCODING": "utf-8:strict"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert rb"\udcff.png" in done.stderr
+    assert rb"caf\udce9.png: " in done.stdout
     rows = list(csv.DictReader((tmp_path / "p.csv").read_text(encoding="utf-8").splitlines()))
     assert len(rows) == IMAGES + 1
     assert rows[-1]["path"] == odd.replace("\udce9", r"\udce9")

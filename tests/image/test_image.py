@@ -1,5 +1,6 @@
 """`Image`: sources, orientation, reduced decoding and thumbnails, compared with Pillow and numpy."""
 
+import functools
 import gc
 import io
 import pickle
@@ -31,6 +32,7 @@ def exif(orientation):
     return block
 
 
+@functools.cache
 def photograph_like(height, width):
     """Noise whose amplitude falls as 1 / frequency, as in photographs (Field, 1987), with a contrast of 50."""
     rng = np.random.default_rng(0)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from eyebright.data.getters import ColReader, Getter, item_reader
 from eyebright.errors import DataError, EyebrightError, ImageError
 from eyebright.sources.items import describe_item
@@ -62,7 +64,8 @@ def check_no_shared_image(items: Any, splits: tuple[Sequence[int], Sequence[int]
     Raises:
         DataError: the message names the first such file.
     """
-    if spec.image is None or not (spec.get_x is None or isinstance(spec.get_x, ColReader)):
+    rows_are_paths = spec.get_x is None and not isinstance(items, pd.DataFrame)
+    if spec.image is None or not (rows_are_paths or isinstance(spec.get_x, ColReader)):
         return
     valid = {path: i for i, path in _paths(items, splits[1], spec.get_x)}
     for i, path in _paths(items, splits[0], spec.get_x) if valid else ():

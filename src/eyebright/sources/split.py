@@ -359,10 +359,17 @@ def _positions(part: Iterable[Any], n: int) -> Indices:
                 raise DataError(f"a splitter must return indices (whole numbers from 0), got {wrong!r}")
     elif isinstance(part, np.ndarray) and part.dtype.kind not in "iu":
         return _positions(part.tolist(), n)
-    if len(part) and not (0 <= min(part) <= max(part) < n):
+    if len(part) and not _all_in(part.array if isinstance(part, Indices) else part, n):
         outside = next(int(i) for i in part if not 0 <= i < n)
         raise DataError(f"the splitter names index {outside}, and there are {n} items: 0 to {n - 1}")
     return Indices(part.copy() if isinstance(part, np.ndarray) else part)
+
+
+def _all_in(numbers: "list[int] | np.ndarray", n: int) -> bool:
+    """Whether all of them are from 0 to n - 1."""
+    if isinstance(numbers, np.ndarray):
+        return bool(numbers.min() >= 0 and numbers.max() < n)
+    return min(numbers) >= 0 and max(numbers) < n
 
 
 def _check_no_overlap(items: Any, train: Indices, valid: Indices) -> None:

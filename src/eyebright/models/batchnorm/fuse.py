@@ -129,16 +129,17 @@ class _Trace(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        is_norm = func is nn.functional.batch_norm and len(args) > 1 and isinstance(args[1], Tensor)
-        # In evaluation a batch norm keeps the shape; its own way to find that on the meta device takes a millisecond.
-        result = torch.empty_like(args[0]) if is_norm else func(*args, **(kwargs or {}))
+        if func is nn.functional.batch_norm and len(args) > 1 and isinstance(args[1], Tensor):
+            # In evaluation it keeps the shape; its own way to find that on the meta device takes a millisecond.
+            result = torch.empty_like(args[0])
+            self.norms.append((args[0], args[1]))
+        else:
+            result = func(*args, **(kwargs or {}))
         if not any(isinstance(leaf, Tensor) for leaf in pytree.tree_leaves(result)):
             return result  # the call only reads a shape or a dtype
         self.arguments += [leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
         if func is torch.conv2d and len(args) > 1:
             self.convs.append((result, args[1]))
-        elif is_norm:
-            self.norms.append((args[0], args[1]))
         return result
 
 

@@ -180,9 +180,9 @@ def without_exporting(monkeypatch: pytest.MonkeyPatch, *, graph: bytes = b"") ->
         monkeypatch.setattr(f"eyebright.export.{module}.network_graph", lambda *_, **__: None)
         monkeypatch.setattr(f"eyebright.export.{module}.whole_graph", lambda *_, **__: graph)
     monkeypatch.setattr("eyebright.export.export_onnx.fixed_graph", lambda *_, **__: graph)
-    monkeypatch.setattr("eyebright.export.export_onnx.checked_parity", lambda *_, **__: {})
+    monkeypatch.setattr("eyebright.export.export_onnx.float32_parity", lambda *_, **__: {})
     monkeypatch.setattr("eyebright.export.page.compare", lambda *_, **__: {"model.onnx": Parity(measured_in="")})
-    for name in ("whole_run", "check_batches"):
+    for name in ("onnx_batch", "check_batches"):
         monkeypatch.setattr(f"eyebright.export.page.{name}", lambda *_, **__: None)
 
 
@@ -207,8 +207,8 @@ def test_weights_that_may_not_be_read_are_an_error_of_a_line(
 
 
 INTERRUPTED = {
-    "export": "eyebright.export.export_onnx.checked_parity",
-    "export to a page": "eyebright.export.page.whole_run",
+    "export": "eyebright.export.export_onnx.float32_parity",
+    "export to a page": "eyebright.export.page.onnx_batch",
     "push": "eyebright.workflow.push._upload",
     "migrate": "eyebright.inference.model_folder.save_file",
     "migrate elsewhere": "eyebright.inference.model_folder.save_file",

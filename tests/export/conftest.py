@@ -7,7 +7,9 @@ import pytest
 
 from eyebright.evaluation.decide import fit_decision
 from eyebright.export import page as page_module
-from eyebright.export.export_onnx import Exported, Validation, export_onnx_files
+from eyebright.export.export_onnx import export_onnx_files
+from eyebright.export.exportable import Validation
+from eyebright.export.files import Exported
 from eyebright.export.page import ExportedPage, export_page
 from eyebright.tasks.calibration import Temperature
 from eyebright.transforms.presets import aug_transforms

@@ -24,17 +24,7 @@ from eyebright.tasks.points import PointBlock
 from eyebright.tasks.registry import TARGET_BLOCKS
 from eyebright.tasks.regression import RegressionBlock
 from eyebright.types import Size, Thresholds
-
-LABELS = ("bus", "cat", "dog")
-CALIBRATION = {
-    "none": kinds.NoCalibration(),
-    "temperature": kinds.Temperature(1.7),
-    "platt": kinds.Platt((0.5, 2.0, 1.0), (0.1, -1.0, 0.0)),
-    "beta": kinds.Beta((0.7, 1.5, 1.0), (1.2, 0.4, 1.0), (0.3, -0.2, 0.0)),
-    "isotonic": kinds.Isotonic(
-        ((-3.0, 0.0, 2.0), (-1.0, 1.0), (-2.0, -1.0, 0.0, 1.0)), ((-2.0, 0.5, 1.0), (-3.0, 3.0), (-4.0, -1.0, 0.0, 6.0))
-    ),
-}
+from support.outputs import CALIBRATION, LABELS, encoded, random_outputs
 
 
 def answers(decision: Decision, outputs: torch.Tensor) -> list[Any]:
@@ -53,14 +43,6 @@ def answers(decision: Decision, outputs: torch.Tensor) -> list[Any]:
     onnx.checker.check_model(model, full_check=True)
     session: Any = onnxruntime.InferenceSession(model.SerializeToString())
     return session.run(None, {"outputs": outputs.numpy()})
-
-
-def random_outputs(block: TargetBlock, n_images: int = 500) -> torch.Tensor:
-    return 3 * torch.randn(n_images, block.n_out, generator=torch.Generator().manual_seed(0))
-
-
-def encoded(decision: Decision, activated: torch.Tensor) -> torch.Tensor:
-    return torch.stack([decision.target.encode(value) for value in decision.decode_batch(activated)])
 
 
 def test_every_kind_and_every_calibration_has_its_nodes() -> None:

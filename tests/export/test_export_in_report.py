@@ -11,7 +11,7 @@ import pytest
 from eyebright.cli.main import run
 from eyebright.errors import ArtifactError
 from eyebright.export import export_onnx
-from eyebright.export.export_onnx import Exported
+from eyebright.export.files import Exported
 from eyebright.export.record import decision_hash, read_record
 from eyebright.inference import inspect_export
 from eyebright.inference.change_manifest import save_manifest

@@ -15,7 +15,9 @@ import pytest
 
 from eyebright.errors import ArtifactError, InputError, MissingExtraError
 from eyebright.export import export_onnx
-from eyebright.export.export_onnx import Exported, export_onnx_files, validation_images
+from eyebright.export.export_onnx import export_onnx_files
+from eyebright.export.exportable import validation_images
+from eyebright.export.files import Exported
 from eyebright.export.parity import LIMIT
 from eyebright.export.record import check_export, read_export, read_record
 from eyebright.image.canonical import LIBRARY_PIXELS
@@ -289,7 +291,7 @@ def test_without_validation_images_only_made_ones_are_compared(
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"preprocessing": ()}, "keeps different image sizes, and an ONNX graph needs a fixed one"),
+        ({"preprocessing": ()}, "keeps different image sizes, and an exported graph needs a fixed one"),
         ({"pixels_version": LIBRARY_PIXELS}, "version 'legacy-1', whose pixels depend on the installed libraries"),
     ],
 )

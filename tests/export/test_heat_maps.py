@@ -13,7 +13,8 @@ import pytest
 
 from eyebright.errors import ArtifactError
 from eyebright.export import page as page_module
-from eyebright.export.export_onnx import Exported, Validation
+from eyebright.export.exportable import Validation
+from eyebright.export.files import Exported
 from eyebright.export.page import ExportedPage, export_page, heat_map_weights, offline_page
 from eyebright.export.parity import LIMIT, Parity
 from eyebright.image.image import Image

@@ -8,7 +8,8 @@ import onnxruntime
 import pandas as pd
 import pytest
 
-from eyebright.export.export_onnx import Exported, export_onnx_files
+from eyebright.export.export_onnx import export_onnx_files
+from eyebright.export.files import Exported
 from eyebright.export.parity import LIMIT
 from eyebright.export.record import read_export
 from eyebright.inference.predictor import load_predictor

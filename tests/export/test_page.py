@@ -15,7 +15,8 @@ import torch
 
 from eyebright.errors import ArtifactError, InputError
 from eyebright.export import page as page_module
-from eyebright.export.export_onnx import Exported, Validation
+from eyebright.export.exportable import Validation
+from eyebright.export.files import Exported
 from eyebright.export.page import PAGE, ExportedPage, export_page
 from eyebright.export.parity import LIMIT, Parity
 from eyebright.inference.prediction_file import PredictionWriter

@@ -14,22 +14,8 @@ from eyebright.export import pixels_graph
 from eyebright.export.graph import OPSET, Graph
 from eyebright.export.pixels_graph import add_pixels, steps_of
 from eyebright.export.preprocess import preprocess
-from eyebright.image.canonical import Placement, canonical_pixels
-from eyebright.transforms.draw import Transform, canonical_placement_of
-from eyebright.transforms.spatial import RandomResizedCrop, Resize
-from eyebright.types import Size
-
-LEVEL = 0.01 / 255  # what canonical pixels are defined to
-
-PREPROCESSING: dict[str, tuple[Transform, ...]] = {
-    "crop": (Resize((56, 50)),),
-    "crop of a crop": (Resize(64), RandomResizedCrop(56, 0.75, (1.0, 1.0), 1.0, 0)),
-    "pad": (Resize(48, "pad", "zeros"),),
-    "squish": (Resize((30, 44), "squish"),),
-    "crop with a margin": (RandomResizedCrop((40, 56)),),
-    "crop of a padding": (Resize(64, "pad", "zeros"), RandomResizedCrop(48, val_xtra=0.1)),
-}
-SIZES = [(1, 1), (2, 3), (17, 5000), (5000, 17), (1, 4000), (4000, 1), (56, 50), (55, 51), (375, 500), (640, 427)]
+from eyebright.image.canonical import canonical_pixels
+from support.preprocessing import LEVEL, PREPROCESSING, SIZES, placement, random_images
 
 
 @cache
@@ -51,16 +37,6 @@ def session(name: str, *, most_cropped: float = 8) -> Any:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     return onnxruntime.InferenceSession(model.SerializeToString(), options)
-
-
-def random_images(height: int, width: int, count: int = 2) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    return np.random.default_rng(height * width).integers(0, 256, (count, height, width, 3), dtype=np.uint8)
-
-
-def placement(name: str, size: tuple[int, int]) -> Placement:
-    found = canonical_placement_of(PREPROCESSING[name], Size(*size))
-    assert found is not None
-    return found
 
 
 def assert_canonical(name: str, size: tuple[int, int], **options: float) -> None:

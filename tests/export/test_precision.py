@@ -11,7 +11,9 @@ import pytest
 
 from eyebright.errors import ArtifactError, InputError
 from eyebright.export import export_onnx, precision
-from eyebright.export.export_onnx import Exported, calibration_images, export_onnx_files, validation_images
+from eyebright.export.export_onnx import calibration_images, export_onnx_files
+from eyebright.export.exportable import validation_images
+from eyebright.export.files import Exported
 from eyebright.export.precision import Cost, to_int8
 from eyebright.export.record import check_export, read_export
 from eyebright.inference.predictor import load_predictor

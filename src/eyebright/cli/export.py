@@ -16,12 +16,14 @@ def option_classes() -> tuple[type, ...]:
 
 
 def export(arguments: "CommandArguments") -> None:
-    """Export a saved model to ONNX or as an HTML page that needs no network, and prove that it answers the same.
+    """Export a saved model: a graph for another runtime, or an HTML page; and prove that it answers the same.
 
     \b
     Examples:
       eyebright export model/ --to onnx
       eyebright export model/ --to onnx --out shipped/
+      eyebright export model/ --to openvino
+      eyebright export model/ --to torch-export
       eyebright export model/ --to page
       eyebright export model/ --check
     """  # noqa: D301 - a backspace keeps the lines as they are

@@ -16,7 +16,7 @@ class ExportedGraph:
     Args:
         file: its name.
         precision: ``"float32"``, ``"float16"`` or ``"int8"``.
-        bytes: its size.
+        bytes: its size, with that of a file of its own for its weights.
         images: images that were compared.
         made: those of them that are no validation images but were made, such as 1x1 and CMYK.
         largest_difference: of a probability, or of a point or number in ``measured_in``; None if nothing was compared.
@@ -31,6 +31,10 @@ class ExportedGraph:
         float32_score: its value in float32.
         milliseconds: for an image alone, on the machine that exported it; None if it was not measured.
         float32_milliseconds: the same in float32.
+        ood_largest_difference: of the out-of-distribution score, relative where it is above 1; None without one.
+        ood_near: images whose score is nearer than 0.0001 to its threshold.
+        ood_changed: images that are out of distribution for one of both alone, the near ones among them.
+        ood_changed_not_near: those that are not near.
     """
 
     file: str
@@ -50,6 +54,10 @@ class ExportedGraph:
     float32_score: float | None = None
     milliseconds: float | None = None
     float32_milliseconds: float | None = None
+    ood_largest_difference: float | None = None
+    ood_near: int = 0
+    ood_changed: int = 0
+    ood_changed_not_near: int = 0
 
     @property
     def sentence(self) -> str:
@@ -60,6 +68,11 @@ class ExportedGraph:
         parts = [f"{self.precision}, {self.images:,} images, largest difference {largest}"]
         if self.decisions:
             parts.append(f"{self.changed:,} of {self.decisions:,} decisions changed, {self.near:,} near a threshold")
+        if self.ood_largest_difference is not None:
+            parts.append(
+                f"out-of-distribution score: largest difference {self.ood_largest_difference:.2g}, "
+                f"{self.ood_changed:,} images changed"
+            )
         if self.score is not None and self.float32_score is not None:
             parts.append(f"{self.metric} {self.score:.4f} (float32: {self.float32_score:.4f})")
         return "; ".join(parts)
@@ -81,6 +94,7 @@ class ExportedGraph:
         """
         cost = _entry(facts, "cost")
         parity = _entry(cost or facts, "parity")
+        ood = _entry(parity, "ood") if parity.get("ood") is not None else {}  # None without a score
         return ExportedGraph(
             file=bounded(file),
             precision=_text(facts, "precision"),
@@ -99,6 +113,10 @@ class ExportedGraph:
             float32_score=_number(cost, "float32_score"),
             milliseconds=_number(cost, "milliseconds"),
             float32_milliseconds=_number(cost, "float32_milliseconds"),
+            ood_largest_difference=_number(ood, "difference"),
+            ood_near=_count(ood, "near") if ood else 0,
+            ood_changed=_count(ood, "changed") if ood else 0,
+            ood_changed_not_near=_count(ood, "changed_far") if ood else 0,
         )
 
 
@@ -112,10 +130,19 @@ def exported_graphs(files: Mapping[str, Any]) -> list[ExportedGraph]:
         DataError: a value is missing or has another form.
     """
     return [
-        ExportedGraph.from_json(name, facts)
+        ExportedGraph.from_json(name, _with_weights(facts, files))
         for name, facts in files.items()
         if isinstance(facts, Mapping) and ("parity" in facts or "cost" in facts)
     ]
+
+
+def _with_weights(facts: Mapping[str, Any], files: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The entry of a graph, whose size is that of both files where its weights are in another one."""
+    other = facts.get("weights")
+    weights = files.get(other) if isinstance(other, str) else None
+    if not isinstance(weights, Mapping):
+        return facts
+    return {**facts, "bytes": _count(facts, "bytes") + _count(weights, "bytes")}
 
 
 def _entry(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -196,7 +196,7 @@ def _points(graph: Graph, outputs: Value, decision: Decision, place: ImagePlace)
     points = graph.op("Mul", graph.op("Add", points, graph.constant(1.0, np.float64)), half)
     if place.rows is not None and place.columns is not None:
         offset, resized, side = (
-            graph.op("Concat", *pair, axis=0)
+            graph.cast(graph.op("Concat", *pair, axis=0), np.float64)
             for pair in zip(
                 *((axis.offset, axis.resized, axis.side) for axis in (place.columns, place.rows)), strict=True
             )

@@ -20,6 +20,7 @@ from eyebright.export.graph import OPSET, Graph, Value
 from eyebright.export.heat_map_graph import add_heat_maps
 from eyebright.export.out_of_distribution_graph import add_out_of_distribution
 from eyebright.export.pixels_graph import Steps, add_pixels
+from eyebright.export.products_graph import add_pixels_by_products
 from eyebright.inference.class_activation import has_pooled_maps
 from eyebright.inference.out_of_distribution import OutOfDistribution
 from eyebright.inference.runtimes.onnx_export import clear_code_notes, torch_program
@@ -34,6 +35,9 @@ IMAGES = "images"
 """The input of the whole graph: uint8, batch x height x width x 3, of any height and width."""
 PIXELS = "pixels"
 """The input of the fixed graph: float32 in [0, 1], batch x 3 x height x width, of the model's size."""
+WHOLE_INPUT = f"{IMAGES}: uint8 RGB of any height and width, batch x height x width x 3, upright (EXIF applied)"
+FIXED_INPUT = f"{PIXELS}: float32 in [0, 1], batch x 3 x height x width, from preprocess.py"
+"""The inputs in words, for the metadata."""
 _MAPS = "maps"  # the output of a network that is its last feature map
 
 
@@ -54,11 +58,10 @@ def network_graph(model: ImageModel, size: Size) -> Any:
     """
     for package in ("onnx", "onnxscript", "onnxruntime"):
         import_optional(package, extra="onnx", purpose="exporting to ONNX")
-    fused = fuse_conv_bn(model, size, n_in=model.description.n_in)
+    fused = fused_model(model, size)
     images = torch.rand(2, model.description.n_in, *size, generator=torch.Generator().manual_seed(0))
-    assert isinstance(fused, ImageModel)  # it is a copy of it
     names = (OUTPUTS, FEATURES, _MAPS) if has_pooled_maps(fused) else (OUTPUTS, FEATURES)
-    program = torch_program(_WithFeatures(fused).eval(), images, PIXELS, output_names=names)
+    program = torch_program(WithFeatures(fused).eval(), images, PIXELS, output_names=names)
     network = program.model_proto
     clear_code_notes(network)
     versions = {one.version for one in network.opset_import if one.domain in ("", "ai.onnx")}
@@ -67,7 +70,19 @@ def network_graph(model: ImageModel, size: Size) -> Any:
     return network
 
 
-class _WithFeatures(torch.nn.Module):
+def fused_model(model: ImageModel, size: Size) -> ImageModel:
+    """A copy of the model with fused batch norms.
+
+    Args:
+        model: in float32, on the CPU.
+        size: (height, width) of its images.
+    """
+    fused = fuse_conv_bn(model, size, n_in=model.description.n_in)
+    assert isinstance(fused, ImageModel)  # it is a copy of it
+    return fused
+
+
+class WithFeatures(torch.nn.Module):
     """The model with its features, for images that are not channels_last, of which some layers have another form."""
 
     def __init__(self, model: ImageModel) -> None:
@@ -92,6 +107,7 @@ def whole_graph(
     *,
     ood: OutOfDistribution | None = None,
     heat_map_weights: Float[np.ndarray, "k c"] | None = None,
+    by_products: bool = False,
 ) -> bytes:
     """The graph from uint8 images of any size to answers.
 
@@ -102,9 +118,11 @@ def whole_graph(
         metadata: texts by name.
         ood: computes the out-of-distribution score, in float32; None: there are no outputs for it.
         heat_map_weights: from `eyebright.inference.class_activation.channel_weights`; None: there are no heat maps.
+        by_products: the pixels are computed for runtimes without an antialiased ``Resize`` and without float64, see
+            `eyebright.export.products_graph`.
     """
     graph = Graph()
-    nodes = add_pixels(graph, IMAGES, steps)
+    nodes = (add_pixels_by_products if by_products else add_pixels)(graph, IMAGES, steps)
     graph.op("Transpose", nodes.pixels, perm=[0, 3, 1, 2], name=PIXELS)
     images = (IMAGES, np.uint8, ("batch", "height", "width", 3))
     place = ImagePlace(steps.output, nodes.rows, nodes.columns)

@@ -16,9 +16,10 @@ from eyebright._optional import import_optional
 from eyebright.errors import ArtifactError
 from eyebright.evaluation.promises import PromiseResult
 from eyebright.export.answers_graph import ANSWERS, thresholds_of
-from eyebright.export.export_onnx import Say, Validation, exportable_steps, validation_images
+from eyebright.export.exportable import Validation, exportable_steps, validation_images
+from eyebright.export.files import Say
 from eyebright.export.model_graph import network_graph, whole_graph
-from eyebright.export.parity import Parity, check_batches, compare, compare_heat_maps, made_images, whole_run
+from eyebright.export.parity import Parity, alone, check_batches, compare, compare_heat_maps, made_images, onnx_batch
 from eyebright.export.record import CONTRACT, WHOLE
 from eyebright.inference.class_activation import channel_weights
 from eyebright.inference.heat_maps import OPACITY, heat_colours
@@ -114,10 +115,11 @@ def export_page(
     texts = {"contract": str(CONTRACT)}
     graph = whole_graph(network, steps, manifest.decision, texts, ood=predictor.ood, heat_map_weights=weights)
     say(f"comparing {len(validation.paths):,} validation images with Python")
-    parity = compare(predictor, {WHOLE: whole_run(graph)}, [*validation.paths, *made_images()])[WHOLE]
+    batch = onnx_batch(graph)
+    parity = compare(predictor, {WHOLE: alone(batch)}, [*validation.paths, *made_images()])[WHOLE]
     if not parity.is_kept:
         raise ArtifactError(f"nothing is written: the graph does not answer as Python does: {parity.sentence}")
-    check_batches(graph)
+    check_batches(batch)
     if weights is not None:
         compare_heat_maps(graph, predictor)
     model_id = manifest_content(Path(folder)).get("id")

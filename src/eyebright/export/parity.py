@@ -17,7 +17,6 @@ import PIL.Image
 from eyebright.errors import ArtifactError, ImageError
 from eyebright.export.answers_graph import ANSWERS
 from eyebright.export.heat_map_graph import HEAT_MAPS
-from eyebright.export.model_graph import IMAGES, PIXELS
 from eyebright.export.out_of_distribution_graph import FLAG, SCORE
 from eyebright.export.pixels_graph import Steps
 from eyebright.export.preprocess import preprocess, to_image
@@ -36,6 +35,8 @@ _COMPARED_MAPS = 20  # labels whose heat maps are compared
 Numbers = np.ndarray[Any, np.dtype[Any]]
 Run = Callable[[Numbers], dict[str, Numbers]]
 """From one uint8 image, height x width x 3, to the outputs for it by their names, the answer first."""
+Batch = Callable[[Numbers], dict[str, Numbers]]
+"""From the input of a graph, uint8 images or float32 pixels in a batch, to its outputs by their names, in its order."""
 
 
 @dataclass(frozen=True)
@@ -237,18 +238,51 @@ def compare(predictor: Predictor, runs: dict[str, Run], sources: Sequence[Any]) 
     return {name: comparison.result for name, comparison in comparisons.items()}
 
 
-def whole_run(graph: bytes) -> Run:
-    """Runs a graph that takes uint8 images of any size.
+def checked_parity(predictor: Predictor, runs: dict[str, Run], paths: Sequence[str]) -> dict[str, Parity]:
+    """The parity of each graph by its name, on images and on made ones.
+
+    Args:
+        predictor: of the saved model.
+        runs: computes the outputs of each graph.
+        paths: of images.
+
+    Raises:
+        ArtifactError: a graph answers otherwise than Python.
+    """
+    parity = compare(predictor, runs, [*paths, *made_images()])
+    for name, result in parity.items():
+        if not result.is_kept:
+            raise ArtifactError(f"nothing is written: {name} does not answer as Python does: {result.sentence}")
+    return parity
+
+
+def onnx_batch(graph: bytes) -> Batch:
+    """Runs a graph in ONNX Runtime.
 
     Raises:
         ArtifactError: ONNX Runtime cannot load it.
     """
     session = _session(graph)
-    return lambda image: _outputs(session, {IMAGES: image[None]})
+    [given], names = session.get_inputs(), [one.name for one in session.get_outputs()]
+    return lambda batch: dict(zip(names, session.run(None, {given.name: batch}), strict=True))
+
+
+def whole_run(graph: bytes) -> Run:
+    """Runs a graph in ONNX Runtime that takes uint8 images of any size.
+
+    Raises:
+        ArtifactError: ONNX Runtime cannot load it.
+    """
+    return alone(onnx_batch(graph))
+
+
+def alone(batch: Batch) -> Run:
+    """Runs one uint8 image of any size as a batch."""
+    return lambda image: batch(image[None])
 
 
 def fixed_run(graph: bytes, steps: Steps, *, has_points: bool) -> Run:
-    """Runs a graph that takes float pixels of the model's size, with the reference preprocessing before it.
+    """Runs a graph in ONNX Runtime that takes float pixels of the model's size, behind the reference preprocessing.
 
     Args:
         graph: from `fixed_graph`.
@@ -258,11 +292,22 @@ def fixed_run(graph: bytes, steps: Steps, *, has_points: bool) -> Run:
     Raises:
         ArtifactError: ONNX Runtime cannot load it.
     """
-    session, data = _session(graph), steps.to_json()
+    return preprocessed(onnx_batch(graph), steps, has_points=has_points)
+
+
+def preprocessed(batch: Batch, steps: Steps, *, has_points: bool) -> Run:
+    """Runs the reference preprocessing before a graph.
+
+    Args:
+        batch: takes float32 pixels of the model's size.
+        steps: of the preprocessing.
+        has_points: its first output are points, in pixels of the model's size.
+    """
+    data = steps.to_json()
 
     def run(image: Numbers) -> dict[str, Numbers]:
         pixels, places = preprocess(image, data)
-        outputs = _outputs(session, {PIXELS: pixels[None]})
+        outputs = batch(pixels[None])
         if has_points:
             name, points = next(iter(outputs.items()))
             outputs[name] = to_image(points, places)
@@ -271,21 +316,20 @@ def fixed_run(graph: bytes, steps: Steps, *, has_points: bool) -> Run:
     return run
 
 
-def check_batches(graph: bytes) -> None:
+def check_batches(batch: Batch) -> None:
     """Raises `ArtifactError` unless two images in a batch have the answers that each has alone.
 
     Args:
-        graph: from `whole_graph`.
+        batch: takes uint8 images of any size.
     """
-    session = _session(graph)
     images = np.random.default_rng(0).integers(0, 256, (2, 61, 83, 3), dtype=np.uint8)
-    together, *each = [session.run(None, {IMAGES: given}) for given in (images, images[:1], images[1:])]
+    together, *each = [list(batch(given).values()) for given in (images, images[:1], images[1:])]
     for numbers, *parts in zip(together, *each, strict=True):
         if numbers.dtype != np.float32:
             continue
-        alone = np.concatenate(parts)
-        scale = max(1.0, float(np.abs(alone).max()))
-        if not np.abs(numbers - alone).max() <= LIMIT * scale:
+        both = np.concatenate(parts)
+        scale = max(1.0, float(np.abs(both).max()))
+        if not np.abs(numbers - both).max() <= LIMIT * scale:
             raise ArtifactError("the exported graph gives other answers for two images in a batch than for each alone")
 
 
@@ -305,11 +349,6 @@ def compare_heat_maps(graph: bytes, predictor: Predictor) -> None:
         if apart <= LIMIT:
             return
     raise ArtifactError("the heat maps of the exported graph are not those of Python")
-
-
-def _outputs(session: Any, given: dict[str, Numbers]) -> dict[str, Numbers]:
-    """The outputs of a graph by their names, in its order."""
-    return dict(zip((one.name for one in session.get_outputs()), session.run(None, given), strict=True))
 
 
 def _session(graph: bytes) -> Any:

@@ -91,11 +91,11 @@ class Placed(NamedTuple):
     """Where the resized image is in the output, along one axis: names of vectors with one number.
 
     Args:
-        side: of the image, float64.
-        resized: its side after the resize, float64.
-        offset: where it begins in the output, float64; negative where it is cropped.
-        begin: the first visible pixel of the resized image, int64.
-        end: the pixel after its last visible one, int64.
+        side: of the image, float64 (int64 in `eyebright.export.products_graph`, as the next two).
+        resized: its side after the resize.
+        offset: where it begins in the output; negative where it is cropped.
+        begin: the first visible pixel of the resized image, int64; empty where no node needs it.
+        end: the pixel after its last visible one.
     """
 
     side: Value

@@ -8,9 +8,12 @@ from eyebright.web.text import NO_VALUE
 
 _INTRO = (
     "What eyebright export wrote into this folder, compared with the answers of Python on the same images when it was "
-    "written. A decision is near if it is nearer than 0.0001 to its threshold: float32 sums in another order differ in "
-    "their last digits, so it may change. In float32 no other decision may, or nothing would have been written."
+    "written. A decision is near if it is nearer than 0.0001 to its threshold, and an image if its out-of-distribution "
+    "score is: float32 sums in another order differ in their last digits, so it may change. In float32 no other "
+    "decision may, or nothing would have been written."
 )
+
+_OOD_COLUMNS = ("out-of-distribution score: largest difference", "images changed", "images changed, not near")
 
 
 def exports_section(graphs: Sequence[ExportedGraph]) -> list[Section]:
@@ -35,8 +38,10 @@ def exports_section(graphs: Sequence[ExportedGraph]) -> list[Section]:
 def _compared(graphs: Sequence[ExportedGraph]) -> Table:
     """A row for each graph; the columns of decisions are left out for points and numbers."""
     decides = any(graph.decisions for graph in graphs)
+    has_ood = any(graph.ood_largest_difference is not None for graph in graphs)
     columns = ["graph", "precision", "MB", "images", "largest difference"]
     columns += ["decisions", "near a threshold", "changed", "changed, not near"] if decides else []
+    columns += list(_OOD_COLUMNS) if has_ood else []
     rows = [
         [
             Cell(graph.file),
@@ -45,6 +50,7 @@ def _compared(graphs: Sequence[ExportedGraph]) -> Table:
             Cell.of(graph.images),
             _difference(graph),
             *(map(Cell.of, _decisions(graph)) if decides else ()),
+            *(_ood(graph) if has_ood else ()),
         ]
         for graph in graphs
     ]
@@ -53,6 +59,14 @@ def _compared(graphs: Sequence[ExportedGraph]) -> Table:
 
 def _decisions(graph: ExportedGraph) -> tuple[int, int, int, int]:
     return graph.decisions, graph.near, graph.changed, graph.changed_not_near
+
+
+def _ood(graph: ExportedGraph) -> list[Cell]:
+    """How far the out-of-distribution scores are from Python's, and the images on the other side of the threshold."""
+    if graph.ood_largest_difference is None:
+        return [Cell(NO_VALUE)] * len(_OOD_COLUMNS)
+    difference = Cell(f"{graph.ood_largest_difference:.2g}", graph.ood_largest_difference)
+    return [difference, *map(Cell.of, (graph.ood_changed, graph.ood_changed_not_near))]
 
 
 def _difference(graph: ExportedGraph) -> Cell:

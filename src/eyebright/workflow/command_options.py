@@ -303,9 +303,10 @@ class ExportOptions:
     to: Annotated[
         str,
         Option(
-            "What to make: onnx is a graph from an image's pixels to answers, page one HTML file that answers in a "
-            "browser without a network.",
-            choices=("onnx", "page"),
+            "What to make: onnx is a graph from an image's pixels to answers, openvino the same for OpenVINO, "
+            "torch-export a program that torch loads alone, page one HTML file that answers in a browser without a "
+            "network.",
+            choices=("onnx", "openvino", "torch-export", "page"),
         ),
     ] = "onnx"
     out: Annotated[Path | None, Option("The folder to write.", unset="the model folder")] = None
@@ -319,7 +320,7 @@ class ExportOptions:
         str,
         Option(
             "float16 and int8 write a further graph, model_float16.onnx or model_int8.onnx, whose answers differ; what "
-            "that costs is measured.",
+            "that costs is measured. For onnx.",
             choices=("float32", "float16", "int8"),
         ),
     ] = _defaults.EXPORT_PRECISION
@@ -341,6 +342,8 @@ class ExportOptions:
             raise InputError("`calibrate_on` is for `precision` int8; leave it out, or ask for that")
         if self.to == "page" and self.precision != "float32":
             raise InputError(f"a page has a graph of float32, so `precision` cannot be {self.precision}; leave it out")
+        if self.to in ("openvino", "torch-export") and self.precision != "float32":
+            raise InputError(f"`precision` {self.precision} is for `to` onnx, not for {self.to}; leave it out")
         if self.to == "page" and self.check:
             raise InputError("`check` is for files of `to` onnx: a page has no hash of its own; export it again")
 

@@ -4,7 +4,11 @@ from pathlib import Path
 from typing import cast
 
 from eyebright.errors import EyebrightError
-from eyebright.export.export_onnx import ExportPrecision, export_onnx_files, validation_images
+from eyebright.export.export_onnx import ExportPrecision, export_onnx_files
+from eyebright.export.export_openvino import export_openvino_files
+from eyebright.export.export_torch import export_torch_file
+from eyebright.export.exportable import Validation, validation_images
+from eyebright.export.files import Exported
 from eyebright.export.page import ExportedPage, export_page
 from eyebright.export.record import ExportRecord, check_export
 from eyebright.io.files import get_image_files
@@ -25,7 +29,7 @@ def export_model(options: ExportOptions, *, say: Say = lambda _: None) -> Export
         ArtifactError: the folder contains no model or a damaged one, torch cannot export it, the export does not answer
             as Python does, or a file cannot be written; what was there before is unchanged.
         InputError: the model cannot be exported, or images are asked for that are not there.
-        MissingExtraError: the packages of ``eyebright[onnx]`` are not installed.
+        MissingExtraError: the packages of ``eyebright[onnx]`` or ``eyebright[openvino]`` are not installed.
     """
     folder = options.model if options.out is None else options.out
     if options.check:
@@ -39,14 +43,7 @@ def export_model(options: ExportOptions, *, say: Say = lambda _: None) -> Export
             say(sentence)
         say(f"{page.path}: {page.bytes / 1e6:.3g} MB; open it in a browser")
         return page
-    exported = export_onnx_files(
-        options.model,
-        out=options.out,
-        validation=validation,
-        precision=cast("ExportPrecision", options.precision),
-        calibrate_on=_image_paths(options.calibrate_on),
-        say=say,
-    )
+    exported = _exported(options, validation, say)
     for sentence in exported.sentences:
         say(sentence)
     for name, facts in exported.record.files.items():
@@ -54,6 +51,22 @@ def export_model(options: ExportOptions, *, say: Say = lambda _: None) -> Export
     if exported.folder.resolve() == options.model.resolve():
         _report_again(options, say, has_images=bool(validation.paths))
     return exported.record
+
+
+def _exported(options: ExportOptions, validation: Validation, say: Say) -> Exported:
+    """The export to graphs or a program."""
+    if options.to == "openvino":
+        return export_openvino_files(options.model, out=options.out, validation=validation, say=say)
+    if options.to == "torch-export":
+        return export_torch_file(options.model, out=options.out, validation=validation, say=say)
+    return export_onnx_files(
+        options.model,
+        out=options.out,
+        validation=validation,
+        precision=cast("ExportPrecision", options.precision),
+        calibrate_on=_image_paths(options.calibrate_on),
+        say=say,
+    )
 
 
 def _report_again(options: ExportOptions, say: Say, *, has_images: bool) -> None:

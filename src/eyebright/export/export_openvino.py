@@ -1,0 +1,157 @@
+"""Exports a saved model to OpenVINO's own format, into files that are kept only if they answer as Python does.
+
+The ONNX graphs are read by OpenVINO's runtime itself. Its ``convert_model`` is not called: it sends statistics of its
+use over the network unless a person has opted out.
+
+OpenVINO chooses the precision that it computes in by the processor: bfloat16 where that is fast, float16 on graphics
+cards, although the weights are float32. The comparison asks for float32, and so must a program that uses the files.
+"""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from eyebright._optional import import_optional
+from eyebright.errors import ArtifactError, shortened
+from eyebright.export.exportable import Exportable, Validation, load_exportable
+from eyebright.export.files import OPENVINO, OPENVINO_FIXED, Exported, Say, preprocess_source, write_export
+from eyebright.export.model_graph import FIXED_INPUT, WHOLE_INPUT, fixed_graph, network_graph, whole_graph
+from eyebright.export.parity import Batch, Parity, alone, check_batches, checked_parity, preprocessed
+from eyebright.export.record import PREPROCESS
+from eyebright.types import Size
+
+FLOAT32 = {"INFERENCE_PRECISION_HINT": "f32"}
+"""What a program tells OpenVINO when it loads a model, so that it computes in float32."""
+ADVICE = (
+    "compared on the processor with INFERENCE_PRECISION_HINT f32; give it to OpenVINO too, which otherwise computes in "
+    "bfloat16 or float16 on some devices"
+)
+
+
+def export_openvino_files(
+    folder: str | Path,
+    *,
+    out: str | Path | None = None,
+    validation: Validation | None = None,
+    say: Say = lambda _: None,
+) -> Exported:
+    """Exports a saved model: ``model.xml``, ``model_fixed.xml``, their weights, ``preprocess.py``, ``export.json``.
+
+    ``model.xml`` takes uint8 images of any size, ``model_fixed.xml`` what ``preprocess.py`` makes of them; their
+    outputs are those of the graphs of `eyebright.export.export_onnx.export_onnx_files`. They are compared with those of
+    `load_predictor` in OpenVINO on the processor before anything is written. An earlier export stays until the new one
+    is complete.
+
+    Args:
+        folder: the model folder.
+        out: the folder to write; None for the model folder.
+        validation: the images that are compared, from `validation_images`; None for its defaults.
+        say: called with a sentence about each step.
+
+    Raises:
+        ArtifactError: the folder contains no model or a damaged one, torch or OpenVINO cannot export it, a graph
+            answers otherwise than Python, or a file cannot be written; earlier files are unchanged.
+        InputError: the model cannot be exported.
+        MissingExtraError: the packages of ``eyebright[openvino]`` are not installed.
+    """
+    for package in ("openvino", "onnx", "onnxscript", "onnxruntime"):
+        import_optional(package, extra="openvino", purpose="exporting to OpenVINO")
+    folder = Path(folder)
+    made = load_exportable(folder, validation, packages=("onnx", "openvino"))
+    say("exporting the network")
+    graphs = openvino_graphs(made, network_graph(made.predictor.model, Size(*made.steps.output)))
+    say(f"comparing {len(made.validation.paths):,} validation images with Python")
+    with tempfile.TemporaryDirectory() as temporary:
+        data = _converted(graphs, made.metadata, Path(temporary))
+        parity = openvino_parity(made, Path(temporary))
+    entries = {
+        name: {
+            "precision": "float32",
+            "parity": result.to_json(),
+            "weights": Path(name).with_suffix(".bin").name,
+            "runtime_options": FLOAT32,
+        }
+        for name, result in parity.items()
+    }
+    place = folder if out is None else Path(out)
+    record, removed = write_export(place, made, "openvino", {**data, PREPROCESS: preprocess_source()}, entries)
+    compared = (f"{name}: {one.sentence}" for name, one in parity.items())
+    sentences = (*made.validation.sentences, *compared, ADVICE, *made.without_sets, *removed)
+    return Exported(place, record, parity, None, sentences)
+
+
+def openvino_graphs(made: Exportable, network: Any) -> dict[str, bytes]:
+    """The ONNX graphs that OpenVINO reads, by the names of the files they become.
+
+    Args:
+        made: the model.
+        network: its network, from `eyebright.export.model_graph.network_graph`.
+    """
+    steps, decision, ood = made.steps, made.predictor.manifest.decision, made.predictor.ood
+    return {
+        OPENVINO: whole_graph(network, steps, decision, {}, ood=ood, by_products=True),
+        OPENVINO_FIXED: fixed_graph(network, steps, decision, {}, ood=ood),
+    }
+
+
+def _converted(graphs: dict[str, bytes], metadata: dict[str, str], folder: Path) -> dict[str, bytes]:
+    """Writes the graphs in OpenVINO's format; returns the content of the files by name.
+
+    Raises:
+        ArtifactError: OpenVINO cannot read a graph.
+    """
+    openvino: Any = import_optional("openvino", extra="openvino", purpose="exporting to OpenVINO")
+    inputs = {OPENVINO: WHOLE_INPUT, OPENVINO_FIXED: FIXED_INPUT}
+    for name, graph in graphs.items():
+        given = folder / f"{name}.onnx"
+        given.write_bytes(graph)
+        try:
+            model = openvino.Core().read_model(given)
+        except Exception as error:  # OpenVINO raises RuntimeError
+            raise ArtifactError(f"OpenVINO cannot read the exported graph: {_first_line(error)}") from None
+        for key, value in {**metadata, "input": inputs[name]}.items():
+            model.set_rt_info(value, ["eyebright", key])
+        openvino.save_model(model, folder / name, compress_to_fp16=False)
+    names = [file for name in graphs for file in (name, Path(name).with_suffix(".bin").name)]
+    return {name: (folder / name).read_bytes() for name in names}
+
+
+def openvino_parity(made: Exportable, folder: Path) -> dict[str, Parity]:
+    """The parity of both graphs.
+
+    Args:
+        made: the model.
+        folder: contains them.
+
+    Raises:
+        ArtifactError: a graph cannot be loaded, or answers otherwise than Python.
+    """
+    whole, fixed = (openvino_batch(folder / name) for name in (OPENVINO, OPENVINO_FIXED))
+    runs = {OPENVINO: alone(whole), OPENVINO_FIXED: preprocessed(fixed, made.steps, has_points=made.has_points)}
+    parity = checked_parity(made.predictor, runs, made.validation.paths)
+    check_batches(whole)
+    return parity
+
+
+def openvino_batch(path: Path) -> Batch:
+    """Runs a graph in OpenVINO on the processor, in float32.
+
+    Args:
+        path: of the ``.xml`` file.
+
+    Raises:
+        ArtifactError: OpenVINO cannot load it.
+    """
+    openvino: Any = import_optional("openvino", extra="openvino", purpose="running OpenVINO")
+    core = openvino.Core()
+    try:
+        model = core.read_model(path)
+        names = [output.any_name for output in model.outputs]  # a compiled model has further names
+        compiled = core.compile_model(model, "CPU", FLOAT32)
+    except Exception as error:  # OpenVINO raises RuntimeError
+        raise ArtifactError(f"OpenVINO cannot load '{path.name}': {_first_line(error)}") from None
+    return lambda batch: dict(zip(names, (value.copy() for value in compiled([batch]).values()), strict=True))
+
+
+def _first_line(error: Exception) -> str:
+    return shortened((str(error).strip() or type(error).__name__).splitlines()[0])

@@ -1,0 +1,123 @@
+"""Writes the files of an export with their record, ``export.json``; others of the same model stay beside them."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from eyebright.errors import ArtifactError
+from eyebright.export import preprocess
+from eyebright.export.exportable import Exportable
+from eyebright.export.parity import Parity
+from eyebright.export.precision import Cost
+from eyebright.export.record import FIXED, PREPROCESS, RECORD, WHOLE, ExportRecord, read_record
+from eyebright.inference.model_folder import write_together
+from eyebright.inference.runtimes.graph_file import hash_path
+
+Say = Callable[[str], None]
+
+OPENVINO, OPENVINO_FIXED, TORCH = "model.xml", "model_fixed.xml", "model.pt2"
+NARROW = {"float16": "model_float16.onnx", "int8": "model_int8.onnx"}
+"""The further graph of a precision."""
+TARGETS: dict[str, tuple[str, ...]] = {
+    "onnx": (WHOLE, FIXED, *NARROW.values()),
+    "openvino": (OPENVINO, "model.bin", OPENVINO_FIXED, "model_fixed.bin"),
+    "torch-export": (TORCH,),
+}
+"""The files of each target; `PREPROCESS` belongs to all with a graph of the model's size."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an export has written.
+
+    Args:
+        folder: where.
+        record: the content of ``export.json``.
+        parity: the check of each float32 graph, by its name.
+        cost: of the graph of a lower precision, measured; None without one.
+        sentences: what a user should know: what was compared, and with what result.
+    """
+
+    folder: Path
+    record: ExportRecord
+    parity: dict[str, Parity]
+    cost: Cost | None
+    sentences: tuple[str, ...]
+
+
+def write_export(
+    folder: Path,
+    made: Exportable,
+    target: str,
+    data: Mapping[str, bytes],
+    entries: Mapping[str, Mapping[str, Any]],
+) -> tuple[ExportRecord, tuple[str, ...]]:
+    """Writes the files of one target, the record last; returns it, with sentences on what is removed.
+
+    Files that other targets were exported to stay if they are of the same model with the same decisions; files of a
+    former export that are not are removed, since they may decide by other thresholds.
+
+    Args:
+        folder: where; it is created if necessary.
+        made: what is exported.
+        target: one of `TARGETS`.
+        data: the content of its files by name.
+        entries: what the record says of them.
+
+    Raises:
+        ArtifactError: a file cannot be written.
+    """
+    former, kept = _others(folder, target, made.facts)
+    new = {name: _described(content, entries.get(name, {})) for name, content in data.items()}
+    facts = {**made.facts, "versions": {**(former["versions"] if kept else {}), **made.facts["versions"]}}
+    record = ExportRecord({**facts, "files": {**kept, **new}})
+    writers: dict[str, Callable[[Path], Any] | None] = {name: _writer(content) for name, content in data.items()}
+    dropped = [name for name in _others_names(target) if name in former.get("files", {}) and name not in kept]
+    for name in (*TARGETS[target], *dropped):
+        writers.setdefault(name, None)
+    if dropped and PREPROCESS not in record.files:
+        writers[PREPROCESS] = None
+    writers[RECORD] = _writer(
+        (json.dumps(record.content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    )
+    if target == "onnx":
+        writers[hash_path(Path(WHOLE)).name] = None  # of a graph that an older version exported under this name
+    write_together(folder, writers, what="the export")
+    sentences = (
+        f"{name} of a former export is removed: it was of another model, or of other thresholds" for name in dropped
+    )
+    return record, tuple(sentences)
+
+
+def _others(folder: Path, target: str, facts: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(the record in the folder, the entries of other targets' files that are of the same model)."""
+    try:
+        former = read_record(folder).content
+    except ArtifactError:  # there is none, or it is damaged
+        return {}, {}
+    if former.get("model") != facts["model"] or not isinstance(former.get("versions"), dict):
+        return former, {}
+    names = (*_others_names(target), PREPROCESS)
+    return former, {
+        name: entry for name, entry in former["files"].items() if name in names and (folder / name).is_file()
+    }
+
+
+def _others_names(target: str) -> Sequence[str]:
+    return [name for other, names in TARGETS.items() if other != target for name in names]
+
+
+def _described(content: bytes, entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content), **entry}
+
+
+def preprocess_source() -> bytes:
+    """The text of ``preprocess.py``."""
+    return Path(preprocess.__file__).read_bytes()
+
+
+def _writer(data: bytes) -> Callable[[Path], Any]:
+    return lambda path: path.write_bytes(data)

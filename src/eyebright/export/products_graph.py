@@ -1,0 +1,110 @@
+"""Canonical pixels as ONNX nodes for runtimes that have neither an antialiased ``Resize`` nor float64, as OpenVINO.
+
+OpenVINO reads ``Resize`` with ``antialias=1`` and computes other pixels (probabilities differ by up to 0.08), and its
+processor plug-in computes float64 in float32, in which a size that ends in one half can be rounded the other way. So
+sizes and offsets are computed in whole numbers, as fractions of the sides of the image: the results are those of
+`eyebright.image.canonical`, whose tolerance of 1e-6 pixels is only there to find the same halves. Along each axis the
+resize, the crop and the padding are one product with a matrix that has a row for each pixel of the output; rows outside
+of the image are 0. Its weights are computed in float32, as those of ``Resize`` are.
+"""
+
+from fractions import Fraction
+from math import lcm
+
+import numpy as np
+
+from eyebright.export.graph import Graph, Value
+from eyebright.export.pixels_graph import PixelNodes, Placed, Steps
+
+_DENOMINATORS = 1 << 14  # of the factors of a preprocessing, which are ratios of sizes
+
+
+def add_pixels_by_products(graph: Graph, images: Value, steps: Steps) -> PixelNodes:
+    """Adds the nodes that make canonical pixels; vectors of one int64 say where the image is.
+
+    The largest number in them is about twice the image's longer side times that of the input, times the ratio of the
+    sides: in 32 bits, as OpenVINO computes, it is right for images up to about 4 million pixels long.
+
+    Args:
+        graph: gets the nodes.
+        images: uint8, batch x height x width x 3.
+        steps: what is done.
+    """
+    sides = [graph.side(images, axis) for axis in (1, 2)]
+    rows, columns = (
+        _placed(graph, side, first, steps, axis)
+        for axis, (side, first) in enumerate(zip(sides, _first_resized(graph, sides, steps), strict=True))
+    )
+    n_images, height, width = (graph.side(images, axis) for axis in range(3))
+    levels = graph.cast(images, np.float32)
+    flat = graph.op("Reshape", levels, graph.integers(n_images, height, -1))
+    down = graph.op("MatMul", _filter(graph, rows, steps.output[0]), flat)
+    upright = graph.op("Reshape", down, graph.integers(n_images, steps.output[0], width, 3))
+    resized = graph.op("MatMul", _filter(graph, columns, steps.output[1]), upright)
+    scaled = graph.op("Div", resized, graph.constant(255.0))
+    return PixelNodes(graph.op("Min", scaled, graph.constant(1.0)), rows, columns)
+
+
+def _first_resized(graph: Graph, sides: list[Value], steps: Steps) -> list[Value]:
+    """(height, width) after the first resize: a side times the ratio that covers the box, or fits into it."""
+    boxes = [graph.constant([side]) for side in steps.box]
+    if steps.method == "squish":
+        return boxes
+    across = [graph.op("Mul", boxes[0], sides[1]), graph.op("Mul", boxes[1], sides[0])]  # to compare the two ratios
+    is_vertical = graph.op("GreaterOrEqual" if steps.method == "crop" else "LessOrEqual", *across)
+    box, side = (graph.op("Where", is_vertical, *pair) for pair in (boxes, sides))
+    return [_rounded(graph, graph.op("Mul", box, one), side) for one in sides]
+
+
+def _rounded(graph: Graph, numerator: Value, denominator: Value) -> Value:
+    """A fraction rounded half up, and at least 1."""
+    twice = graph.op("Add", graph.op("Mul", numerator, graph.constant([2])), denominator)
+    return graph.op(
+        "Max", graph.op("Div", twice, graph.op("Mul", denominator, graph.constant([2]))), graph.constant([1])
+    )
+
+
+def _placed(graph: Graph, side: Value, first: Value, steps: Steps, axis: int) -> Placed:
+    """The composition of all steps along one axis, as fractions with one denominator."""
+    scale, shift = (Fraction(one[axis]).limit_denominator(_DENOMINATORS) for one in (steps.scale, steps.shift))
+    shared = lcm(scale.denominator, shift.denominator)
+
+    def number(value: Fraction | int) -> Value:
+        return graph.constant([int(value)])
+
+    scaled = graph.op("Mul", first, number(scale * shared))
+    resized = _rounded(graph, scaled, number(shared))
+    to_first = _halved(graph, graph.op("Sub", number(steps.first[axis]), first), 2)
+    moved = graph.op("Add", graph.op("Mul", to_first, number(scale * shared)), number(shift * shared))
+    rest = graph.op("Sub", scaled, graph.op("Mul", resized, number(shared)))
+    centred = graph.op("Add", graph.op("Mul", moved, number(2)), rest)
+    return Placed(side, resized, _halved(graph, centred, 2 * shared), "", "")
+
+
+def _halved(graph: Graph, value: Value, divisor: int) -> Value:
+    """The quotient without its fraction, whatever a runtime does with negative numbers."""
+    return graph.op("Mul", graph.op("Sign", value), graph.op("Div", graph.op("Abs", value), graph.constant([divisor])))
+
+
+def _filter(graph: Graph, axis: Placed, n_out: int) -> Value:
+    """The weights of the pixels of the image for each pixel of the output, along one axis."""
+    side, resized = (graph.cast(value, np.float32) for value in (axis.side, axis.resized))
+    positions = graph.op("Sub", graph.constant(np.arange(n_out)), axis.offset)
+    is_inside = graph.op(
+        "And",
+        graph.op("GreaterOrEqual", positions, graph.constant([0])),
+        graph.op("Less", positions, axis.resized),
+    )
+    shrink = graph.op("Div", side, resized)
+    middle = graph.op("Add", graph.cast(positions, np.float32), graph.constant(0.5))
+    centres = graph.op("Unsqueeze", graph.op("Mul", middle, shrink), graph.constant([1]))
+    count = graph.op("Squeeze", axis.side, graph.constant([0]))
+    pixels = graph.cast(graph.op("Range", graph.constant(0), count, graph.constant(1)), np.float32)
+    inputs = graph.op("Add", pixels, graph.constant(0.5))
+    support = graph.op("Max", shrink, graph.constant([1.0], np.float32))
+    distance = graph.op("Div", graph.op("Abs", graph.op("Sub", inputs, centres)), support)
+    weights = graph.op("Max", graph.op("Sub", graph.constant(1.0), distance), graph.constant(0.0))
+    shown = graph.op("Unsqueeze", graph.cast(is_inside, np.float32), graph.constant([1]))
+    weights = graph.op("Mul", weights, shown)
+    sums = graph.op("Max", graph.op("ReduceSum", weights, graph.constant([1]), keepdims=1), graph.constant(1e-12))
+    return graph.op("Div", weights, sums)

@@ -5,7 +5,7 @@ processor plug-in computes float64 in float32, in which a size that ends in one 
 sizes and offsets are computed in whole numbers, as fractions of the sides of the image: the results are those of
 `eyebright.image.canonical`, whose tolerance of 1e-6 pixels is only there to find the same halves. Along each axis the
 resize, the crop and the padding are one product with a matrix that has a row for each pixel of the output; rows outside
-of the image are 0. Its weights are computed in float32, as those of ``Resize`` are.
+of the image are 0.
 """
 
 from fractions import Fraction
@@ -17,6 +17,7 @@ from eyebright.export.graph import Graph, Value
 from eyebright.export.pixels_graph import PixelNodes, Placed, Steps
 
 _DENOMINATORS = 1 << 14  # of the factors of a preprocessing, which are ratios of sizes
+_FITS = float(1 << 30)  # the sides whose product is less have distances, times twice both, that fit into 32 bits
 
 
 def add_pixels_by_products(graph: Graph, images: Value, steps: Steps) -> PixelNodes:
@@ -88,23 +89,37 @@ def _halved(graph: Graph, value: Value, divisor: int) -> Value:
 
 def _filter(graph: Graph, axis: Placed, n_out: int) -> Value:
     """The weights of the pixels of the image for each pixel of the output, along one axis."""
-    side, resized = (graph.cast(value, np.float32) for value in (axis.side, axis.resized))
     positions = graph.op("Sub", graph.constant(np.arange(n_out)), axis.offset)
     is_inside = graph.op(
         "And",
         graph.op("GreaterOrEqual", positions, graph.constant([0])),
         graph.op("Less", positions, axis.resized),
     )
-    shrink = graph.op("Div", side, resized)
-    middle = graph.op("Add", graph.cast(positions, np.float32), graph.constant(0.5))
-    centres = graph.op("Unsqueeze", graph.op("Mul", middle, shrink), graph.constant([1]))
-    count = graph.op("Squeeze", axis.side, graph.constant([0]))
-    pixels = graph.cast(graph.op("Range", graph.constant(0), count, graph.constant(1)), np.float32)
-    inputs = graph.op("Add", pixels, graph.constant(0.5))
-    support = graph.op("Max", shrink, graph.constant([1.0], np.float32))
-    distance = graph.op("Div", graph.op("Abs", graph.op("Sub", inputs, centres)), support)
+    distance = _distance(graph, axis, positions)
     weights = graph.op("Max", graph.op("Sub", graph.constant(1.0), distance), graph.constant(0.0))
     shown = graph.op("Unsqueeze", graph.cast(is_inside, np.float32), graph.constant([1]))
     weights = graph.op("Mul", weights, shown)
     sums = graph.op("Max", graph.op("ReduceSum", weights, graph.constant([1]), keepdims=1), graph.constant(1e-12))
     return graph.op("Div", weights, sums)
+
+
+def _distance(graph: Graph, axis: Placed, positions: Value) -> Value:
+    """How far each pixel of the image is from the centre of each of the output, as a share of the filter's support.
+
+    It is a fraction of whole numbers where they fit into 32 bits, else computed in float32: of an image that is more
+    than a thousand times as long as high, the weights then have errors of about 0.001.
+    """
+    side, resized = (graph.cast(value, np.float32) for value in (axis.side, axis.resized))
+    count = graph.op("Squeeze", axis.side, graph.constant([0]))
+    pixels = graph.op("Range", graph.constant(0), count, graph.constant(1))
+    rows = graph.op("Unsqueeze", positions, graph.constant([1]))
+    one, two = graph.constant([1]), graph.constant([2])
+    doubled = [graph.op("Add", graph.op("Mul", value, two), one) for value in (pixels, rows)]
+    longer = graph.op("Mul", graph.op("Max", side, resized), graph.constant(2.0))
+    whole = [graph.op("Mul", *pair) for pair in zip(doubled, (axis.resized, axis.side), strict=True)]
+    exact = graph.op("Div", graph.cast(graph.op("Abs", graph.op("Sub", *whole)), np.float32), longer)
+    parts = [graph.cast(value, np.float32) for value in doubled]
+    moved = graph.op("Sub", parts[0], graph.op("Mul", parts[1], graph.op("Div", side, resized)))
+    rough = graph.op("Div", graph.op("Mul", graph.op("Abs", moved), resized), longer)
+    fits = graph.op("Less", graph.op("Mul", side, resized), graph.constant(_FITS))
+    return graph.op("Where", fits, exact, rough)

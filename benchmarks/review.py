@@ -75,7 +75,7 @@ class Learner:
         """Is not called."""
         raise NotImplementedError
 
-    def heat_map(self, *given: Any) -> Any:
+    def heat_map(self, *given: Any, **further: Any) -> Any:
         """Is not called."""
         raise NotImplementedError
 

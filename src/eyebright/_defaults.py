@@ -36,9 +36,21 @@ PROMISE_FROM: Final = 2000
 """The number of images from which some are kept for statistical guarantees."""
 THRESHOLD_METRIC: Final = "f1_macro"
 """The metric that thresholds are tuned for."""
+WEIGHT_DECAY: Final = 0.01
+"""The weight decay of training, as fastai's learners have it."""
+TRAINING_PRECISION: Final = "auto"
+"""The precision of training: the one that is faster as measured, of float32 and a shorter one."""
 PREDICTION_PRECISION: Final = "float32"
-"""The number format of a prediction."""
+"""The precision of a prediction."""
 EXPORT_PRECISION: Final = "float32"
-"""The number format of an exported graph."""
+"""The precision of an exported graph."""
+PROGRESS: Final = "auto"
+"""How progress is shown: a notebook's way, a bar on a terminal, or lines."""
+MAX_WORKERS: Final = 16
+"""The workers that read images, at most, if their number is not given."""
+CONFIDENCE: Final = 0.95
+"""The confidence level of intervals and of statistical guarantees."""
+RESAMPLES: Final = 1000
+"""The resamples of a bootstrap."""
 EXPORT_IMAGES: Final = 200
 """Validation images on which an exported model is compared with Python, at most."""

@@ -226,6 +226,11 @@ def listing(names: Iterable[object], *, limit: int = 12) -> str:
     return shown if len(quoted) <= limit else f"{shown}, ... ({len(quoted)} in all)"
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says, or the name of its class if it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 def checked_keywords(function: Callable[P, R]) -> Callable[P, R]:
     """The function, decorated: an unknown keyword argument is a ``TypeError`` that suggests the nearest known one."""
     known = [name for name in inspect.signature(function).parameters if name not in ("self", "cls")]

@@ -27,8 +27,9 @@ Part = Literal["train", "valid", HeldOutPart]
 
 - ``train``: training.
 - ``valid``: validation: epochs, thresholds and calibration are chosen by its scores.
-- ``promise``: images from which guarantees such as "precision is at least 0.95" are computed, and nothing else: a
-  guarantee does not hold if the model or its thresholds were chosen by the same images.
+- ``promise``: images from which guarantees such as "precision is at least 0.95" are computed, and nothing else; the
+  literature on conformal prediction and risk control calls them the calibration set. A guarantee does not hold if the
+  model or its thresholds were chosen by the same images.
 - ``test``: the final scores, and nothing else.
 
 `HeldOutPart` are those that are used neither for training nor for validation.
@@ -472,3 +473,11 @@ class InputDescription:
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
     interpolation: str = "bilinear"
+
+
+def is_finite_number(value: object) -> bool:
+    """Whether a value of JSON is a finite number that a tensor can hold; true and false are none."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return False
+    # JSON integers can have any length: one this large would overflow in isfinite or in a tensor.
+    return abs(value) < 1e300 and math.isfinite(value)

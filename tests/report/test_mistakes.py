@@ -140,4 +140,4 @@ def test_the_report_and_its_json_have_the_segments(out_of_fold: bool) -> None:
     first, *_ = json.loads(report_json(data))["weak_segments"]
     assert first["values"] == [["site", "y <b>"]]
     assert first["interval"][0] <= first["error"] <= first["interval"][1]
-    assert first["error_name"] == "wrong labels an image"
+    assert first["error_name"] == "wrong labels per image"

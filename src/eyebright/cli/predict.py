@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from eyebright._choices import Precision
     from eyebright.cli.command import CommandArguments
     from eyebright.inference.prediction_file import PredictionFormat
     from eyebright.inference.predictions import Prediction, SkippedImage
     from eyebright.inference.predictor import Predictor
-    from eyebright.inference.runtimes.base import Precision
     from eyebright.inference.runtimes.select import RuntimeName
     from eyebright.io.files import FolderContent
 

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from eyebright._defaults import MAX_WORKERS
 from eyebright._system.cpus import cpus_per_process
 from eyebright._system.timer import Timer
 from eyebright.data.batch import WHOLE, Batch, Shard
@@ -34,7 +35,6 @@ SampleWeights = Sequence[float] | NDArray[np.floating[Any]]
 NOT_COPIED = "it has workers and caches: make it again from its data block with `dataloaders`, in each process"
 """Why loaders cannot be pickled or copied, and what to do instead."""
 
-MAX_DEFAULT_WORKERS = 16
 """The most workers that are started where no number is given."""
 
 
@@ -102,7 +102,7 @@ class Loader:
         self.shuffle = shuffle
         self.drop_last = drop_last
         self._probabilities = None if sample_weights is None else _to_probabilities(sample_weights, len(dataset))
-        self.workers = min(cpus_per_process(), MAX_DEFAULT_WORKERS) if workers is None else workers
+        self.workers = min(cpus_per_process(), MAX_WORKERS) if workers is None else workers
         self.processes = processes
         self.seed = seed
         self.device = device or torch.device("cpu")

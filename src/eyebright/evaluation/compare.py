@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
+from eyebright._defaults import RESAMPLES
 from eyebright.errors import InputError
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.intervals import Interval, unknown_interval
@@ -60,7 +61,7 @@ class Comparison:
         return self.difference > 0 if self.metric.higher_is_better else self.difference < 0
 
 
-def compare(first: Evaluation, second: Evaluation, metric: Metric, *, n_resamples: int = 1000) -> Comparison:
+def compare(first: Evaluation, second: Evaluation, metric: Metric, *, n_resamples: int = RESAMPLES) -> Comparison:
     """Compares a metric of two models on the same images.
 
     Args:
@@ -89,7 +90,7 @@ def paired_comparisons(
     metrics: Sequence[Metric],
     *,
     labels: tuple[LabelPrecisions, LabelPrecisions] | None = None,
-    n_resamples: int = 1000,
+    n_resamples: int = RESAMPLES,
 ) -> tuple[list[Comparison], Draws | None]:
     """Compares metrics of two models, and the average precision of each label where asked, by one bootstrap.
 

@@ -21,6 +21,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
+from eyebright._defaults import CONFIDENCE
 from eyebright.errors import InputError
 from eyebright.evaluation.binomial import lower_bound, upper_bound
 from eyebright.evaluation.evaluation import Evaluation
@@ -28,8 +29,6 @@ from eyebright.evaluation.slices import holm
 from eyebright.metrics.labels import split_targets
 
 Relation = Literal["instead", "beside"]
-
-_LEVEL = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,5 +197,5 @@ def _interval(
     both: Int[np.ndarray, " p"], images: Int[np.ndarray, " p"]
 ) -> tuple[Float[np.ndarray, " p"], Float[np.ndarray, " p"]]:
     """The two-sided interval of Clopper and Pearson."""
-    error = (1 - _LEVEL) / 2
+    error = (1 - CONFIDENCE) / 2
     return lower_bound(both, images, error), upper_bound(both, images, error)

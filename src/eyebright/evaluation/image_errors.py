@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from eyebright.evaluation.evaluation import Evaluation
+from eyebright.metrics.ordinal import median_class
 from eyebright.tasks.base import SectionName
 
 
@@ -15,7 +16,7 @@ class ImageErrors(NamedTuple):
 
     Args:
         values: greater is worse; NaN for images of which nothing is known.
-        name: what they are, for a table: ``"wrong labels an image"``.
+        name: what they are, for a table: ``"wrong labels per image"``.
     """
 
     values: Float[np.ndarray, " n"]
@@ -42,15 +43,14 @@ def _of_labels(evaluation: Evaluation) -> ImageErrors:
     wrong = (thresholds.decide(activated).cpu() != (targets == 1)) & known & ~thresholds.asks(activated).cpu()
     values = wrong.sum(dim=1).double().numpy()
     values[~known.any(dim=1).numpy()] = np.nan
-    return ImageErrors(values, "wrong labels an image")
+    return ImageErrors(values, "wrong labels per image")
 
 
 def _of_classes(evaluation: Evaluation) -> ImageErrors:
     probabilities = evaluation.activated.double().cpu().numpy()
     given = evaluation.targets.cpu().numpy().astype(np.int64)
     is_ordered = not evaluation.decision.target.is_categorical
-    median = (probabilities.cumsum(axis=1) >= 0.5 - 1e-9).argmax(axis=1)
-    predicted = median if is_ordered else probabilities.argmax(axis=1)
+    predicted = median_class(evaluation.activated.cpu()).numpy() if is_ordered else probabilities.argmax(axis=1)
     wrong = np.abs(predicted - given) if is_ordered else predicted != given
     values = np.where(given >= 0, wrong.astype(np.float64), np.nan)
     return ImageErrors(values, "classes off" if is_ordered else "share of wrong classes")

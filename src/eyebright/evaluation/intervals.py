@@ -18,6 +18,7 @@ from statistics import NormalDist
 import numpy as np
 from jaxtyping import Float
 
+from eyebright._defaults import CONFIDENCE
 from eyebright.errors import InputError
 from eyebright.evaluation.cross_fit import Groups, group_codes
 
@@ -36,18 +37,18 @@ class Interval:
 
     low: float
     high: float
-    level: float = 0.95
+    level: float = CONFIDENCE
 
     def __str__(self) -> str:
         return f"{self.low:.3f} to {self.high:.3f}"
 
 
-def unknown_interval(level: float = 0.95) -> Interval:
+def unknown_interval(level: float = CONFIDENCE) -> Interval:
     """The interval of what cannot be computed: both ends are NaN."""
     return Interval(math.nan, math.nan, level)
 
 
-def wilson(successes: int, trials: int, *, level: float = 0.95) -> Interval:
+def wilson(successes: int, trials: int, *, level: float = CONFIDENCE) -> Interval:
     """Wilson's score interval of a proportion (Wilson, 1927, Journal of the American Statistical Association 22:209).
 
     Args:
@@ -65,7 +66,7 @@ def wilson(successes: int, trials: int, *, level: float = 0.95) -> Interval:
     return score_interval(successes / trials, trials, level=level)
 
 
-def score_interval(share: float, trials: float, *, level: float = 0.95) -> Interval:
+def score_interval(share: float, trials: float, *, level: float = CONFIDENCE) -> Interval:
     """Wilson's score interval of a mean of numbers between 0 and 1, which varies at most as much as a proportion.
 
     Args:
@@ -134,7 +135,7 @@ def leave_out_counts(
 
 
 def corrected_interval(
-    resampled: Float[np.ndarray, " s"], left_out: Float[np.ndarray, " g"], value: float, *, level: float = 0.95
+    resampled: Float[np.ndarray, " s"], left_out: Float[np.ndarray, " g"], value: float, *, level: float = CONFIDENCE
 ) -> Interval:
     """The bias-corrected and accelerated (BCa) bootstrap interval, widened to the value itself; NaN values are ignored.
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from eyebright._defaults import CONFIDENCE, RESAMPLES
 from eyebright.evaluation.cross_fit import Groups, group_codes
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.intervals import Interval, checked_level, corrected_interval, score_interval, unknown_interval
@@ -71,9 +72,9 @@ def metric_intervals(
     metrics: Sequence[Metric],
     *,
     groups: Groups | None = None,
-    n_resamples: int = 1000,
+    n_resamples: int = RESAMPLES,
     seed: int = 0,
-    level: float = 0.95,
+    level: float = CONFIDENCE,
 ) -> list[MetricInterval]:
     """The values and intervals of metrics, by one bootstrap.
 
@@ -101,7 +102,7 @@ def metric_intervals(
 
 
 def metric_interval(
-    evaluation: Evaluation, metric: Metric, *, level: float = 0.95, n_resamples: int = 1000
+    evaluation: Evaluation, metric: Metric, *, level: float = CONFIDENCE, n_resamples: int = RESAMPLES
 ) -> Interval:
     """The interval of one metric; arguments and errors as in `metric_intervals`."""
     return metric_intervals(evaluation, [metric], level=level, n_resamples=n_resamples)[0].interval
@@ -111,9 +112,9 @@ def label_intervals(
     evaluation: Evaluation,
     *,
     groups: Groups | None = None,
-    n_resamples: int = 1000,
+    n_resamples: int = RESAMPLES,
     seed: int = 0,
-    level: float = 0.95,
+    level: float = CONFIDENCE,
 ) -> list[LabelInterval]:
     """The average precision of each label with its interval; none for labels with fewer than `FEW_POSITIVES` positives.
 
@@ -127,9 +128,9 @@ def metric_and_label_intervals(
     metrics: Sequence[Metric],
     *,
     groups: Groups | None = None,
-    n_resamples: int = 1000,
+    n_resamples: int = RESAMPLES,
     seed: int = 0,
-    level: float = 0.95,
+    level: float = CONFIDENCE,
 ) -> tuple[list[MetricInterval], list[LabelInterval]]:
     """`metric_intervals` and the average precision of each label with its interval, by one bootstrap.
 

@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from eyebright._defaults import CONFIDENCE
 from eyebright.errors import InputError, listing
 from eyebright.evaluation.compare import Comparison, paired_comparisons
 from eyebright.evaluation.evaluation import Evaluation
@@ -32,7 +33,6 @@ from eyebright.tasks.base import SectionName
 LEAST_IMAGES = 10
 """Images with a label, with fewer of which its difference has no interval."""
 
-_LEVEL = 0.95
 _SAME_SCORE = ("error_rate",)  # of a metric that is compared too
 
 
@@ -276,9 +276,9 @@ def _of_labels(first: Evaluation, second: Evaluation, draws: Draws) -> list[Outp
     for k, name in enumerate(first.decision.target.value_names):
         positives, before, after = int((targets[:, k] == 1).sum()), float(values[0][k]), float(values[1][k])
         column = draws.drawn[:, k][~np.isnan(draws.drawn[:, k])]
-        p_value, interval = math.nan, unknown_interval(_LEVEL)
+        p_value, interval = math.nan, unknown_interval(CONFIDENCE)
         if positives >= LEAST_IMAGES and len(column) > 1:
-            interval = corrected_interval(column, draws.left_out[:, k], after - before, level=_LEVEL)
+            interval = corrected_interval(column, draws.left_out[:, k], after - before, level=CONFIDENCE)
             p_value = _two_sided(after - before, float(column.std(ddof=1)))
         found.append(OutputDifference(name, "AP", positives, before, after, interval, p_value))
     return found
@@ -298,10 +298,10 @@ def _of_classes(first: Evaluation, second: Evaluation) -> list[OutputDifference]
         before, after = (float((mine & each).sum() / count) if count else math.nan for each in right)
         center = (gained - lost) / (count + 2)
         error = math.sqrt(max(gained + lost + 1 - (gained - lost) ** 2 / (count + 2), 0)) / (count + 2)
-        half = NormalDist().inv_cdf(0.5 + _LEVEL / 2) * error
+        half = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2) * error
         enough = count >= LEAST_IMAGES
-        interval = Interval(max(center - half, -1), min(center + half, 1), _LEVEL)
-        unknown = Interval(math.nan, math.nan, _LEVEL)
+        interval = Interval(max(center - half, -1), min(center + half, 1), CONFIDENCE)
+        unknown = Interval(math.nan, math.nan, CONFIDENCE)
         p_value = _mcnemar(gained, lost) if enough else math.nan
         found.append(OutputDifference(name, "recall", count, before, after, interval if enough else unknown, p_value))
     return found
@@ -327,9 +327,9 @@ def _of_errors(
         differences = (second[known, k] - first[known, k]).double()
         count, mean = len(differences), float(differences.mean())
         error = float(differences.std()) / math.sqrt(count) if count >= LEAST_IMAGES else math.nan
-        half = NormalDist().inv_cdf(0.5 + _LEVEL / 2) * error
+        half = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2) * error
         before, after = float(first[known, k].mean()), float(second[known, k].mean())
-        interval = Interval(mean - half, mean + half, _LEVEL)
+        interval = Interval(mean - half, mean + half, CONFIDENCE)
         found.append(OutputDifference(name, measure, count, before, after, interval, _two_sided(mean, error)))
     return found
 

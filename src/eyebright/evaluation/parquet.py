@@ -20,7 +20,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from eyebright.errors import ArtifactError, InputError
+from eyebright.errors import ArtifactError, InputError, first_line
 from eyebright.evaluation.evaluation import Evaluation, no_columns
 from eyebright.io.text import valid_unicode
 from eyebright.tasks.base import TargetBlock, is_missing
@@ -110,7 +110,7 @@ def read_parquet(
         for part, root in metadata.get("roots", {}).items():
             evaluations[part] = replace(evaluations[part], root=Path(root))
     except (pa.ArrowException, KeyError, ValueError, TypeError, OSError, AttributeError) as error:
-        raise ArtifactError(f"the saved evaluation cannot be read: {_first_line(error)}") from None
+        raise ArtifactError(f"the saved evaluation cannot be read: {first_line(error)}") from None
     if every.not_finite:
         raise ArtifactError(f"the saved evaluation cannot be used: {every.not_finite}; train again")
     return evaluations, metadata
@@ -205,7 +205,3 @@ def _by_set(evaluation: Evaluation, table: Any) -> dict[EvaluatedPart, Evaluatio
     rows = {name: [row for row, of in enumerate(sets) if of == name] for name in parts}
     columns = {name: _other_columns(table.take(rows[name])).dropna(axis=1, how="all") for name in parts}
     return {name: replace(evaluation.take(rows[name]), part=name, columns=columns[name]) for name in parts}
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

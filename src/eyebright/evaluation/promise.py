@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from eyebright._defaults import CONFIDENCE
 from eyebright.errors import InputError, did_you_mean, short_repr
 
 PromiseMetric = Literal["precision", "recall", "false_positive_rate", "accuracy"]
@@ -20,7 +21,6 @@ Of a model with one label per image, which asks a person about some images:
 
 _ALIASES = {"fpr": "false_positive_rate"}
 _TEXT = re.compile(r"\s*([^<>=≤≥]+?)\s*(<=|>=|=<|=>|==|[<>=≤≥])\s*(\S+?)\s*(%?)\s*")
-_CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Promise:
 
     metric: PromiseMetric
     bound: float
-    confidence: float = _CONFIDENCE
+    confidence: float = CONFIDENCE
     label: str | None = None
     all_labels: bool = False
 
@@ -98,7 +98,7 @@ class Promise:
 
 
 def parse_promise(
-    text: str, *, confidence: float = _CONFIDENCE, label: str | None = None, all_labels: bool = False
+    text: str, *, confidence: float = CONFIDENCE, label: str | None = None, all_labels: bool = False
 ) -> Promise:
     """A promise from a string such as ``"precision >= 0.95"``, ``"recall >= 90 %"`` or ``"fpr <= 0.01"``.
 

@@ -20,6 +20,7 @@ import torch
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
+from eyebright._defaults import CONFIDENCE, RESAMPLES
 from eyebright.errors import InputError
 from eyebright.evaluation.cross_fit import Groups, group_codes
 from eyebright.evaluation.intervals import (
@@ -120,7 +121,7 @@ class Score:
         """Whether its interval needs resamples."""
         return self.proportion is None
 
-    def interval(self, draws: "Draws", *, level: float = 0.95) -> Interval:
+    def interval(self, draws: "Draws", *, level: float = CONFIDENCE) -> Interval:
         """The interval.
 
         Args:
@@ -163,9 +164,9 @@ def score_intervals(
     n_images: int,
     *,
     groups: Groups | None = None,
-    n_resamples: int = 1000,
+    n_resamples: int = RESAMPLES,
     seed: int = 0,
-    level: float = 0.95,
+    level: float = CONFIDENCE,
 ) -> list[Interval]:
     """The interval of each score.
 
@@ -189,9 +190,9 @@ def bootstrap(
     statistic: Callable[..., float],
     arrays: Sequence[Shaped[Tensor, "n ..."]],
     *,
-    n_resamples: int = 1000,
+    n_resamples: int = RESAMPLES,
     seed: int = 0,
-    level: float = 0.95,
+    level: float = CONFIDENCE,
 ) -> Interval:
     """The bootstrap interval (bias-corrected and accelerated) of any statistic of a set of images.
 

@@ -17,6 +17,7 @@ import pandas as pd
 import torch
 from jaxtyping import Float
 
+from eyebright._defaults import CONFIDENCE
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.intervals import Interval
 from eyebright.evaluation.metric_value import affordable_resamples, metric_input, metric_value
@@ -32,7 +33,6 @@ LEAST_IMAGES = 10
 MOST_SLICES = 100
 
 _RESAMPLES = 400
-_LEVEL = 0.95
 IMAGE_SIZE = "size of the image"
 FILE_TYPE = "type of the file"
 
@@ -157,7 +157,7 @@ def _scored(evaluation: Evaluation, metric: Metric) -> tuple[float, Interval, fl
     functions = [score.resampled] if score.smooth is None else [score.resampled, score.function]
     count = min(affordable_resamples(given.numel()), _RESAMPLES)
     draws = draw(functions, len(evaluation), groups=groups, n_resamples=count, seed=0)
-    return score.value, score.interval(draws[-1], level=_LEVEL), _standard_error(draws[0].drawn)
+    return score.value, score.interval(draws[-1], level=CONFIDENCE), _standard_error(draws[0].drawn)
 
 
 def _standard_error(values: Float[np.ndarray, "s"]) -> float:

@@ -23,6 +23,7 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
+from eyebright._defaults import CONFIDENCE
 from eyebright.evaluation.cross_fit import Groups, group_codes
 from eyebright.evaluation.intervals import Interval, checked_level, score_interval, unknown_interval
 from eyebright.evaluation.metric_sums import Limits, Statistic
@@ -104,7 +105,7 @@ class SmoothScore:
             errors = squares.sqrt().numpy() * self._slopes(resampled)
             return (self._scaled(resampled) - self._scaled(np.array([self.value]))) / errors
 
-    def interval(self, deviations: Float[np.ndarray, " s"], *, level: float = 0.95) -> Interval:
+    def interval(self, deviations: Float[np.ndarray, " s"], *, level: float = CONFIDENCE) -> Interval:
         """The interval; NaN if the score is.
 
         Args:

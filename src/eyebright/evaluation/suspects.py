@@ -25,6 +25,7 @@ from eyebright.errors import InputError
 from eyebright.evaluation.calibrate import cross_fitted_probabilities
 from eyebright.evaluation.contradictions import copies
 from eyebright.evaluation.evaluation import Evaluation
+from eyebright.metrics.ordinal import median_class
 from eyebright.tasks.base import SectionName
 from eyebright.web.text import number_text
 
@@ -178,7 +179,7 @@ def _class_cells(evaluation: Evaluation) -> _Cells:
         scores = np.where(believed == given, np.minimum(scores, LEAST_SCORE["classes"]), scores)
     else:
         scores = _tail_scores(probabilities, np.where(known, given, 0))
-        believed = (probabilities.cumsum(axis=1) >= 0.5).argmax(axis=1)  # the median class
+        believed = median_class(torch.from_numpy(probabilities)).numpy()
     scores = np.where(known, scores, np.nan)[:, None]
     pairs = copies(evaluation)
     differ = known[pairs].all(axis=1) & (given[pairs[:, 0]] != given[pairs[:, 1]])

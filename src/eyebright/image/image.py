@@ -8,7 +8,6 @@ decoded images stays small.
 """
 
 import io
-import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from jaxtyping import Shaped, UInt8
 from PIL import ImageOps
 from torch import Tensor
 
+from eyebright._system.cpus import cpus_per_process
 from eyebright.errors import ImageError, InputError
 from eyebright.image.cache import ImageCache
 from eyebright.image.decode import (
@@ -277,7 +277,7 @@ def verify(paths: Iterable[str | Path], threads: int | None = None) -> list[Imag
         paths: paths of images.
         threads: number of images to decode in parallel; the number of CPUs by default.
     """
-    pool = ThreadPoolExecutor(threads or os.cpu_count())
+    pool = ThreadPoolExecutor(threads or cpus_per_process())
     try:
         return [error for error in pool.map(_read_error, paths) if error is not None]
     finally:

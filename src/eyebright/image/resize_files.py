@@ -1,12 +1,12 @@
 """Smaller copies of image files, as in fastai's ``resize_images``; a damaged file does not stop the others."""
 
-import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import PIL.Image
 
+from eyebright._system.cpus import cpus_per_process
 from eyebright.errors import ImageError, InputError, checked_keywords
 from eyebright.image.image import Image
 from eyebright.io.atomic import write_atomically
@@ -47,7 +47,7 @@ def resize_images(
     source, folder = Path(path), Path(dest)
     files = get_image_files(source, recurse=recurse)
     targets = [folder / file.relative_to(source) for file in files]
-    with ThreadPoolExecutor(max_workers or os.cpu_count()) as pool:
+    with ThreadPoolExecutor(max_workers or cpus_per_process()) as pool:
         problems = pool.map(lambda file, to: _copy(file, to, max_size, resume=resume), files, targets)
         failed = {str(file): problem for file, problem in zip(files, problems, strict=True) if problem}
     if failed:

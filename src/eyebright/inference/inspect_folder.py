@@ -17,6 +17,7 @@ from eyebright.inference.folder_format import (
     EXECUTABLE,
     EXPORT_RECORD,
     GRAPH,
+    HASHED,
     MANIFEST,
     MAX_MANIFEST_BYTES,
     MAX_MANIFEST_CONTAINERS,
@@ -34,8 +35,6 @@ from eyebright.io.safetensors_header import Header, read_header
 
 _CHUNK = 2**20
 _MOST_FILES = 1000  # that are listed
-_HASHED = (EVALUATION, OUT_OF_FOLD, OUT_OF_DISTRIBUTION, TRAINING_IMAGES)
-"""Files whose hash is in the manifest, under their name without its ending."""
 _REQUIRED: Mapping[str, type] = {
     "model": dict,
     "target": dict,
@@ -137,7 +136,7 @@ def inspect_folder(folder: str | Path) -> Inspection:
     manifest, found = _manifest(folder, sizes, copy)
     checks = _checks(folder, sizes, manifest or {}, header)
     inspection = Inspection(folder, {} if manifest is None else _facts(manifest))
-    for name in [*(one for one in (WEIGHTS, MANIFEST, *_HASHED) if one not in sizes), *sizes]:
+    for name in [*(one for one in (WEIGHTS, MANIFEST, *HASHED) if one not in sizes), *sizes]:
         inspection.files += _inspected(name, sizes, manifest or {}, found, checks)
         if len(inspection.files) >= _MOST_FILES:
             break
@@ -156,10 +155,10 @@ def read_json(path: Path) -> Any:
     """
     if path.stat().st_size > MAX_MANIFEST_BYTES:
         raise ValueError(f"it is larger than {MAX_MANIFEST_BYTES // 2**20} MiB")
-    return parsed(path.read_text(encoding="utf-8"))
+    return parse_json(path.read_text(encoding="utf-8"))
 
 
-def parsed(text: str) -> Any:
+def parse_json(text: str) -> Any:
     """The content of JSON of bounded depth.
 
     Raises:
@@ -182,7 +181,7 @@ def _weights_header(folder: Path, sizes: Mapping[str, int]) -> tuple[Header | _D
         return None, None
     try:
         header = read_header(folder / WEIGHTS)
-        return header, parsed(header.metadata.get("manifest", "null"))
+        return header, parse_json(header.metadata.get("manifest", "null"))
     except (OSError, ValueError) as error:
         return _Damaged(f"is damaged or not a model file: {os_reason(error)}"), None
 
@@ -268,7 +267,7 @@ def _checks(
         GRAPH: lambda: _hashed(folder / GRAPH, _first_word(folder / f"{GRAPH}.sha256")),
         "README.md": lambda: ("readable", "edited by a person" if state_of(folder / "README.md") == "edited" else ""),
     }
-    for name in _HASHED:
+    for name in HASHED:
         checks[name] = lambda name=name: _hashed(folder / name, manifest.get(name.partition(".")[0]))
     for name in ("options.json", "report.json", "config.json"):
         checks[name] = lambda name=name: _json(folder / name)

@@ -5,7 +5,6 @@ returns the model or raises an `ArtifactError` of one sentence. Fields that only
 targets, report) must be objects; what they contain is bounded by the size of the file.
 """
 
-import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -15,6 +14,7 @@ from eyebright.image.canonical import CANONICAL, PixelsVersion
 from eyebright.models.build import MAX_OUTPUTS, ModelDescription
 from eyebright.tasks.decision import Decision
 from eyebright.transforms.draw import Transform, evaluation_pixels_version
+from eyebright.types import is_finite_number
 
 MAX_TRANSFORMS = 16
 """The most transforms of a saved model's preprocessing."""
@@ -83,13 +83,6 @@ def _is_short_string_or_null(value: Any) -> bool:
     return value is None or _is_short_string(value)
 
 
-def _is_finite(value: Any) -> bool:
-    if not isinstance(value, (int, float)) or isinstance(value, bool):
-        return False
-    # JSON integers can have any length: one this large would overflow in isfinite or in a tensor.
-    return abs(value) < 1e300 and math.isfinite(value)
-
-
 def _list_or_null_of(is_element: Callable[[Any], bool]) -> Callable[[Any], bool]:
     def check(value: Any) -> bool:
         return value is None or (isinstance(value, list) and len(value) <= MAX_OUTPUTS and all(map(is_element, value)))  # pyright: ignore[reportUnknownArgumentType]
@@ -98,7 +91,7 @@ def _list_or_null_of(is_element: Callable[[Any], bool]) -> Callable[[Any], bool]
 
 
 def _is_thresholds(value: Any) -> bool:
-    return _is_finite(value) or (isinstance(value, list) and _list_or_null_of(_is_finite)(value))
+    return is_finite_number(value) or (isinstance(value, list) and _list_or_null_of(is_finite_number)(value))
 
 
 def _is_index_or_count(value: Any) -> bool:
@@ -111,7 +104,7 @@ def _is_object(value: Any) -> bool:
 
 def _is_scores(value: Any) -> bool:
     return isinstance(value, dict) and all(
-        _is_short_string(name) and (score is None or _is_finite(score))
+        _is_short_string(name) and (score is None or is_finite_number(score))
         for name, score in value.items()  # pyright: ignore[reportUnknownVariableType]
     )
 
@@ -126,15 +119,15 @@ _NAMES: _Check = (
     f"null or a list of at most {MAX_OUTPUTS:,} names of at most {MAX_NAME_LENGTH:,} characters",
     _list_or_null_of(_is_short_string),
 )
-_CLASSES: _Check = (_NAMES[0], _list_or_null_of(lambda value: _is_short_string(value) or _is_finite(value)))
-_NUMBERS: _Check = ("null or a list of finite numbers", _list_or_null_of(_is_finite))
+_CLASSES: _Check = (_NAMES[0], _list_or_null_of(lambda value: _is_short_string(value) or is_finite_number(value)))
+_NUMBERS: _Check = ("null or a list of finite numbers", _list_or_null_of(is_finite_number))
 _INDEX_OR_COUNT: _Check = (
     f"null or a number from 0 to {MAX_OUTPUTS:,}",
     lambda value: value is None or _is_index_or_count(value),
 )
 _SIMPLE: _Check = (
     "null, true, false, a finite number or a short string",
-    lambda value: isinstance(value, bool) or _is_finite(value) or _is_short_string_or_null(value),
+    lambda value: isinstance(value, bool) or is_finite_number(value) or _is_short_string_or_null(value),
 )
 
 _FIELDS: Mapping[str, _Check] = {

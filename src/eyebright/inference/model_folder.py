@@ -37,15 +37,14 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from eyebright.errors import ArtifactError, listing, os_reason, shortened
+from eyebright.errors import ArtifactError, listing, os_reason
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.parquet import read_parquet, to_parquet
 from eyebright.inference.folder_format import (
     EVALUATION,
     EXECUTABLE,
+    HASHED,
     MANIFEST,
-    MAX_MANIFEST_BYTES,
-    MAX_MANIFEST_CONTAINERS,
     OUT_OF_DISTRIBUTION,
     OUT_OF_FOLD,
     PREVIOUS,
@@ -53,7 +52,7 @@ from eyebright.inference.folder_format import (
     TRAINING_IMAGES,
     WEIGHTS,
 )
-from eyebright.inference.inspect_folder import parsed
+from eyebright.inference.inspect_folder import parse_json, read_json
 from eyebright.inference.manifest import Manifest
 from eyebright.inference.out_of_distribution import OutOfDistribution
 from eyebright.io.atomic import attempts, prepared_file
@@ -61,9 +60,6 @@ from eyebright.io.tensors import non_finite_reason, read_metadata, read_tensors
 from eyebright.io.text import valid_unicode
 from eyebright.models.build import ModelDescription
 from eyebright.types import EvaluatedPart
-
-_BESIDE = (EVALUATION, OUT_OF_FOLD, OUT_OF_DISTRIBUTION, TRAINING_IMAGES)
-"""The files beside weights and manifest, whose hashes it has."""
 
 
 def save_model(
@@ -126,7 +122,7 @@ def save_model(
     # The weights come first: the folder can then be loaded after each rename, since they hold a copy of the manifest.
     writers: dict[str, Callable[[Path], Any] | None] = {
         WEIGHTS: lambda path: save_file(tensors, path, metadata={"manifest": text}),
-        **{name: writer_of_bytes(files.get(name)) for name in _BESIDE},
+        **{name: writer_of_bytes(files.get(name)) for name in HASHED},
         MANIFEST: writer_of_text(text),
         PREVIOUS: None,
         PREVIOUS_EVALUATION: None,
@@ -194,6 +190,23 @@ def part_of(evaluations: Mapping[EvaluatedPart, Evaluation], part: EvaluatedPart
             f"the evaluation in '{folder}' has no images of the part '{part}', only of {listing(evaluations)}"
         )
     return evaluations[part]
+
+
+def load_evaluations(folder: Path, manifest: Manifest) -> dict[EvaluatedPart, Evaluation]:
+    """The evaluations of a model folder by part, those whose files are there.
+
+    Args:
+        folder: the model folder.
+        manifest: that of the folder.
+
+    Raises:
+        ArtifactError: a file is damaged, or of another model.
+    """
+    evaluations: dict[EvaluatedPart, Evaluation] = {}
+    for name, digest in ((EVALUATION, manifest.evaluation), (OUT_OF_FOLD, manifest.out_of_fold)):
+        if digest is not None and (folder / name).is_file():
+            evaluations |= load_manifest_and_evaluations(folder, name)[1]
+    return evaluations
 
 
 def load_out_of_fold(folder: str | Path) -> Evaluation:
@@ -416,7 +429,7 @@ def _copy(path: Path, *, weights: bool = False) -> tuple[dict[str, Tensor], Any]
     """(weights, copy of the manifest) from the file of the weights; without ``weights`` only its header is read."""
     try:
         state, metadata = read_tensors(path) if weights else ({}, read_metadata(path))
-        return state, parsed(metadata.get("manifest", "null"))
+        return state, parse_json(metadata.get("manifest", "null"))
     except (OSError, ValueError, RecursionError) as error:
         raise ArtifactError(f"'{path}' is damaged or not a model file: {os_reason(error)}") from None
 
@@ -475,16 +488,11 @@ def read_manifest(path: Path) -> Any:
         ArtifactError: the file is too large, not JSON or cannot be read.
     """
     try:
-        if path.stat().st_size > MAX_MANIFEST_BYTES:
-            raise ArtifactError(f"{path.name} is larger than {MAX_MANIFEST_BYTES // 2**20} MiB")
-        text = path.read_text(encoding="utf-8")
-        if text.count("[") + text.count("{") > MAX_MANIFEST_CONTAINERS:
-            raise ArtifactError(f"{path.name} has more than {MAX_MANIFEST_CONTAINERS:,} lists and objects")
-        return json.loads(text)
+        return read_json(path)
     except OSError as error:
         raise ArtifactError(f"{path.name} cannot be read: {os_reason(error)}") from None
-    except (ValueError, RecursionError) as error:
-        raise ArtifactError(f"{path.name} is not JSON: {shortened(str(error))}") from None
+    except ValueError as error:
+        raise ArtifactError(f"{path.name} {str(error).removeprefix('it ')}") from None
 
 
 def manifest_content(folder: Path) -> dict[str, Any]:

@@ -20,6 +20,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from eyebright._choices import Precision
 from eyebright._defaults import BATCH_SIZE, PREDICTION_PRECISION
 from eyebright.errors import ArtifactError, ImageError, InputError, check_count, not_copied, shortened
 from eyebright.evaluation.evaluation import Evaluation
@@ -33,7 +34,7 @@ from eyebright.inference.manifest import Manifest
 from eyebright.inference.model_folder import fingerprint, load_model, load_out_of_distribution
 from eyebright.inference.out_of_distribution import OutOfDistribution
 from eyebright.inference.predictions import Prediction, Predictions, SkippedImage
-from eyebright.inference.runtimes.base import Precision, Runtime
+from eyebright.inference.runtimes.base import Runtime
 from eyebright.inference.runtimes.graph_file import write_graph
 from eyebright.inference.runtimes.onnx_export import export_onnx
 from eyebright.inference.runtimes.select import RuntimeName, RuntimeOptions, SavedModel, choose_runtime

@@ -13,7 +13,7 @@ from typing import Any
 
 from eyebright.errors import ArtifactError, os_reason
 from eyebright.inference.folder_format import TRAINING_IMAGES
-from eyebright.inference.inspect_folder import parsed
+from eyebright.inference.inspect_folder import parse_json
 from eyebright.inference.manifest import Manifest
 from eyebright.inference.model_folder import load_manifest, relative_folder
 from eyebright.io.atomic import attempts
@@ -82,7 +82,7 @@ class TrainingImages:
         Raises:
             ValueError: it has another form; the message is part of a sentence.
         """
-        content: Any = parsed(data.decode("utf-8"))
+        content: Any = parse_json(data.decode("utf-8"))
         root = content.get("root") if isinstance(content, dict) else None
         files = content.get("files") if isinstance(content, dict) else None
         if not isinstance(root, str) or not isinstance(files, list) or not all(isinstance(one, str) for one in files):

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from eyebright.errors import os_reason
+from eyebright.errors import ArtifactError, os_reason
 
 _STALE = re.compile(r"\.[^.].*\.(safetensors|json|parquet|csv|html|md|onnx|py|unpacked)\.[0-9a-f]{8}")
 _ATTEMPTS_TAKE = 1.0  # seconds
@@ -237,3 +237,21 @@ def _errors_name(path: Path, temporary: Path) -> Generator[None, None, None]:
         if error.filename not in (None, str(temporary)):
             raise
         raise OSError(error.errno, os_reason(error), str(path)) from error
+
+
+def write_text(path: Path, text: str, what: str) -> None:
+    """Writes a file of text, whole or not at all; its folder is made.
+
+    Args:
+        path: the file.
+        text: its content.
+        what: what it is, for the message: "cannot write the ...".
+
+    Raises:
+        ArtifactError: it cannot be written; what was there stays.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, lambda file: file.write_text(text, encoding="utf-8"))
+    except OSError as error:
+        raise ArtifactError(f"cannot write the {what} '{path}': {os_reason(error)}") from error

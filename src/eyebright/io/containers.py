@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from eyebright.errors import InputError, listing, os_reason
+from eyebright.errors import InputError, first_line, listing, os_reason
 
 SEPARATOR = "::"
 """Between a container and the name of its member."""
@@ -148,7 +148,7 @@ def parquet_file(path: str | Path) -> Any:
     try:
         return pq.ParquetFile(path)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise InputError(f"'{path}' cannot be read as Parquet: {_first_line(error)}") from None
+        raise InputError(f"'{path}' cannot be read as Parquet: {first_line(error)}") from None
 
 
 def image_column(path: str | Path, schema: Any) -> ImageColumn | None:
@@ -250,8 +250,4 @@ def _read(signature: Signature, read: Callable[..., Any], columns: list[str], na
         column = read(columns=columns)[name]
         return struct_field(column, inner) if inner else column
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise InputError(f"'{signature.path}' cannot be read as Parquet: {_first_line(error)}") from None
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"'{signature.path}' cannot be read as Parquet: {first_line(error)}") from None

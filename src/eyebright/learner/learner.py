@@ -11,7 +11,17 @@ from typing import Any, NoReturn
 from torch import Tensor
 
 from eyebright import _html as html
-from eyebright._defaults import BASE_LR, FREEZE_EPOCHS, LP_FT_LR, LP_FT_LR_MULT, LR_MULT, THRESHOLD_METRIC
+from eyebright._defaults import (
+    BASE_LR,
+    FREEZE_EPOCHS,
+    LP_FT_LR,
+    LP_FT_LR_MULT,
+    LR_MULT,
+    PROGRESS,
+    THRESHOLD_METRIC,
+    TRAINING_PRECISION,
+    WEIGHT_DECAY,
+)
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.data.loader import Loader
 from eyebright.data.show import show_predictions
@@ -119,16 +129,16 @@ class Learner:
         loss_func: Loss | None = None,
         metrics: AnyMetric | Sequence[AnyMetric] | None = None,
         lr: float = 1e-3,
-        wd: float = 0.01,
+        wd: float = WEIGHT_DECAY,
         moms: Momenta = BOOK_MOMENTA,
         train_bn: bool = True,
         keep_statistics: bool = False,
-        precision: str = "auto",
+        precision: str = TRAINING_PRECISION,
         seed: int = 0,
         options: TrainingOptions | None = None,
         observers: Callbacks = (),
         cbs: Callbacks = (),
-        progress: str = "auto",
+        progress: str = PROGRESS,
     ) -> None:
         self.options = options or TrainingOptions()
         self.lr, self.wd, self.moms = lr, wd, moms

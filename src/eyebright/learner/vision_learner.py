@@ -7,7 +7,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from eyebright._defaults import DROPOUT
+from eyebright._defaults import DROPOUT, PROGRESS, TRAINING_PRECISION, WEIGHT_DECAY
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.errors import checked_keywords
 from eyebright.learner.callbacks import Callbacks
@@ -29,7 +29,7 @@ def vision_learner(
     loss_func: Callable[[Tensor, Tensor], Tensor] | None = None,
     metrics: AnyMetric | Sequence[AnyMetric] | None = None,
     lr: float = 1e-3,
-    wd: float = 0.01,
+    wd: float = WEIGHT_DECAY,
     moms: Momenta = BOOK_MOMENTA,
     train_bn: bool = True,
     keep_statistics: bool = False,
@@ -42,12 +42,12 @@ def vision_learner(
     lin_first: bool = False,
     y_range: Sequence[float] | None = None,
     init: Callable[[Tensor], Any] | Literal["auto"] | None = "auto",
-    precision: str = "auto",
+    precision: str = TRAINING_PRECISION,
     seed: int = 0,
     options: TrainingOptions | None = None,
     observers: Callbacks = (),
     cbs: Callbacks = (),
-    progress: str = "auto",
+    progress: str = PROGRESS,
 ) -> Learner:
     """A learner whose model is a backbone, usually pretrained, with fastai's head.
 

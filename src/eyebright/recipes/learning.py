@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 
-from eyebright._defaults import DROPOUT
+from eyebright._defaults import DROPOUT, PROGRESS, TRAINING_PRECISION, WEIGHT_DECAY
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.errors import checked_keywords
 from eyebright.learner.learner import AnyMetric, Learner
@@ -24,10 +24,10 @@ def cnn_learner(
     metrics: AnyMetric | Sequence[AnyMetric] | None = None,
     callback_fns: Sequence[Callable[[Learner], Observer]] = (),
     loss_func: Callable[[Tensor, Tensor], Tensor] | None = None,
-    wd: float = 0.01,
-    precision: str = "auto",
+    wd: float = WEIGHT_DECAY,
+    precision: str = TRAINING_PRECISION,
     seed: int = 0,
-    progress: str = "auto",
+    progress: str = PROGRESS,
 ) -> Learner:
     """A learner as from `vision_learner`, with callbacks.
 

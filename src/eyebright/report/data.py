@@ -24,6 +24,9 @@ from eyebright.web.thumbnails import thumbnail
 Pair = tuple[str, str]
 
 
+_KEPT = "; the frozen model is kept"  # how folders of older versions say it, in a sentence
+
+
 @dataclass(frozen=True, slots=True)
 class ReportFacts:
     """The facts of a report that the evaluation lacks, as plain values.
@@ -40,6 +43,7 @@ class ReportFacts:
         normalize_by: two points whose distance normalises the errors; None for the diagonal of the image.
         leaking: evaluated images that belong together with a training image, as the evaluation names them.
         fine_tuning: what fine-tuning added to the frozen model, as a sentence; empty if nothing was compared.
+        keeps_frozen: whether the model is the frozen one, because fine-tuning was not better.
         frozen_scores: the validation scores of the frozen model, by the names of the history; empty without one.
         tuning: how the decision was fitted, `Manifest.tuning`; empty for a model that was never tuned.
         history: one row per epoch: ``epoch``, ``train_loss``, ``valid_loss``, metrics, ``seconds``.
@@ -56,6 +60,7 @@ class ReportFacts:
     settings: Sequence[Pair] = ()
     normalize_by: Pair | None = None
     fine_tuning: str = ""
+    keeps_frozen: bool = False
     leaking: Sequence[str] = ()
     frozen_scores: Mapping[str, float] = field(default_factory=dict[str, float])
     tuning: Mapping[str, Any] = field(default_factory=dict[str, Any])
@@ -76,6 +81,7 @@ class ReportFacts:
             # The key of saved folders, older than the name of the option.
             "normalise_by": None if self.normalize_by is None else list(self.normalize_by),
             "fine_tuning": _utf8(self.fine_tuning),
+            "keeps_frozen": self.keeps_frozen,
             "leaking": list(map(_utf8, self.leaking)),
             "frozen_scores": dict(self.frozen_scores),
         }
@@ -98,6 +104,7 @@ class ReportFacts:
                 settings=_pairs(data.get("settings")),
                 normalize_by=None if points is None else _pair(points),
                 fine_tuning=str(data.get("fine_tuning", "")),
+                keeps_frozen=bool(data.get("keeps_frozen", _KEPT in str(data.get("fine_tuning", "")))),
                 leaking=[str(file) for file in data.get("leaking") or ()],
                 frozen_scores={
                     str(name): math.nan if value is None else float(value)  # JSON has no NaN

@@ -15,7 +15,7 @@ from eyebright.errors import short_repr
 from eyebright.review.refusal import Refusal
 from eyebright.sources.cells import is_unknown, means_no_label
 from eyebright.tasks.base import TargetForm
-from eyebright.types import plain_spelling
+from eyebright.types import is_finite_number, plain_spelling
 
 UNKNOWN = "unknown"
 """The value of a cell that nobody knows."""
@@ -82,7 +82,7 @@ class Vocabulary:
                 found = (float(self.names.index(value)),)
             case "points" if isinstance(value, list) and len(value) == 2 and all(map(_is_place, value)):
                 found = (float(value[0]), float(value[1]))
-            case "numbers" if _is_number(value):
+            case "numbers" if is_finite_number(value):
                 found = (float(value),)  # type: ignore[arg-type]
             case _:
                 pass
@@ -141,11 +141,5 @@ def unknown_values(vocabulary: Vocabulary, count: int) -> Float[np.ndarray, "n c
     return np.full((count, len(vocabulary.cells), vocabulary.width), np.nan, dtype=kind)
 
 
-def _is_number(value: object) -> bool:
-    if not isinstance(value, (int, float)) or isinstance(value, bool):
-        return False
-    return abs(value) < 1e300 and math.isfinite(value)
-
-
 def _is_place(value: object) -> bool:
-    return _is_number(value) and abs(value) < _FARTHEST  # type: ignore[arg-type]
+    return is_finite_number(value) and abs(value) < _FARTHEST  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Reads the simple YAML of data sets: keys at the top with a string, a list or a mapping.
+"""Reads the simple YAML of datasets: keys at the top with a string, a list or a mapping.
 
 A reader for all of YAML would be a dependency for one small file; what is not understood is an error with its line.
 """

@@ -10,20 +10,20 @@ import hashlib
 import inspect
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator
-from typing import Any, Literal, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast, get_args
 
 import torch
 from torch import Tensor, nn
 
+from eyebright._choices import Precision, TrainingPrecision
+from eyebright._defaults import TRAINING_PRECISION
 from eyebright._system.device import choose_device
 from eyebright.errors import EyebrightError, InputError, did_you_mean, listing
 from eyebright.models.batchnorm.sync import sync_batch_norms
 from eyebright.train.optimizer import GroupedOptimizer
 
 T = TypeVar("T")
-Precision = Literal["float32", "bfloat16", "float16"]
-
-PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+PRECISIONS: tuple[str, ...] = get_args(TrainingPrecision)
 
 
 class Device:
@@ -46,7 +46,7 @@ class Device:
         InputError: there is no such device or precision.
     """
 
-    def __init__(self, name: str | torch.device | None = None, precision: str = "auto") -> None:
+    def __init__(self, name: str | torch.device | None = None, precision: str = TRAINING_PRECISION) -> None:
         if precision not in PRECISIONS:
             near = did_you_mean(precision, PRECISIONS)
             raise InputError(f"unknown `precision` '{precision}'.{near} Known: {listing(PRECISIONS)}")

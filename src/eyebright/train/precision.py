@@ -16,8 +16,9 @@ from collections.abc import Callable, Generator
 import torch
 from torch import Tensor, nn
 
+from eyebright._choices import Precision
 from eyebright.train.autotune_cache import measurement_key, read_measurement, store_measurement
-from eyebright.train.device import Device, Precision
+from eyebright.train.device import Device
 from eyebright.train.run import TrainBatch
 
 IMAGES = 8

@@ -5,12 +5,14 @@ Importing this module loads no torch, so that ``--help`` is quick.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 from eyebright import _defaults
+from eyebright._choices import CalibrationChoice, Precision
 from eyebright.errors import InputError
+from eyebright.inference.folder_format import MANIFEST
 from eyebright.workflow.option import Option, check_options, with_options_in_docstring
-from eyebright.workflow.options import DEVICE, LARGEST_SEED, MACHINE, PRECISIONS, TRAINING, point_pair
+from eyebright.workflow.options import DEVICE, LARGEST_SEED, MACHINE, TRAINING, point_pair
 
 
 @with_options_in_docstring
@@ -80,7 +82,7 @@ class PredictOptions:
             "What computes the predictions; auto chooses the faster one.", MACHINE, choices=("auto", "torch", "onnx")
         ),
     ] = "auto"
-    precision: Annotated[str, Option("Floating-point type of the model.", MACHINE, choices=PRECISIONS)] = (
+    precision: Annotated[str, Option("Precision of the model.", MACHINE, choices=get_args(Precision))] = (
         _defaults.PREDICTION_PRECISION
     )
     fast_decode: Annotated[
@@ -252,7 +254,9 @@ class MigrateOptions:
     """The options of ``eyebright migrate``."""
 
     model: Annotated[Path, Option("The model folder.", positional=True)]
-    out: Annotated[Path | None, Option("New folder to write.", unset="the model is replaced where it is")] = None
+    out: Annotated[Path | None, Option("Folder to write, new or empty.", unset="the model is replaced where it is")] = (
+        None
+    )
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -426,7 +430,6 @@ class EvaluateOptions:
 
 
 _OBJECTIVES = ("objective", "cost", "budget", "top_k")
-_CONFIDENCE = 0.95
 _OF_SETS = ("set_method", "sets_by_label")
 _OTHER_CHANGES = ("calibrate", "promise", "risk", "sets")
 
@@ -468,7 +471,7 @@ class TuneOptions:
         str | None,
         Option(
             "Calibration of the probabilities; auto keeps one only where it helps. The thresholds are tuned again.",
-            choices=("auto", "none", "temperature", "platt", "beta", "isotonic"),
+            choices=get_args(CalibrationChoice),
             unset="unchanged",
         ),
     ] = None
@@ -503,7 +506,7 @@ class TuneOptions:
             above=0,
             below=1,
         ),
-    ] = _CONFIDENCE
+    ] = _defaults.CONFIDENCE
     keep_former: Annotated[
         bool,
         Option(
@@ -579,7 +582,12 @@ class TuneOptions:
 
     def _check_owners(self) -> None:
         """Raises `InputError` if an option is given without the one that it is for."""
-        if self.confidence != _CONFIDENCE and self.sets is not None and not self.promise and self.set_method != "rcps":
+        if (
+            self.confidence != _defaults.CONFIDENCE
+            and self.sets is not None
+            and not self.promise
+            and self.set_method != "rcps"
+        ):
             raise InputError(
                 "label sets have a `confidence` if they are made by rcps; give `set_method` rcps, or leave it"
             )
@@ -648,4 +656,4 @@ class ReviewOptions:
 
 def is_model_folder(path: Path) -> bool:
     """Whether a folder holds a model, as its manifest says."""
-    return (path / "manifest.json").exists()
+    return (path / MANIFEST).exists()

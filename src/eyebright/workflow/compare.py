@@ -5,11 +5,12 @@ from collections.abc import Collection
 from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
+from typing import cast
 
-from eyebright.errors import ArtifactError, InputError, listing, os_reason
+from eyebright.errors import InputError, listing
 from eyebright.evaluation.model_comparison import ModelComparison, compare_models
 from eyebright.inference.model_folder import load_evaluation, load_manifest, weights_hash
-from eyebright.io.atomic import write_atomically
+from eyebright.io.atomic import write_text
 from eyebright.io.files import check_replaceable
 from eyebright.report.comparison import comparison_json, comparison_page
 from eyebright.review.journal import JOURNAL, files_in_journal
@@ -19,7 +20,6 @@ from eyebright.web.page import check_page_file, write_page
 from eyebright.workflow.command_options import CompareOptions
 from eyebright.workflow.suspects import COPY_SEPARATOR
 
-_PARTS: dict[str, EvaluatedPart] = {"valid": "valid", "promise": "promise", "test": "test"}
 _BEGINNING = '{\n "models":'
 
 
@@ -35,7 +35,7 @@ def make_comparison(options: CompareOptions) -> ModelComparison:
         check_page_file(options.out, "comparison")
     if options.json is not None:
         check_replaceable(options.json, [_BEGINNING], "comparison")
-    part = _PARTS[options.part]
+    part = cast("EvaluatedPart", options.part)  # one of the choices of the option
     first, second = (load_evaluation(folder, part=part) for folder in (options.first, options.second))
     nominated = () if options.nominated is None else _nominated_files(options.nominated, first.files)
     found = replace(compare_models(first, second, nominated=nominated), lineage=_lineage(options))
@@ -98,8 +98,4 @@ def _names(first: Path, second: Path) -> tuple[str, str]:
 
 def _write_json(found: ModelComparison, names: tuple[str, str], path: Path) -> None:
     text = json.dumps(comparison_json(found, names), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, lambda file: file.write_text(text, encoding="utf-8"))
-    except OSError as error:
-        raise ArtifactError(f"cannot write the comparison '{path}': {os_reason(error)}") from error
+    write_text(path, text, "comparison")

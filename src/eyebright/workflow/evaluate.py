@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from eyebright.errors import ArtifactError, InputError, TableError, listing, os_reason
+from eyebright.errors import InputError, TableError, listing
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.image.cache import ImageCache
 from eyebright.inference.change_manifest import alone, check_free, restored_on_failure, save_part
@@ -22,7 +22,7 @@ from eyebright.inference.model_folder import (
     load_manifest,
 )
 from eyebright.inference.predictor import load_predictor
-from eyebright.io.atomic import write_atomically
+from eyebright.io.atomic import write_text
 from eyebright.io.files import check_replaceable
 from eyebright.report.build import build_report, leak_notices
 from eyebright.report.data import MetricRow, ReportFacts, TaskReport
@@ -259,8 +259,4 @@ def _write_json(found: NewScores, options: EvaluateOptions) -> None:
     }
     text = json.dumps(plain(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     path = options.json
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, lambda file: file.write_text(text, encoding="utf-8"))
-    except OSError as error:
-        raise ArtifactError(f"cannot write the scores '{path}': {os_reason(error)}") from error
+    write_text(path, text, "scores")

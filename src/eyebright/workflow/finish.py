@@ -159,6 +159,7 @@ def _facts(
         settings=settings_of(learner, options),
         normalize_by=options.normalize_by,
         fine_tuning="" if fine_tuned is None else str(fine_tuned),
+        keeps_frozen=fine_tuned is not None and fine_tuned.comparison is not None and fine_tuned.keeps_frozen,
         frozen_scores={} if fine_tuned is None else fine_tuned.frozen_scores,
     )
 

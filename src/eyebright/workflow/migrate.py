@@ -4,19 +4,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from eyebright.errors import ArtifactError, InputError, os_reason
-from eyebright.evaluation.evaluation import Evaluation
 from eyebright.inference.change_manifest import alone
-from eyebright.inference.folder_format import EVALUATION, OUT_OF_FOLD, SCHEMA
-from eyebright.inference.manifest import Manifest
+from eyebright.inference.folder_format import SCHEMA
 from eyebright.inference.model_folder import (
-    load_manifest_and_evaluations,
+    load_evaluations,
     load_model,
     load_out_of_distribution,
     manifest_content,
     save_model,
 )
 from eyebright.inference.training_images import load_training_images
-from eyebright.types import EvaluatedPart
 from eyebright.workflow.card import write_card
 from eyebright.workflow.report import HISTORY, make_report
 
@@ -49,7 +46,7 @@ def migrate_model(
         if content["schema"] == SCHEMA and not missing and out is None:
             say(f"'{folder}' has schema {SCHEMA} already, with all that this version writes; nothing was changed")
             return folder
-        parts = _evaluations(folder, manifest)
+        parts = load_evaluations(folder, manifest)
         images = load_training_images(folder, manifest)
         valid, out_of_fold = parts.pop("valid", None), parts.pop("out_of_fold", None)
         save_model(
@@ -79,15 +76,6 @@ def _check_empty(out: Path) -> None:
         raise InputError(f"`out` must be a new or an empty folder, and '{out}' is not: {os_reason(error)}") from None
     if found is not None:
         raise InputError(f"`out` must be a new or an empty folder, and '{out}' contains '{found.name}'")
-
-
-def _evaluations(folder: Path, manifest: Manifest) -> dict[EvaluatedPart, Evaluation]:
-    """The evaluations that are there, by part."""
-    evaluations: dict[EvaluatedPart, Evaluation] = {}
-    for name, digest in ((EVALUATION, manifest.evaluation), (OUT_OF_FOLD, manifest.out_of_fold)):
-        if digest is not None and (folder / name).is_file():
-            evaluations |= load_manifest_and_evaluations(folder, name)[1]
-    return evaluations
 
 
 def _copy_history(folder: Path, target: Path) -> None:

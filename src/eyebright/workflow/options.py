@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, get_args
 
 from eyebright import _defaults
-from eyebright._choices import Balance, CalibrationChoice, OptimizerName
+from eyebright._choices import Balance, CalibrationChoice, OptimizerName, ProgressMode, TrainingPrecision
 from eyebright.errors import InputError
 from eyebright.train.options import TrainingOptions
 from eyebright.workflow.goal import checked_goal
@@ -23,7 +23,6 @@ GROUPS = (DATA, IMAGES, TRAINING, MACHINE)
 """The headings of the help, in order; options without one come first."""
 
 THRESHOLD_METRICS = ("f1_macro", "f1_micro", "f1_samples", "hamming_loss", "accuracy_multi", "subset_accuracy")
-PRECISIONS = ("float32", "bfloat16", "float16")
 LARGEST_SEED = 2**63 - 1  # the maximum of numpy and torch
 _SMALLEST_SIDE = 32  # pixels; the backbones divide their input by 32
 
@@ -513,12 +512,12 @@ class Options:
     precision: Annotated[
         str,
         Option(
-            "Floating-point type (autocast); auto measures which is faster.",
+            "Precision (autocast); auto measures which is faster.",
             MACHINE,
-            choices=("auto", *PRECISIONS),
+            choices=get_args(TrainingPrecision),
             needs_epochs=True,
         ),
-    ] = "auto"
+    ] = _defaults.TRAINING_PRECISION
     device: Annotated[str | None, DEVICE] = None
     workers: Annotated[
         int | None,
@@ -526,7 +525,7 @@ class Options:
             "Workers that read images; 0 reads in the training thread.",
             MACHINE,
             at_least=0,
-            unset="one per CPU",
+            unset=f"one per CPU, at most {_defaults.MAX_WORKERS}",
             aliases=("num_workers",),
         ),
     ] = None
@@ -548,10 +547,10 @@ class Options:
         Option(
             "How progress is shown.",
             MACHINE,
-            choices=("auto", "bar", "lines", "notebook", "quiet"),
+            choices=get_args(ProgressMode),
             python_only=True,
         ),
-    ] = "auto"
+    ] = _defaults.PROGRESS
 
     def __post_init__(self) -> None:
         check_options(self)

@@ -43,7 +43,10 @@ _OF_DATA = (EVALUATION, OUT_OF_FOLD, TRAINING_IMAGES, REPORT, "report.json")
 _AS_THEY_ARE = (HISTORY, OUT_OF_DISTRIBUTION)
 _REPLACED = (*_AS_THEY_ARE, *_OF_DATA, GRAPH, f"{GRAPH}.sha256", CONFIG, BACKBONE)
 """Files of an earlier model that are removed from the repository where this one has none."""
-_REPORT_ENTRIES = ("title", "split", "split_proof", "settings", "normalise_by", "fine_tuning", "frozen_scores")
+_REPORT_ENTRIES = (
+    *("title", "split", "split_proof", "settings", "normalise_by"),
+    *("fine_tuning", "keeps_frozen", "frozen_scores"),
+)
 """Those entries of the manifest's ``report`` that name no file."""
 _LICENCE = re.compile(r"[a-z0-9][a-z0-9.\-]{0,60}")
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from eyebright.errors import ArtifactError, DataError, InputError, os_reason
+from eyebright.errors import ArtifactError, DataError, InputError
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.exported_graphs import ExportedGraph, exported_graphs
 from eyebright.export.record import RECORD, check_export
@@ -19,7 +19,7 @@ from eyebright.inference.model_folder import (
     load_out_of_fold,
     part_of,
 )
-from eyebright.io.atomic import write_atomically
+from eyebright.io.atomic import write_text
 from eyebright.io.files import check_replaceable
 from eyebright.report.build import build_report
 from eyebright.report.data import ReportData, ReportFacts
@@ -120,7 +120,4 @@ def _beside(page: Path) -> Path:
 
 def _write_numbers(data: ReportData, path: Path) -> None:
     text = report_json(data)
-    try:
-        write_atomically(path, lambda file: file.write_text(text, encoding="utf-8"))
-    except OSError as error:
-        raise ArtifactError(f"cannot write the numbers of the report '{path}': {os_reason(error)}") from error
+    write_text(path, text, "numbers of the report")

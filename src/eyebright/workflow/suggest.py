@@ -18,16 +18,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from eyebright.errors import ArtifactError, InputError, os_reason
-from eyebright.evaluation.evaluation import Evaluation
+from eyebright.errors import InputError
 from eyebright.evaluation.teaching_order import TeachingOrder, teaching_order
 from eyebright.inference.manifest import Manifest
-from eyebright.inference.model_folder import OUT_OF_FOLD, load_manifest, load_manifest_and_evaluations
-from eyebright.io.atomic import write_atomically
+from eyebright.inference.model_folder import load_evaluations, load_manifest
+from eyebright.io.atomic import write_text
 from eyebright.io.files import check_replaceable, folder_content
 from eyebright.io.text import valid_unicode
 from eyebright.report.report_json import plain
-from eyebright.types import EvaluatedPart
 from eyebright.web.text import count_text
 from eyebright.workflow.command_options import SuggestOptions
 from eyebright.workflow.fine_tuning import Say
@@ -111,9 +109,9 @@ def suggest(options: SuggestOptions, *, say: Say = lambda _: None, progress: Pro
     ][: options.count]
     found = Suggestions(manifest, images, len(order.rows), teacher.skipped)
     if options.out is not None:
-        _write(options.out, _csv(found))
+        write_text(options.out, _csv(found), "suggestions")
     if options.json is not None:
-        _write(options.json, _json(found, options.model))
+        write_text(options.json, _json(found, options.model), "suggestions")
     return found
 
 
@@ -125,11 +123,7 @@ def _images(options: SuggestOptions, manifest: Manifest, say: Say) -> tuple[list
     given = dict.fromkeys(
         str(file) for path in options.images for file in (folder_content(path).images if path.is_dir() else [path])
     )
-    evaluations: dict[EvaluatedPart, Evaluation] = {}
-    if manifest.evaluation is not None:
-        evaluations |= load_manifest_and_evaluations(options.model)[1]
-    if manifest.out_of_fold is not None:
-        evaluations |= load_manifest_and_evaluations(options.model, OUT_OF_FOLD)[1]
+    evaluations = load_evaluations(options.model, manifest)
     known = images_of_model(options.model, manifest, evaluations)
     for sentence in known.messages:
         say(sentence)
@@ -240,11 +234,3 @@ def _json(found: Suggestions, folder: Path) -> str:
         "skipped": dict(found.skipped),
     }
     return json.dumps(plain(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, lambda file: file.write_text(text, encoding="utf-8"))
-    except OSError as error:
-        raise ArtifactError(f"cannot write the suggestions '{path}': {os_reason(error)}") from error

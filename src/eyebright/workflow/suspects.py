@@ -4,16 +4,15 @@ import csv
 import io
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from eyebright.errors import ArtifactError, os_reason
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.suspects import Suspect, find_suspects
 from eyebright.inference.model_folder import load_evaluation, load_manifest, load_out_of_fold
-from eyebright.io.atomic import write_atomically
+from eyebright.io.atomic import write_text
 from eyebright.io.files import check_replaceable
 from eyebright.io.text import valid_unicode
 from eyebright.report.report_json import plain
@@ -56,9 +55,9 @@ def make_suspects(options: SuspectOptions) -> FoundSuspects:
     evaluation, notice = unseen_answers(options.model)
     found = FoundSuspects(evaluation, find_suspects(evaluation), notice)
     if options.out is not None:
-        _write(options.out, _csv(found.suspects))
+        write_text(options.out, _csv(found.suspects), "suspects")
     if options.json is not None:
-        _write(options.json, _json(found, options.model))
+        write_text(options.json, _json(found, options.model), "suspects")
     return found
 
 
@@ -97,12 +96,3 @@ def _json(found: FoundSuspects, folder: Path) -> str:
         "suspects": [{name: asdict(one)[name] for name in COLUMNS} for one in found.suspects],
     }
     return json.dumps(plain(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _write(path: Path, text: str) -> None:
-    write: Callable[[Path], Any] = lambda file: file.write_text(text, encoding="utf-8")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, write)
-    except OSError as error:
-        raise ArtifactError(f"cannot write the suspects '{path}': {os_reason(error)}") from error

@@ -94,9 +94,19 @@ def test_a_frozen_model_that_was_kept_is_said():
     text = (
         "fine-tuning changed mAP from 0.9 to 0.89: -0.01 (95 % CI -0.02 to 0.001), in 5.0 s; the frozen model is kept"
     )
-    (change,) = training_changes(ReportFacts(fine_tuning=text, history=[{"valid_loss": 0.5}]))
+    facts = ReportFacts(fine_tuning=text, keeps_frozen=True, history=[{"valid_loss": 0.5}])
+    (change,) = training_changes(facts)
     assert change.rule == "frozen_kept"
     assert change.evidence == f"Fine-tuning{text[len('fine-tuning') :]}."
+    assert not training_changes(replace(facts, keeps_frozen=False))
+
+
+def test_a_folder_of_an_older_version_says_in_its_sentence_which_model_was_kept():
+    kept = "fine-tuning changed mAP from 0.9 to 0.89: -0.01, in 5.0 s; the frozen model is kept"
+    no_time = "the frozen model is kept: there was no time for fine-tuning"
+    assert ReportFacts.from_json({"fine_tuning": kept}).keeps_frozen
+    assert not ReportFacts.from_json({"fine_tuning": no_time}).keeps_frozen
+    assert not ReportFacts.from_json({}).keeps_frozen
 
 
 def test_a_wide_interval_asks_for_more_evaluated_images():

@@ -4,24 +4,24 @@ import pytest
 import torch
 from torch import Tensor
 
+from eyebright._choices import HeadObjective
 from eyebright.errors import InputError
 from eyebright.train.linear_head.cross_fit import cross_fit
 from eyebright.train.linear_head.fit import fit_linear_head
 from eyebright.train.linear_head.folds import target_folds
-from eyebright.train.linear_head.objectives import Objective
 from support.linear_heads import random_features, random_labels
 
-OBJECTIVES: tuple[Objective, ...] = ("binary", "multinomial", "squared")
+OBJECTIVES: tuple[HeadObjective, ...] = ("binary", "multinomial", "squared")
 
 
-def some_targets(objective: Objective, features: Tensor) -> Tensor:
+def some_targets(objective: HeadObjective, features: Tensor) -> Tensor:
     labels = random_labels(features, 3)
     return labels.argmax(dim=1) if objective == "multinomial" else labels
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
 @pytest.mark.parametrize(("n", "d"), [(150, 20), (60, 100)])
-def test_outputs_of_a_fold_do_not_depend_on_anything_in_it(objective: Objective, n: int, d: int) -> None:
+def test_outputs_of_a_fold_do_not_depend_on_anything_in_it(objective: HeadObjective, n: int, d: int) -> None:
     """Other targets and other features of the fold's images change no bit of a head, however wild they are."""
     features = random_features(n, d)
     targets = some_targets(objective, features)
@@ -39,7 +39,7 @@ def test_outputs_of_a_fold_do_not_depend_on_anything_in_it(objective: Objective,
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
-def test_outputs_are_those_of_a_head_fitted_without_the_fold(objective: Objective) -> None:
+def test_outputs_are_those_of_a_head_fitted_without_the_fold(objective: HeadObjective) -> None:
     features = random_features(100, 20)
     targets = some_targets(objective, features)
     folds = target_folds(targets, 4, objective=objective)

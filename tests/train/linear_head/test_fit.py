@@ -8,10 +8,10 @@ import torch
 from sklearn.linear_model import LogisticRegression, Ridge
 from torch import Tensor
 
+from eyebright._choices import HeadObjective
 from eyebright.errors import TrainingError
 from eyebright.train.linear_head.basis import Basis, principal_basis
 from eyebright.train.linear_head.fit import LinearHead, fit_linear_head
-from eyebright.train.linear_head.objectives import Objective
 from eyebright.train.linear_head.quadratic import _MAX_PRODUCTS
 from support.linear_heads import random_features, random_labels, scaler_of
 
@@ -167,7 +167,7 @@ def test_numbers_equal_ridge(n: int, d: int, C: float, weighted: bool) -> None:
 
 
 @pytest.mark.parametrize("objective", ["binary", "multinomial"])
-def test_float32_reaches_the_same_probabilities(objective: Objective, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_float32_reaches_the_same_probabilities(objective: HeadObjective, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("eyebright.train.linear_head.fit._FLOAT64_MAX_SIZE", 0)
     features = random_features(400, 100)
     labels = random_labels(features, 4, share=0.4)

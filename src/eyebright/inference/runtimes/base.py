@@ -8,7 +8,8 @@ import numpy as np
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-Precision = Literal["float32", "bfloat16", "float16"]
+from eyebright._choices import Precision
+
 ImageBatch = Shaped[np.ndarray[Any, np.dtype[Any]], "b h w c"]
 """Preprocessed images: uint8, or float32 in [0, 1]."""
 ForwardFunction = Callable[[ImageBatch], Float[Tensor, "b ..."]]

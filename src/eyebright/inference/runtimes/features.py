@@ -18,13 +18,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from eyebright.errors import first_line
 from eyebright.inference.runtimes.onnx_runtime import IMAGES, OUTPUTS, create_session
 
 TOLERANCE = 3e-5  # relative to the largest feature; float32 sums in another order differ by less
-_WORTHWHILE = 10.0  # seconds that torch would need; an export takes one or two
-_MANY_IMAGES = 200  # of fewer images even the measurement would take a noticeable share
-_MEASURED = 4  # images with which both are measured
-_CLEARLY = 3  # times as fast: then torch is not timed again without its first, slower call
+_LEAST_SECONDS = 10.0  # of torch; an export takes one or two
+_LEAST_IMAGES = 200  # of fewer images even the measurement would take a noticeable share
+_N_TIMED = 4  # images with which both are timed
+_CLEAR_SPEEDUP = 3  # times as fast: then torch is not timed again without its first, slower call
 _OPSET = 18
 
 
@@ -49,13 +50,13 @@ class FasterExtractor(nn.Module):
         self.measured: bool | None = None  # whether ONNX Runtime is faster; None if nothing was measured
         self._n_images = n_images
         self._known = known
-        self._is_chosen = n_images < _MANY_IMAGES
+        self._is_chosen = n_images < _LEAST_IMAGES
         self._session: Any = None
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b *features"]:
         """The features, computed without gradients."""
         if not self._is_chosen:
-            self._choose(x[:_MEASURED])
+            self._choose(x[:_N_TIMED])
             self._is_chosen = True
         return self.extractor(x) if self._session is None else _run(self._session, x)
 
@@ -73,18 +74,19 @@ class FasterExtractor(nn.Module):
         expected, torch_seconds = _timed(self.extractor, x)  # with the time in which it chooses its kernels
         if self._known is None:
             self.measured = False
-            if torch_seconds / len(x) * self._n_images < _WORTHWHILE:
+            if torch_seconds / len(x) * self._n_images < _LEAST_SECONDS:
+                self.why = f"torch: it needs less than {_LEAST_SECONDS:g} seconds"
                 return
         try:
             session = create_session(feature_graph(self.extractor, x))
             features, _ = _timed(lambda images: _run(session, images), x)
             _, onnx_seconds = _timed(lambda images: _run(session, images), x)
         except Exception as error:  # neither the exporter nor the runtime has a base class for its exceptions
-            self.why = f"torch: {str(error).strip().splitlines()[0]}"
+            self.why = f"torch: {first_line(error)}"
             return
-        if torch_seconds < _CLEARLY * onnx_seconds:
+        if torch_seconds < _CLEAR_SPEEDUP * onnx_seconds:
             _, torch_seconds = _timed(self.extractor, x)
-        times = f"{1000 * onnx_seconds / len(x):.3g} ms an image, torch {1000 * torch_seconds / len(x):.3g} ms"
+        times = f"{1000 * onnx_seconds / len(x):.3g} ms per image, torch {1000 * torch_seconds / len(x):.3g} ms"
         difference = (features - expected).abs().max().item()
         if not difference <= TOLERANCE * max(1.0, expected.abs().max().item()):
             self.why = f"torch: the features of ONNX Runtime differ by up to {difference:.2g}"

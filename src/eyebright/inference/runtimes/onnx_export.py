@@ -16,7 +16,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from eyebright._optional import import_optional
-from eyebright.errors import ArtifactError
+from eyebright.errors import ArtifactError, first_line
 from eyebright.image.canonical import CANONICAL, PixelsVersion
 from eyebright.inference.runtimes.base import ImageBatch, Runtime
 from eyebright.inference.runtimes.onnx_runtime import (
@@ -84,7 +84,7 @@ def without_code_notes(graph: bytes) -> bytes:
     try:
         model = onnx.load_from_string(graph)
     except Exception as error:  # protobuf's class depends on its version
-        raise ArtifactError(f"the graph is no ONNX file: {str(error).strip().splitlines()[0]}") from None
+        raise ArtifactError(f"the graph is no ONNX file: {first_line(error)}") from None
     clear_code_notes(model)
     return model.SerializeToString()
 
@@ -176,7 +176,7 @@ def torch_program(
                 verbose=False,
             )
     except Exception as error:  # the exporter passes on any exception of the model's code
-        raise ArtifactError(f"torch cannot export this model to ONNX: {str(error).strip().splitlines()[0]}") from error
+        raise ArtifactError(f"torch cannot export this model to ONNX: {first_line(error)}") from error
 
 
 def _compare(model: ImageModel, fused: Runtime, onnx: Runtime, images: ImageBatch) -> None:

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from eyebright._optional import import_optional
-from eyebright.errors import ArtifactError
+from eyebright.errors import ArtifactError, first_line
 from eyebright.image.canonical import LIBRARY_PIXELS, PixelsVersion
 from eyebright.inference.runtimes.base import ImageBatch, Runtime
 
@@ -84,7 +84,7 @@ def load_onnx_runtime(
         session = create_session(graph, threads)
         metadata = GraphMetadata.from_json(session.get_modelmeta().custom_metadata_map[METADATA_KEY])
     except Exception as error:  # onnxruntime has no common base class for its exceptions
-        raise ArtifactError(f"{name} cannot be used: {str(error).splitlines()[0]}") from None
+        raise ArtifactError(f"{name} cannot be used: {first_line(error)}") from None
 
     image_input = session.get_inputs()[0].name  # not `IMAGES` in graphs that older versions exported
 

@@ -11,11 +11,12 @@ from typing import Literal, get_args
 
 import torch
 
+from eyebright._choices import Precision
 from eyebright._defaults import PREDICTION_PRECISION
 from eyebright._system.device import choose_device
 from eyebright.errors import ArtifactError, InputError, MissingExtraError, check_count, did_you_mean, listing
 from eyebright.image.canonical import PixelsVersion
-from eyebright.inference.runtimes.base import Precision, Runtime
+from eyebright.inference.runtimes.base import Runtime
 from eyebright.inference.runtimes.graph_file import hash_path, read_graph
 from eyebright.inference.runtimes.onnx_export import export_onnx
 from eyebright.inference.runtimes.onnx_runtime import GraphMetadata, load_onnx_runtime

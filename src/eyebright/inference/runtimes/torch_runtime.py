@@ -7,8 +7,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from eyebright._choices import Precision
 from eyebright._defaults import PREDICTION_PRECISION
-from eyebright.inference.runtimes.base import FeatureFunction, ForwardFunction, ImageBatch, Precision, Runtime
+from eyebright.inference.runtimes.base import FeatureFunction, ForwardFunction, ImageBatch, Runtime
 from eyebright.models.batchnorm.fuse import fuse_conv_bn
 from eyebright.models.build import ImageModel
 from eyebright.models.split_model import split_at_head

@@ -97,7 +97,7 @@ def training_changes(facts: ReportFacts) -> list[Change]:
     Args:
         facts: the history, and the comparison of the fine-tuned with the frozen model.
     """
-    if "the frozen model is kept" in facts.fine_tuning and facts.history:
+    if facts.keeps_frozen and facts.history:
         return [
             Change(
                 "frozen_kept",

@@ -1,4 +1,4 @@
-"""FiftyOne: ``labels.json`` of an image classification export, or ``samples.json`` of a whole data set.
+"""FiftyOne: ``labels.json`` of an image classification export, or ``samples.json`` of a whole dataset.
 
 ``labels.json`` has the label of each image by its name without extension, as a number in ``classes`` or as a string, or
 a list of them. ``samples.json`` has a field with a classification, classifications or detections for each image.

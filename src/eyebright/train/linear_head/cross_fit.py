@@ -6,10 +6,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from eyebright._choices import HeadObjective
 from eyebright.errors import InputError
 from eyebright.train.linear_head.fit import fit_linear_head
 from eyebright.train.linear_head.input_checks import check_inputs
-from eyebright.train.linear_head.objectives import Objective
 
 
 def cross_fit(
@@ -17,7 +17,7 @@ def cross_fit(
     targets: Tensor,
     folds: Int[Tensor, " n"],
     *,
-    objective: Objective,
+    objective: HeadObjective,
     names: Sequence[str] | None = None,
     sample_weight: Float[Tensor, " n"] | None = None,
     groups: Int[Tensor, " n"] | None = None,

@@ -22,12 +22,13 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from eyebright._choices import HeadObjective
 from eyebright.errors import TrainingError
 from eyebright.train.linear_head.basis import Basis, principal_basis
 from eyebright.train.linear_head.c_choice import CChoice, choose_c
 from eyebright.train.linear_head.input_checks import check_inputs, checked_c
 from eyebright.train.linear_head.newton import solve
-from eyebright.train.linear_head.objectives import Losses, Objective
+from eyebright.train.linear_head.objectives import Losses
 from eyebright.train.linear_head.problem import Problem, class_problem, label_problem, number_problem
 
 # The solver stops after a step that changes no probability by more than this; the remaining error is at most a tenth.
@@ -61,7 +62,7 @@ def fit_linear_head(
     features: Float[Tensor, "n d"],
     targets: Tensor,
     *,
-    objective: Objective,
+    objective: HeadObjective,
     names: Sequence[str] | None = None,
     sample_weight: Float[Tensor, " n"] | None = None,
     groups: Int[Tensor, " n"] | None = None,

@@ -5,15 +5,15 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from eyebright._choices import HeadObjective
 from eyebright.sources.folds import assign_folds
 from eyebright.sources.stratify import LabelMatrix, regression_strata
-from eyebright.train.linear_head.objectives import Objective
 
 _MAX_STRATA = 1000
 
 
 def target_folds(
-    targets: Tensor, n_folds: int, *, objective: Objective, groups: Int[Tensor, " n"] | None = None, seed: int = 0
+    targets: Tensor, n_folds: int, *, objective: HeadObjective, groups: Int[Tensor, " n"] | None = None, seed: int = 0
 ) -> Int[Tensor, " n"]:
     """The fold of each image, from 0 on: groups stay whole, and each fold has its share of every label.
 
@@ -33,7 +33,7 @@ def target_folds(
     return torch.from_numpy(assign_folds(labels, n_folds, groups=codes, seed=seed))
 
 
-def _strata(targets: Tensor, n_folds: int, objective: Objective) -> LabelMatrix:
+def _strata(targets: Tensor, n_folds: int, objective: HeadObjective) -> LabelMatrix:
     """The labels over which the images are stratified; a probability of a half or more counts as a label."""
     if objective == "multinomial":
         return LabelMatrix.of_array(targets[:, None].numpy())

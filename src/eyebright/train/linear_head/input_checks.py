@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from eyebright._choices import HeadObjective
 from eyebright.errors import InputError, short_repr
-from eyebright.train.linear_head.objectives import Objective
 
 _BLOCK = 8192
 
@@ -15,7 +15,7 @@ _BLOCK = 8192
 def check_inputs(
     features: Float[Tensor, "n d"],
     targets: Tensor,
-    objective: Objective,
+    objective: HeadObjective,
     names: Sequence[str] | None,
     sample_weight: Float[Tensor, " n"] | None,
     groups: Int[Tensor, " n"] | None,
@@ -66,7 +66,7 @@ def check_features(features: Float[Tensor, "n d"]) -> None:
         )
 
 
-def check_targets(targets: Tensor, objective: Objective) -> None:
+def check_targets(targets: Tensor, objective: HeadObjective) -> None:
     """Checks the targets of a head.
 
     Raises:
@@ -104,7 +104,7 @@ def checked_c(C: "float | Sequence[float] | None") -> list[float] | None:
     return sorted(set(candidates))
 
 
-def output_names(targets: Tensor, objective: Objective, names: Sequence[str] | None) -> list[str]:
+def output_names(targets: Tensor, objective: HeadObjective, names: Sequence[str] | None) -> list[str]:
     """The names of the outputs, counted from 0 if there are none.
 
     Raises:

@@ -7,14 +7,14 @@ Axes: n images, p problems, c outputs of one problem, r1 principal directions an
 """
 
 from dataclasses import dataclass, replace
-from typing import Literal, final
+from typing import final
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import softplus
 
-Objective = Literal["binary", "multinomial", "squared"]
+from eyebright._choices import HeadObjective
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Losses:
             problems have the same.
     """
 
-    objective: Objective
+    objective: HeadObjective
     targets: Float[Tensor, "n p 1"] | Int[Tensor, " n"]
     sample_weights: Float[Tensor, "n #p 1"]
 

@@ -13,8 +13,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from eyebright._choices import HeadObjective
 from eyebright.errors import listing
-from eyebright.train.linear_head.objectives import Objective
 
 _BLOCK = 8192  # images at a time
 
@@ -35,7 +35,7 @@ class Problem:
         notes: sentences about the targets.
     """
 
-    objective: Objective
+    objective: HeadObjective
     targets: Float[Tensor, "n f"] | Int[Tensor, " n"]
     sample_weights: Float[Tensor, "n w"]
     to_fit: Int[Tensor, " f"]

@@ -7,10 +7,12 @@ notebooks see `eyebright.train.observers.notebook`.
 import time
 from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
+from typing import get_args
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from eyebright._choices import ProgressMode
 from eyebright.errors import InputError, did_you_mean, listing, printable
 from eyebright.train.events import (
     EpochDone,
@@ -31,7 +33,7 @@ from eyebright.train.history import EpochRow, epoch_cells, epoch_columns, text_l
 from eyebright.train.observers.epoch_progress import EpochProgress
 from eyebright.train.observers.notebook import NotebookTable, in_notebook, notebook_output
 
-MODES = ("auto", "bar", "lines", "notebook", "quiet")
+MODES: tuple[str, ...] = get_args(ProgressMode)
 _LINE_SECONDS = 30.0
 """The time between two lines of a log with the current step."""
 

@@ -50,6 +50,8 @@ MAX_WORKERS: Final = 16
 """The workers that read images, at most, if their number is not given."""
 CONFIDENCE: Final = 0.95
 """The confidence level of intervals and of statistical guarantees."""
+SIGNIFICANCE: Final = 0.05
+"""The corrected p-value up to which a difference is said as one."""
 RESAMPLES: Final = 1000
 """The resamples of a bootstrap."""
 EXPORT_IMAGES: Final = 200

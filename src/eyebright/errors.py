@@ -228,7 +228,7 @@ def listing(names: Iterable[object], *, limit: int = 12) -> str:
 
 def first_line(error: BaseException) -> str:
     """The first line of what an error says, or the name of its class if it says nothing."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    return shortened((str(error).strip() or type(error).__name__).splitlines()[0])
 
 
 def checked_keywords(function: Callable[P, R]) -> Callable[P, R]:

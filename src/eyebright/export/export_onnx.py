@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+from eyebright._choices import ExportPrecision
 from eyebright._defaults import EXPORT_PRECISION
 from eyebright._optional import import_optional
 from eyebright.errors import ArtifactError, InputError
@@ -21,8 +22,6 @@ from eyebright.types import Size
 
 MOST_CALIBRATION = 200
 """Images whose activations give the ranges of INT8, at most."""
-
-ExportPrecision = Literal["float32", "float16", "int8"]
 
 
 def export_onnx_files(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from eyebright._optional import import_optional
-from eyebright.errors import ArtifactError, shortened
+from eyebright.errors import ArtifactError, first_line
 from eyebright.export.exportable import Exportable, Validation, load_exportable
 from eyebright.export.files import OPENVINO, OPENVINO_FIXED, Exported, Say, preprocess_source, write_export
 from eyebright.export.model_graph import FIXED_INPUT, WHOLE_INPUT, fixed_graph, network_graph, whole_graph
@@ -108,7 +108,7 @@ def _converted(graphs: dict[str, bytes], metadata: dict[str, str], folder: Path)
         try:
             model = openvino.Core().read_model(given)
         except Exception as error:  # OpenVINO raises RuntimeError
-            raise ArtifactError(f"OpenVINO cannot read the exported graph: {_first_line(error)}") from None
+            raise ArtifactError(f"OpenVINO cannot read the exported graph: {first_line(error)}") from None
         for key, value in {**metadata, "input": inputs[name]}.items():
             model.set_rt_info(value, ["eyebright", key])
         openvino.save_model(model, folder / name, compress_to_fp16=False)
@@ -149,9 +149,5 @@ def openvino_batch(path: Path) -> Batch:
         names = [output.any_name for output in model.outputs]  # a compiled model has further names
         compiled = core.compile_model(model, "CPU", FLOAT32)
     except Exception as error:  # OpenVINO raises RuntimeError
-        raise ArtifactError(f"OpenVINO cannot load '{path.name}': {_first_line(error)}") from None
+        raise ArtifactError(f"OpenVINO cannot load '{path.name}': {first_line(error)}") from None
     return lambda batch: dict(zip(names, (value.copy() for value in compiled([batch]).values()), strict=True))
-
-
-def _first_line(error: Exception) -> str:
-    return shortened((str(error).strip() or type(error).__name__).splitlines()[0])

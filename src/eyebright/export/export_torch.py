@@ -14,7 +14,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from eyebright.errors import ArtifactError, shortened
+from eyebright.errors import ArtifactError, first_line
 from eyebright.export.answers_torch import torch_answers
 from eyebright.export.exportable import Exportable, Validation, load_exportable
 from eyebright.export.files import TORCH, Exported, Say, write_export
@@ -92,7 +92,7 @@ def torch_program(made: Exportable) -> bytes:
             extra = {EXTRA_FILE: json.dumps(about, ensure_ascii=False)}
             torch.export.save(program, file, extra_files=extra)
     except Exception as error:  # the exporter passes on any exception of the model's code
-        raise ArtifactError(f"torch.export cannot export this model: {_first_line(error)}") from error
+        raise ArtifactError(f"torch.export cannot export this model: {first_line(error)}") from error
     return file.getvalue()
 
 
@@ -136,14 +136,10 @@ def program_batch(data: bytes) -> Batch:
     try:
         module: Any = torch.export.load(io.BytesIO(data)).module()
     except Exception as error:  # torch has no common base class for what it raises
-        raise ArtifactError(f"torch cannot load the exported program: {_first_line(error)}") from None
+        raise ArtifactError(f"torch cannot load the exported program: {first_line(error)}") from None
 
     def run(images: Numbers) -> dict[str, Numbers]:
         with torch.inference_mode():
             return {name: value.numpy() for name, value in module(torch.from_numpy(images)).items()}
 
     return run
-
-
-def _first_line(error: Exception) -> str:
-    return shortened((str(error).strip() or type(error).__name__).splitlines()[0])

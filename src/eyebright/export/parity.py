@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import PIL.Image
 
-from eyebright.errors import ArtifactError, ImageError
+from eyebright.errors import ArtifactError, ImageError, first_line
 from eyebright.export.answers_graph import ANSWERS
 from eyebright.export.heat_map_graph import HEAT_MAPS
 from eyebright.export.out_of_distribution_graph import FLAG, SCORE
@@ -355,7 +355,7 @@ def _session(graph: bytes) -> Any:
     try:
         return create_session(graph)
     except Exception as error:  # onnxruntime has no common base class for its exceptions
-        raise ArtifactError(f"ONNX Runtime cannot load the exported graph: {str(error).splitlines()[0]}") from None
+        raise ArtifactError(f"ONNX Runtime cannot load the exported graph: {first_line(error)}") from None
 
 
 def existing(paths: Sequence[Path], most: int) -> list[str]:

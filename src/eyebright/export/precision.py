@@ -12,13 +12,13 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 
 from eyebright._optional import import_optional
-from eyebright.errors import ArtifactError, ImageError
+from eyebright.errors import ArtifactError, ImageError, first_line
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.export.model_graph import PIXELS
 from eyebright.export.parity import Numbers, Parity, Run, compare, whole_run
@@ -27,7 +27,6 @@ from eyebright.image.image import Image
 from eyebright.inference.predictor import Predictor
 from eyebright.transforms.draw import canonical_placement_of
 
-NarrowPrecision = Literal["float16", "int8"]
 _TIMED = 20  # images
 
 _OPERATORS = ("Conv", "Gemm", "MatMul")
@@ -48,7 +47,7 @@ def to_float16(network: Any) -> Any:
     try:
         return float16.convert_float_to_float16(_copy(network), keep_io_types=True)
     except Exception as error:  # the converter passes on any exception
-        raise ArtifactError(f"the network cannot be converted to float16: {_first_line(error)}") from None
+        raise ArtifactError(f"the network cannot be converted to float16: {first_line(error)}") from None
 
 
 def to_int8(network: Any, predictor: Predictor, paths: Sequence[str]) -> Any:
@@ -86,7 +85,7 @@ def to_int8(network: Any, predictor: Predictor, paths: Sequence[str]) -> Any:
         except Exception as error:  # ONNX Runtime has no base class for its exceptions
             if not reader.n_read:
                 raise ArtifactError("none of the images that INT8 is calibrated on can be read") from None
-            raise ArtifactError(f"the network cannot be quantised: {_first_line(error)}") from None
+            raise ArtifactError(f"the network cannot be quantised: {first_line(error)}") from None
     return quantised
 
 
@@ -271,7 +270,3 @@ def _copy(network: Any) -> Any:
     copied = type(network)()
     copied.CopyFrom(network)
     return copied
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from eyebright._defaults import SIGNIFICANCE
 from eyebright.evaluation.compare import Comparison
 from eyebright.evaluation.model_comparison import ImageChange, ModelComparison, OutputDifference
 from eyebright.evaluation.relabelled import Judged, JudgedBy
@@ -15,7 +16,6 @@ from eyebright.web.blocks import Card, Cell, Gallery, Section, Sentences, Table,
 from eyebright.web.text import NO_VALUE, count_text, number_text, short_names
 from eyebright.web.thumbnails import thumbnail
 
-_SURE = 0.05
 _MOST_CARDS = 24
 _MOST_ROWS = 500
 
@@ -37,12 +37,14 @@ def comparison_sentences(found: ModelComparison) -> list[str]:
     """What was compared, and what came out: metrics, labels that surely changed, and how many images changed."""
     sentences = [_shared_text(found), *filter(None, [found.lineage]), *relabelled_sentences(found)]
     sentences += [one.text for one in found.metrics]
-    sure = [one for one in found.outputs if one.p_value < _SURE]
+    sure = [one for one in found.outputs if one.p_value < SIGNIFICANCE]
     if found.outputs:
         counted = f"{len(sure):,} of {len(found.outputs):,}" if sure else f"none of {len(found.outputs):,}"
         each = "; ".join(_output_text(one) for one in sure[:5])
         rows = _NAMES[found.first.decision.target.section][1]
-        sentences.append(f"significantly changed (p < {_SURE}, Holm): {counted} {rows}{': ' + each if each else ''}")
+        sentences.append(
+            f"significantly changed (p < {SIGNIFICANCE}, Holm): {counted} {rows}{': ' + each if each else ''}"
+        )
     if found.first.decision.target.has_vocab:
         sentences.append(
             f"images: {found.fixed:,} from wrong to right, {found.broken:,} from right to wrong; "

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from eyebright._defaults import SIGNIFICANCE
 from eyebright.evaluation.confusions import LabelConfusion, Relation, label_confusions
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.web.blocks import Cell, Folded, Section, Sentences, Table
@@ -9,7 +10,6 @@ from eyebright.web.text import number_text
 
 _MOST = 20  # rows that are shown of each relation; more are folded
 _MOST_FOLDED = 200
-_SURE = 0.05
 _TITLES: tuple[tuple[Relation, str, str], ...] = (
     ("instead", "Predicted instead of a label that is missed", "missed label"),
     ("beside", "Predicted too much beside a label that is found", "found label"),
@@ -28,7 +28,7 @@ def confusions_section(evaluation: Evaluation) -> list[Section]:
         # The first have the lowest p-values; of a thousand labels there are a million pairs.
         first = label_confusions(evaluation, relation, limit=_MOST_FOLDED)
         found = [one for one in first if one.count > one.expected]
-        sure += sum(one.p_value < _SURE for one in found)
+        sure += sum(one.p_value < SIGNIFICANCE for one in found)
         blocks += _tables(title, heading, found)
     if not blocks:
         return []
@@ -36,7 +36,8 @@ def confusions_section(evaluation: Evaluation) -> list[Section]:
         "Only images that are known not to have the other label count, so labels that stand together are no confusion."
         " Expected: how often the other label would be predicted wrongly there if both had nothing to do with each"
         " other. P-values are corrected for the number of pairs (Holm): "
-        f"of those shown {sure or 'none'} {'is' if sure == 1 else 'are'} surely more than expected (p < {_SURE})."
+        f"of those shown {sure or 'none'} {'is' if sure == 1 else 'are'} surely more than expected"
+        f" (p < {SIGNIFICANCE})."
     )
     return [Section("Mixed up with", "mixed-up", blocks, intro)]
 

@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 
+from eyebright._defaults import SIGNIFICANCE
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.slices import LEAST_IMAGES, MOST_VALUES, Slice
 from eyebright.metrics.labels import mean_ap
 from eyebright.web.blocks import Cell, Section, Table
 from eyebright.web.text import number_text
-
-_SURE = 0.05
 
 
 def slices_section(evaluation: Evaluation, slices: Sequence[Slice]) -> list[Section]:
@@ -21,13 +20,13 @@ def slices_section(evaluation: Evaluation, slices: Sequence[Slice]) -> list[Sect
     metric = evaluation.decision.target.metrics()[0]
     if not slices:
         return []
-    worse = sum(one.is_worse and one.p_value < _SURE for one in slices)
+    worse = sum(one.is_worse and one.p_value < SIGNIFICANCE for one in slices)
     intro = (
         f"{metric.display_name} of images that have one value in a column of the data, beside all other images; the"
         f" worst first. Columns with 2 to {MOST_VALUES} values, slices of {LEAST_IMAGES} images and more. P-values are"
         f" of a z test with bootstrap standard errors, corrected for the {len(slices):,} slices (Holm):"
         f" {worse or 'none'} of them {'score' if worse > 1 else 'scores'} worse than all others by more than chance"
-        f" explains (p < {_SURE}). The intervals are those of the scores, not corrected."
+        f" explains (p < {SIGNIFICANCE}). The intervals are those of the scores, not corrected."
     )
     if metric is mean_ap:
         intro += " mAP is lower where fewer images have a label, whatever the model does."

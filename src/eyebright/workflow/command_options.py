@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, get_args
 
 from eyebright import _defaults
-from eyebright._choices import CalibrationChoice, Precision
+from eyebright._choices import CalibrationChoice, ExportPrecision, Precision
 from eyebright.errors import InputError
 from eyebright.inference.folder_format import MANIFEST
 from eyebright.workflow.option import Option, check_options, with_options_in_docstring
@@ -325,7 +325,7 @@ class ExportOptions:
         Option(
             "float16 and int8 write a further graph, model_float16.onnx or model_int8.onnx, whose answers differ; what "
             "that costs is measured. For onnx.",
-            choices=("float32", "float16", "int8"),
+            choices=get_args(ExportPrecision),
         ),
     ] = _defaults.EXPORT_PRECISION
     calibrate_on: Annotated[

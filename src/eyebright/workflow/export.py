@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import cast
 
+from eyebright._choices import ExportPrecision
 from eyebright.errors import EyebrightError
-from eyebright.export.export_onnx import ExportPrecision, export_onnx_files
+from eyebright.export.export_onnx import export_onnx_files
 from eyebright.export.export_openvino import export_openvino_files
 from eyebright.export.export_torch import export_torch_file
 from eyebright.export.exportable import Validation, validation_images

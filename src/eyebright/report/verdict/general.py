@@ -3,12 +3,12 @@
 import math
 from collections.abc import Mapping, Sequence
 
+from eyebright._defaults import SIGNIFICANCE
 from eyebright.evaluation.slices import IMAGE_SIZE, Slice
 from eyebright.report.data import MetricRow, ReportFacts
 from eyebright.report.verdict.values import Change, Gain
 from eyebright.web.text import count_text, number_text
 
-_SURE = 0.05
 _WIDE = 0.15  # of the interval of a share
 _RISE = 1.1  # of the validation loss after its lowest value: more is overfitting
 
@@ -60,7 +60,8 @@ def slice_sentences(slices: Sequence[Slice], metric: str) -> list[str]:
     more = f" {len(worse) - 1:,} more under Slices." if len(worse) > 1 else ""
     return [
         f"Worse where the {_named(one)}: {metric} {number_text(one.score)} on {count_text(one.count, 'image')}, "
-        f"against {number_text(one.others)} on all others (p < {_SURE}, corrected for {len(slices):,} slices).{more}"
+        f"against {number_text(one.others)} on all others (p < {SIGNIFICANCE}, corrected for "
+        f"{len(slices):,} slices).{more}"
     ]
 
 
@@ -141,7 +142,7 @@ def _overfitting(history: Sequence[Mapping[str, float]]) -> list[Change]:
 
 
 def _significantly_worse(slices: Sequence[Slice]) -> list[Slice]:
-    return [one for one in slices if one.is_worse and one.p_value < _SURE]
+    return [one for one in slices if one.is_worse and one.p_value < SIGNIFICANCE]
 
 
 def _named(one: Slice) -> str:

@@ -143,3 +143,14 @@ def test_a_report_that_cannot_be_written_leaves_the_export(
     assert run(["export", str(model), "--compared", "1"]) == 0
     assert "the comparison is not in the report: " in capsys.readouterr().out
     assert (model / "report.html").read_text() == "my own notes"
+
+
+def test_an_export_to_another_folder_says_that_the_report_has_it_not(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(export_onnx, "network_graph", cached_network(model))
+    (model / "report.html").write_text("a report")
+    assert run(["export", str(model), "--compared", "0", "--out", str(tmp_path / "shipped")]) == 0
+    said = f"the comparison is in '{tmp_path / 'shipped' / 'export.json'}'; the model's report shows exports in its own"
+    assert said in capsys.readouterr().out
+    assert (model / "report.html").read_text() == "a report"

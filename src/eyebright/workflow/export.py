@@ -11,7 +11,7 @@ from eyebright.export.export_torch import export_torch_file
 from eyebright.export.exportable import Validation, validation_images
 from eyebright.export.files import Exported
 from eyebright.export.page import ExportedPage, export_page
-from eyebright.export.record import ExportRecord, check_export
+from eyebright.export.record import RECORD, ExportRecord, check_export
 from eyebright.io.files import get_image_files
 from eyebright.sources.read import read_source
 from eyebright.workflow.command_options import ExportOptions
@@ -51,6 +51,10 @@ def export_model(options: ExportOptions, *, say: Say = lambda _: None) -> Export
         say(f"{exported.folder / name}: {facts['bytes'] / 1e6:.3g} MB")
     if exported.folder.resolve() == options.model.resolve():
         _report_again(options, say, has_images=bool(validation.paths))
+    elif (options.model / REPORT).is_file():
+        say(
+            f"the comparison is in '{exported.folder / RECORD}'; the model's report shows exports in its own folder only"
+        )
     return exported.record
 
 

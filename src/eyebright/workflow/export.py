@@ -53,7 +53,8 @@ def export_model(options: ExportOptions, *, say: Say = lambda _: None) -> Export
         _report_again(options, say, has_images=bool(validation.paths))
     elif (options.model / REPORT).is_file():
         say(
-            f"the comparison is in '{exported.folder / RECORD}'; the model's report shows exports in its own folder only"
+            f"the comparison is in '{exported.folder / RECORD}'; the model's report shows exports in its own folder "
+            "only"
         )
     return exported.record
 

@@ -36,6 +36,8 @@ if TYPE_CHECKING:  # the same names for type checkers and editors; a test compar
     from eyebright.evaluation.three_way import AskingCurve as AskingCurve, asking_curves as asking_curves
     from eyebright.evaluation.weak_segments import WeakSegment as WeakSegment, find_weak_segments as find_weak_segments
     from eyebright.export.export_onnx import export_onnx_files as export_onnx_files
+    from eyebright.export.export_openvino import export_openvino_files as export_openvino_files
+    from eyebright.export.export_torch import export_torch_file as export_torch_file
     from eyebright.export.page import export_page as export_page
     from eyebright.export.record import check_export as check_export, read_export as read_export
     from eyebright.image.image import Image as Image, Picture as Picture
@@ -116,6 +118,8 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
     "eyebright.evaluation.three_way": ("AskingCurve", "asking_curves"),
     "eyebright.evaluation.weak_segments": ("WeakSegment", "find_weak_segments"),
     "eyebright.export.export_onnx": ("export_onnx_files",),
+    "eyebright.export.export_openvino": ("export_openvino_files",),
+    "eyebright.export.export_torch": ("export_torch_file",),
     "eyebright.export.page": ("export_page",),
     "eyebright.export.record": ("check_export", "read_export"),
     "eyebright.image.image": ("Image", "Picture"),

@@ -140,6 +140,29 @@ def test_an_export_to_another_target_stays_if_it_is_of_the_same_model(
     assert made.sentences[-1].endswith("of a former export is removed: it was of another model, or of other thresholds")
 
 
+@pytest.mark.parametrize("record", ["{", '{"contract": 1}'])
+def test_a_graph_of_which_no_record_says_the_model_is_left_and_said(
+    program: Exported, saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record: str
+) -> None:
+    data = (program.folder / "model.pt2").read_bytes()
+    monkeypatch.setattr(export_torch, "torch_program", lambda _: data)
+    (tmp_path / "model.onnx").write_bytes(b"mine")
+    (tmp_path / "export.json").write_text(record)
+    made = export_torch_file(saved, out=tmp_path, validation=Validation(None, []))
+    assert (tmp_path / "model.onnx").read_bytes() == b"mine"
+    assert made.sentences[-1] == (
+        "model.onnx beside this export is not in its export.json: nothing says of which model it is, so do not use it"
+    )
+    again = export_torch_file(saved, out=tmp_path / "other", validation=Validation(None, []))
+    assert not any("former export" in sentence or "beside this" in sentence for sentence in again.sentences)
+
+
+def test_a_program_that_cannot_run_is_an_error_of_a_line(program: Exported) -> None:
+    batch = export_torch.program_batch((program.folder / "model.pt2").read_bytes())
+    with pytest.raises(ArtifactError, match=r"^torch cannot run the exported program with 1x8x8x4 values: [^\n]+$"):
+        batch(np.zeros((1, 8, 8, 4), dtype=np.uint8))
+
+
 def test_points_are_in_pixels_of_the_given_image(folder: Path, table: pd.DataFrame) -> None:
     dls = squares_block(folder, **SQUARES["points"]).dataloaders(table, bs=8, num_workers=0)
     made = load_exportable(small_learner(dls).save_model(folder / "model"), Validation(None, []), packages=())

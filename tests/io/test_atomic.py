@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from eyebright.export.files import TARGETS
+from eyebright.export.record import PREPROCESS, RECORD
 from eyebright.io.atomic import exclusive_folder, prepared_file, remove_stale, write_atomically
 
 
@@ -112,6 +114,15 @@ def test_temporary_files_of_older_versions_are_removed_when_nobody_can_be_writin
     os.utime(tmp_path / ".bashrc.0a1b2c3d", (0, 0))
     remove_stale(tmp_path)
     assert {file.name for file in tmp_path.iterdir()} == {".checkpoint.safetensors.0a1b2c3d", ".bashrc.0a1b2c3d"}
+
+
+@pytest.mark.parametrize("name", [RECORD, PREPROCESS, *(name for names in TARGETS.values() for name in names)])
+def test_what_a_killed_export_left_is_removed(tmp_path: Path, name: str) -> None:
+    left = tmp_path / f".{name}.0a1b2c3d"
+    left.touch()
+    os.utime(left, (0, 0))
+    remove_stale(tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_many_threads_that_write_one_file_leave_the_file_of_one_of_them(tmp_path: Path) -> None:

@@ -35,8 +35,6 @@ SampleWeights = Sequence[float] | NDArray[np.floating[Any]]
 NOT_COPIED = "it has workers and caches: make it again from its data block with `dataloaders`, in each process"
 """Why loaders cannot be pickled or copied, and what to do instead."""
 
-"""The most workers that are started where no number is given."""
-
 
 class _PendingBatch(NamedTuple):
     """A batch that has been requested.

@@ -135,7 +135,7 @@ class Evaluation:
         return None if len(np.unique(codes)) == len(codes) else codes
 
     @cached_property
-    def paths(self) -> list[Path]:
+    def paths(self) -> Sequence[Path]:
         """The path of each image."""
         return [self.root / file for file in self.files]
 

@@ -143,7 +143,7 @@ def _training_images(folder: Path, validation: Validation) -> list[Path]:
     try:
         known = load_training_images(folder)
         if known is None:
-            return load_out_of_fold(folder).paths  # of an older version; the validation images are among them
+            return list(load_out_of_fold(folder).paths)  # of an older version; the validation images are among them
         if validation.evaluation is not None:
             moved = os.path.relpath(known.root, load_evaluation(folder).root)
             known = replace(known, root=Path(os.path.normpath(validation.evaluation.root / moved)))

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from eyebright._optional import import_optional
-from eyebright.errors import ArtifactError, first_line
+from eyebright.errors import ArtifactError, first_line, os_reason
 from eyebright.export.exportable import Exportable, Validation, load_exportable
 from eyebright.export.files import OPENVINO, OPENVINO_FIXED, Exported, Say, preprocess_source, write_export
 from eyebright.export.model_graph import FIXED_INPUT, WHOLE_INPUT, fixed_graph, network_graph, whole_graph
-from eyebright.export.parity import Batch, Parity, alone, check_batches, checked_parity, preprocessed
+from eyebright.export.parity import Batch, Numbers, Parity, alone, check_batches, checked_parity, preprocessed
 from eyebright.export.record import PREPROCESS
 from eyebright.types import Size
 
@@ -98,20 +98,23 @@ def _converted(graphs: dict[str, bytes], metadata: dict[str, str], folder: Path)
     """Writes the graphs in OpenVINO's format; returns the content of the files by name.
 
     Raises:
-        ArtifactError: OpenVINO cannot read a graph.
+        ArtifactError: OpenVINO cannot read or write a graph, or the temporary folder is full.
     """
     openvino: Any = import_optional("openvino", extra="openvino", purpose="exporting to OpenVINO")
     inputs = {OPENVINO: WHOLE_INPUT, OPENVINO_FIXED: FIXED_INPUT}
     for name, graph in graphs.items():
         given = folder / f"{name}.onnx"
-        given.write_bytes(graph)
         try:
+            given.write_bytes(graph)
             model = openvino.Core().read_model(given)
+            for key, value in {**metadata, "input": inputs[name]}.items():
+                model.set_rt_info(value, ["eyebright", key])
+            openvino.save_model(model, folder / name, compress_to_fp16=False)
+            given.unlink()
+        except OSError as error:
+            raise ArtifactError(f"the graph cannot be written to '{folder}': {os_reason(error)}") from None
         except Exception as error:  # OpenVINO raises RuntimeError
-            raise ArtifactError(f"OpenVINO cannot read the exported graph: {first_line(error)}") from None
-        for key, value in {**metadata, "input": inputs[name]}.items():
-            model.set_rt_info(value, ["eyebright", key])
-        openvino.save_model(model, folder / name, compress_to_fp16=False)
+            raise ArtifactError(f"OpenVINO cannot convert the exported graph: {first_line(error)}") from None
     names = [file for name in graphs for file in (name, Path(name).with_suffix(".bin").name)]
     return {name: (folder / name).read_bytes() for name in names}
 
@@ -140,7 +143,7 @@ def openvino_batch(path: Path) -> Batch:
         path: of the ``.xml`` file.
 
     Raises:
-        ArtifactError: OpenVINO cannot load it.
+        ArtifactError: OpenVINO cannot load it; the function that is returned: it cannot run it with a batch.
     """
     openvino: Any = import_optional("openvino", extra="openvino", purpose="running OpenVINO")
     core = openvino.Core()
@@ -150,4 +153,12 @@ def openvino_batch(path: Path) -> Batch:
         compiled = core.compile_model(model, "CPU", FLOAT32)
     except Exception as error:  # OpenVINO raises RuntimeError
         raise ArtifactError(f"OpenVINO cannot load '{path.name}': {first_line(error)}") from None
-    return lambda batch: dict(zip(names, (value.copy() for value in compiled([batch]).values()), strict=True))
+
+    def run(batch: Numbers) -> dict[str, Numbers]:
+        try:
+            return dict(zip(names, (value.copy() for value in compiled([batch]).values()), strict=True))
+        except Exception as error:  # OpenVINO raises RuntimeError
+            size = "x".join(map(str, batch.shape))
+            raise ArtifactError(f"OpenVINO cannot run '{path.name}' with {size} values: {first_line(error)}") from None
+
+    return run

@@ -131,7 +131,7 @@ def program_batch(data: bytes) -> Batch:
         data: the content of ``model.pt2``.
 
     Raises:
-        ArtifactError: torch cannot load it.
+        ArtifactError: torch cannot load it; the function that is returned: it cannot run it with a batch.
     """
     try:
         module: Any = torch.export.load(io.BytesIO(data)).module()
@@ -139,7 +139,13 @@ def program_batch(data: bytes) -> Batch:
         raise ArtifactError(f"torch cannot load the exported program: {first_line(error)}") from None
 
     def run(images: Numbers) -> dict[str, Numbers]:
-        with torch.inference_mode():
-            return {name: value.numpy() for name, value in module(torch.from_numpy(images)).items()}
+        try:
+            with torch.inference_mode():
+                return {name: value.numpy() for name, value in module(torch.from_numpy(images)).items()}
+        except Exception as error:  # torch has no common base class for what it raises
+            size = "x".join(map(str, images.shape))
+            raise ArtifactError(
+                f"torch cannot run the exported program with {size} values: {first_line(error)}"
+            ) from None
 
     return run

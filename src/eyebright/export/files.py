@@ -58,7 +58,8 @@ def write_export(
     """Writes the files of one target, the record last; returns it, with sentences on what is removed.
 
     Files that other targets were exported to stay if they are of the same model with the same decisions; files of a
-    former export that are not are removed, since they may decide by other thresholds.
+    former export that are not are removed, since they may decide by other thresholds. What no record names is left, and
+    said.
 
     Args:
         folder: where; it is created if necessary.
@@ -75,7 +76,8 @@ def write_export(
     facts = {**made.facts, "versions": {**(former["versions"] if kept else {}), **made.facts["versions"]}}
     record = ExportRecord({**facts, "files": {**kept, **new}})
     writers: dict[str, Callable[[Path], Any] | None] = {name: _writer(content) for name, content in data.items()}
-    dropped = [name for name in _others_names(target) if name in former.get("files", {}) and name not in kept]
+    there = [name for name in _others_names(target) if name not in kept and (folder / name).is_file()]
+    dropped = [name for name in there if name in former.get("files", {})]
     for name in (*TARGETS[target], *dropped):
         writers.setdefault(name, None)
     if dropped and PREPROCESS not in record.files:
@@ -86,10 +88,15 @@ def write_export(
     if target == "onnx":
         writers[hash_path(Path(WHOLE)).name] = None  # of a graph that an older version exported under this name
     write_together(folder, writers, what="the export")
-    sentences = (
+    removed = (
         f"{name} of a former export is removed: it was of another model, or of other thresholds" for name in dropped
     )
-    return record, tuple(sentences)
+    left = (
+        f"{name} beside this export is not in its {RECORD}: nothing says of which model it is, so do not use it"
+        for name in there
+        if name not in dropped
+    )
+    return record, (*removed, *left)
 
 
 def _others(folder: Path, target: str, facts: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -192,19 +192,22 @@ def part_of(evaluations: Mapping[EvaluatedPart, Evaluation], part: EvaluatedPart
     return evaluations[part]
 
 
-def load_evaluations(folder: Path, manifest: Manifest) -> dict[EvaluatedPart, Evaluation]:
-    """The evaluations of a model folder by part, those whose files are there.
+def load_evaluations(
+    folder: Path, manifest: Manifest, *, may_be_missing: bool = False
+) -> dict[EvaluatedPart, Evaluation]:
+    """The evaluations of a model folder by part.
 
     Args:
         folder: the model folder.
         manifest: that of the folder.
+        may_be_missing: whether files that the manifest names may be missing.
 
     Raises:
-        ArtifactError: a file is damaged, or of another model.
+        ArtifactError: a file is missing, damaged, or of another model.
     """
     evaluations: dict[EvaluatedPart, Evaluation] = {}
     for name, digest in ((EVALUATION, manifest.evaluation), (OUT_OF_FOLD, manifest.out_of_fold)):
-        if digest is not None and (folder / name).is_file():
+        if digest is not None and ((folder / name).is_file() or not may_be_missing):
             evaluations |= load_manifest_and_evaluations(folder, name)[1]
     return evaluations
 

@@ -46,7 +46,7 @@ def migrate_model(
         if content["schema"] == SCHEMA and not missing and out is None:
             say(f"'{folder}' has schema {SCHEMA} already, with all that this version writes; nothing was changed")
             return folder
-        parts = load_evaluations(folder, manifest)
+        parts = load_evaluations(folder, manifest, may_be_missing=True)
         images = load_training_images(folder, manifest)
         valid, out_of_fold = parts.pop("valid", None), parts.pop("out_of_fold", None)
         save_model(

@@ -113,8 +113,7 @@ export class Keys {
   /** A key before the images are loaded: it would be meant for others than those that are shown. */
   #early(event) {
     if (event.key.length > 1 && event.key !== "Enter" && !event.key.startsWith("Arrow")) return false;
-    this.page.say("still loading: press the key again");
-    this.page.placeChanged(); // tried again, if it had failed
+    this.page.tryAgain();
     return true;
   }
 

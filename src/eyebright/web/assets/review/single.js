@@ -92,7 +92,7 @@ export class Single {
 
   async step(by) {
     this.panel.flush?.();
-    if (!this.isCurrent) return undefined; // on its way already
+    if (!this.isCurrent) return void this.view.tryAgain();
     const index = this.index + by;
     if (index < 0) return this.view.say("this is the first image");
     if (this.desk.pages.total !== null && index >= this.desk.pages.total) return this.view.say("this was the last image of the list");

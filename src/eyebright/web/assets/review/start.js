@@ -65,6 +65,12 @@ class Page {
     }
   }
 
+  /** Says that the images of the place are not there yet, and asks for them again, if that had failed. */
+  tryAgain() {
+    this.say("still loading: press the key again");
+    return this.placeChanged();
+  }
+
   showEmpty() {
     byId("single").hidden = true;
     byId("grid").hidden = true;

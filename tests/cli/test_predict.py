@@ -273,8 +273,26 @@ def test_outputs_that_are_not_finite_are_an_error_that_names_the_image_and_keeps
     assert not (tmp_path / "p.csv").exists()
 
 
+EVERY_COMMAND = (
+    "check PHOTOS --json OUT.json --page OUT.html",
+    "split PHOTOS --out OUT.csv",
+    "convert PHOTOS --to csv --out OUT.csv",
+    "convert PHOTOS --to folders --out OUT",
+    "evaluate MODEL PHOTOS --json OUT.json --out OUT.html",
+    "evaluate MODEL PHOTOS --part test",
+    "tune MODEL --calibrate temperature",
+    "suspects MODEL --out OUT.csv --json OUT.json",
+    "suggest MODEL PHOTOS --out OUT.csv --json OUT.json",
+    "compare MODEL MODEL --out OUT.html --json OUT.json",
+    "inspect MODEL",
+    "predict MODEL PHOTOS --heat-maps OUT --out OUT.csv --format csv-safe",
+    "export MODEL --compared 0",
+    "export MODEL --to page --compared 0",
+)
+
+
 def test_a_training_whose_folders_are_not_utf8_ends_with_a_model_a_report_and_predictions(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     use_random_weights(monkeypatch)
     classes = [os.fsdecode(b"caf\xe9"), "dog"]
@@ -295,6 +313,14 @@ def test_a_training_whose_folders_are_not_utf8_ends_with_a_model_a_report_and_pr
     assert run(["report", str(out)]) == 0
     assert predict(out, photos, "--out", str(tmp_path / "p.json")) == 0
     assert {entry["label"] for entry in json.loads((tmp_path / "p.json").read_bytes())} <= set(classes)
+    for number, command in enumerate(EVERY_COMMAND):
+        places = {"MODEL": str(out), "PHOTOS": str(photos), "OUT": str(tmp_path / f"out{number}")}
+        typed = [places.get(word, word).replace("OUT", places["OUT"]) for word in command.split(" ")]
+        assert run(typed) in (0, 2), (typed, capfd.readouterr())
+        assert "internal error" not in capfd.readouterr().err, typed
+    for file in tmp_path.glob("out*"):
+        if file.is_file():
+            file.read_text(encoding="utf-8")
 
 
 def test_an_empty_folder_is_said_and_the_others_are_predicted(

@@ -288,6 +288,8 @@ EVERY_COMMAND = (
     "predict MODEL PHOTOS --heat-maps OUT --out OUT.csv --format csv-safe",
     "export MODEL --compared 0",
     "export MODEL --to page --compared 0",
+    "export MODEL --to torch-export --compared 0",
+    "export MODEL --check",
 )
 
 

@@ -23,6 +23,7 @@ from eyebright.export.out_of_distribution_graph import FLAG, SCORE
 from eyebright.export.parity import Batch, Numbers, alone, check_batches, checked_parity
 from eyebright.export.pixels_torch import CanonicalPixels
 from eyebright.inference.out_of_distribution import THRESHOLD
+from eyebright.io.text import valid_unicode
 from eyebright.types import Size
 
 EXTRA_FILE = "eyebright.json"
@@ -89,7 +90,7 @@ def torch_program(made: Exportable) -> bytes:
             program = torch.export.export(module, (images,), dynamic_shapes=({0: batch, 1: height, 2: width},))
             _clear_code_notes(program)
             about = {**made.metadata, "input": WHOLE_INPUT}
-            extra = {EXTRA_FILE: json.dumps(about, ensure_ascii=False)}
+            extra = {EXTRA_FILE: valid_unicode(json.dumps(about, ensure_ascii=False))}
             torch.export.save(program, file, extra_files=extra)
     except Exception as error:  # the exporter passes on any exception of the model's code
         raise ArtifactError(f"torch.export cannot export this model: {first_line(error)}") from error

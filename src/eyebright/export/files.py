@@ -15,6 +15,7 @@ from eyebright.export.precision import Cost
 from eyebright.export.record import FIXED, PREPROCESS, RECORD, WHOLE, ExportRecord, read_record
 from eyebright.inference.model_folder import write_together
 from eyebright.inference.runtimes.graph_file import hash_path
+from eyebright.io.text import valid_unicode
 
 Say = Callable[[str], None]
 
@@ -83,7 +84,7 @@ def write_export(
     if dropped and PREPROCESS not in record.files:
         writers[PREPROCESS] = None
     writers[RECORD] = _writer(
-        (json.dumps(record.content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+        valid_unicode(json.dumps(record.content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
     )
     if target == "onnx":
         writers[hash_path(Path(WHOLE)).name] = None  # of a graph that an older version exported under this name

@@ -25,6 +25,7 @@ from eyebright.inference.class_activation import has_pooled_maps
 from eyebright.inference.out_of_distribution import OutOfDistribution
 from eyebright.inference.runtimes.onnx_export import clear_code_notes, torch_program
 from eyebright.inference.runtimes.onnx_runtime import FEATURES, OUTPUTS
+from eyebright.io.text import valid_unicode
 from eyebright.models.batchnorm.fuse import fuse_conv_bn
 from eyebright.models.build import ImageModel
 from eyebright.models.split_model import split_at_head
@@ -198,4 +199,4 @@ def _info(onnx: Any, name: Value, dtype: Any, shape: Sequence[int | str]) -> Any
 
 def as_text(value: Any) -> str:
     """A value of the metadata: JSON on one line."""
-    return json.dumps(value, ensure_ascii=False, sort_keys=True)
+    return valid_unicode(json.dumps(value, ensure_ascii=False, sort_keys=True))

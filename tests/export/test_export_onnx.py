@@ -50,7 +50,7 @@ def copied(exported: Exported, saved: Path, tmp_path: Path) -> Path:
 
 
 def photos(saved: Path) -> list[Path]:
-    return load_evaluation(saved).paths
+    return list(load_evaluation(saved).paths)
 
 
 def test_an_export_says_what_was_compared_and_how_near_it_is(exported: Exported, saved: Path) -> None:

@@ -22,6 +22,8 @@ from support.models import model_folder
 OLD = Path(__file__).parents[1] / "inference" / "schema_1" / "labels"
 COMMANDS: dict[str, list[str]] = {
     "export": ["export", "FOLDER", "--compared", "0"],
+    "export to OpenVINO": ["export", "FOLDER", "--to", "openvino", "--compared", "0"],
+    "export to torch.export": ["export", "FOLDER", "--to", "torch-export", "--compared", "0"],
     "export to a page": ["export", "FOLDER", "--to", "page", "--compared", "0"],
     "check an export": ["export", "FOLDER", "--check"],
     "push": ["push", "FOLDER", "someone/squares"],

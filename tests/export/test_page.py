@@ -301,7 +301,7 @@ def test_a_graph_that_answers_otherwise_is_not_written(
 ) -> None:
     (tmp_path / PAGE).write_text("<!doctype html>\nthe earlier page")
     monkeypatch.setattr(page_module, "network_graph", cached_network(exported.folder))
-    monkeypatch.setattr(page_module, "compare", lambda *_: {"model.onnx": Parity(images=1, difference=0.5)})
+    monkeypatch.setattr("eyebright.export.parity.compare", lambda *_: {"the graph": Parity(images=1, difference=0.5)})
     with pytest.raises(ArtifactError, match="nothing is written: the graph does not answer as Python does: 1 images"):
         export_page(saved, out=tmp_path, validation=Validation(None, []))
     assert (tmp_path / PAGE).read_text() == "<!doctype html>\nthe earlier page"

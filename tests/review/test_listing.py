@@ -1,6 +1,7 @@
 """The lists of the model's answers are made before a request asks for them, and are those of these answers."""
 
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -90,8 +91,9 @@ def test_what_was_learnt_is_prepared_by_the_thread_that_learns(tmp_path: Path, m
     )
     app = open_app(label_items(tmp_path, FILES, GIVEN), tmp_path, model=Learner(answers([4])))
     assert post(app, "api/learn", {}).status == 200
-    while get(app, "api/state?since=0").json["learning"]["state"] == "running":
-        pass
+    end = time.monotonic() + 20
+    while get(app, "api/state?since=0").json["learning"]["state"] == "running" and time.monotonic() < end:
+        time.sleep(0.01)
     assert mistakes(app) == [4]
     assert made == ["learning"]
 

@@ -151,7 +151,7 @@ def _fraction(
 
 
 def _one_fraction(a: float, b: float, x: float) -> float:
-    """`_fraction` of one number, in a thirtieth of the time: a step is 20 operations, and numpy starts each anew."""
+    """`_fraction` of one number, without numpy: a step is 20 operations, and numpy starts each anew."""
     c, factor = 1.0, 1.0
     first = 1 - (a + b) * x / (a + 1)
     value = d = 1 / (first if abs(first) >= _TINY else _TINY)

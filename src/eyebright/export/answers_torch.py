@@ -14,6 +14,7 @@ from torch import Tensor
 
 from eyebright.export.answers_graph import class_threshold, thresholds_of
 from eyebright.export.pixels_torch import PlacedAxis
+from eyebright.metrics.ordinal import unchecked_median_class
 from eyebright.tasks.decision import Decision
 
 Places = tuple[PlacedAxis, PlacedAxis]
@@ -51,10 +52,8 @@ def _one_class(outputs: Tensor, decision: Decision, *_: Any) -> dict[str, Tensor
 
 
 def _ordinal(outputs: Tensor, decision: Decision, *_: Any) -> dict[str, Tensor]:
-    """The median class, as `eyebright.metrics.ordinal.median_class` computes it."""
     probabilities = decision.target.activate(outputs)
-    sums = probabilities.double().cumsum(dim=1)[:, :-1]
-    return _class_answers(probabilities, (sums < 0.5).sum(dim=1), decision)
+    return _class_answers(probabilities, unchecked_median_class(probabilities), decision)
 
 
 def _class_answers(

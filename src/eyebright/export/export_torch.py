@@ -45,11 +45,7 @@ def export_torch_file(
     `eyebright.export.export_onnx.export_onnx_files` gives, by their names; they are compared with those of
     `load_predictor` before anything is written. An earlier export stays until the new one is complete.
 
-    Args:
-        folder: the model folder.
-        out: the folder to write; None for the model folder.
-        validation: the images that are compared, from `validation_images`; None for its defaults.
-        say: called with a sentence about each step.
+    The arguments are those of `eyebright.export.export_onnx.export_onnx_files`.
 
     Raises:
         ArtifactError: the folder contains no model or a damaged one, torch cannot export it, the program answers

@@ -13,20 +13,18 @@ import numpy as np
 from jaxtyping import Float
 
 from eyebright._optional import import_optional
-from eyebright.errors import ArtifactError
 from eyebright.evaluation.promises import PromiseResult
 from eyebright.export.answers_graph import ANSWERS, thresholds_of
-from eyebright.export.exportable import Validation, exportable_steps, validation_images
+from eyebright.export.exportable import Validation, exportable_steps, load_exportable
 from eyebright.export.files import Say
 from eyebright.export.model_graph import network_graph, whole_graph
-from eyebright.export.parity import Parity, alone, check_batches, compare, compare_heat_maps, made_images, onnx_batch
-from eyebright.export.record import CONTRACT, WHOLE
+from eyebright.export.parity import Parity, alone, check_batches, checked_parity, compare_heat_maps, onnx_batch
+from eyebright.export.record import CONTRACT
 from eyebright.inference.class_activation import channel_weights
 from eyebright.inference.heat_maps import OPACITY, heat_colours
 from eyebright.inference.manifest import Manifest
-from eyebright.inference.model_folder import manifest_content
 from eyebright.inference.predictions import table_columns
-from eyebright.inference.predictor import Predictor, load_predictor
+from eyebright.inference.predictor import Predictor
 from eyebright.io.text import valid_unicode
 from eyebright.models.weights import declared_licence
 from eyebright.types import Size
@@ -35,6 +33,7 @@ from eyebright.web.page import check_page_file, write_page_text
 
 PAGE = "page.html"
 _NAMED = 15  # names in the summary
+_GRAPH = "the graph"  # in the page, as messages call it
 
 
 class _Kind(NamedTuple):
@@ -89,11 +88,7 @@ def export_page(
 ) -> ExportedPage:
     """Exports a saved model as ``page.html``, which answers without a network.
 
-    Args:
-        folder: the model folder.
-        out: the folder to write; None for the model folder.
-        validation: the images that are compared, from `validation_images`; None for its defaults.
-        say: called with a sentence about each step.
+    The arguments are those of `eyebright.export.export_onnx.export_onnx_files`.
 
     Raises:
         ArtifactError: the folder contains no model or a damaged one, torch cannot export it, the graph answers
@@ -104,26 +99,23 @@ def export_page(
     for package in ("onnx", "onnxscript", "onnxruntime"):
         import_optional(package, extra="onnx", purpose="exporting to a page")
     path = Path(folder if out is None else out) / PAGE
-    predictor = load_predictor(folder, runtime="torch", device="cpu")
+    made = load_exportable(Path(folder), validation, packages=())
     check_page_file(path, "page")
-    manifest = predictor.manifest
-    steps = exportable_steps(manifest)
-    validation = validation_images(folder) if validation is None else validation
+    predictor, validation = made.predictor, made.validation
     say("exporting the network")
-    network = network_graph(predictor.model, Size(*steps.output))
+    network = network_graph(predictor.model, Size(*made.steps.output))
     weights = heat_map_weights(predictor)
     texts = {"contract": str(CONTRACT)}
-    graph = whole_graph(network, steps, manifest.decision, texts, ood=predictor.ood, heat_map_weights=weights)
+    graph = whole_graph(
+        network, made.steps, predictor.manifest.decision, texts, ood=predictor.ood, heat_map_weights=weights
+    )
     say(f"comparing {len(validation.paths):,} validation images with Python")
     batch = onnx_batch(graph)
-    parity = compare(predictor, {WHOLE: alone(batch)}, [*validation.paths, *made_images()])[WHOLE]
-    if not parity.is_kept:
-        raise ArtifactError(f"nothing is written: the graph does not answer as Python does: {parity.sentence}")
+    parity = checked_parity(predictor, {_GRAPH: alone(batch)}, validation.paths)[_GRAPH]
     check_batches(batch)
     if weights is not None:
         compare_heat_maps(graph, predictor)
-    model_id = manifest_content(Path(folder)).get("id")
-    content = offline_page(predictor, model_id, parity, has_heat_maps=weights is not None)
+    content = offline_page(predictor, made.facts["model"]["id"], parity, has_heat_maps=weights is not None)
     text = render_offline_page(content, graph)
     write_page_text(text, path, "page")
     return ExportedPage(path, len(text.encode()), parity, (*validation.sentences, f"its graph: {parity.sentence}"))

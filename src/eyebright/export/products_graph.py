@@ -1,6 +1,6 @@
 """Canonical pixels as ONNX nodes for runtimes that have neither an antialiased ``Resize`` nor float64, as OpenVINO.
 
-OpenVINO reads ``Resize`` with ``antialias=1`` and computes other pixels (probabilities differ by up to 0.08), and its
+OpenVINO reads ``Resize`` with ``antialias=1`` and computes other pixels, and its
 processor plug-in computes float64 in float32, in which a size that ends in one half can be rounded the other way. So
 sizes and offsets are computed in whole numbers, as fractions of the sides of the image: the results are those of
 `eyebright.image.canonical`, whose tolerance of 1e-6 pixels is only there to find the same halves. Along each axis the

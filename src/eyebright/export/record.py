@@ -8,7 +8,7 @@ from typing import Any
 
 from eyebright.errors import ArtifactError, listing, os_reason, short_repr
 from eyebright.inference import inspect_export
-from eyebright.inference.folder_format import MAX_MANIFEST_BYTES
+from eyebright.inference.folder_format import EXPORT_RECORD, MAX_MANIFEST_BYTES
 from eyebright.inference.manifest import Manifest
 from eyebright.inference.model_folder import MANIFEST, WEIGHTS, load_manifest, manifest_content
 from eyebright.io.atomic import attempts
@@ -17,7 +17,7 @@ from eyebright.transforms.serialize import preprocessing_to_json
 
 CONTRACT = 2
 """The version of what an exported graph takes and gives; graphs of version 1 took pixels and gave raw outputs."""
-RECORD = "export.json"
+RECORD = EXPORT_RECORD
 WHOLE = "model.onnx"
 FIXED = "model_fixed.onnx"
 PREPROCESS = "preprocess.py"

@@ -26,6 +26,11 @@ def median_class(probabilities: Float[Tensor, "*n k"]) -> Int[Tensor, "*n"]:
         InputError: a probability is NaN.
     """
     refuse_nan(probabilities, "probabilities")
+    return unchecked_median_class(probabilities)
+
+
+def unchecked_median_class(probabilities: Float[Tensor, "*n k"]) -> Int[Tensor, "*n"]:
+    """`median_class` without a look at the values, for programs that are exported; of NaN it is the lowest class."""
     return (probabilities.double().cumsum(dim=-1)[..., :-1] < 0.5).sum(dim=-1)
 
 

@@ -36,7 +36,8 @@ class _Inspection(NamedTuple):
 
 
 _INSPECTED: dict[Hashable, _Inspection] = {}
-"""What was found of each architecture, by its name, its input and the shapes of its tensors."""
+"""What was found of the last architectures, by name, input and the shapes of their tensors: a function of these."""
+_MOST_INSPECTED = 16
 
 
 class TimmBackbone(nn.Module):
@@ -149,9 +150,13 @@ def _inspection(name: str, model: Any, n_in: int, size: Size) -> _Inspection:
     """What `_inspect` finds; once for each architecture, since it takes longer than making a small model."""
     shapes = tuple((key, tuple(tensor.shape)) for key, tensor in model.state_dict().items())
     known = (name, n_in, size, shapes)
-    if known not in _INSPECTED:
-        _INSPECTED[known] = _inspect(model, n_in, size)
-    return _INSPECTED[known]
+    found = _INSPECTED.get(known)
+    if found is None:
+        found = _inspect(model, n_in, size)
+        if len(_INSPECTED) >= _MOST_INSPECTED:
+            _INSPECTED.clear()
+        _INSPECTED[known] = found
+    return found
 
 
 def _inspect(model: Any, n_in: int, size: Size) -> _Inspection:

@@ -3,8 +3,9 @@
     python benchmarks/page.py model/page.html --model model/ --images photos/ --count 200 --json page.json
 
 The page is opened from the disk in a new profile. Seconds to ready are counted from the start of the page, so they
-contain reading the file, unpacking, starting the runtime and loading the graph; seconds per image contain decoding. The
-answers are the CSV that the page gives, compared with `Predictor` on the same files.
+contain reading the file, unpacking, starting the runtime and loading the graph; seconds per image contain decoding. Of
+both the parts are said: until the document is parsed, and of the median image decoding and the graph. The answers are
+the CSV that the page gives, compared with `Predictor` on the same files.
 """
 
 import argparse
@@ -26,6 +27,16 @@ from eyebright import get_image_files, load_predictor
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from support.chromium import Browser, Tab, chromium_path, running_chromium
 
+WATCH = """
+globalThis.Worker = class extends Worker {
+  constructor(...given) {
+    super(...given);
+    this.addEventListener("message", ({ data }) => data.seconds && (globalThis.taken ??= []).push(data.seconds));
+  }
+};
+"""
+"""Keeps the seconds that the worker of the page notes for each image."""
+
 
 def main() -> None:
     """Measures and prints."""
@@ -43,13 +54,15 @@ def main() -> None:
     if program is None:
         sys.exit("Chromium is not installed")
     with tempfile.TemporaryDirectory() as folder, running_chromium(Path(folder), program) as browser:
-        ready = [_ready(browser, options.page)[1] for _ in range(options.opened)]
-        rows, seconds = answered(browser, options.page, paths, Path(folder))
+        opened = [_opened(browser, options.page) for _ in range(options.opened)]
+        rows, seconds, parts = _answered_in_parts(browser, options.page, paths, Path(folder))
     numbers = {
         "bytes": options.page.stat().st_size,
-        "seconds_to_ready": statistics.median(ready),
+        "seconds_to_ready": statistics.median(ready for _, ready, _ in opened),
+        "of_these_until_the_document_is_parsed": statistics.median(parsed for _, _, parsed in opened),
         "images": len(paths),
         "seconds_per_image": seconds / len(paths),
+        **parts,
         **compared(options.model, paths, rows),
     }
     print(json.dumps(numbers, indent=2))
@@ -102,12 +115,8 @@ def answered(browser: Browser, page: Path, paths: Sequence[Path], folder: Path) 
         paths: images; a row has only their file names.
         folder: an empty folder for the download.
     """
-    tab, _ = _ready(browser, page)
-    started = time.perf_counter()
-    tab.choose_files("#choose", list(paths))
-    is_done = f"document.querySelectorAll('.card').length === {len(paths)} && document.body.dataset.open === '0'"
-    tab.wait(is_done, 1800)
-    return _downloaded(browser, tab, folder), time.perf_counter() - started
+    rows, seconds, _ = _answered_in_parts(browser, page, paths, folder)
+    return rows, seconds
 
 
 def answered_in_chromium(page: Path, paths: Sequence[Path]) -> list[list[str]]:
@@ -119,9 +128,31 @@ def answered_in_chromium(page: Path, paths: Sequence[Path]) -> list[list[str]]:
         return answered(browser, page, paths, Path(folder))[0]
 
 
-def _ready(browser: Browser, page: Path) -> tuple[Tab, float]:
-    tab = browser.open(page.resolve().as_uri())
-    return tab, float(tab.wait("document.body && document.body.dataset.ready"))
+def _answered_in_parts(
+    browser: Browser, page: Path, paths: Sequence[Path], folder: Path
+) -> tuple[list[list[str]], float, dict[str, float]]:
+    """As `answered`, and the seconds of the median image: decoding, and the graph."""
+    tab, _, _ = _opened(browser, page)
+    started = time.perf_counter()
+    tab.choose_files("#choose", list(paths))
+    is_done = f"document.querySelectorAll('.card').length === {len(paths)} && document.body.dataset.open === '0'"
+    tab.wait(is_done, 1800)
+    taken = tab.run("globalThis.taken ?? []")
+    parts = {
+        f"seconds_of_{what}": statistics.median(one[name] for one in taken) if taken else float("nan")
+        for what, name in (("decoding", "read"), ("the_graph", "answer"))
+    }
+    return _downloaded(browser, tab, folder), time.perf_counter() - started, parts
+
+
+def _opened(browser: Browser, page: Path) -> tuple[Tab, float, float]:
+    """(the tab, seconds until it is ready, seconds until the document is parsed)."""
+    tab = browser.open("about:blank")
+    tab.send("Page.addScriptToEvaluateOnNewDocument", source=WATCH)
+    tab.send("Page.navigate", url=page.resolve().as_uri())
+    ready = float(tab.wait("document.body && document.body.dataset.ready"))
+    parsed = float(tab.run("performance.getEntriesByType('navigation')[0].domInteractive")) / 1000
+    return tab, ready, parsed
 
 
 def _downloaded(browser: Browser, tab: Tab, folder: Path) -> list[list[str]]:

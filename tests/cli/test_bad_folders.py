@@ -32,6 +32,7 @@ COMMANDS: dict[str, list[str]] = {
     "inspect": ["inspect", "FOLDER"],
     "report": ["report", "FOLDER"],
 }
+EXPORTS = [name for name in COMMANDS if name.startswith("export")]
 
 
 @pytest.fixture(scope="module")
@@ -159,12 +160,13 @@ def test_a_full_disk_leaves_an_old_model_that_is_migrated_where_it_is(
     assert contents(model) == before
 
 
-@pytest.mark.parametrize("command", ["export", "export to a page"])
+@pytest.mark.parametrize("command", EXPORTS)
 def test_a_full_disk_leaves_an_earlier_export(
     command: str, model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (model / "page.html").write_text("<!doctype html>an earlier one")
-    (model / "model.onnx").write_bytes(b"an earlier one")
+    for name in ("model.onnx", "model.xml", "model.pt2"):
+        (model / name).write_bytes(b"an earlier one")
     before = contents(model)
     without_exporting(monkeypatch, graph=bytes(100_000))
     with files_of_at_most(20_000):
@@ -178,21 +180,28 @@ def test_a_full_disk_leaves_an_earlier_export(
 
 def without_exporting(monkeypatch: pytest.MonkeyPatch, *, graph: bytes = b"") -> None:
     """Graphs are not made, and not compared, which would take seconds."""
-    for module in ("export_onnx", "page"):
-        monkeypatch.setattr(f"eyebright.export.{module}.network_graph", lambda *_, **__: None)
-        monkeypatch.setattr(f"eyebright.export.{module}.whole_graph", lambda *_, **__: graph)
-    monkeypatch.setattr("eyebright.export.export_onnx.fixed_graph", lambda *_, **__: graph)
-    monkeypatch.setattr("eyebright.export.export_onnx.float32_parity", lambda *_, **__: {})
-    monkeypatch.setattr("eyebright.export.page.compare", lambda *_, **__: {"model.onnx": Parity(measured_in="")})
-    for name in ("onnx_batch", "check_batches"):
-        monkeypatch.setattr(f"eyebright.export.page.{name}", lambda *_, **__: None)
+    room = "eyebright.export"
+    for module in ("export_onnx", "export_openvino", "page"):
+        monkeypatch.setattr(f"{room}.{module}.network_graph", lambda *_, **__: None)
+        monkeypatch.setattr(f"{room}.{module}.whole_graph", lambda *_, **__: graph)
+    for module in ("export_onnx", "export_openvino"):
+        monkeypatch.setattr(f"{room}.{module}.fixed_graph", lambda *_, **__: graph)
+    monkeypatch.setattr(f"{room}.export_openvino._converted", lambda graphs, *_: graphs)
+    monkeypatch.setattr(f"{room}.export_torch.torch_program", lambda _: graph)
+    for place in ("export_onnx.float32_parity", "export_openvino.openvino_parity"):
+        monkeypatch.setattr(f"{room}.{place}", lambda *_, **__: {})
+    parity = {name: Parity(measured_in="") for name in ("model.pt2", "the graph")}
+    for module in ("export_torch", "page"):
+        monkeypatch.setattr(f"{room}.{module}.checked_parity", lambda *_, **__: parity)
+    for place in ("page.onnx_batch", "page.check_batches", "export_torch.program_batch", "export_torch.check_batches"):
+        monkeypatch.setattr(f"{room}.{place}", lambda *_, **__: None)
 
 
 def no_permission(*_: object, **__: object) -> None:
     raise PermissionError(13, "Permission denied")
 
 
-@pytest.mark.parametrize("command", ["export", "export to a page", "push", "migrate elsewhere", "inspect"])
+@pytest.mark.parametrize("command", [*EXPORTS, "push", "migrate elsewhere", "inspect"])
 def test_weights_that_may_not_be_read_are_an_error_of_a_line(
     command: str, model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -210,6 +219,8 @@ def test_weights_that_may_not_be_read_are_an_error_of_a_line(
 
 INTERRUPTED = {
     "export": "eyebright.export.export_onnx.float32_parity",
+    "export to OpenVINO": "eyebright.export.export_openvino.openvino_parity",
+    "export to torch.export": "eyebright.export.export_torch.check_batches",
     "export to a page": "eyebright.export.page.onnx_batch",
     "push": "eyebright.workflow.push._upload",
     "migrate": "eyebright.inference.model_folder.save_file",

@@ -6,10 +6,8 @@ Each is one line and an exit code; no file of the folder is changed, and none is
 import json
 import os
 import re
-import resource
 import shutil
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,6 +15,7 @@ import pytest
 from eyebright.cli.main import run
 from eyebright.export.parity import Parity
 from eyebright.inference.inspect_folder import inspect_folder
+from support.full_disk import files_of_at_most
 from support.models import model_folder
 
 OLD = Path(__file__).parents[1] / "inference" / "schema_1" / "labels"
@@ -120,17 +119,6 @@ def test_a_bad_folder_is_an_error_of_a_line_and_stays_as_it_is(
 
 
 # ------------------------------------------------------------------ what cannot be read or written
-
-
-@contextmanager
-def files_of_at_most(size: int) -> Generator[None, None, None]:
-    """No file can become larger, as on a disk that is full."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize("command", ["push", "migrate elsewhere"])

@@ -90,15 +90,15 @@ def test_a_full_disk_is_an_error_that_keeps_the_old_checkpoint(tmp_path: Path) -
     trained(tiny_plans(), save_after=1, path=path)
     before = path.read_bytes()
     program = f"""
-import resource, signal
 from eyebright.errors import TrainingError
 from eyebright.train.state import save_checkpoint
+from support.full_disk import files_of_at_most
 from support.training import tiny_run
 
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+run = tiny_run()
 try:
-    save_checkpoint(tiny_run(), {str(path)!r})
+    with files_of_at_most(1000):
+        save_checkpoint(run, {str(path)!r})
 except TrainingError as error:
     print(error)
 """

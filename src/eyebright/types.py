@@ -138,7 +138,7 @@ def _coordinates(value: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
         raise InputError(f"points must be pairs of numbers (x, y), got {str(value)[:200]}") from None
 
 
-_NOTHING = frozenset[str]()
+_NO_NAMES = frozenset[str]()
 _LISTS = frozenset([list, tuple, set, frozenset])
 _FEW_UNKNOWN = 64  # labels; more of them are not gone through for a hash
 
@@ -170,7 +170,7 @@ class LabelSet(AbstractSet[str]):
         _check_several(labels)
         self._labels = frozenset(labels)
         if isinstance(unknown, tuple) and not unknown:  # most images of most label files
-            self._unknown: AbstractSet[str] = _NOTHING
+            self._unknown: AbstractSet[str] = _NO_NAMES
             return
         _check_several(unknown)
         is_large = isinstance(unknown, AllBut) and len(unknown) > _FEW_UNKNOWN

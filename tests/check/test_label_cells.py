@@ -40,7 +40,7 @@ def _expected(sets: list[LabelSet], names: tuple[str, ...]) -> tuple[np.ndarray,
 @given(st.lists(label_sets(), min_size=1, max_size=12), st.sampled_from([3, 4_000_000]))
 def test_counts_pairs_and_blocks_are_those_of_the_images(sets: list[LabelSet], at_once: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(label_cells, "_AT_ONCE", at_once)
+        patch.setattr(label_cells, "_CHUNK_SIZE", at_once)
         column = Categorical.of(sets)  # of equal sets it keeps the first, with its vocabulary
         cells = LabelCells.of(column)
         yes, unknown = _expected(sets, cells.names)

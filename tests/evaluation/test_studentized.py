@@ -77,7 +77,7 @@ def test_units_are_added_up_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     (counts,) = resample_counts(30, n_resamples=5, seed=1)
     whole = SmoothScore.of(rows, quotient, SHARE)
     expected = whole.deviations(counts).tolist()
-    monkeypatch.setattr("eyebright.evaluation.studentized._BLOCK", 40)
+    monkeypatch.setattr("eyebright.evaluation.studentized._BLOCK_SIZE", 40)
     parts = SmoothScore.of(rows, quotient, SHARE)
     assert parts.deviations(counts).tolist() == pytest.approx(expected)
     assert parts.values(counts).tolist() == pytest.approx(whole.values(counts).tolist())

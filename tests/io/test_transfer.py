@@ -14,7 +14,7 @@ BODY = os.urandom(300_000)
 @pytest.fixture(autouse=True)
 def fast_retries(monkeypatch):
     monkeypatch.setattr(module, "_PAUSE", 0.001)
-    monkeypatch.setattr(module, "_CHUNK", 10_000)
+    monkeypatch.setattr(module, "_CHUNK_BYTES", 10_000)
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ def together(text: str, opened: tuple[str, ...] = ()) -> Any:
 @given(strategies.lists(VALUES) | strategies.dictionaries(strategies.text(), VALUES), strategies.integers(1, 40))
 def test_the_pieces_are_what_json_reads_whatever_the_chunks(value: Any, chunk: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(json_stream, "_CHUNK", chunk)
+        patch.setattr(json_stream, "_CHUNK_BYTES", chunk)
         for indent in (None, 1):
             assert together(json.dumps(value, indent=indent)) == value
 
@@ -94,8 +94,8 @@ def test_a_file_that_is_not_utf_8_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_value_without_end_does_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(json_stream, "_CHUNK", 1000)
-    monkeypatch.setattr(json_stream, "_LARGEST", 10_000)
+    monkeypatch.setattr(json_stream, "_CHUNK_BYTES", 1000)
+    monkeypatch.setattr(json_stream, "_MAX_PIECE_LENGTH", 10_000)
     path = tmp_path / "x.json"
     path.write_text('["' + "x" * 100_000)
     with pytest.raises(TableError, match="one value has more than 10,000 characters"):
@@ -103,7 +103,7 @@ def test_a_value_without_end_does_not_fill_the_memory(monkeypatch: pytest.Monkey
 
 
 def test_a_long_file_takes_the_memory_of_its_largest_piece(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(json_stream, "_CHUNK", 1000)
+    monkeypatch.setattr(json_stream, "_CHUNK_BYTES", 1000)
     sizes: list[int] = []
 
     class Counted(io.BytesIO):

@@ -23,7 +23,7 @@ from eyebright.types import Size
 Text = Categorical[str]
 
 _TASK = 16  # images that a thread reads before it gives them back
-_CHUNK = 4096  # images whose facts are kept as they are read, before they become rows of a table
+_CHUNK_IMAGES = 4096  # images whose facts are kept as they are read, before they become rows of a table
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +86,7 @@ class FactTable:
     def of(facts: Sequence[ImageFacts | ImageError]) -> "FactTable":
         """The table of facts, or of the reason why an image cannot be read."""
         errors = {row: one.reason for row, one in enumerate(facts) if isinstance(one, ImageError)}
-        rows = [_NOTHING if isinstance(one, ImageError) else one for one in facts]
+        rows = [_NO_FACTS if isinstance(one, ImageError) else one for one in facts]
         return FactTable(
             errors=errors,
             sizes=np.array([row.size for row in rows], dtype=np.int32).reshape(-1, 2),
@@ -143,9 +143,9 @@ def read_facts(
     tables: list[FactTable] = []
     pool = ThreadPoolExecutor(threads or cpus_per_process(), initializer=cv2.setNumThreads, initargs=(1,))
     try:
-        for first in range(0, len(paths), _CHUNK):
+        for first in range(0, len(paths), _CHUNK_IMAGES):
             facts: list[ImageFacts | ImageError] = []
-            last = min(first + _CHUNK, len(paths))
+            last = min(first + _CHUNK_IMAGES, len(paths))
             tasks = [paths[begin : min(begin + _TASK, last)] for begin in range(first, last, _TASK)]
             for several in pool.map(partial(_facts, cache), tasks):
                 facts += several
@@ -157,22 +157,22 @@ def read_facts(
 
 
 _NO_HASHES = Hashes(np.zeros(len(BOXES), np.uint64), np.zeros(len(BOXES), np.uint64))
-_BLACK = (0.0, 0.0, 0.0)
-_NOTHING = ImageFacts(
+_BLACK_COLOUR = (0.0, 0.0, 0.0)
+_NO_FACTS = ImageFacts(
     size=Size(0, 0),
     size_bytes=0,
     digest=bytes(16),
     format="",
     mode="",
     camera="",
-    colour=_BLACK,
+    colour=_BLACK_COLOUR,
     brightness=0.0,
     contrast=0.0,
     darkest=0.0,
     lightest=0.0,
     saturation=0.0,
     sharpness=0.0,
-    border=_BLACK,
+    border=_BLACK_COLOUR,
     border_spread=0.0,
     hashes=_NO_HASHES,
 )

@@ -30,8 +30,8 @@ _TABLES = 24
 _FEWEST_BITS, _MOST_BITS = 8, 22  # that a table compares
 _MOST_PER_BUCKET = 64
 _MOST_PER_IMAGE = 32
-_SURE = 4  # bits; an image with 32 pairs of at most this distance needs no more of them
-_AT_ONCE = 1 << 16  # hashes
+_MAX_SURE_DISTANCE = 4  # bits; an image with 32 pairs of at most this distance needs no more of them
+_CHUNK_HASHES = 1 << 16  # hashes
 _BITS = 63
 
 Keys = np.ndarray[Any, np.dtype[np.int64]]
@@ -84,10 +84,10 @@ def near_hashes(
     for _ in range(_TABLES if n > 1 else 0):
         chosen = rng.choice(_BITS, bits, replace=False) + 1
         table = _Table(signs, magnitudes, colours, sum(1 << int(bit) for bit in chosen), bits)
-        step = max(_AT_ONCE // (8 * signs.shape[1]), 1)
+        step = max(_CHUNK_HASHES // (8 * signs.shape[1]), 1)
         rows = pool.map(table.near, (searched[begin : begin + step] for begin in range(0, len(searched), step)))
         found = [_nearest(np.concatenate([*found, *rows]))]
-        sure = np.bincount(found[0][found[0][:, 0] <= _SURE, 1], minlength=n)
+        sure = np.bincount(found[0][found[0][:, 0] <= _MAX_SURE_DISTANCE, 1], minlength=n)
         searched = np.flatnonzero(sure < _MOST_PER_IMAGE)
     pool.shutdown()
     rows = found[0] if found else np.zeros((0, 4), np.int32)

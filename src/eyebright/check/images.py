@@ -52,7 +52,7 @@ _MEASURED_SIDE = 128  # pixels in which the sharpness was measured: smaller imag
 USUAL = 0.1
 """Share of a set from which on a property is how this set is: it is noted, and no longer a warning."""
 
-_ROBUST = 5 * 1.4826  # median absolute deviations; 5 standard deviations of a normal distribution
+_MAX_DEVIATIONS = 5 * 1.4826  # median absolute deviations; 5 standard deviations of a normal distribution
 
 _FORMATS = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
@@ -146,7 +146,7 @@ def _outlying(values: Float64[np.ndarray, "n"], facts: FactTable, least: float) 
     if not len(readable):
         return np.zeros(len(values), dtype=np.bool_)
     middle = np.median(readable)
-    far = max(_ROBUST * float(np.median(np.abs(readable - middle))), least)
+    far = max(_MAX_DEVIATIONS * float(np.median(np.abs(readable - middle))), least)
     return np.abs(values - middle) > far
 
 

@@ -15,7 +15,7 @@ from eyebright.sources.categorical import Categorical, Codes, Mask
 from eyebright.sources.indices import IndexArray
 from eyebright.types import LabelSet
 
-_AT_ONCE = 4_000_000  # pairs of labels, or cells, that are in memory together
+_CHUNK_SIZE = 4_000_000  # pairs of labels, or cells, that are in memory together
 
 
 class Entries(NamedTuple):
@@ -153,7 +153,7 @@ class LabelCells:
 
     def blocks(self) -> "Iterator[tuple[range, Bool[np.ndarray, 'n b'], Bool[np.ndarray, 'n b']]]":
         """For some labels at a time: their indices, which images have them, and which images have them or not."""
-        width = max(_AT_ONCE // max(len(self.codes), 1), 1)
+        width = max(_CHUNK_SIZE // max(len(self.codes), 1), 1)
         for first in range(0, len(self.names), width):
             stop = min(first + width, len(self.names))
             yes, known = self._dense(first, stop)
@@ -181,7 +181,7 @@ class LabelCells:
         starts = np.cumsum(counts) - counts
         sums = np.zeros(k * k)
         ends = np.cumsum(counts[self.yes.sets])
-        pieces = np.searchsorted(ends, np.arange(_AT_ONCE, ends[-1] if len(ends) else 0, _AT_ONCE))
+        pieces = np.searchsorted(ends, np.arange(_CHUNK_SIZE, ends[-1] if len(ends) else 0, _CHUNK_SIZE))
         for piece in np.split(np.arange(len(ends)), pieces):
             sets, labels = self.yes.sets[piece], self.yes.labels[piece]
             several = counts[sets]

@@ -14,7 +14,7 @@ from eyebright.web.thumbnails import thumbnail
 _GROUPS, _PER_GROUP = 12, 6  # of images that are the same, with thumbnails
 _IMAGES = 12  # with thumbnails, of other findings
 _MOST_THUMBNAILS = 240  # of a page, about 20 kB each
-_LISTED = 2000  # file names
+_MAX_LISTED = 2000  # file names
 
 Worded = Callable[[str], str]
 
@@ -115,8 +115,8 @@ def _card(finding: Finding, images: _Images, worded: Worded) -> FindingCard:
     files = [" = ".join(group) for group in finding.groups] or list(finding.files)
     is_counted = finding.figure_name == "images" and not finding.groups
     title = counted(int(finding.figure) if is_counted else len(files), "group" if finding.groups else "image")
-    if len(files) > _LISTED:
-        title += f", of which {_LISTED:,} are listed"
+    if len(files) > _MAX_LISTED:
+        title += f", of which {_MAX_LISTED:,} are listed"
     return FindingCard(
         finding.severity,
         finding.kind.replace("_", " "),
@@ -124,7 +124,7 @@ def _card(finding: Finding, images: _Images, worded: Worded) -> FindingCard:
         worded(finding.remedy),
         [group for group in groups if group],
         _table(finding),
-        files[:_LISTED],
+        files[:_MAX_LISTED],
         title,
         finding.labels,
     )
@@ -142,6 +142,6 @@ def _table(finding: Finding) -> Table | None:
             Cell(f"{100 * pair['similarity']:.2f} %", 100 * pair["similarity"]),
             Cell(pair["orientation"]),
         ]
-        for pair in pairs[:_LISTED]
+        for pair in pairs[:_MAX_LISTED]
     ]
     return Table("Pixels of each pair, laid over each other", ("image A", "image B", "alike", "orientation of A"), rows)

@@ -22,7 +22,7 @@ Rgb = UInt8[np.ndarray, "96 96 3"]
 Plane = Float[np.ndarray, "h w"]
 Matrix = Float[np.ndarray, "2 3"]
 
-_WHOLE = np.ones((SIDE, SIDE), np.uint8)  # the mask of what is compared
+_WHOLE_MASK = np.ones((SIDE, SIDE), np.uint8)  # the mask of what is compared
 _MARGIN = 3  # pixels
 _SMOOTHING = 1.5  # pixels, standard deviation: resampling and compression change finer details
 _WINDOW = 4.0  # pixels, standard deviation of the window in which images are compared
@@ -61,14 +61,14 @@ def pixel_similarity(first: Rgb, second: Rgb, box: Box) -> Similarity:
     """
     planes = _luma(first), _luma(second)
     guesses = _likely(*planes, _matrix(box))
-    if not guesses or _colour_difference(first, second, guesses[0]) > _FAR_IN_COLOUR:
+    if not guesses or _colour_difference(first, second, guesses[0]) > _MAX_COLOUR_DISTANCE:
         return NOTHING
     best, place = NOTHING, guesses[0]
     for guess in guesses:
         for matrix in (guess, *_aligned(*planes, guess)):
             if (found := _compared(*planes, matrix)) > best:
                 best, place = found, matrix
-        if best.mean >= _SURE or best.mean < _HOPELESS:
+        if best.mean >= _SURE_SIMILARITY or best.mean < _MIN_SIMILARITY:
             break
     return best._replace(colour=_colour_difference(first, second, place))
 
@@ -82,9 +82,9 @@ def _likely(first: Plane, second: Plane, guess: Matrix) -> list[Matrix]:
     below, above = np.ascontiguousarray(below), above - above.mean()
     scored = [(_correlation(below, above, guess), 0)]
     if scored[0][0] < _GOOD:
-        scored = [(_correlation(below, above, each), -number) for number, each in enumerate(_GUESSES)]
-        scored = [one for one in sorted(scored, reverse=True)[:_TRIED] if one[0] >= _LEAST_CORRELATION]
-        return [_GUESSES[-number] for _, number in scored]
+        scored = [(_correlation(below, above, each), -number) for number, each in enumerate(_ALIGNMENT_GUESSES)]
+        scored = [one for one in sorted(scored, reverse=True)[:_MAX_GUESSES] if one[0] >= _LEAST_CORRELATION]
+        return [_ALIGNMENT_GUESSES[-number] for _, number in scored]
     return [guess]
 
 
@@ -105,13 +105,13 @@ def _inverse(matrix: Matrix) -> Matrix:
     return np.asarray(cv2.invertAffineTransform(matrix), dtype=np.float32)
 
 
-_GUESSES = [_matrix(box) for box in BOXES] + [_inverse(_matrix(box)) for box in BOXES[1:]]
-_TRIED = 3
+_ALIGNMENT_GUESSES = [_matrix(box) for box in BOXES] + [_inverse(_matrix(box)) for box in BOXES[1:]]
+_MAX_GUESSES = 3
 _GOOD, _LEAST_CORRELATION = 0.97, 0.85
 """Correlations of blurred images after a guess. Of 400 planted copies all but one had 0.95 and more after the best."""
-_SURE = 0.985  # a mean that other guesses need not improve
-_HOPELESS = 0.9  # a mean after which other guesses help no more
-_FAR_IN_COLOUR = 40.0  # grey levels, before the images are aligned
+_SURE_SIMILARITY = 0.985  # a mean that other guesses need not improve
+_MIN_SIMILARITY = 0.9  # a mean after which other guesses help no more
+_MAX_COLOUR_DISTANCE = 40.0  # grey levels, before the images are aligned
 
 
 def _aligned(first: Plane, second: Plane, guess: Matrix) -> list[Matrix]:
@@ -121,7 +121,7 @@ def _aligned(first: Plane, second: Plane, guess: Matrix) -> list[Matrix]:
     for filter_size in (5, 1):
         try:
             _, matrix = cv2.findTransformECC(
-                second, first, guess.copy(), cv2.MOTION_AFFINE, criteria, _WHOLE, filter_size
+                second, first, guess.copy(), cv2.MOTION_AFFINE, criteria, _WHOLE_MASK, filter_size
             )
         except cv2.error:  # it does not converge: the images are too different
             continue
@@ -146,11 +146,11 @@ def _compared(first: Plane, second: Plane, matrix: Matrix) -> Similarity:
     index, contrast = _ssim(below, second, gain=min(max(_CONTRAST / spread, 1.0), _MOST_GAIN))
     index, contrast = index[inside], contrast[inside]
     weight = contrast + 1.0
-    textured = index[contrast > _FLAT]
+    textured = index[contrast > _MIN_CONTRAST]
     return Similarity(float((index * weight).sum() / weight.sum()), float(min(textured, default=1.0)), 0.0)
 
 
-_FLAT = 5.0  # grey levels, of a window: below it there is nothing to compare
+_MIN_CONTRAST = 5.0  # grey levels, of a window: below it there is nothing to compare
 
 
 def _ssim(a: Plane, b: Plane, *, gain: float) -> tuple[Plane, Plane]:

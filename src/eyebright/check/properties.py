@@ -19,7 +19,7 @@ LIMIT = 0.75
 
 _LIMIT_OF_LIGHT = 0.7  # in photographs of objects and pets no label has more than 0.65 by them
 _LIMIT_OF_SHARPNESS = 0.8  # fur is softer than metal: in photographs of five classes the sharpness finds cats with 0.80
-_FEW = 5  # images: a category with fewer is on its own in nearly every fold
+_MIN_CATEGORY_IMAGES = 5  # images: a category with fewer is on its own in nearly every fold
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
@@ -81,7 +81,7 @@ def in_class_folders(source: Source) -> bool:
 
 def name_prefixes(source: Source) -> "Categorical[str]":
     """The letters with which the name of each file begins, in lower case."""
-    return Categorical.of(_BEGIN.match(stem)[0].strip("_-. ").casefold() for stem in _stems(source))  # type: ignore[index]
+    return Categorical.of(_NAME_STEM.match(stem)[0].strip("_-. ").casefold() for stem in _stems(source))  # type: ignore[index]
 
 
 def _of_pixels(facts: FactTable) -> Iterator[Property]:
@@ -192,7 +192,7 @@ def _log_bytes_beyond_detail(facts: FactTable) -> Float64[np.ndarray, "n"]:
     return np.round(rest, 6)  # so that equal images stay equal
 
 
-_BEGIN = re.compile(r"\D*")
+_NAME_STEM = re.compile(r"\D*")
 _DIGITS = re.compile(r"(\d{1,15})\D*$")
 
 
@@ -219,7 +219,7 @@ def _label_keys(source: Source) -> set[str]:
 def _frequent(values: "Categorical[str]") -> "Categorical[str]":
     """The categories, with those of few images as one, which is called ``""``: each of them says nothing."""
     counts = np.bincount(values.codes, minlength=len(values.categories)).tolist()
-    rare = {name for name, count in zip(values.categories, counts, strict=True) if count < _FEW}
+    rare = {name for name, count in zip(values.categories, counts, strict=True) if count < _MIN_CATEGORY_IMAGES}
     return values.map(lambda name: "" if name in rare else name)
 
 

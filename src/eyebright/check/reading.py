@@ -19,7 +19,7 @@ KINDS: dict[TargetForm, str] = {"labels": "multi", "class": "single", "points": 
 """What the targets are, in one word, by their form."""
 
 _MOST_CELLS = 1_000_000  # unknown labels of images that are listed
-_ALWAYS = ("train", "valid", "test")
+_CHECKED_PARTS = ("train", "valid", "test")
 """Parts that are counted also where they have no image."""
 
 
@@ -100,7 +100,7 @@ def _split(source: Source) -> dict[str, int] | None:
     images = Counter[Any]()
     for part, count in zip(source.part.categories, np.bincount(source.part.codes).tolist(), strict=False):
         images[part or "train"] += count
-    return {part: images[part] for part in PART_WORDS if images[part] or part in _ALWAYS}
+    return {part: images[part] for part in PART_WORDS if images[part] or part in _CHECKED_PARTS}
 
 
 def _targets(source: Source) -> Iterator[Any]:

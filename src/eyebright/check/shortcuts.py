@@ -50,7 +50,7 @@ N_EXAMPLES = 8
 """Images of each side that are shown."""
 
 _MOST_SHORTCUTS = 50  # that are reported, the surest first
-_NAMED = 0.5  # share of the images with the label in the file's name, from which on the names are labels
+_MIN_NAMED_SHARE = 0.5  # share of the images with the label in the file's name, from which on the names are labels
 
 
 class Shortcut(NamedTuple):
@@ -211,7 +211,7 @@ def _without_names_of_labels(source: Source, found: list[Shortcut]) -> list[Shor
     """Without what is the label itself: folders and files that are called after it, and folders of several classes."""
     if not any(_is_name(one) for one in found):
         return found
-    named = _share_of_named(source) >= _NAMED
+    named = _share_of_named(source) >= _MIN_NAMED_SHARE
     return [one for one in found if not (_is_name(one) and (named or _is_name_of_classes(source, one.property)))]
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from eyebright.check.finding import Finding
     from eyebright.cli.command import CommandArguments
 
-_SHOWN = 3  # files or groups of files that are printed of a finding
+_MAX_SHOWN = 3  # files or groups of files that are printed of a finding
 
 
 def option_classes() -> tuple[type, ...]:
@@ -75,13 +75,13 @@ def finding_lines(finding: "Finding") -> list[str]:
     """A finding as lines for the console: what was found, what to do, and some of the files."""
     lines = [f"{finding.severity} [{finding.kind}]: {finding.sentence}", f"    {finding.remedy}"]
     between = " = " if "duplicate" in finding.kind else ", "
-    groups = [between.join(group[:_SHOWN]) + _more(group) for group in finding.groups[:_SHOWN]]
+    groups = [between.join(group[:_MAX_SHOWN]) + _more(group) for group in finding.groups[:_MAX_SHOWN]]
     if groups:
         lines.append(f"    {'; '.join(groups)}{_more(finding.groups)}")
     elif finding.files:
-        lines.append(f"    {', '.join(finding.files[:_SHOWN])}{_more(finding.files)}")
+        lines.append(f"    {', '.join(finding.files[:_MAX_SHOWN])}{_more(finding.files)}")
     return lines
 
 
 def _more(items: "Sequence[object]") -> str:
-    return f" and {len(items) - _SHOWN:,} more" if len(items) > _SHOWN else ""
+    return f" and {len(items) - _MAX_SHOWN:,} more" if len(items) > _MAX_SHOWN else ""

@@ -22,7 +22,7 @@ from eyebright.workflow.options import GROUPS
 
 T = TypeVar("T")
 
-_WIDEST = 20  # characters of choices in the left column of the help; longer lists are in the right column
+_CHOICES_WIDTH = 20  # characters of choices in the left column of the help; longer lists are in the right column
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,4 +142,8 @@ def _metavar(field: OptionField) -> str:
         return ""
     names: Mapping[Any, str] = {int: "INTEGER", float: "NUMBER", Path: "PATH"}
     choices = "|".join(field.option.choices)
-    return field.option.metavar or (choices if len(choices) <= _WIDEST else "") or names.get(field.value_type, "TEXT")
+    return (
+        field.option.metavar
+        or (choices if len(choices) <= _CHOICES_WIDTH else "")
+        or names.get(field.value_type, "TEXT")
+    )

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from eyebright.inference.inspect_folder import Inspection
 
 _PROBLEM = 2  # the exit code
-_OF_SETS = ("method", "coverage", "confidence", "n_images")
-_OF_RISK = ("risk", "bound", "threshold", "n_images", "part")
+_SET_FIELDS = ("method", "coverage", "confidence", "n_images")
+_RISK_FIELDS = ("risk", "bound", "threshold", "n_images", "part")
 
 
 def option_classes() -> tuple[type, ...]:
@@ -58,7 +58,7 @@ def _say(found: "Inspection") -> None:
         say(f"input: {_pairs(facts['input'])}")
         say(f"calibration: {facts['calibration'] or 'none'}; thresholds: {short_repr(facts['thresholds'], limit=300)}")
         say(f"promises: {'; '.join(map(_pairs, facts['promises'])) or 'none'}")
-        for title, names in (("label_sets", _OF_SETS), ("risk", _OF_RISK)):
+        for title, names in (("label_sets", _SET_FIELDS), ("risk", _RISK_FIELDS)):
             if isinstance(made := facts[title], dict):
                 say(f"{title.replace('_', ' ')}: {_pairs({name: made.get(name) for name in names})}")
         say(f"scores: {_pairs(facts['scores']) or 'none'}")

@@ -8,7 +8,7 @@ import pandas as pd
 
 from eyebright.errors import InputError
 
-_MISSING = ("", "NaN", "nan", "<NA>")  # other words, such as None, NA and null, may be labels
+_MISSING_VALUES = ("", "NaN", "nan", "<NA>")  # other words, such as None, NA and null, may be labels
 
 
 def read_table_file(
@@ -43,7 +43,7 @@ def read_table_file(
             quoting=quoting,
             dtype=str,
             keep_default_na=False,
-            na_values=list(_MISSING),
+            na_values=list(_MISSING_VALUES),
         )
     except (ValueError, OSError) as error:
         raise InputError(f"cannot read the table '{file}': {error}") from None

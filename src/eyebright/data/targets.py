@@ -20,7 +20,7 @@ from eyebright.sources.indices import Indices
 
 _CODES_AT_ONCE = 10_000  # codes converted to Python integers at a time
 _CELLS_INSPECTED = 20_000  # cells of a column, to see whether many of them are equal
-_UNREAD = object()
+_NOT_READ_YET = object()
 
 
 class Targets(Sequence[Any]):
@@ -62,8 +62,8 @@ class Targets(Sequence[Any]):
     def __getitem__(self, i: Any) -> Any:
         if self._codes is None:
             return self.read(self._indices[i])
-        value = self._value_of_code.get(int(self._codes[i]), _UNREAD)
-        return self._read_and_cache(i, self._codes) if value is _UNREAD else value
+        value = self._value_of_code.get(int(self._codes[i]), _NOT_READ_YET)
+        return self._read_and_cache(i, self._codes) if value is _NOT_READ_YET else value
 
     def __iter__(self) -> Iterator[Any]:
         if self._codes is None:
@@ -97,8 +97,8 @@ class Targets(Sequence[Any]):
     def _cached_values(self, codes: Codes) -> Iterator[Any]:
         for start in range(0, len(self), _CODES_AT_ONCE):
             for i, code in enumerate(codes[start : start + _CODES_AT_ONCE].tolist(), start):
-                value = self._value_of_code.get(code, _UNREAD)
-                yield self._read_and_cache(i, codes) if value is _UNREAD else value
+                value = self._value_of_code.get(code, _NOT_READ_YET)
+                yield self._read_and_cache(i, codes) if value is _NOT_READ_YET else value
 
     def _read_and_cache(self, i: int, codes: Codes) -> Any:
         """The target of an item without a code, or of the first item with its code."""

@@ -17,7 +17,7 @@ from eyebright.errors import InputError
 
 _TINY = 1e-300
 _STEPS = 20_000  # of the continued fraction, which takes about sqrt(n)
-_FEW = 16  # numbers whose fractions are computed one after another
+_MAX_LOOPED = 16  # numbers whose fractions are computed one after another
 _HALVINGS = 50  # of an interval of length 1: to 1e-15
 
 
@@ -132,7 +132,7 @@ def _fraction(
     a: Float[np.ndarray, " n"], b: Float[np.ndarray, " n"], x: Float[np.ndarray, " n"]
 ) -> Float[np.ndarray, " n"]:
     """The continued fraction of the incomplete beta function (Numerical Recipes, equations 6.4.5 and 6.4.6)."""
-    if x.size <= _FEW:
+    if x.size <= _MAX_LOOPED:
         return np.array([_one_fraction(*each) for each in zip(a.tolist(), b.tolist(), x.tolist(), strict=True)])
     c, factor = np.ones_like(x), np.ones_like(x)
     d = 1 / np.where(np.abs(first := 1 - (a + b) * x / (a + 1)) < _TINY, _TINY, first)

@@ -45,7 +45,7 @@ def fit_each_set(counts: LabelCounts, kind: CalibrationKind) -> list[Calibration
         counts: of one or more sets.
         kind: any but ``"none"``.
     """
-    return _FITS[kind](counts)
+    return _FIT_OF_KIND[kind](counts)
 
 
 def _temperatures(counts: LabelCounts) -> list[Calibration]:
@@ -74,7 +74,7 @@ def _isotonics(counts: LabelCounts) -> list[Calibration]:
     return [Isotonic(*zip(*of_set, strict=True)) for of_set in rows]
 
 
-_FITS: dict[CalibrationKind, Callable[[LabelCounts], list[Calibration]]] = {
+_FIT_OF_KIND: dict[CalibrationKind, Callable[[LabelCounts], list[Calibration]]] = {
     "temperature": _temperatures,
     "platt": _platts,
     "beta": _betas,

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from eyebright.evaluation.evaluation import Evaluation
 
 _LEAST_OUTPUTS = 3  # with fewer, different images often have the same outputs
-_NEAR = 0.1  # root mean square difference of the outputs, in their standard deviations
+_MAX_DISTANCE = 0.1  # root mean square difference of the outputs, in their standard deviations
 _NEIGHBOURS = 4  # in the order of the mean output, of which each image is compared with
 
 
@@ -39,5 +39,5 @@ def _near_pairs(
     first, second = order[:-shift], order[shift:]
     together = codes[first] == codes[second]
     first, second = first[together], second[together]
-    near = np.sqrt(np.square(scaled[first] - scaled[second]).mean(axis=1)) <= _NEAR
+    near = np.sqrt(np.square(scaled[first] - scaled[second]).mean(axis=1)) <= _MAX_DISTANCE
     return np.stack([first[near], second[near]], axis=1)

@@ -6,7 +6,7 @@ from typing import Any
 
 from eyebright.errors import DataError, bounded, is_whole
 
-_LARGEST = 1e300  # no measured number is larger, and an integer of JSON may be too large for a float
+_MAX_NUMBER = 1e300  # no measured number is larger, and an integer of JSON may be too large for a float
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +161,7 @@ def _text(values: Mapping[str, Any], name: str) -> str:
 
 def _count(values: Mapping[str, Any], name: str) -> int:
     found = values.get(name)
-    if not is_whole(found) or not 0 <= found < _LARGEST:
+    if not is_whole(found) or not 0 <= found < _MAX_NUMBER:
         raise DataError(f"the record of the export has no valid '{name}'")
     return found
 
@@ -171,6 +171,6 @@ def _number(values: Mapping[str, Any], name: str) -> float | None:
     found = values.get(name)
     if found is None:
         return None
-    if isinstance(found, bool) or not isinstance(found, int | float) or not abs(found) < _LARGEST:
+    if isinstance(found, bool) or not isinstance(found, int | float) or not abs(found) < _MAX_NUMBER:
         raise DataError(f"the record of the export has no valid '{name}'")
     return float(found)

@@ -33,7 +33,7 @@ def image_errors(evaluation: Evaluation) -> ImageErrors:
         DataError: an output is NaN or infinite.
     """
     evaluation.check_finite()
-    return _OF_KIND[evaluation.decision.target.section](evaluation)
+    return _ERRORS_OF_SECTION[evaluation.decision.target.section](evaluation)
 
 
 def _of_labels(evaluation: Evaluation) -> ImageErrors:
@@ -86,7 +86,7 @@ def _mean(values: Float[np.ndarray, " n"]) -> float:
     return float(known.mean()) if len(known) else np.nan
 
 
-_OF_KIND: Mapping[SectionName, Callable[[Evaluation], ImageErrors]] = {
+_ERRORS_OF_SECTION: Mapping[SectionName, Callable[[Evaluation], ImageErrors]] = {
     "labels": _of_labels,
     "classes": _of_classes,
     "points": _of_points,

@@ -50,7 +50,7 @@ def sums_of(metric: Metric) -> Sums | None:
     """The metric as a function of sums; None if it is none, or an unknown one."""
     function: Any = metric.function
     if not isinstance(function, partial):
-        return _BY_FUNCTION.get(function)
+        return _SUMS_OF_METRIC.get(function)
     if function.func is rankings.mean_of_images:
         each = function.keywords["each"]
         return replace(_mean(each, SHARE), is_rank=each is rankings.coverage_errors)
@@ -230,7 +230,7 @@ def _squares(probabilities: Tensor, target: Tensor) -> Float[Tensor, "n 2"]:
     return torch.stack([errors.sum(dim=1), known.double().sum(dim=1)], dim=1)
 
 
-_BY_FUNCTION: dict[Callable[..., Any], Sums] = {
+_SUMS_OF_METRIC: dict[Callable[..., Any], Sums] = {
     labels.f1_micro.function: _of_counts(partial(_fbeta, beta=1), "micro"),
     labels.f1_macro.function: _of_counts(partial(_fbeta, beta=1), "macro"),
     labels.f1_samples.function: _of_counts(partial(_fbeta, beta=1), "samples"),

@@ -253,10 +253,10 @@ def _whole_paths(evaluation: Evaluation) -> list[str]:
 def _scores(first: Evaluation, second: Evaluation) -> tuple[tuple[Comparison, ...], tuple[OutputDifference, ...]]:
     """The metrics, and each label, class, point or number."""
     block = first.decision.target
-    resampled = _RESAMPLED.get(block.section)
+    resampled = _RESAMPLED_OF_SECTION.get(block.section)
     labels = None if resampled is None else (resampled(first), resampled(second))
     found, draws = paired_comparisons(first, second, _metrics(first), labels=labels)
-    each = _OUTPUTS[block.section](first, second) if draws is None else _of_labels(first, second, draws)
+    each = _DIFFERENCES_OF_SECTION[block.section](first, second) if draws is None else _of_labels(first, second, draws)
     corrected = holm([one.p_value for one in each])
     return tuple(found), tuple(replace(one, p_value=p_value) for one, p_value in zip(each, corrected, strict=True))
 
@@ -334,10 +334,10 @@ def _of_errors(
     return found
 
 
-_RESAMPLED: Mapping[SectionName, Callable[[Evaluation], LabelPrecisions]] = {"labels": LabelPrecisions.of}
+_RESAMPLED_OF_SECTION: Mapping[SectionName, Callable[[Evaluation], LabelPrecisions]] = {"labels": LabelPrecisions.of}
 """What is drawn again with the metrics; the others are computed from each image alone."""
 
-_OUTPUTS: Mapping[SectionName, Callable[[Evaluation, Evaluation], list[OutputDifference]]] = {
+_DIFFERENCES_OF_SECTION: Mapping[SectionName, Callable[[Evaluation, Evaluation], list[OutputDifference]]] = {
     "classes": _of_classes,
     "points": _of_points,
     "numbers": _of_numbers,
@@ -366,7 +366,7 @@ def _mcnemar(gained: int, lost: int) -> float:
 
 def _mistakes(evaluation: Evaluation) -> Float[Tensor, " n"]:
     """The mistakes on each image, see `ImageChange`; NaN where nothing is known."""
-    return _MISTAKES[evaluation.decision.target.section](evaluation)
+    return _MISTAKES_OF_SECTION[evaluation.decision.target.section](evaluation)
 
 
 def _wrong_labels(evaluation: Evaluation) -> Float[Tensor, " n"]:
@@ -393,7 +393,7 @@ def _number_errors(evaluation: Evaluation) -> Float[Tensor, " n"]:
     return (evaluation.activated.double() - evaluation.targets.double()).abs().nanmean(dim=1)
 
 
-_MISTAKES: Mapping[SectionName, Callable[[Evaluation], Float[Tensor, " n"]]] = {
+_MISTAKES_OF_SECTION: Mapping[SectionName, Callable[[Evaluation], Float[Tensor, " n"]]] = {
     "labels": _wrong_labels,
     "classes": _wrong_class,
     "points": _distances,

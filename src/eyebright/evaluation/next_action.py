@@ -57,7 +57,7 @@ def next_action(
     """
     unknown = np.isnan(targets)
     if not unknown.any():
-        return _DONE
+        return _NO_ACTION
     few = elsewhere + (~unknown).all(axis=1).sum() < START
     if len(order) and (few or probabilities is None):
         return _alone(int(order[0]), 1.0)
@@ -90,7 +90,7 @@ def next_class_action(
     """
     rows = np.flatnonzero(~known)
     if not len(rows):
-        return _DONE
+        return _NO_ACTION
     if probabilities is None or elsewhere + known.sum() < START:
         return _alone(int(order[0]) if len(order) else int(rows[0]), 1.0)
     p = np.nan_to_num(probabilities[rows], nan=0.0).clip(0, 1 - _MOST_SURE)
@@ -101,7 +101,7 @@ def next_class_action(
     return max(candidates, key=lambda one: one.cells_per_answer)
 
 
-_DONE = NextAction("done", np.zeros(0, dtype=np.int64), -1, answer=False, cells_per_answer=0.0)
+_NO_ACTION = NextAction("done", np.zeros(0, dtype=np.int64), -1, answer=False, cells_per_answer=0.0)
 
 
 def _alone(row: int, worth: float) -> NextAction:

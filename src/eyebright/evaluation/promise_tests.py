@@ -26,9 +26,12 @@ from eyebright.evaluation.promise import Promise
 from eyebright.evaluation.promise_evidence import Evidence, LabelAnswers
 
 _STEPS = 99  # thresholds of a chain
-_STARTS = {0.9: 0.2, 0.6: 0.8}  # the share of the error for each start of a chain that is even in probability
+_ERROR_SHARES = {
+    0.9: 0.2,
+    0.6: 0.8,
+}  # the share of the error for each start of a chain that is even in probability
 _QUANTILES = (-1.28, 0.0, 1.28)  # of the number of yes answers among the tested images, and of the share of right ones
-_NEAR_BEST = 0.98  # of the greatest power: there the chain starts with as many yes answers as possible
+_POWER_SHARE = 0.98  # of the greatest power: there the chain starts with as many yes answers as possible
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +73,7 @@ def even_chains(n_labels: int) -> Chains:
     """Thresholds from 0.99 to 0.01, the same for each label, with the error divided over two of them."""
     thresholds = np.linspace(0.99, 0.01, _STEPS).astype(np.float32)
     weights = np.zeros(_STEPS)
-    for start, share in _STARTS.items():
+    for start, share in _ERROR_SHARES.items():
         weights[round(99 - 100 * start)] = share
     return Chains(*(np.repeat(column[:, None], n_labels, axis=1) for column in (thresholds, weights)))
 
@@ -88,7 +91,7 @@ def chains_from(others: Evidence, promise: Promise, *, n_units: int, error: floa
     """
     thresholds = np.stack([_ratio_thresholds(label) for label in others.labels], axis=1)
     power = _power(others, thresholds, promise, n_units=n_units, error=error)
-    near = power >= _NEAR_BEST * power.max(axis=0)
+    near = power >= _POWER_SHARE * power.max(axis=0)
     start = len(near) - 1 - near[::-1].argmax(axis=0)
     weights = np.zeros(thresholds.shape)
     weights[start, np.arange(len(start))] = 1

@@ -6,14 +6,14 @@ An estimate, from images that were not held out, never uses the word promise.
 from eyebright.errors import listing
 from eyebright.evaluation.promises import LabelPromise, PromiseResult
 
-_COUNTED = {
+_COUNTED_UNITS = {
     "precision": "yes answers",
     "recall": "images with the label",
     "false_positive_rate": "images without the label",
 }
-_RIGHT = {"precision": "were right", "recall": "were answered yes", "false_positive_rate": "were answered yes"}
-_NOT_NO = "were answered yes or went to a person"
-_FAULTLESS = {
+_OUTCOMES = {"precision": "were right", "recall": "were answered yes", "false_positive_rate": "were answered yes"}
+_ASKING_OUTCOME = "were answered yes or went to a person"
+_FAULTLESS_COUNTS = {
     "precision": "yes answers, all right",
     "recall": "images with the label, all answered yes",
     "false_positive_rate": "images without the label, none answered yes",
@@ -74,10 +74,11 @@ def _evidence(result: PromiseResult, label: LabelPromise, *, asks: bool) -> str:
     side = "upper" if result.promise.is_upper else "lower"
     where = "" if label.kept else f" above {label.tested:.4g}" if metric == "precision" else ""
     if not label.total:
-        return f"there were no {_COUNTED[metric]}{where}"
+        return f"there were no {_COUNTED_UNITS[metric]}{where}"
     if asks and label.kept and label.tested > label.threshold:
         where = f", tested at {label.tested:.4g},"  # below it, recall cannot be lower
-    counts = f"{count:,} of {label.total:,} {_COUNTED[metric]}{where} {_NOT_NO if asks else _RIGHT[metric]}"
+    outcome = _ASKING_OUTCOME if asks else _OUTCOMES[metric]
+    counts = f"{count:,} of {label.total:,} {_COUNTED_UNITS[metric]}{where} {outcome}"
     return f"{counts}, exact {side} bound {_bound_text(result, label)}"
 
 
@@ -101,7 +102,7 @@ def _instead(result: PromiseResult, label: LabelPromise, *, asks: bool) -> str:
 
 
 def _missing(result: PromiseResult, label: LabelPromise, *, asks: bool) -> str:
-    faultless = "images with the label, none answered no" if asks else _FAULTLESS[result.promise.metric]
+    faultless = "images with the label, none answered no" if asks else _FAULTLESS_COUNTS[result.promise.metric]
     text = f"it takes {label.faultless:,} {faultless}"
     unit = "images" if result.n_groups is None else "groups"
     if label.missing is not None:

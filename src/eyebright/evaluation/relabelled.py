@@ -20,7 +20,7 @@ JudgedBy = Literal["first", "second", "unchanged", "not_nominated"]
 """All images by the labels of the first or of the second model; those with the same labels in both; and those of them
 that are not on a list of nominated images."""
 
-_LEAST = 2  # images
+_MIN_IMAGES = 2  # images
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def judge(
     found: list[Judged] = []
     for by, pair, chosen in parts:
         rows = chosen.nonzero()[:, 0].tolist()
-        if len(rows) >= _LEAST:
+        if len(rows) >= _MIN_IMAGES:
             compared, _ = paired_comparisons(pair[0].take(rows), pair[1].take(rows), metrics)
             found.append(Judged(by, len(rows), tuple(compared)))
     return tuple(found)

@@ -31,7 +31,7 @@ Risk = Literal["wrong_answers", "missed_labels"]
   others counted as 0, many of them would keep any bound without a single yes.
 """
 
-_BLOCK = 1_000_000  # answers whose losses are computed at once, which limits the memory
+_BLOCK_SIZE = 1_000_000  # answers whose losses are computed at once, which limits the memory
 _WORDS = {
     "wrong_answers": "share of wrong yes answers an image",
     "missed_labels": "share of missed labels of an image that has any",
@@ -171,7 +171,7 @@ def image_losses(evaluation: Evaluation, risk: Risk) -> ImageLosses:
         shares = positive / np.maximum(positive.sum(axis=1, keepdims=True), 1)
         levels, steps = scores[positive], shares[positive]
     else:
-        rows = max(_BLOCK // scores.shape[1], 1)
+        rows = max(_BLOCK_SIZE // scores.shape[1], 1)
         blocks = [slice(start, start + rows) for start in range(0, len(scores), rows)]
         events = [_wrong_steps(scores[block], positive[block], known[block]) for block in blocks]
         levels, steps = (np.concatenate(columns) for columns in zip(*events, strict=True))

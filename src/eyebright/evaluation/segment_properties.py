@@ -16,7 +16,7 @@ from eyebright.web.text import number_text
 MOST_LABELS = 200
 """Labels that are combined with each other and with other properties: the most frequent."""
 
-_SQUARE = 1.1  # ratio of the sides up to which an image counts as square
+_MAX_SQUARE_RATIO = 1.1  # ratio of the sides up to which an image counts as square
 _MOST_NUMBERS = 20  # columns and predicted numbers whose thirds are properties
 
 
@@ -69,7 +69,9 @@ def _of_images(evaluation: Evaluation) -> Iterator[Property]:
     heights, widths = evaluation.sizes.double().cpu().numpy().T
     yield from _thirds(IMAGE_SIZE, heights * widths / 1e6, unit=" megapixels")
     shapes = np.where(
-        widths > _SQUARE * heights, "landscape", np.where(heights > _SQUARE * widths, "portrait", "square")
+        widths > _MAX_SQUARE_RATIO * heights,
+        "landscape",
+        np.where(heights > _MAX_SQUARE_RATIO * widths, "portrait", "square"),
     )
     yield from _values("shape of the image", shapes.tolist())
     yield from _values(FILE_TYPE, [PurePath(file).suffix.lower() for file in evaluation.files])
@@ -77,7 +79,7 @@ def _of_images(evaluation: Evaluation) -> Iterator[Property]:
 
 def _of_targets(evaluation: Evaluation) -> Iterator[Property]:
     block = evaluation.decision.target
-    return _OF_TARGETS[block.section](block, evaluation.targets.cpu().numpy())
+    return _PROPERTIES_OF_SECTION[block.section](block, evaluation.targets.cpu().numpy())
 
 
 def _of_labels(block: TargetBlock, targets: Num[np.ndarray, "n k"]) -> Iterator[Property]:
@@ -103,7 +105,7 @@ def _of_points(_: TargetBlock, __: Num[np.ndarray, "n ..."]) -> Iterator[Propert
     return iter(())
 
 
-_OF_TARGETS: Mapping[SectionName, Callable[[TargetBlock, Any], Iterator[Property]]] = {
+_PROPERTIES_OF_SECTION: Mapping[SectionName, Callable[[TargetBlock, Any], Iterator[Property]]] = {
     "labels": _of_labels,
     "classes": _of_classes,
     "points": _of_points,

@@ -28,7 +28,7 @@ from eyebright.evaluation.cross_fit import Groups, group_codes
 from eyebright.evaluation.intervals import Interval, checked_level, score_interval, unknown_interval
 from eyebright.evaluation.metric_sums import Limits, Statistic
 
-_BLOCK = 4_000_000  # numbers of one block of units: limits the memory
+_BLOCK_SIZE = 4_000_000  # numbers of one block of units: limits the memory
 _MOST_UNKNOWN = 0.5  # share of the resamples without a deviation, with more of which the others say too little
 
 
@@ -161,7 +161,7 @@ class SmoothScore:
 
     def _blocks(self, n_resamples: int) -> Iterator[tuple[slice, Float[Tensor, "b m"]]]:
         """The summands of some units at a time."""
-        size = max(_BLOCK // max(self.summands.shape[1], n_resamples), 1)
+        size = max(_BLOCK_SIZE // max(self.summands.shape[1], n_resamples), 1)
         for start in range(0, len(self.summands), size):
             rows = slice(start, start + size)
             yield rows, self.summands[rows].to(_number_type(self.summands))

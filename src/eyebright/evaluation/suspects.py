@@ -125,7 +125,7 @@ def suspect_scores(evaluation: Evaluation) -> Float[Tensor, "n c"]:
 
 def _cells(evaluation: Evaluation) -> _Cells:
     evaluation.check_finite()
-    return _OF_KIND[evaluation.decision.target.section](evaluation)
+    return _CELLS_OF_SECTION[evaluation.decision.target.section](evaluation)
 
 
 # ------------------------------------------------------------------ labels
@@ -294,7 +294,7 @@ def _robust_deviations(residuals: Float[np.ndarray, "n *c"]) -> Float[np.ndarray
     return deviations.reshape(residuals.shape)
 
 
-_OF_KIND: Mapping[SectionName, Callable[[Evaluation], _Cells]] = {
+_CELLS_OF_SECTION: Mapping[SectionName, Callable[[Evaluation], _Cells]] = {
     "labels": _label_cells,
     "classes": _class_cells,
     "points": _point_cells,

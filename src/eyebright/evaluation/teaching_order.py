@@ -20,10 +20,10 @@ _PER_CLUSTER = 8  # images, about
 _DIMENSIONS = 64  # of the random projection in which clusters are found
 _SAMPLE = 20_000  # images that clusters are found with
 _STEPS = 8  # of k-means
-_BLOCK = 8192
+_BLOCK_IMAGES = 8192
 _ENDS_AT = 1e-6
-_NEARLY_SAME = 0.95  # cosine
-_LOOKS_AT = 16  # images that wait, of which one comes next
+_DUPLICATE_SIMILARITY = 0.95  # cosine
+_MAX_CANDIDATES = 16  # images that wait, of which one comes next
 
 
 class TeachingOrder(NamedTuple):
@@ -159,7 +159,9 @@ def _units(features: Float[np.ndarray, "n d"], rows: Int[np.ndarray, " m"], seed
     directions = np.eye(d) if d <= _DIMENSIONS else generator.standard_normal((d, _DIMENSIONS))
     directions = (directions / scale[:, None]).astype(np.float32)
     offset = (mean @ directions).astype(np.float32)
-    units = np.concatenate([features[rows[i : i + _BLOCK]] @ directions - offset for i in range(0, len(rows), _BLOCK)])
+    units = np.concatenate(
+        [features[rows[i : i + _BLOCK_IMAGES]] @ directions - offset for i in range(0, len(rows), _BLOCK_IMAGES)]
+    )
     return units / np.linalg.norm(units, axis=1, keepdims=True).clip(1e-6)
 
 
@@ -186,7 +188,7 @@ def _nearest(
     if not len(others):
         return np.zeros(len(units), dtype=np.int64), np.full(len(units), -1.0, dtype=np.float32)
     rows, products = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.float32)]
-    block = max(_BLOCK * _MOST_CLUSTERS // max(len(others), 1), 1)
+    block = max(_BLOCK_IMAGES * _MOST_CLUSTERS // max(len(others), 1), 1)
     for i in range(0, len(units), block):
         similar = units[i : i + block] @ others.T
         rows.append(similar.argmax(axis=1))
@@ -231,11 +233,11 @@ def _without_neighbours(
 
     def alike(row: int) -> bool:
         return bool(result) and bool(
-            clusters[row] == clusters[result[-1]] or units[row] @ units[result[-1]] > _NEARLY_SAME
+            clusters[row] == clusters[result[-1]] or units[row] @ units[result[-1]] > _DUPLICATE_SIMILARITY
         )
 
     def take_waiting() -> None:
-        place = next((i for i, row in enumerate(waiting[:_LOOKS_AT]) if not alike(row)), None)
+        place = next((i for i, row in enumerate(waiting[:_MAX_CANDIDATES]) if not alike(row)), None)
         if place is not None:
             result.append(waiting.pop(place))
 

@@ -31,9 +31,9 @@ LEAST_IN_HALF = LEAST_IMAGES
 SURE = 0.05
 
 _PERMUTATIONS = 2000
-_CHUNK = 500  # permutations at a time
+_CHUNK_PERMUTATIONS = 500  # permutations at a time
 _OVERLAP = 0.5  # segments with more of their images in common are one
-_BETTER = 1.0  # standard errors by which a combination is worse than the rest of each of its parts
+_MIN_STANDARD_ERRORS = 1.0  # standard errors by which a combination is worse than the rest of each of its parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +176,7 @@ def _worse_than_parts(
         mean, other = sums / n_in, rest_sum / n_rest
         variance = np.maximum(squares / n_in - mean**2, 0) / n_in
         variance = variance + np.maximum(rest_squares / n_rest - other**2, 0) / n_rest
-        return (mean - other > _BETTER * np.sqrt(variance)) & (rest >= 1)
+        return (mean - other > _MIN_STANDARD_ERRORS * np.sqrt(variance)) & (rest >= 1)
 
     return than(0) & than(1)
 
@@ -225,8 +225,8 @@ def _p_values(half: _Half, chosen: Sequence[tuple[int, ...]], generator: np.rand
 def _exceeded(weights: Float[np.ndarray, "n k"], observed: Float[np.ndarray, " k"], draw: Any) -> Int[np.ndarray, " k"]:
     """How often the products with what is drawn are at least as great as what was observed."""
     count = np.zeros(len(observed), dtype=np.int64)
-    for _ in range(_PERMUTATIONS // _CHUNK):
-        count += (weights.T @ draw(_CHUNK) >= observed[:, None] - 1e-9).sum(axis=1)
+    for _ in range(_PERMUTATIONS // _CHUNK_PERMUTATIONS):
+        count += (weights.T @ draw(_CHUNK_PERMUTATIONS) >= observed[:, None] - 1e-9).sum(axis=1)
     return count
 
 

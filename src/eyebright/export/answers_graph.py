@@ -227,7 +227,7 @@ def _deviation(target: TargetBlock, sizes: Floats) -> Floats:
 
 
 _PROBABILITIES = "probabilities (after calibration)"
-_ASKS = "asks, where the model keeps a promise: 1 ask a person"
+_ASKS_DESCRIPTION = "asks, where the model keeps a promise: 1 ask a person"
 ANSWERS: dict[str, AnswerKind] = {
     "multicategory": AnswerKind(
         _labels,
@@ -241,14 +241,14 @@ ANSWERS: dict[str, AnswerKind] = {
         _class_margins,
         _probability,
         "in probability",
-        f"{_PROBABILITIES}; decisions: index of the class; {_ASKS}",
+        f"{_PROBABILITIES}; decisions: index of the class; {_ASKS_DESCRIPTION}",
     ),
     "ordinal": AnswerKind(
         _ordinal,
         _ordinal_margins,
         _probability,
         "in probability",
-        f"{_PROBABILITIES}; decisions: index of the median class; {_ASKS}",
+        f"{_PROBABILITIES}; decisions: index of the median class; {_ASKS_DESCRIPTION}",
     ),
     "points": AnswerKind(
         _points, None, _longer_side, "of the image's longer side", "points (x, y) in pixels", has_points=True

@@ -32,7 +32,7 @@ from eyebright.web.offline import OfflinePage, render_offline_page
 from eyebright.web.page import check_page_file, write_page_text
 
 PAGE = "page.html"
-_NAMED = 15  # names in the summary
+_MAX_NAMES = 15  # names in the summary
 _GRAPH = "the graph"  # in the page, as messages call it
 
 
@@ -159,7 +159,7 @@ def offline_page(
         "isOrdered": kind.is_ordered,
         "heat": _drawing(manifest) if has_heat_maps else None,
     }
-    shown = ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")
+    shown = ", ".join(names[:_MAX_NAMES]) + (", ..." if len(names) > _MAX_NAMES else "")
     summary = f"{kind.answers.format(len(names))}: {shown}. The model is in this page and runs on your device."
     return OfflinePage(
         kind.title,
@@ -213,7 +213,7 @@ def _drawing(manifest: Manifest) -> dict[str, Any]:
 
 def _limits(kind: _Kind, *, has_ood: bool, has_heat_maps: bool) -> tuple[str, ...]:
     """What differs from Python, what the answers hold for, and what is missing."""
-    found = (_DECODING, _UNLIKE if has_ood else _NOT_NOTICED)
+    found = (_DECODING, _UNLIKE_NOTE if has_ood else _NO_SCORE_NOTE)
     if kind.shows == "points":
         return found
     return (*found, _HEAT_MAPS if has_heat_maps else _NO_RATINGS if kind.is_ordered else _NO_HEAT_MAPS)
@@ -224,11 +224,11 @@ _DECODING = (
     "JPEG, PNG, WebP, GIF (its first frame) and BMP images of 8 bits are read as by Eyebright. CMYK, 16 bits, AVIF and "
     "transparency are decoded by the browser in its own way, which is said at the image; TIFF and HEIC are refused."
 )
-_UNLIKE = (
+_UNLIKE_NOTE = (
     "The answers are made for images of the kind that the model was trained on. One that is more unlike the training "
     "images than 95 % of the validation images are is marked; its answer should not be trusted."
 )
-_NOT_NOTICED = (
+_NO_SCORE_NOTE = (
     "The answers are made for images of the kind that the model was trained on. This model has no score that notices "
     "other ones."
 )

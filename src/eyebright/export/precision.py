@@ -27,7 +27,7 @@ from eyebright.image.image import Image
 from eyebright.inference.predictor import Predictor
 from eyebright.transforms.draw import canonical_placement_of
 
-_TIMED = 20  # images
+_N_TIMED_IMAGES = 20  # images
 
 _OPERATORS = ("Conv", "Gemm", "MatMul")
 """The operators that are quantised: they take almost all of the time and hold almost all of the weights."""
@@ -218,7 +218,7 @@ def measure_cost(
     places = {str(path): row for row, path in enumerate(evaluation.paths)}
     targets = evaluation.take([places[path] for path in paths]).targets
     scores = [_score(predictor, outputs, targets) for outputs in recorded]
-    times = _milliseconds(runs, paths[:_TIMED])
+    times = _milliseconds(runs, paths[:_N_TIMED_IMAGES])
     return Cost(parity, metric.name, scores[1], scores[0], sizes[1], sizes[0], times[1], times[0])
 
 

@@ -17,7 +17,9 @@ from eyebright.export.graph import Graph, Value
 from eyebright.export.pixels_graph import PixelNodes, Placed, Steps
 
 _DENOMINATORS = 1 << 14  # of the factors of a preprocessing, which are ratios of sizes
-_FITS = float(1 << 30)  # the sides whose product is less have distances, times twice both, that fit into 32 bits
+_MAX_SIDE_PRODUCT = float(
+    1 << 30
+)  # the sides whose product is less have distances, times twice both, that fit into 32 bits
 
 
 def add_pixels_by_products(graph: Graph, images: Value, steps: Steps) -> PixelNodes:
@@ -121,5 +123,5 @@ def _distance(graph: Graph, axis: Placed, positions: Value) -> Value:
     parts = [graph.cast(value, np.float32) for value in doubled]
     moved = graph.op("Sub", parts[0], graph.op("Mul", parts[1], graph.op("Div", side, resized)))
     rough = graph.op("Div", graph.op("Mul", graph.op("Abs", moved), resized), longer)
-    fits = graph.op("Less", graph.op("Mul", side, resized), graph.constant(_FITS))
+    fits = graph.op("Less", graph.op("Mul", side, resized), graph.constant(_MAX_SIDE_PRODUCT))
     return graph.op("Where", fits, exact, rough)

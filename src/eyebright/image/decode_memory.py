@@ -2,7 +2,7 @@
 
 A worker for each CPU reads images. That is no danger with photographs, but sixteen images of 100 megapixels would take
 15 GB at once. So a large image waits until it fits into half of the available memory together with those that are being
-decoded; one alone is always decoded. Images below `_SMALL` are not counted, so they cost nothing.
+decoded; one alone is always decoded. Images below `_MAX_UNCOUNTED_PIXELS` are not counted, so they cost nothing.
 
 The threads of a process share one `MemoryBudget`. The workers of a `eyebright.data.process_executor.ProcessPool` share
 another one, which `use_budget` sets in each.
@@ -18,7 +18,7 @@ from typing import Any
 from eyebright._system.memory import available_memory
 from eyebright.types import Size
 
-_SMALL = 4_000_000  # pixels; smaller images are not counted
+_MAX_UNCOUNTED_PIXELS = 4_000_000  # pixels; smaller images are not counted
 _BYTES_PER_PIXEL = 9  # of a progressive JPEG, the most of all formats, see eyebright.image.decode.MAX_PIXELS
 _MEMORY_FRACTION = 0.5  # of the available memory, for the images that are decoded at once
 _IN_USE, _LIMIT = 0, 1
@@ -91,7 +91,7 @@ def decode_memory(size: Size | tuple[int, int]) -> AbstractContextManager[None]:
         size: (height, width) of the image in its file.
     """
     pixels = size[0] * size[1]
-    return nullcontext() if pixels < _SMALL else _reserved_once(pixels * _BYTES_PER_PIXEL)
+    return nullcontext() if pixels < _MAX_UNCOUNTED_PIXELS else _reserved_once(pixels * _BYTES_PER_PIXEL)
 
 
 @contextmanager

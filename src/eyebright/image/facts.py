@@ -20,8 +20,8 @@ from eyebright.image.perceptual_hash import SIDE, Hashes, hashes
 from eyebright.types import Size
 
 _SHORTER_SIDE = 96  # pixels that are decoded at least, where the image has them
-_EXTREME = 0.02  # share of the pixels that are the darkest and the lightest ones
-_BORDER = np.pad(np.zeros((SIDE - 4, SIDE - 4), np.uint8), 2, constant_values=1)
+_EXTREME_SHARE = 0.02  # share of the pixels that are the darkest and the lightest ones
+_BORDER_MASK = np.pad(np.zeros((SIDE - 4, SIDE - 4), np.uint8), 2, constant_values=1)
 """1 in the outermost two of 64 rows and columns."""
 
 
@@ -101,8 +101,8 @@ def _facts(path: str, data: bytes) -> ImageFacts:
         lightest=lightest,
         saturation=_saturation(small),
         sharpness=_mean_and_spread(cv2.Laplacian(cv2.cvtColor(shrunk, cv2.COLOR_RGB2GRAY), cv2.CV_32F))[1] ** 2,
-        border=_mean_colour(small, _BORDER),
-        border_spread=_mean_and_spread(grey, _BORDER)[1],
+        border=_mean_colour(small, _BORDER_MASK),
+        border_spread=_mean_and_spread(grey, _BORDER_MASK)[1],
         hashes=hashes(grey),
     )
 
@@ -161,7 +161,7 @@ def _mean_and_spread(grey: Num[np.ndarray, "h w"], mask: UInt8[np.ndarray, "h w"
 def _darkest_and_lightest(grey: UInt8[np.ndarray, "64 64"]) -> tuple[float, float]:
     """The percentiles 2 and 98: what is added to all pixels, or a factor, moves them more surely than the mean."""
     counts = np.cumsum(cv2.calcHist([grey], [0], None, [256], [0, 256]).ravel())
-    darkest, lightest = np.searchsorted(counts, [_EXTREME * grey.size, (1 - _EXTREME) * grey.size]).tolist()
+    darkest, lightest = np.searchsorted(counts, [_EXTREME_SHARE * grey.size, (1 - _EXTREME_SHARE) * grey.size]).tolist()
     return darkest / 255, lightest / 255
 
 

@@ -47,7 +47,7 @@ ImageSource = str | Path | bytes | Shaped[np.ndarray, "..."] | Tensor | PIL.Imag
 # then below 1 of 255 on most photographs and on average (with 1.0: 2.6 of 255). A larger value would rarely allow a
 # reduction, except for thumbnails.
 _OVERSAMPLING = 1.5
-_CHANGED = "the file has changed since its header was read"
+_CHANGED_MESSAGE = "the file has changed since its header was read"
 _NOTEBOOK_SIDE = 1024  # pixels; the largest height and width of an image that is shown in a notebook
 
 
@@ -249,11 +249,11 @@ class Image:
                     return np.ascontiguousarray(image._decode(reduce))
             except ImageError as error:
                 raise ImageError(path, error.reason) from error.__cause__
-            raise ImageError(path, _CHANGED)  # a cache entry must depend on the content of the file alone
+            raise ImageError(path, _CHANGED_MESSAGE)  # a cache entry must depend on the content of the file alone
 
         pixels = cache.pixels(self._source, reduce, decode_upright)
         if pixels.shape[:2] != _upright_size(self._header, reduce):
-            raise ImageError(path, _CHANGED)
+            raise ImageError(path, _CHANGED_MESSAGE)
         return pixels
 
     def _decode(self, reduce: int) -> Pixels:
@@ -264,7 +264,7 @@ class Image:
         with decode_memory(self._header.stored_size):
             stored = decode(self._source, reduce=reduce, plain_jpeg=self._header.plain_jpeg)
         if stored.shape[:2] != _divided_size(self._header.stored_size, reduce):
-            raise ImageError(source_name(self._source), _CHANGED)
+            raise ImageError(source_name(self._source), _CHANGED_MESSAGE)
         return _ORIENTATIONS[self._header.orientation][0](stored)
 
 

@@ -12,7 +12,7 @@ _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # not an escaped byte, a res
 _END, _SCAN = 0xD9, 0xDA
 _SEGMENTS = {0xC4, 0xCC, 0xDA, 0xDB, 0xDC, 0xDD, 0xFE, *range(0xE0, 0xF0)}  # what may follow compressed data
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # the header with the size; arithmetic coding from 0xC9
-_NO_END = "it has no end marker"
+_NO_END_MARKER = "it has no end marker"
 _MAX_SCANS = 100  # cameras and programs write at most about 15; each takes as long as a decode of the whole image
 
 
@@ -34,12 +34,12 @@ def jpeg_damage(data: bytes) -> str:
         if marker not in _SEGMENTS or position + 2 > len(data):
             return f"a marker that cannot be there (0x{marker:02x}) in its compressed data, at byte {match.start():,}"
         position += struct.unpack_from(">H", data, position)[0]
-    return _NO_END
+    return _NO_END_MARKER
 
 
 def lacks_only_end_marker(damage: str) -> bool:
     """True if all pixels may be there, which only a decoder that reports missing data can say."""
-    return damage == _NO_END
+    return damage == _NO_END_MARKER
 
 
 def _first_scan(data: bytes) -> tuple[int | None, int]:

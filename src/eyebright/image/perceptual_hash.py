@@ -24,14 +24,14 @@ SIDE = 64
 
 Box = tuple[float, float, float, float]
 
-_CUT = 0.05  # of a side
+_CROPPED_SHARE = 0.05  # of a side
 _COEFFICIENTS = 8
 
 
 def _boxes() -> tuple[Box, ...]:
     """The whole image; 2.5 % and 5 % cut off from each side; and 5 % cut off from one side, or from two that meet."""
-    inner = [(cut, cut, 1 - cut, 1 - cut) for cut in (0.0, _CUT / 2, _CUT)]
-    ends = ((0.0, 1.0), (_CUT, 1.0), (0.0, 1 - _CUT))
+    inner = [(cut, cut, 1 - cut, 1 - cut) for cut in (0.0, _CROPPED_SHARE / 2, _CROPPED_SHARE)]
+    ends = ((0.0, 1.0), (_CROPPED_SHARE, 1.0), (0.0, 1 - _CROPPED_SHARE))
     outer = [(left, top, right, bottom) for (left, right), (top, bottom) in product(ends, ends)]
     return (*inner, *outer[1:])
 

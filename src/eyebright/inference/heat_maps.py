@@ -32,8 +32,8 @@ from eyebright.types import Size
 
 HeatMapMethod = Literal["gradcam", "layercam", "gradcam-finer"]
 
-_ENLARGED = 1.5  # sides of the images of which finer maps are made; of 7 cells a side they make 11
-_EQUAL = 1e-6  # what values of a heat map may differ by rounding
+_ENLARGEMENT = 1.5  # sides of the images of which finer maps are made; of 7 cells a side they make 11
+_EQUALITY_TOLERANCE = 1e-6  # what values of a heat map may differ by rounding
 OPACITY = 0.6
 """Of the hottest places of a drawn map; that of others is in proportion to their values."""
 
@@ -60,7 +60,7 @@ class HeatMap:
         From the centre of an outermost cell to the edge of the image all is equal: the centre of the cell is the peak.
         """
         height, width = self.values.shape
-        rows, columns = np.nonzero(self.values >= self.values.max() - _EQUAL)
+        rows, columns = np.nonzero(self.values >= self.values.max() - _EQUALITY_TOLERANCE)
         nearest = np.hypot(columns + 0.5 - width / 2, rows + 0.5 - height / 2).argmin()
         return float(columns[nearest]) + 0.5, float(rows[nearest]) + 0.5
 
@@ -126,7 +126,7 @@ def _enlarged(model: ImageModel, images: Float[Tensor, "b c h w"]) -> Float[Tens
     """The images enlarged by half; as they are where the backbone takes no others."""
     if isinstance(model.body, TimmBackbone) and model.body.fixed_size is not None:
         return images
-    return functional.interpolate(images, scale_factor=_ENLARGED, mode="bilinear", align_corners=False)
+    return functional.interpolate(images, scale_factor=_ENLARGEMENT, mode="bilinear", align_corners=False)
 
 
 def check_heat_maps(target: TargetBlock, labels: Sequence[str], method: str = "gradcam") -> None:

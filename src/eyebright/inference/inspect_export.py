@@ -10,7 +10,7 @@ from eyebright.errors import DataError, listing
 from eyebright.evaluation.exported_graphs import ExportedGraph, exported_graphs
 from eyebright.inference.folder_format import SCHEMA
 
-_DECIDES = ("target", "decision", "preprocessing", "pixels")
+_COMPARED_FIELDS = ("target", "decision", "preprocessing", "pixels")
 
 
 def checked_export(content: Any, there: Collection[str], manifest: Mapping[str, Any]) -> tuple[str, str]:
@@ -29,7 +29,7 @@ def checked_export(content: Any, there: Collection[str], manifest: Mapping[str, 
         return "problem", "is of another model; export it again"
     if manifest.get("schema") != SCHEMA:  # the hash of an older manifest is that of what it is read as
         return "readable", "`eyebright export` with `check` compares it with the thresholds of today"
-    if _text(content, "decision") != decision_hash({name: manifest.get(name) for name in _DECIDES}):
+    if _text(content, "decision") != decision_hash({name: manifest.get(name) for name in _COMPARED_FIELDS}):
         return "problem", "has other thresholds or another calibration than the manifest; export it again"
     try:
         exported_graphs(content["files"])

@@ -33,9 +33,9 @@ from eyebright.inference.inspect_export import checked_export, shown_exports
 from eyebright.io.generated_text import state_of
 from eyebright.io.safetensors_header import Header, read_header
 
-_CHUNK = 2**20
+_CHUNK_BYTES = 2**20
 _MOST_FILES = 1000  # that are listed
-_REQUIRED: Mapping[str, type] = {
+_REQUIRED_FIELDS: Mapping[str, type] = {
     "model": dict,
     "target": dict,
     "scores": dict,
@@ -43,7 +43,7 @@ _REQUIRED: Mapping[str, type] = {
     "data": dict,
     "versions": dict,
 }
-_KNOWN = {
+_KNOWN_FILES = {
     WEIGHTS: "weights",
     MANIFEST: "manifest",
     EVALUATION: "outputs for validation, promise and test images",
@@ -192,7 +192,7 @@ def _manifest(folder: Path, sizes: Mapping[str, int], copy: Any) -> tuple[dict[s
     copied = copy if isinstance(copy, dict) else None
 
     def file(check: str, note: str = "") -> InspectedFile:
-        return InspectedFile(MANIFEST, size, _KNOWN[MANIFEST], check, note)
+        return InspectedFile(MANIFEST, size, _KNOWN_FILES[MANIFEST], check, note)
 
     if size is None:
         if copied is None:
@@ -220,7 +220,7 @@ def _wrong_manifest(content: Mapping[str, Any]) -> str:
         return f"has no valid 'schema' number, got {short_repr(schema)}: it is no manifest of Eyebright"
     if schema > SCHEMA:
         return f"has schema {short_repr(schema)}, and this version of eyebright reads 1 to {SCHEMA}: update eyebright"
-    for name, kind in _REQUIRED.items():
+    for name, kind in _REQUIRED_FIELDS.items():
         if not isinstance(content.get(name), kind):
             return f"has no valid '{name}', got {short_repr(content.get(name))}"
     return ""
@@ -241,7 +241,7 @@ def _weights_problem(folder: Path, header: Header | _Damaged | None, manifest: M
             digest.update(name.encode("utf-8", "surrogatepass"))
             file.seek(header.begin + max(first, 0))
             left = last - first
-            while left > 0 and (data := file.read(min(left, _CHUNK))):
+            while left > 0 and (data := file.read(min(left, _CHUNK_BYTES))):
                 digest.update(data)
                 left -= len(data)
     if digest.hexdigest() != expected:
@@ -284,7 +284,7 @@ def _inspected(
     name: str, sizes: Mapping[str, int], manifest: Mapping[str, Any], found: InspectedFile, checks: Mapping[str, _Check]
 ) -> Iterator[InspectedFile]:
     """The file with its check; nothing for one that is missing and need not be there."""
-    what = _KNOWN.get(name, "")
+    what = _KNOWN_FILES.get(name, "")
     if name == MANIFEST:
         yield found
     elif name not in sizes:
@@ -303,7 +303,7 @@ def _inspected(
 
 
 def _unknown(name: str) -> str:
-    if name in _KNOWN:
+    if name in _KNOWN_FILES:
         return ""
     if Path(name).suffix in EXECUTABLE:
         return "a type of file that can run code when it is loaded; never opened by Eyebright"

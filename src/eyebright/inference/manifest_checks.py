@@ -36,7 +36,7 @@ def check_json(data: Mapping[str, Any]) -> None:
         if not is_valid(data[name]):
             raise ArtifactError(f"'{name}' must be {expected}, got {short_repr(data[name])}")
     for name, value in data["target"].items():
-        expected, is_valid = _TARGET_FIELDS.get(name, _SIMPLE)
+        expected, is_valid = _TARGET_FIELDS.get(name, _SCALAR_CHECK)
         if not is_valid(value):
             raise ArtifactError(f"'target.{name}' must be {expected}, got {short_repr(value)}")
     thresholds = data["decision"].get("thresholds")
@@ -114,7 +114,7 @@ def _is_transforms(value: Any) -> bool:
 
 
 _Check = tuple[str, Callable[[Any], bool]]
-_OBJECT: _Check = ("a JSON object", _is_object)
+_OBJECT_CHECK: _Check = ("a JSON object", _is_object)
 _NAMES: _Check = (
     f"null or a list of at most {MAX_OUTPUTS:,} names of at most {MAX_NAME_LENGTH:,} characters",
     _list_or_null_of(_is_short_string),
@@ -125,28 +125,28 @@ _INDEX_OR_COUNT: _Check = (
     f"null or a number from 0 to {MAX_OUTPUTS:,}",
     lambda value: value is None or _is_index_or_count(value),
 )
-_SIMPLE: _Check = (
+_SCALAR_CHECK: _Check = (
     "null, true, false, a finite number or a short string",
     lambda value: isinstance(value, bool) or is_finite_number(value) or _is_short_string_or_null(value),
 )
 
 _FIELDS: Mapping[str, _Check] = {
     "created": ("a date", _is_short_string),
-    "model": _OBJECT,
-    "target": _OBJECT,
-    "decision": _OBJECT,
+    "model": _OBJECT_CHECK,
+    "target": _OBJECT_CHECK,
+    "decision": _OBJECT_CHECK,
     "preprocessing": (f"a list of at most {MAX_TRANSFORMS} transforms", _is_transforms),
     "scores": ("an object that maps names of metrics to finite numbers or null", _is_scores),
-    "training": _OBJECT,
-    "data": _OBJECT,
-    "targets": _OBJECT,
-    "report": _OBJECT,
-    "tuning": _OBJECT,
+    "training": _OBJECT_CHECK,
+    "data": _OBJECT_CHECK,
+    "targets": _OBJECT_CHECK,
+    "report": _OBJECT_CHECK,
+    "tuning": _OBJECT_CHECK,
     "evaluation": ("the SHA-256 hash of evaluation.parquet, or null", _is_short_string_or_null),
     "out_of_fold": ("the SHA-256 hash of out_of_fold.parquet, or null", _is_short_string_or_null),
     "out_of_distribution": ("the SHA-256 hash of out_of_distribution.safetensors, or null", _is_short_string_or_null),
     "training_images": ("the SHA-256 hash of training_images.json, or null", _is_short_string_or_null),
-    "versions": _OBJECT,
+    "versions": _OBJECT_CHECK,
 }
 """For each field of a manifest: what it must be, and a function that checks a value."""
 
@@ -163,4 +163,4 @@ _TARGET_FIELDS: Mapping[str, _Check] = {
     "count": _INDEX_OR_COUNT,
     "n_out": _INDEX_OR_COUNT,
 }
-"""The same for the fields of a target block; all others are `_SIMPLE`."""
+"""The same for the fields of a target block; all others are `_SCALAR_CHECK`."""

@@ -15,7 +15,7 @@ from eyebright.tasks.base import TargetBlock
 PredictionFormat = Literal["csv", "csv-safe", "json"]
 Write = Callable[[str], object]
 _END = "\r\n"  # of a row: csv.writer quotes a cell only if it has a character of it, so both must be in it
-_BEGINNINGS = ("path,", "[]", '[\n  {\n    "path": ')
+_FIRST_BYTES = ("path,", "[]", '[\n  {\n    "path": ')
 _JSON_ENTRIES = ("probabilities", "points", "values", "ood_score")
 _OOD_COLUMNS = re.compile(r",(image_)*ood_score,(image_)*ood$")  # at the end of a header
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -42,7 +42,7 @@ def check_predictions_file(path: Path, block: TargetBlock) -> None:
             return content.startswith("[]") or any(f'\n    "{entry}": ' in content for entry in _JSON_ENTRIES)
         return _OOD_COLUMNS.search(content.split("\n", 1)[0]) is not None or content.startswith(own or "\n")
 
-    check_replaceable(path, _BEGINNINGS, "predictions", further=is_ours)
+    check_replaceable(path, _FIRST_BYTES, "predictions", further=is_ours)
 
 
 class PredictionWriter:

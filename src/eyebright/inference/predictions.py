@@ -14,7 +14,7 @@ from eyebright.io.text import valid_unicode
 from eyebright.tasks.base import NO_LABEL_CAPTION, TargetBlock
 from eyebright.tasks.columns import distinct_columns
 
-_SHOWN = 20  # predictions in a repr
+_MAX_SHOWN = 20  # predictions in a repr
 
 
 @dataclass(frozen=True)
@@ -138,8 +138,8 @@ class Predictions(Sequence[Prediction]):
         return iter(self._predictions)
 
     def __repr__(self) -> str:
-        lines = [prediction.line(self.target) for prediction in self._predictions[:_SHOWN]]
-        more = [f"... ({len(self)} in all)"] if len(self) > _SHOWN else []
+        lines = [prediction.line(self.target) for prediction in self._predictions[:_MAX_SHOWN]]
+        more = [f"... ({len(self)} in all)"] if len(self) > _MAX_SHOWN else []
         notes = [f"{prediction.path}: {prediction.note}" for prediction in self._predictions if prediction.note]
         notes += [f"{path}: skipped, {reason}" for path, reason in self.skipped.items()]
         return "\n".join([*lines, *more, *map(printable, notes)])

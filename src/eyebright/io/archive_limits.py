@@ -29,7 +29,7 @@ _HEADERS = 16_000_000, 4096  # bytes of headers and padding: in all, and for eac
 _LONGEST_READ = 1_000_000  # bytes; tarfile reads a header at once, however long it says that it is
 _END, _END_64, _LOCATOR_64, _ENTRY = b"PK\5\6", b"PK\6\6", b"PK\6\7", b"PK\1\2"
 _COMMENT = 65_535  # bytes at the end of a zip file, at most
-_CHUNK = 16_000_000
+_CHUNK_BYTES = 16_000_000
 
 
 class Budget:
@@ -177,7 +177,7 @@ def check_zip_entries(archive: Path, budget: Budget) -> None:
         left = min(directory, tail_start + end)
         file.seek(tail_start + end - left)
         entries = 0
-        while left > 0 and (data := file.read(min(left, _CHUNK))):
+        while left > 0 and (data := file.read(min(left, _CHUNK_BYTES))):
             left -= len(data)
             entries += data.count(_ENTRY)
     if entries > budget.max_files:

@@ -24,7 +24,7 @@ SUFFIXES = (".tar.gz", ".tar.bz2", ".tar.xz", ".tgz", ".tar", ".zip")
 
 _MAX_DEPTH = 100  # folders around a file; Python deletes folders by recursion
 _BLOCK, _SMALL_BLOCK = 1 << 16, 1 << 12  # bytes that are read at a time; 4 kB of bzip2 can hold 90 MB
-_DAMAGED = (
+_DAMAGED_ERRORS = (
     tarfile.TarError,
     zipfile.BadZipFile,
     EOFError,
@@ -64,7 +64,7 @@ def unpack(archive: str | Path, to: str | Path, *, max_bytes: int | None = None,
         return _unpack(Path(archive), Path(to), max_bytes, max_files)
     except tarfile.FilterError as error:
         raise DownloadError(f"'{archive}' is not safe to unpack: {error}") from error
-    except _DAMAGED as error:
+    except _DAMAGED_ERRORS as error:
         raise _damaged(archive, error) from error
     except OSError as error:
         if error.errno is None:  # raised by gzip and bz2 for damaged data

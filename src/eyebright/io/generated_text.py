@@ -15,7 +15,7 @@ from eyebright.io.text import valid_unicode
 
 State = Literal["missing", "generated", "edited"]
 _MARK = "<!-- written by eyebright; replaced as long as it is not edited; sha256 {} -->\n"
-_MARKED = re.compile(re.escape(_MARK).replace(r"\{\}", "([0-9a-f]{64})"))
+_MARK_PATTERN = re.compile(re.escape(_MARK).replace(r"\{\}", "([0-9a-f]{64})"))
 _MOST_BYTES = 16 * 2**20
 
 
@@ -37,7 +37,7 @@ def unmarked(text: str) -> str | None:
     """
     text = _one_line_end(text)
     begin = text.rfind(_MARK[: _MARK.index("{")])
-    found = _MARKED.fullmatch(text[begin:]) if begin >= 0 else None
+    found = _MARK_PATTERN.fullmatch(text[begin:]) if begin >= 0 else None
     return text[:begin] if found is not None and found[1] == _hash(text[:begin]) else None
 
 

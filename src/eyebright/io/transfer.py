@@ -24,7 +24,7 @@ OnProgress = Callable[[int, int | None], None]
 _MAX_ATTEMPTS = 5  # in a row that receive no new byte
 _PAUSE = 1.0  # seconds before the second attempt; doubled for each further attempt
 _TIMEOUT = 30.0  # seconds without receiving data
-_CHUNK = 1 << 20  # bytes
+_CHUNK_BYTES = 1 << 20  # bytes
 _RANGE_NOT_SATISFIABLE = 416
 _TEMPORARY_ERRORS = (408, 425, 429, 500, 502, 503, 504)
 
@@ -177,7 +177,7 @@ def _receive(
 ) -> str | None:
     """Append the response to ``partial``; returns None or, like `_attempt`, the description of an error."""
     with partial.open("ab") as file:
-        while chunk := response.read(_CHUNK):
+        while chunk := response.read(_CHUNK_BYTES):
             try:
                 file.write(chunk)
             except OSError as error:

@@ -75,7 +75,7 @@ from eyebright.types import EvaluatedPart, Thresholds
 AnyMetric = Metric | Callable[[Tensor, Tensor], Any]
 Rate = float | slice
 
-_LATE = 0.03  # share of the time by which planned epochs may be late before they are stopped
+_MAX_OVERRUN = 0.03  # share of the time by which planned epochs may be late before they are stopped
 
 
 class Learner:
@@ -977,7 +977,7 @@ class Learner:
         )
         self._show(event, observers)
         if planned is not None:
-            observers.append(StopAfter(self.run, event.seconds + _LATE * (end - time.perf_counter())))
+            observers.append(StopAfter(self.run, event.seconds + _MAX_OVERRUN * (end - time.perf_counter())))
         return planned
 
     def _validate(self, cache: FeatureCache | None) -> Scores:

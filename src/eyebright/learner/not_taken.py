@@ -8,7 +8,7 @@ from typing import Any, NoReturn, final
 
 from eyebright.errors import InputError
 
-_OTHER_DATA = "Eyebright is for images alone: use fastai for text, tables and recommendations"
+_OTHER_DATA_REASON = "Eyebright is for images alone: use fastai for text, tables and recommendations"
 _MASKS = (
     "Eyebright has no masks and boxes: use labels, points or numbers, or torchvision for segmentation and detection"
 )
@@ -32,7 +32,7 @@ NOT_TAKEN: dict[str, str] = {
     "BalancedAccuracy": _ONE_CLASS,
     "Brightness": "use aug_transforms(max_lighting=...)",
     "Callback": _OBSERVER,
-    "CollabDataLoaders": _OTHER_DATA,
+    "CollabDataLoaders": _OTHER_DATA_REASON,
     "Contrast": "use aug_transforms(max_lighting=...)",
     "CropPad": "use Resize(size, method='crop') or Resize(size, method='pad')",
     "Dice": _MASKS,
@@ -52,11 +52,11 @@ NOT_TAKEN: dict[str, str] = {
     "JaccardCoeff": _MASKS,
     "JaccardMulti": "use F1ScoreMulti",
     "L1LossFlat": "use loss_func=torch.nn.functional.l1_loss",
-    "LinReg": _OTHER_DATA,
+    "LinReg": _OTHER_DATA_REASON,
     "MaskBlock": _MASKS,
     "MatthewsCorrCoef": _ONE_CLASS,
     "MixedPrecision": "use learn.to_fp16(), or the faster precision, which is chosen by default",
-    "ModelResetter": _OTHER_DATA,
+    "ModelResetter": _OTHER_DATA_REASON,
     "OptimWrapper": _OPTIMIZER,
     "PILImageBW": "images are RGB; a grey image is read as one",
     "PILMask": _MASKS,
@@ -76,7 +76,7 @@ NOT_TAKEN: dict[str, str] = {
     "SegmentationDataLoaders": _MASKS,
     "ShowGraphCallback": "call learn.recorder.plot_loss() after the fit",
     "SuggestionMethod": "use lr_find(suggest_funcs=(minimum, steep, valley, slide))",
-    "TabularDataLoaders": _OTHER_DATA,
+    "TabularDataLoaders": _OTHER_DATA_REASON,
     "TensorBase": _TENSORS,
     "TensorCategory": _TENSORS,
     "TensorImage": _TENSORS,
@@ -84,7 +84,7 @@ NOT_TAKEN: dict[str, str] = {
     "TensorMultiCategory": _TENSORS,
     "TensorPoint": _TENSORS,
     "TerminateOnNaNCallback": "training stops automatically before a loss that is not finite reaches the weights",
-    "TextDataLoaders": _OTHER_DATA,
+    "TextDataLoaders": _OTHER_DATA_REASON,
     "TfmdLists": "use DataBlock.datasets, or DataBlock.dataloaders",
     "ToTensor": _TENSORS,
     "Transform": _TRANSFORM,
@@ -97,14 +97,14 @@ NOT_TAKEN: dict[str, str] = {
     "create_vision_model": _MODEL,
     "default_device": "give device='cuda' or 'cpu' to DataBlock.dataloaders; a GPU is used by default",
     "foreground_acc": _MASKS,
-    "language_model_learner": _OTHER_DATA,
+    "language_model_learner": _OTHER_DATA_REASON,
     "search_images_bing": _SEARCH,
     "search_images_ddg": _SEARCH,
     "set_seed": "give seed= to a splitter, to DataBlock.dataloaders and to vision_learner; no global generator is used",
     "show_image": "use plt.imshow, dls.show_batch or learn.show_results",
     "show_images": "use plt.subplots and plt.imshow, dls.show_batch or learn.show_results",
-    "tabular_learner": _OTHER_DATA,
-    "text_classifier_learner": _OTHER_DATA,
+    "tabular_learner": _OTHER_DATA_REASON,
+    "text_classifier_learner": _OTHER_DATA_REASON,
     "top_k_accuracy": "write it as a function of logits and targets, and give it in metrics",
     "unet_learner": _MASKS,
     "widgets": "use the package ipywidgets; PILImage.create takes the bytes of an upload",

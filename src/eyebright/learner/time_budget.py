@@ -14,7 +14,7 @@ from eyebright.train.trainer import Trainer, Validate
 
 _MEASURED = 0.04  # share of the time in which steps are measured
 _CHECKPOINT_SPEED = 3e8  # bytes per second that a slow disk writes
-_EXACT = 1.5  # a validation in float32 takes this many times as long as one in another precision
+_FLOAT32_SLOWDOWN = 1.5  # a validation in float32 takes this many times as long as one in another precision
 
 
 def epochs_or_minutes(epochs: int | None, minutes: float | None) -> int:
@@ -66,7 +66,7 @@ def planned_epochs(
     """
     left = max(end - time.perf_counter(), 0)
     speed = trainer.measure_speed(plan, validate, seconds=_MEASURED * left)
-    exact = speed.epoch_end * (1 if trainer.run.device.precision == "float32" else _EXACT)
+    exact = speed.epoch_end * (1 if trainer.run.device.precision == "float32" else _FLOAT32_SLOWDOWN)
     if checkpoint:
         speed = Speed(speed.step, speed.epoch_end + _checkpoint_seconds(trainer.model))
     n_batches = len(trainer.dls.train)

@@ -32,7 +32,7 @@ MAX_POOL_SIZE = 16
 """The largest height and width of pooled feature maps."""
 _MAX_LAYERS, _MAX_WIDTH = 16, 65_536  # of the head
 _KEYS = {"n_out": "classes"}  # of fields that saved folders have under an older name
-_LARGEST = 1e6  # absolute value of mean, std and y_range
+_MAX_CONSTANT = 1e6  # absolute value of mean, std and y_range
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class ModelDescription:
         _check_head(self.lin_ftrs, self.ps)
         if not 1 <= self.pool_size <= MAX_POOL_SIZE:
             raise InputError(f"pool_size must be from 1 to {MAX_POOL_SIZE}, got {self.pool_size:.6g}")
-        if self.y_range is not None and not -_LARGEST < self.y_range[0] < self.y_range[1] < _LARGEST:
+        if self.y_range is not None and not -_MAX_CONSTANT < self.y_range[0] < self.y_range[1] < _MAX_CONSTANT:
             raise InputError(f"y_range must be (low, high) with low < high, both finite, got {self.y_range}")
         shape = self.output_shape
         if shape is not None and (len(shape) > _MAX_LAYERS or min(shape, default=1) < 1 or prod(shape) != self.n_out):
@@ -295,9 +295,9 @@ def _check_input(given: InputDescription, n_in: int) -> None:
             f"mean and std need one value per channel: n_in is {n_in}, mean has {len(given.mean)} and std"
             f" {len(given.std)} values"
         )
-    if not all(abs(mean) <= _LARGEST for mean in given.mean):
+    if not all(abs(mean) <= _MAX_CONSTANT for mean in given.mean):
         raise InputError(f"mean must be finite, got {given.mean[:8]}")
-    if not all(1 / _LARGEST <= std <= _LARGEST for std in given.std):
+    if not all(1 / _MAX_CONSTANT <= std <= _MAX_CONSTANT for std in given.std):
         raise InputError(f"std must be positive and finite, got {given.std[:8]}")
     check_side(given.size)
 

@@ -19,8 +19,8 @@ from eyebright.errors import InputError, WeightsError
 from eyebright.models.build import ImageModel, ModelDescription, build_model
 
 _HEAD = "head."
-_MORE_TENSORS = 64  # parameters that a backbone has before layers are removed that its features do not depend on
-_MORE_VALUES = 100_000_000  # of them: the largest classifiers of timm
+_MAX_EXTRA_TENSORS = 64  # parameters that a backbone has before layers are removed that its features do not depend on
+_MAX_EXTRA_VALUES = 100_000_000  # of them: the largest classifiers of timm
 
 
 def build_saved(description: ModelDescription, state: Mapping[str, Tensor]) -> ImageModel:
@@ -74,7 +74,10 @@ def _check_shapes(expected: Mapping[str, Tensor], state: Mapping[str, Tensor]) -
 def _no_larger_than(state: Mapping[str, Tensor]) -> Generator[None]:
     """A context manager that stops building a network, in this thread, at far more parameters than ``state``."""
     thread = threading.get_ident()
-    tensors, values = len(state) * 2 + _MORE_TENSORS, sum(map(Tensor.numel, state.values())) * 2 + _MORE_VALUES
+    tensors, values = (
+        len(state) * 2 + _MAX_EXTRA_TENSORS,
+        sum(map(Tensor.numel, state.values())) * 2 + _MAX_EXTRA_VALUES,
+    )
     counts = [0, 0]
 
     def count(module: nn.Module, name: str, parameter: Any) -> None:

@@ -35,7 +35,7 @@ class _Inspection(NamedTuple):
     unused: tuple[str, ...]
 
 
-_INSPECTED: dict[Hashable, _Inspection] = {}
+_INSPECTION_CACHE: dict[Hashable, _Inspection] = {}
 """What was found of the last architectures, by name, input and the shapes of their tensors: a function of these."""
 _MOST_INSPECTED = 16
 
@@ -150,12 +150,12 @@ def _inspection(name: str, model: Any, n_in: int, size: Size) -> _Inspection:
     """What `_inspect` finds; once for each architecture, since it takes longer than making a small model."""
     shapes = tuple((key, tuple(tensor.shape)) for key, tensor in model.state_dict().items())
     known = (name, n_in, size, shapes)
-    found = _INSPECTED.get(known)
+    found = _INSPECTION_CACHE.get(known)
     if found is None:
         found = _inspect(model, n_in, size)
-        if len(_INSPECTED) >= _MOST_INSPECTED:
-            _INSPECTED.clear()
-        _INSPECTED[known] = found
+        if len(_INSPECTION_CACHE) >= _MOST_INSPECTED:
+            _INSPECTION_CACHE.clear()
+        _INSPECTION_CACHE[known] = found
     return found
 
 

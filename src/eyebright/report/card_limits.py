@@ -8,7 +8,7 @@ from eyebright.report.data import ReportData
 from eyebright.tasks.decision import Decision
 from eyebright.web.text import count_text
 
-_FEW = 10  # images with a label, below which its scores say little
+_MIN_IMAGES = 10  # images with a label, below which its scores say little
 
 
 def limits(decision: Decision, manifest: Mapping[str, Any], data: ReportData | None) -> list[str]:
@@ -72,9 +72,9 @@ def _few(data: ReportData) -> list[str]:
     if key is None:
         return []
     without = [str(row[key]) for row in data.output_rows if row.get("images") == 0]
-    few = [str(row[key]) for row in data.output_rows if 0 < (row.get("images") or 0) < _FEW]
+    few = [str(row[key]) for row in data.output_rows if 0 < (row.get("images") or 0) < _MIN_IMAGES]
     sentences = [
         (without, "no evaluated image has, so nothing is known of their scores"),
-        (few, f"fewer than {_FEW} evaluated images have, so their scores say little"),
+        (few, f"fewer than {_MIN_IMAGES} evaluated images have, so their scores say little"),
     ]
     return [f"{count_text(len(names), key)} that {what}: {listing(names)}." for names, what in sentences if names]

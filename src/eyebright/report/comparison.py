@@ -72,7 +72,7 @@ def relabelled_sentences(found: ModelComparison) -> list[str]:
         "judged by those of the second model"
     ]
     said += [f"{_judged_text(one)}: {one.metrics[0].text}" for one in found.judged]
-    return [*said, _FAVOUR]
+    return [*said, _FAVOURED_MODEL_NOTE]
 
 
 def comparison_page(found: ModelComparison, names: tuple[str, str]) -> ComparisonPage:
@@ -89,7 +89,7 @@ def comparison_page(found: ModelComparison, names: tuple[str, str]) -> Compariso
         Section(
             _NAMES[found.first.decision.target.section][0],
             "outputs",
-            folded(_output_table(found, names), _p_values(found), which=_SUREST),
+            folded(_output_table(found, names), _p_values(found), which=_MOST_SIGNIFICANT),
         ),
         *_image_sections("Worse", "worse", found, found.worse, names),
         *_image_sections("Better", "better", found, found.better, names),
@@ -148,11 +148,11 @@ _JUDGED: Mapping[JudgedBy, str] = {
     "unchanged": "{} with the same targets for both",
     "not_nominated": "{} that were not nominated",
 }
-_FAVOUR = (
+_FAVOURED_MODEL_NOTE = (
     "targets that were corrected because a model doubted them favour that model, and the models that learnt from them;"
     " images that were not nominated do not"
 )
-_SUREST = "rows with the surest difference"
+_MOST_SIGNIFICANT = "rows with the surest difference"
 
 
 def _shared_text(found: ModelComparison) -> str:
@@ -178,7 +178,14 @@ def _relabelled_section(found: ModelComparison, names: tuple[str, str]) -> list[
         return []
     tables = [_metric_table(one.metrics, names, _judged_text(one)) for one in found.judged]
     intro = f"The targets of {found.relabelled:,} of the {len(found.first):,} images differ."
-    return [Section("Corrected targets", "corrected", tables, f"{intro} {_FAVOUR[0].upper()}{_FAVOUR[1:]}.")]
+    return [
+        Section(
+            "Corrected targets",
+            "corrected",
+            tables,
+            f"{intro} {_FAVOURED_MODEL_NOTE[0].upper()}{_FAVOURED_MODEL_NOTE[1:]}.",
+        )
+    ]
 
 
 def _metric_json(one: Comparison) -> dict[str, Any]:

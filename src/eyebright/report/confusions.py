@@ -8,7 +8,7 @@ from eyebright.evaluation.evaluation import Evaluation
 from eyebright.web.blocks import Cell, Folded, Section, Sentences, Table
 from eyebright.web.text import number_text
 
-_MOST = 20  # rows that are shown of each relation; more are folded
+_MAX_UNFOLDED = 20  # rows that are shown of each relation; more are folded
 _MOST_FOLDED = 200
 _TITLES: tuple[tuple[Relation, str, str], ...] = (
     ("instead", "Predicted instead of a label that is missed", "missed label"),
@@ -46,8 +46,8 @@ def _tables(title: str, heading: str, found: Sequence[LabelConfusion]) -> list[T
     if not found:
         return []
     columns = (heading, "predicted", "images", "of", "share", "95 % CI", "expected", "p, corrected")
-    shown = [Table(title, columns, [_row(one) for one in found[:_MOST]])]
-    rest = found[_MOST:]
+    shown = [Table(title, columns, [_row(one) for one in found[:_MAX_UNFOLDED]])]
+    rest = found[_MAX_UNFOLDED:]
     if not rest:
         return list(shown)
     more = Table(f"{title}: the next {len(rest)}", columns, [_row(one) for one in rest])

@@ -24,7 +24,7 @@ from eyebright.web.thumbnails import thumbnail
 Pair = tuple[str, str]
 
 
-_KEPT = "; the frozen model is kept"  # how folders of older versions say it, in a sentence
+_FROZEN_KEPT_SENTENCE = "; the frozen model is kept"  # how folders of older versions say it, in a sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class ReportFacts:
                 settings=_pairs(data.get("settings")),
                 normalize_by=None if points is None else _pair(points),
                 fine_tuning=str(data.get("fine_tuning", "")),
-                keeps_frozen=bool(data.get("keeps_frozen", _KEPT in str(data.get("fine_tuning", "")))),
+                keeps_frozen=bool(data.get("keeps_frozen", _FROZEN_KEPT_SENTENCE in str(data.get("fine_tuning", "")))),
                 leaking=[str(file) for file in data.get("leaking") or ()],
                 frozen_scores={
                     str(name): math.nan if value is None else float(value)  # JSON has no NaN

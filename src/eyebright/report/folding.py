@@ -7,7 +7,7 @@ from eyebright.web.blocks import Folded, Table
 MOST_ROWS = 100
 """Rows of a table that is shown whole."""
 
-_SHOWN = 20
+_MAX_UNFOLDED = 20
 
 
 def folded(table: Table, importance: Sequence[float], *, which: str) -> list[Table | Folded]:
@@ -21,7 +21,7 @@ def folded(table: Table, importance: Sequence[float], *, which: str) -> list[Tab
     if len(table.rows) <= MOST_ROWS:
         return [table]
     known = [i for i, value in enumerate(importance) if value == value]
-    first = sorted(known, key=lambda i: importance[i])[:_SHOWN]
+    first = sorted(known, key=lambda i: importance[i])[:_MAX_UNFOLDED]
     caption = f"The {len(first)} {which}. {table.caption}"
     shown = Table(caption, table.columns, [table.rows[i] for i in first])
     return [*([shown] if first else []), Folded(f"All {len(table.rows):,} rows", [table])]

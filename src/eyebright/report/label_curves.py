@@ -21,7 +21,7 @@ _RANKING: Sequence[tuple[Style, str]] = (
     ("guide", "random order"),
 )
 _AVERAGES: Sequence[tuple[Style, str]] = (("first", "macro F1"), ("second", "micro F1"))
-_BY_THRESHOLD: Sequence[tuple[Style, str]] = (
+_THRESHOLD_CURVES: Sequence[tuple[Style, str]] = (
     ("first", "F1"),
     ("second", "precision"),
     ("third", "recall"),
@@ -74,7 +74,7 @@ def threshold_section(
         "Where F1 is flat around the threshold in use, its exact value matters little; where F1 has a narrow peak, the "
         "threshold depends on few images."
     )
-    blocks = [Charts([_one_for_all(probabilities, targets)]), Charts(charts, _BY_THRESHOLD, small=True)]
+    blocks = [Charts([_one_for_all(probabilities, targets)]), Charts(charts, _THRESHOLD_CURVES, small=True)]
     return Section("Thresholds", "thresholds", blocks, intro + _selection(vocab, shown, scores))
 
 

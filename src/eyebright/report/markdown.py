@@ -7,7 +7,7 @@ from eyebright.errors import bounded, printable
 
 # Character references never are markup in CommonMark; a backslash escape would not hold in every renderer.
 _MARKUP = re.compile(r"[&<>|`*\[\]\\~$@#]|(?<![^\W_])_|_(?![^\W_])|:(?=//)|:(?=\w+:)|^[-+=]|(?<=\d)[.)](?=\s)")
-_LONGEST = 200  # characters of a name
+_MAX_LENGTH = 200  # characters of a name
 
 
 def escaped(text: str, *, limit: int = 2000) -> str:
@@ -26,7 +26,7 @@ def escaped(text: str, *, limit: int = 2000) -> str:
 
 def name(text: str) -> str:
     """A name as Markdown, without its middle where it is very long."""
-    return escaped(text, limit=_LONGEST)
+    return escaped(text, limit=_MAX_LENGTH)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

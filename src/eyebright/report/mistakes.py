@@ -40,7 +40,7 @@ def mistake_gallery(evaluation: Evaluation, rows: Sequence[int]) -> Gallery:
         rows: in the order in which they are shown.
     """
     section = evaluation.decision.target.section
-    tags = _TAGS[section](evaluation, rows)
+    tags = _TAGS_OF_SECTION[section](evaluation, rows)
     cards: list[Card] = []
     for row, name, (own, note) in zip(rows, short_names(evaluation.files, rows), tags, strict=True):
         height, width = evaluation.sizes[row].tolist()
@@ -64,7 +64,7 @@ def mistakes_section(evaluation: Evaluation) -> list[Section]:
         for title, rows in found
         for gallery in [mistake_gallery(evaluation, rows)]
     ]
-    what = _WHAT[evaluation.decision.target.section]
+    what = _NOUN_OF_SECTION[evaluation.decision.target.section]
     intro = (
         f"The {what} with most mistakes (at most {MOST_LABELS}), and the worst images of each: false "
         "negatives with the lowest probability, false positives with the highest. Numbers are probabilities."
@@ -120,7 +120,7 @@ def _class_groups(evaluation: Evaluation) -> _Groups:
 
 
 _GROUPS: Mapping[SectionName, Callable[[Evaluation], _Groups]] = {"labels": _label_groups, "classes": _class_groups}
-_WHAT: Mapping[SectionName, str] = {"labels": "labels", "classes": "pairs of classes"}
+_NOUN_OF_SECTION: Mapping[SectionName, str] = {"labels": "labels", "classes": "pairs of classes"}
 
 
 # ------------------------------------------------------------------ what is wrong with an image
@@ -161,7 +161,7 @@ def _value_tags(evaluation: Evaluation, rows: Sequence[int]) -> _Tags:
     return [([], f"{number_text(float(errors[row]))}: {name}") for row in rows]
 
 
-_TAGS: Mapping[SectionName, Callable[[Evaluation, Sequence[int]], _Tags]] = {
+_TAGS_OF_SECTION: Mapping[SectionName, Callable[[Evaluation, Sequence[int]], _Tags]] = {
     "labels": _label_tags,
     "classes": _class_tags,
     "points": _value_tags,

@@ -22,7 +22,7 @@ from eyebright.web.text import count_text, number_text, score_text
 PLACE = "MODEL"
 """Stands in a card for where the model is; `eyebright push` puts the name of the repository there."""
 _MOST_ROWS = 200  # of the table of labels
-_WHAT: Mapping[SectionName, str] = {
+_NOUN_OF_SECTION: Mapping[SectionName, str] = {
     "labels": "any number of {} for each image",
     "classes": "one of {} for each image",
     "points": "{} on each image, in its own pixels",
@@ -106,7 +106,7 @@ def model_card(facts: CardFacts, data: ReportData | None) -> str:
 
 def _introduction(facts: CardFacts) -> list[str]:
     target = facts.decision.target
-    what = _WHAT[target.section].format(_count(target))
+    what = _NOUN_OF_SECTION[target.section].format(_count(target))
     return [
         f"An image model made with Eyebright: it gives {what}. This card "
         "is made from the files beside it; `eyebright inspect` checks them."

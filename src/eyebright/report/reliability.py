@@ -28,7 +28,7 @@ LEAST_POSITIVES = 10
 MOST_CROSS_FITTED = 2_000_000
 """Images times outputs up to which a calibration is cross-fitted for the report, which takes seconds."""
 
-_SHOWN = 8  # diagrams of labels that are not folded
+_MAX_UNFOLDED = 8  # diagrams of labels that are not folded
 _IN_POOLED_BIN = 100  # cells; the pooled diagram has more bins than its error, as most cells have a probability near 0
 _MOST_POOLED_BINS = 60
 _LEGEND: Sequence[tuple[Style, str]] = (
@@ -172,10 +172,10 @@ def _label_blocks(
     charts: list[Chart] = []
     for row, (k, count) in enumerate(zip(chosen, positives, strict=True)):
         charts.append(_diagram(vocab[k], bins, row, note=f"{count:,} of {int(bins.count[row].sum()):,}"))
-    if len(charts) <= _SHOWN:
+    if len(charts) <= _MAX_UNFOLDED:
         return [Charts(charts, _LEGEND, small=True)]
-    more = Folded(f"{len(charts) - _SHOWN} more diagrams", [Charts(charts[_SHOWN:], _LEGEND, small=True)])
-    return [Charts(charts[:_SHOWN], _LEGEND, small=True), more]
+    more = Folded(f"{len(charts) - _MAX_UNFOLDED} more diagrams", [Charts(charts[_MAX_UNFOLDED:], _LEGEND, small=True)])
+    return [Charts(charts[:_MAX_UNFOLDED], _LEGEND, small=True), more]
 
 
 def _chosen(targets: Float[Tensor, "n k"]) -> list[int]:

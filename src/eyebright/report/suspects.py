@@ -9,7 +9,7 @@ from eyebright.web.text import count_text, short_names
 from eyebright.web.thumbnails import thumbnail
 
 MOST_CARDS = 24
-_SHOWN = 8  # cards that are not folded
+_MAX_UNFOLDED = 8  # cards that are not folded
 _LEGEND = (Tag("in the data, not believed", "missing"), Tag("believed, not in the data", "extra"))
 _SETS = {"out_of_fold": "labelled images, each judged by a head that has not seen it", "valid": "validation images"}
 
@@ -26,8 +26,8 @@ def suspects_section(evaluation: Evaluation) -> list[Section]:
     images, by_image = _by_image(found)
     names = short_names(evaluation.files, images)
     cards = [_card(evaluation, row, name, by_image[row]) for row, name in zip(images, names, strict=True)]
-    blocks: list[Gallery | Folded] = [Gallery(cards[:_SHOWN], _LEGEND)]
-    if rest := cards[_SHOWN:]:
+    blocks: list[Gallery | Folded] = [Gallery(cards[:_MAX_UNFOLDED], _LEGEND)]
+    if rest := cards[_MAX_UNFOLDED:]:
         blocks.append(Folded(f"{count_text(len(rest), 'further image')}", [Gallery(rest, _LEGEND)]))
     which = _SETS.get(evaluation.part, f"{evaluation.part} images")
     intro = (

@@ -15,7 +15,7 @@ from eyebright.types import Thresholds
 from eyebright.web.blocks import Cell, Section, Sentences, Table
 from eyebright.web.text import NO_VALUE, number_text
 
-_OTHER = "another threshold was set"
+_OTHER_THRESHOLD = "another threshold was set"
 _PARTS = {"valid": "validation images", "out_of_fold": "out-of-fold predictions"}
 
 
@@ -48,7 +48,11 @@ def _selective(tuning: Mapping[str, Any], decision: Decision) -> list[Section]:
     found = SelectivePromise.from_json(dict(tuning["selective"]))
     if found.thresholds != decision.thresholds:
         return [
-            Section("Promises", "promises", [Sentences([_sentence(f"{found.promise} is no longer kept: {_OTHER}")])])
+            Section(
+                "Promises",
+                "promises",
+                [Sentences([_sentence(f"{found.promise} is no longer kept: {_OTHER_THRESHOLD}")])],
+            )
         ]
     intro = "The scores of this report count the answers on all images, also on those about which a person is asked."
     title = "Promises" if found.is_promise else "Estimates"
@@ -63,7 +67,7 @@ def _risk(tuning: Mapping[str, Any], decision: Decision) -> list[Section]:
     part = fields.pop("part")
     found = ControlledRisk.from_json(fields)
     if decision.thresholds != Thresholds(found.threshold, decision.thresholds.metric):
-        text = f"{found.risk} <= {found.bound:g} is no longer kept: {_OTHER}"
+        text = f"{found.risk} <= {found.bound:g} is no longer kept: {_OTHER_THRESHOLD}"
     else:
         text = f"{found.sentence} ({_origin(part)})"
     return [Section("Risk control", "risk-control", [Sentences([_sentence(text)])])]

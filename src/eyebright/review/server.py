@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from fastapi import Request as WebRequest
 
 _PURPOSE = "the page of `eyebright review`"
-_DRAINED = 16 * LARGEST_BODY
+_MAX_DRAINED_BYTES = 16 * LARGEST_BODY
 _METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"]
 
 
@@ -92,7 +92,7 @@ async def _read(app: ReviewApp, request: "WebRequest") -> Request | Response:
     body, length = b"", 0
     async for block in request.stream():
         length += len(block)
-        if length > _DRAINED:
+        if length > _MAX_DRAINED_BYTES:
             return refused or too_large()
         if refused is None and length <= LARGEST_BODY:
             body += block

@@ -25,7 +25,7 @@ LONGEST_NAME = 200
 
 _DELIMITERS = (",", ";", "|")
 _COLUMNS = ("file", "labels", "split", "group")  # of the tables that are written
-_FARTHEST = 1e7  # pixels from the corner of an image
+_MAX_COORDINATE = 1e7  # pixels from the corner of an image
 _LABEL_VALUES = {"no": 0.0, "yes": 1.0}
 
 
@@ -142,4 +142,4 @@ def unknown_values(vocabulary: Vocabulary, count: int) -> Float[np.ndarray, "n c
 
 
 def _is_place(value: object) -> bool:
-    return is_finite_number(value) and abs(value) < _FARTHEST  # type: ignore[arg-type]
+    return is_finite_number(value) and abs(value) < _MAX_COORDINATE  # type: ignore[arg-type]

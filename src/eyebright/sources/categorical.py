@@ -14,7 +14,7 @@ Mask = np.ndarray[Any, np.dtype[np.bool_]]
 Rows = np.ndarray[Any, np.dtype[np.integer[Any]]] | Mask | slice
 """Which rows: indices, a mask or a slice."""
 
-_CHUNK = 10_000  # codes converted to Python integers at a time: one by one is slow, all at once takes memory
+_CHUNK_CODES = 10_000  # codes converted to Python integers at a time: one by one is slow, all at once takes memory
 
 
 class Counting(dict[T, int]):
@@ -69,8 +69,8 @@ class Categorical(Sequence[T], Generic[T]):
         return self.categories[self.codes[key]]
 
     def __iter__(self) -> Iterator[T]:
-        for start in range(0, len(self), _CHUNK):
-            yield from (self.categories[code] for code in self.codes[start : start + _CHUNK].tolist())
+        for start in range(0, len(self), _CHUNK_CODES):
+            yield from (self.categories[code] for code in self.codes[start : start + _CHUNK_CODES].tolist())
 
     def map(self, function: Callable[[T], U]) -> "Categorical[U]":
         """The column with ``function`` applied to each category; equal results become one category.

@@ -9,15 +9,17 @@ NO_LABEL_TEXTS = frozenset({"", "nan", "<na>", "[]", "['']", '[""]', "()", "{}",
 UNKNOWN = frozenset({"?", "unknown", "nan", "<na>", "na", "n/a", "null", "none"})
 """Cells that mean unknown in columns of 0/1, numbers or coordinates, in lower case. A blank number is unknown too."""
 
-_ON = frozenset({"1", "1.0", "true"})
-_OFF = frozenset({"0", "0.0", "false"})
+_TRUE_CELLS = frozenset({"1", "1.0", "true"})
+_FALSE_CELLS = frozenset({"0", "0.0", "false"})
 LARGEST = 3.4e38
 """The largest number that is read, that of float32."""
 
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE | re.ASCII)
 _MINUS = "[-+\u2212\u2013]"  # the Unicode minus and the en dash too
 _CURRENCY = "[$\u20ac\u00a3\u00a5\u20b9%]"  # dollar, euro, pound, yen, rupee, and per cent
-_MARKED = re.compile(rf"{_MINUS}?\(?{_MINUS}?{_CURRENCY}?\s?{_MINUS}?(\d+\.?\d*|\.\d+)\s?{_CURRENCY}?\)?", re.ASCII)
+_CURRENCY_CELL = re.compile(
+    rf"{_MINUS}?\(?{_MINUS}?{_CURRENCY}?\s?{_MINUS}?(\d+\.?\d*|\.\d+)\s?{_CURRENCY}?\)?", re.ASCII
+)
 _AMOUNT = re.compile(
     rf"\(?{_MINUS}?\s?(?:{_CURRENCY}|EUR|USD|GBP|CHF)?\s?{_MINUS}?"
     r"\d+(?:[.,'\u2019_]\d+|[\u0020\u00a0\u202f]\d{3}(?!\d))*"  # with separators of thousands
@@ -40,12 +42,12 @@ def is_unknown(cell: str) -> bool:
 
 def is_on(cell: str) -> bool:
     """True for a cell of a 0/1 column that means 1."""
-    return cell.lower() in _ON
+    return cell.lower() in _TRUE_CELLS
 
 
 def is_flag(cell: str) -> bool:
     """True for a cell of a 0/1 column that means 0 or 1."""
-    return cell.lower() in _ON or cell.lower() in _OFF
+    return cell.lower() in _TRUE_CELLS or cell.lower() in _FALSE_CELLS
 
 
 def is_number(cell: str) -> bool:
@@ -65,7 +67,7 @@ def is_fraction(cell: str) -> bool:
 
 def is_marked_number(cell: str) -> bool:
     """True for a number with a currency, a per cent sign, accounting brackets or a minus of Unicode."""
-    return not is_number(cell) and _MARKED.fullmatch(cell) is not None
+    return not is_number(cell) and _CURRENCY_CELL.fullmatch(cell) is not None
 
 
 def amount_unit(cell: str) -> str | None:

@@ -50,7 +50,7 @@ PROPERTY_NAMES = (
 """Names of columns with a property of the image that is not a label; they are targets if no other column may be."""
 
 _FILE_NAMES_AT_LAST = ("name", "id")  # used only if no other column can hold file names
-_LOOKED_UP = 20  # cells of a column whose images are looked for
+_N_SAMPLED_CELLS = 20  # cells of a column whose images are looked for
 _ROW_NUMBERS = ("unnamed:_0", "index", "id")  # such columns number the rows; pandas writes the first
 
 
@@ -174,7 +174,7 @@ def plain_name(column: str) -> str:
 
 
 def _lead_to_images(column: Sequence[str], is_image: Callable[[str], bool]) -> bool:
-    cells = [cell for cell in column[:_LOOKED_UP] if cell]
+    cells = [cell for cell in column[:_N_SAMPLED_CELLS] if cell]
     return bool(cells) and all(map(is_image, cells))
 
 

@@ -25,7 +25,7 @@ from eyebright.sources.text_table import Lines, Strings, TextColumn, TextTable, 
 
 _MAX_COLUMNS = 10_000
 _LONGEST_COLUMN = 1000  # characters of its name
-_CHUNK = 10_000  # rows added to the columns at a time
+_CHUNK_ROWS = 10_000  # rows added to the columns at a time
 _MAX_UNIQUE = 100_000  # with more unique cells, in more than half of the rows, a column is kept as strings, not codes
 
 
@@ -255,7 +255,7 @@ def _rows(path: str, data: bytes, separator: str) -> Iterator[_Batch]:
             batch.rows.append(row)
             batch.lines.append(line)
             line = reader.line_num + 1
-            if len(batch.rows) == _CHUNK:
+            if len(batch.rows) == _CHUNK_ROWS:
                 yield batch.without_blank()
                 batch = _Batch([], [])
     except csv.Error as error:
@@ -272,7 +272,7 @@ def _rows(path: str, data: bytes, separator: str) -> Iterator[_Batch]:
 def _rows_with_spaces(data: bytes) -> Iterator[_Batch]:
     """The words of each line that is not blank, some lines at a time."""
     lines = enumerate(_text(data, newline=None), start=1)
-    while chunk := list(islice(lines, _CHUNK)):
+    while chunk := list(islice(lines, _CHUNK_ROWS)):
         yield _Batch([line.split() for _, line in chunk], [number for number, _ in chunk]).without_blank()
 
 

@@ -13,10 +13,10 @@ from typing import NamedTuple
 from eyebright.io.files import IMAGE_EXTENSIONS
 
 _SEPARATORS = ("\t", ",", ";", "|")  # the first of them that occurs in the header
-_LOOKED_AT = 20  # lines
+_N_SAMPLED_LINES = 20  # lines
 _MOST_COLUMNS = 1000  # of a table without a header
 _FILE = "file"
-_STATED = re.compile(r'"?sep=([\t ]|[^\w\s"])"?[\r\n]*$', re.IGNORECASE)
+_SEP_LINE = re.compile(r'"?sep=([\t ]|[^\w\s"])"?[\r\n]*$', re.IGNORECASE)
 
 SPACES = " "
 """The separator of a table whose cells have any number of spaces between them."""
@@ -42,8 +42,8 @@ class Dialect(NamedTuple):
     @staticmethod
     def of(lines: Iterable[str]) -> "Dialect":
         """The dialect of a table, from its first lines."""
-        lines = list(islice(lines, _LOOKED_AT))
-        stated = _STATED.match(lines[0]) if lines else None
+        lines = list(islice(lines, _N_SAMPLED_LINES))
+        stated = _SEP_LINE.match(lines[0]) if lines else None
         found = Dialect._of(lines if stated is None else lines[1:], "" if stated is None else stated[1])
         return found if stated is None else found._replace(states_separator=True)
 

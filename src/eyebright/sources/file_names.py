@@ -13,7 +13,7 @@ from eyebright.sources.image_names import ImageNames
 from eyebright.sources.indices import IndexArray
 from eyebright.sources.text_table import Strings, TextTable
 
-_LOOKED_UP = 1000  # names of a table whose files are looked for; if these are there, so are the others
+_N_SAMPLED_NAMES = 1000  # names of a table whose files are looked for; if these are there, so are the others
 
 
 def with_extensions(table: TextTable, folder: Path, names: Strings) -> Strings:
@@ -70,7 +70,7 @@ def with_folders(table: TextTable, folder: Path, names: Strings) -> tuple[String
     Raises:
         TableError: several images may be meant; the message names the line.
     """
-    step = max(len(names) // _LOOKED_UP, 1)
+    step = max(len(names) // _N_SAMPLED_NAMES, 1)
     sample = [row for row in range(0, len(names), step) if not _is_file(folder, names[row])]
     finder = ImageNames(folder, folder / "labels")
     if not any(_is_file(folder, _found(table, finder, names[row], row)) for row in sample):

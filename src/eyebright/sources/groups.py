@@ -21,7 +21,7 @@ NO_GROUPS = "none"
 """The value of the option ``group`` that turns groups off."""
 
 _WORDS = ("patient", "subject", "sub", "lesion", "session", "video")
-_INSIDE = ("session", "video")  # numbered anew in each folder, so the folder is part of the group's name
+_NAMES_WITHIN_FOLDERS = ("session", "video")  # numbered anew in each folder, so the folder is part of the group's name
 _ROBOFLOW = re.compile(r"(.+_(?:jpe?g|png|bmp|webp|tiff?))\.rf\.[0-9A-Za-z]{16,64}\.\w+", re.IGNORECASE)
 
 
@@ -91,7 +91,7 @@ def _names(source: Source, word: str) -> list[str] | None:
         found = pattern.search(posixpath.splitext(path)[0]) if word else _ROBOFLOW.fullmatch(posixpath.basename(path))
         if found is None:
             return None
-        names.append(_inside(path[: found.start(1)]) + found[1] if word in _INSIDE else found[1])
+        names.append(_inside(path[: found.start(1)]) + found[1] if word in _NAMES_WITHIN_FOLDERS else found[1])
     return names or None
 
 

@@ -19,9 +19,9 @@ UNITS = {"pixels": 1.0, "fraction": 1.0, "percent": 0.01}
 """Units of coordinates with their factors; fractions and percentages are also multiplied by the side of the image."""
 
 _CHECKED_RANGES = 16  # images whose 16-bit values are compared with their range
-_BEYOND = 2.0  # widths or heights of an image: points farther from its corner are given in another unit
-_NEARLY_ALL = 0.95  # of the coordinates
-_NAMED = 5  # images that a message names
+_MAX_OUTSIDE = 2.0  # widths or heights of an image: points farther from its corner are given in another unit
+_MIN_INSIDE_SHARE = 0.95  # of the coordinates
+_MAX_NAMES = 5  # images that a message names
 _CHECKED = 64  # images whose points are compared with the sizes of the images
 _IMAGES_HINT = "`images` is the folder that the table's file names are relative to"
 
@@ -71,12 +71,17 @@ def points_in_pixels(source: Source, unit: str | None) -> Source:
     assert isinstance(source.targets, np.ndarray)
     points = source.targets
     known = points[np.isfinite(points)]
-    if unit == "percent" and len(source) > 1 and len(known) and np.mean((known >= -0.05) & (known <= 1)) >= _NEARLY_ALL:
+    if (
+        unit == "percent"
+        and len(source) > 1
+        and len(known)
+        and np.mean((known >= -0.05) & (known <= 1)) >= _MIN_INSIDE_SHARE
+    ):
         raise InputError(
             f"'{source.name or source.root}': points look like fractions of the image, not like percentages: the "
             f"largest coordinate is {known.max():g}; `unit='fraction'` converts them"
         )
-    beyond = (np.abs(points) * UNITS[unit] > _BEYOND).any(axis=2)
+    beyond = (np.abs(points) * UNITS[unit] > _MAX_OUTSIDE).any(axis=2)
     if bool(beyond.any()):
         row, point = np.argwhere(beyond)[0].tolist()
         x, y = points[row, point].tolist()
@@ -113,7 +118,7 @@ def _with_sizes(source: Source) -> tuple[Source, dict[int, ImageError]]:
     return replace(source, sizes=sizes).with_messages(*messages), bad
 
 
-_NOTED = {
+_TEXT_OF_NOTE = {
     DAMAGED_EXIF: "images whose EXIF data are damaged, which are taken as upright",
     OWN_SCALE: "images of 32-bit integers or floats, each of which is scaled from its own minimum to its maximum, "
     "unless it holds floats between 0 and 1, so their brightness cannot be compared",
@@ -122,8 +127,8 @@ _NOTED = {
 
 
 def _note_message(note: str, files: list[str]) -> str:
-    more = f" and {len(files) - _NAMED} more" if len(files) > _NAMED else ""
-    return f"{_NOTED[note]}: {listing(files[:_NAMED])}{more}"
+    more = f" and {len(files) - _MAX_NAMES} more" if len(files) > _MAX_NAMES else ""
+    return f"{_TEXT_OF_NOTE[note]}: {listing(files[:_MAX_NAMES])}{more}"
 
 
 def _dark_messages(source: Source, bad: set[int]) -> list[str]:

@@ -18,8 +18,8 @@ States = np.ndarray[Any, np.dtype[np.int8]]
 _NO, _YES, _UNKNOWN = 0, 1, 2
 _MINUS_ONE = frozenset({"-1", "-1.0"})
 _BLANK, _UNCERTAIN = ("unknown", "no"), ("unknown", "yes", "no")
-_STATE_OF = {"no": _NO, "yes": _YES, "unknown": _UNKNOWN}
-_DETECTED = CellOptions()
+_STATE_OF_CELL = {"no": _NO, "yes": _YES, "unknown": _UNKNOWN}
+_DEFAULT_OPTIONS = CellOptions()
 
 
 class _Meaning(NamedTuple):
@@ -73,7 +73,7 @@ def is_without_answer(table: TextTable, name: str) -> bool:
     return all(not cell or cell in _MINUS_ONE or is_unknown(cell) for cell in table.columns[name].unique())
 
 
-def read_indicators(table: TextTable, columns: Sequence[str], cells: CellOptions = _DETECTED) -> TargetColumns:
+def read_indicators(table: TextTable, columns: Sequence[str], cells: CellOptions = _DEFAULT_OPTIONS) -> TargetColumns:
     """Any number of labels for each image: the names of the columns in which it has a 1.
 
     ``?`` is unknown. What -1 and blank cells mean, the whole table says, see `_Meaning`.
@@ -105,7 +105,7 @@ def read_indicators(table: TextTable, columns: Sequence[str], cells: CellOptions
     )
 
 
-def read_one_hot(table: TextTable, columns: Sequence[str], cells: CellOptions = _DETECTED) -> TargetColumns:
+def read_one_hot(table: TextTable, columns: Sequence[str], cells: CellOptions = _DEFAULT_OPTIONS) -> TargetColumns:
     """One class for each image: the name of the only column in which it has a 1.
 
     Raises:
@@ -132,7 +132,7 @@ def read_one_hot(table: TextTable, columns: Sequence[str], cells: CellOptions = 
 
 
 def read_indicators_or_one_hot(
-    table: TextTable, columns: Sequence[str], cells: CellOptions = _DETECTED
+    table: TextTable, columns: Sequence[str], cells: CellOptions = _DEFAULT_OPTIONS
 ) -> TargetColumns:
     """One class per image if every image has exactly one 1 and no cell is unknown, else any number of labels.
 
@@ -156,7 +156,7 @@ def _states(table: TextTable, name: str, meaning: _Meaning) -> States:
                 f"'{cell}' in column '{name}'; 0 or 1 was expected, or ? where it is unknown",
                 line=table.line_of(name, cell),
             )
-    special = {"": _STATE_OF[meaning.blank], **dict.fromkeys(_MINUS_ONE, _STATE_OF[meaning.minus_one])}
+    special = {"": _STATE_OF_CELL[meaning.blank], **dict.fromkeys(_MINUS_ONE, _STATE_OF_CELL[meaning.minus_one])}
     each = [
         special.get(cell, _YES if is_on(cell) else _UNKNOWN if is_unknown(cell) else _NO) for cell in cells.categories
     ]

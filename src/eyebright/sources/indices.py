@@ -11,8 +11,8 @@ import numpy as np
 
 IndexArray = np.ndarray[Any, np.dtype[np.int64]]
 
-_SHOWN = 20
-_AT_ONCE = 10_000  # indices converted to Python integers at a time: one by one is slow, all at once takes memory
+_MAX_SHOWN = 20
+_CHUNK_INDICES = 10_000  # indices converted to Python integers at a time: one by one is slow, all at once takes memory
 
 
 class Indices(Sequence[int]):
@@ -47,8 +47,8 @@ class Indices(Sequence[int]):
         if isinstance(self._of, range):
             yield from self._of
             return
-        for start in range(0, len(self), _AT_ONCE):
-            yield from self._of[start : start + _AT_ONCE].tolist()
+        for start in range(0, len(self), _CHUNK_INDICES):
+            yield from self._of[start : start + _CHUNK_INDICES].tolist()
 
     def __contains__(self, index: object) -> bool:
         return isinstance(index, (int, np.integer)) and index in self._of
@@ -64,8 +64,8 @@ class Indices(Sequence[int]):
         return Indices(np.concatenate([self.array, Indices(other).array]))
 
     def __repr__(self) -> str:
-        shown = ", ".join(map(str, self[:_SHOWN]))
-        return f"[{shown}]" if len(self) <= _SHOWN else f"[{shown}, ... ({len(self):,} in all)]"
+        shown = ", ".join(map(str, self[:_MAX_SHOWN]))
+        return f"[{shown}]" if len(self) <= _MAX_SHOWN else f"[{shown}, ... ({len(self):,} in all)]"
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> IndexArray:  # noqa: FBT001  # numpy's signature
         return self.array.astype(dtype or np.int64, copy=bool(copy))

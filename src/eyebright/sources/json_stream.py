@@ -14,9 +14,9 @@ from typing import Any, BinaryIO, NamedTuple
 
 from eyebright.errors import TableError, os_reason
 
-_CHUNK = 1 << 20  # bytes read at a time
-_LARGEST = 1 << 28  # characters of one piece
-_CUT = 40  # characters before the end of what was read in which an error may be due to that end
+_CHUNK_BYTES = 1 << 20  # bytes read at a time
+_MAX_PIECE_LENGTH = 1 << 28  # characters of one piece
+_MARGIN_AT_END = 40  # characters before the end of what was read in which an error may be due to that end
 _NUMBER = re.compile(r"[-+.0-9eE]{,40}")  # what may follow in a number, up to the end of what was read
 _SPACE = re.compile(r"[ \t\r\n]*")
 _DECODER = json.JSONDecoder()
@@ -112,7 +112,7 @@ class _Text:
 
     def __init__(self, file: BinaryIO, name: str) -> None:
         self._file, self._name = file, name
-        begin = file.read(_CHUNK)
+        begin = file.read(_CHUNK_BYTES)
         utf16 = begin.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
         self._decoder = codecs.getincrementaldecoder("utf-16" if utf16 else "utf-8-sig")()
         self._buffer, self._position, self._ended = "", 0, False
@@ -152,7 +152,7 @@ class _Text:
             try:
                 value, end = _DECODER.raw_decode(self._buffer, self._position)
             except json.JSONDecodeError as error:
-                is_cut = error.msg.startswith("Unterminated") or error.pos >= len(self._buffer) - _CUT
+                is_cut = error.msg.startswith("Unterminated") or error.pos >= len(self._buffer) - _MARGIN_AT_END
                 if is_cut and self._read_more():
                     continue
                 at_end = is_cut and self._ended
@@ -183,10 +183,10 @@ class _Text:
             return False
         _ = self.line
         rest = self._buffer[self._position :]
-        if len(rest) > _LARGEST:
-            raise self.error(f"one value has more than {_LARGEST:,} characters")
+        if len(rest) > _MAX_PIECE_LENGTH:
+            raise self.error(f"one value has more than {_MAX_PIECE_LENGTH:,} characters")
         self._buffer, self._position, self._counted = rest, 0, 0
-        self._buffer = rest + self._decoded(self._file.read(max(_CHUNK, len(rest))))
+        self._buffer = rest + self._decoded(self._file.read(max(_CHUNK_BYTES, len(rest))))
         return True
 
     def _decoded(self, data: bytes) -> str:

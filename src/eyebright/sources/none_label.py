@@ -17,7 +17,7 @@ from eyebright.sources.spelling import all_labels, spelling_key
 from eyebright.tasks.registry import TARGET_BLOCKS
 from eyebright.types import LabelSet
 
-_LIKE_NONE = frozenset({"nofinding", "nofindings", "none", "nolabel", "nolabels", "noneoftheabove", "noneofthese"})
+_NONE_NAMES = frozenset({"nofinding", "nofindings", "none", "nolabel", "nolabels", "noneoftheabove", "noneofthese"})
 
 
 def with_none_label(source: Source, name: str | None, *, is_class: bool = False) -> Source:
@@ -96,7 +96,7 @@ def _with_hint(source: Source) -> Source:
     targets = source.targets
     if not isinstance(targets, Categorical) or TARGET_BLOCKS[source.kind].form != "labels":
         return source
-    found = sorted(label for label in all_labels(targets.categories) if spelling_key(label) in _LIKE_NONE)
+    found = sorted(label for label in all_labels(targets.categories) if spelling_key(label) in _NONE_NAMES)
     if not found:
         return source
     return source.with_messages(

@@ -27,8 +27,8 @@ _NAME_PATTERNS = (
     re.compile(r"(?P<name>.*\d)(?P<axis>[xyv])"),  # p1x
     re.compile(rf"(?P<name>)(?P<axis>x|y|{_VISIBILITY})", re.IGNORECASE),  # x
 )
-_VISIBLE = frozenset({"1", "1.0", "2", "2.0", "true"})
-_HIDDEN = frozenset({"0", "0.0", "false"})
+_VISIBLE_CELLS = frozenset({"1", "1.0", "2", "2.0", "true"})
+_HIDDEN_CELLS = frozenset({"0", "0.0", "false"})
 
 
 @dataclass(frozen=True)
@@ -129,12 +129,12 @@ def _placeholder_message(point: PointColumns, xy: Floats) -> str:
 def _visible(table: TextTable, name: str) -> Mask:
     cells = table.columns[name].categorical
     for cell in cells.categories:
-        if cell and not is_unknown(cell) and cell.lower() not in _VISIBLE | _HIDDEN:
+        if cell and not is_unknown(cell) and cell.lower() not in _VISIBLE_CELLS | _HIDDEN_CELLS:
             raise table.error(
                 f"'{cell}' in column '{name}'; a visibility is 0 (unknown), 1 or 2 (known)",
                 line=table.line_of(name, cell),
             )
-    return ~np.array([cell.lower() in _HIDDEN or is_unknown(cell) for cell in cells.categories])[cells.codes]
+    return ~np.array([cell.lower() in _HIDDEN_CELLS or is_unknown(cell) for cell in cells.categories])[cells.codes]
 
 
 def _check_both_known(table: TextTable, point: PointColumns, xy: Floats) -> None:

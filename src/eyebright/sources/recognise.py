@@ -20,7 +20,7 @@ from eyebright.sources.registry import CLASS_FOLDERS, FORMATS, TABLE
 LABEL_EXTENSIONS = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".txt", ".xml", ".yaml", ".yml", ".parquet", ".tar")
 """Extensions of files that may hold the labels of several images."""
 
-_MOST = 20  # files of one extension in a folder; more are a file for each image, but for tar and Parquet
+_MAX_LABEL_FILES = 20  # files of one extension in a folder; more are a file for each image, but for tar and Parquet
 _MOST_LOOKED_AT = 200
 
 
@@ -135,7 +135,7 @@ def _label_files(content: FolderContent) -> list[LabelFile]:
     few = [
         file
         for (_, suffix), files in groups.items()
-        if len(files) <= _MOST and suffix not in CONTAINER_EXTENSIONS
+        if len(files) <= _MAX_LABEL_FILES and suffix not in CONTAINER_EXTENSIONS
         for file in files
         if not stems[file.with_suffix("")]
     ]

@@ -12,8 +12,8 @@ from eyebright.sources.indices import IndexArray
 from eyebright.sources.targets import Floats
 
 _MOST_STEPS = 2_000
-_COMPARED = 96  # units of each part of which each pair is compared
-_TRIED = 50  # units, the best first, some of which may not leave their part
+_MAX_COMPARED = 96  # units of each part of which each pair is compared
+_MAX_TRIED = 50  # units, the best first, some of which may not leave their part
 _LEAST_GAIN = 1e-9
 _SIZE_WEIGHT = 2.0  # of the sizes of parts, where a label has 1
 
@@ -72,7 +72,7 @@ class Refinement:
 
     def _moved(self, costs: Floats) -> bool:
         lowest = costs.min(axis=1)
-        for unit in np.argsort(lowest, kind="stable")[:_TRIED].tolist():
+        for unit in np.argsort(lowest, kind="stable")[:_MAX_TRIED].tolist():
             if lowest[unit] > -_LEAST_GAIN:
                 return False
             if self._can_leave(unit):
@@ -104,7 +104,7 @@ class Refinement:
 
     def _cheapest(self, costs: Floats, part: int, to: int) -> IndexArray:
         units = np.flatnonzero(self.part == part)
-        units = units[np.argsort(costs[units, to], kind="stable")[:_COMPARED]]
+        units = units[np.argsort(costs[units, to], kind="stable")[:_MAX_COMPARED]]
         return units[np.array([self._can_leave(unit) for unit in units.tolist()], dtype=np.bool_)]
 
     def _products(self, first: IndexArray, second: IndexArray, weights: Floats) -> Floats:

@@ -26,7 +26,7 @@ from eyebright.types import Part
 
 Sizes = np.ndarray[Any, np.dtype[np.int32]]
 
-_SHOWN = 5  # images, in a notebook
+_MAX_SHOWN = 5  # images, in a notebook
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ class Source:
     def _repr_html_(self) -> str:
         """What a notebook shows: the messages, the first images, and those that were skipped."""
         block = self.block()
-        rows = [(row.path, block.text(block.read(row.target))) for row in islice(self, _SHOWN)]
+        rows = [(row.path, block.text(block.read(row.target))) for row in islice(self, _MAX_SHOWN)]
         skipped = html.table(("skipped", "because"), list(self.skipped.items()), text_columns=2) if self.skipped else ""
         return html.block(
             f"Source: {len(self):,} images",

@@ -26,7 +26,7 @@ from eyebright.sources.times import Times
 from eyebright.sources.together import joined, numbered
 
 _HASHED_AT_ONCE = 100_000  # names
-_FOLLOWED = ("test", "promise", "valid", "train")
+_PART_ORDER = ("test", "promise", "valid", "train")
 """Of the parts of the images that belong together with one that has none, the first is also its part."""
 
 
@@ -95,7 +95,7 @@ def plan_split(
     has_folds = "train" not in shares
     order = content_order(source.files, seed)
     units = joined(together, len(source))
-    names = [*shares, *(name for name in _FOLLOWED if name not in shares)]
+    names = [*shares, *(name for name in _PART_ORDER if name not in shares)]
     codes, is_following = _given(source, units, names, has_folds=has_folds)
     is_drawn = codes < 0
     rows = order[is_drawn[order]]
@@ -146,7 +146,7 @@ def _given(source: Source, units: IndexArray, names: Sequence[str], *, has_folds
     of_category = [names.index(part) if part in kept else -1 for part in source.part.categories]
     codes[:] = np.array(of_category, dtype=np.int32)[source.part.codes]
     of_unit = np.full(len(source), -1, dtype=np.int32)
-    for name in reversed(_FOLLOWED):
+    for name in reversed(_PART_ORDER):
         if name in kept:
             of_unit[units[codes == names.index(name)]] = names.index(name)
     is_following = source.part.isin([None]) & (of_unit[units] >= 0)

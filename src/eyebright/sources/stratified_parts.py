@@ -36,7 +36,9 @@ validation items of rare labels more often; a higher one trains on fewer items.
 """
 
 
-_REFINED = 4096  # units, drawn at random, that are moved and exchanged at the end; enough for any number of others
+_MAX_REFINED_UNITS = (
+    4096  # units, drawn at random, that are moved and exchanged at the end; enough for any number of others
+)
 
 
 class Assignment(NamedTuple):
@@ -214,7 +216,7 @@ class _Parts:
         Args:
             keeps_labels: True if no label may lose its last item in the first part.
         """
-        units = np.sort(np.argsort(self._units.rank)[:_REFINED])
+        units = np.sort(np.argsort(self._units.rank)[:_MAX_REFINED_UNITS])
         of, at = self._units.pairs_of(units)
         used, labels = np.unique(self._units.labels[at], return_inverse=True)
         starts = np.concatenate([[0], np.cumsum(np.bincount(of, minlength=len(units)) + 1)])

@@ -34,7 +34,7 @@ from eyebright.tasks.registry import TARGET_BLOCKS
 ENDED_BY = "; `group='none'` turns this off"
 """What ends groups that were detected, at the end of a message."""
 
-_BY_FILES = "the names of files or folders give"
+_FILES_GIVE = "the names of files or folders give"
 _LONGEST_PATH = 4096  # characters; the limit of Linux, and more than those of macOS and Windows in practice
 
 
@@ -76,7 +76,7 @@ class TableColumns(NamedTuple):
         )
 
 
-_DETECTED = TableColumns()
+_DEFAULT_COLUMNS = TableColumns()
 
 
 def table_source(
@@ -109,7 +109,7 @@ def table_source(
 
 
 def source_of_table(
-    table: TextTable, folder: Path, asked: TableColumns = _DETECTED, *, part: Categorical[Any] | None = None
+    table: TextTable, folder: Path, asked: TableColumns = _DEFAULT_COLUMNS, *, part: Categorical[Any] | None = None
 ) -> Source:
     """The images of a table that is read already, with their targets.
 
@@ -138,7 +138,7 @@ def source_of_table(
     if part is None:
         table, part, messages = read_part(table, split_column, found.columns, valid_fold=asked.valid_fold)
     else:
-        table, part, messages = without_unlabeled_test(table, part, found.columns, origin=_BY_FILES)
+        table, part, messages = without_unlabeled_test(table, part, found.columns, origin=_FILES_GIVE)
     targets = found.read(table, found.columns, asked.cells)
     _check_cell_options(table, targets, asked.cells)
     group_column = find_group_column(table, [*taken, *targets.columns], asked=asked.group)

@@ -18,7 +18,7 @@ from eyebright.sources.table import TableColumns, source_of_table
 from eyebright.sources.text_table import FILE_LINES, TextColumn, TextTable
 from eyebright.types import Part
 
-_LOOKED_UP = 20  # names of a table whose files are looked for beside it
+_N_SAMPLED_NAMES = 20  # names of a table whose files are looked for beside it
 
 
 def source_of_tables(tables: Sequence[TextTable], request: ReadRequest) -> Source:
@@ -81,7 +81,7 @@ def _beside(table: TextTable, root: Path, request: ReadRequest) -> TextTable:
         return table
     column = find_file_column(table, request.files, leads_to_image(root))
     names = table.columns[column]
-    first = (folder / names[i] for i in range(min(_LOOKED_UP, len(names))))
+    first = (folder / names[i] for i in range(min(_N_SAMPLED_NAMES, len(names))))
     if not any(map(os.path.isfile, first)):  # Path.is_file raises for a name that is too long
         return table
     prefix = folder.relative_to(root).as_posix()

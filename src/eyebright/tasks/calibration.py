@@ -29,7 +29,7 @@ from eyebright.errors import InputError, did_you_mean, listing, short_repr
 
 MAX_SLOPE = 8.0
 """The largest slope of an isotonic calibration: one logit of output is at most 8 logits of the calibrated output."""
-_LARGEST = 1e6  # of a parameter, so that float32 outputs stay finite
+_MAX_PARAMETER = 1e6  # of a parameter, so that float32 outputs stay finite
 
 
 class Calibration(Protocol):
@@ -305,12 +305,12 @@ def _numbers(kind: str, name: str, given: Sequence[Any], *, positive: bool = Fal
     Raises:
         InputError: one is not a number, NaN, very large, or not positive where it must be.
     """
-    lowest = 1 / _LARGEST if positive else -_LARGEST
+    lowest = 1 / _MAX_PARAMETER if positive else -_MAX_PARAMETER
     for value in given:
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not number or not lowest <= value <= _LARGEST:
+        if not number or not lowest <= value <= _MAX_PARAMETER:
             raise InputError(
-                f"`{name}` of the calibration '{kind}' must be numbers from {lowest:g} to {_LARGEST:g}, "
+                f"`{name}` of the calibration '{kind}' must be numbers from {lowest:g} to {_MAX_PARAMETER:g}, "
                 f"got {short_repr(value)}"
             )
     return tuple(map(float, given))

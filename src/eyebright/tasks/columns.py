@@ -4,11 +4,11 @@ from collections.abc import Iterable
 
 from eyebright.io.text import valid_unicode
 
-_ALWAYS = ("path", "labels")
+_RESERVED_COLUMNS = ("path", "labels")
 
 
 def distinct_columns(
-    names: Iterable[str], *, taken: Iterable[str] = _ALWAYS, prefix: str = "probability_"
+    names: Iterable[str], *, taken: Iterable[str] = _RESERVED_COLUMNS, prefix: str = "probability_"
 ) -> list[str]:
     """A unique column name for each class: its own, with ``prefix`` before it if another column has that name.
 

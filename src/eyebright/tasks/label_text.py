@@ -11,7 +11,7 @@ from eyebright.types import Vocab, ordered_names, plain_spelling
 
 _NUMBERS = (int, float, np.integer, np.floating)
 _UNKNOWN = "?"  # what label files write for an unknown label
-_SAME = (("1", "True"), ("0", "False"))
+_SYNONYMS = (("1", "True"), ("0", "False"))
 
 
 def label_text(raw: Any) -> str:
@@ -101,7 +101,7 @@ def check_spellings(names: Iterable[Any]) -> None:
             "return LabelSet(labels, unknown=labels_that_are_unknown) for any number of labels, or give a vocab that "
             "contains '?'"
         )
-    for pair in _SAME:
+    for pair in _SYNONYMS:
         if all(name in spelled for name in pair):
             raise LabelError(
                 f"the labels '{pair[0]}' and '{pair[1]}' mean the same and would be two classes; give them one type, "

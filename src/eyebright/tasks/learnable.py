@@ -7,7 +7,7 @@ from jaxtyping import Float64
 
 from eyebright.errors import DataError, InputError, listing
 
-_LARGEST = 3.4e38  # of float32
+_MAX_FLOAT32 = 3.4e38  # of float32
 _RESOLUTION = 1e-3  # float32 must tell numbers apart that differ by this part of their standard deviation
 
 
@@ -57,8 +57,8 @@ def check_range(numbers: Sequence[float], what: str) -> None:
         what: one of them, for the message.
     """
     for number in numbers:
-        if abs(number) > _LARGEST:
-            raise InputError(f"{what} must be at most {_LARGEST:.1e}, or NaN where it is unknown, got {number}")
+        if abs(number) > _MAX_FLOAT32:
+            raise InputError(f"{what} must be at most {_MAX_FLOAT32:.1e}, or NaN where it is unknown, got {number}")
 
 
 def _constant_columns(train: Float64[np.ndarray, "n k"]) -> list[int]:

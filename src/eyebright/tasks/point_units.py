@@ -11,9 +11,9 @@ from eyebright.types import Points, Size
 
 FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 
-_NEARLY_ALL = 0.95  # of the points; a few may lie outside of their image
-_LARGE = 200  # pixels; on a shorter side, points below 100 are no sign of percentages
-_IMPROBABLE = 1e-4  # points this unlikely to lie within 100 pixels of the corner by chance are percentages
+_MIN_INSIDE_SHARE = 0.95  # of the points; a few may lie outside of their image
+_MIN_LARGE_SIDE = 200  # pixels; on a shorter side, points below 100 are no sign of percentages
+_MAX_CHANCE = 1e-4  # points this unlikely to lie within 100 pixels of the corner by chance are percentages
 
 
 @dataclass(frozen=True)
@@ -41,15 +41,15 @@ def implausible_reason(samples: Sequence[tuple[Points, Size]]) -> Implausible | 
     xy = np.concatenate([points for points, _ in known])
     wh = np.concatenate([np.tile((size.width, size.height), (len(points), 1)) for points, size in known])
     example = _example(*known[0])
-    if wh.min() > 4 and _share_within(xy, -1.0, 1.0) >= _NEARLY_ALL:
-        if _share_within(xy, -0.05, 1.0) >= _NEARLY_ALL:
+    if wh.min() > 4 and _share_within(xy, -1.0, 1.0) >= _MIN_INSIDE_SHARE:
+        if _share_within(xy, -0.05, 1.0) >= _MIN_INSIDE_SHARE:
             return Implausible("fraction", f"points look like fractions of the image, not like pixels: {example}")
         return Implausible(None, f"points lie between -1 and 1, and pixels were expected: {example}")
-    if _share_within(xy, -5.0, 100.0) >= _NEARLY_ALL and _corner_chance(known) < _IMPROBABLE:
+    if _share_within(xy, -5.0, 100.0) >= _MIN_INSIDE_SHARE and _corner_chance(known) < _MAX_CHANCE:
         return Implausible("percent", f"points look like percentages of the image, not like pixels: {example}")
     outside = ((xy < 0) | (xy > wh)).any(axis=1)
     if outside.mean() > 0.5:
-        swapped = bool((((xy[:, ::-1] >= 0) & (xy[:, ::-1] <= wh)).all(axis=1)).mean() >= _NEARLY_ALL)
+        swapped = bool((((xy[:, ::-1] >= 0) & (xy[:, ::-1] <= wh)).all(axis=1)).mean() >= _MIN_INSIDE_SHARE)
         hint = "; with x and y exchanged they would lie inside" if swapped else ""
         count = f"{int(outside.sum())} of {len(xy)} points lie outside of their image"
         return Implausible(None, f"{count}: {_example(*known[_first_outside(known)])}{hint}")
@@ -62,7 +62,7 @@ def _share_within(xy: FloatArray, low: float, high: float) -> float:
 
 def _corner_chance(known: Sequence[tuple[FloatArray, Size]]) -> float:
     """The probability that one uniformly random point of each large image lies within 100 pixels of the corner."""
-    large = [size for _, size in known if min(size) >= _LARGE]
+    large = [size for _, size in known if min(size) >= _MIN_LARGE_SIDE]
     return math.exp(sum(math.log(100 / size.width) + math.log(100 / size.height) for size in large))
 
 

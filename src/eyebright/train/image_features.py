@@ -30,7 +30,7 @@ from eyebright.train.features import backbone_hash, features_without_targets
 from eyebright.train.fused_models import FusedModels
 from eyebright.transforms.pipeline import Pipeline
 
-_AT_ONCE = 16 * BATCH_SIZE  # images between two moments at which cached features can be interrupted
+_CHUNK_IMAGES = 16 * BATCH_SIZE  # images between two moments at which cached features can be interrupted
 
 
 @final
@@ -114,7 +114,7 @@ class ImageFeatures:
         with self._measured_extractor() as extractor:
             pool = WorkerPool()
             while not self.is_complete:
-                first, last = self._tried, min(self._tried + _AT_ONCE, len(self.paths))
+                first, last = self._tried, min(self._tried + _CHUNK_IMAGES, len(self.paths))
                 if cancelled():
                     raise CancelledError("computing the features of images was cancelled")
                 progress(first / len(self.paths))

@@ -62,7 +62,7 @@ from eyebright.train.step import Step, step
 from eyebright.train.summary import TrainingSummary
 from eyebright.train.time_plan import Speed, step_seconds
 
-_FEATURES = 500  # images whose features are computed for the out-of-distribution score
+_MAX_OOD_IMAGES = 500  # images whose features are computed for the out-of-distribution score
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 Validate = Callable[[FeatureCache | None], Scores]
@@ -395,7 +395,7 @@ class Trainer:
 
     def _some_features(self, ds_idx: int) -> Outputs:
         """The features of at most 500 images of a dataset."""
-        loader = self.dls.random_batch_loader(ds_idx, _FEATURES, seed=self.run.seed, bs=self.dls.valid.bs)
+        loader = self.dls.random_batch_loader(ds_idx, _MAX_OOD_IMAGES, seed=self.run.seed, bs=self.dls.valid.bs)
         extractor = split_at_head(self._fused.for_evaluation()).feature_extractor
         with closing(loader.batches(0, self._shard)) as batches:
             return compute_outputs(extractor, batches, self.run.device, autocast=False)

@@ -21,7 +21,7 @@ _RUNTIME = "assets/onnxruntime_web"
 _OFFLINE = "assets/offline"
 MODULE, WASM = "ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm"
 """The files of ONNX Runtime Web: the interface, and the runtime with its operators."""
-_SHARED = "assets/shared"
+_SHARED_ASSETS = "assets/shared"
 _SCRIPTS = ("answers.js", "cards.js", "heat_map.js", "thresholds.js", "start.js")
 _WORKER_SCRIPTS = ("image_file.js", "worker.js")
 
@@ -84,7 +84,7 @@ def render_offline_page(page: OfflinePage, graph: bytes) -> str:
 
 def page_script(names: Sequence[str] = _SCRIPTS) -> str:
     """These files and what they share with the other page, as one classic script: no module is loaded from a disk."""
-    elements = re.sub(r"^export ", "", packaged(f"{_SHARED}/elements.js"), flags=re.MULTILINE)
+    elements = re.sub(r"^export ", "", packaged(f"{_SHARED_ASSETS}/elements.js"), flags=re.MULTILINE)
     return "\n".join(["", elements, *(packaged(f"{_OFFLINE}/{name}") for name in names)])
 
 

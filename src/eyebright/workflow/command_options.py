@@ -430,7 +430,7 @@ class EvaluateOptions:
 
 
 _OBJECTIVES = ("objective", "cost", "budget", "top_k")
-_OF_SETS = ("set_method", "sets_by_label")
+_SET_OPTIONS = ("set_method", "sets_by_label")
 _OTHER_CHANGES = ("calibrate", "promise", "risk", "sets")
 
 
@@ -591,7 +591,7 @@ class TuneOptions:
             raise InputError(
                 "label sets have a `confidence` if they are made by rcps; give `set_method` rcps, or leave it"
             )
-        for owner, names in (("promise", ("label", "all_labels", "keep_former")), ("sets", _OF_SETS)):
+        for owner, names in (("promise", ("label", "all_labels", "keep_former")), ("sets", _SET_OPTIONS)):
             for name in names:
                 if getattr(self, name) and not getattr(self, owner):
                     raise InputError(f"`{name}` is for `{owner}`, which is not given")

@@ -26,7 +26,7 @@ from eyebright.workflow.report import HISTORY, make_report
 from eyebright.workflow.saved_options import SavedOptions
 from eyebright.workflow.tune import calibrated
 
-_NOT_LEARNED = ("profile", "progress")  # options that do not change the model
+_OPTIONS_WITHOUT_EFFECT = ("profile", "progress")  # options that do not change the model
 
 
 def finish(
@@ -173,7 +173,7 @@ def settings_of(learner: Learner, options: Options) -> list[tuple[str, str]]:
         "cache": options.cache or "none",
         "start_from": start,
     }
-    return [(name, str(value)) for name, value in settings.items() if name not in _NOT_LEARNED]
+    return [(name, str(value)) for name, value in settings.items() if name not in _OPTIONS_WITHOUT_EFFECT]
 
 
 def _saved_options(source: Source, out: Path, options: Options, learner: Learner) -> SavedOptions:

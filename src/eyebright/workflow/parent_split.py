@@ -29,14 +29,14 @@ from eyebright.workflow.start_from import Parent
 
 _PARTS: tuple[Part, ...] = ("train", "valid", "promise", "test")
 """Of the parts of images that belong together with a new one, the first is also its part."""
-_NEW = -1
+_NO_PART = -1
 
 
 class _Known(NamedTuple):
     """The images of a model beside those of a source.
 
     Args:
-        codes: shape (n,), the index in `_PARTS` of the part that the model has each image in, or `_NEW`.
+        codes: shape (n,), the index in `_PARTS` of the part that the model has each image in, or `_NO_PART`.
         absent: the images that trained or validated the model and that are not in the source.
     """
 
@@ -75,7 +75,7 @@ def split_after(
         codes, messages = _with_copies(source, codes, found.absent, cache)
         source = source.with_messages(*messages)
     codes = _with_units(codes, _units(source, same))
-    new = np.flatnonzero(codes == _NEW)
+    new = np.flatnonzero(codes == _NO_PART)
     n_valid, n_train = (int((codes == _PARTS.index(part)).sum()) for part in ("valid", "train"))
     if known.is_complete:
         codes[new] = _drawn(source, new, valid_pct, seed=seed, same=same)
@@ -112,10 +112,10 @@ def _matched(source: Source, known: KnownImages, parent: Parent) -> _Known:
     parts = _parts_of(known, parent)
     found = _codes(paths, parts)
     keys = set(paths)
-    if (found == _NEW).all() and (root := _root(parent)) is not None:
+    if (found == _NO_PART).all() and (root := _root(parent)) is not None:
         by_name: dict[str, Part] = {os.path.relpath(path, root): part for path, part in parts.items()}
         found = _codes([os.path.normpath(file) for file in files], by_name)
-        if (found != _NEW).any():
+        if (found != _NO_PART).any():
             named = {os.path.normpath(file) for file in files}
             keys = {path for path in parts if os.path.relpath(path, root) in named}
     rows = [row for row, path in enumerate(known.paths) if os.path.realpath(path) not in keys]
@@ -142,13 +142,13 @@ def _root(parent: Parent) -> Path | None:
 
 
 def _codes(keys: Sequence[str], parts: Mapping[str, Part]) -> Codes:
-    """The index in `_PARTS` of the part of each image, or `_NEW`."""
-    return np.array([_PARTS.index(parts[key]) if key in parts else _NEW for key in keys], dtype=np.int32)
+    """The index in `_PARTS` of the part of each image, or `_NO_PART`."""
+    return np.array([_PARTS.index(parts[key]) if key in parts else _NO_PART for key in keys], dtype=np.int32)
 
 
 def _with_copies(source: Source, codes: Codes, absent: KnownImages, cache: str | None) -> tuple[Codes, tuple[str, ...]]:
     """(codes, messages): new images that are copies of images of the model, or of their groups, are for training."""
-    new = np.flatnonzero(codes == _NEW)
+    new = np.flatnonzero(codes == _NO_PART)
     if not len(new) or not absent.paths:
         return codes, ()
     images = None if cache in (None, "memory") else ImageCache.from_option(cache)
@@ -210,10 +210,10 @@ def _units(source: Source, same: Codes | None) -> IndexArray:
 
 def _with_units(codes: Codes, units: IndexArray) -> Codes:
     """The codes, where new images have the part of an image that they belong together with."""
-    of_unit = np.full(int(units.max(initial=-1)) + 1, _NEW, dtype=np.int32)
+    of_unit = np.full(int(units.max(initial=-1)) + 1, _NO_PART, dtype=np.int32)
     for part in reversed(range(len(_PARTS))):
         of_unit[units[codes == part]] = part
-    return np.where(codes == _NEW, of_unit[units], codes)
+    return np.where(codes == _NO_PART, of_unit[units], codes)
 
 
 def _drawn(source: Source, rows: IndexArray, valid_pct: float, *, seed: int, same: Codes | None) -> Codes:

@@ -38,10 +38,10 @@ from eyebright.report.model_card import PLACE
 from eyebright.workflow.card import CARD, card_text
 from eyebright.workflow.report import HISTORY, REPORT
 
-_OF_DATA = (EVALUATION, OUT_OF_FOLD, TRAINING_IMAGES, REPORT, "report.json")
+_DATA_FILES = (EVALUATION, OUT_OF_FOLD, TRAINING_IMAGES, REPORT, "report.json")
 """Files that hold names of files, other columns of the data, or thumbnails."""
-_AS_THEY_ARE = (HISTORY, OUT_OF_DISTRIBUTION)
-_REPLACED = (*_AS_THEY_ARE, *_OF_DATA, GRAPH, f"{GRAPH}.sha256", CONFIG, BACKBONE)
+_COPIED_FILES = (HISTORY, OUT_OF_DISTRIBUTION)
+_REPLACED_FILES = (*_COPIED_FILES, *_DATA_FILES, GRAPH, f"{GRAPH}.sha256", CONFIG, BACKBONE)
 """Files of an earlier model that are removed from the repository where this one has none."""
 _REPORT_ENTRIES = (
     *("title", "split", "split_proof", "settings", "normalise_by"),
@@ -115,7 +115,7 @@ def write_published(
     text = manifest_text(published_manifest(manifest_content(folder), manifest, with_evaluation=with_evaluation))
     (copy / MANIFEST).write_text(text + "\n", encoding="utf-8")
     save_file(state, copy / WEIGHTS, metadata={"manifest": text})
-    for file in (*_AS_THEY_ARE, *(_OF_DATA if with_evaluation else ())):
+    for file in (*_COPIED_FILES, *(_DATA_FILES if with_evaluation else ())):
         if file in there:
             (copy / file).write_bytes((folder / file).read_bytes())
     if GRAPH in there:
@@ -199,12 +199,12 @@ def _say_files(copy: Path, there: set[str], say: Say) -> None:
     files = sorted(copy.iterdir())
     say("uploaded: " + ", ".join(f"{file.name} ({file.stat().st_size:,} bytes)" for file in files))
     left = sorted(there - {file.name for file in files})
-    if of_data := [file for file in left if file in _OF_DATA]:
+    if of_data := [file for file in left if file in _DATA_FILES]:
         say(
             f"left out, since they hold names of files, other columns of the data and thumbnails: {listing(of_data)}; "
             "`with_evaluation` uploads them"
         )
-    if others := [file for file in left if file not in (*_OF_DATA, GRAPH, f"{GRAPH}.sha256")]:
+    if others := [file for file in left if file not in (*_DATA_FILES, GRAPH, f"{GRAPH}.sha256")]:
         say(f"left out, since a prediction does not need them and they may hold paths: {listing(others)}")
 
 
@@ -222,6 +222,6 @@ def _upload(copy: Path, target: Repository, *, private: bool, with_evaluation: b
             folder_path=copy,
             revision=target.revision,
             commit_message="Upload a model of Eyebright",
-            delete_patterns=list(_REPLACED),
+            delete_patterns=list(_REPLACED_FILES),
         )
         return str(done.commit_url)

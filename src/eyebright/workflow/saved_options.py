@@ -20,14 +20,14 @@ from eyebright.workflow.options import Options, ReadOptions
 
 OPTIONS_FILE = "options.json"
 _SCHEMA = 1
-_LARGEST = 10_000_000  # bytes; a training run writes a few kilobytes
-_REPEATED = (
+_MAX_BYTES = 10_000_000  # bytes; a training run writes a few kilobytes
+_REPEATED_OPTIONS = (
     "bs",
     "precision",
     *FineTuning._fields,
 )  # they change the weights, so a repeated training uses the values that were chosen
 _PATHS = ("images", "valid", "test")  # the reading options that are paths
-_START = "start_from"  # the training option that is one
+_START_OPTION = "start_from"  # the training option that is one
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class SavedOptions:
         reading = options_to_json(self.reading)
         reading |= {name: _relative(reading[name], self.out) for name in _PATHS}
         training = options_to_json(self.training)
-        training |= {_START: _relative(training[_START], self.out)}
+        training |= {_START_OPTION: _relative(training[_START_OPTION], self.out)}
         content = {
             "schema": _SCHEMA,
             "source": _relative(self.source, self.out),
@@ -92,11 +92,11 @@ class SavedOptions:
         folder = path.parent.resolve()  # the system resolves links before '..'
         reading = {**content["reading"]}
         reading |= {name: folder / reading[name] for name in _PATHS if reading.get(name) is not None}
-        start = content["training"].get(_START)
-        learnt = {**content["training"], _START: None if start is None else folder / start}
+        start = content["training"].get(_START_OPTION)
+        learnt = {**content["training"], _START_OPTION: None if start is None else folder / start}
         training = options_from_json(Options, learnt, file=f"'{path}'")
         resolved = content["resolved"]
-        chosen = {name: resolved[name] for name in _REPEATED if resolved.get(name) is not None}
+        chosen = {name: resolved[name] for name in _REPEATED_OPTIONS if resolved.get(name) is not None}
         return SavedOptions(
             source=None if content["source"] is None else folder / content["source"],
             out=folder / content["out"],
@@ -134,8 +134,8 @@ def _parsed(path: Path) -> Any:
     try:
         if not path.is_file() and path.exists():  # reading a pipe waits for ever
             raise InputError(f"cannot read options from '{path}': it is not a regular file")
-        if path.stat().st_size > _LARGEST:
-            raise InputError(f"cannot read options from '{path}': it has more than {_LARGEST // 10**6} MB")
+        if path.stat().st_size > _MAX_BYTES:
+            raise InputError(f"cannot read options from '{path}': it has more than {_MAX_BYTES // 10**6} MB")
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"there is no '{path}'; training writes it to the model folder") from None

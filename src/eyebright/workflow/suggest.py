@@ -36,9 +36,9 @@ FIRST_COLUMNS = ("file", "why", "value")
 """The first columns of the CSV file, before those of a prediction."""
 
 _BEGINNING = '{\n "suggested_by":'
-_UNSURE = 0.5  # of 1: a probability from 0.25 to 0.75
-_RARE = 0.5  # of the images that the label in the middle has
-_UNLIKE = 0.8  # quantile of the distances
+_MIN_UNCERTAINTY = 0.5  # of 1: a probability from 0.25 to 0.75
+_RARE_RATIO = 0.5  # of the images that the label in the middle has
+_UNLIKE_QUANTILE = 0.8  # quantile of the distances
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,8 +173,8 @@ def _counts(manifest: Manifest) -> list[float]:
 def _whys(order: TeachingOrder, activated: Float[Tensor, "n ..."], manifest: Manifest) -> list[str]:
     """Why each image is where it is."""
     names, counts = manifest.target.label_names, _counts(manifest)
-    far = float(np.quantile(order.distances, _UNLIKE)) if len(order.rows) else 1.0
-    rare = _RARE * float(np.median(counts)) if counts else 0.0
+    far = float(np.quantile(order.distances, _UNLIKE_QUANTILE)) if len(order.rows) else 1.0
+    rare = _RARE_RATIO * float(np.median(counts)) if counts else 0.0
     sentences: list[str] = []
     for row, label, unsure, distance in zip(
         order.rows.tolist(),
@@ -185,7 +185,7 @@ def _whys(order: TeachingOrder, activated: Float[Tensor, "n ..."], manifest: Man
     ):
         parts: list[str] = []
         if label >= 0:
-            word = "uncertain: " if unsure >= _UNSURE else ""
+            word = "uncertain: " if unsure >= _MIN_UNCERTAINTY else ""
             parts.append(f"{word}{names[label]} {float(activated[row].flatten()[label]):.2f}")
             if counts[label] <= rare and any(counts):
                 parts.append(f"rare: {names[label]} on {count_text(int(counts[label]), 'labelled image')}")

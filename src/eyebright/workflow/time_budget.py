@@ -18,7 +18,7 @@ from eyebright.workflow.options import Options
 SIZES = (288, 224, 192, 160, 128)
 _STEP = 2.5  # a training step in forward passes
 _RUNTIME = 2.5  # how many times faster another runtime may compute features
-_FINISH = 0.5  # seconds for scores, files and the exit, in seconds of the start: both are work of one processor
+_FINISH_SHARE = 0.5  # seconds for scores, files and the exit, in seconds of the start: both are work of one processor
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class TimeBudget:
             minutes: its length.
             started: when it began, as ``time.time()``.
         """
-        return TimeBudget(minutes, started + 60 * minutes - _FINISH * (time.time() - started))
+        return TimeBudget(minutes, started + 60 * minutes - _FINISH_SHARE * (time.time() - started))
 
     @property
     def left_for_training(self) -> float:

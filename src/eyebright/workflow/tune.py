@@ -35,7 +35,7 @@ from eyebright.workflow.fine_tuning import Say
 from eyebright.workflow.report import DESCRIPTIONS, make_report
 from eyebright.workflow.tune_sets import sizes_sentence, with_controlled_risk, with_label_sets
 
-_OF_THRESHOLDS = ("promises", "asking", "before", "risk")  # facts that are given up with the thresholds
+_THRESHOLD_FACTS = ("promises", "asking", "before", "risk")  # facts that are given up with the thresholds
 _MOST_ANSWERS = 2_000_000  # with more of which curves of many promises would take longer than the tuning
 
 
@@ -225,7 +225,7 @@ def _tune(state: _Tuning, evaluation: Evaluation, objective: str, *, per_class: 
     for sentence in (*map(str, tuned.scores), *map(str, tuned.pulled), *tuned.notes):
         say(sentence)
     _say_removed(state, say)
-    facts = {name: value for name, value in state.facts.items() if name not in _OF_THRESHOLDS}
+    facts = {name: value for name, value in state.facts.items() if name not in _THRESHOLD_FACTS}
     facts["thresholds"] = {**tuned.to_json(), "part": evaluation.part}
     return _Tuning(state.decision.with_thresholds(tuned.thresholds), facts)
 
@@ -330,7 +330,7 @@ def _control_risk(state: _Tuning, saved: _Saved, text: str, say: Say) -> _Tuning
     decision, facts, sentence = with_controlled_risk(_independent_images(state, saved, say), text)
     _say_removed(state, say)
     say(sentence)
-    kept = {name: value for name, value in state.facts.items() if name not in (*_OF_THRESHOLDS, "thresholds")}
+    kept = {name: value for name, value in state.facts.items() if name not in (*_THRESHOLD_FACTS, "thresholds")}
     return _Tuning(decision, {**kept, "risk": facts})
 
 

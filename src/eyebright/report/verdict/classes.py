@@ -15,12 +15,12 @@ from eyebright.report.data import MetricRow
 from eyebright.report.verdict.values import LEAST_IMAGES, Change, Gain, Verdict, percent, unjudged
 from eyebright.web.text import count_text
 
-_GOOD = 0.8  # F1
-_SURE = 0.95  # probability of a wrong class that makes the target suspicious
+_MIN_GOOD_F1 = 0.8  # F1
+_SUSPICIOUS = 0.95  # probability of a wrong class that makes the target suspicious
 _LEAST_CASES = 3
 _LEAST_SHARE = 0.1  # of the misclassified images, for a pair of classes
 _NAMES = 5
-_TOGETHER = 3
+_MAX_CLASSES = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,18 +64,18 @@ class ClassVerdict:
         return [f"{text} ({self._right:,} of {n_images:,}{compared})."]
 
     def _good(self) -> list[str]:
-        good = sorted((k for k in self._judged if self.scores[k].f1 >= _GOOD), key=lambda k: -self.scores[k].f1)
+        good = sorted((k for k in self._judged if self.scores[k].f1 >= _MIN_GOOD_F1), key=lambda k: -self.scores[k].f1)
         if not good:
             return []
         names = listing([self.vocab[k] for k in good], limit=_NAMES)
         return [
             f"Reliable are {len(good):,} of {count_text(len(self.vocab), 'class', 'classes')} (F1 of at least "
-            f"{_GOOD:g} on at least {LEAST_IMAGES} images): {names}."
+            f"{_MIN_GOOD_F1:g} on at least {LEAST_IMAGES} images): {names}."
         ]
 
     def _weak(self) -> list[str]:
         order = sorted(self._judged, key=lambda k: self.scores[k].f1)
-        weak = [k for k in order if self.scores[k].f1 < _GOOD][:2] or order[:1]
+        weak = [k for k in order if self.scores[k].f1 < _MIN_GOOD_F1][:2] or order[:1]
         return [self._weakness(k) for k in weak if self.scores[k].f1 < 1]
 
     def _weakness(self, k: int) -> str:
@@ -97,7 +97,7 @@ class ClassVerdict:
         numbers = [row.positives for row in self.scores] if self.counts is None else self.counts
         usual = median(numbers[k] for k in seen)
         weak = [k for k in seen if self.scores[k].recall < typical - 0.02 and numbers[k] <= usual]
-        weak = sorted(weak, key=lambda k: self.scores[k].recall)[:_TOGETHER]
+        weak = sorted(weak, key=lambda k: self.scores[k].recall)[:_MAX_CLASSES]
         if not weak:
             return []
         where = ("image here", "images here") if self.counts is None else ("training image",)
@@ -138,13 +138,13 @@ class ClassVerdict:
 
     def _suspicious_targets(self) -> list[Change]:
         """Images of which the model is very sure, and which the data call otherwise."""
-        sure = (self.probabilities.max(dim=1).values >= _SURE) & (self.predicted != self.targets)
+        sure = (self.probabilities.max(dim=1).values >= _SUSPICIOUS) & (self.predicted != self.targets)
         count = int(sure.sum())
         if count < _LEAST_CASES:
             return []
         evidence = (
-            f"On {count_text(count, 'misclassified image')} the model is at least {100 * _SURE:.0f} % sure of a class "
-            "that the data do not give."
+            f"On {count_text(count, 'misclassified image')} the model is at least {100 * _SUSPICIOUS:.0f} % sure of a "
+            "class that the data do not give."
         )
         gain = self._gain(count, "if the data are wrong in all of them", at_most=True)
         action = "Check the classes of the images at the top of Worst mistakes, and correct those that are wrong."

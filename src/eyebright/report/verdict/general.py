@@ -9,8 +9,8 @@ from eyebright.report.data import MetricRow, ReportFacts
 from eyebright.report.verdict.values import Change, Gain
 from eyebright.web.text import count_text, number_text
 
-_WIDE = 0.15  # of the interval of a share
-_RISE = 1.1  # of the validation loss after its lowest value: more is overfitting
+_MAX_WIDTH = 0.15  # of the interval of a share
+_OVERFITTING_RATIO = 1.1  # of the validation loss after its lowest value: more is overfitting
 
 
 def leak_change(count: int, total: int, with_leaks: MetricRow, without: MetricRow | None) -> list[Change]:
@@ -111,7 +111,7 @@ def training_changes(facts: ReportFacts) -> list[Change]:
 
 def more_evaluated(row: MetricRow) -> list[Change]:
     """To evaluate on more images where the interval of the main score is wide."""
-    if row.interval is None or not row.is_share or row.interval[1] - row.interval[0] < _WIDE:
+    if row.interval is None or not row.is_share or row.interval[1] - row.interval[0] < _MAX_WIDTH:
         return []
     low, high = row.interval
     return [
@@ -129,7 +129,7 @@ def _overfitting(history: Sequence[Mapping[str, float]]) -> list[Change]:
     if len(losses) < 3 or any(not math.isfinite(loss) for loss in losses):
         return []
     best = min(range(len(losses)), key=losses.__getitem__)
-    if losses[-1] < _RISE * losses[best] or losses[best] <= 0:
+    if losses[-1] < _OVERFITTING_RATIO * losses[best] or losses[best] <= 0:
         return []
     return [
         Change(

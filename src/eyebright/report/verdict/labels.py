@@ -17,12 +17,12 @@ from eyebright.report.verdict.values import LEAST_IMAGES, Change, Gain, Verdict,
 from eyebright.web.text import count_text, score_text
 
 _GOOD, _POOR = 0.8, 0.5  # F1
-_SURE = 0.95  # probability of a wrong answer that makes the target suspicious
+_SUSPICIOUS = 0.95  # probability of a wrong answer that makes the target suspicious
 _LEAST_CASES = 3
 _LEAST_SHARE = 0.1  # of the images with a mistake, for a pair of labels
 _OPTIMISM = 0.03  # of the score at tuned thresholds
 _NAMES = 5  # labels in a sentence
-_TOGETHER = 3  # labels in one proposal
+_MAX_LABELS = 3  # labels in one proposal
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +121,7 @@ class LabelVerdict:
             return []
         numbers = self._numbers
         typical = median(numbers[k] for k in self._scored)
-        weak = [k for k in self._below_median if numbers[k] < typical][:_TOGETHER]
+        weak = [k for k in self._below_median if numbers[k] < typical][:_MAX_LABELS]
         if not weak:
             return []
         where = ("image here", "images here") if self.counts is None else ("training image",)
@@ -176,7 +176,7 @@ class LabelVerdict:
 
     def _suspicious_targets(self) -> list[Change]:
         """Targets that contradict very sure answers; the data may be wrong there."""
-        sure = torch.where(self.decisions, self.probabilities, 1 - self.probabilities) >= _SURE
+        sure = torch.where(self.decisions, self.probabilities, 1 - self.probabilities) >= _SUSPICIOUS
         cells = self._wrong & sure
         images, extra = int(cells.any(dim=1).sum()), int((cells & self._predicted).sum())
         if images < _LEAST_CASES:
@@ -184,8 +184,8 @@ class LabelVerdict:
         corrected = torch.where(cells, self.decisions.to(self.targets.dtype), self.targets)
         missing = int(cells.sum()) - extra
         evidence = (
-            f"On {count_text(images, 'image')} the model is at least {100 * _SURE:.0f} % sure of the opposite of the "
-            f"data ({extra:,} times of a label that the data lack, {missing:,} times that one is not there)."
+            f"On {count_text(images, 'image')} the model is at least {100 * _SUSPICIOUS:.0f} % sure of the opposite of "
+            f"the data ({extra:,} times of a label that the data lack, {missing:,} times that one is not there)."
         )
         gain = self._gain(self.decisions, corrected, "if the data are wrong in all of them", at_most=True)
         action = "Check the labels of the images at the top of Worst mistakes, and correct those that are wrong."

@@ -12,12 +12,12 @@ from eyebright.report.data import MetricRow
 from eyebright.report.verdict.values import LEAST_IMAGES, Change, Gain, Verdict, percent
 from eyebright.web.text import count_text, number_text
 
-_SHIFTED = 0.25  # of the mean absolute error: a mean error as large as this is systematic
-_PULLED = 0.5  # of the mean absolute error of the extreme targets
+_MIN_SHIFT = 0.25  # of the mean absolute error: a mean error as large as this is systematic
+_MIN_SHRINKAGE = 0.5  # of the mean absolute error of the extreme targets
 _Z = 3.0  # standard errors
-_EXTREME = 0.1  # of the targets at each end
+_EXTREME_SHARE = 0.1  # of the targets at each end
 _LARGE_SHARE = 0.5  # of the squared error, in the worst twentieth of the images
-_POOR = 0.3  # R2
+_MIN_R2 = 0.3  # R2
 _MOST_COLUMNS = 3  # described one by one
 
 
@@ -64,12 +64,12 @@ class NumberVerdict:
             f"It explains {percent(row.value, 1)} of the variance of the targets (R2)"
             + (", the mean over the columns." if len(self.names) > 1 else ".")
             for row in self.rows
-            if row.name == "R2" and row.value >= _POOR
+            if row.name == "R2" and row.value >= _MIN_R2
         ]
 
     def _unexplained(self, k: int) -> list[str]:
         share = self._r2(k)
-        if math.isnan(share) or share >= _POOR:
+        if math.isnan(share) or share >= _MIN_R2:
             return []
         how = f"R2 {share:.2f}; 0 is as good as always giving the mean"
         return [f"Its numbers{self._of(k)} say little about the targets ({how})."]
@@ -88,7 +88,7 @@ class NumberVerdict:
         if len(errors) < LEAST_IMAGES:
             return []
         shift, size = float(errors.mean()), float(errors.abs().mean())
-        if abs(shift) < _SHIFTED * size or abs(shift) < _Z * float(errors.std()) / math.sqrt(len(errors)):
+        if abs(shift) < _MIN_SHIFT * size or abs(shift) < _Z * float(errors.std()) / math.sqrt(len(errors)):
             return []
         side = "high" if shift > 0 else "low"
         evidence = (
@@ -105,11 +105,11 @@ class NumberVerdict:
         errors, targets = self._errors(k), self._known_targets(k)
         if len(errors) < 5 * LEAST_IMAGES:
             return []
-        low, high = np.quantile(targets.numpy(), [_EXTREME, 1 - _EXTREME]).tolist()
+        low, high = np.quantile(targets.numpy(), [_EXTREME_SHARE, 1 - _EXTREME_SHARE]).tolist()
         found: list[tuple[float, str, float, Tensor]] = []
         for name, end, rows, sign in (("below", low, targets <= low, 1.0), ("above", high, targets >= high, -1.0)):
             pull, size = sign * float(errors[rows].mean()), float(errors[rows].abs().mean())
-            if pull > _PULLED * size and size > float(errors.abs().mean()):
+            if pull > _MIN_SHRINKAGE * size and size > float(errors.abs().mean()):
                 found.append((pull, name, end, rows))
         if not found:
             return []

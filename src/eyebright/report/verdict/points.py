@@ -16,9 +16,9 @@ from eyebright.web.text import count_text, number_text
 
 _LEAST_CASES = 3
 _MOST_PAIRED = 100  # points whose pairs are looked at
-_WEAK = 1.25  # times the median of the points' mean errors
+_WEAK_RATIO = 1.25  # times the median of the points' mean errors
 _LARGE_SHARE = 0.3  # of the sum of the errors, in the worst twentieth of the images
-_SHIFTED = 0.5  # of the mean error: a shift as large as this is systematic
+_MIN_SHIFT = 0.5  # of the mean error: a shift as large as this is systematic
 _Z = 3.0  # standard errors
 
 
@@ -122,7 +122,7 @@ class PointVerdict:
             shift = offsets.mean(dim=0)
             error = float((offsets.var(dim=0) / len(offsets)).sum().sqrt())
             size, mean = float(shift.norm()), float(self.errors[known, k].mean())
-            if size > _SHIFTED * mean and size > _Z * error:
+            if size > _MIN_SHIFT * mean and size > _Z * error:
                 saved = float(self.errors[known, k].sum() - (offsets - shift).norm(dim=1).sum())
                 found.append((saved, k, size))
         if not found:
@@ -160,7 +160,7 @@ class PointVerdict:
             return []
         typical = float(torch.tensor([self._means[k] for k in judged]).median())
         worst = max(judged, key=self._means.__getitem__)
-        if self._means[worst] < _WEAK * typical:
+        if self._means[worst] < _WEAK_RATIO * typical:
             return []
         name, count = self.names[worst], self._counts[worst]
         evidence = (

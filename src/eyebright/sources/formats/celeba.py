@@ -17,7 +17,7 @@ from eyebright.types import Part
 
 _PARTITION = "list_eval_partition.txt"
 _PARTS: dict[str, Part] = {"0": "train", "1": "valid", "2": "test"}
-_STATES = {"1": True, "-1": False, "0": False}
+_CELL_STATES = {"1": True, "-1": False, "0": False}
 
 
 def recognises(file: LabelFile) -> bool:
@@ -26,7 +26,9 @@ def recognises(file: LabelFile) -> bool:
     if len(lines) < 3 or not lines[0].strip().isdecimal():
         return False
     name, *cells = lines[2].split() or [""]
-    return looks_like_image(name) and len(cells) == len(lines[1].split()) and all(cell in _STATES for cell in cells)
+    return (
+        looks_like_image(name) and len(cells) == len(lines[1].split()) and all(cell in _CELL_STATES for cell in cells)
+    )
 
 
 def read(request: ReadRequest) -> Source:
@@ -43,11 +45,11 @@ def read(request: ReadRequest) -> Source:
     names = ImageNames(request.root, request.path)
     rows = LabelRows(request.path)
     for line, (name, *cells) in lines:
-        if len(cells) != len(attributes) or not all(cell in _STATES for cell in cells):
+        if len(cells) != len(attributes) or not all(cell in _CELL_STATES for cell in cells):
             raise TableError(
                 f"'{request.path}' line {line}: the name of an image and {len(attributes)} times 1 or -1 were expected"
             )
-        labels = [attribute for attribute, cell in zip(attributes, cells, strict=True) if _STATES[cell]]
+        labels = [attribute for attribute, cell in zip(attributes, cells, strict=True) if _CELL_STATES[cell]]
         if parts and name not in parts:
             raise TableError(f"'{partition}' has no part for '{name}'; complete it, or take it away")
         rows.add(names.find(name, line=line), labels, part=parts.get(name))

@@ -19,7 +19,7 @@ from eyebright.sources.source import Source
 _KINDS = {"Classification": "", "Classifications": "classifications", "Detections": "detections"}
 """The kinds of fields with labels, and where a list of them is."""
 
-_NOT_LABELLED = "not labelled yet"
+_NOT_LABELLED_REASON = "not labelled yet"
 
 
 def recognises(file: LabelFile) -> bool:
@@ -59,7 +59,7 @@ def _add_labels(request: ReadRequest, names: ImageNames, rows: LabelRows) -> tup
     for piece in found:
         file = names.find(piece.name, line=piece.line)
         if piece.value is None:
-            rows.leave_out(file, _NOT_LABELLED)
+            rows.leave_out(file, _NOT_LABELLED_REASON)
             continue
         given = cast("list[Any]", piece.value) if isinstance(piece.value, list) else [piece.value]
         rows.add(file, [_label(request, piece, one, classes) for one in given])
@@ -90,7 +90,7 @@ def _add_samples(request: ReadRequest, names: ImageNames, rows: LabelRows) -> bo
         file = names.find(sample.text("filepath"), line=sample.line)
         field = sample.values.get(chosen[0])
         if field is None:
-            rows.leave_out(file, _NOT_LABELLED)
+            rows.leave_out(file, _NOT_LABELLED_REASON)
             continue
         inner = Record(sample.path, sample.line, cast("dict[str, Any]", field) if isinstance(field, dict) else {})
         listed = _KINDS.get(_kind(field), "")

@@ -23,7 +23,7 @@ from eyebright.sources.source import Source
 from eyebright.types import Part
 
 _LABEL, _SPLIT, _GROUP = "label", "split", "group"
-_LONGEST = 1000  # characters of a name; the time of a search can grow with the square of the length, or faster
+_MAX_LENGTH = 1000  # characters of a name; the time of a search can grow with the square of the length, or faster
 _EXAMPLE = r"`pattern` is a regular expression whose first group is the class, such as '(.+)_\d+.jpg$'"
 
 
@@ -92,9 +92,9 @@ def _finder(request: ReadRequest, text: str) -> Callable[[str], _Found | None]:
         raise InputError(f"`group='{request.group}'` and a group '{_GROUP}' of `pattern` both say the groups; take one")
 
     def find(name: str) -> _Found | None:
-        if len(name) > _LONGEST:
+        if len(name) > _MAX_LENGTH:
             raise InputError(
-                f"`pattern` is searched in names of at most {_LONGEST:,} characters, and '{name[:60]}...' has "
+                f"`pattern` is searched in names of at most {_MAX_LENGTH:,} characters, and '{name[:60]}...' has "
                 f"{len(name):,}"
             )
         match = pattern.search(name)

@@ -25,7 +25,7 @@ from eyebright.sources.text_table import TextTable
 _COLUMNS = ("ImageID", "Source", "LabelName", "Confidence")
 _DESCRIPTIONS = "class-descriptions"
 _HUMAN = ("verification", "crowdsource-verification")
-_NOT_VERIFIED = "without a label that a person has verified"
+_NOT_VERIFIED_REASON = "without a label that a person has verified"
 
 
 def recognises(file: LabelFile) -> bool:
@@ -52,7 +52,7 @@ def read(request: ReadRequest) -> Source:
     for image, found in states.items():
         file = finder.find(image)
         if not found:
-            rows.leave_out(file, _NOT_VERIFIED)
+            rows.leave_out(file, _NOT_VERIFIED_REASON)
             continue
         rows.add(
             file,

@@ -27,7 +27,7 @@ from eyebright.sources.tables import source_of_tables
 from eyebright.sources.text_table import TextTable
 
 _ROWS = 10_000  # of a batch
-_LOOKED_AT = 20  # rows from which a column with names of images is recognised
+_N_SAMPLED_ROWS = 20  # rows from which a column with names of images is recognised
 
 
 class _File(NamedTuple):
@@ -54,7 +54,7 @@ def recognises(file: LabelFile) -> bool:
         opened = parquet_file(file.path)
         if image_column(file.path, opened.schema_arrow) is not None:
             return True
-        batch = next(opened.iter_batches(batch_size=_LOOKED_AT), None)
+        batch = next(opened.iter_batches(batch_size=_N_SAMPLED_ROWS), None)
     except EyebrightError:
         return True
     columns: list[list[Any]] = [] if batch is None else list(batch.to_pydict().values())

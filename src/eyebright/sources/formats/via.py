@@ -21,7 +21,7 @@ from eyebright.sources.text_table import TextTable
 
 _IMAGES, _ATTRIBUTES = "_via_img_metadata", "_via_attributes"
 _COLUMNS = ("file_attributes", "region_count", "region_attributes")
-_OWN = ("caption", "public_domain", "image_url")
+_OWN_ATTRIBUTES = ("caption", "public_domain", "image_url")
 
 Values = dict[str, list[str]]
 """By the name of an attribute, the labels that it gives an image."""
@@ -118,7 +118,7 @@ def _values(attributes: Any) -> Values:
     """The labels by attribute; an attribute without a value has none."""
     found: Values = {}
     for name, value in cast("dict[str, Any]", attributes).items() if isinstance(attributes, dict) else ():
-        if name in _OWN:
+        if name in _OWN_ATTRIBUTES:
             continue
         if isinstance(value, dict):
             found[name] = [option for option, on in cast("dict[str, Any]", value).items() if on]

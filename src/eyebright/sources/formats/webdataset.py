@@ -23,8 +23,8 @@ from eyebright.sources.part_names import parts_of_files
 from eyebright.sources.rows import LabelRows
 from eyebright.sources.source import Source
 
-_LOOKED_AT = 20  # members from which the format is recognised
-_LONGEST = 10_000_000  # bytes of labels of one sample
+_N_SAMPLED_MEMBERS = 20  # members from which the format is recognised
+_MAX_LABEL_BYTES = 10_000_000  # bytes of labels of one sample
 
 
 class _Sample(NamedTuple):
@@ -44,7 +44,7 @@ def recognises(file: LabelFile) -> bool:
         return False
     try:
         with tarfile.open(file.path, "r:") as tar:
-            names = [member.name for member in islice(tar, _LOOKED_AT) if member.isreg()]
+            names = [member.name for member in islice(tar, _N_SAMPLED_MEMBERS) if member.isreg()]
     except (tarfile.TarError, OSError, EOFError, ValueError):
         return False
     return any(one.images() and {"cls", "json"} & set(one.members) for one in _samples(names))
@@ -154,7 +154,7 @@ def _as_labels(path: Path, name: str, key: str, value: Any) -> str | list[str] |
 
 def _content(path: Path, name: str) -> str:
     size = tar_members(Signature.of(path))[name][1]
-    if size > _LONGEST:
+    if size > _MAX_LABEL_BYTES:
         raise TableError(f"'{path}': '{name}' has {size:,} bytes, too many for the labels of one image")
     try:
         return read_member(str(path), name).decode("utf-8-sig")

@@ -126,9 +126,11 @@ def _delimiter(source: Source) -> str | None:
     return next((one for one in _DELIMITERS if one not in used), None)
 
 
-_ALL: frozenset[TargetForm] = frozenset({"labels", "class", "points", "numbers"})
-CSV = Writer("csv", "CSV", _ALL, write_csv, holds_unknown=True, holds_parts=True, holds_columns=True, suffix=".csv")
+_ALL_FORMS: frozenset[TargetForm] = frozenset({"labels", "class", "points", "numbers"})
+CSV = Writer(
+    "csv", "CSV", _ALL_FORMS, write_csv, holds_unknown=True, holds_parts=True, holds_columns=True, suffix=".csv"
+)
 PARQUET = Writer(
-    "parquet", "Parquet", _ALL, write_parquet, holds_unknown=True, holds_parts=True, holds_columns=True,
+    "parquet", "Parquet", _ALL_FORMS, write_parquet, holds_unknown=True, holds_parts=True, holds_columns=True,
     suffix=".parquet",
 )  # fmt: skip

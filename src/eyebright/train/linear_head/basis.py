@@ -16,8 +16,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-_BLOCK = 8192  # images at a time, of which standardised copies exist
-_NEGLIGIBLE = 1e-14
+_BLOCK_IMAGES = 8192  # images at a time, of which standardised copies exist
+_RANK_TOLERANCE = 1e-14
 """Directions with less than this share of the largest variance are left out: float64 cannot tell them from none."""
 
 
@@ -89,7 +89,9 @@ def _standardisation(features: Float[Tensor, "n d"]) -> tuple[Tensor, Tensor, Te
 
 def _summed(features: Float[Tensor, "n d"], function: Callable[[Tensor], Tensor]) -> Float[Tensor, " d"]:
     """The sum of a function over all images, in float64."""
-    return torch.stack([function(block).sum(dim=0, dtype=torch.float64) for block in features.split(_BLOCK)]).sum(dim=0)
+    return torch.stack(
+        [function(block).sum(dim=0, dtype=torch.float64) for block in features.split(_BLOCK_IMAGES)]
+    ).sum(dim=0)
 
 
 def _working_dtype(features: Float[Tensor, "n d"]) -> torch.dtype:
@@ -110,13 +112,13 @@ def _by_features(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Coordinates, spectrum and directions by the eigenvectors of the covariance of the features."""
     products = torch.zeros(len(mean), len(mean), dtype=torch.float64)
-    for block in features.split(_BLOCK):
+    for block in features.split(_BLOCK_IMAGES):
         standardised = _standardised(block, mean, scale, dtype)
         products += standardised.T @ standardised
     spectrum, directions = _kept(*torch.linalg.eigh(products))
     coordinates = torch.empty(len(features), len(spectrum) + 1, dtype=dtype)
     rotation = directions.to(dtype)
-    for rows, block in zip(coordinates.split(_BLOCK), features.split(_BLOCK), strict=True):
+    for rows, block in zip(coordinates.split(_BLOCK_IMAGES), features.split(_BLOCK_IMAGES), strict=True):
         torch.mm(_standardised(block, mean, scale, dtype), rotation, out=rows[:, :-1])
     return coordinates, spectrum, directions
 
@@ -135,5 +137,5 @@ def _by_images(
 
 def _kept(spectrum: Float[Tensor, " e"], vectors: Float[Tensor, "m e"]) -> tuple[Tensor, Tensor]:
     """The eigenvalues and eigenvectors that are not negligible."""
-    kept = spectrum > _NEGLIGIBLE * spectrum[-1].clamp(min=torch.finfo(torch.float64).tiny)
+    kept = spectrum > _RANK_TOLERANCE * spectrum[-1].clamp(min=torch.finfo(torch.float64).tiny)
     return spectrum[kept], vectors[:, kept].contiguous()

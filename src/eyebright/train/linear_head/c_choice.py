@@ -24,13 +24,13 @@ DEFAULT_C = 0.01
 """C where nothing can be held out."""
 
 _FREQUENCIES = (10, 30, 100, 300, 1000, 3000, 10_000, 30_000, 100_000)
-_NAMED = 5  # outputs that a sentence names
+_MAX_NAMES = 5  # outputs that a sentence names
 _MOST_NUMBERS = 20  # with more of them all share one C
 _GRID = tuple(10 ** (e / 2) for e in range(-10, 9))  # 1e-5 to 1e4
-_BELOW = tuple(10 ** (e / 2) for e in range(-11, -19, -1))  # down to 1e-9
-_RISES = 2  # candidates that are worse than the best, after which the search ends
+_SMALLER_CANDIDATES = tuple(10 ** (e / 2) for e in range(-11, -19, -1))  # down to 1e-9
+_PATIENCE = 2  # candidates that are worse than the best, after which the search ends
 _CLEAR_RISE = 0.01  # of the loss, relative, after which it ends at once: the loss is a smooth function of log C
-_FLAT = 1e-4  # of the loss, relative: a gain by a smaller candidate that is none
+_MIN_GAIN = 1e-4  # of the loss, relative: a gain by a smaller candidate that is none
 _TOLERANCE = 1e-2  # of a probability: losses, which are flat around their minimum, hardly change
 
 
@@ -121,7 +121,7 @@ def _search(held_out: HeldOut, n_groups: int, candidates: Sequence[float] | None
         path.go(larger, going)
         going = torch.tensor([_goes_on(tried, upwards=True) for tried in path.tried])
     going = torch.tensor([_best(tried) == _GRID[0] for tried in path.tried])
-    for smaller in _BELOW:
+    for smaller in _SMALLER_CANDIDATES:
         path.go(smaller, going)
         going &= torch.tensor([_goes_on(tried, upwards=False) for tried in path.tried])
     return path.tried
@@ -171,9 +171,9 @@ def _goes_on(tried: _Tried, *, upwards: bool) -> bool:
         return False
     beyond = [loss for C, loss in tried.items() if (best < C if upwards else best > C)]
     ascending = [tried[C] for C in sorted(tried)]
-    if not upwards and len(ascending) > 1 and ascending[1] - ascending[0] < _FLAT * ascending[0]:
+    if not upwards and len(ascending) > 1 and ascending[1] - ascending[0] < _MIN_GAIN * ascending[0]:
         return False
-    return len(beyond) < _RISES and not any(loss > (1 + _CLEAR_RISE) * tried[best] for loss in beyond)
+    return len(beyond) < _PATIENCE and not any(loss > (1 + _CLEAR_RISE) * tried[best] for loss in beyond)
 
 
 def _choice(outputs: tuple[int, ...], tried: _Tried, nearest: _Tried) -> CChoice:
@@ -204,6 +204,6 @@ def _edge_notes(choices: Sequence[CChoice], names: Sequence[str], *, given: bool
         end = "smallest" if choice.candidates[0] == choice.C else "largest"
         hardly = "; the features hardly predict it" if end == "smallest" else ""
         remedy = "; give candidates beyond it" if given else hardly
-        which = listing([names[output] for output in choice.outputs], limit=_NAMED)
+        which = listing([names[output] for output in choice.outputs], limit=_MAX_NAMES)
         notes.append(f"C of {which} (inverse regularisation) is the {end} that was tried, {choice.C:g}{remedy}")
     return notes

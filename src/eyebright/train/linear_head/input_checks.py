@@ -9,7 +9,7 @@ from torch import Tensor
 from eyebright._choices import HeadObjective
 from eyebright.errors import InputError, short_repr
 
-_BLOCK = 8192
+_BLOCK_IMAGES = 8192
 
 
 def check_inputs(
@@ -58,7 +58,7 @@ def check_features(features: Float[Tensor, "n d"]) -> None:
     """
     if features.ndim != 2 or not features.numel():
         raise InputError(f"features must have the shape (images, features), got {tuple(features.shape)}")
-    wrong = sum(int((~block.isfinite()).any(dim=1).sum()) for block in features.split(_BLOCK))
+    wrong = sum(int((~block.isfinite()).any(dim=1).sum()) for block in features.split(_BLOCK_IMAGES))
     if wrong:
         raise InputError(
             f"{wrong:,} of {len(features):,} images have features that are NaN or infinite; compute them in float32, or"

@@ -16,7 +16,7 @@ from torch import Tensor
 from eyebright._choices import HeadObjective
 from eyebright.errors import listing
 
-_BLOCK = 8192  # images at a time
+_BLOCK_IMAGES = 8192  # images at a time
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Problem:
         biases = self.constants.clone()
         is_softmax = self.joint or self.two_classes is not None
         if is_softmax and 0 < len(fitted) < len(biases):
-            blocks = features.split(_BLOCK)
+            blocks = features.split(_BLOCK_IMAGES)
             sums = [(block.double() @ weight.T + bias).logsumexp(dim=1).sum() for block in blocks]
             biases += torch.stack(sums).sum() / len(features)
         weights[fitted], biases[fitted] = weight, bias

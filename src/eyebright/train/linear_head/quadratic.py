@@ -17,7 +17,7 @@ from eyebright.train.linear_head.objectives import Losses, Slopes
 _MAX_PRODUCTS = {torch.float32: 500, torch.float64: 5000}
 """Iterations of one step; in float32 rounding errors end the progress earlier."""
 
-_ENOUGH_FINISHED = 0.25  # share of finished problems that is worth copying the rest
+_MIN_FINISHED_SHARE = 0.25  # share of finished problems that is worth copying the rest
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def conjugate_gradients(
         solved[active[finished]] = True
         if finished.all():
             break
-        if finished.float().mean() >= _ENOUGH_FINISHED:
+        if finished.float().mean() >= _MIN_FINISHED_SHARE:
             active, goal, state = active[~finished], goal[~finished], state.select(~finished)
     return direction, change, solved
 

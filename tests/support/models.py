@@ -8,7 +8,7 @@ import torch
 
 from eyebright.image.canonical import CANONICAL, PixelsVersion
 from eyebright.inference.manifest import Manifest
-from eyebright.inference.model_folder import fingerprint, save_model
+from eyebright.inference.model_folder import model_hash, save_model
 from eyebright.inference.runtimes.base import ImageBatch
 from eyebright.inference.runtimes.onnx_export import export_onnx
 from eyebright.models.build import ImageModel, build_model, model_description
@@ -47,7 +47,7 @@ def small_graph(version: PixelsVersion = CANONICAL) -> bytes:
     """The small model as an ONNX graph, cached because the export takes seconds."""
     model = small_model()
     return export_onnx(
-        model, SIZE, fingerprint=fingerprint(model.description, model.state_dict()), pixels_version=version
+        model, SIZE, model_hash=model_hash(model.description, model.state_dict()), pixels_version=version
     )
 
 

@@ -173,10 +173,10 @@ def test_what_could_be_undone_can_be_undone_after_a_failure_too(root: Path, monk
     assert contents(root / "labels") == before
 
 
-# ------------------------------------------------------------------ images that the model has met
+# ------------------------------------------------------------------ images that the model has seen
 
 
-def with_known(root: Path) -> None:
+def with_leaks(root: Path) -> None:
     """The first new images become a training image, a mirrored copy of another, and one of a patient of a third."""
     pixels = PILImage.open(root / "old" / "0-02.png").transpose(PILImage.Transpose.FLIP_LEFT_RIGHT)
     pixels.save(root / "new" / "1-01.png")
@@ -186,7 +186,7 @@ def with_known(root: Path) -> None:
 
 
 def test_known_images_their_copies_and_groups_make_no_promise(root: Path) -> None:
-    with_known(root)
+    with_leaks(root)
     found, said = evaluated(root, part="promise")
     assert [path.name for path in found.evaluation.paths] == [f"1-{i:02}.png" for i in range(3, 12)]
     assert any(one.startswith("left out of guarantees: 3 copies of images for training or validation") for one in said)
@@ -203,7 +203,7 @@ def test_many_copies_of_one_training_image_make_no_promise_either(root: Path) ->
 
 
 def test_known_images_are_left_out_of_a_test_part_that_is_kept(root: Path) -> None:
-    with_known(root)
+    with_leaks(root)
     found, said = evaluated(root, part="test")
     assert len(found.evaluation) == 9
     assert any(one.startswith("left out of testing: 3 copies of images for training") for one in said)
@@ -250,13 +250,13 @@ def test_copies_of_test_images_make_no_promise(root: Path) -> None:
 
 
 def test_without_pixels_only_files_and_groups_are_known(root: Path) -> None:
-    with_known(root)
+    with_leaks(root)
     found, _ = evaluated(root, part="promise", pixels=False)
     assert [path.name for path in found.evaluation.paths][:2] == ["1-01.png", "1-03.png"]
 
 
 def test_known_images_stay_in_a_plain_evaluation_and_the_score_without_them_is_said(root: Path) -> None:
-    with_known(root)
+    with_leaks(root)
     found, said = evaluated(root)
     assert len(found.evaluation) == 12
     assert any(one.startswith("not new to the model, but used for the evaluation: 3 copies") for one in said)

@@ -117,8 +117,10 @@ def _rare_labels(cells: LabelCells, yes: Any) -> list[Finding]:
         return []
     labels = [cells.names[i] for i in rare[np.argsort(yes[rare], kind="stable")].tolist()]
     counts = _by_name(cells, yes, labels)
-    alone = sum(count == 1 for count in counts.values())
-    single = f"; {counted(alone, 'label')} of them with a single image cannot be trained and scored" if alone else ""
+    singles = sum(count == 1 for count in counts.values())
+    single = (
+        f"; {counted(singles, 'label')} of them with a single image cannot be trained and scored" if singles else ""
+    )
     return [
         Finding(
             kind="labels_with_few_images",

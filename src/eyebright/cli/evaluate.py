@@ -1,4 +1,4 @@
-"""``eyebright evaluate``: the scores of a saved model on labelled images that it has not met."""
+"""``eyebright evaluate``: the scores of a saved model on labelled images that it has not seen."""
 
 from typing import TYPE_CHECKING
 

@@ -169,11 +169,11 @@ def _command(name: str) -> Any:
     from eyebright.cli.command import add_command
 
     function, option_classes = COMMANDS[name]
-    alone = typer.Typer(
+    application = typer.Typer(
         add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, context_settings=_SETTINGS
     )
-    add_command(alone, function, *option_classes())
-    return typer.main.get_command(alone)
+    add_command(application, function, *option_classes())
+    return typer.main.get_command(application)
 
 
 def _check_working_folder() -> None:

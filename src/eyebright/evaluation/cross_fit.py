@@ -50,9 +50,9 @@ def group_codes(groups: Groups, n_images: int) -> Int[np.ndarray, " n"]:
         raise InputError(
             f"groups are one whole number for each of {n_images} images, got {given.dtype} of the shape {given.shape}"
         )
-    alone = np.flatnonzero(given < 0)
+    ungrouped = np.flatnonzero(given < 0)
     distinct = given.astype(np.int64)
-    distinct[alone] = given.max(initial=0) + 1 + np.arange(len(alone))
+    distinct[ungrouped] = given.max(initial=0) + 1 + np.arange(len(ungrouped))
     return np.unique(distinct, return_inverse=True)[1]
 
 

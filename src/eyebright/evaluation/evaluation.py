@@ -128,10 +128,10 @@ class Evaluation:
 
     @cached_property
     def group_codes(self) -> Int[np.ndarray, " n"] | None:
-        """An integer for each image, equal for images of one group; None if every image is alone."""
+        """An integer for each image, equal for images of one group; None if no image has a group."""
         codes, names = pd.factorize(np.array(self.groups, dtype=object), use_na_sentinel=True)
-        alone = codes < 0
-        codes = np.where(alone, len(names) + np.cumsum(alone) - 1, codes)
+        ungrouped = codes < 0
+        codes = np.where(ungrouped, len(names) + np.cumsum(ungrouped) - 1, codes)
         return None if len(np.unique(codes)) == len(codes) else codes
 
     @cached_property

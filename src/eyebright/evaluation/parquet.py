@@ -1,6 +1,6 @@
 """The file of evaluations, ``evaluation.parquet``: one row per image, in one or several sets (valid, promise, test).
 
-Its columns are ``file``, ``set``, ``group`` (null where an image is alone; left out without groups), ``height``,
+Its columns are ``file``, ``set``, ``group`` (null where an image has none; left out without groups), ``height``,
 ``width``, ``output:NAME`` (raw outputs, float32, before calibration), ``target:NAME`` (null where unknown) and
 ``column:NAME`` (the other columns of the label file). The files of each set are relative to a folder of its own, which
 the metadata name (``roots``).

@@ -139,9 +139,9 @@ def _worst(half: _Half, properties: Sequence[Property]) -> list[_Worse]:
     errors = (half.errors - half.errors.mean()).astype(np.float32)
     counts, sums, squares = (has.T @ (has * weight[:, None]) for weight in (np.ones_like(errors), errors, errors**2))
     z = _z(counts, sums, squares, (len(errors), float((errors.astype(np.float64) ** 2).sum())))
-    alone = np.diag(z).copy()
+    single = np.diag(z).copy()
     pairs = _allowed(properties) & _worse_than_parts(counts, sums, squares)
-    candidates = [_Worse((i,), float(alone[i])) for i, one in enumerate(properties) if one.is_alone]
+    candidates = [_Worse((i,), float(single[i])) for i, one in enumerate(properties) if one.is_alone]
     rows, columns = np.nonzero(np.triu(pairs & (z > 0), k=1))
     candidates += [_Worse((int(i), int(j)), float(z[i, j])) for i, j in zip(rows, columns, strict=True)]
     candidates = sorted((one for one in candidates if one.z > 0), key=lambda one: (-one.z, one.columns))

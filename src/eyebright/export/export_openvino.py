@@ -16,7 +16,7 @@ from eyebright.errors import ArtifactError, first_line, os_reason
 from eyebright.export.exportable import Exportable, Validation, load_exportable
 from eyebright.export.files import OPENVINO, OPENVINO_FIXED, Exported, Say, preprocess_source, write_export
 from eyebright.export.model_graph import FIXED_INPUT, WHOLE_INPUT, fixed_graph, network_graph, whole_graph
-from eyebright.export.parity import Batch, Numbers, Parity, alone, check_batches, checked_parity, preprocessed
+from eyebright.export.parity import Batch, Numbers, Parity, check_batches, checked_parity, one_image, preprocessed
 from eyebright.export.record import PREPROCESS
 from eyebright.types import Size
 
@@ -126,7 +126,7 @@ def openvino_parity(made: Exportable, folder: Path) -> dict[str, Parity]:
         ArtifactError: a graph cannot be loaded, or answers otherwise than Python.
     """
     whole, fixed = (openvino_batch(folder / name) for name in (OPENVINO, OPENVINO_FIXED))
-    runs = {OPENVINO: alone(whole), OPENVINO_FIXED: preprocessed(fixed, made.steps, has_points=made.has_points)}
+    runs = {OPENVINO: one_image(whole), OPENVINO_FIXED: preprocessed(fixed, made.steps, has_points=made.has_points)}
     parity = checked_parity(made.predictor, runs, made.validation.paths)
     check_batches(whole)
     return parity

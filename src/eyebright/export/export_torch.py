@@ -20,7 +20,7 @@ from eyebright.export.exportable import Exportable, Validation, load_exportable
 from eyebright.export.files import TORCH, Exported, Say, write_export
 from eyebright.export.model_graph import WHOLE_INPUT, WithFeatures, fused_model
 from eyebright.export.out_of_distribution_graph import FLAG, SCORE
-from eyebright.export.parity import Batch, Numbers, alone, check_batches, checked_parity
+from eyebright.export.parity import Batch, Numbers, check_batches, checked_parity, one_image
 from eyebright.export.pixels_torch import CanonicalPixels
 from eyebright.inference.out_of_distribution import THRESHOLD
 from eyebright.io.text import valid_unicode
@@ -58,7 +58,7 @@ def export_torch_file(
     data = torch_program(made)
     batch = program_batch(data)
     say(f"comparing {len(made.validation.paths):,} validation images with Python")
-    parity = checked_parity(made.predictor, {TORCH: alone(batch)}, made.validation.paths)
+    parity = checked_parity(made.predictor, {TORCH: one_image(batch)}, made.validation.paths)
     check_batches(batch)
     entries = {TORCH: {"precision": "float32", "parity": parity[TORCH].to_json()}}
     place = folder if out is None else Path(out)

@@ -18,7 +18,7 @@ from eyebright.export.answers_graph import ANSWERS, thresholds_of
 from eyebright.export.exportable import Validation, exportable_steps, load_exportable
 from eyebright.export.files import Say
 from eyebright.export.model_graph import network_graph, whole_graph
-from eyebright.export.parity import Parity, alone, check_batches, checked_parity, compare_heat_maps, onnx_batch
+from eyebright.export.parity import Parity, check_batches, checked_parity, compare_heat_maps, one_image, onnx_batch
 from eyebright.export.record import CONTRACT
 from eyebright.inference.class_activation import channel_weights
 from eyebright.inference.heat_maps import OPACITY, heat_colours
@@ -111,7 +111,7 @@ def export_page(
     )
     say(f"comparing {len(validation.paths):,} validation images with Python")
     batch = onnx_batch(graph)
-    parity = checked_parity(predictor, {_GRAPH: alone(batch)}, validation.paths)[_GRAPH]
+    parity = checked_parity(predictor, {_GRAPH: one_image(batch)}, validation.paths)[_GRAPH]
     check_batches(batch)
     if weights is not None:
         compare_heat_maps(graph, predictor)

@@ -273,10 +273,10 @@ def whole_run(graph: bytes) -> Run:
     Raises:
         ArtifactError: ONNX Runtime cannot load it.
     """
-    return alone(onnx_batch(graph))
+    return one_image(onnx_batch(graph))
 
 
-def alone(batch: Batch) -> Run:
+def one_image(batch: Batch) -> Run:
     """Runs one uint8 image of any size as a batch."""
     return lambda image: batch(image[None])
 

@@ -17,11 +17,11 @@ from eyebright.inference.model_folder import (
     PREVIOUS_EVALUATION,
     check_fits,
     evaluations_parquet,
-    fingerprint,
     load_manifest_and_evaluations,
     load_model,
     manifest_content,
     manifest_text,
+    model_hash,
     read_manifest,
     write_together,
     writer_of_bytes,
@@ -76,7 +76,7 @@ def save_part(folder: str | Path, evaluation: Evaluation, *, replace: bool = Fal
     evaluations = load_manifest_and_evaluations(folder)[1]
     manifest, state = load_model(folder)
     content = manifest_content(folder)
-    metadata = {"model": str(content.get("id", "")), "weights": fingerprint(manifest.model, state)}
+    metadata = {"model": str(content.get("id", "")), "weights": model_hash(manifest.model, state)}
     check_fits(evaluation, manifest, metadata["weights"])
     new = evaluations_parquet([*(evaluations | {evaluation.part: evaluation}).values()], folder, metadata)
     changed = {**content, "evaluation": hashlib.sha256(new).hexdigest()}
@@ -111,7 +111,7 @@ def _made_with_part_promise(tuning: Mapping[str, Any]) -> dict[str, str]:
 
 
 @contextmanager
-def alone(folder: Path) -> Generator[None]:
+def locked_folder(folder: Path) -> Generator[None]:
     """Within it no other process changes the saved model: of two changes at once, one would be lost.
 
     Args:

@@ -46,7 +46,7 @@ class OutputsOf(Protocol):
 
     manifest: Manifest
 
-    def fingerprint(self) -> str:
+    def model_hash(self) -> str:
         """A hash of the model and its weights."""
         ...
 
@@ -94,7 +94,7 @@ def evaluate_images(
         tuple(result.warp for result in found),
         part=part,
         training=manifest.targets,
-        weights=predictor.fingerprint(),
+        weights=predictor.model_hash(),
     )
     return Evaluated(evaluation, {one.path: one.reason for one in results if isinstance(one, SkippedImage)})
 

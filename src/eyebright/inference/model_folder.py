@@ -97,7 +97,7 @@ def save_model(
     if reason := non_finite_reason(state):
         raise ArtifactError(f"the model is not saved in '{folder}': {reason}; train again with a lower learning rate")
     model_id = uuid.uuid4().hex
-    metadata = {"model": model_id, "weights": fingerprint(manifest.model, state)}
+    metadata = {"model": model_id, "weights": model_hash(manifest.model, state)}
     evaluated = [*([] if evaluation is None else [evaluation]), *held_out]
     outputs = {EVALUATION: evaluated, OUT_OF_FOLD: [] if out_of_fold is None else [out_of_fold]}
     for given in (one for evaluations in outputs.values() for one in evaluations):
@@ -159,7 +159,7 @@ def weights_hash(folder: str | Path) -> str:
     """
     folder = Path(folder)
     _check_model_folder(folder)
-    copy = _copy(folder / WEIGHTS)[1]
+    copy = _read_weights_file(folder / WEIGHTS)[1]
     return str(_choose_manifest(folder / MANIFEST, copy).get("weights", ""))
 
 
@@ -352,7 +352,7 @@ def _evaluation_data(path: Path, digest: str | None) -> tuple[str, bytes | None]
     return "", data
 
 
-def fingerprint(description: ModelDescription, state: Mapping[str, Tensor]) -> str:
+def model_hash(description: ModelDescription, state: Mapping[str, Tensor]) -> str:
     """A hash of a model's description and its weights, as 32 hexadecimal digits."""
     digest = hashlib.blake2b(json.dumps(description.to_json(), sort_keys=True).encode(), digest_size=16)
     hash_state(digest, state)
@@ -415,7 +415,7 @@ def _load(folder: Path, *, weights: bool) -> tuple[Manifest, dict[str, Tensor]]:
     """
     _check_model_folder(folder)
     path = folder / WEIGHTS
-    state, copy = _copy(path, weights=weights)
+    state, copy = _read_weights_file(path, weights=weights)
     if reason := non_finite_reason(state):
         raise ArtifactError(f"the weights in '{path}' cannot be used: {reason}; train again, or use an older copy")
     try:
@@ -428,7 +428,7 @@ def _load(folder: Path, *, weights: bool) -> tuple[Manifest, dict[str, Tensor]]:
     return manifest, state
 
 
-def _copy(path: Path, *, weights: bool = False) -> tuple[dict[str, Tensor], Any]:
+def _read_weights_file(path: Path, *, weights: bool = False) -> tuple[dict[str, Tensor], Any]:
     """(weights, copy of the manifest) from the file of the weights; without ``weights`` only its header is read."""
     try:
         state, metadata = read_tensors(path) if weights else ({}, read_metadata(path))
@@ -501,4 +501,4 @@ def read_manifest(path: Path) -> Any:
 def manifest_content(folder: Path) -> dict[str, Any]:
     """The JSON of the manifest of a saved model."""
     _check_model_folder(folder)
-    return _choose_manifest(folder / MANIFEST, _copy(folder / WEIGHTS)[1])
+    return _choose_manifest(folder / MANIFEST, _read_weights_file(folder / WEIGHTS)[1])

@@ -31,7 +31,7 @@ from eyebright.inference.folder_format import GRAPH
 from eyebright.inference.heat_maps import HeatMap, HeatMapMethod, check_heat_maps, heat_maps_of_input
 from eyebright.inference.hub import local_folder
 from eyebright.inference.manifest import Manifest
-from eyebright.inference.model_folder import fingerprint, load_model, load_out_of_distribution
+from eyebright.inference.model_folder import load_model, load_out_of_distribution, model_hash
 from eyebright.inference.out_of_distribution import OutOfDistribution
 from eyebright.inference.predictions import Prediction, Predictions, SkippedImage
 from eyebright.inference.runtimes.base import Runtime
@@ -115,9 +115,9 @@ class Predictor:
         """The network as it was saved."""
         return self._model if isinstance(self._model, ImageModel) else self._model()
 
-    def fingerprint(self) -> str:
+    def model_hash(self) -> str:
         """A hash of the model and its weights, as `Evaluation.weights` has it."""
-        return fingerprint(self.manifest.model, self.model.state_dict())
+        return model_hash(self.manifest.model, self.model.state_dict())
 
     @property
     def target(self) -> TargetBlock:
@@ -204,7 +204,7 @@ class Predictor:
         Args:
             images: as in `predict`.
             targets: of each image: a list of labels (or a `LabelSet`), a class, points in pixels, or numbers.
-            groups: the group of each image, such as a patient; None: the image is alone. Empty: every image is.
+            groups: the group of each image, such as a patient; None: it has none. Empty: every image is.
             part: what the images are for, see `eyebright.types.Part`.
             bs: number of images in a batch.
 
@@ -384,7 +384,7 @@ def load_predictor(
         output_size(manifest.preprocessing),
         manifest.pixels_version,
         build,
-        lambda: fingerprint(manifest.model, state),
+        lambda: model_hash(manifest.model, state),
         needs_features=ood is not None,
     )
     again = _LoadOptions(folder.absolute(), device, runtime, precision, threads, fast_decode)
@@ -434,7 +434,7 @@ def _load_same(options: _LoadOptions, version: str) -> Predictor:
 def _version(manifest: Manifest, state: dict[str, Tensor]) -> str:
     """A hash of everything that decides the predictions: the weights and the manifest."""
     text = json.dumps(manifest.to_json(), sort_keys=True)
-    return f"{fingerprint(manifest.model, state)} {hashlib.sha256(text.encode()).hexdigest()}"
+    return f"{model_hash(manifest.model, state)} {hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def save_onnx(folder: str | Path) -> Path:
@@ -467,7 +467,7 @@ def save_onnx(folder: str | Path) -> Path:
     graph = export_onnx(
         _build(folder, manifest, state),
         size,
-        fingerprint=fingerprint(manifest.model, state),
+        model_hash=model_hash(manifest.model, state),
         pixels_version=manifest.pixels_version,
     )
     write_graph(folder / GRAPH, graph)

@@ -31,7 +31,7 @@ from eyebright.evaluation.decide import check_has_thresholds, fit_decision
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.metric_value import metric_value
 from eyebright.inference.manifest import Manifest
-from eyebright.inference.model_folder import fingerprint, save_model
+from eyebright.inference.model_folder import model_hash, save_model
 from eyebright.inference.out_of_distribution import OutOfDistribution
 from eyebright.inference.predictor import Predictor
 from eyebright.inference.training_images import TrainingImages, evenly_spread
@@ -670,7 +670,7 @@ class Learner:
         """
         loader = self._loader(ds_idx, dl)
         outputs = self.trainer.outputs(loader, exact=True)
-        weights = fingerprint(self.model.description, self.model.state_dict())
+        weights = model_hash(self.model.description, self.model.state_dict())
         return replace(build_evaluation(loader.dataset, outputs, self.decision, part=part), weights=weights)
 
     def fit_out_of_distribution(self) -> OutOfDistribution | None:

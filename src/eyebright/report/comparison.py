@@ -157,12 +157,12 @@ _MOST_SIGNIFICANT = "rows with the surest difference"
 
 def _shared_text(found: ModelComparison) -> str:
     text = f"{count_text(len(found.first), 'image')} that both models evaluated"
-    alone = [
+    unpaired = [
         f"{count_text(len(files), 'image')} only by the {name}"
         for name, files in (("first", found.only_first), ("second", found.only_second))
         if files
     ]
-    return f"{text}; {', '.join(alone)}" if alone else text
+    return f"{text}; {', '.join(unpaired)}" if unpaired else text
 
 
 def _output_text(one: OutputDifference) -> str:

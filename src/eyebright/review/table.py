@@ -259,13 +259,13 @@ def _joined(
     if base is None:
         return Source(kind, root, names, targets, names=value_names)
     columns = _nullable(base.columns).reindex(range(len(names))) if len(base.columns.columns) else pd.DataFrame()
-    alone = [f"\0review {row}" for row in range(count)]
+    own_groups = [f"\0review {row}" for row in range(count)]
     return replace(
         base,
         files=names,
         targets=targets,
         part=None if base.part is None else Categorical.of([*base.part, *[None] * count]),
-        group=None if base.group is None else Categorical.of([*base.group, *alone]),
+        group=None if base.group is None else Categorical.of([*base.group, *own_groups]),
         weight=None if base.weight is None else np.concatenate([base.weight, np.ones(count)]),
         columns=columns,
         lines=None,

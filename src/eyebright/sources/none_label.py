@@ -23,7 +23,7 @@ _NONE_NAMES = frozenset({"nofinding", "nofindings", "none", "nolabel", "nolabels
 def with_none_label(source: Source, name: str | None, *, is_class: bool = False) -> Source:
     """The source without the label that means none, or with a message where a label may be one.
 
-    An image with this label alone has no label, and those that were unknown are no. With it and another label, which
+    An image with this label only has no label, and those that were unknown are no. With it and another label, which
     contradict each other, an image has the other one.
 
     Args:
@@ -53,9 +53,9 @@ def with_none_label(source: Source, name: str | None, *, is_class: bool = False)
         raise InputError(f"`none_label='{name}'` is the only label; an image with another one is needed")
     sets = cast("Categorical[Any]", targets).map(_as_set)
     with_others = [name in one and len(one) > 1 for one in sets.categories]
-    alone = [name in one and len(one) == 1 for one in sets.categories]
-    masked = [is_alone and bool(one.unknown) for one, is_alone in zip(sets.categories, alone, strict=True)]
-    counts = [int(np.array(each, dtype=np.bool_)[sets.codes].sum()) for each in (alone, masked, with_others)]
+    only = [name in one and len(one) == 1 for one in sets.categories]
+    masked = [is_only and bool(one.unknown) for one, is_only in zip(sets.categories, only, strict=True)]
+    counts = [int(np.array(each, dtype=np.bool_)[sets.codes].sum()) for each in (only, masked, with_others)]
     kind = source.kind if TARGET_BLOCKS[source.kind].form == "labels" else block_name("labels")
     result = replace(
         source,
@@ -80,8 +80,8 @@ def _without(labels: LabelSet, name: str) -> LabelSet:
     return LabelSet(labels, unknown=rest)
 
 
-def _messages(name: str, alone: int, masked: int, with_others: int, *, was_class: bool) -> list[str]:
-    messages = [f"'{name}' means that an image has no label, and is none itself: {alone} images"]
+def _messages(name: str, only: int, masked: int, with_others: int, *, was_class: bool) -> list[str]:
+    messages = [f"'{name}' means that an image has no label, and is none itself: {only} images"]
     if was_class:
         messages.append("images have any number of labels, since some have none")
     if masked:

@@ -75,12 +75,12 @@ def with_part_files(
 
 
 def _with_neighbours(found: Recognised, request: ReadRequest) -> PartFiles:
-    path, alone = request.path, PartFiles(found, request)
+    path, unsplit = request.path, PartFiles(found, request)
     if not found.format.has_columns or request.split is not None or not path.is_file():
-        return alone
+        return unsplit
     own = _columns(path)
     if not own or any(plain_name(name) in REQUIRED_COLUMNS for name in own):
-        return alone
+        return unsplit
     parts = neighbours(path)
     others = {file: _columns(file) == own for file in parts if file != path}
     kept = {file: part for file, part in parts.items() if others.get(file, True)}
@@ -90,7 +90,7 @@ def _with_neighbours(found: Recognised, request: ReadRequest) -> PartFiles:
         if not is_same
     ]
     if len(kept) < 2:
-        return alone._replace(messages=tuple(messages))
+        return unsplit._replace(messages=tuple(messages))
     names = listing([file.name for file in kept if file != path])
     messages.append(
         f"'{path.name}' is read together with {names}, for the other parts; `split='none'` reads '{path.name}' alone"

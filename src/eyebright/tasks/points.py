@@ -95,8 +95,8 @@ class PointBlock(TargetBlock):
         if self.names is None:
             named = self.count == 1 or self.mirror is not None
             return "" if named else "the points have no names that say which are mirrored partners; `mirror` says it"
-        alone = names_without_partner(self.names, self.mirror)
-        return f"a mirrored {listing(alone)} has another name; `mirror` says which" if alone else ""
+        unpaired = names_without_partner(self.names, self.mirror)
+        return f"a mirrored {listing(unpaired)} has another name; `mirror` says which" if unpaired else ""
 
     def read(self, raw: Any) -> Points:
         """The points, in pixels.

@@ -1,4 +1,4 @@
-"""Evaluates a saved model on labelled images that it has not met, and keeps the answers as one of its parts if asked.
+"""Evaluates a saved model on labelled images that it has not seen, and keeps the answers as one of its parts if asked.
 
 The answers are those of `load_predictor(folder)` in float32. Kept as the part promise they can make promises; kept as
 the part test their scores stand in the report.
@@ -15,7 +15,7 @@ import numpy as np
 from eyebright.errors import InputError, TableError, listing
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.image.cache import ImageCache
-from eyebright.inference.change_manifest import alone, check_free, restored_on_failure, save_part
+from eyebright.inference.change_manifest import check_free, locked_folder, restored_on_failure, save_part
 from eyebright.inference.evaluate import evaluate_images
 from eyebright.inference.manifest import Manifest
 from eyebright.inference.model_folder import (
@@ -39,7 +39,7 @@ from eyebright.workflow.check import Advance
 from eyebright.workflow.command_options import EvaluateOptions
 from eyebright.workflow.fine_tuning import Say
 from eyebright.workflow.held_out import HeldOut, group_names, rows_of_part
-from eyebright.workflow.known_images import Met, images_of_model, met, saved_evaluations
+from eyebright.workflow.model_images import Overlap, find_overlap, images_of_model, saved_evaluations
 from eyebright.workflow.model_targets import with_targets_of_model
 from eyebright.workflow.options import ReadOptions
 from eyebright.workflow.reading import read
@@ -134,31 +134,31 @@ def _read(path: Path, reading: ReadOptions, manifest: Manifest) -> Source:
 
 def _chosen(
     source: Source, options: EvaluateOptions, manifest: Manifest, say: Say, advance: Advance
-) -> tuple[HeldOut, Met]:
-    """(images to evaluate, what is known of all): a part has none that the model has met, or has for the other part."""
+) -> tuple[HeldOut, Overlap]:
+    """(images to evaluate, their overlap with the model's): a part leaves out those that it has seen or reserved."""
     part: HeldOutPart | None = "promise" if options.part == "promise" else "test" if options.part else None
     chosen = rows_of_part(source, manifest.target, part, _rows(source, part))
     evaluations = saved_evaluations(options.model, manifest)
-    known = images_of_model(options.model, manifest, evaluations)
-    for sentence in known.messages:
+    seen = images_of_model(options.model, manifest, evaluations)
+    for sentence in seen.messages:
         say(sentence)
     other: HeldOutPart = "test" if part == "promise" else "promise"
     others = [str(path) for path in evaluations[other].paths] if part is not None and other in evaluations else []
     cache = ImageCache.from_option(options.cache)
-    found = met(
-        source, known, others=others, is_split=part is not None, pixels=options.pixels, cache=cache, advance=advance
+    found = find_overlap(
+        source, seen, others=others, is_split=part is not None, pixels=options.pixels, cache=cache, advance=advance
     )
     for sentence in found.messages:
         say(sentence)
-    taken = np.array(found.taken[chosen.rows])
-    if taken.any():
-        count = count_text(int(taken.sum()), "image")
+    reserved = np.array(found.reserved[chosen.rows])
+    if reserved.any():
+        count = count_text(int(reserved.sum()), "image")
         say(
             f"left out of {PART_WORDS[part or 'test']}: {count} that the model has for {PART_WORDS[other]}, "
             "or copies of them"
         )
-    chosen = replace(chosen, rows=chosen.rows[~taken])
-    return chosen.with_known(found.known[chosen.rows], keep=part is None), found
+    chosen = replace(chosen, rows=chosen.rows[~reserved])
+    return chosen.with_leaks(found.seen[chosen.rows], keep=part is None), found
 
 
 def _rows(source: Source, part: HeldOutPart | None) -> "np.ndarray[Any, np.dtype[np.int64]]":
@@ -181,7 +181,7 @@ def _rows(source: Source, part: HeldOutPart | None) -> "np.ndarray[Any, np.dtype
 
 
 def _evaluated(
-    source: Source, held_out: HeldOut, found: Met, options: EvaluateOptions
+    source: Source, held_out: HeldOut, found: Overlap, options: EvaluateOptions
 ) -> tuple[Evaluation, Mapping[str, str]]:
     """(evaluation, skipped images): with the groups of the images, and the other columns of the data."""
     chosen = source.take(held_out.rows)
@@ -207,23 +207,25 @@ class _Scores(NamedTuple):
     found: NewScores
 
 
-def _facts(options: EvaluateOptions, manifest: Manifest, source: Source, held_out: HeldOut, found: Met) -> ReportFacts:
-    """The facts of the page: how the images were read, and which of them the model has met."""
-    known = [str(source.root / source.files[row]) for row in held_out.rows.tolist() if found.known[row]]
+def _facts(
+    options: EvaluateOptions, manifest: Manifest, source: Source, held_out: HeldOut, found: Overlap
+) -> ReportFacts:
+    """The facts of the page: how the images were read, and which of them the model has seen."""
+    leaking = [str(source.root / source.files[row]) for row in held_out.rows.tolist() if found.seen[row]]
     return ReportFacts(
         title=f"{manifest.model.arch} on {options.source.name}",
         messages=source.messages,
         skipped=list(source.skipped.items()),
         normalize_by=ReportFacts.from_json(manifest.report).normalize_by,
-        leaking=known,
+        leaking=leaking,
         versions=tuple(manifest.versions.items()),
         created=manifest.created,
     )
 
 
 def _scores(evaluation: Evaluation, facts: ReportFacts) -> _Scores:
-    known = set(facts.leaking)
-    leaking = [file for file, path in zip(evaluation.files, evaluation.paths, strict=True) if str(path) in known]
+    paths = set(facts.leaking)
+    leaking = [file for file, path in zip(evaluation.files, evaluation.paths, strict=True) if str(path) in paths]
     report = task_report(evaluation, replace(facts, leaking=leaking))
     return _Scores(report, NewScores(evaluation, report.metric_rows(), report.output_rows(), leak_notices(report)))
 
@@ -237,7 +239,7 @@ def _write(options: EvaluateOptions, scores: _Scores, say: Say) -> None:
         _write_json(scores.found, options)
     if options.part is None:
         return
-    with alone(options.model), restored_on_failure(options.model, DESCRIPTIONS):
+    with locked_folder(options.model), restored_on_failure(options.model, DESCRIPTIONS):
         given_up = save_part(options.model, evaluation, replace=options.replace)
         if given_up:
             say(

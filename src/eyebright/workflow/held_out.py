@@ -30,17 +30,17 @@ class HeldOut:
         rows: their indices in the source, without the images whose label the model does not have.
         left_out: the number of images that have a label that the model does not have.
         new_labels: these labels, with the number of images of each.
-        known: the number of images that belong together with an image for training or validation, so that they are not
+        leaks: the number of images that belong together with an image for training or validation, so that they are not
             new to the model.
-        keeps_known: whether ``rows`` has them.
+        keeps_leaks: whether ``rows`` has them.
     """
 
     part: HeldOutPart | None
     rows: Rows
     left_out: int = 0
     new_labels: Mapping[str, int] = field(default_factory=dict[str, int])
-    known: int = 0
-    keeps_known: bool = False
+    leaks: int = 0
+    keeps_leaks: bool = False
 
     @property
     def messages(self) -> list[str]:
@@ -59,10 +59,10 @@ class HeldOut:
                 f"left out of {words}: {count_text(self.left_out, 'image')} with a label that no training image has "
                 f"({listing(self.new_labels)})"
             )
-        if self.known:
-            what = "not new to the model, but used for" if self.keeps_known else "left out of"
+        if self.leaks:
+            what = "not new to the model, but used for" if self.keeps_leaks else "left out of"
             said.append(
-                f"{what} {words}: {count_text(self.known, 'copy', 'copies')} of images for training or validation, or "
+                f"{what} {words}: {count_text(self.leaks, 'copy', 'copies')} of images for training or validation, or "
                 "images of their groups"
             )
         return said
@@ -71,14 +71,16 @@ class HeldOut:
     def _words(self) -> str:
         return "the evaluation" if self.part is None else PART_WORDS[self.part]
 
-    def with_known(self, known: Mask, *, keep: bool) -> "HeldOut":
+    def with_leaks(self, leaking: Mask, *, keep: bool) -> "HeldOut":
         """The images, of which some are not new to the model.
 
         Args:
-            known: for each of `rows`, whether it belongs together with an image for training or validation.
+            leaking: for each of `rows`, whether it belongs together with an image for training or validation.
             keep: False to leave these out.
         """
-        return replace(self, rows=self.rows if keep else self.rows[~known], known=int(known.sum()), keeps_known=keep)
+        return replace(
+            self, rows=self.rows if keep else self.rows[~leaking], leaks=int(leaking.sum()), keeps_leaks=keep
+        )
 
 
 def held_out_parts(source: Source, block: TargetBlock, codes: Sequence[int] | None = None) -> list[HeldOut]:
@@ -98,7 +100,7 @@ def held_out_parts(source: Source, block: TargetBlock, codes: Sequence[int] | No
         return found
     of = np.asarray(codes)
     known = of[source.not_held_out().array]
-    return [one.with_known(np.isin(of[one.rows], known), keep=one.part == "test") for one in found]
+    return [one.with_leaks(np.isin(of[one.rows], known), keep=one.part == "test") for one in found]
 
 
 def rows_of_part(source: Source, block: TargetBlock, part: HeldOutPart | None, rows: Rows) -> HeldOut:
@@ -163,7 +165,7 @@ def group_names(source: Source, codes: Sequence[int] | None) -> tuple[str | None
         codes: an integer for each image, equal for images of one group; None without groups.
 
     Returns:
-        None for an image that is alone in its group; empty without groups.
+        None for an image without one; empty without groups.
     """
     if codes is None:
         return ()

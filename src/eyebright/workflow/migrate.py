@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from eyebright.errors import ArtifactError, InputError, os_reason
-from eyebright.inference.change_manifest import alone
+from eyebright.inference.change_manifest import locked_folder
 from eyebright.inference.folder_format import SCHEMA
 from eyebright.inference.model_folder import (
     load_evaluations,
@@ -40,7 +40,7 @@ def migrate_model(
     if out is not None:
         _check_empty(target)
     content = manifest_content(folder)
-    with alone(folder):
+    with locked_folder(folder):
         manifest, state = load_model(folder)
         missing = [name for name in (*manifest.to_json(), "id", "weights") if name not in content]
         if content["schema"] == SCHEMA and not missing and out is None:

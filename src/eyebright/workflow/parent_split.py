@@ -24,7 +24,7 @@ from eyebright.sources.split_summary import summarize_split
 from eyebright.sources.together import joined
 from eyebright.types import EvaluatedPart, HeldOutPart, Part
 from eyebright.web.text import count_text
-from eyebright.workflow.known_images import KnownImages, images_of_model, met
+from eyebright.workflow.model_images import ModelImages, find_overlap, images_of_model
 from eyebright.workflow.start_from import Parent
 
 _PARTS: tuple[Part, ...] = ("train", "valid", "promise", "test")
@@ -41,7 +41,7 @@ class _Known(NamedTuple):
     """
 
     codes: Codes
-    absent: KnownImages
+    absent: ModelImages
 
 
 def split_after(
@@ -95,7 +95,7 @@ def split_after(
 # ------------------------------------------------------------------ the images of the model
 
 
-def _with_ancestors(known: KnownImages, parent: Parent) -> KnownImages:
+def _with_ancestors(known: ModelImages, parent: Parent) -> ModelImages:
     """The images of a model, which are not all known if it started from another one: no folder names those of that."""
     first = parent.manifest.training.get("parent")
     if not first:
@@ -105,7 +105,7 @@ def _with_ancestors(known: KnownImages, parent: Parent) -> KnownImages:
     return replace(known, messages=(*known.messages, said), is_complete=False)
 
 
-def _matched(source: Source, known: KnownImages, parent: Parent) -> _Known:
+def _matched(source: Source, known: ModelImages, parent: Parent) -> _Known:
     """The images by their paths, or else by their names in the folder of the images, if they have moved."""
     files = source.files.tolist()
     paths = [os.path.realpath(source.root / file) for file in files]
@@ -125,7 +125,7 @@ def _matched(source: Source, known: KnownImages, parent: Parent) -> _Known:
     return _Known(found, absent)
 
 
-def _parts_of(known: KnownImages, parent: Parent) -> dict[str, Part]:
+def _parts_of(known: ModelImages, parent: Parent) -> dict[str, Part]:
     """The part that the model has each of its images in, by path."""
     parts: dict[str, Part] = {os.path.realpath(path): "train" for path in known.paths}
     for part in ("valid", *get_args(HeldOutPart)):
@@ -146,15 +146,15 @@ def _codes(keys: Sequence[str], parts: Mapping[str, Part]) -> Codes:
     return np.array([_PARTS.index(parts[key]) if key in parts else _NO_PART for key in keys], dtype=np.int32)
 
 
-def _with_copies(source: Source, codes: Codes, absent: KnownImages, cache: str | None) -> tuple[Codes, tuple[str, ...]]:
+def _with_copies(source: Source, codes: Codes, absent: ModelImages, cache: str | None) -> tuple[Codes, tuple[str, ...]]:
     """(codes, messages): new images that are copies of images of the model, or of their groups, are for training."""
     new = np.flatnonzero(codes == _NO_PART)
     if not len(new) or not absent.paths:
         return codes, ()
     images = None if cache in (None, "memory") else ImageCache.from_option(cache)
-    found = met(source.take(new), absent, is_split=False, pixels=True, cache=images)
+    found = find_overlap(source.take(new), absent, is_split=False, pixels=True, cache=images)
     codes = codes.copy()
-    codes[new[found.known]] = _PARTS.index("train")
+    codes[new[found.seen]] = _PARTS.index("train")
     return codes, found.messages
 
 
@@ -228,7 +228,7 @@ def _drawn(source: Source, rows: IndexArray, valid_pct: float, *, seed: int, sam
     return np.where(plan.part.isin(["valid"]), _PARTS.index("valid"), _PARTS.index("train")).astype(np.int32)
 
 
-def _messages(parent: Parent, n_valid: int, n_train: int, new: tuple[int, int], known: KnownImages) -> list[str]:
+def _messages(parent: Parent, n_valid: int, n_train: int, new: tuple[int, int], known: ModelImages) -> list[str]:
     """What the split is, sentences for the user."""
     count, drawn = new
     said = f"the split goes on from that of '{parent.name}': {count_text(n_valid, 'image')} stay for validation"

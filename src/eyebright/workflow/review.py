@@ -30,7 +30,7 @@ from eyebright.sources.source import Source
 from eyebright.tasks.base import TargetBlock
 from eyebright.web.text import count_text
 from eyebright.workflow.command_options import ReviewOptions, is_model_folder
-from eyebright.workflow.known_images import images_of_model, saved_evaluations
+from eyebright.workflow.model_images import images_of_model, saved_evaluations
 from eyebright.workflow.reading import read
 from eyebright.workflow.review_model import TaughtModel, believed_values, cuts_of
 from eyebright.workflow.saved_options import SavedOptions
@@ -280,17 +280,17 @@ def _of_images(options: ReviewOptions) -> _Material:
 def _new_files(folder: Path, root: Path, evaluation: Evaluation, model: Path) -> tuple[list[str], list[str]]:
     """(names of new images: relative to the root of the others where they are in it, else absolute; sentences)."""
     manifest = load_manifest(model)
-    met = images_of_model(model, manifest, saved_evaluations(model, manifest))
-    known = {*evaluation.files, *(_relative(Path(path).resolve(), evaluation.root.resolve()) for path in met.paths)}
+    seen = images_of_model(model, manifest, saved_evaluations(model, manifest))
+    known = {*evaluation.files, *(_relative(Path(path).resolve(), evaluation.root.resolve()) for path in seen.paths)}
     paths = [path.resolve() for path in folder_content(folder).images]
-    base, known_paths = root.resolve(), {os.path.realpath(path) for path in met.paths}
+    base, known_paths = root.resolve(), {os.path.realpath(path) for path in seen.paths}
     names = [_relative(path, base) for path in paths]
     new = [name for name, path in zip(names, paths, strict=True) if name not in known and str(path) not in known_paths]
     if not new:
         raise InputError(f"the images in '{folder}' are all images of the model; there is no new one")
     left_out = count_text(len(names) - len(new), "image")
     sentence = f"not new, and left out: {left_out} in '{folder}' that trained or validated the model"
-    return new, [*met.messages, *([sentence] if len(new) < len(names) else [])]
+    return new, [*seen.messages, *([sentence] if len(new) < len(names) else [])]
 
 
 def _relative(path: Path, base: Path) -> str:

@@ -18,7 +18,7 @@ from eyebright.transforms.serialize import preprocessing_to_json
 from eyebright.transforms.spatial import Resize
 from eyebright.types import EvaluatedPart, Size
 from eyebright.web.text import count_text
-from eyebright.workflow.known_images import saved_evaluations
+from eyebright.workflow.model_images import saved_evaluations
 from eyebright.workflow.options import Options
 
 

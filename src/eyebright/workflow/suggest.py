@@ -29,7 +29,7 @@ from eyebright.report.report_json import plain
 from eyebright.web.text import count_text
 from eyebright.workflow.command_options import SuggestOptions
 from eyebright.workflow.fine_tuning import Say
-from eyebright.workflow.known_images import images_of_model
+from eyebright.workflow.model_images import images_of_model
 from eyebright.workflow.teaching import Backbone, Progress, Teacher
 
 FIRST_COLUMNS = ("file", "why", "value")
@@ -127,8 +127,8 @@ def _images(options: SuggestOptions, manifest: Manifest, say: Say) -> tuple[list
     known = images_of_model(options.model, manifest, evaluations)
     for sentence in known.messages:
         say(sentence)
-    met = {os.path.realpath(path) for path in known.paths}
-    new = [path for path in given if os.path.realpath(path) not in met]
+    seen = {os.path.realpath(path) for path in known.paths}
+    new = [path for path in given if os.path.realpath(path) not in seen]
     if len(new) < len(given):
         say(f"left out: {count_text(len(given) - len(new), 'image')} that trained or validated the model")
     if not new:

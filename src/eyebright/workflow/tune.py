@@ -21,7 +21,7 @@ from eyebright.evaluation.selective import keep_accuracy
 from eyebright.evaluation.three_way import asking_curves, keep_two_promises
 from eyebright.evaluation.threshold_objectives import check_metric
 from eyebright.evaluation.tune import tune
-from eyebright.inference.change_manifest import alone, restored_on_failure, save_manifest, undo_manifest
+from eyebright.inference.change_manifest import locked_folder, restored_on_failure, save_manifest, undo_manifest
 from eyebright.inference.manifest import Manifest
 from eyebright.inference.model_folder import OUT_OF_FOLD, load_manifest_and_evaluations, part_of
 from eyebright.report.data import ReportData
@@ -52,7 +52,7 @@ def tune_model(options: TuneOptions, *, say: Say = lambda _: None) -> ReportData
         ArtifactError: the model or its evaluation is missing or damaged, or a file cannot be written; the saved model
             is as it was.
     """
-    with alone(options.model):
+    with locked_folder(options.model):
         return _tune_model(options, say)
 
 
@@ -92,7 +92,7 @@ def undo_tuning(folder: str | Path, *, say: Say = lambda _: None) -> ReportData:
     Raises:
         ArtifactError: there is nothing to undo, the model is missing or damaged, or a file cannot be written.
     """
-    with alone(Path(folder)):
+    with locked_folder(Path(folder)):
         undo_manifest(folder)
         return make_report(folder, say=say)
 

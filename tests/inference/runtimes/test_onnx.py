@@ -10,7 +10,7 @@ import torch
 
 from eyebright.errors import ArtifactError, MissingExtraError
 from eyebright.image.canonical import CANONICAL, LIBRARY_PIXELS, PixelsVersion
-from eyebright.inference.model_folder import fingerprint
+from eyebright.inference.model_folder import model_hash
 from eyebright.inference.runtimes import onnx_export
 from eyebright.inference.runtimes.onnx_export import export_onnx, without_code_notes
 from eyebright.inference.runtimes.onnx_runtime import GraphMetadata, load_onnx_runtime
@@ -58,9 +58,9 @@ def test_the_graph_is_valid_and_takes_preprocessed_pixels(version: PixelsVersion
     assert (outputs.name, features.name) == ("outputs", "features")
 
 
-def test_the_metadata_has_the_fingerprint_and_the_times_of_both_runtimes() -> None:
+def test_the_metadata_has_the_hash_and_the_times_of_both_runtimes() -> None:
     metadata = load_onnx_runtime(small_graph())[1]
-    assert metadata.fingerprint == fingerprint(small_model().description, small_model().state_dict())
+    assert metadata.model_hash == model_hash(small_model().description, small_model().state_dict())
     assert metadata.pixels_version == CANONICAL
     assert metadata.torch_ms > 0
     assert metadata.onnx_ms > 0
@@ -76,13 +76,13 @@ def test_the_metadata_of_old_and_new_graphs_are_read() -> None:
     assert GraphMetadata.from_json(json.dumps(stored)).pixels_version == "legacy-1"
 
 
-def test_other_weights_or_another_description_have_another_fingerprint() -> None:
+def test_other_weights_or_another_description_have_another_hash() -> None:
     first, second = small_model(0), small_model(1)
-    same = fingerprint(first.description, first.state_dict())
-    assert same == fingerprint(first.description, small_model(0).state_dict())
-    assert same != fingerprint(first.description, second.state_dict())
+    same = model_hash(first.description, first.state_dict())
+    assert same == model_hash(first.description, small_model(0).state_dict())
+    assert same != model_hash(first.description, second.state_dict())
     other = first.description.from_json({**first.description.to_json(), "y_range": [0, 1]})
-    assert same != fingerprint(other, first.state_dict())
+    assert same != model_hash(other, first.state_dict())
 
 
 def test_a_graph_with_other_outputs_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,13 +93,13 @@ def test_a_graph_with_other_outputs_is_refused(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(onnx_export, "_FromPixels", Wrong)
     with pytest.raises(ArtifactError, match=r"the outputs of onnx differ from those of the model by up to 0\.01"):
-        export_onnx(small_model(), SIZE, fingerprint="", pixels_version=CANONICAL)
+        export_onnx(small_model(), SIZE, model_hash="", pixels_version=CANONICAL)
 
 
 def test_a_model_that_torch_cannot_export_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FeatureExtractor, "forward", lambda self, x: self.backbone(x / 255) if x.max() > 9 else x)
     with pytest.raises(ArtifactError, match="torch cannot export this model to ONNX: "):
-        export_onnx(small_model(), SIZE, fingerprint="", pixels_version=CANONICAL)
+        export_onnx(small_model(), SIZE, model_hash="", pixels_version=CANONICAL)
 
 
 @pytest.mark.parametrize("place", [Path(onnx_export.__file__).parent, Path(torch.__file__).parent, Path.home()])
@@ -143,4 +143,4 @@ def test_a_graph_without_the_metadata_of_eyebright_is_refused() -> None:
 def test_without_the_extra_the_error_has_the_pip_command(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(MissingExtraError, match=rf"'{package}': pip install 'eyebright\[onnx\]'"):
-        export_onnx(small_model(), SIZE, fingerprint="", pixels_version=CANONICAL)
+        export_onnx(small_model(), SIZE, model_hash="", pixels_version=CANONICAL)

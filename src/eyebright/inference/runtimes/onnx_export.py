@@ -36,7 +36,7 @@ TOLERANCE = 1e-4  # relative to the largest output; float32 sums in another orde
 ROUNDS = 5  # of timing; their median counts
 
 
-def export_onnx(model: ImageModel, size: Size, *, fingerprint: str, pixels_version: PixelsVersion) -> bytes:
+def export_onnx(model: ImageModel, size: Size, *, model_hash: str, pixels_version: PixelsVersion) -> bytes:
     """The serialized graph of a model, for batches of any length; exporting takes about ten seconds.
 
     Its input ``images`` has the axes batch x height x width x channels, and is float32 in [0, 1] for canonical pixels,
@@ -46,7 +46,7 @@ def export_onnx(model: ImageModel, size: Size, *, fingerprint: str, pixels_versi
     Args:
         model: a model in float32, on the CPU.
         size: (height, width) of the images.
-        fingerprint: the hash of the model, see `eyebright.inference.model_folder.fingerprint`.
+        model_hash: the hash of the model, see `eyebright.inference.model_folder.model_hash`.
         pixels_version: the version of the decoding and resizing that the model is evaluated with.
 
     Raises:
@@ -61,12 +61,12 @@ def export_onnx(model: ImageModel, size: Size, *, fingerprint: str, pixels_versi
     program = torch_program(
         _FromPixels(model).eval(), torch.from_numpy(images[:2]), IMAGES, output_names=(OUTPUTS, FEATURES)
     )
-    program.model.metadata_props[METADATA_KEY] = GraphMetadata(fingerprint, pixels_version=pixels_version).to_json()
+    program.model.metadata_props[METADATA_KEY] = GraphMetadata(model_hash, pixels_version=pixels_version).to_json()
     graph = _serialized(program)
     runtimes = torch_runtime(model, torch.device("cpu")), load_onnx_runtime(graph)[0]
     _compare(model, *runtimes, images)
     torch_ms, onnx_ms = _milliseconds(runtimes, images)
-    program.model.metadata_props[METADATA_KEY] = GraphMetadata(fingerprint, torch_ms, onnx_ms, pixels_version).to_json()
+    program.model.metadata_props[METADATA_KEY] = GraphMetadata(model_hash, torch_ms, onnx_ms, pixels_version).to_json()
     return _serialized(program)
 
 
@@ -196,8 +196,8 @@ def _milliseconds(runtimes: tuple[Runtime, Runtime], images: ImageBatch) -> tupl
     spent: tuple[list[float], list[float]] = ([], [])
     for _ in range(ROUNDS):
         for runtime, times in zip(runtimes, spent, strict=True):
-            alone, in_batch = (_seconds(runtime, batch) / len(batch) for batch in (images[:1], images))
-            times.append(1000 * (alone + in_batch) / 2)
+            single, in_batch = (_seconds(runtime, batch) / len(batch) for batch in (images[:1], images))
+            times.append(1000 * (single + in_batch) / 2)
     first, second = map(median, spent)
     return first, second
 

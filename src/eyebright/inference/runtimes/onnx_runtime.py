@@ -27,7 +27,7 @@ class GraphMetadata:
     """The metadata that an exported graph contains.
 
     Args:
-        fingerprint: the hash of the exported model, see `eyebright.inference.model_folder.fingerprint`.
+        model_hash: the hash of the exported model, see `eyebright.inference.model_folder.model_hash`.
         torch_ms: milliseconds per image in torch, with fused batch norms, on the machine that exported the graph; 0 if
             the export did not measure.
         onnx_ms: the same in ONNX Runtime.
@@ -36,7 +36,7 @@ class GraphMetadata:
             pixels have no such entry.
     """
 
-    fingerprint: str
+    model_hash: str
     torch_ms: float = 0.0
     onnx_ms: float = 0.0
     pixels_version: PixelsVersion = LIBRARY_PIXELS
@@ -44,15 +44,15 @@ class GraphMetadata:
     def to_json(self) -> str:
         """The metadata as a JSON text."""
         data = asdict(self)
-        data["pixels"] = data.pop("pixels_version")
+        data["fingerprint"], data["pixels"] = data.pop("model_hash"), data.pop("pixels_version")
         return json.dumps(data)
 
     @staticmethod
     def from_json(text: str) -> "GraphMetadata":
         """The metadata that `to_json`, or an older version, has written."""
         data = json.loads(text)
-        pixels_version = data.pop("pixels", LIBRARY_PIXELS)
-        return GraphMetadata(**data, pixels_version=pixels_version)
+        model_hash, pixels_version = data.pop("fingerprint"), data.pop("pixels", LIBRARY_PIXELS)
+        return GraphMetadata(model_hash, pixels_version=pixels_version, **data)
 
     @property
     def onnx_is_faster(self) -> bool:

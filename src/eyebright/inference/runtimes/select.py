@@ -39,7 +39,7 @@ class SavedModel:
         size: the size of its preprocessed images; None if they have different sizes.
         pixels_version: the version of the decoding and resizing that makes them, ``"legacy-1"`` or ``"canonical-1"``.
         load_model: returns the model with its weights.
-        read_fingerprint: returns the hash of the model, see `eyebright.inference.model_folder.fingerprint`.
+        read_model_hash: returns the hash of the model, see `eyebright.inference.model_folder.model_hash`.
         needs_features: whether a graph without `Runtime.run_with_features` cannot be used.
     """
 
@@ -47,7 +47,7 @@ class SavedModel:
     size: Size | None
     pixels_version: PixelsVersion
     load_model: Callable[[], ImageModel]
-    read_fingerprint: Callable[[], str]
+    read_model_hash: Callable[[], str]
     needs_features: bool = False
 
 
@@ -147,7 +147,7 @@ def _onnx(saved: SavedModel, options: RuntimeOptions) -> Runtime:
             "runtime='onnx' needs a fixed image size, but this model's preprocessing keeps different sizes; use"
             " runtime='torch'"
         )
-    graph = export_onnx(saved.load_model(), saved.size, fingerprint="", pixels_version=saved.pixels_version)
+    graph = export_onnx(saved.load_model(), saved.size, model_hash="", pixels_version=saved.pixels_version)
     why = "as requested; the graph was exported for this run (save_onnx stores it)"
     return load_onnx_runtime(graph, threads=options.threads, why=why)[0]
 
@@ -176,7 +176,7 @@ def _faster(saved: SavedModel, options: RuntimeOptions) -> Runtime:
 
 def _fits(metadata: GraphMetadata, saved: SavedModel) -> bool:
     """Whether a graph computes what the saved model does."""
-    return metadata.pixels_version == saved.pixels_version and metadata.fingerprint == saved.read_fingerprint()
+    return metadata.pixels_version == saved.pixels_version and metadata.model_hash == saved.read_model_hash()
 
 
 def _has_features(runtime: Runtime, saved: SavedModel) -> bool:

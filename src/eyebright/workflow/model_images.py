@@ -1,4 +1,4 @@
-"""Which of some images a saved model has met: those that trained or validated it, their copies, and their groups.
+"""Which of some images a saved model has seen: those that trained or validated it, their copies, and their groups.
 
 A model folder does not list its training images. Its evaluations name the validation images (and with folds the others,
 too), and ``options.json`` names the data, which are read again if they are still there.
@@ -30,12 +30,12 @@ from eyebright.workflow.saved_options import SavedOptions
 
 
 @dataclass(frozen=True)
-class KnownImages:
+class ModelImages:
     """The images that trained or validated a model, as far as its folder knows.
 
     Args:
         paths: of the images.
-        groups: the group of each; None where it is alone, or not known.
+        groups: the group of each; None where it has none, or it is not known.
         group_name: what the groups are: a column of the data; empty where it is not known.
         messages: what is not known, sentences for the user.
         is_complete: False if there may be further images that are not known.
@@ -48,18 +48,18 @@ class KnownImages:
     is_complete: bool = True
 
 
-class Met(NamedTuple):
-    """What is known of some images beside those of a model.
+class Overlap(NamedTuple):
+    """Which images of a source belong together with images of a model.
 
     Args:
-        known: for each of the images, whether it belongs together with one that trained or validated the model.
-        taken: for each of the images, whether it belongs together with one of another purpose.
+        seen: for each of the images, whether it belongs together with one that trained or validated the model.
+        reserved: for each of the images, whether it belongs together with one that the model has for another purpose.
         messages: what cannot be compared, sentences for the user.
         groups: an integer for each image, equal for images that belong together; None without any.
     """
 
-    known: Mask
-    taken: Mask
+    seen: Mask
+    reserved: Mask
     messages: tuple[str, ...]
     groups: list[int] | None
 
@@ -78,7 +78,7 @@ def saved_evaluations(folder: Path, manifest: Manifest) -> dict[EvaluatedPart, E
     return evaluations
 
 
-def images_of_model(folder: Path, manifest: Manifest, evaluations: Mapping[EvaluatedPart, Evaluation]) -> KnownImages:
+def images_of_model(folder: Path, manifest: Manifest, evaluations: Mapping[EvaluatedPart, Evaluation]) -> ModelImages:
     """The images that trained or validated a model.
 
     Args:
@@ -102,7 +102,7 @@ def images_of_model(folder: Path, manifest: Manifest, evaluations: Mapping[Evalu
     groups = [None] * len(paths) if source.group is None else [_named(name) for name in source.group]
     further = [path for path in evaluated if path not in paths]
     changed = _changed(source, manifest)
-    return KnownImages(
+    return ModelImages(
         (*paths, *further),
         (*groups, *[None] * len(further)),
         source.group_name,
@@ -111,21 +111,21 @@ def images_of_model(folder: Path, manifest: Manifest, evaluations: Mapping[Evalu
     )
 
 
-def met(
+def find_overlap(
     source: Source,
-    known: KnownImages,
+    images: ModelImages,
     *,
     others: Sequence[str] = (),
     is_split: bool,
     pixels: bool,
     cache: ImageCache | None = None,
     advance: Advance = lambda _what, _done, _total: None,
-) -> Met:
+) -> Overlap:
     """Which images of a source belong together with images of a model, and which with one another.
 
     Args:
         source: labelled images.
-        known: the images of the model.
+        images: those of the model.
         others: the paths of images that the model has for another purpose.
         is_split: True if the source's own images for training and validation are known, too: they may have trained it.
         pixels: True to read all of these images, and find copies, however many there are of one; False: the same paths
@@ -133,10 +133,10 @@ def met(
         cache: keeps what is read of each image; None: nothing is kept.
         advance: called as the images are read and compared.
     """
-    paths = [*known.paths, *others, *(str(source.root / file) for file in source.files)]
-    n_known, first = len(known.paths), len(known.paths) + len(others)
-    together = [_codes([os.path.realpath(path) for path in paths]), _group_codes(source, known, len(others))]
-    copies, messages = None, _groups_message(source, known)
+    paths = [*images.paths, *others, *(str(source.root / file) for file in source.files)]
+    n_images, first = len(images.paths), len(images.paths) + len(others)
+    together = [_codes([os.path.realpath(path) for path in paths]), _group_codes(source, images, len(others))]
+    copies, messages = None, _groups_message(source, images)
     if pixels:
         here = [i for i, path in enumerate(paths) if i >= first or os.path.isfile(path.split("::")[0])]  # noqa: PTH113
         duplicates = facts_and_duplicates([paths[i] for i in here], cache, None, advance)[1]
@@ -146,8 +146,8 @@ def met(
     codes = joined(together, len(paths))
     mine = codes[first:]
     in_training = mine[source.not_held_out().array] if is_split and source.part is not None else mine[:0]
-    is_known = np.isin(mine, np.concatenate([codes[:n_known], in_training]))
-    return Met(is_known, np.isin(mine, codes[n_known:first]), messages, joined_groups(source, copies))
+    is_seen = np.isin(mine, np.concatenate([codes[:n_images], in_training]))
+    return Overlap(is_seen, np.isin(mine, codes[n_images:first]), messages, joined_groups(source, copies))
 
 
 # ------------------------------------------------------------------ the data that trained a model
@@ -162,13 +162,13 @@ def _training_source(folder: Path) -> Source | None:
     return source.take(source.not_held_out().array)
 
 
-def _only_evaluated(paths: Mapping[str, None], why: str, manifest: Manifest, *, has_all: bool) -> KnownImages:
+def _only_evaluated(paths: Mapping[str, None], why: str, manifest: Manifest, *, has_all: bool) -> ModelImages:
     if has_all:
-        return KnownImages(tuple(paths), (None,) * len(paths))
+        return ModelImages(tuple(paths), (None,) * len(paths))
     train = manifest.data.get("train")
     images = f"its {count_text(train, 'training image')}" if isinstance(train, int) else "its training images"
     message = f"{why}; so {images} are not recognised here, only {count_text(len(paths), 'image')} that it evaluated"
-    return KnownImages(tuple(paths), (None,) * len(paths), messages=(message,), is_complete=False)
+    return ModelImages(tuple(paths), (None,) * len(paths), messages=(message,), is_complete=False)
 
 
 def _changed(source: Source, manifest: Manifest) -> tuple[str, ...]:
@@ -192,11 +192,11 @@ def _missing_message(count: int) -> tuple[str, ...]:
     )
 
 
-def _groups_message(source: Source, known: KnownImages) -> tuple[str, ...]:
+def _groups_message(source: Source, images: ModelImages) -> tuple[str, ...]:
     """A sentence where the groups of the model's images and of the source cannot be compared."""
-    if not any(known.groups) or (source.group_name == known.group_name and source.group is not None):
+    if not any(images.groups) or (source.group_name == images.group_name and source.group is not None):
         return ()
-    model = f"'{known.group_name}'" if known.group_name else "a part of their paths"
+    model = f"'{images.group_name}'" if images.group_name else "a part of their paths"
     mine = "none" if source.group is None else f"those of '{source.group_name}'" if source.group_name else "other ones"
     return (
         f"the images of the model have groups by {model}, and these images have {mine}, so images of the same group "
@@ -205,7 +205,7 @@ def _groups_message(source: Source, known: KnownImages) -> tuple[str, ...]:
 
 
 def _named(group: str) -> str | None:
-    """The name of a group; None for an image that is alone, whose group begins with NUL."""
+    """The name of a group; None for an image without one, whose group begins with NUL."""
     return None if group.startswith("\0") else group
 
 
@@ -213,17 +213,17 @@ def _named(group: str) -> str | None:
 
 
 def _at(rows: Sequence[int], codes: Codes, count: int) -> Codes:
-    """Shape (count,): the codes of these rows; each other row is alone."""
+    """Shape (count,): the codes of these rows; each other row has a group of its own."""
     found = np.arange(count, dtype=np.int32)
     found[rows] = np.array(rows, dtype=np.int32)[codes]
     return found
 
 
-def _group_codes(source: Source, known: KnownImages, n_others: int) -> Codes:
+def _group_codes(source: Source, images: ModelImages, n_others: int) -> Codes:
     """The group of each image, of those of the model and of the source; groups with one name are one if both say it."""
     here = [None] * len(source) if source.group is None else [_named(name) for name in source.group]
-    same = source.group is not None and source.group_name == known.group_name
-    of_model = [None if name is None else f"{'' if same else 'model '}{name}" for name in known.groups]
+    same = source.group is not None and source.group_name == images.group_name
+    of_model = [None if name is None else f"{'' if same else 'model '}{name}" for name in images.groups]
     return _codes([name or f"\0{i}" for i, name in enumerate([*of_model, *[None] * n_others, *here])])
 
 

@@ -16,6 +16,7 @@ from eyebright.errors import ArtifactError
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.image.canonical import CANONICAL, LIBRARY_PIXELS, PixelsVersion
 from eyebright.inference import model_folder
+from eyebright.inference.inspect_folder import inspect_folder
 from eyebright.inference.manifest import Manifest
 from eyebright.inference.model_folder import EVALUATION, MANIFEST, WEIGHTS, load_evaluation, load_model, save_model
 from eyebright.models.build import build_model, model_description
@@ -212,7 +213,7 @@ class Bomb:
         return Path.touch, (Path("exploded"),)
 
 
-@pytest.mark.parametrize("name", ["export.pkl", "model.pth", "model.pt", "pytorch_model.bin"])
+@pytest.mark.parametrize("name", ["export.pkl", "model.pth", "model.pt", "pytorch_model.bin", "model.pt2"])
 def test_a_pickle_is_refused_and_not_run_unlike_the_book(
     tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -229,6 +230,18 @@ def test_a_pickle_is_refused_and_not_run_unlike_the_book(
     with pytest.raises(ArtifactError, match="is damaged or not a model file"):
         load_model(tmp_path / "model")
     assert not (tmp_path / "exploded").exists()
+
+
+def test_an_export_is_no_model_folder_and_its_files_are_no_pickles(tmp_path: Path) -> None:
+    for name in ("export.json", "model.xml", "model.bin"):
+        (tmp_path / name).touch()
+    message = (
+        f"is an export, which other programs run .*'model.bin'.*, and contains no {WEIGHTS}: give the model folder"
+    )
+    with pytest.raises(ArtifactError, match=message):
+        load_model(tmp_path)
+    (problem, *_) = inspect_folder(tmp_path).problems
+    assert problem == f"{WEIGHTS}: is missing, but export.json is there: this is an export, not the folder of its model"
 
 
 def test_a_manifest_cannot_name_something_to_fetch(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,7 +12,14 @@ import pytest
 
 from eyebright.export.files import TARGETS
 from eyebright.export.record import PREPROCESS, RECORD
-from eyebright.io.atomic import exclusive_folder, prepared_file, remove_stale, write_atomically
+from eyebright.io.atomic import (
+    exclusive_folder,
+    link_target,
+    prepared_file,
+    remove_stale,
+    write_atomically,
+    write_text,
+)
 
 
 def test_a_written_file_replaces_the_old_one(tmp_path: Path) -> None:
@@ -149,3 +157,30 @@ def test_only_one_process_at_a_time_holds_a_folder(tmp_path: Path) -> None:
     with exclusive_folder(tmp_path) as is_free:
         assert is_free
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_free_soon_is_waited_for(tmp_path: Path) -> None:
+    held, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with exclusive_folder(tmp_path):
+            held.set()
+            done.wait(0.3)
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(hold)
+        held.wait()
+        with exclusive_folder(tmp_path, wait=20) as is_free:
+            assert is_free
+
+
+def test_a_link_that_a_user_names_stays_and_its_file_is_written(tmp_path: Path) -> None:
+    target, link = tmp_path / "deep" / "target.csv", tmp_path / "out.csv"
+    link.symlink_to(target)
+    write_text(link, "first", "table")
+    assert (link.is_symlink(), target.read_text()) == (True, "first")
+    write_text(link, "second", "table", follow_link=False)
+    assert (link.is_symlink(), link.read_text(), target.read_text()) == (False, "second", "first")
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    assert link_target(loop) == loop

@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ from eyebright.sources.categorical import Categorical
 from eyebright.sources.convert import WRITERS, convert_source
 from eyebright.sources.read import read_source
 from eyebright.sources.source import Source
-from eyebright.sources.writer import count_unknown
+from eyebright.sources.writer import Writer, count_unknown
 from eyebright.types import LabelSet
 from support.sources import source_of_classes, source_of_labels, source_of_numbers, source_of_points
 
@@ -246,3 +246,21 @@ def test_images_without_an_extension_get_that_of_their_format_in_a_folder(tmp_pa
     again = read_source(convert_source(source, "folders", tmp_path / "out").path)
     assert {Path(file).name for file in again.files} == {"1.png", "2.png", "3.png", "4.dat.png", "5.PNG", "6.png"}
     assert content(again) == content(source)
+
+
+@pytest.mark.parametrize("to", ["csv", "labelstudio", "folders"])
+def test_what_another_process_has_written_in_the_meantime_is_not_replaced(
+    to: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = on_disk(SOURCES["classes"], tmp_path / "photos", part=Categorical.of(PARTS))
+    out, write = tmp_path / "out", WRITERS[to].write
+
+    def late(given: Source, place: Path) -> Mapping[str, Any]:
+        out.write_text("of another process")
+        return write(given, place)
+
+    monkeypatch.setitem(cast("dict[str, Writer]", WRITERS), to, replace(WRITERS[to], write=late))
+    with pytest.raises(InputError, match="out' exists; choose another `out`, or remove it"):
+        convert_source(source, to, out)
+    assert out.read_text() == "of another process"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "photos"]

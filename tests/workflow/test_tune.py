@@ -17,6 +17,7 @@ from eyebright.evaluation.selective import keep_accuracy
 from eyebright.evaluation.three_way import asking_curves
 from eyebright.evaluation.tune import tune
 from eyebright.inference.change_manifest import save_manifest
+from eyebright.inference.inspect_folder import inspect_folder
 from eyebright.inference.manifest import Manifest
 from eyebright.inference.model_folder import load_evaluation, load_manifest, load_out_of_fold, save_model
 from eyebright.io.atomic import exclusive_folder
@@ -25,8 +26,8 @@ from eyebright.tasks.category import CategoryBlock
 from eyebright.tasks.decision import Decision
 from eyebright.types import Thresholds
 from eyebright.web.blocks import Sentences, Table
-from eyebright.workflow.command_options import TuneOptions
-from eyebright.workflow.report import make_report
+from eyebright.workflow.command_options import ReportOptions, TuneOptions
+from eyebright.workflow.report import make_report, report_model
 from eyebright.workflow.tune import tune_model, undo_tuning
 from support.tuned_models import evaluation, one_label, saved
 
@@ -401,9 +402,52 @@ def test_a_change_beside_another_process_that_writes_is_refused(folder: Path) ->
     with exclusive_folder(folder):
         for change in (lambda: tuned(folder, objective="f2_macro"), lambda: undo_tuning(folder)):
             with pytest.raises(
-                ArtifactError, match="another process trains or tunes the model in '.*'; wait for its end"
+                ArtifactError,
+                match="another process trains or tunes the model in '.*' or writes its report; wait for its end",
             ):
                 change()
+    assert contents(folder) == before
+
+
+def test_a_report_of_the_thresholds_before_a_change_that_was_killed_is_found(folder: Path) -> None:
+    make_report(folder)
+    assert inspect_folder(folder).problems == []
+    manifest = load_manifest(folder)  # what a tuning writes before the report
+    save_manifest(folder, replace(manifest, decision=manifest.decision.with_thresholds(Thresholds(0.9))))
+    (problem,) = inspect_folder(folder).problems
+    assert problem.startswith("report.json: is of another model, or of this one with other thresholds")
+    make_report(folder)
+    assert inspect_folder(folder).problems == []
+    content = json.loads((folder / "report.json").read_text())
+    del content["manifest"]  # an older version wrote none
+    (folder / "report.json").write_text(json.dumps(content))
+    assert inspect_folder(folder).problems == []
+
+
+def test_the_numbers_of_a_report_are_written_after_all_that_they_vouch_for(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_report(folder)
+    before = contents(folder)
+    tuned(folder, objective="f2_macro")
+    for name in ("report.html", "README.md"):
+        (folder / name).write_bytes(before[name])
+
+    def killed(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("eyebright.workflow.report.write_text", killed)
+    with pytest.raises(KeyboardInterrupt):
+        make_report(folder)
+    assert all(contents(folder)[name] != before[name] for name in ("report.html", "README.md"))
+
+
+def test_a_report_in_the_folder_beside_another_process_that_writes_is_refused(folder: Path, tmp_path: Path) -> None:
+    before = contents(folder)
+    with exclusive_folder(folder):
+        with pytest.raises(ArtifactError, match="another process trains or tunes the model in '.*' or writes its repo"):
+            report_model(ReportOptions(folder))
+        report_model(ReportOptions(folder, out=tmp_path / "elsewhere.html"))
     assert contents(folder) == before
 
 

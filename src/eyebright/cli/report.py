@@ -26,15 +26,9 @@ def report(arguments: "CommandArguments") -> None:
     from eyebright.workflow.command_options import ReportOptions
 
     options = arguments.parse(ReportOptions)
-    from eyebright.workflow.report import REPORT, make_report
+    from eyebright.workflow.report import REPORT, report_model
 
-    data = make_report(
-        options.model,
-        images=options.images,
-        out=options.out,
-        normalize_by=options.normalize_by,
-        say=lambda sentence: say(sentence, err=True),
-    )
+    data = report_model(options, say=lambda sentence: say(sentence, err=True))
     for row in data.metric_rows:
         say(row.line)
     for leak in data.leaks:

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,10 @@ from eyebright.export.precision import Cost
 from eyebright.export.record import FIXED, PREPROCESS, RECORD, WHOLE, ExportRecord, read_record
 from eyebright.inference.model_folder import write_together
 from eyebright.inference.runtimes.graph_file import hash_path
+from eyebright.io.atomic import exclusive_folder
 from eyebright.io.text import valid_unicode
+
+_MOST_WAIT = 60.0  # seconds; another export writes for less than one, a tuning for some
 
 Say = Callable[[str], None]
 
@@ -70,8 +74,22 @@ def write_export(
         entries: what the record says of them.
 
     Raises:
-        ArtifactError: a file cannot be written.
+        ArtifactError: a file cannot be written, or another process keeps the folder for itself.
     """
+    with suppress(OSError):  # said when the files are written
+        folder.mkdir(parents=True, exist_ok=True)
+    with _locked(folder):
+        return _write_export(folder, made, target, data, entries)
+
+
+def _write_export(
+    folder: Path,
+    made: Exportable,
+    target: str,
+    data: Mapping[str, bytes],
+    entries: Mapping[str, Mapping[str, Any]],
+) -> tuple[ExportRecord, tuple[str, ...]]:
+    """`write_export`, while no other process writes to the folder."""
     former, kept = _others(folder, target, made.facts)
     new = {name: _described(content, entries.get(name, {})) for name, content in data.items()}
     facts = {**made.facts, "versions": {**(former["versions"] if kept else {}), **made.facts["versions"]}}
@@ -98,6 +116,18 @@ def write_export(
         if name not in dropped
     )
     return record, (*removed, *left)
+
+
+@contextmanager
+def _locked(folder: Path) -> Generator[None]:
+    """Within it no other export replaces the record: of two at once, one would lose the files of the other."""
+    with exclusive_folder(folder, wait=_MOST_WAIT) as is_free:
+        if not is_free:
+            raise ArtifactError(
+                f"another process has written to '{folder}' for more than {_MOST_WAIT:.0f} seconds; wait for its end, "
+                "or export to another folder with `out`"
+            )
+        yield
 
 
 def _others(folder: Path, target: str, facts: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -117,7 +117,7 @@ def export_page(
         compare_heat_maps(graph, predictor)
     content = offline_page(predictor, made.facts["model"]["id"], parity, has_heat_maps=weights is not None)
     text = render_offline_page(content, graph)
-    write_page_text(text, path, "page")
+    write_page_text(text, path, "page", follow_link=False)
     return ExportedPage(path, len(text.encode()), parity, (*validation.sentences, f"its graph: {parity.sentence}"))
 
 

@@ -118,11 +118,13 @@ def locked_folder(folder: Path) -> Generator[None]:
         folder: the model folder.
 
     Raises:
-        ArtifactError: another process trains or tunes it.
+        ArtifactError: another process trains or tunes it, or writes its report.
     """
     with exclusive_folder(folder) as is_free:
         if not is_free:
-            raise ArtifactError(f"another process trains or tunes the model in '{folder}'; wait for its end")
+            raise ArtifactError(
+                f"another process trains or tunes the model in '{folder}' or writes its report; wait for its end"
+            )
         yield
 
 

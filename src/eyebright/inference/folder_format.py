@@ -15,7 +15,7 @@ EXPORT_RECORD = "export.json"
 
 HASHED = (EVALUATION, OUT_OF_FOLD, OUT_OF_DISTRIBUTION, TRAINING_IMAGES)
 """The files beside weights and manifest, whose hash is in the manifest, under their name without its ending."""
-EXECUTABLE = (".pkl", ".pickle", ".pth", ".pt", ".bin", ".ckpt", ".joblib", ".py")
+EXECUTABLE = (".pkl", ".pickle", ".pth", ".pt", ".pt2", ".bin", ".ckpt", ".joblib", ".py")
 """Types of files that can run code when they are loaded or started."""
 MAX_MANIFEST_BYTES = 32 * 2**20
 """The most bytes of a manifest."""

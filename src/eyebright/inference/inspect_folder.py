@@ -30,6 +30,7 @@ from eyebright.inference.folder_format import (
     WEIGHTS,
 )
 from eyebright.inference.inspect_export import checked_export, shown_exports
+from eyebright.inference.inspect_report import checked_report
 from eyebright.io.generated_text import state_of
 from eyebright.io.safetensors_header import Header, read_header
 
@@ -269,7 +270,8 @@ def _checks(
     }
     for name in HASHED:
         checks[name] = lambda name=name: _hashed(folder / name, manifest.get(name.partition(".")[0]))
-    for name in ("options.json", "report.json", "config.json"):
+    checks["report.json"] = lambda: checked_report(read_json(folder / "report.json"), manifest)
+    for name in ("options.json", "config.json"):
         checks[name] = lambda name=name: _json(folder / name)
     checks["backbone.safetensors"] = lambda: _safetensors(folder / "backbone.safetensors")
     record = _object(folder / EXPORT_RECORD)
@@ -291,6 +293,8 @@ def _inspected(
         if name == WEIGHTS:
             others = [other for other in sizes if Path(other).suffix in EXECUTABLE]
             instead = f", and {listing(others, limit=3)} can run code when loaded: not opened" if others else ""
+            if EXPORT_RECORD in sizes:
+                instead = f", but {EXPORT_RECORD} is there: this is an export, not the folder of its model"
             yield InspectedFile(name, None, what, "problem", f"is missing{instead}")
         elif manifest.get(name.partition(".")[0]) is not None:
             yield InspectedFile(name, None, what, "missing", "left out of this copy; a prediction does not need it")

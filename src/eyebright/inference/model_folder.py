@@ -43,6 +43,7 @@ from eyebright.evaluation.parquet import read_parquet, to_parquet
 from eyebright.inference.folder_format import (
     EVALUATION,
     EXECUTABLE,
+    EXPORT_RECORD,
     HASHED,
     MANIFEST,
     OUT_OF_DISTRIBUTION,
@@ -451,6 +452,11 @@ def _check_model_folder(folder: Path) -> None:
         names = sorted(file.name for file in folder.iterdir())
     except OSError as error:  # it was removed in the meantime, or cannot be read
         raise ArtifactError(f"the model folder '{folder}' cannot be read: {os_reason(error)}") from None
+    if EXPORT_RECORD in names:
+        raise ArtifactError(
+            f"'{folder}' is an export, which other programs run ({listing(names)}), and contains no {WEIGHTS}: give the"
+            " model folder that was exported"
+        )
     executable = [name for name in names if Path(name).suffix in EXECUTABLE]
     if executable:
         raise ArtifactError(

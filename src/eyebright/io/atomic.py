@@ -111,11 +111,15 @@ def attempts() -> Generator[None, None, None]:
 
 
 @contextmanager
-def exclusive_folder(folder: Path) -> Generator[bool, None, None]:
+def exclusive_folder(folder: Path, *, wait: float = 0.0) -> Generator[bool, None, None]:
     """A context manager that locks a folder; its value is False if another process, or this one, already has.
 
     No file is written for it, and the system releases it if the process is killed. Where folders cannot be locked (on
     Windows, on some network drives) nothing is locked.
+
+    Args:
+        folder: the folder.
+        wait: how long another process may keep it locked, in seconds.
     """
     try:
         import fcntl  # not on Windows
@@ -125,18 +129,30 @@ def exclusive_folder(folder: Path) -> Generator[bool, None, None]:
         yield True
         return
     try:
-        is_free = True
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            is_free = False
-        except OSError:
-            pass
+        is_free, end = _is_locked(descriptor), time.monotonic() + wait
+        while not is_free and time.monotonic() < end:
+            time.sleep(0.05)
+            is_free = _is_locked(descriptor)
         yield is_free
     finally:
         with contextlib.suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_UN)  # also for worker processes that were forked in the meantime
         os.close(descriptor)
+
+
+def link_target(path: Path) -> Path:
+    """The file that a symbolic link leads to, which need not exist; the path itself if it is no link.
+
+    For files that a user names: the link stays, and the file that it leads to is written. What belongs to a model
+    folder replaces a link, since that may lead into a store whose files must not change, as the cache of a hub does.
+
+    Args:
+        path: where a file is to be written.
+    """
+    try:
+        return path.resolve() if path.is_symlink() else path
+    except (OSError, RuntimeError):  # it leads to itself
+        return path
 
 
 def remove_stale(folder: Path) -> None:
@@ -168,6 +184,19 @@ def _temporary_file(path: Path) -> Generator[Path, None, None]:
 def _file_in_folder(path: Path) -> Generator[Path, None, None]:
     with temporary_folder(path) as folder:
         yield folder / folder.name
+
+
+def _is_locked(descriptor: int) -> bool:
+    """Locks an opened folder; False if somebody else has, True also where nothing can be locked."""
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def _locked(folder: Path) -> int | None:
@@ -239,19 +268,21 @@ def _errors_name(path: Path, temporary: Path) -> Generator[None, None, None]:
         raise OSError(error.errno, os_reason(error), str(path)) from error
 
 
-def write_text(path: Path, text: str, what: str) -> None:
+def write_text(path: Path, text: str, what: str, *, follow_link: bool = True) -> None:
     """Writes a file of text, whole or not at all; its folder is made.
 
     Args:
         path: the file.
         text: its content.
         what: what it is, for the message: "cannot write the ...".
+        follow_link: where ``path`` is a symbolic link, write the file that it leads to (`link_target`).
 
     Raises:
         ArtifactError: it cannot be written; what was there stays.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, lambda file: file.write_text(text, encoding="utf-8"))
+        target = link_target(path) if follow_link else path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(target, lambda file: file.write_text(text, encoding="utf-8"))
     except OSError as error:
         raise ArtifactError(f"cannot write the {what} '{path}': {os_reason(error)}") from error

@@ -13,6 +13,7 @@ from itertools import count
 from pathlib import Path
 
 from eyebright.errors import InputError, message_text, os_reason
+from eyebright.io.atomic import link_target
 
 
 def valid_unicode(text: str) -> str:
@@ -110,7 +111,7 @@ def growing_file(path: Path) -> Generator[GrowingFile, None, None]:
 
 def _opened(path: Path) -> GrowingFile:
     try:
-        path = path.resolve() if path.is_symlink() else path
+        path = link_target(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists() and not path.is_file():
             kind = "a folder: name a file in it" if path.is_dir() else "a device or a pipe: print instead"

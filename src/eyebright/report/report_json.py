@@ -16,9 +16,15 @@ BEGINNING = '{\n "schema": "eyebright-report-'
 """How each such file begins."""
 
 
-def report_json(data: ReportData) -> str:
-    """The report as JSON, the same text for the same report; NaN and infinite numbers are null."""
-    return json.dumps(plain(_content(data)), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+def report_json(data: ReportData, *, manifest: str | None = None) -> str:
+    """The report as JSON, the same text for the same report; NaN and infinite numbers are null.
+
+    Args:
+        data: the report.
+        manifest: `eyebright.inference.inspect_report.reported_hash` of the manifest that it is of; None if unknown.
+    """
+    content = plain({**_content(data), "manifest": manifest})
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def plain(value: Any) -> Any:

@@ -16,7 +16,7 @@ import pandas as pd
 from jaxtyping import Bool, Float, Int
 
 from eyebright.errors import ArtifactError, InputError, os_reason
-from eyebright.io.atomic import temporary_folder
+from eyebright.io.atomic import link_target, temporary_folder
 from eyebright.review.refusal import Refusal
 from eyebright.review.session import ReviewSession
 from eyebright.sources.categorical import Categorical
@@ -109,9 +109,10 @@ class NewTable:
 
     def _write(self, source: Source, writer: Writer, revision: int) -> Converted:
         try:
-            self.out.parent.mkdir(parents=True, exist_ok=True)
-            with temporary_folder(self.out) as folder:
-                place = folder / self.out.name
+            out = link_target(self.out)
+            out.parent.mkdir(parents=True, exist_ok=True)
+            with temporary_folder(out) as folder:
+                place = folder / out.name
                 try:
                     converted = convert_source(source, writer.name, place)
                 except InputError as error:
@@ -121,7 +122,7 @@ class NewTable:
                 # noted first: a table that the journal does not know could never be replaced
                 noted = {"path": str(self.out), "digest": _digest(place), "rows": len(source), "of": revision}
                 self.session.note_saved(noted)
-                place.replace(self.out)
+                place.replace(out)
         except OSError as error:
             raise ArtifactError(f"cannot write '{self.out}': {os_reason(error)}") from None
         return converted

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from eyebright.errors import InputError, did_you_mean, listing, os_reason
-from eyebright.io.atomic import temporary_folder, write_atomically
+from eyebright.io.atomic import link_target, prepared_file, temporary_folder
 from eyebright.sources.parts import PART_WORDS
 from eyebright.sources.source import Source
 from eyebright.sources.writer import Writer, check_writable, mirror_option
@@ -57,19 +57,21 @@ def convert_source(source: Source, to: str, path: str | Path) -> Converted:
         raise InputError(f"`to='{to}'`: there is no such format.{did_you_mean(to, WRITERS)} Known: {listing(WRITERS)}")
     path = Path(path)
     messages = check_writable(source, writer)
-    if path.exists():
-        raise InputError(f"'{path}' exists; choose another `out`, or remove it")
+    _check_new(path)
+    target = link_target(path)
     options: dict[str, Any] = {}
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
         if source.part is not None and not writer.holds_parts:
-            with _new_folder(path) as folder:
+            with _new_folder(target) as folder:
                 for part, rows in _by_part(source).items():
                     options |= writer.write(source.take(rows), folder / f"{part}{writer.suffix}")
         elif writer.suffix:
-            write_atomically(path, lambda place: options.update(writer.write(source, place)))
+            with prepared_file(target, lambda place: options.update(writer.write(source, place))) as rename:
+                _check_new(target)
+                rename()
         else:
-            with _new_folder(path) as folder:
+            with _new_folder(target) as folder:
                 options |= writer.write(source, folder)
     except OSError as error:
         raise InputError(f"cannot write '{path}': {os_reason(error)}") from error
@@ -82,7 +84,14 @@ def _new_folder(path: Path) -> Generator[Path, None, None]:
     """A temporary folder, which becomes ``path`` when it is complete."""
     with temporary_folder(path.with_name(f"{path.name}.unpacked")) as folder:
         yield folder
+        _check_new(path)
         folder.rename(path)
+
+
+def _check_new(path: Path) -> None:
+    """Raises `InputError` if there is something: also once more at the end, since another process may have written."""
+    if path.exists():
+        raise InputError(f"'{path}' exists; choose another `out`, or remove it")
 
 
 def _by_part(source: Source) -> dict[str, "np.ndarray[Any, np.dtype[np.int64]]"]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from eyebright.errors import ArtifactError, os_reason
-from eyebright.io.atomic import write_atomically
+from eyebright.io.atomic import link_target, write_atomically
 from eyebright.io.files import check_replaceable
 from eyebright.web.blocks import Section
 
@@ -57,13 +57,14 @@ class Page(Protocol):
         ...
 
 
-def write_page(page: Page, path: str | Path, what: str = "report") -> Path:
+def write_page(page: Page, path: str | Path, what: str = "report", *, follow_link: bool = True) -> Path:
     """Writes the page, completely or not at all; returns its path.
 
     Args:
         page: the content of the page.
         path: path of the HTML file; its folder is created if missing.
         what: what the page is, for messages.
+        follow_link: as in `write_page_text`.
 
     Raises:
         ArtifactError: the file cannot be written.
@@ -71,23 +72,25 @@ def write_page(page: Page, path: str | Path, what: str = "report") -> Path:
     """
     path = Path(path)
     check_page_file(path, what)
-    return write_page_text(render_page(page), path, what)
+    return write_page_text(render_page(page), path, what, follow_link=follow_link)
 
 
-def write_page_text(text: str, path: Path, what: str = "report") -> Path:
+def write_page_text(text: str, path: Path, what: str = "report", *, follow_link: bool = True) -> Path:
     """Writes the text of a page, completely or not at all; returns its path.
 
     Args:
         text: HTML.
         path: of the file; its folder is created if missing.
         what: what the page is, for messages.
+        follow_link: where ``path`` is a symbolic link, write the file that it leads to.
 
     Raises:
         ArtifactError: the file cannot be written.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, lambda file: file.write_text(text, encoding="utf-8", errors="backslashreplace"))
+        target = link_target(path) if follow_link else path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(target, lambda file: file.write_text(text, encoding="utf-8", errors="backslashreplace"))
     except OSError as error:
         raise ArtifactError(f"cannot write the {what} '{path}': {os_reason(error)}") from error
     return path

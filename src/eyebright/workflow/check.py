@@ -22,7 +22,7 @@ from eyebright.check.targets import target_findings
 from eyebright.check.wording import counted
 from eyebright.errors import InputError, os_reason
 from eyebright.image.cache import ImageCache
-from eyebright.io.atomic import write_atomically
+from eyebright.io.atomic import link_target, write_atomically
 from eyebright.io.files import check_replaceable
 from eyebright.sources.categorical import Codes
 from eyebright.sources.source import Source
@@ -208,7 +208,8 @@ def write_check(check: Check, path: Path) -> None:
     check_json_file(path)
     text = json.dumps(check.to_json(), ensure_ascii=False)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, lambda file: file.write_text(text, encoding="utf-8", errors="backslashreplace"))
+        target = link_target(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(target, lambda file: file.write_text(text, encoding="utf-8", errors="backslashreplace"))
     except OSError as error:
         raise InputError(f"cannot write '{path}': {os_reason(error)}") from error

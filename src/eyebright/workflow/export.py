@@ -14,9 +14,9 @@ from eyebright.export.page import ExportedPage, export_page
 from eyebright.export.record import RECORD, ExportRecord, check_export
 from eyebright.io.files import get_image_files
 from eyebright.sources.read import read_source
-from eyebright.workflow.command_options import ExportOptions
+from eyebright.workflow.command_options import ExportOptions, ReportOptions
 from eyebright.workflow.fine_tuning import Say
-from eyebright.workflow.report import REPORT, make_report
+from eyebright.workflow.report import REPORT, report_model
 
 
 def export_model(options: ExportOptions, *, say: Say = lambda _: None) -> ExportRecord | ExportedPage:
@@ -89,7 +89,7 @@ def _report_again(options: ExportOptions, say: Say, *, has_images: bool) -> None
         )
         return
     try:
-        make_report(options.model, images=options.images, say=say)
+        report_model(ReportOptions(options.model, images=options.images), say=say)
         say(f"the comparison is in the report, {options.model / REPORT}")
     except EyebrightError as error:
         say(f"the comparison is not in the report: {error}")

@@ -5,6 +5,7 @@ written with it, since it repeats its scores.
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from eyebright.errors import ArtifactError, DataError, InputError
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.exported_graphs import ExportedGraph, exported_graphs
 from eyebright.export.record import RECORD, check_export
+from eyebright.inference.change_manifest import alone
+from eyebright.inference.inspect_report import reported_hash
 from eyebright.inference.manifest import Manifest
 from eyebright.inference.model_folder import (
     OUT_OF_FOLD,
@@ -27,11 +30,31 @@ from eyebright.report.report_json import BEGINNING, report_json
 from eyebright.train.observers.history import read_history
 from eyebright.web.page import check_page_file, write_page
 from eyebright.workflow.card import CARD, write_card
+from eyebright.workflow.command_options import ReportOptions
 
 REPORT = "report.html"
 HISTORY = "history.csv"
-DESCRIPTIONS = (REPORT, "report.json", CARD)
+NUMBERS = "report.json"
+DESCRIPTIONS = (REPORT, NUMBERS, CARD)
 """The files of a model folder that are made from its manifest and its evaluations, for people to read."""
+
+
+def report_model(options: ReportOptions, *, say: Callable[[str], None] = lambda _: None) -> ReportData:
+    """Writes the report of a saved model, while no other process changes the model; returns its content.
+
+    Args:
+        options: the model folder, and where the report goes; one elsewhere needs no permission to write in the folder.
+        say: as in `make_report`.
+
+    Raises:
+        ArtifactError: as in `make_report`; or another process trains or tunes the model, so that its report would be of
+            thresholds that it has no longer.
+        InputError: as in `make_report`.
+    """
+    with alone(options.model) if options.out is None else nullcontext():
+        return make_report(
+            options.model, images=options.images, out=options.out, normalize_by=options.normalize_by, say=say
+        )
 
 
 def make_report(
@@ -83,10 +106,13 @@ def make_report(
     numbers = _beside(page)
     check_page_file(page)
     check_replaceable(numbers, [BEGINNING.lower()], "numbers of a report")
-    write_page(data, page)
-    _write_numbers(data, numbers)
-    if out is None:
+    is_elsewhere = out is not None
+    write_page(data, page, follow_link=is_elsewhere)
+    if not is_elsewhere:
         write_card(folder, manifest, data, say=say)
+    # The numbers come last: where they are of this manifest, so is the rest (`eyebright.inference.inspect_report`).
+    text = report_json(data, manifest=reported_hash(manifest.to_json()))
+    write_text(numbers, text, "numbers of the report", follow_link=is_elsewhere)
     return data
 
 
@@ -116,8 +142,3 @@ def _beside(page: Path) -> Path:
             f"`out` is the HTML file of the report, got '{page}'; its numbers go to the .json file of the same name"
         )
     return page.with_suffix(".json")
-
-
-def _write_numbers(data: ReportData, path: Path) -> None:
-    text = report_json(data)
-    write_text(path, text, "numbers of the report")

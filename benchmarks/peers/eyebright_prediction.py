@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from eyebright import Image, load_predictor
+from eyebright._choices import RuntimeName
 from eyebright.inference.runtimes.base import Precision
-from eyebright.inference.runtimes.select import RuntimeName
 from eyebright.transforms.draw import draw_all
 from peers.prediction_protocol import print_result, read_settings, time_single_predictions
 

@@ -4,6 +4,7 @@ The signatures of functions and the options of the commands (`eyebright.workflow
 Importing this module does not import torch, so ``eyebright --help`` can show the defaults quickly.
 """
 
+from fractions import Fraction
 from typing import Final
 
 BATCH_SIZE: Final = 32
@@ -18,6 +19,12 @@ ARCH: Final = "tf_efficientnet_lite0"
 """The backbone, of the command line."""
 IMAGE_SIZE: Final = 224
 """Height and width of what the model sees in pixels, of the command line."""
+IMAGE_SIZES: Final = (288, 224, 192, 160, 128)
+"""The sizes of which a training run with ``minutes`` takes the largest that fits into the time, in pixels.
+
+288 is 1.29 times the 224 pixels of pretraining; a network does best with test images that are larger than its training
+images by about as much (Touvron et al., 2019, arXiv:1906.06423).
+"""
 FREEZE_EPOCHS: Final = 1
 """Epochs with a frozen backbone, as in fastai's ``fine_tune``."""
 LP_FT_LR: Final = 3e-4
@@ -26,6 +33,11 @@ LP_FT_LR_MULT: Final = 1.0
 """How many times smaller the first layers' learning rate is than that of a fitted head."""
 DROPOUT: Final = 0.5
 """Dropout of the head, as in fastai's ``vision_learner``."""
+WISE_FT: Final = (Fraction(1), Fraction(1, 3), Fraction(2, 3))
+"""The shares of the fine-tuned weights that are tried (WiSE-FT); of equally good ones the first is taken.
+
+Each between 0 and 1 costs a pass over the validation images.
+"""
 VALID_PCT: Final = 0.2
 """The share of the images that a random split puts into the validation set, as in fastai's splitters."""
 TEST_PCT: Final = 0.1
@@ -56,3 +68,5 @@ RESAMPLES: Final = 1000
 """The resamples of a bootstrap."""
 EXPORT_IMAGES: Final = 200
 """Validation images on which an exported model is compared with Python, at most."""
+CALIBRATION_IMAGES: Final = 200
+"""Images whose activations give the ranges of an int8 graph, at most."""

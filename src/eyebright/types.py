@@ -10,7 +10,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, final, overload
+from typing import Any, NamedTuple, final, overload
 
 import numpy as np
 import torch
@@ -20,22 +20,6 @@ from torch import Tensor
 from eyebright import _html as html
 from eyebright._all_but import AllBut
 from eyebright.errors import InputError, LabelError, did_you_mean, listing
-
-HeldOutPart = Literal["promise", "test"]
-Part = Literal["train", "valid", HeldOutPart]
-"""The parts of a dataset: what an image is for.
-
-- ``train``: training.
-- ``valid``: validation: epochs, thresholds and calibration are chosen by its scores.
-- ``promise``: images from which guarantees such as "precision is at least 0.95" are computed, and nothing else; the
-  literature on conformal prediction and risk control calls them the calibration set. A guarantee does not hold if the
-  model or its thresholds were chosen by the same images.
-- ``test``: the final scores, and nothing else.
-
-`HeldOutPart` are those that are used neither for training nor for validation.
-"""
-EvaluatedPart = Literal["valid", HeldOutPart, "out_of_fold"]
-"""What an evaluation is of: a part of the data, or all labelled images by models that have not seen them."""
 
 
 class Size(NamedTuple):

@@ -8,6 +8,7 @@ import pytest
 import torch
 from scipy.stats import beta
 
+from eyebright._choices import EvaluatedPart
 from eyebright.errors import InputError
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.promise import Promise, parse_promise
@@ -17,7 +18,7 @@ from eyebright.tasks.category import CategoryBlock
 from eyebright.tasks.decision import Decision
 from eyebright.tasks.multicategory import MultiCategoryBlock
 from eyebright.tasks.ordinal import OrdinalBlock
-from eyebright.types import EvaluatedPart, Thresholds
+from eyebright.types import Thresholds
 
 CLASSES = ["bus", "car", "cat"]
 

@@ -13,8 +13,9 @@ import pytest
 import torch
 from hypothesis import given, strategies
 
+from eyebright._choices import PredictionFormat
 from eyebright.errors import InputError
-from eyebright.inference.prediction_file import PredictionFormat, PredictionWriter, check_predictions_file
+from eyebright.inference.prediction_file import PredictionWriter, check_predictions_file
 from eyebright.inference.predictions import Prediction, Predictions
 from eyebright.tasks.base import TargetBlock
 from eyebright.tasks.category import CategoryBlock

@@ -17,13 +17,13 @@ import PIL.Image
 import pytest
 import torch
 
+from eyebright._choices import RuntimeName
 from eyebright.errors import ArtifactError, InputError, MissingExtraError
 from eyebright.image.canonical import LIBRARY_PIXELS, canonical_pixels, fit_size, place_center
 from eyebright.image.image import Image
 from eyebright.inference.predictor import GRAPH, Predictor, load_predictor, save_onnx
 from eyebright.inference.runtimes import onnx_runtime, select as choose
 from eyebright.inference.runtimes.graph_file import hash_path, read_graph, write_graph
-from eyebright.inference.runtimes.select import RuntimeName
 from eyebright.models import saved
 from eyebright.models.build import ImageModel
 from eyebright.transforms.spatial import Resize

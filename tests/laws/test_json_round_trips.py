@@ -108,8 +108,8 @@ def values_of(field: OptionField) -> st.SearchStrategy[Any]:
     option = field.option
     if option.convert is not None:
         single = st.just(field.default)
-    elif option.choices:
-        single = st.sampled_from(option.choices)
+    elif field.choices:
+        single = st.sampled_from(field.choices)
     elif field.value_type is bool:
         single = st.booleans()
     elif field.value_type is int:

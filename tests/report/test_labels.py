@@ -6,11 +6,12 @@ import pytest
 import torch
 from sklearn import metrics as oracle
 
+from eyebright._choices import EvaluatedPart
 from eyebright.errors import DataError
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.report.labels import MultiLabelReport
 from eyebright.tasks.multicategory import MultiCategoryBlock
-from eyebright.types import EvaluatedPart, Thresholds
+from eyebright.types import Thresholds
 from eyebright.web.blocks import Charts, Gallery, Section, Table
 from support.evaluations import logits, make_evaluation
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from sklearn import metrics as oracle
 
-from eyebright._choices import CalibrationKind
+from eyebright._choices import CalibrationKind, EvaluatedPart
 from eyebright.evaluation.calibrate import fit_calibration
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.intervals import wilson
@@ -19,7 +19,6 @@ from eyebright.report.reliability import LEAST_POSITIVES, MOST_DIAGRAMS, reliabi
 from eyebright.tasks.category import CategoryBlock
 from eyebright.tasks.multicategory import MultiCategoryBlock
 from eyebright.tasks.ordinal import OrdinalBlock
-from eyebright.types import EvaluatedPart
 from eyebright.web.blocks import Charts, Folded, Section, Sentences, Table
 from eyebright.web.charts import Chart
 from support.evaluations import make_evaluation

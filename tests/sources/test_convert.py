@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from eyebright._all_but import AllBut
+from eyebright._choices import WriteFormat
 from eyebright.errors import InputError
 from eyebright.sources.categorical import Categorical
 from eyebright.sources.convert import WRITERS, convert_source
@@ -46,6 +47,10 @@ REFUSED = {
     ("points", "folders"), ("points without names", "folders"),
     ("numbers", "folders"), ("numbers", "coco"), ("numbers", "labelstudio"),
 }  # fmt: skip
+
+
+def test_every_format_that_can_be_asked_for_has_its_writer() -> None:
+    assert set(WRITERS) == set(get_args(WriteFormat))
 
 
 def on_disk(source: Source, folder: Path, **changes: Any) -> Source:

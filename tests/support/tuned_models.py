@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from eyebright._choices import EvaluatedPart
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.inference.manifest import Manifest
 from eyebright.inference.model_folder import save_model
@@ -12,7 +13,7 @@ from eyebright.models.build import model_description
 from eyebright.tasks.category import CategoryBlock
 from eyebright.tasks.decision import Decision
 from eyebright.tasks.multicategory import MultiCategoryBlock
-from eyebright.types import EvaluatedPart, Thresholds
+from eyebright.types import Thresholds
 
 TARGET = MultiCategoryBlock(vocab=["cat", "dog", "rare"])
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 import pytest
@@ -26,7 +26,8 @@ class Made:
 
     count: Annotated[int, Option("How many.", at_least=1, at_most=9)] = 3
     rate: Annotated[float, Option("How fast.", above=0)] = 0.5
-    colour: Annotated[str, Option("Which.", choices=("red", "green"))] = "red"
+    colour: Annotated[Literal["red", "green"], Option("Which.")] = "red"
+    size: Annotated[Literal["small"] | None, Option("How large.", unset="as it is")] = None
     switch: Annotated[bool, Option("Whether.")] = False
     folder: Annotated[Path | None, Option("Where.", unset="here")] = None
     names: Annotated[tuple[str, ...], Option("Several.", unset="all")] = ()
@@ -42,6 +43,8 @@ def test_a_declaration_is_read_from_the_annotated_field() -> None:
     assert (folder.value_type, folder.optional, folder.default_text) == (Path, True, "here")
     assert (names.value_type, names.repeated, names.default_text) == (str, True, "all")
     assert fields["rate"].option.range == "above 0"
+    assert (fields["colour"].value_type, fields["colour"].choices) == (str, ("red", "green"))
+    assert (fields["size"].optional, fields["size"].choices) == (True, ("small",))
 
 
 def test_the_docstring_lists_every_option() -> None:
@@ -70,6 +73,7 @@ def test_a_field_without_an_option_is_refused() -> None:
         ({"rate": float("nan")}, "`rate` must be a number, above 0, got nan"),
         ({"rate": float("inf")}, "`rate` must be a number, above 0, got inf"),
         ({"colour": "gren"}, "unknown `colour` 'gren'. Did you mean 'green'? Known: 'red', 'green'"),
+        ({"size": "large"}, "unknown `size` 'large'. Known: 'small'"),
         ({"switch": 1}, "`switch` must be True or False, got 1"),
         ({"folder": 1}, "`folder` must be a path, got 1"),
         ({"names": "one"}, "`names` must be a list, got 'one'"),
@@ -91,7 +95,7 @@ def test_values_have_the_type_of_their_field() -> None:
 def test_options_are_unchanged_by_a_json_round_trip() -> None:
     made = Made(count=4, switch=True, folder=Path("photos"), names=("a", "b"))
     assert options_to_json(made) == {
-        "count": 4, "rate": 0.5, "colour": "red", "switch": True, "folder": "photos", "names": ["a", "b"],
+        "count": 4, "rate": 0.5, "colour": "red", "size": None, "switch": True, "folder": "photos", "names": ["a", "b"],
     }  # fmt: skip
     assert options_from_json(Made, options_to_json(made), file="a file") == made
     assert options_from_json(Made, {}, file="a file") == Made()

@@ -10,16 +10,13 @@ import pytest
 
 import eyebright
 from eyebright import _defaults
+from eyebright._choices import ThresholdMetric
 from eyebright.errors import InputError
 from eyebright.evaluation.threshold_objectives import check_metric
-from eyebright.inference.runtimes import base, select
-from eyebright.train import device
-from eyebright.train.observers import progress
-from eyebright.workflow import options as module
 from eyebright.workflow.command_options import PredictOptions, ReportOptions, SplitOptions, TrainCommand
 from eyebright.workflow.effect import epochs_note
 from eyebright.workflow.fine_tuning_options import fine_tuning_of
-from eyebright.workflow.option import OptionField, option_fields
+from eyebright.workflow.option import option_fields
 from eyebright.workflow.options import (
     Options,
     ReadOptions,
@@ -31,20 +28,9 @@ CLASSES = (ReadOptions, Options, TrainCommand, PredictOptions, SplitOptions, Rep
 SOURCE = Path(eyebright.__file__).parent
 
 
-def option(cls: type, name: str) -> OptionField:
-    return next(field for field in option_fields(cls) if field.name == name)
-
-
-@pytest.mark.parametrize("metric", module.THRESHOLD_METRICS)
+@pytest.mark.parametrize("metric", get_args(ThresholdMetric))
 def test_thresholds_can_be_tuned_for_every_metric_that_can_be_asked_for(metric: str) -> None:
     check_metric(metric)
-
-
-def test_choices_are_those_of_the_library() -> None:
-    assert option(Options, "precision").option.choices == device.PRECISIONS
-    assert option(Options, "progress").option.choices == progress.MODES
-    assert option(PredictOptions, "precision").option.choices == get_args(base.Precision)
-    assert sorted(option(PredictOptions, "runtime").option.choices) == sorted(get_args(select.RuntimeName))
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from eyebright._defaults import EPOCHS, IMAGE_SIZE
+from eyebright._defaults import EPOCHS, IMAGE_SIZE, IMAGE_SIZES
 from eyebright.errors import InputError
-from eyebright.workflow.time_budget import SIZES, Estimate, TimeBudget, check_enough, largest_size
+from eyebright.workflow.time_budget import Estimate, TimeBudget, check_enough, largest_size
 
 ESTIMATES = st.builds(Estimate, st.integers(4, 10**5), st.integers(1, 10**4), st.floats(1e-4, 0.2), st.floats(1e-3, 1))
 
@@ -17,10 +17,10 @@ ESTIMATES = st.builds(Estimate, st.integers(4, 10**5), st.integers(1, 10**4), st
 def test_the_largest_size_is_one_that_fits(estimate: Estimate, seconds: float) -> None:
     size = largest_size(estimate, seconds)
     if size is None:
-        assert estimate.frozen(min(SIZES)) / 2.5 > seconds
+        assert estimate.frozen(min(IMAGE_SIZES)) / 2.5 > seconds
         return
     assert estimate.frozen(size) / 2.5 <= seconds
-    for other in SIZES:
+    for other in IMAGE_SIZES:
         epochs = EPOCHS if other > IMAGE_SIZE else 1
         assert other <= size or estimate.frozen(other) + epochs * estimate.epoch(other) > seconds
 
@@ -29,7 +29,7 @@ def test_more_time_never_gives_smaller_images() -> None:
     estimate = Estimate(1000, 200, 0.005, 0.015)
     sizes = [largest_size(estimate, seconds) or 0 for seconds in range(5, 800, 5)]
     assert sizes == sorted(sizes)
-    assert sizes[-1] == max(SIZES)
+    assert sizes[-1] == max(IMAGE_SIZES)
 
 
 def test_too_little_time_is_an_error_that_says_how_much_is_enough() -> None:

@@ -126,7 +126,7 @@ def _usage(field: OptionField) -> str:
 
 def help_text(field: OptionField) -> str:
     """The right column of the help: what the option does, its choices, its default and its limits."""
-    choices = ", ".join(field.option.choices)
+    choices = ", ".join(field.choices)
     facts = [
         choices if choices and not field.option.metavar and _metavar(field) == "TEXT" else "",
         field.default_text and f"default: {field.default_text}",
@@ -141,7 +141,7 @@ def _metavar(field: OptionField) -> str:
     if field.value_type is bool:
         return ""
     names: Mapping[Any, str] = {int: "INTEGER", float: "NUMBER", Path: "PATH"}
-    choices = "|".join(field.option.choices)
+    choices = "|".join(field.choices)
     return (
         field.option.metavar
         or (choices if len(choices) <= _CHOICES_WIDTH else "")

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -12,12 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from eyebright._choices import Precision
+    from eyebright._choices import PredictionFormat
     from eyebright.cli.command import CommandArguments
-    from eyebright.inference.prediction_file import PredictionFormat
     from eyebright.inference.predictions import Prediction, SkippedImage
     from eyebright.inference.predictor import Predictor
-    from eyebright.inference.runtimes.select import RuntimeName
     from eyebright.io.files import FolderContent
 
 
@@ -56,8 +54,8 @@ def predict(arguments: "CommandArguments") -> None:
     predictor = load_predictor(
         options.model,
         device=options.device,
-        runtime=cast("RuntimeName", options.runtime),
-        precision=cast("Precision", options.precision),
+        runtime=options.runtime,
+        precision=options.precision,
         fast_decode=options.fast_decode,
     )
     if options.out is not None:
@@ -68,11 +66,10 @@ def predict(arguments: "CommandArguments") -> None:
     results = _report_skipped(predictor.stream(files, bs=options.bs))
     if options.heat_maps is not None:
         results = _with_heat_maps(results, options.heat_maps, predictor)
-    file_format = cast("PredictionFormat | None", options.format)
     if options.out is not None:
-        n_predicted = _write(results, options.out, file_format, predictor)
+        n_predicted = _write(results, options.out, options.format, predictor)
     else:
-        n_predicted = _print(results, file_format, predictor)
+        n_predicted = _print(results, options.format, predictor)
     for path, content in zip(options.images, contents, strict=True):
         for sentence in filter(None, (content.ignored_message, content.symlink_message)):
             say(f"{path}: {sentence}", err=True)

@@ -59,8 +59,8 @@ def _values(field: OptionField) -> str:
     option = field.option
     if field.value_type is bool:
         return "a flag"
-    if option.choices:
-        return ", ".join(option.choices)
+    if field.choices:
+        return ", ".join(field.choices)
     text = option.metavar.replace("|", " or ") or field.type_text
     return ", ".join(filter(None, [text, option.range]))
 

@@ -27,11 +27,12 @@ from typing import get_args
 import numpy as np
 from jaxtyping import Float
 
+from eyebright._choices import SetMethod
 from eyebright.errors import InputError, did_you_mean, listing, short_repr
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.risk_control import ImageLosses, hoeffding_bentkus, image_losses
 from eyebright.metrics.labels import split_targets
-from eyebright.tasks.label_sets import FITTED, LabelSets, SetMethod, cumulative, random_parts
+from eyebright.tasks.label_sets import FITTED, LabelSets, cumulative, random_parts
 
 
 def fit_sets(

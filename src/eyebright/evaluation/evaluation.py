@@ -15,10 +15,10 @@ import pandas as pd
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
+from eyebright._choices import EvaluatedPart
 from eyebright.errors import DataError
 from eyebright.image.warp import Warp
 from eyebright.tasks.decision import Decision
-from eyebright.types import EvaluatedPart
 
 
 def no_columns() -> pd.DataFrame:

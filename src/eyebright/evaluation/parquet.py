@@ -20,12 +20,12 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
+from eyebright._choices import EvaluatedPart
 from eyebright.errors import ArtifactError, InputError, first_line
 from eyebright.evaluation.evaluation import Evaluation, no_columns
 from eyebright.io.text import valid_unicode
 from eyebright.tasks.base import TargetBlock, is_missing
 from eyebright.tasks.decision import Decision
-from eyebright.types import EvaluatedPart
 
 _METADATA = b"eyebright"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from eyebright._choices import ExportPrecision
-from eyebright._defaults import EXPORT_PRECISION
+from eyebright._defaults import CALIBRATION_IMAGES, EXPORT_PRECISION
 from eyebright._optional import import_optional
 from eyebright.errors import ArtifactError, InputError
 from eyebright.export.exportable import Exportable, Validation, load_exportable
@@ -19,9 +19,6 @@ from eyebright.export.record import FIXED, PREPROCESS, WHOLE
 from eyebright.inference.model_folder import load_evaluation, load_out_of_fold
 from eyebright.inference.training_images import load_training_images
 from eyebright.types import Size
-
-MOST_CALIBRATION = 200
-"""Images whose activations give the ranges of INT8, at most."""
 
 
 def export_onnx_files(
@@ -125,7 +122,7 @@ def calibration_images(folder: Path, given: Sequence[str | Path], validation: Va
         paths = _training_images(folder, validation)
         if validation.evaluation is not None:
             compared |= {os.path.realpath(path) for path in validation.evaluation.paths}
-    found = existing([path for path in paths if os.path.realpath(path) not in compared], MOST_CALIBRATION)
+    found = existing([path for path in paths if os.path.realpath(path) not in compared], CALIBRATION_IMAGES)
     if not found:
         raise InputError(
             f"none of the {len(paths):,} images for the ranges of INT8 is there and not among those that are compared, "

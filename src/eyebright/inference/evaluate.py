@@ -8,13 +8,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from eyebright._choices import EvaluatedPart
 from eyebright.errors import DataError, InputError
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.image.warp import Warp
 from eyebright.inference.manifest import Manifest
 from eyebright.inference.predictions import SkippedImage
 from eyebright.io.files import common_folder, relative_name
-from eyebright.types import EvaluatedPart
 
 
 class ImageOutputs(NamedTuple):

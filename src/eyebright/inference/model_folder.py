@@ -37,6 +37,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
+from eyebright._choices import EvaluatedPart
 from eyebright.errors import ArtifactError, listing, os_reason
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.parquet import read_parquet, to_parquet
@@ -60,7 +61,6 @@ from eyebright.io.atomic import attempts, prepared_file
 from eyebright.io.tensors import non_finite_reason, read_metadata, read_tensors
 from eyebright.io.text import valid_unicode
 from eyebright.models.build import ModelDescription
-from eyebright.types import EvaluatedPart
 
 
 def save_model(

@@ -5,14 +5,14 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from eyebright._choices import PredictionFormat
 from eyebright.inference.predictions import Prediction, table_columns
 from eyebright.io.files import check_replaceable
 from eyebright.io.text import valid_unicode
 from eyebright.tasks.base import TargetBlock
 
-PredictionFormat = Literal["csv", "csv-safe", "json"]
 Write = Callable[[str], object]
 _END = "\r\n"  # of a row: csv.writer quotes a cell only if it has a character of it, so both must be in it
 _FIRST_BYTES = ("path,", "[]", '[\n  {\n    "path": ')

@@ -20,7 +20,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from eyebright._choices import Precision
+from eyebright._choices import EvaluatedPart, Precision, RuntimeName
 from eyebright._defaults import BATCH_SIZE, PREDICTION_PRECISION
 from eyebright.errors import ArtifactError, ImageError, InputError, check_count, not_copied, shortened
 from eyebright.evaluation.evaluation import Evaluation
@@ -37,14 +37,14 @@ from eyebright.inference.predictions import Prediction, Predictions, SkippedImag
 from eyebright.inference.runtimes.base import Runtime
 from eyebright.inference.runtimes.graph_file import write_graph
 from eyebright.inference.runtimes.onnx_export import export_onnx
-from eyebright.inference.runtimes.select import RuntimeName, RuntimeOptions, SavedModel, choose_runtime
+from eyebright.inference.runtimes.select import RuntimeOptions, SavedModel, choose_runtime
 from eyebright.inference.runtimes.torch_runtime import runner, runner_with_features
 from eyebright.models.build import ImageModel
 from eyebright.models.saved import build_saved
 from eyebright.tasks.base import TargetBlock
 from eyebright.transforms.draw import output_size
 from eyebright.transforms.pipeline import Pipeline
-from eyebright.types import EvaluatedPart, Thresholds, Vocab
+from eyebright.types import Thresholds, Vocab
 
 _Answer = TypeVar("_Answer")
 

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from torch import Tensor
 
 from eyebright import _html as html
+from eyebright._choices import EvaluatedPart
 from eyebright._defaults import (
     BASE_LR,
     FREEZE_EPOCHS,
@@ -70,7 +71,7 @@ from eyebright.train.summary import TrainingSummary
 from eyebright.train.time_plan import StopAfter
 from eyebright.train.trainer import Loss, Trainer
 from eyebright.transforms.pipeline import Pipeline
-from eyebright.types import EvaluatedPart, Thresholds
+from eyebright.types import Thresholds
 
 AnyMetric = Metric | Callable[[Tensor, Tensor], Any]
 Rate = float | slice

@@ -11,12 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from eyebright._defaults import WISE_FT
 from eyebright.errors import InputError
 
 Weights = Mapping[str, Tensor]
 """Weights and buffers by name, as in a ``state_dict``, on the CPU."""
-
-_SHARES = (1 / 3, 2 / 3)  # between the ends; each costs a pass over the validation images
 
 
 def copied_weights(model: nn.Module) -> Weights:
@@ -35,7 +34,7 @@ def possible_shares(given: float | None, *, keeps_statistics: bool) -> Sequence[
         InputError: the share is out of range, or would average statistics.
     """
     if given is None:
-        return (1.0, *_SHARES) if keeps_statistics else (1.0,)
+        return tuple(map(float, WISE_FT)) if keeps_statistics else (1.0,)
     if not 0 < given <= 1:
         raise InputError(f"`wise_ft`, the share of the fine-tuned weights, must be above 0, at most 1, got {given}")
     if given < 1 and not keeps_statistics:

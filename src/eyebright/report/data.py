@@ -10,13 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from eyebright._choices import EvaluatedPart
 from eyebright.errors import DataError, InputError
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.exported_graphs import ExportedGraph
 from eyebright.report.verdict.values import Verdict
 from eyebright.sources.split_summary import SplitSummary
 from eyebright.tasks.base import SectionName
-from eyebright.types import EvaluatedPart
 from eyebright.web.blocks import Section, Thumbnail
 from eyebright.web.text import count_text, number_text, score_text, short_names
 from eyebright.web.thumbnails import thumbnail

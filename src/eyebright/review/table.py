@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int
 
+from eyebright._choices import WriteFormat
 from eyebright.errors import ArtifactError, InputError, os_reason
 from eyebright.io.atomic import link_target, temporary_folder
 from eyebright.review.refusal import Refusal
@@ -38,7 +39,7 @@ class NewTable:
         source: the images as they came, whose rows are kept; None: they came without labels.
         kind: the name of the target block, see `eyebright.tasks.registry.TARGET_BLOCKS`.
         out: the file to write.
-        to: the format in which the labels came, see `WRITERS`; others are CSV.
+        to: the format in which the labels came, see `WRITERS`.
         further: options of ``eyebright train`` beside those that read the table, by the names that are typed.
     """
 
@@ -46,7 +47,7 @@ class NewTable:
     source: Source | None
     kind: str
     out: Path
-    to: str = "csv"
+    to: WriteFormat = "csv"
     further: Mapping[str, Any] = field(default_factory=dict[str, Any])
     command: str = ""
     """The command that trains with the table that was written; empty before."""
@@ -97,9 +98,9 @@ class NewTable:
 
     def _writer(self, source: Source) -> tuple[Writer, str]:
         """(the writer of the format in which the labels came, or of CSV, a sentence why)."""
-        wanted = WRITERS.get(self.to)
-        if wanted is None or wanted.name in ("csv", "parquet"):
-            return wanted or WRITERS["csv"], "" if wanted else "CSV, since the format they came in cannot be written"
+        wanted = WRITERS[self.to]
+        if self.to in ("csv", "parquet"):
+            return wanted, ""
         form = source.block().form
         if form not in wanted.forms or not wanted.suffix or (source.part is not None and not wanted.holds_parts):
             return WRITERS["csv"], f"CSV, since {wanted.title} cannot hold all of it in one file"

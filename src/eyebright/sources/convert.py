@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from eyebright._choices import WriteFormat
 from eyebright.errors import InputError, did_you_mean, listing, os_reason
 from eyebright.io.atomic import link_target, prepared_file, temporary_folder
 from eyebright.sources.parts import PART_WORDS
@@ -18,7 +19,7 @@ from eyebright.sources.writers.folders import FOLDERS
 from eyebright.sources.writers.label_studio import LABEL_STUDIO
 from eyebright.sources.writers.table import CSV, PARQUET
 
-WRITERS: Mapping[str, Writer] = {one.name: one for one in (CSV, PARQUET, COCO, LABEL_STUDIO, FOLDERS)}
+WRITERS: Mapping[WriteFormat, Writer] = {one.name: one for one in (CSV, PARQUET, COCO, LABEL_STUDIO, FOLDERS)}
 """By their names."""
 
 
@@ -37,7 +38,7 @@ class Converted:
     messages: tuple[str, ...]
 
 
-def convert_source(source: Source, to: str, path: str | Path) -> Converted:
+def convert_source(source: Source, to: WriteFormat, path: str | Path) -> Converted:
     """Writes labelled images in another format. Images are not changed, and only copied by ``to="folders"``.
 
     COCO and Label Studio have no place for the part of an image, so there ``path`` becomes a folder with a file for

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from eyebright._choices import Part
 from eyebright.errors import InputError, listing
 from eyebright.sources.categorical import Categorical
 from eyebright.sources.parts import part_messages, part_of
-from eyebright.types import Part
 
 
 class FolderParts(NamedTuple):

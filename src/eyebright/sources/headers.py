@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from eyebright._choices import PointUnit
 from eyebright.errors import ImageError, InputError, listing
 from eyebright.image.decode import FIRST_FRAME, OWN_SCALE, value_range
 from eyebright.image.exif import DAMAGED_EXIF
@@ -15,7 +16,7 @@ from eyebright.sources.source import Source
 from eyebright.tasks.point_units import implausible_reason
 from eyebright.types import Points, Size
 
-UNITS = {"pixels": 1.0, "fraction": 1.0, "percent": 0.01}
+UNITS: dict[PointUnit, float] = {"pixels": 1.0, "fraction": 1.0, "percent": 0.01}
 """Units of coordinates with their factors; fractions and percentages are also multiplied by the side of the image."""
 
 _CHECKED_RANGES = 16  # images whose 16-bit values are compared with their range
@@ -49,7 +50,7 @@ def readable(source: Source, *, skip_bad: bool) -> Source:
     return replace(source.take(keep), skipped=skipped)
 
 
-def points_in_pixels(source: Source, unit: str | None) -> Source:
+def points_in_pixels(source: Source, unit: PointUnit | None) -> Source:
     """The source with its points in pixels of their images.
 
     If points are converted, those of unreadable images become unknown; `readable` reports these images.

@@ -1,11 +1,12 @@
 """Reads 0/1 columns, one for each label, as the labels or the class of each image."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import pandas as pd
 
+from eyebright._choices import BlankMeaning, UncertainMeaning
 from eyebright.errors import InputError, listing
 from eyebright.sources.categorical import Categorical, Codes
 from eyebright.sources.cells import UNKNOWN, is_flag, is_on, is_unknown
@@ -17,7 +18,7 @@ States = np.ndarray[Any, np.dtype[np.int8]]
 
 _NO, _YES, _UNKNOWN = 0, 1, 2
 _MINUS_ONE = frozenset({"-1", "-1.0"})
-_BLANK, _UNCERTAIN = ("unknown", "no"), ("unknown", "yes", "no")
+_BLANK, _UNCERTAIN = get_args(BlankMeaning), get_args(UncertainMeaning)
 _STATE_OF_CELL = {"no": _NO, "yes": _YES, "unknown": _UNKNOWN}
 _DEFAULT_OPTIONS = CellOptions()
 

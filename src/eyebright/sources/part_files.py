@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from eyebright._choices import Part
 from eyebright.errors import InputError, listing
 from eyebright.sources.column_roles import plain_name
 from eyebright.sources.format import ReadRequest
@@ -12,7 +13,6 @@ from eyebright.sources.label_file import LabelFile
 from eyebright.sources.part_names import neighbours
 from eyebright.sources.parts import REQUIRED_COLUMNS
 from eyebright.sources.recognise import Recognised, recognise
-from eyebright.types import Part
 
 
 class PartFiles(NamedTuple):

@@ -5,10 +5,10 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from eyebright._choices import Part
 from eyebright.errors import InputError, listing
 from eyebright.sources.format import ReadRequest
 from eyebright.sources.parts import part_of
-from eyebright.types import Part
 
 _HASH = re.compile(r"(-of-\d+)-[0-9a-f]{16}$")  # of a Parquet file of the package `datasets`
 

@@ -3,8 +3,8 @@
 import re
 from typing import Any, get_args
 
+from eyebright._choices import HeldOutPart, Part
 from eyebright.sources.categorical import Categorical
-from eyebright.types import HeldOutPart, Part
 
 _WORDS: dict[Part, tuple[str, ...]] = {
     "train": ("train", "training", "trn", "learn", "learning"),

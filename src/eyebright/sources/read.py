@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from eyebright._choices import BlankMeaning, PointUnit, UncertainMeaning
 from eyebright._system.collector import collector_paused
 from eyebright.errors import InputError, checked_keywords, listing
 from eyebright.sources.format import Format, ReadRequest
@@ -38,10 +39,10 @@ def read_source(
     pattern: str | None = None,
     kind: str | None = None,
     mirror: str | Iterable[tuple[str, str]] | None = None,
-    unit: str | None = None,
+    unit: PointUnit | None = None,
     format: str | None = None,  # noqa: A002 - the name of the option
-    blank: str | None = None,
-    uncertain: str | None = None,
+    blank: BlankMeaning | None = None,
+    uncertain: UncertainMeaning | None = None,
     none_label: str | None = None,
     group: str | None = None,
     split: str | None = None,
@@ -184,7 +185,7 @@ def _check_options(path: Path, each: Format, options: dict[str, Any]) -> None:
         raise InputError(f"'{path}' is {each.title}, which has no use for `{name}`; leave it out")
 
 
-def _with_points_prepared(source: Source, mirror: str | None, unit: str | None) -> Source:
+def _with_points_prepared(source: Source, mirror: str | None, unit: PointUnit | None) -> Source:
     """The source with its points in pixels and their mirrored partners; a source without points as it is.
 
     Raises:

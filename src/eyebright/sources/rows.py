@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from eyebright._choices import Part
 from eyebright.errors import InputError, TableError, listing
 from eyebright.sources.categorical import Categorical
 from eyebright.sources.duplicates import first_row_of_each_image
@@ -17,7 +18,7 @@ from eyebright.sources.source import Source
 from eyebright.sources.spelling import one_spelling
 from eyebright.sources.targets import Floats, Targets
 from eyebright.sources.text_table import Strings, strings
-from eyebright.types import LONGEST_LABEL, LabelSet, Part, long_label
+from eyebright.types import LONGEST_LABEL, LabelSet, long_label
 
 
 class LabelRows:

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from eyebright import _html as html
+from eyebright._choices import Part
 from eyebright.errors import DataError, message_text
 from eyebright.sources.categorical import Categorical, Rows
 from eyebright.sources.indices import Indices
@@ -22,7 +23,6 @@ from eyebright.sources.targets import Floats, Targets
 from eyebright.sources.text_table import Lines, Strings
 from eyebright.tasks.base import TargetBlock
 from eyebright.tasks.registry import TARGET_BLOCKS
-from eyebright.types import Part
 
 Sizes = np.ndarray[Any, np.dtype[np.int32]]
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from eyebright._choices import Part
 from eyebright.errors import listing
 from eyebright.sources.categorical import Categorical
 from eyebright.sources.column_roles import existing, named, plain_name
@@ -17,7 +18,6 @@ from eyebright.sources.parts import (
     part_of,
 )
 from eyebright.sources.text_table import TextTable
-from eyebright.types import Part
 
 NO_SPLIT = "none"
 """What the option ``split`` says for images whose parts shall not be taken from the data."""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from eyebright._choices import Part
 from eyebright.errors import TableError, listing
 from eyebright.io.text import valid_unicode
 from eyebright.sources.categorical import Categorical
@@ -16,7 +17,6 @@ from eyebright.sources.parts import part_messages, part_of
 from eyebright.sources.source import Source
 from eyebright.sources.split_column import FOLD_REMEDY, find_split_column, fold_parts
 from eyebright.sources.text_table import TextTable
-from eyebright.types import Part
 
 _CELEBA = "list_eval_partition"
 _NUMBERS: dict[str, Part] = {"0": "train", "1": "valid", "2": "test"}  # in CelebA's file

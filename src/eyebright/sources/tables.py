@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from eyebright._choices import Part
 from eyebright.errors import TableError, listing
 from eyebright.sources.categorical import Categorical
 from eyebright.sources.column_roles import find_file_column
@@ -16,7 +17,6 @@ from eyebright.sources.part_names import parts_of_files
 from eyebright.sources.source import Source
 from eyebright.sources.table import TableColumns, source_of_table
 from eyebright.sources.text_table import FILE_LINES, TextColumn, TextTable
-from eyebright.types import Part
 
 _N_SAMPLED_NAMES = 20  # names of a table whose files are looked for beside it
 

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from eyebright._choices import BlankMeaning, UncertainMeaning
 from eyebright.sources.categorical import Categorical, Mask
 from eyebright.tasks.base import TargetForm
 from eyebright.types import LabelSet
@@ -24,8 +25,8 @@ class CellOptions(NamedTuple):
     """
 
     delimiter: str | None = None
-    blank: str | None = None
-    uncertain: str | None = None
+    blank: BlankMeaning | None = None
+    uncertain: UncertainMeaning | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from eyebright._choices import WriteFormat
 from eyebright.errors import InputError, listing
 from eyebright.sources.categorical import Categorical
 from eyebright.sources.source import Source
@@ -38,7 +39,7 @@ class Writer:
         suffix: of its file; empty for a folder.
     """
 
-    name: str
+    name: WriteFormat
     title: str
     forms: frozenset[TargetForm]
     write: Callable[[Source, Path], ReadBack]

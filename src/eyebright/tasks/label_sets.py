@@ -5,17 +5,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from eyebright._choices import SetMethod
 from eyebright.errors import InputError, listing, short_repr
 from eyebright.types import refuse_nan
-
-SetMethod = Literal["lac", "aps", "crc", "rcps"]
 
 FITTED, _ANSWERED = 0, 1
 """Streams of the random numbers of randomised sets, independent of each other: of fitting, of answering."""

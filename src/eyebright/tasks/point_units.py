@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from eyebright._choices import PointUnit
 from eyebright.types import Points, Size
 
 FloatArray = np.ndarray[Any, np.dtype[np.float64]]
@@ -25,7 +26,7 @@ class Implausible:
         reason: a sentence with two example values and the size of their image.
     """
 
-    unit: str | None
+    unit: PointUnit | None
     reason: str
 
 

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
+from eyebright._choices import EvaluatedPart
 from eyebright.data.batch import Batch
 from eyebright.data.datasets import Dataset
 from eyebright.errors import InputError
@@ -22,7 +23,7 @@ from eyebright.models.groups import modes_restored
 from eyebright.tasks.decision import Decision
 from eyebright.train.device import Device
 from eyebright.train.run import Scores
-from eyebright.types import EvaluatedPart, Size
+from eyebright.types import Size
 
 _LOSS_BATCH = 1024  # number of images whose loss is computed at once
 

@@ -5,10 +5,20 @@ Importing this module loads no torch, so that ``--help`` is quick.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated, Literal
 
 from eyebright import _defaults
-from eyebright._choices import CalibrationChoice, ExportPrecision, Precision
+from eyebright._choices import (
+    CalibrationChoice,
+    ExportPrecision,
+    ExportTarget,
+    HeldOutPart,
+    Precision,
+    PredictionFormat,
+    RuntimeName,
+    SetMethod,
+    WriteFormat,
+)
 from eyebright.errors import InputError
 from eyebright.inference.folder_format import MANIFEST
 from eyebright.workflow.option import Option, check_options, with_options_in_docstring
@@ -58,11 +68,10 @@ class PredictOptions:
         ),
     ] = None
     format: Annotated[
-        str | None,
+        PredictionFormat | None,
         Option(
             "Format of the predictions; csv-safe is CSV in which names that a spreadsheet would run as formulas are "
             "escaped.",
-            choices=("csv", "csv-safe", "json"),
             unset="json for a file that ends in .json, otherwise csv; without a file one line per image",
         ),
     ] = None
@@ -77,14 +86,10 @@ class PredictOptions:
     bs: Annotated[int, Option("Images in a batch.", at_least=1)] = _defaults.BATCH_SIZE
     device: Annotated[str | None, DEVICE] = None
     runtime: Annotated[
-        str,
-        Option(
-            "What computes the predictions; auto chooses the faster one.", MACHINE, choices=("auto", "torch", "onnx")
-        ),
+        RuntimeName,
+        Option("What computes the predictions; auto chooses the faster one.", MACHINE),
     ] = "auto"
-    precision: Annotated[str, Option("Precision of the model.", MACHINE, choices=get_args(Precision))] = (
-        _defaults.PREDICTION_PRECISION
-    )
+    precision: Annotated[Precision, Option("Precision of the model.", MACHINE)] = _defaults.PREDICTION_PRECISION
     fast_decode: Annotated[
         bool,
         Option(
@@ -182,7 +187,7 @@ class ConvertOptions:
 
     source: Annotated[Path, Option("A file with labels, or a folder of images.", positional=True)]
     out: Annotated[Path, Option("File or folder to write; it must not exist.")]
-    to: Annotated[str, Option("Format to write.", choices=("csv", "parquet", "coco", "labelstudio", "folders"))] = "csv"
+    to: Annotated[WriteFormat, Option("Format to write.")] = "csv"
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -275,9 +280,7 @@ class CompareOptions:
     json: Annotated[
         Path | None, Option("JSON file to write the scores and all images that changed to.", unset="none")
     ] = None
-    part: Annotated[
-        str, Option("Part on whose images the models are compared.", choices=("valid", "promise", "test"))
-    ] = "valid"
+    part: Annotated[Literal["valid", HeldOutPart], Option("Part on whose images the models are compared.")] = "valid"
     images: Annotated[
         Path | None, Option("Folder of the evaluated images, for their thumbnails.", unset="where they were evaluated")
     ] = None
@@ -305,12 +308,11 @@ class ExportOptions:
 
     model: Annotated[Path, Option("The model folder.", positional=True)]
     to: Annotated[
-        str,
+        ExportTarget,
         Option(
             "What to make: onnx is a graph from an image's pixels to answers, openvino the same for OpenVINO, "
             "torch-export a program that torch loads alone, page one HTML file that answers in a browser without a "
             "network.",
-            choices=("onnx", "openvino", "torch-export", "page"),
         ),
     ] = "onnx"
     out: Annotated[Path | None, Option("The folder to write.", unset="the model folder")] = None
@@ -321,11 +323,10 @@ class ExportOptions:
         int, Option("The most validation images on which the export is compared with Python.", at_least=0)
     ] = _defaults.EXPORT_IMAGES
     precision: Annotated[
-        str,
+        ExportPrecision,
         Option(
             "float16 and int8 write a further graph, model_float16.onnx or model_int8.onnx, whose answers differ; what "
             "that costs is measured. For onnx.",
-            choices=get_args(ExportPrecision),
         ),
     ] = _defaults.EXPORT_PRECISION
     calibrate_on: Annotated[
@@ -333,7 +334,7 @@ class ExportOptions:
         Option(
             "Images whose activations give the ranges of int8: a folder, or a file with labels.",
             metavar="SOURCE",
-            unset="200 training images, whose names the folder has",
+            unset=f"{_defaults.CALIBRATION_IMAGES} training images, whose names the folder has",
         ),
     ] = None
     check: Annotated[
@@ -396,12 +397,11 @@ class EvaluateOptions:
     model: Annotated[Path, Option("The model folder.", positional=True)]
     source: Annotated[Path, Option("A file with labels, or a folder of images.", positional=True)]
     part: Annotated[
-        str | None,
+        HeldOutPart | None,
         Option(
             "Keep the answers in the model folder: promise, for statistical guarantees (`eyebright tune` with "
             "`promise`); test, for the scores of the report. If the data name parts, their images of this part are "
             "taken.",
-            choices=("promise", "test"),
             unset="nothing is kept, and all images are evaluated",
         ),
     ] = None
@@ -468,19 +468,17 @@ class TuneOptions:
     )
     one_threshold: Annotated[bool, Option("One threshold for all labels instead of one for each.")] = False
     calibrate: Annotated[
-        str | None,
+        CalibrationChoice | None,
         Option(
             "Calibration of the probabilities; auto keeps one only where it helps. The thresholds are tuned again.",
-            choices=get_args(CalibrationChoice),
             unset="unchanged",
         ),
     ] = None
     on: Annotated[
-        str,
+        Literal["valid", "out_of_fold"],
         Option(
             "Predictions that calibration and thresholds are fitted to: those for the validation images, or the "
             "out-of-fold predictions of a training run with `folds`.",
-            choices=("valid", "out_of_fold"),
         ),
     ] = "valid"
     promise: Annotated[
@@ -536,10 +534,9 @@ class TuneOptions:
         ),
     ] = None
     set_method: Annotated[
-        str | None,
+        SetMethod | None,
         Option(
             "How label sets are made: lac or aps for one class per image, crc or rcps (with `confidence`) for labels.",
-            choices=("lac", "aps", "crc", "rcps"),
             unset="lac for one label per image, crc for any number",
         ),
     ] = None
@@ -628,8 +625,8 @@ class ReviewOptions:
         Option("Names of the labels (a,b,c), for a folder of images without a model.", unset="named in the page"),
     ] = ()
     kind: Annotated[
-        str,
-        Option("What the images have, for a folder without a model.", choices=("labels", "class", "points", "numbers")),
+        Literal["labels", "class", "points", "numbers"],
+        Option("What the images have, for a folder without a model."),
     ] = "labels"
     images: Annotated[Path | None, Option("Folder of the model's own images.", unset="where they were at training")] = (
         None

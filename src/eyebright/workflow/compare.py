@@ -5,7 +5,6 @@ from collections.abc import Collection
 from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
-from typing import cast
 
 from eyebright.errors import InputError, listing
 from eyebright.evaluation.model_comparison import ModelComparison, compare_models
@@ -15,7 +14,6 @@ from eyebright.io.files import check_replaceable
 from eyebright.report.comparison import comparison_json, comparison_page
 from eyebright.review.journal import JOURNAL, files_in_journal
 from eyebright.sources.csv_file import read_csv
-from eyebright.types import EvaluatedPart
 from eyebright.web.page import check_page_file, write_page
 from eyebright.workflow.command_options import CompareOptions
 from eyebright.workflow.suspects import COPY_SEPARATOR
@@ -35,8 +33,7 @@ def make_comparison(options: CompareOptions) -> ModelComparison:
         check_page_file(options.out, "comparison")
     if options.json is not None:
         check_replaceable(options.json, [_BEGINNING], "comparison")
-    part = cast("EvaluatedPart", options.part)  # one of the choices of the option
-    first, second = (load_evaluation(folder, part=part) for folder in (options.first, options.second))
+    first, second = (load_evaluation(folder, part=options.part) for folder in (options.first, options.second))
     nominated = () if options.nominated is None else _nominated_files(options.nominated, first.files)
     found = replace(compare_models(first, second, nominated=nominated), lineage=_lineage(options))
     if options.images is not None:

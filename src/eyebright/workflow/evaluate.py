@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from eyebright._choices import EvaluatedPart, HeldOutPart
 from eyebright.errors import InputError, TableError, listing
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.image.cache import ImageCache
@@ -32,7 +33,6 @@ from eyebright.sources.headers import readable
 from eyebright.sources.parts import PART_WORDS
 from eyebright.sources.source import Source
 from eyebright.sources.target_columns import NO_TARGETS
-from eyebright.types import EvaluatedPart, HeldOutPart
 from eyebright.web.page import check_page_file, write_page
 from eyebright.web.text import count_text
 from eyebright.workflow.check import Advance

@@ -1,9 +1,7 @@
 """Exports a saved model, as the command line asks for it."""
 
 from pathlib import Path
-from typing import cast
 
-from eyebright._choices import ExportPrecision
 from eyebright.errors import EyebrightError
 from eyebright.export.export_onnx import export_onnx_files
 from eyebright.export.export_openvino import export_openvino_files
@@ -69,7 +67,7 @@ def _exported(options: ExportOptions, validation: Validation, say: Say) -> Expor
         options.model,
         out=options.out,
         validation=validation,
-        precision=cast("ExportPrecision", options.precision),
+        precision=options.precision,
         calibrate_on=_image_paths(options.calibrate_on),
         say=say,
     )

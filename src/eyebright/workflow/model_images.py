@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from eyebright._choices import EvaluatedPart
 from eyebright.errors import EyebrightError
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.image.cache import ImageCache
@@ -21,7 +22,6 @@ from eyebright.inference.model_folder import OUT_OF_FOLD, load_manifest_and_eval
 from eyebright.sources.categorical import Codes, Mask
 from eyebright.sources.source import Source
 from eyebright.sources.together import joined
-from eyebright.types import EvaluatedPart
 from eyebright.web.text import count_text
 from eyebright.workflow.check import Advance, facts_and_duplicates
 from eyebright.workflow.held_out import joined_groups

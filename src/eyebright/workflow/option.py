@@ -49,7 +49,6 @@ class Option:
         above: lower limit of a number, exclusive.
         at_most: upper limit of a number, inclusive.
         below: upper limit of a number, exclusive.
-        choices: the allowed values of a string; empty for any.
         unset: what None, or an empty tuple, stands for in the help, for example ``"one per CPU"``.
         metavar: the placeholder of the value in the help; empty for one made from the type.
         convert: returns the option's value for a string from the command line, a value from JSON or one from Python
@@ -71,7 +70,6 @@ class Option:
     above: float | None = None
     at_most: float | None = None
     below: float | None = None
-    choices: tuple[str, ...] = ()
     unset: str = ""
     metavar: str = ""
     convert: Callable[[Any], Any] | None = None
@@ -103,6 +101,7 @@ class OptionField:
         repeated: True if the option can be given several times; its value is a tuple.
         default: the default; ``dataclasses.MISSING`` for a required option.
         option: its declaration.
+        choices: the allowed values of a string whose type is a ``Literal``; empty for any.
     """
 
     name: str
@@ -111,6 +110,7 @@ class OptionField:
     repeated: bool
     default: Any
     option: Option
+    choices: tuple[str, ...] = ()
 
     @property
     def help(self) -> str:
@@ -165,9 +165,9 @@ class OptionField:
             subject = f"each value of `{self.name}`" if self.repeated else f"`{self.name}`"
             expected = ", ".join(filter(None, [_TYPE_TEXTS[self.value_type], option.range]))
             raise InputError(f"{subject} must be {expected}, got {raw!r}")
-        if option.choices and value not in option.choices:
-            nearest = did_you_mean(value, option.choices)
-            raise InputError(f"unknown `{self.name}` '{value}'.{nearest} Known: {listing(option.choices)}")
+        if self.choices and value not in self.choices:
+            nearest = did_you_mean(value, self.choices)
+            raise InputError(f"unknown `{self.name}` '{value}'.{nearest} Known: {listing(self.choices)}")
         if isinstance(value, float):
             check_not_tiny(self.name, value)
         return value
@@ -245,13 +245,15 @@ def _option_field(field: "dataclasses.Field[Any]", hint: Any) -> OptionField:
     if len(found) != 1:
         raise TypeError(f"the field '{field.name}' needs an Option: {field.name}: Annotated[..., Option(...)]")
     annotated = hint.__origin__
-    members = typing.get_args(annotated) if isinstance(annotated, types.UnionType) else (annotated,)
+    is_union = typing.get_origin(annotated) in (types.UnionType, typing.Union)
+    members = typing.get_args(annotated) if is_union else (annotated,)
     optional = type(None) in members
     value_type = next(member for member in members if member is not type(None))
     repeated = typing.get_origin(value_type) is tuple and found[0].convert is None
     if repeated:
         value_type = typing.get_args(value_type)[0]
-    return OptionField(field.name, value_type, optional, repeated, field.default, found[0])
+    choices = typing.get_args(value_type) if typing.get_origin(value_type) is Literal else ()
+    return OptionField(field.name, str if choices else value_type, optional, repeated, field.default, found[0], choices)
 
 
 _TYPE_TEXTS: Mapping[Any, str] = {

@@ -6,10 +6,22 @@ Importing this module loads no torch, so that ``--help`` is quick.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
 from eyebright import _defaults
-from eyebright._choices import Balance, CalibrationChoice, OptimizerName, ProgressMode, TrainingPrecision
+from eyebright._choices import (
+    Balance,
+    BlankMeaning,
+    CalibrationChoice,
+    HeadName,
+    OptimizerName,
+    PointUnit,
+    ProgressMode,
+    Sampling,
+    ThresholdMetric,
+    TrainingPrecision,
+    UncertainMeaning,
+)
 from eyebright.errors import InputError
 from eyebright.train.options import TrainingOptions
 from eyebright.workflow.goal import checked_goal
@@ -22,8 +34,9 @@ MACHINE = "Machine"
 GROUPS = (DATA, IMAGES, TRAINING, MACHINE)
 """The headings of the help, in order; options without one come first."""
 
-THRESHOLD_METRICS = ("f1_macro", "f1_micro", "f1_samples", "hamming_loss", "accuracy_multi", "subset_accuracy")
 LARGEST_SEED = 2**63 - 1  # the maximum of numpy and torch
+_SIZES = f"{min(_defaults.IMAGE_SIZES)} to {max(_defaults.IMAGE_SIZES)}"
+_WISE_FT = " or ".join([", ".join(map(str, sorted(_defaults.WISE_FT)[:-1])), str(max(_defaults.WISE_FT))])
 _SMALLEST_SIDE = 32  # pixels; the backbones divide their input by 32
 
 DEVICE = Option(
@@ -116,8 +129,8 @@ class ReadOptions:
         ),
     ] = None
     unit: Annotated[
-        str | None,
-        Option("Unit of points.", DATA, choices=("pixels", "fraction", "percent"), unset="pixels"),
+        PointUnit | None,
+        Option("Unit of points.", DATA, unset="pixels"),
     ] = None
     format: Annotated[
         str | None,
@@ -128,20 +141,18 @@ class ReadOptions:
         ),
     ] = None
     blank: Annotated[
-        str | None,
+        BlankMeaning | None,
         Option(
             "What a blank cell of a 0/1 column means.",
             DATA,
-            choices=("unknown", "no"),
             unset="unknown where there are 0 too, else no",
         ),
     ] = None
     uncertain: Annotated[
-        str | None,
+        UncertainMeaning | None,
         Option(
             "What -1 in a 0/1 column means.",
             DATA,
-            choices=("unknown", "yes", "no"),
             unset="unknown where there are 0 and 1 too, else no",
         ),
     ] = None
@@ -211,11 +222,10 @@ class Options:
         ),
     ] = True
     sampling: Annotated[
-        str,
+        Sampling,
         Option(
             "Images of an epoch: each once, or drawn so that rare labels come more often.",
             DATA,
-            choices=("uniform", "balanced"),
             needs="has_vocab",
         ),
     ] = "uniform"
@@ -227,7 +237,7 @@ class Options:
             IMAGES,
             convert=image_size,
             metavar="SIZE",
-            unset=f"{_defaults.IMAGE_SIZE}; with `minutes` the largest of 128 to 288 that fits",
+            unset=f"{_defaults.IMAGE_SIZE}; with `minutes` the largest of {_SIZES} that fits",
         ),
     ] = None
     whole: Annotated[
@@ -302,13 +312,12 @@ class Options:
         ),
     ] = TrainingOptions.steps_per_epoch
     head: Annotated[
-        str | None,
+        HeadName | None,
         Option(
             "How the head begins. linear: one layer, fitted to the features of the frozen backbone; then all layers "
             "train, and the better of both models is kept (LP-FT). book: fastai's two layers with random weights, "
             "which train alone for `freeze_epochs` first.",
             TRAINING,
-            choices=("linear", "book"),
             unset="linear, or book with an option that is only for it",
             needs_epochs=True,
         ),
@@ -377,7 +386,7 @@ class Options:
             TRAINING,
             above=0,
             at_most=1,
-            unset="1/3, 2/3 or 1, by the validation loss; 1 without `keep_statistics`",
+            unset=f"{_WISE_FT}, by the validation loss; 1 without `keep_statistics`",
             needs_epochs=True,
             head="linear",
         ),
@@ -412,9 +421,7 @@ class Options:
     keep_statistics: Annotated[
         bool, Option("Keep the pretrained batch-norm statistics of the backbone.", TRAINING, needs_epochs=True)
     ] = True
-    optimizer: Annotated[str, Option("Optimizer.", TRAINING, choices=get_args(OptimizerName), needs_epochs=True)] = (
-        TrainingOptions.optimizer
-    )
+    optimizer: Annotated[OptimizerName, Option("Optimizer.", TRAINING, needs_epochs=True)] = TrainingOptions.optimizer
     clip: Annotated[
         float | None,
         Option(
@@ -471,28 +478,24 @@ class Options:
         ),
     ] = TrainingOptions.label_smoothing
     balance: Annotated[
-        str,
+        Balance,
         Option(
             "Weight of rare labels in the loss: by their frequency, or by their effective number of images.",
             TRAINING,
-            choices=get_args(Balance),
             needs="has_vocab",
             needs_epochs=True,
         ),
     ] = TrainingOptions.balance
     threshold_metric: Annotated[
-        str,
-        Option(
-            "Metric that the thresholds are tuned for.", TRAINING, choices=THRESHOLD_METRICS, needs="has_thresholds"
-        ),
+        ThresholdMetric,
+        Option("Metric that the thresholds are tuned for.", TRAINING, needs="has_thresholds"),
     ] = _defaults.THRESHOLD_METRIC
     calibrate: Annotated[
-        str,
+        CalibrationChoice,
         Option(
             "Calibration of the probabilities, fitted at the end to the validation answers, or with `folds` and "
             "`epochs` 0 to the out-of-fold ones; auto keeps one only where it helps.",
             TRAINING,
-            choices=("none", *(choice for choice in get_args(CalibrationChoice) if choice != "none")),
             needs="can_calibrate",
         ),
     ] = "none"
@@ -510,11 +513,10 @@ class Options:
     seed: Annotated[int, Option("Seed of the split and of training.", TRAINING, at_least=0, at_most=LARGEST_SEED)] = 0
 
     precision: Annotated[
-        str,
+        TrainingPrecision,
         Option(
             "Precision (autocast); auto measures which is faster.",
             MACHINE,
-            choices=get_args(TrainingPrecision),
             needs_epochs=True,
         ),
     ] = _defaults.TRAINING_PRECISION
@@ -543,11 +545,10 @@ class Options:
         False
     )
     progress: Annotated[
-        str,
+        ProgressMode,
         Option(
             "How progress is shown.",
             MACHINE,
-            choices=get_args(ProgressMode),
             python_only=True,
         ),
     ] = _defaults.PROGRESS

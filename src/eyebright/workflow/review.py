@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from eyebright._choices import WriteFormat
 from eyebright.errors import EyebrightError, InputError
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.suspects import find_suspects
@@ -25,6 +26,7 @@ from eyebright.review.server import check_installed
 from eyebright.review.session import ReviewSession
 from eyebright.review.table import NewTable
 from eyebright.review.values import Vocabulary, name_problem, unknown_values
+from eyebright.sources.convert import WRITERS
 from eyebright.sources.recognise import recognise
 from eyebright.sources.source import Source
 from eyebright.tasks.base import TargetBlock
@@ -37,9 +39,8 @@ from eyebright.workflow.saved_options import SavedOptions
 from eyebright.workflow.suspects import unseen_answers
 
 _MOST_SUSPECTS = 50_000
-_FORMATS = {"coco": "coco", "label-studio": "labelstudio", "parquet": "parquet"}
+_FORMATS: dict[str, WriteFormat] = {"coco": "coco", "label-studio": "labelstudio", "parquet": "parquet"}
 """The format in which a table is written, by the one in which it was read; others are CSV."""
-_SUFFIXES = {"coco": ".json", "labelstudio": ".json", "parquet": ".parquet"}
 _KINDS = {"labels": "multicategory", "class": "category", "points": "points", "numbers": "regression"}
 
 
@@ -80,7 +81,7 @@ class _Material:
     answers: Answers | None = None
     suspects: Suspects = NO_SUSPECTS
     source: Source | None = None
-    to: str = "csv"
+    to: WriteFormat = "csv"
     name: str = "labels.csv"
     messages: tuple[str, ...] = ()
 
@@ -230,7 +231,7 @@ def _mirror(block: TargetBlock) -> Mapping[str, str]:
     return {} if mirror is None else {names[i]: names[j] for i, j in enumerate(mirror) if i != j}
 
 
-def _labels_of(options: ReviewOptions, root: Path) -> tuple[Source | None, str, str, str]:
+def _labels_of(options: ReviewOptions, root: Path) -> tuple[Source | None, WriteFormat, str, str]:
     """(the labels as they came, their format, the name of the new table, a sentence if they cannot be read again)."""
     try:
         saved = SavedOptions.load(options.source)
@@ -245,7 +246,7 @@ def _labels_of(options: ReviewOptions, root: Path) -> tuple[Source | None, str, 
     stem = re.sub(r"-v\d+$", "", saved.source.stem or "labels")
     number = re.search(r"-v(\d+)$", saved.source.stem)
     version = int(number[1]) + 1 if number else 2
-    return source, to, f"{stem}-v{version}{_SUFFIXES.get(to, '.csv')}", ""
+    return source, to, f"{stem}-v{version}{WRITERS[to].suffix}", ""
 
 
 def _missing(root: Path) -> str:
@@ -271,7 +272,7 @@ def _of_images(options: ReviewOptions) -> _Material:
     for index, name in enumerate(names):
         if problem := name_problem(name, [one for one in names[:index] if one != name]):
             raise InputError(f"`labels`: {problem}")
-    vocabulary = Vocabulary(options.kind, tuple(dict.fromkeys(names)))  # type: ignore[arg-type]
+    vocabulary = Vocabulary(options.kind, tuple(dict.fromkeys(names)))
     items = ReviewItems(vocabulary, root, files, unknown_values(vocabulary, len(files)), title=root.name)
     messages = (content.ignored_message,) if content.others else ()
     return _Material(items, messages=messages)

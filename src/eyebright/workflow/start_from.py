@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from eyebright._choices import EvaluatedPart
 from eyebright.errors import InputError, listing
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.inference.manifest import Manifest
@@ -16,7 +17,7 @@ from eyebright.tasks.registry import TARGET_BLOCKS
 from eyebright.transforms.draw import Transform
 from eyebright.transforms.serialize import preprocessing_to_json
 from eyebright.transforms.spatial import Resize
-from eyebright.types import EvaluatedPart, Size
+from eyebright.types import Size
 from eyebright.web.text import count_text
 from eyebright.workflow.model_images import saved_evaluations
 from eyebright.workflow.options import Options

@@ -5,7 +5,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from eyebright._defaults import EPOCHS, IMAGE_SIZE
+from eyebright._defaults import EPOCHS, IMAGE_SIZE, IMAGE_SIZES
 from eyebright.errors import InputError
 from eyebright.learner.fine_tuned import FineTuned
 from eyebright.learner.learner import Learner
@@ -13,9 +13,6 @@ from eyebright.models.timm_backbone import TimmBackbone
 from eyebright.train.state import read_checkpoint, saved_plans
 from eyebright.workflow.options import Options
 
-# 288 is 1.29 times the 224 pixels of pretraining; a network does best with test images that are larger than its
-# training images by about as much (Touvron et al., 2019, arXiv:1906.06423).
-SIZES = (288, 224, 192, 160, 128)
 _STEP = 2.5  # a training step in forward passes
 _RUNTIME = 2.5  # how many times faster another runtime may compute features
 _FINISH_SHARE = 0.5  # seconds for scores, files and the exit, in seconds of the start: both are work of one processor
@@ -79,7 +76,7 @@ class Estimate:
 
 
 def largest_size(estimate: Estimate, seconds: float) -> int | None:
-    """The largest of `SIZES` with which the frozen model and an epoch fit into the time.
+    """The largest of `IMAGE_SIZES` with which the frozen model and an epoch fit into the time.
 
     More than `IMAGE_SIZE` needs time for the default's number of epochs. The smallest size is also taken for the frozen
     model alone; None if not even that fits.
@@ -88,11 +85,11 @@ def largest_size(estimate: Estimate, seconds: float) -> int | None:
         estimate: what a training takes.
         seconds: the time.
     """
-    for size in SIZES:
+    for size in IMAGE_SIZES:
         epochs = 1 if size <= IMAGE_SIZE else EPOCHS
         if estimate.frozen(size) + epochs * estimate.epoch(size) <= seconds:
             return size
-    return SIZES[-1] if estimate.frozen(SIZES[-1]) / _RUNTIME <= seconds else None
+    return IMAGE_SIZES[-1] if estimate.frozen(IMAGE_SIZES[-1]) / _RUNTIME <= seconds else None
 
 
 def measured_estimate(learner: Learner) -> Estimate:

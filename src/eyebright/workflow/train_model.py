@@ -12,7 +12,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from eyebright._defaults import IMAGE_SIZE
+from eyebright._defaults import IMAGE_SIZE, IMAGE_SIZES
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.errors import ArtifactError, EyebrightError, ImageError, InputError, os_reason
 from eyebright.io.atomic import exclusive_folder
@@ -38,7 +38,6 @@ from eyebright.workflow.options import Options
 from eyebright.workflow.prepare import prepare
 from eyebright.workflow.start_from import load_parent, options_of_parent
 from eyebright.workflow.time_budget import (
-    SIZES,
     TimeBudget,
     check_enough,
     has_fixed_size,
@@ -176,7 +175,7 @@ def _fit_size(
     seconds, estimate = device.from_main((budget.left_for_training, estimate))  # so that all choose alike
     size = round(math.sqrt(math.prod(Size.of(options.size or IMAGE_SIZE))))  # of a square with as many pixels
     if size_is_open and not has_fixed_size(learner):
-        size = largest_size(estimate, seconds) or min(SIZES)
+        size = largest_size(estimate, seconds) or min(IMAGE_SIZES)
         if size != IMAGE_SIZE:
             options = replace(options, size=size)
             learner.dls = source_dataloaders(source, options, batch=learner.dls.bs)

@@ -7,8 +7,9 @@ report is made again.
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
+from eyebright._choices import EvaluatedPart
 from eyebright._defaults import THRESHOLD_METRIC
 from eyebright.errors import ArtifactError, EyebrightError, InputError
 from eyebright.evaluation.calibrate import CalibrationChoice, fit_calibration
@@ -29,7 +30,7 @@ from eyebright.report.tuning import calibration_sentence
 from eyebright.tasks.base import TargetBlock
 from eyebright.tasks.calibration import Calibration
 from eyebright.tasks.decision import Decision
-from eyebright.types import EvaluatedPart, Thresholds
+from eyebright.types import Thresholds
 from eyebright.workflow.command_options import TuneOptions
 from eyebright.workflow.fine_tuning import Say
 from eyebright.workflow.report import DESCRIPTIONS, make_report
@@ -66,7 +67,7 @@ def _tune_model(options: TuneOptions, say: Say) -> ReportData:
     _check_target(target, objective, promises, options)
     state = _Tuning(saved.manifest.decision, dict(saved.manifest.tuning))
     if options.calibrate is not None:
-        state = _calibrate(state, saved.of(options.on), cast("CalibrationChoice", options.calibrate), say)
+        state = _calibrate(state, saved.of(options.on), options.calibrate, say)
         objective = objective or (_former_objective(state.decision) if options.risk is None else None)
     if objective is not None and state.decision.target.has_thresholds:
         state = _tune(state, saved.of(options.on), objective, per_class=not options.one_threshold, say=say)
@@ -156,7 +157,7 @@ class _Saved(NamedTuple):
             evaluations |= load_manifest_and_evaluations(folder, OUT_OF_FOLD)[1]
         return _Saved(folder, manifest, evaluations)
 
-    def of(self, part: str) -> Evaluation:
+    def of(self, part: EvaluatedPart) -> Evaluation:
         """The evaluation that chooses calibration and thresholds.
 
         Raises:
@@ -167,7 +168,7 @@ class _Saved(NamedTuple):
                 f"'{self.folder}' has no out-of-fold predictions: train with `folds=5`, or leave `on` out for the "
                 "validation images"
             )
-        return part_of(self.evaluations, cast("EvaluatedPart", part), self.folder)
+        return part_of(self.evaluations, part, self.folder)
 
     def others_than(self, evaluation: Evaluation) -> Evaluation | None:
         """Answers on other images, which choose the thresholds to test; None without any."""

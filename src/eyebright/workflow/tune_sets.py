@@ -4,19 +4,19 @@ import re
 from collections.abc import Sequence
 from typing import Any, cast
 
+from eyebright._choices import SetMethod
 from eyebright.errors import InputError, short_repr
 from eyebright.evaluation.conformal import fit_sets
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.risk_control import Risk, control_risk
 from eyebright.tasks.decision import Decision
-from eyebright.tasks.label_sets import SetMethod
 from eyebright.types import Thresholds
 
 _RISK = re.compile(r"\s*(\w[\w -]*?)\s*(?:<=|≤)\s*([0-9.eE+-]+)\s*(%?)\s*")
 
 
 def with_label_sets(
-    evaluation: Evaluation, coverage: float, *, method: str | None, by_label: bool, confidence: float
+    evaluation: Evaluation, coverage: float, *, method: SetMethod | None, by_label: bool, confidence: float
 ) -> tuple[Decision, dict[str, Any]]:
     """(the decision with label sets, how they were fitted): the latter as JSON for the manifest.
 
@@ -33,7 +33,7 @@ def with_label_sets(
     sets = fit_sets(
         evaluation,
         coverage=coverage,
-        method=cast("SetMethod | None", method),
+        method=method,
         by_label=by_label,
         confidence=confidence if method == "rcps" else None,
     )

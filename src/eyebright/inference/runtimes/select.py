@@ -7,11 +7,11 @@ in the model folder contains the times that both runtimes took when it was expor
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 
-from eyebright._choices import Precision
+from eyebright._choices import Precision, RuntimeName
 from eyebright._defaults import PREDICTION_PRECISION
 from eyebright._system.device import choose_device
 from eyebright.errors import ArtifactError, InputError, MissingExtraError, check_count, did_you_mean, listing
@@ -23,8 +23,6 @@ from eyebright.inference.runtimes.onnx_runtime import GraphMetadata, load_onnx_r
 from eyebright.inference.runtimes.torch_runtime import torch_runtime
 from eyebright.models.build import ImageModel
 from eyebright.types import Size
-
-RuntimeName = Literal["auto", "torch", "onnx"]
 
 _MAX_THREADS = 1024
 _FORMER_GRAPH = "model.onnx"  # what `save_onnx` wrote before exports with that name had answers as outputs

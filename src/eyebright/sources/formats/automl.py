@@ -6,6 +6,7 @@ The part may be missing. Rows of boxes have a label and coordinates; an image ha
 import csv
 from collections.abc import Iterator, Sequence
 
+from eyebright._choices import Part
 from eyebright.errors import TableError, os_reason
 from eyebright.sources.cells import is_number
 from eyebright.sources.dialect import looks_like_image
@@ -14,7 +15,6 @@ from eyebright.sources.image_names import ImageNames
 from eyebright.sources.label_file import LabelFile
 from eyebright.sources.rows import LabelRows
 from eyebright.sources.source import Source
-from eyebright.types import Part
 
 _PARTS: dict[str, Part | None] = {"TRAIN": "train", "VALIDATION": "valid", "TEST": "test", "UNASSIGNED": None}
 _COORDINATES = 8  # cells of a box: x and y of two or four corners

@@ -6,6 +6,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from eyebright._choices import Part
 from eyebright.errors import TableError, listing, os_reason
 from eyebright.sources.dialect import looks_like_image
 from eyebright.sources.format import Format, ReadRequest
@@ -13,7 +14,6 @@ from eyebright.sources.image_names import ImageNames
 from eyebright.sources.label_file import LabelFile
 from eyebright.sources.rows import LabelRows
 from eyebright.sources.source import Source
-from eyebright.types import Part
 
 _PARTITION = "list_eval_partition.txt"
 _PARTS: dict[str, Part] = {"0": "train", "1": "valid", "2": "test"}

@@ -11,6 +11,7 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 
+from eyebright._choices import Part
 from eyebright.errors import InputError, TableError
 from eyebright.sources.format import Format, ReadRequest
 from eyebright.sources.image_names import ImageNames
@@ -19,7 +20,6 @@ from eyebright.sources.parts import part_of
 from eyebright.sources.rows import LabelRows, point_source
 from eyebright.sources.source import Source
 from eyebright.sources.xml_file import text_of, xml_elements
-from eyebright.types import Part
 
 
 class _Image(NamedTuple):

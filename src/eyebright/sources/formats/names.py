@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from eyebright._choices import Part
 from eyebright.errors import InputError, TableError, listing, os_reason
 from eyebright.io.files import folder_content
 from eyebright.sources.dialect import looks_like_image
@@ -20,7 +21,6 @@ from eyebright.sources.image_names import ImageNames
 from eyebright.sources.parts import part_messages, part_of
 from eyebright.sources.rows import LabelRows
 from eyebright.sources.source import Source
-from eyebright.types import Part
 
 _LABEL, _SPLIT, _GROUP = "label", "split", "group"
 _MAX_LENGTH = 1000  # characters of a name; the time of a search can grow with the square of the length, or faster

@@ -1,5 +1,6 @@
 """Google Vertex AI: JSON Lines with the address of an image, its annotations and its part."""
 
+from eyebright._choices import Part
 from eyebright.sources.format import Format, ReadRequest
 from eyebright.sources.image_names import ImageNames
 from eyebright.sources.json_records import Record, read_records
@@ -7,7 +8,6 @@ from eyebright.sources.label_file import LabelFile
 from eyebright.sources.parts import part_of
 from eyebright.sources.rows import LabelRows
 from eyebright.sources.source import Source
-from eyebright.types import Part
 
 _PART = "aiplatform.googleapis.com/ml_use"
 _SEVERAL, _SINGLE, _BOXES = "classificationAnnotations", "classificationAnnotation", "boundingBoxAnnotations"

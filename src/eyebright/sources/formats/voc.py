@@ -7,6 +7,7 @@ are all ``difficult`` is unknown, as in the challenge's own lists, where it is n
 from collections.abc import Sequence
 from pathlib import Path
 
+from eyebright._choices import Part
 from eyebright.errors import InputError, TableError, os_reason
 from eyebright.io.files import FolderContent, folder_listing
 from eyebright.sources.format import Format, ReadRequest
@@ -15,7 +16,6 @@ from eyebright.sources.label_file import LabelFile
 from eyebright.sources.rows import LabelRows
 from eyebright.sources.source import Source
 from eyebright.sources.xml_file import text_of, xml_elements
-from eyebright.types import Part
 
 _LISTS: dict[str, Part] = {"trainval": "train", "train": "train", "val": "valid", "test": "test"}
 """The lists in ImageSets/Main with their parts; a later one overrides an earlier one."""

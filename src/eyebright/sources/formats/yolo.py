@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from eyebright._choices import Part
 from eyebright.errors import InputError, TableError, listing, os_reason
 from eyebright.io.files import FolderContent, folder_listing
 from eyebright.sources.cells import is_number
@@ -19,7 +20,6 @@ from eyebright.sources.parts import part_of
 from eyebright.sources.rows import LabelRows
 from eyebright.sources.simple_yaml import read_simple_yaml
 from eyebright.sources.source import Source
-from eyebright.types import Part
 
 _PARTS: dict[str, Part] = {"train": "train", "val": "valid", "valid": "valid", "test": "test"}
 _YAML = (".yaml", ".yml")

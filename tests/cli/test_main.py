@@ -652,8 +652,8 @@ def test_too_little_memory_is_no_internal_error(
 def test_a_training_in_minutes_is_planned_and_repeated_from_its_options(
     squares: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("eyebright.workflow.time_budget.SIZES", (40, 32))
-    monkeypatch.setattr("eyebright.workflow.train_model.SIZES", (40, 32))
+    monkeypatch.setattr("eyebright.workflow.time_budget.IMAGE_SIZES", (40, 32))
+    monkeypatch.setattr("eyebright.workflow.train_model.IMAGE_SIZES", (40, 32))
     flags = ["--images", str(squares / "photos"), "--arch", TINY_ARCH, "--bs", "8", "--precision", "float32"]
     out = squares / "minutes"
     assert run(["train", str(squares / "labels.csv"), *flags, "--minutes", "0.15", "--out", str(out)]) == 0

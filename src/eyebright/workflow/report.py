@@ -13,7 +13,7 @@ from eyebright.errors import ArtifactError, DataError, InputError
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.exported_graphs import ExportedGraph, exported_graphs
 from eyebright.export.record import RECORD, check_export
-from eyebright.inference.change_manifest import alone
+from eyebright.inference.change_manifest import locked_folder
 from eyebright.inference.inspect_report import reported_hash
 from eyebright.inference.manifest import Manifest
 from eyebright.inference.model_folder import (
@@ -51,7 +51,7 @@ def report_model(options: ReportOptions, *, say: Callable[[str], None] = lambda 
             thresholds that it has no longer.
         InputError: as in `make_report`.
     """
-    with alone(options.model) if options.out is None else nullcontext():
+    with locked_folder(options.model) if options.out is None else nullcontext():
         return make_report(
             options.model, images=options.images, out=options.out, normalize_by=options.normalize_by, say=say
         )

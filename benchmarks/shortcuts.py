@@ -39,7 +39,7 @@ from eyebright.sources.source import Source
 from eyebright.types import LabelSet
 
 Pixels = Any
-LEAST = 20  # images with a label for which a shortcut is planted
+MIN_IMAGES = 20  # images with a label for which a shortcut is planted
 TIMES = 200
 
 
@@ -122,7 +122,7 @@ def planted(source: Source, plain: list[ImageFacts], name: str) -> str:
     found = tried = 0
     for labels, yes, _ in cells.blocks():
         for j, label in enumerate(labels):
-            if yes[:, j].sum() >= LEAST:
+            if yes[:, j].sum() >= MIN_IMAGES:
                 rows = [changed[i] if has else plain[i] for i, has in enumerate(yes[:, j])]
                 findings = shortcut_findings(source, FactTable.of(rows))
                 claims = {one.details["property"] for one in findings if one.labels == (cells.names[label],)}

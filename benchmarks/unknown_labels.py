@@ -25,6 +25,7 @@ import numpy as np
 from scipy.stats import t as student_t
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from eyebright._choices import BlankMeaning
 from eyebright.evaluation.compare import compare
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.inference.model_folder import load_evaluation
@@ -73,7 +74,12 @@ def one_seed(source: Source, seed: int, args: argparse.Namespace, cache: str) ->
     options = Options(epochs=args.epochs, seed=seed, progress="quiet", cache=cache, check=False)
     evaluations: dict[str, Evaluation] = {}
     with tempfile.TemporaryDirectory() as folder:
-        for name, blank, share in (("as no", "no", args.share), ("masked", "unknown", args.share), ("all", "no", 0.0)):
+        ways: list[tuple[str, BlankMeaning, float]] = [
+            ("as no", "no", args.share),
+            ("masked", "unknown", args.share),
+            ("all", "no", 0.0),
+        ]
+        for name, blank, share in ways:
             table = write_table(source, Path(folder) / f"{name}.csv", share, seed)
             labelled = read_source(table, images=source.root, blank=blank, kind="labels")
             train_model(labelled, Path(folder) / name, options=options)

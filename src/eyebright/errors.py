@@ -37,7 +37,7 @@ R = TypeVar("R")
 MESSAGE_LIMIT = 2000
 """Characters of the longest message."""
 
-_LONGEST_NAME = 150  # characters of a name in a list
+_MAX_NAME_LENGTH = 150  # characters of a name in a list
 
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -221,7 +221,7 @@ def listing(names: Iterable[object], *, limit: int = 12) -> str:
     >>> listing(["bus", "car", "cat"], limit=2)
     "'bus', 'car', ... (3 in all)"
     """
-    quoted = [f"'{bounded(str(name), limit=_LONGEST_NAME)}'" for name in names]
+    quoted = [f"'{bounded(str(name), limit=_MAX_NAME_LENGTH)}'" for name in names]
     shown = ", ".join(quoted[:limit])
     return shown if len(quoted) <= limit else f"{shown}, ... ({len(quoted)} in all)"
 

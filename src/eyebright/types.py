@@ -217,14 +217,16 @@ def refuse_nan(values: Float[Tensor, "..."], name: str) -> None:
         )
 
 
-LONGEST_LABEL = 1000
+MAX_LABEL_LENGTH = 1000
 """Characters of the longest label: what is longer is running text, and would fill tables, charts and messages."""
 
 
 def long_label(label: str) -> str:
-    """The message for a label with more than `LONGEST_LABEL` characters."""
+    """The message for a label with more than `MAX_LABEL_LENGTH` characters."""
     shown = f"'{label[:60]}...'"
-    return f"a label has {len(label):,} characters, at most {LONGEST_LABEL:,} can be used: {shown}; is it running text?"
+    return (
+        f"a label has {len(label):,} characters, at most {MAX_LABEL_LENGTH:,} can be used: {shown}; is it running text?"
+    )
 
 
 def ordered_names(names: Iterable[Any]) -> tuple[Any, ...]:
@@ -265,12 +267,12 @@ class Vocab(Sequence[str]):
     ['cat', 'bus']
 
     Raises:
-        LabelError: the names have no order, or one is repeated or has more than `LONGEST_LABEL` characters.
+        LabelError: the names have no order, or one is repeated or has more than `MAX_LABEL_LENGTH` characters.
     """
 
     def __init__(self, names: Iterable[str]) -> None:
         self._names = tuple(str(name) for name in ordered_names(names))
-        if long := next((name for name in self._names if len(name) > LONGEST_LABEL), None):
+        if long := next((name for name in self._names if len(name) > MAX_LABEL_LENGTH), None):
             raise LabelError(long_label(long))
         self._index = {name: i for i, name in enumerate(self._names)}
         if len(self._index) != len(self._names):

@@ -76,7 +76,7 @@ def test_images_that_the_data_leave_out_are_listed_with_the_reason_and_are_not_u
 
 def test_a_folder_of_too_many_files_is_not_searched_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     images(tmp_path, *(f"{folder}/{i}.jpg" for folder in "abc" for i in range(4)))
-    monkeypatch.setattr(checked, "MOST_ENTRIES", 8)
+    monkeypatch.setattr(checked, "MAX_ENTRIES", 8)
     finding = found(table(tmp_path, "a/0.jpg,cat"))["unnamed_files"]
     assert "No row names at least " in finding.sentence
     assert finding.figure < 11

@@ -13,7 +13,7 @@ from hypothesis import given, strategies as st
 from sklearn.metrics import average_precision_score
 
 from eyebright.evaluation.evaluation import Evaluation
-from eyebright.evaluation.slices import FILE_TYPE, IMAGE_SIZE, LEAST_IMAGES, MOST_VALUES, find_slices, holm
+from eyebright.evaluation.slices import FILE_TYPE, IMAGE_SIZE, MAX_VALUES, MIN_IMAGES, find_slices, holm
 from eyebright.tasks.category import CategoryBlock
 from eyebright.tasks.multicategory import MultiCategoryBlock
 from support.evaluations import make_evaluation
@@ -83,9 +83,9 @@ def test_map_is_that_of_scikit_learn_and_unknown_cells_stay_out_of_it() -> None:
 def test_columns_of_many_values_of_few_images_and_of_one_value_have_no_slices() -> None:
     columns = {
         "id": [str(i) for i in range(N)],
-        "rare": ["usual"] * (N - LEAST_IMAGES + 1) + ["odd"] * (LEAST_IMAGES - 1),
+        "rare": ["usual"] * (N - MIN_IMAGES + 1) + ["odd"] * (MIN_IMAGES - 1),
         "same": ["x"] * N,
-        "many": [str(i % (MOST_VALUES + 1)) for i in range(N)],
+        "many": [str(i % (MAX_VALUES + 1)) for i in range(N)],
         "empty": [None] * N,
         "partly": [None if i % 3 == 0 else "ab"[i % 3 - 1] for i in range(N)],
     }

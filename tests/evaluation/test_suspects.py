@@ -11,7 +11,7 @@ from hypothesis import given, settings, strategies as st
 from eyebright.errors import DataError, InputError
 from eyebright.evaluation.contradictions import copies
 from eyebright.evaluation.evaluation import Evaluation
-from eyebright.evaluation.suspects import LEAST_SCORE, find_suspects, suspect_scores
+from eyebright.evaluation.suspects import MIN_SCORE, find_suspects, suspect_scores
 from eyebright.tasks.category import CategoryBlock
 from eyebright.tasks.multicategory import MultiCategoryBlock
 from eyebright.tasks.ordinal import OrdinalBlock
@@ -208,7 +208,7 @@ def test_a_displaced_point_is_found_in_pixels() -> None:
     assert (found[0].row, found[0].label, found[0].kind) == (8, "right", "wrong point")
     x, y = (float(part) for part in found[0].given.strip("()").split(", "))
     assert (x, y) == pytest.approx(targets[8, 1].tolist(), rel=0.01)
-    assert found[0].score > LEAST_SCORE["points"]
+    assert found[0].score > MIN_SCORE["points"]
     assert np.isnan(found[0].probability)
 
 

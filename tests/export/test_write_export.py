@@ -34,7 +34,7 @@ def test_of_two_exports_at_once_none_loses_its_entry(tmp_path: Path, monkeypatch
 
 
 def test_a_folder_that_another_process_keeps_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "_MOST_WAIT", 0.1)
+    monkeypatch.setattr(files, "_MAX_WAIT", 0.1)
     message = "another process has written to '.*' for more than 0 seconds; wait for its end, or export to another"
     with exclusive_folder(tmp_path), pytest.raises(ArtifactError, match=message):
         write_export(tmp_path, MADE, "onnx", {"model.onnx": b"1"}, {})

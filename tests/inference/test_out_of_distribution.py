@@ -13,7 +13,7 @@ from torch import Tensor
 
 from eyebright.errors import ArtifactError
 from eyebright.inference.model_folder import OUT_OF_DISTRIBUTION, load_manifest, load_out_of_distribution, save_model
-from eyebright.inference.out_of_distribution import MOST_DIRECTIONS, OutOfDistribution, fit_out_of_distribution
+from eyebright.inference.out_of_distribution import MAX_DIRECTIONS, OutOfDistribution, fit_out_of_distribution
 from eyebright.inference.predictions import Prediction
 from eyebright.inference.predictor import load_predictor, save_onnx
 from support.models import SIZE, model_folder, small_model
@@ -58,7 +58,7 @@ def test_the_distance_is_the_reconstruction_error_of_scikit_learn(blocks: int, n
         return np.concatenate([part / np.linalg.norm(part, axis=1, keepdims=True) for part in parts], axis=1)
 
     rank = min(n - 1, width)
-    pca = PCA(min(MOST_DIRECTIONS, rank // 2), svd_solver="full").fit(scaled(train))
+    pca = PCA(min(MAX_DIRECTIONS, rank // 2), svd_solver="full").fit(scaled(train))
     again = pca.inverse_transform(pca.transform(scaled(new)))
     expected = np.linalg.norm(scaled(new) - again, axis=1)
     np.testing.assert_allclose(found.distances(new), expected, rtol=1e-3)

@@ -15,21 +15,21 @@ from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.weak_segments import find_weak_segments
 from eyebright.report.build import build_report
 from eyebright.report.data import ReportFacts
-from eyebright.report.mistakes import MOST_LABELS, MOST_OF_KIND, mistake_gallery, mistakes_section
+from eyebright.report.mistakes import MAX_LABELS, MAX_OF_KIND, mistake_gallery, mistakes_section
 from eyebright.report.report_json import report_json
-from eyebright.report.weak_segments import MOST_CARDS, MOST_GALLERIES, weak_segments_section
+from eyebright.report.weak_segments import MAX_CARDS, MAX_GALLERIES, weak_segments_section
 from eyebright.tasks.category import CategoryBlock
 from eyebright.tasks.multicategory import MultiCategoryBlock
 from eyebright.tasks.points import PointBlock
 from eyebright.types import Thresholds
-from eyebright.web.blocks import Folded, Gallery, Section
+from eyebright.web.blocks import Collapsed, Gallery, Section
 from support.evaluations import make_evaluation
 
 
 def galleries(section: Section) -> dict[str, Gallery]:
     found: dict[str, Gallery] = {}
     for block in section.blocks:
-        if isinstance(block, Folded):
+        if isinstance(block, Collapsed):
             (gallery,) = block.blocks
             assert isinstance(gallery, Gallery)
             found[block.title] = gallery
@@ -75,8 +75,8 @@ def test_a_thousand_labels_have_as_many_images_as_a_few() -> None:
     block = MultiCategoryBlock(vocab=[f"label {i}" for i in range(1000)])
     (section,) = mistakes_section(make_evaluation(block, torch.randn(300, 1000, generator=generator), targets))
     found = galleries(section)
-    assert len(found) == MOST_LABELS
-    assert all(len(gallery.cards) == 2 * MOST_OF_KIND for gallery in found.values())
+    assert len(found) == MAX_LABELS
+    assert all(len(gallery.cards) == 2 * MAX_OF_KIND for gallery in found.values())
     assert all(len(card.tags) <= 6 for gallery in found.values() for card in gallery.cards)
     assert all("more" in card.note for gallery in found.values() for card in gallery.cards)
 
@@ -121,9 +121,9 @@ def test_the_section_has_each_segment_and_the_worst_images_of_the_first() -> Non
     assert table.kind == "table"
     assert [row[0].text for row in table.rows] == [one.name for one in segments]  # type: ignore[union-attr]
     found = galleries(section)
-    assert len(found) == min(len(segments), MOST_GALLERIES)
+    assert len(found) == min(len(segments), MAX_GALLERIES)
     first = next(iter(found.values()))
-    assert shown(first) == [evaluation.files[row] for row in segments[0].rows[:MOST_CARDS]]
+    assert shown(first) == [evaluation.files[row] for row in segments[0].rows[:MAX_CARDS]]
     assert weak_segments_section(evaluation, []) == []
 
 

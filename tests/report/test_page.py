@@ -195,7 +195,7 @@ def test_missing_images_have_no_thumbnail_and_a_notice(page, paths):
         Path(path).unlink()
     gone = page()
     blocks = [block for section in gone.sections for block in section.blocks]
-    blocks += [inner for block in blocks if block.kind == "folded" for inner in block.blocks]
+    blocks += [inner for block in blocks if block.kind == "collapsed" for inner in block.blocks]
     shown = sum(len(block.cards) for block in blocks if block.kind == "gallery")
     assert gone.notices[0].startswith(
         f"{shown} of {shown} images on this page could not be read, or have another size than the evaluated ones, "

@@ -15,11 +15,11 @@ from eyebright.evaluation.calibrate import fit_calibration
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.intervals import wilson
 from eyebright.report import reliability
-from eyebright.report.reliability import LEAST_POSITIVES, MOST_DIAGRAMS, reliability_section
+from eyebright.report.reliability import MAX_DIAGRAMS, MIN_POSITIVES, reliability_section
 from eyebright.tasks.category import CategoryBlock
 from eyebright.tasks.multicategory import MultiCategoryBlock
 from eyebright.tasks.ordinal import OrdinalBlock
-from eyebright.web.blocks import Charts, Folded, Section, Sentences, Table
+from eyebright.web.blocks import Charts, Collapsed, Section, Sentences, Table
 from eyebright.web.charts import Chart
 from support.evaluations import make_evaluation
 
@@ -53,18 +53,18 @@ def sentences(evaluation: Evaluation) -> list[str]:
 
 
 def groups(evaluation: Evaluation) -> Table:
-    folded = section(evaluation).blocks[2]
-    assert isinstance(folded, Folded)
-    (table,) = folded.blocks
+    collapsed = section(evaluation).blocks[2]
+    assert isinstance(collapsed, Collapsed)
+    (table,) = collapsed.blocks
     assert isinstance(table, Table)
     return table
 
 
 def diagrams(evaluation: Evaluation) -> list[Chart]:
-    """Those of labels, also the folded ones."""
+    """Those of labels, also the collapsed ones."""
     found: list[Chart] = []
     for block in section(evaluation).blocks[3:]:
-        inside: Any = block.blocks if isinstance(block, Folded) else [block]
+        inside: Any = block.blocks if isinstance(block, Collapsed) else [block]
         found += [chart for one in inside for chart in one.charts]
     return found
 
@@ -152,8 +152,8 @@ def test_a_dot_lies_at_the_mean_probability_and_the_frequency_with_its_interval(
 # ------------------------------------------------------------------------------- which labels
 
 
-def test_the_labels_with_the_most_positives_have_diagrams_and_many_are_folded() -> None:
-    positives = [LEAST_POSITIVES - 1, *range(LEAST_POSITIVES, LEAST_POSITIVES + 30)]
+def test_the_labels_with_the_most_positives_have_diagrams_and_many_are_collapsed() -> None:
+    positives = [MIN_POSITIVES - 1, *range(MIN_POSITIVES, MIN_POSITIVES + 30)]
     targets = torch.zeros(60, len(positives))
     for k, count in enumerate(positives):
         targets[:count, k] = 1
@@ -161,17 +161,17 @@ def test_the_labels_with_the_most_positives_have_diagrams_and_many_are_folded() 
     outputs = torch.randn(60, len(positives), generator=torch.Generator().manual_seed(0))
     evaluation = make_evaluation(block, outputs, targets)
     found = diagrams(evaluation)
-    assert [chart.caption.title for chart in found] == [f"label {i}" for i in range(30, 30 - MOST_DIAGRAMS, -1)]
-    assert [chart.caption.note for chart in found] == [f"{n} of 60" for n in range(39, 39 - MOST_DIAGRAMS, -1)]
-    shown, folded = section(evaluation).blocks[3:]
+    assert [chart.caption.title for chart in found] == [f"label {i}" for i in range(30, 30 - MAX_DIAGRAMS, -1)]
+    assert [chart.caption.note for chart in found] == [f"{n} of 60" for n in range(39, 39 - MAX_DIAGRAMS, -1)]
+    shown, collapsed = section(evaluation).blocks[3:]
     assert isinstance(shown, Charts)
-    assert isinstance(folded, Folded)
-    assert folded.title == f"{MOST_DIAGRAMS - len(shown.charts)} more diagrams"
+    assert isinstance(collapsed, Collapsed)
+    assert collapsed.title == f"{MAX_DIAGRAMS - len(shown.charts)} more diagrams"
     assert "of 31 labels the 24 with the most positives" in section(evaluation).intro
 
 
-def test_few_labels_are_not_folded() -> None:
-    assert [type(block) for block in section(labels()).blocks] == [Sentences, Charts, Folded, Charts]
+def test_few_labels_are_not_collapsed() -> None:
+    assert [type(block) for block in section(labels()).blocks] == [Sentences, Charts, Collapsed, Charts]
     assert "Small diagrams" not in section(labels()).intro
 
 
@@ -201,7 +201,7 @@ def test_a_calibration_that_was_fitted_to_these_images_is_cross_fitted(part: str
 def test_a_large_evaluation_says_that_its_numbers_are_of_the_fitted_images(monkeypatch: pytest.MonkeyPatch) -> None:
     evaluation = labels(50, 3)
     fitted = calibrated(evaluation, fit_calibration(evaluation, kind="temperature").calibration)
-    monkeypatch.setattr(reliability, "MOST_CROSS_FITTED", evaluation.outputs.numel() - 1)
+    monkeypatch.setattr(reliability, "MAX_CROSS_FITTED", evaluation.outputs.numel() - 1)
     text, source = sentences(fitted)
     assert "fitted to these same images, so the numbers here are better than those of new images" in source
     p = fitted.activated.double().flatten().numpy()

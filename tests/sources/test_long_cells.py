@@ -10,7 +10,7 @@ from eyebright.errors import MESSAGE_LIMIT, InputError, LabelError, TableError
 from eyebright.sources.headers import readable
 from eyebright.sources.read import read_source
 from eyebright.tasks.multicategory import MultiCategoryBlock
-from eyebright.types import LONGEST_LABEL, Vocab
+from eyebright.types import MAX_LABEL_LENGTH, Vocab
 
 
 def write(folder: Path, header: str, *rows: str) -> Path:
@@ -70,12 +70,12 @@ def test_a_file_name_that_no_system_takes_is_skipped_with_a_short_reason(tmp_pat
 
 
 def test_labels_have_at_most_1000_characters_wherever_they_come_from() -> None:
-    assert len(Vocab(["a", "x" * LONGEST_LABEL])) == 2
+    assert len(Vocab(["a", "x" * MAX_LABEL_LENGTH])) == 2
     for make in (Vocab, lambda names: MultiCategoryBlock(vocab=names)):
         with pytest.raises(
             LabelError, match=r"a label has 1,001 characters, at most 1,000 .*'x+\.\.\.'; is it running text\?$"
         ):
-            make(["a", "x" * (LONGEST_LABEL + 1)])
+            make(["a", "x" * (MAX_LABEL_LENGTH + 1)])
 
 
 def test_messages_about_long_names_are_bounded(tmp_path: Path) -> None:

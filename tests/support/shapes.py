@@ -21,7 +21,7 @@ from jaxtyping import AbstractArray, install_import_hook
 from torch import Tensor, nn
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
-_MOST = 2000  # combinations that are kept for a function
+_MAX_COMBINATIONS = 2000  # combinations that are kept for a function
 _library: Any = jaxtyping
 _each_call: Callable[..., Any] = jaxtyping.jaxtyped
 _check = beartype(conf=BeartypeConf(is_pep484_tower=True))  # an int is a float, as type checkers have it
@@ -108,7 +108,7 @@ def _checked_when_new(function: Any, typechecker: Callable[..., Any], names: lis
             finally:
                 del known.result
         if results is None or of_result not in results:
-            if len(seen) >= _MOST:
+            if len(seen) >= _MAX_COMBINATIONS:
                 seen.clear()
             seen.setdefault(key, set()).add(of_result)
         return result

@@ -221,7 +221,7 @@ def test_features_from_onnx_runtime_give_the_model_that_torch_gives(
 ) -> None:
     expected, _ = fit(loaders(folder, table))
     used: list[str] = []
-    for name, value in (("_LEAST_IMAGES", 0), ("_LEAST_SECONDS", 0.0), ("_CLEAR_SPEEDUP", 0)):
+    for name, value in (("_MIN_IMAGES", 0), ("_MIN_SECONDS", 0.0), ("_CLEAR_SPEEDUP", 0)):
         monkeypatch.setattr(runtimes, name, value)
     times = iter([1.0, 0.5, 0.5])
     monkeypatch.setattr(runtimes, "_timed", lambda compute, x: (compute(x), next(times)))
@@ -241,7 +241,7 @@ def test_a_repeated_training_takes_the_runtime_of_the_first_one_whatever_is_fast
     folder: Path, table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("EYEBRIGHT_HOME", str(tmp_path))
-    for name, value in (("_LEAST_IMAGES", 0), ("_LEAST_SECONDS", 0.0), ("_CLEAR_SPEEDUP", 0)):
+    for name, value in (("_MIN_IMAGES", 0), ("_MIN_SECONDS", 0.0), ("_CLEAR_SPEEDUP", 0)):
         monkeypatch.setattr(runtimes, name, value)
     seconds = {True: 1.0, False: 0.5}  # of torch, and of ONNX Runtime
     monkeypatch.setattr(

@@ -30,12 +30,12 @@ more than half of the images."""
 
 LARGE_COUNT = 10
 
-_LEAST_MEAN, _LEAST_WINDOW, _MOST_COLOUR = 0.98, 0.5, 10.0
+_MIN_MEAN, _MIN_WINDOW, _MAX_COLOUR = 0.98, 0.5, 10.0
 """Of `Similarity`. Of 400 planted copies (five sets of photographs, three of drawings and synthetic X-rays; cropped by
 up to 5 % on each side, resized, compressed to quality 30) the least values were 0.986 and 0.66, the largest 8.6. Other
 pairs of photographs that the hashes nominate have at most 0.92, and frames of a film up to 0.96."""
 
-_LEAST_CONTRAST = 0.01  # of the luma; in a blank image there is nothing to compare
+_MIN_CONTRAST = 0.01  # of the luma; in a blank image there is nothing to compare
 _LOADED = 2048  # shrunk images that are kept, 27 kB each
 _BATCH = 256  # pairs that are compared at once
 
@@ -120,7 +120,7 @@ def find_duplicates(
     """
     exact = _exact_pairs(facts)
     copies = {pair.second for pair in exact}
-    usable = facts.is_readable & (facts.contrast >= _LEAST_CONTRAST)
+    usable = facts.is_readable & (facts.contrast >= _MIN_CONTRAST)
     usable[list(copies)] = False
     rows = np.flatnonzero(usable)
     colours = np.concatenate([facts.colour[rows], facts.contrast[rows, None]], axis=1)
@@ -140,7 +140,7 @@ def find_duplicates(
 def is_same(similarity: Similarity) -> bool:
     """Whether two images with this similarity are the same image."""
     mean, least, colour = similarity
-    return mean >= _LEAST_MEAN and least >= _LEAST_WINDOW and colour <= _MOST_COLOUR
+    return mean >= _MIN_MEAN and least >= _MIN_WINDOW and colour <= _MAX_COLOUR
 
 
 class _Nominated(NamedTuple):

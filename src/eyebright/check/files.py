@@ -8,7 +8,7 @@ from pathlib import Path
 
 from eyebright.check.facts import FactTable
 from eyebright.check.finding import Finding
-from eyebright.check.wording import MOST_FILES, counted, files_at
+from eyebright.check.wording import MAX_FILES, counted, files_at
 from eyebright.errors import listing
 from eyebright.io.files import IMAGE_EXTENSIONS
 from eyebright.sources.source import Source
@@ -16,7 +16,7 @@ from eyebright.sources.source import Source
 MISSING = "there is no such file"
 """The reason of `eyebright.errors.ImageError` for a file that does not exist."""
 
-MOST_ENTRIES = 10_000_000
+MAX_ENTRIES = 10_000_000
 """Files and folders that are gone through; of a folder with more, the finding says "at least"."""
 
 
@@ -36,7 +36,7 @@ def _missing(source: Source, facts: FactTable | None) -> list[Finding]:
     if not rows:
         return []
     files = files_at(source, rows)
-    lines = {} if source.lines is None else {"lines": [int(source.lines[row]) for row in rows[:MOST_FILES]]}
+    lines = {} if source.lines is None else {"lines": [int(source.lines[row]) for row in rows[:MAX_FILES]]}
     return [
         Finding(
             kind="missing_files",
@@ -65,13 +65,13 @@ def _unnamed(source: Source) -> list[Finding]:
         if unnamed:
             count += len(unnamed)
             folders[folder or "."] += len(unnamed)
-            files += (prefix + name for name in sorted(unnamed)[: MOST_FILES - len(files)])
+            files += (prefix + name for name in sorted(unnamed)[: MAX_FILES - len(files)])
         n_entries += n_seen
-        if n_entries >= MOST_ENTRIES:
+        if n_entries >= MAX_ENTRIES:
             break
     if not count:
         return []
-    least = "at least " if n_entries >= MOST_ENTRIES else ""
+    least = "at least " if n_entries >= MAX_ENTRIES else ""
     where = ", ".join(f"'{name}' ({number:,})" for name, number in folders.most_common(3))
     return [
         Finding(
@@ -100,7 +100,7 @@ def _left_out(source: Source) -> list[Finding]:
             + ".",
             remedy="If they should be used, complete what the reason names.",
             figure=len(source.left_out),
-            files=tuple(source.left_out)[:MOST_FILES],
+            files=tuple(source.left_out)[:MAX_FILES],
             details={"reasons": dict(reasons.most_common(100))},
         )
     ]
@@ -119,7 +119,7 @@ def _images_by_folder(root: Path) -> Iterator[tuple[str, list[str], int]]:
         n_entries = 0
         for entry in _entries(root / folder):
             n_entries += 1
-            if n_entries > MOST_ENTRIES:
+            if n_entries > MAX_ENTRIES:
                 break
             if entry.name.startswith("."):
                 continue

@@ -27,9 +27,9 @@ COLOUR = 0.12
 border was cropped."""
 
 _TABLES = 24
-_FEWEST_BITS, _MOST_BITS = 8, 22  # that a table compares
-_MOST_PER_BUCKET = 64
-_MOST_PER_IMAGE = 32
+_MIN_BITS, _MAX_BITS = 8, 22  # that a table compares
+_MAX_PER_BUCKET = 64
+_MAX_PER_IMAGE = 32
 _MAX_SURE_DISTANCE = 4  # bits; an image with 32 pairs of at most this distance needs no more of them
 _CHUNK_HASHES = 1 << 16  # hashes
 _BITS = 63
@@ -76,7 +76,7 @@ def near_hashes(
         threads: number of threads; None: the number of CPUs.
     """
     n = len(signs)
-    bits = int(np.clip(np.ceil(np.log2(max(n, 1))), _FEWEST_BITS, _MOST_BITS))
+    bits = int(np.clip(np.ceil(np.log2(max(n, 1))), _MIN_BITS, _MAX_BITS))
     rng = np.random.default_rng(0)  # the same tables each time
     found: list[Rows] = []
     searched = np.arange(n)
@@ -88,7 +88,7 @@ def near_hashes(
         rows = pool.map(table.near, (searched[begin : begin + step] for begin in range(0, len(searched), step)))
         found = [_nearest(np.concatenate([*found, *rows]))]
         sure = np.bincount(found[0][found[0][:, 0] <= _MAX_SURE_DISTANCE, 1], minlength=n)
-        searched = np.flatnonzero(sure < _MOST_PER_IMAGE)
+        searched = np.flatnonzero(sure < _MAX_PER_IMAGE)
     pool.shutdown()
     rows = found[0] if found else np.zeros((0, 4), np.int32)
     rows = rows[np.argsort(rows[:, 0], kind="stable")]
@@ -130,11 +130,11 @@ class _Table:
         usable = np.flatnonzero(self._counts[keys])
         keys = keys[usable]
         of_key = self._counts[keys]
-        counts = np.minimum(of_key, _MOST_PER_BUCKET)
+        counts = np.minimum(of_key, _MAX_PER_BUCKET)
         query = np.repeat(np.arange(len(keys)), counts)
         place = np.arange(len(query)) - np.repeat(np.cumsum(counts) - counts, counts)
         # Of a bucket that is too large, each query takes other entries.
-        place += np.where(of_key > _MOST_PER_BUCKET, usable * 7919, 0)[query]
+        place += np.where(of_key > _MAX_PER_BUCKET, usable * 7919, 0)[query]
         second = self._order[self._starts[keys[query]] + place % of_key[query]]
         query = usable[query]
         distance = np.bitwise_count(variants[query] ^ self._whole[second])
@@ -168,4 +168,4 @@ def _nearest(rows: Rows) -> Rows:
     by_first = rows[np.argsort(rows[:, 1], kind="stable")]
     starts = np.flatnonzero(np.diff(by_first[:, 1], prepend=-1))
     rank = np.arange(len(by_first)) - np.repeat(starts, np.diff(starts, append=len(by_first)))
-    return by_first[rank < _MOST_PER_IMAGE]
+    return by_first[rank < _MAX_PER_IMAGE]

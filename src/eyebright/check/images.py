@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float64
 from eyebright.check.facts import FactTable
 from eyebright.check.files import MISSING
 from eyebright.check.finding import Finding, Severity
-from eyebright.check.wording import MOST_FILES, counted, files_at
+from eyebright.check.wording import MAX_FILES, counted, files_at
 from eyebright.errors import listing
 from eyebright.sources.source import Source
 
@@ -220,8 +220,8 @@ def _unreadable(source: Source, facts: FactTable) -> list[Finding]:
             remedy="Training ends at the first one: get these files again from where they come, or remove them; the "
             "option `skip_bad` leaves them out.",
             figure=len(reasons),
-            files=tuple(reasons)[:MOST_FILES],
-            details={"reasons": dict(list(reasons.items())[:MOST_FILES])},
+            files=tuple(reasons)[:MAX_FILES],
+            details={"reasons": dict(list(reasons.items())[:MAX_FILES])},
         )
     ]
 
@@ -234,7 +234,7 @@ def _alike_names(source: Source) -> list[Finding]:
     groups = [rows for rows in by_name.values() if len(rows) > 1]
     if not groups:
         return []
-    files = [files_at(source, rows) for rows in groups[:MOST_FILES]]
+    files = [files_at(source, rows) for rows in groups[:MAX_FILES]]
     return [
         Finding(
             kind="file_names_alike",
@@ -243,7 +243,7 @@ def _alike_names(source: Source) -> list[Finding]:
             f"characters: {listing(files[0])}.",
             remedy="On Windows and macOS one of these files replaces the other when they are copied: rename them.",
             figure=sum(map(len, groups)),
-            files=tuple(file for group in files for file in group)[:MOST_FILES],
+            files=tuple(file for group in files for file in group)[:MAX_FILES],
             groups=tuple(files),
         )
     ]

@@ -20,8 +20,8 @@ MIN_SUPPORT = 20
 MAX_CHANCE = 0.01
 """Probability that any rule of the whole set holds by chance (Bonferroni over the pairs of labels)."""
 
-_MOST_LABELS = 1000  # the most frequent ones, among which rules are looked for: the pairs take memory
-_MOST_RULES = 20  # broken ones that are reported, the surest first
+_MAX_LABELS = 1000  # the most frequent ones, among which rules are looked for: the pairs take memory
+_MAX_RULES = 20  # broken ones that are reported, the surest first
 
 
 class Rule(NamedTuple):
@@ -51,7 +51,7 @@ def rule_findings(source: Source, cells: LabelCells) -> list[Finding]:
     rules = find_rules(frequent)
     broken = [rule for rule in rules if rule.exceptions]
     kept = [rule for rule in rules if not rule.exceptions]
-    findings = [_broken(source, frequent, rule) for rule in broken[:_MOST_RULES]]
+    findings = [_broken(source, frequent, rule) for rule in broken[:_MAX_RULES]]
     if kept:
         texts = [f"'{frequent.names[rule.label]}' is also '{frequent.names[rule.implied]}'" for rule in kept]
         shown = "; every ".join(texts[:5]) + (f"; ... ({len(texts)} in all)" if len(texts) > 5 else "")
@@ -122,7 +122,7 @@ def co_occurrence(cells: LabelCells, *, most: int = 50) -> list[dict[str, Any]]:
 def _frequent(cells: LabelCells, *, at_least: int) -> LabelCells:
     """The most frequent labels, each of enough images."""
     yes, _ = cells.counts()
-    order = np.argsort(-yes, kind="stable")[:_MOST_LABELS]
+    order = np.argsort(-yes, kind="stable")[:_MAX_LABELS]
     return cells.select(order[yes[order] >= at_least])
 
 

@@ -16,7 +16,7 @@ from eyebright.sources.source import Source
 N_BINS = 30
 """Bars of a histogram."""
 
-_MOST_NAMED = 20  # cameras that are listed
+_MAX_NAMED = 20  # cameras that are listed
 
 
 def overview(source: Source, facts: FactTable | None = None) -> dict[str, Any]:
@@ -127,4 +127,4 @@ def _counts(column: Categorical[str], rows: Mask) -> dict[str, int]:
     """How many of these images have each value, the most frequent first; the empty one is of unknown values."""
     counts = np.bincount(column.codes[rows], minlength=len(column.categories)).tolist()
     pairs = sorted(zip(column.categories, counts, strict=True), key=lambda one: (-one[1], one[0]))
-    return {name: count for name, count in pairs[:_MOST_NAMED] if count}
+    return {name: count for name, count in pairs[:_MAX_NAMED] if count}

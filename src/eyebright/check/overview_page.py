@@ -7,8 +7,8 @@ from eyebright.sources.parts import PART_WORDS
 from eyebright.web.blocks import Cell, Charts, Pairs, Section, Table
 from eyebright.web.charts import Axis, Caption, Chart, Series, draw_chart
 
-_MOST_LABELS = 1000  # rows of the table
-_MOST_PAIRS = 20
+_MAX_LABELS = 1000  # rows of the table
+_MAX_PAIRS = 20
 _NAMES = {
     "width": "width, pixels",
     "height": "height, pixels",
@@ -61,18 +61,18 @@ def _labels(overview: Mapping[str, Any]) -> list[Any]:
             *(Cell.of(one[part]["images"]) for part in parts),
             Cell.of(one["all"]["unknown"]),
         ]
-        for one in labels[:_MOST_LABELS]
+        for one in labels[:_MAX_LABELS]
     ]
     caption = (
         "Images of each label"
-        if len(labels) <= _MOST_LABELS
-        else f"The {_MOST_LABELS:,} of {len(labels):,} labels with most images"
+        if len(labels) <= _MAX_LABELS
+        else f"The {_MAX_LABELS:,} of {len(labels):,} labels with most images"
     )
     blocks: list[Any] = [Table(caption, columns, rows)]
     if together := overview.get("together"):
         pairs = [
             [Cell(" + ".join(one["labels"])), Cell.of(one["images"]), Cell.of(one["lift"], decimals=2)]
-            for one in together[:_MOST_PAIRS]
+            for one in together[:_MAX_PAIRS]
         ]
         caption = "Labels that images have together, and how many times as often as if they were independent (lift)"
         blocks.append(Table(caption, ("labels", "images", "lift"), pairs))

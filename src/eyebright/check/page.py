@@ -13,7 +13,7 @@ from eyebright.web.thumbnails import thumbnail
 
 _GROUPS, _PER_GROUP = 12, 6  # of images that are the same, with thumbnails
 _IMAGES = 12  # with thumbnails, of other findings
-_MOST_THUMBNAILS = 240  # of a page, about 20 kB each
+_MAX_THUMBNAILS = 240  # of a page, about 20 kB each
 _MAX_LISTED = 2000  # file names
 
 Worded = Callable[[str], str]
@@ -80,7 +80,7 @@ class _Images:
     def __init__(self, source: Source) -> None:
         self._source = source
         self._rows = {str(file): row for row, file in enumerate(source.files)}
-        self._left = _MOST_THUMBNAILS
+        self._left = _MAX_THUMBNAILS
         self._block = source.block()
 
     def cards(self, files: Iterable[str]) -> list[Card]:
@@ -99,9 +99,7 @@ class _Images:
 
     def notices(self) -> list[str]:
         """A sentence if not all images are shown."""
-        return (
-            [] if self._left > 0 else [f"the page shows {_MOST_THUMBNAILS} images, and lists the names of the others"]
-        )
+        return [] if self._left > 0 else [f"the page shows {_MAX_THUMBNAILS} images, and lists the names of the others"]
 
     def _tags(self, target: Any) -> list[str]:
         text = self._block.text(self._block.read(target))

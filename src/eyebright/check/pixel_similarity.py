@@ -26,9 +26,9 @@ _WHOLE_MASK = np.ones((SIDE, SIDE), np.uint8)  # the mask of what is compared
 _MARGIN = 3  # pixels
 _SMOOTHING = 1.5  # pixels, standard deviation: resampling and compression change finer details
 _WINDOW = 4.0  # pixels, standard deviation of the window in which images are compared
-_LEAST_OVERLAP = 0.7  # of the area
+_MIN_OVERLAP = 0.7  # of the area
 _CONTRAST = 50.0  # grey levels, standard deviation: of a usual photograph; that of fainter images is raised to it,
-_MOST_GAIN = 5.0  # at most by this factor
+_MAX_GAIN = 5.0  # at most by this factor
 
 
 class Similarity(NamedTuple):
@@ -83,7 +83,7 @@ def _likely(first: Plane, second: Plane, guess: Matrix) -> list[Matrix]:
     scored = [(_correlation(below, above, guess), 0)]
     if scored[0][0] < _GOOD:
         scored = [(_correlation(below, above, each), -number) for number, each in enumerate(_ALIGNMENT_GUESSES)]
-        scored = [one for one in sorted(scored, reverse=True)[:_MAX_GUESSES] if one[0] >= _LEAST_CORRELATION]
+        scored = [one for one in sorted(scored, reverse=True)[:_MAX_GUESSES] if one[0] >= _MIN_CORRELATION]
         return [_ALIGNMENT_GUESSES[-number] for _, number in scored]
     return [guess]
 
@@ -107,7 +107,7 @@ def _inverse(matrix: Matrix) -> Matrix:
 
 _ALIGNMENT_GUESSES = [_matrix(box) for box in BOXES] + [_inverse(_matrix(box)) for box in BOXES[1:]]
 _MAX_GUESSES = 3
-_GOOD, _LEAST_CORRELATION = 0.97, 0.85
+_GOOD, _MIN_CORRELATION = 0.97, 0.85
 """Correlations of blurred images after a guess. Of 400 planted copies all but one had 0.95 and more after the best."""
 _SURE_SIMILARITY = 0.985  # a mean that other guesses need not improve
 _MIN_SIMILARITY = 0.9  # a mean after which other guesses help no more
@@ -136,14 +136,14 @@ def _luma(image: Rgb) -> Plane:
 def _compared(first: Plane, second: Plane, matrix: Matrix) -> Similarity:
     """Mean and least SSIM of the second image and what lies under it in the first."""
     inside = _inside(matrix)
-    if inside.mean() < _LEAST_OVERLAP:
+    if inside.mean() < _MIN_OVERLAP:
         return NOTHING
     # Beside the part that both show, the images are taken as equal: one may have a border that the other lacks.
     below = np.where(inside, _warped(first, matrix), second)
     below = cv2.GaussianBlur(below, (0, 0), _SMOOTHING)
     second = cv2.GaussianBlur(second, (0, 0), _SMOOTHING)
     spread = float(max(below[inside].std(), second[inside].std(), 1e-3))
-    index, contrast = _ssim(below, second, gain=min(max(_CONTRAST / spread, 1.0), _MOST_GAIN))
+    index, contrast = _ssim(below, second, gain=min(max(_CONTRAST / spread, 1.0), _MAX_GAIN))
     index, contrast = index[inside], contrast[inside]
     weight = contrast + 1.0
     textured = index[contrast > _MIN_CONTRAST]

@@ -18,7 +18,7 @@ from eyebright.types import LabelSet
 KINDS: dict[TargetForm, str] = {"labels": "multi", "class": "single", "points": "points", "numbers": "numbers"}
 """What the targets are, in one word, by their form."""
 
-_MOST_CELLS = 1_000_000  # unknown labels of images that are listed
+_MAX_CELLS = 1_000_000  # unknown labels of images that are listed
 _CHECKED_PARTS = ("train", "valid", "test")
 """Parts that are counted also where they have no image."""
 
@@ -55,7 +55,7 @@ def reading(source: Source) -> dict[str, Any]:
     }
     if isinstance(source.targets, np.ndarray):
         result["numbers" if form == "numbers" else "points"] = list(source.names) or None
-    elif counted["unknown"] <= _MOST_CELLS:
+    elif counted["unknown"] <= _MAX_CELLS:
         result["unknown_cells"] = _unknown_labels(source.targets, paths, frozenset(counted["classes"]))
     else:
         result["unknown_cells"] = None

@@ -49,7 +49,7 @@ could be a shortcut by the interval."""
 N_EXAMPLES = 8
 """Images of each side that are shown."""
 
-_MOST_SHORTCUTS = 50  # that are reported, the surest first
+_MAX_SHORTCUTS = 50  # that are reported, the surest first
 _MIN_NAMED_SHARE = 0.5  # share of the images with the label in the file's name, from which on the names are labels
 
 
@@ -95,7 +95,7 @@ def shortcut_findings(source: Source, facts: FactTable) -> list[Finding]:
     source = source.take(readable)
     found, n_tests = find_shortcuts(source, tried)
     found.sort(key=lambda one: (-one.low, -one.auc))
-    return [_finding(source, one, n_tests) for one in found[:_MOST_SHORTCUTS]]
+    return [_finding(source, one, n_tests) for one in found[:_MAX_SHORTCUTS]]
 
 
 def find_shortcuts(source: Source, tried: Sequence[Property]) -> tuple[list[Shortcut], int]:

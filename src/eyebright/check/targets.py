@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float64, Int
 
 from eyebright.check.finding import Finding
 from eyebright.check.labels import label_findings
-from eyebright.check.wording import MOST_FILES, counted, files_at
+from eyebright.check.wording import MAX_FILES, counted, files_at
 from eyebright.errors import listing
 from eyebright.sources.source import Source
 from eyebright.tasks.base import TargetForm
@@ -206,7 +206,7 @@ def _outliers(source: Source, name: str, numbers: Float64[np.ndarray, "n"]) -> l
             figure=len(rows),
             files=files_at(source, rows),
             labels=(name,),
-            details={"numbers": numbers[rows[:MOST_FILES]].tolist(), "median": middle, "spread": spread},
+            details={"numbers": numbers[rows[:MAX_FILES]].tolist(), "median": middle, "spread": spread},
         )
     ]
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from eyebright.sources.source import Source
 
-MOST_FILES = 10_000
+MAX_FILES = 10_000
 """Images that one finding lists; `eyebright.check.finding.Finding.figure` counts all."""
 
 
@@ -26,7 +26,7 @@ def counted(count: int, noun: str, plural: str = "") -> str:
 
 
 def files_at(source: Source, rows: "Iterable[int] | np.ndarray[Any, Any]") -> tuple[str, ...]:
-    """The files of these images, at most `MOST_FILES`.
+    """The files of these images, at most `MAX_FILES`.
 
     Args:
         source: the labelled images.
@@ -34,5 +34,5 @@ def files_at(source: Source, rows: "Iterable[int] | np.ndarray[Any, Any]") -> tu
     """
     if isinstance(rows, np.ndarray):
         rows = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
-        rows = rows[:MOST_FILES].tolist()
-    return tuple(str(source.files[row]) for row in list(rows)[:MOST_FILES])
+        rows = rows[:MAX_FILES].tolist()
+    return tuple(str(source.files[row]) for row in list(rows)[:MAX_FILES])

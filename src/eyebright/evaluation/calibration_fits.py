@@ -30,7 +30,7 @@ Array = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 _PRIOR_SD = 0.3  # of the logarithm of a slope between labels, and of an offset, before the labels are seen
 _PRIOR_LABELS = 2.0  # how many labels that expectation counts as
 _EM_ROUNDS = 12
-_MOST_STEPS = 30
+_MAX_STEPS = 30
 _BINS = 24
 _PSEUDO_COUNT = 2.0
 _MIN_SLOPE = 0.05
@@ -154,7 +154,7 @@ def _scored(
     center: Tensor,
     precision: Tensor,
     start: Tensor,
-    steps: int = _MOST_STEPS,
+    steps: int = _MAX_STEPS,
 ) -> tuple[Float[Tensor, "s k d"], Float[Tensor, "s k d"]]:
     """(parameters with the highest posterior density, their posterior variances), by Fisher scoring."""
     parameters = start

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 
 from eyebright.evaluation.evaluation import Evaluation
 
-_LEAST_OUTPUTS = 3  # with fewer, different images often have the same outputs
+_MIN_OUTPUTS = 3  # with fewer, different images often have the same outputs
 _MAX_DISTANCE = 0.1  # root mean square difference of the outputs, in their standard deviations
 _NEIGHBOURS = 4  # in the order of the mean output, of which each image is compared with
 
@@ -22,7 +22,7 @@ def copies(evaluation: Evaluation) -> Int[np.ndarray, "p 2"]:
     """
     codes = evaluation.group_codes
     outputs = evaluation.outputs.double().cpu().numpy()
-    if codes is None or outputs.shape[1] < _LEAST_OUTPUTS:
+    if codes is None or outputs.shape[1] < _MIN_OUTPUTS:
         return np.empty((0, 2), dtype=np.int64)
     spread = outputs.std(axis=0)
     scaled = (outputs / np.where(spread > 0, spread, 1)).astype(np.float32)

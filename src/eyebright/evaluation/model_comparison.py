@@ -30,7 +30,7 @@ from eyebright.metrics.meter import Metric
 from eyebright.metrics.points import point_errors
 from eyebright.tasks.base import SectionName
 
-LEAST_IMAGES = 10
+MIN_IMAGES = 10
 """Images with a label, with fewer of which its difference has no interval."""
 
 _SAME_SCORE = ("error_rate",)  # of a metric that is compared too
@@ -277,7 +277,7 @@ def _of_labels(first: Evaluation, second: Evaluation, draws: Draws) -> list[Outp
         positives, before, after = int((targets[:, k] == 1).sum()), float(values[0][k]), float(values[1][k])
         column = draws.drawn[:, k][~np.isnan(draws.drawn[:, k])]
         p_value, interval = math.nan, unknown_interval(CONFIDENCE)
-        if positives >= LEAST_IMAGES and len(column) > 1:
+        if positives >= MIN_IMAGES and len(column) > 1:
             interval = corrected_interval(column, draws.left_out[:, k], after - before, level=CONFIDENCE)
             p_value = _two_sided(after - before, float(column.std(ddof=1)))
         found.append(OutputDifference(name, "AP", positives, before, after, interval, p_value))
@@ -299,7 +299,7 @@ def _of_classes(first: Evaluation, second: Evaluation) -> list[OutputDifference]
         center = (gained - lost) / (count + 2)
         error = math.sqrt(max(gained + lost + 1 - (gained - lost) ** 2 / (count + 2), 0)) / (count + 2)
         half = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2) * error
-        enough = count >= LEAST_IMAGES
+        enough = count >= MIN_IMAGES
         interval = Interval(max(center - half, -1), min(center + half, 1), CONFIDENCE)
         unknown = Interval(math.nan, math.nan, CONFIDENCE)
         p_value = _mcnemar(gained, lost) if enough else math.nan
@@ -326,7 +326,7 @@ def _of_errors(
         known = ~first[:, k].isnan()
         differences = (second[known, k] - first[known, k]).double()
         count, mean = len(differences), float(differences.mean())
-        error = float(differences.std()) / math.sqrt(count) if count >= LEAST_IMAGES else math.nan
+        error = float(differences.std()) / math.sqrt(count) if count >= MIN_IMAGES else math.nan
         half = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2) * error
         before, after = float(first[known, k].mean()), float(second[known, k].mean())
         interval = Interval(mean - half, mean + half, CONFIDENCE)

@@ -17,7 +17,7 @@ GRID_SIZE = 30
 START = 20
 """Images that are labelled one by one before a model is asked."""
 
-_MOST_SURE = 0.02  # what a model of few images says to be more certain than this is not believed
+_MIN_UNCERTAINTY = 0.02  # what a model of few images says to be more certain than this is not believed
 
 
 class NextAction(NamedTuple):
@@ -62,7 +62,7 @@ def next_action(
     if len(order) and (few or probabilities is None):
         return _alone(int(order[0]), 1.0)
     p = np.full(targets.shape, 0.5) if probabilities is None else np.nan_to_num(probabilities, nan=0.5)
-    p = p.clip(_MOST_SURE, 1 - _MOST_SURE)
+    p = p.clip(_MIN_UNCERTAINTY, 1 - _MIN_UNCERTAINTY)
     candidates = [_image(p, unknown)]
     for label in range(targets.shape[1]):
         rows = np.flatnonzero(unknown[:, label])
@@ -93,7 +93,7 @@ def next_class_action(
         return _NO_ACTION
     if probabilities is None or elsewhere + known.sum() < START:
         return _alone(int(order[0]) if len(order) else int(rows[0]), 1.0)
-    p = np.nan_to_num(probabilities[rows], nan=0.0).clip(0, 1 - _MOST_SURE)
+    p = np.nan_to_num(probabilities[rows], nan=0.0).clip(0, 1 - _MIN_UNCERTAINTY)
     worth = 1 / (2 - p.max(axis=1, initial=0))
     best = int(worth.argmax())
     candidates = [_alone(int(rows[best]), float(worth[best]))]

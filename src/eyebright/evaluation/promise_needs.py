@@ -7,7 +7,7 @@ from eyebright.evaluation.promise import Promise
 from eyebright.evaluation.promise_evidence import Evidence
 from eyebright.evaluation.promise_tests import counts_at
 
-_FEWEST = 10  # yes answers from which a precision is estimated
+_MIN_YES_ANSWERS = 10  # yes answers from which a precision is estimated
 
 
 def missing_units(
@@ -31,7 +31,7 @@ def missing_units(
     if not of_answers:
         right = total  # at the trivial end
     share = right / np.maximum(total, 1)
-    usable = (total >= (_FEWEST if of_answers else 1)) & (share > promise.share)
+    usable = (total >= (_MIN_YES_ANSWERS if of_answers else 1)) & (share > promise.share)
     with np.errstate(divide="ignore", invalid="ignore"):
         wrong = np.where(share < 1, (1 - share) * np.log((1 - share) / (1 - promise.share)), 0.0)
         needed = np.log(1 / error) / (share * np.log(share / promise.share) + wrong) * answers.n_units / total

@@ -259,7 +259,7 @@ def draw(
     if not functions:
         next(drawn)  # checks the arguments
         return []
-    parts = leave_out_counts(n_images, groups=groups, seed=seed, parts=max(n_resamples // 4, _LEAST_PARTS))
+    parts = leave_out_counts(n_images, groups=groups, seed=seed, parts=max(n_resamples // 4, _MIN_PARTS))
     of_each = [_of_blocks(functions, blocks) for blocks in (drawn, parts)]
     return [Draws(*both) for both in zip(*of_each, strict=True)]
 
@@ -270,7 +270,7 @@ def _of_blocks(functions: Sequence[Resampled], blocks: Iterator[np.ndarray]) -> 
     return [np.concatenate(columns) for columns in zip(*found, strict=True)]
 
 
-_LEAST_PARTS = 50  # without which the skewness of the jackknife is known to a hundredth
+_MIN_PARTS = 50  # without which the skewness of the jackknife is known to a hundredth
 ENOUGH = 5
 """Trials that are lost, and that are not, with which resamples say enough."""
 _NO_DRAWS = Draws(np.empty(0), np.empty(0))

@@ -9,15 +9,15 @@ import pandas as pd
 from jaxtyping import Bool, Float, Num
 
 from eyebright.evaluation.evaluation import Evaluation
-from eyebright.evaluation.slices import FILE_TYPE, IMAGE_SIZE, LEAST_IMAGES, MOST_VALUES
+from eyebright.evaluation.slices import FILE_TYPE, IMAGE_SIZE, MAX_VALUES, MIN_IMAGES
 from eyebright.tasks.base import SectionName, TargetBlock
 from eyebright.web.text import number_text
 
-MOST_LABELS = 200
+MAX_LABELS = 200
 """Labels that are combined with each other and with other properties: the most frequent."""
 
 _MAX_SQUARE_RATIO = 1.1  # ratio of the sides up to which an image counts as square
-_MOST_NUMBERS = 20  # columns and predicted numbers whose thirds are properties
+_MAX_NUMBERS = 20  # columns and predicted numbers whose thirds are properties
 
 
 class Property(NamedTuple):
@@ -49,7 +49,7 @@ def segment_properties(evaluation: Evaluation) -> list[Property]:
     """
     found = [*_of_columns(evaluation), *_of_images(evaluation), *_of_targets(evaluation)]
     n = len(evaluation)
-    return [one for one in found if LEAST_IMAGES <= int(one.has.sum()) <= n - LEAST_IMAGES]
+    return [one for one in found if MIN_IMAGES <= int(one.has.sum()) <= n - MIN_IMAGES]
 
 
 def _of_columns(evaluation: Evaluation) -> Iterator[Property]:
@@ -59,9 +59,9 @@ def _of_columns(evaluation: Evaluation) -> Iterator[Property]:
     for i in range(columns.shape[1]):
         name, cells = str(columns.columns[i]), columns.iloc[:, i]
         known = cells[~cells.isna() & (cells.astype(str) != "")]
-        if known.nunique() <= MOST_VALUES:
+        if known.nunique() <= MAX_VALUES:
             yield from _values(name, ["" if pd.isna(cell) else str(cell) for cell in cells.tolist()])
-        elif i < _MOST_NUMBERS:
+        elif i < _MAX_NUMBERS:
             yield from _thirds(name, np.asarray(pd.to_numeric(cells, errors="coerce"), dtype=np.float64))
 
 
@@ -87,17 +87,17 @@ def _of_labels(block: TargetBlock, targets: Num[np.ndarray, "n k"]) -> Iterator[
     counts = has.sum(axis=1)
     words = np.where(counts > 3, "more than 3", counts.astype(str))
     yield from _values("number of labels", words.tolist())
-    for k in np.argsort(-has.sum(axis=0), kind="stable")[:MOST_LABELS]:
+    for k in np.argsort(-has.sum(axis=0), kind="stable")[:MAX_LABELS]:
         yield Property("label", block.output_names[k], has[:, k], is_label=True, is_alone=False)
 
 
 def _of_classes(block: TargetBlock, targets: Num[np.ndarray, " n"]) -> Iterator[Property]:
-    for k in np.argsort(-np.bincount(targets[targets >= 0].astype(int), minlength=1), kind="stable")[:MOST_LABELS]:
+    for k in np.argsort(-np.bincount(targets[targets >= 0].astype(int), minlength=1), kind="stable")[:MAX_LABELS]:
         yield Property("class", block.value_names[k], targets == k, is_alone=False)
 
 
 def _of_numbers(block: TargetBlock, targets: Num[np.ndarray, "n ..."]) -> Iterator[Property]:
-    for name, values in zip(block.value_names[:_MOST_NUMBERS], targets.reshape(len(targets), -1).T, strict=False):
+    for name, values in zip(block.value_names[:_MAX_NUMBERS], targets.reshape(len(targets), -1).T, strict=False):
         yield from _thirds(name, values.astype(np.float64))
 
 

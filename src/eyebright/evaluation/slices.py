@@ -24,13 +24,13 @@ from eyebright.evaluation.metric_value import affordable_resamples, metric_input
 from eyebright.evaluation.scores import Score, draw
 from eyebright.metrics.meter import Metric
 
-MOST_VALUES = 20
+MAX_VALUES = 20
 """Different values of a column whose images are slices; more would be slices of few images."""
 
-LEAST_IMAGES = 10
+MIN_IMAGES = 10
 """Images of a slice, and of all others."""
 
-MOST_SLICES = 100
+MAX_SLICES = 100
 
 _RESAMPLES = 400
 IMAGE_SIZE = "size of the image"
@@ -77,7 +77,7 @@ def find_slices(evaluation: Evaluation, metric: Metric | None = None) -> list[Sl
     metric = metric or evaluation.decision.target.metrics()[0]
     if evaluation.not_finite:
         return []
-    found = [one for name, column in _columns(evaluation) for one in _members(name, column)][:MOST_SLICES]
+    found = [one for name, column in _columns(evaluation) for one in _members(name, column)][:MAX_SLICES]
     if not found:
         return []
     whole_error = _scored(evaluation, metric)[2]
@@ -124,12 +124,12 @@ def _members(name: str, column: Sequence[Any]) -> list[tuple[str, str, list[int]
     for row, value in enumerate(column):
         if not pd.isna(value) and value != "":
             rows.setdefault(str(value), []).append(row)
-            if len(rows) > MOST_VALUES:
+            if len(rows) > MAX_VALUES:
                 return []
     if len(rows) < 2:
         return []
     enough = [
-        (name, value, each) for value, each in rows.items() if LEAST_IMAGES <= len(each) <= len(column) - LEAST_IMAGES
+        (name, value, each) for value, each in rows.items() if MIN_IMAGES <= len(each) <= len(column) - MIN_IMAGES
     ]
     is_halved = len(rows) == 2 and sum(map(len, rows.values())) == len(column)
     return enough[:1] if is_halved else enough  # the second of two is the others of the first

@@ -29,7 +29,7 @@ from eyebright.evaluation.intervals import Interval, checked_level, score_interv
 from eyebright.evaluation.metric_sums import Limits, Statistic
 
 _BLOCK_SIZE = 4_000_000  # numbers of one block of units: limits the memory
-_MOST_UNKNOWN = 0.5  # share of the resamples without a deviation, with more of which the others say too little
+_MAX_UNKNOWN = 0.5  # share of the resamples without a deviation, with more of which the others say too little
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +119,7 @@ class SmoothScore:
         if math.isnan(value):
             return unknown_interval(level)
         found, finite = Interval(value, value, level), deviations[np.isfinite(deviations)]
-        if error > 0 and not self._at_limit and len(finite) > _MOST_UNKNOWN * len(deviations):
+        if error > 0 and not self._at_limit and len(finite) > _MAX_UNKNOWN * len(deviations):
             whole = np.array([value])
             steps = error * self._slopes(whole) * np.quantile(finite, [1 - tail, tail])
             low, high = self._unscaled(self._scaled(whole) - steps)

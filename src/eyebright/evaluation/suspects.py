@@ -31,7 +31,7 @@ from eyebright.web.text import number_text
 
 SuspectKind = Literal["wrong label", "missing label", "wrong class", "wrong point", "wrong number"]
 
-LEAST_SCORE: Mapping[SectionName, float] = {"labels": 0.5, "classes": 0.5, "points": 3.5, "numbers": 3.5}
+MIN_SCORE: Mapping[SectionName, float] = {"labels": 0.5, "classes": 0.5, "points": 3.5, "numbers": 3.5}
 """Scores above this are suspicious: something else is more probable than what is given, or a robust outlier."""
 
 _COPY_ODDS = 9.0
@@ -101,7 +101,7 @@ def find_suspects(evaluation: Evaluation, *, limit: int | None = None) -> list[S
     cells = _cells(evaluation)
     width = cells.scores.shape[1]
     flat = cells.scores.reshape(-1)
-    above = np.flatnonzero(flat > LEAST_SCORE[section])  # NaN is not
+    above = np.flatnonzero(flat > MIN_SCORE[section])  # NaN is not
     ranked = above[np.argsort(-flat[above], kind="stable")][:limit]
     files = evaluation.files
     found: list[Suspect] = []
@@ -176,7 +176,7 @@ def _class_cells(evaluation: Evaluation) -> _Cells:
     believed = probabilities.argmax(axis=1)
     if target.is_categorical:
         scores = 1 - of_given
-        scores = np.where(believed == given, np.minimum(scores, LEAST_SCORE["classes"]), scores)
+        scores = np.where(believed == given, np.minimum(scores, MIN_SCORE["classes"]), scores)
     else:
         scores = _tail_scores(probabilities, np.where(known, given, 0))
         believed = median_class(torch.from_numpy(probabilities)).numpy()

@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 
 from eyebright.errors import InputError
 
-_MOST_CLUSTERS = 512
+_MAX_CLUSTERS = 512
 _PER_CLUSTER = 8  # images, about
 _DIMENSIONS = 64  # of the random projection in which clusters are found
 _SAMPLE = 20_000  # images that clusters are found with
@@ -168,7 +168,7 @@ def _units(features: Float[np.ndarray, "n d"], rows: Int[np.ndarray, " m"], seed
 def _clusters(units: Float[np.ndarray, "n e"], seed: int) -> Int[np.ndarray, " n"]:
     """The cluster of each image by spherical k-means (Dhillon & Modha, 2001, Concept Decompositions)."""
     n = len(units)
-    count = int(np.clip(n // _PER_CLUSTER, 1, _MOST_CLUSTERS))
+    count = int(np.clip(n // _PER_CLUSTER, 1, _MAX_CLUSTERS))
     generator = np.random.default_rng(seed)
     sample = units if n <= _SAMPLE else units[np.sort(generator.choice(n, _SAMPLE, replace=False))]
     centres = sample[np.sort(generator.choice(len(sample), min(count, len(sample)), replace=False))]
@@ -188,7 +188,7 @@ def _nearest(
     if not len(others):
         return np.zeros(len(units), dtype=np.int64), np.full(len(units), -1.0, dtype=np.float32)
     rows, products = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.float32)]
-    block = max(_BLOCK_IMAGES * _MOST_CLUSTERS // max(len(others), 1), 1)
+    block = max(_BLOCK_IMAGES * _MAX_CLUSTERS // max(len(others), 1), 1)
     for i in range(0, len(units), block):
         similar = units[i : i + block] @ others.T
         rows.append(similar.argmax(axis=1))

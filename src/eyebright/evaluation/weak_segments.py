@@ -22,11 +22,11 @@ from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.image_errors import image_errors
 from eyebright.evaluation.intervals import Interval
 from eyebright.evaluation.segment_properties import Property, segment_properties
-from eyebright.evaluation.slices import LEAST_IMAGES, holm
+from eyebright.evaluation.slices import MIN_IMAGES, holm
 
-MOST_SEGMENTS = 10
+MAX_SEGMENTS = 10
 """Candidates that are tested."""
-LEAST_IN_HALF = LEAST_IMAGES
+MIN_IN_HALF = MIN_IMAGES
 """Images of a segment, and of the others, in each half."""
 SURE = 0.05
 
@@ -96,7 +96,7 @@ def find_weak_segments(evaluation: Evaluation, *, seed: int = 0) -> list[WeakSeg
     """
     errors, error_name = image_errors(evaluation)
     known = np.flatnonzero(np.isfinite(errors))
-    if len(known) < 4 * LEAST_IN_HALF:
+    if len(known) < 4 * MIN_IN_HALF:
         return []
     properties = segment_properties(evaluation)
     if not properties:
@@ -160,7 +160,7 @@ def _z(
     mean, other = sums / inside, -sums / outside
     variance = np.maximum(squares / inside - mean**2, 0) / inside
     variance = variance + np.maximum((all_squares - squares) / outside - other**2, 0) / outside
-    is_large = (counts >= LEAST_IN_HALF) & (n - counts >= LEAST_IN_HALF) & (variance > 0)
+    is_large = (counts >= MIN_IN_HALF) & (n - counts >= MIN_IN_HALF) & (variance > 0)
     return np.where(is_large, (mean - other) / np.sqrt(np.maximum(variance, 1e-30)), -np.inf)
 
 
@@ -197,7 +197,7 @@ def _distinct(candidates: Sequence[_Worse], has: Bool[np.ndarray, "n c"]) -> Ite
         if all((members & other).sum() <= _OVERLAP * (members | other).sum() for other in taken):
             taken.append(members)
             yield one
-        if len(taken) == MOST_SEGMENTS:
+        if len(taken) == MAX_SEGMENTS:
             return
 
 
@@ -275,4 +275,4 @@ def _members(has: Bool[np.ndarray, "n c"], columns: Sequence[int]) -> Bool[np.nd
 
 
 def _is_large(members: Bool[np.ndarray, " n"]) -> bool:
-    return LEAST_IN_HALF <= int(members.sum()) <= len(members) - LEAST_IN_HALF
+    return MIN_IN_HALF <= int(members.sum()) <= len(members) - MIN_IN_HALF

@@ -19,7 +19,7 @@ from eyebright.inference.runtimes.graph_file import hash_path
 from eyebright.io.atomic import exclusive_folder
 from eyebright.io.text import valid_unicode
 
-_MOST_WAIT = 60.0  # seconds; another export writes for less than one, a tuning for some
+_MAX_WAIT = 60.0  # seconds; another export writes for less than one, a tuning for some
 
 Say = Callable[[str], None]
 
@@ -121,10 +121,10 @@ def _write_export(
 @contextmanager
 def _locked(folder: Path) -> Generator[None]:
     """Within it no other export replaces the record: of two at once, one would lose the files of the other."""
-    with exclusive_folder(folder, wait=_MOST_WAIT) as is_free:
+    with exclusive_folder(folder, wait=_MAX_WAIT) as is_free:
         if not is_free:
             raise ArtifactError(
-                f"another process has written to '{folder}' for more than {_MOST_WAIT:.0f} seconds; wait for its end, "
+                f"another process has written to '{folder}' for more than {_MAX_WAIT:.0f} seconds; wait for its end, "
                 "or export to another folder with `out`"
             )
         yield

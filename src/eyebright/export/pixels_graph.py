@@ -5,7 +5,7 @@ operations, so that they are the same integers. Pixels differ by less than 0.01 
 computes its weights in float32.
 
 ``Resize`` computes all of the resized image, also what is cropped away: of an image that is a thousand times as long as
-high that is almost all of it, and more than memory holds. Where the resized image would have more than `MOST_CROPPED`
+high that is almost all of it, and more than memory holds. Where the resized image would have more than `MAX_CROPPED`
 times the pixels of the output, the visible part is computed alone, as two products with the weights of the triangle
 filter, from the part of the image that it needs.
 """
@@ -22,7 +22,7 @@ from eyebright.transforms.serialize import preprocessing_to_json
 from eyebright.transforms.spatial import crop_margin
 from eyebright.types import Size
 
-MOST_CROPPED = 8
+MAX_CROPPED = 8
 """The most pixels of a resized image before its crop, as a multiple of those of the output."""
 _EPSILON = 1e-6  # as in `eyebright.image.canonical`
 
@@ -135,7 +135,7 @@ def add_pixels(graph: Graph, images: Value, steps: Steps) -> PixelNodes:
     is_large = graph.op(
         "Greater",
         graph.op("Mul", rows.resized, columns.resized),
-        graph.constant([MOST_CROPPED * steps.output[0] * steps.output[1]], np.float64),
+        graph.constant([MAX_CROPPED * steps.output[0] * steps.output[1]], np.float64),
     )
     scalar = graph.op("Squeeze", is_large, graph.constant([0]))
     visible = graph.op(

@@ -20,7 +20,7 @@ from eyebright.errors import InputError
 from eyebright.models.build import ImageModel
 from eyebright.models.timm_backbone import FeatureLayout, TimmBackbone
 
-_MOST_PREFIX_TOKENS = 16  # class and register tokens before those of the patches
+_MAX_PREFIX_TOKENS = 16  # class and register tokens before those of the patches
 _RATIO = 1.5  # by which height / width of the tokens may differ from that of the image
 
 
@@ -110,7 +110,7 @@ def _recorded(layers: list[nn.Module]) -> Generator[list[Tensor]]:
 
 def _grid(n_tokens: int, size: tuple[int, int], prefix: int) -> tuple[int, int, int] | None:
     """(tokens before the patches, rows, columns) of tokens whose rows and columns have the ratio of the image."""
-    for before in (prefix, *range(_MOST_PREFIX_TOKENS)):
+    for before in (prefix, *range(_MAX_PREFIX_TOKENS)):
         n = n_tokens - before
         if n < 4:
             continue

@@ -10,11 +10,11 @@ from eyebright.inference.predictions import Prediction
 from eyebright.inference.predictor import Predictor
 from eyebright.io.atomic import write_atomically
 
-LONGEST_SIDE = 1200
+MAX_SIDE = 1200
 """Pixels of the longer side of a written image; smaller images keep their size."""
 
 _UNSAFE = re.compile(r"[^\w.-]+")
-_LONGEST_NAME = 100  # characters of a file's name or a label in the name of its heat map
+_MAX_NAME_LENGTH = 100  # characters of a file's name or a label in the name of its heat map
 
 
 class HeatMapWriter:
@@ -55,7 +55,7 @@ class HeatMapWriter:
         labels = target.labels(prediction.decoded) if target.label_names else target.value_names
         if not labels:
             return
-        below = Image.create(prediction.path).to_thumb(LONGEST_SIDE)
+        below = Image.create(prediction.path).to_thumb(MAX_SIDE)
         for found in self._predictor.heat_maps(prediction.path, labels):
             path = self._folder / self._name(Path(prediction.path).stem, found.label)
             drawn = found.drawn_on(below)
@@ -67,7 +67,7 @@ class HeatMapWriter:
 
     def _name(self, stem: str, label: str) -> str:
         """A name of a file that no other heat map has."""
-        parts = [_UNSAFE.sub("_", part)[:_LONGEST_NAME] or "_" for part in (stem, label)]
+        parts = [_UNSAFE.sub("_", part)[:_MAX_NAME_LENGTH] or "_" for part in (stem, label)]
         name, number = "--".join(parts), 1
         while (found := f"{name}.png" if number == 1 else f"{name}-{number}.png").casefold() in self._names:
             number += 1

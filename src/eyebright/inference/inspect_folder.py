@@ -35,7 +35,7 @@ from eyebright.io.generated_text import state_of
 from eyebright.io.safetensors_header import Header, read_header
 
 _CHUNK_BYTES = 2**20
-_MOST_FILES = 1000  # that are listed
+_MAX_FILES = 1000  # that are listed
 _REQUIRED_FIELDS: Mapping[str, type] = {
     "model": dict,
     "target": dict,
@@ -139,7 +139,7 @@ def inspect_folder(folder: str | Path) -> Inspection:
     inspection = Inspection(folder, {} if manifest is None else _facts(manifest))
     for name in [*(one for one in (WEIGHTS, MANIFEST, *HASHED) if one not in sizes), *sizes]:
         inspection.files += _inspected(name, sizes, manifest or {}, found, checks)
-        if len(inspection.files) >= _MOST_FILES:
+        if len(inspection.files) >= _MAX_FILES:
             break
     wrong = {file.name for file in inspection.files if file.check == "problem"}
     is_checked = EXPORT_RECORD in {file.name for file in inspection.files} - wrong  # of very many files some are not

@@ -33,11 +33,11 @@ THRESHOLD = 1.0
 
 FLAGGED_SHARE = 0.05
 """Share of the validation images that have a score above 1."""
-MOST_DIRECTIONS = 32
-LEAST_IMAGES = 10
+MAX_DIRECTIONS = 32
+MIN_IMAGES = 10
 """Training images, and validation images, that a score needs."""
 
-MOST_IMAGES = 1000
+MAX_IMAGES = 1000
 """Training images that it is fitted to; more of them change little."""
 
 _TENSORS = ("mean", "directions")
@@ -126,14 +126,14 @@ def fit_out_of_distribution(
         blocks: number of equal parts of the features that are scaled each on its own.
         share: the share of the validation images above 1.
     """
-    if min(len(train), len(valid)) < LEAST_IMAGES:
+    if min(len(train), len(valid)) < MIN_IMAGES:
         return None
     rows = _unit_length(train.double(), blocks)
     mean = rows.mean(dim=0)
     directions = _principal_components(rows - mean)
     if directions.shape[1] < 2:
         return None
-    parts = mean.float(), directions[:, : min(MOST_DIRECTIONS, directions.shape[1] // 2)].float().contiguous()
+    parts = mean.float(), directions[:, : min(MAX_DIRECTIONS, directions.shape[1] // 2)].float().contiguous()
     counts = len(train), len(valid)
     distances = OutOfDistribution(*parts, blocks, 1.0, 0.0, 0.0, *counts).distances(valid.float()).double()
     of_distance = 1 / float(distances.std()) if float(distances.std()) > 0 else 0.0

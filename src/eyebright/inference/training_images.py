@@ -20,11 +20,11 @@ from eyebright.io.atomic import attempts
 from eyebright.io.files import common_folder, relative_name
 from eyebright.io.text import valid_unicode
 
-MOST_TRAINING_IMAGES = 200
+MAX_TRAINING_IMAGES = 200
 """The most images that are named."""
 
 
-def evenly_spread(indices: Sequence[int], most: int = MOST_TRAINING_IMAGES) -> list[int]:
+def evenly_spread(indices: Sequence[int], most: int = MAX_TRAINING_IMAGES) -> list[int]:
     """At most so many of the indices, evenly spread.
 
     >>> evenly_spread(range(10), 4)

@@ -26,7 +26,7 @@ MIN_BYTES, TIMES = 1_000_000_000, 20
 """An archive may unpack to this many bytes, or to this many times its own size if that is more."""
 
 _HEADERS = 16_000_000, 4096  # bytes of headers and padding: in all, and for each file
-_LONGEST_READ = 1_000_000  # bytes; tarfile reads a header at once, however long it says that it is
+_MAX_READ_BYTES = 1_000_000  # bytes; tarfile reads a header at once, however long it says that it is
 _END, _END_64, _LOCATOR_64, _ENTRY = b"PK\5\6", b"PK\6\6", b"PK\6\7", b"PK\1\2"
 _COMMENT = 65_535  # bytes at the end of a zip file, at most
 _CHUNK_BYTES = 16_000_000
@@ -116,7 +116,7 @@ def bounded_tar(archive: Path, budget: Budget) -> Generator[tarfile.TarFile]:
             yield tar
         if reader.last.strip(b"\0") or 0 < len(reader.last) < tarfile.BLOCKSIZE:  # tarfile takes it for the end
             raise tarfile.ReadError("a header in it is damaged")
-        while reader.read(_LONGEST_READ):  # the checksum of compressed data comes last
+        while reader.read(_MAX_READ_BYTES):  # the checksum of compressed data comes last
             pass
 
 
@@ -141,7 +141,7 @@ class _CountingReader(io.RawIOBase):
         self.last = b""
 
     def read(self, size: int = -1, /) -> bytes:
-        if not 0 <= size <= _LONGEST_READ:
+        if not 0 <= size <= _MAX_READ_BYTES:
             raise tarfile.ReadError(f"a header says that it has {size:,} bytes")
         self.last = self._file.read(size)
         self._budget.count(len(self.last))

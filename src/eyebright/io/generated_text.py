@@ -16,7 +16,7 @@ from eyebright.io.text import valid_unicode
 State = Literal["missing", "generated", "edited"]
 _MARK = "<!-- written by eyebright; replaced as long as it is not edited; sha256 {} -->\n"
 _MARK_PATTERN = re.compile(re.escape(_MARK).replace(r"\{\}", "([0-9a-f]{64})"))
-_MOST_BYTES = 16 * 2**20
+_MAX_BYTES = 16 * 2**20
 
 
 def marked(text: str) -> str:
@@ -50,7 +50,7 @@ def state_of(path: Path) -> State:
     try:
         if not path.exists():
             return "missing"
-        if path.stat().st_size > _MOST_BYTES:
+        if path.stat().st_size > _MAX_BYTES:
             return "edited"
         return "edited" if unmarked(path.read_text(encoding="utf-8")) is None else "generated"
     except (OSError, ValueError):  # it cannot be read, or is no text: then it is not ours

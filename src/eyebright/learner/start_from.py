@@ -14,7 +14,7 @@ from eyebright.tasks.base import TargetBlock
 from eyebright.tasks.calibration import NoCalibration
 from eyebright.types import Thresholds
 
-_MOST_ANCESTORS = 20
+_MAX_ANCESTORS = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +96,7 @@ def _ancestors(manifest: Manifest) -> list[dict[str, str]]:
         return []
     own = {name: str(parent.get(name, "")) for name in ("name", "weights")}  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
     older: Any = parent.get("ancestors")  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
-    return [own, *(older if isinstance(older, list) else [])][:_MOST_ANCESTORS]
+    return [own, *(older if isinstance(older, list) else [])][:_MAX_ANCESTORS]
 
 
 def _thresholds(manifest: Manifest, rows: Sequence[int | None]) -> Thresholds | None:

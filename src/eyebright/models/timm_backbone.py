@@ -37,7 +37,7 @@ class _Inspection(NamedTuple):
 
 _INSPECTION_CACHE: dict[Hashable, _Inspection] = {}
 """What was found of the last architectures, by name, input and the shapes of their tensors: a function of these."""
-_MOST_INSPECTED = 16
+_MAX_CACHED = 16
 
 
 class TimmBackbone(nn.Module):
@@ -153,7 +153,7 @@ def _inspection(name: str, model: Any, n_in: int, size: Size) -> _Inspection:
     found = _INSPECTION_CACHE.get(known)
     if found is None:
         found = _inspect(model, n_in, size)
-        if len(_INSPECTION_CACHE) >= _MOST_INSPECTED:
+        if len(_INSPECTION_CACHE) >= _MAX_CACHED:
             _INSPECTION_CACHE.clear()
         _INSPECTION_CACHE[known] = found
     return found

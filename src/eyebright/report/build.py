@@ -26,7 +26,7 @@ from eyebright.report.verdict.general import (
 )
 from eyebright.report.verdict.values import Verdict, ranked
 from eyebright.report.weak_segments import weak_segments_json, weak_segments_section
-from eyebright.web.blocks import Cell, Folded, Gallery, Pairs, Section, Sentences, Table
+from eyebright.web.blocks import Cell, Collapsed, Gallery, Pairs, Section, Sentences, Table
 from eyebright.web.text import count_text
 
 _ROWS_OF_FINE_TUNING = "The rows of the epochs have the scores of the fine-tuned weights alone."  # not of an average
@@ -182,7 +182,7 @@ def _origin(facts: ReportFacts) -> list[Section]:
 def _missing_thumbnails(sections: Sequence[Section]) -> list[str]:
     """A sentence if images of the page could not be shown."""
     blocks = [block for section in sections for block in section.blocks]
-    blocks += [inner for block in blocks if isinstance(block, Folded) for inner in block.blocks]
+    blocks += [inner for block in blocks if isinstance(block, Collapsed) for inner in block.blocks]
     images = [card.image for block in blocks if isinstance(block, Gallery) for card in block.cards]
     missing = sum(bool(image.error) for image in images)
     if not missing:

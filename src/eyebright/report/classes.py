@@ -18,14 +18,14 @@ from eyebright.evaluation.scores import Score, score_intervals
 from eyebright.evaluation.top_losses import LabelCase, top_losses_single_label
 from eyebright.metrics.labels import ClassScores, f1_macro, per_class
 from eyebright.metrics.meter import Metric
+from eyebright.report.collapsing import collapsed
 from eyebright.report.data import MetricRow, ShownImage, TaskReport
-from eyebright.report.folding import folded
 from eyebright.report.reliability import reliability_section
 from eyebright.report.verdict.classes import ClassVerdict
-from eyebright.report.verdict.values import LEAST_IMAGES, Verdict
+from eyebright.report.verdict.values import MIN_IMAGES, Verdict
 from eyebright.tasks.base import TargetBlock
 from eyebright.types import Thresholds
-from eyebright.web.blocks import Card, Cell, Folded, Gallery, Section, Table, Tag
+from eyebright.web.blocks import Card, Cell, Collapsed, Gallery, Section, Table, Tag
 from eyebright.web.text import NO_VALUE, count_text
 
 _MAX_IN_MATRIX = 20  # classes; a wider table cannot be read
@@ -76,7 +76,7 @@ class ClassReport(TaskReport):
         if not len(self.known_indices):
             return []
         return [
-            Section("Classes", "classes", self._folded_table()),
+            Section("Classes", "classes", self._collapsed_table()),
             Section("Confusion matrix", "confusion", self._confusion()),
             *self._worst(),
             *reliability_section(self.evaluation, self.vocab),
@@ -189,10 +189,10 @@ class ClassReport(TaskReport):
 
     # ------------------------------------------------------------------ tables
 
-    def _folded_table(self) -> list[Table | Folded]:
-        known = [row.f1 if row.positives >= LEAST_IMAGES else math.nan for row in self.scores]
-        which = f"classes with the lowest F1, of those with at least {LEAST_IMAGES} images"
-        return folded(self._class_table(), known, which=which)
+    def _collapsed_table(self) -> list[Table | Collapsed]:
+        known = [row.f1 if row.positives >= MIN_IMAGES else math.nan for row in self.scores]
+        which = f"classes with the lowest F1, of those with at least {MIN_IMAGES} images"
+        return collapsed(self._class_table(), known, which=which)
 
     def _class_table(self) -> Table:
         columns = ["class", "images", "precision", "recall", "F1", "predicted"]

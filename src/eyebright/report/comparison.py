@@ -9,15 +9,15 @@ from eyebright._defaults import SIGNIFICANCE
 from eyebright.evaluation.compare import Comparison
 from eyebright.evaluation.model_comparison import ImageChange, ModelComparison, OutputDifference
 from eyebright.evaluation.relabelled import Judged, JudgedBy
-from eyebright.report.folding import folded
+from eyebright.report.collapsing import collapsed
 from eyebright.report.report_json import plain
 from eyebright.tasks.base import SectionName
 from eyebright.web.blocks import Card, Cell, Gallery, Section, Sentences, Table, Tag
 from eyebright.web.text import NO_VALUE, count_text, number_text, short_names
 from eyebright.web.thumbnails import thumbnail
 
-_MOST_CARDS = 24
-_MOST_ROWS = 500
+_MAX_CARDS = 24
+_MAX_ROWS = 500
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def comparison_page(found: ModelComparison, names: tuple[str, str]) -> Compariso
         Section(
             _NAMES[found.first.decision.target.section][0],
             "outputs",
-            folded(_output_table(found, names), _p_values(found), which=_MOST_SIGNIFICANT),
+            collapsed(_output_table(found, names), _p_values(found), which=_MOST_SIGNIFICANT),
         ),
         *_image_sections("Worse", "worse", found, found.worse, names),
         *_image_sections("Better", "better", found, found.better, names),
@@ -240,16 +240,16 @@ def _image_sections(
 ) -> list[Section]:
     if not changes:
         return []
-    shown = changes[:_MOST_CARDS]
+    shown = changes[:_MAX_CARDS]
     evaluation = found.first
     titles = short_names(evaluation.files, [one.row for one in shown])
     cards = [_card(found, one, name, names) for one, name in zip(shown, titles, strict=True)]
     rows = [[Cell(one.file), Cell(one.truth), Cell(one.answers[0]), Cell(one.answers[1])] for one in changes]
-    table = Table(f"The first {len(rows[:_MOST_ROWS])}", ("image", "target", *names), rows[:_MOST_ROWS])
+    table = Table(f"The first {len(rows[:_MAX_ROWS])}", ("image", "target", *names), rows[:_MAX_ROWS])
     intro = f"{count_text(len(changes), 'image')} on which {names[1]} makes {'more' if anchor == 'worse' else 'fewer'}"
     intro += f" or {'larger' if anchor == 'worse' else 'smaller'} mistakes; shown: {len(cards)}."
     order = [float(i) for i in range(len(table.rows))]
-    return [Section(title, anchor, [Gallery(cards), *folded(table, order, which="images that changed most")], intro)]
+    return [Section(title, anchor, [Gallery(cards), *collapsed(table, order, which="images that changed most")], intro)]
 
 
 def _card(found: ModelComparison, one: ImageChange, title: str, names: tuple[str, str]) -> Card:

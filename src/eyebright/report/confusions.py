@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from eyebright._defaults import SIGNIFICANCE
 from eyebright.evaluation.confusions import LabelConfusion, Relation, label_confusions
 from eyebright.evaluation.evaluation import Evaluation
-from eyebright.web.blocks import Cell, Folded, Section, Sentences, Table
+from eyebright.web.blocks import Cell, Collapsed, Section, Sentences, Table
 from eyebright.web.text import number_text
 
-_MAX_UNFOLDED = 20  # rows that are shown of each relation; more are folded
-_MOST_FOLDED = 200
+_MAX_EXPANDED = 20  # rows that are shown of each relation; more are collapsed
+_MAX_ROWS = 200
 _TITLES: tuple[tuple[Relation, str, str], ...] = (
     ("instead", "Predicted instead of a label that is missed", "missed label"),
     ("beside", "Predicted too much beside a label that is found", "found label"),
@@ -22,11 +22,11 @@ def confusions_section(evaluation: Evaluation) -> list[Section]:
     Args:
         evaluation: of a multi-label model.
     """
-    blocks: list[Table | Folded | Sentences] = []
+    blocks: list[Table | Collapsed | Sentences] = []
     sure = 0
     for relation, title, heading in _TITLES:
         # The first have the lowest p-values; of a thousand labels there are a million pairs.
-        first = label_confusions(evaluation, relation, limit=_MOST_FOLDED)
+        first = label_confusions(evaluation, relation, limit=_MAX_ROWS)
         found = [one for one in first if one.count > one.expected]
         sure += sum(one.p_value < SIGNIFICANCE for one in found)
         blocks += _tables(title, heading, found)
@@ -42,16 +42,16 @@ def confusions_section(evaluation: Evaluation) -> list[Section]:
     return [Section("Mixed up with", "mixed-up", blocks, intro)]
 
 
-def _tables(title: str, heading: str, found: Sequence[LabelConfusion]) -> list[Table | Folded]:
+def _tables(title: str, heading: str, found: Sequence[LabelConfusion]) -> list[Table | Collapsed]:
     if not found:
         return []
     columns = (heading, "predicted", "images", "of", "share", "95 % CI", "expected", "p, corrected")
-    shown = [Table(title, columns, [_row(one) for one in found[:_MAX_UNFOLDED]])]
-    rest = found[_MAX_UNFOLDED:]
+    shown = [Table(title, columns, [_row(one) for one in found[:_MAX_EXPANDED]])]
+    rest = found[_MAX_EXPANDED:]
     if not rest:
         return list(shown)
     more = Table(f"{title}: the next {len(rest)}", columns, [_row(one) for one in rest])
-    return [*shown, Folded(f"The next {len(rest)} pairs", [more])]
+    return [*shown, Collapsed(f"The next {len(rest)} pairs", [more])]
 
 
 def _row(one: LabelConfusion) -> list[Cell]:

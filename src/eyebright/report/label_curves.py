@@ -9,7 +9,7 @@ from torch import Tensor
 
 from eyebright.evaluation.threshold_curve import threshold_curve
 from eyebright.metrics.labels import ClassScores, precision_recall_curve
-from eyebright.report.verdict.values import LEAST_IMAGES
+from eyebright.report.verdict.values import MIN_IMAGES
 from eyebright.web.blocks import Charts, Section
 from eyebright.web.charts import WIDE, Axis, Caption, Chart, Series, Style, draw_chart, subsample_indices
 from eyebright.web.text import count_text, score_text
@@ -91,7 +91,7 @@ def _shown_labels(scores: Sequence[ClassScores]) -> list[int]:
     """
     known = [k for k, row in enumerate(scores) if not math.isnan(row.average_precision)]
     if len(known) > _MAX_CHARTS:
-        known = [k for k in known if scores[k].positives >= LEAST_IMAGES] or known
+        known = [k for k in known if scores[k].positives >= MIN_IMAGES] or known
     return sorted(sorted(known, key=lambda k: scores[k].average_precision)[:_MAX_CHARTS])
 
 
@@ -99,7 +99,7 @@ def _selection(vocab: Sequence[str], shown: Sequence[int], scores: Sequence[Clas
     if len(shown) == len(vocab):
         return ""
     if len(shown) < sum(row.positives > 0 for row in scores):
-        enough = f", of those with at least {LEAST_IMAGES} images"
+        enough = f", of those with at least {MIN_IMAGES} images"
         return f" Shown: of {len(vocab)} labels the {len(shown)} with the lowest average precision{enough}."
     return f" Shown: the {len(shown)} of {len(vocab)} labels that any of these images has."
 

@@ -20,18 +20,18 @@ from eyebright.evaluation.metric_intervals import (
 )
 from eyebright.evaluation.top_losses import LabelCase, top_losses_multilabel
 from eyebright.metrics.labels import ClassScores, per_class
+from eyebright.report.collapsing import collapsed
 from eyebright.report.confusions import confusions_section
 from eyebright.report.data import MetricRow, ShownImage, TaskReport
-from eyebright.report.folding import folded
 from eyebright.report.label_curves import precision_recall_section, threshold_section
 from eyebright.report.label_metrics import METRIC_TITLES, METRICS, LabelMetrics
 from eyebright.report.reliability import reliability_section
 from eyebright.report.threshold_origins import origins_text
 from eyebright.report.verdict.labels import LabelVerdict
 from eyebright.report.verdict.promises import answered_sentence, with_promises
-from eyebright.report.verdict.values import LEAST_IMAGES, Verdict
+from eyebright.report.verdict.values import MIN_IMAGES, Verdict
 from eyebright.types import Thresholds
-from eyebright.web.blocks import Card, Cell, Folded, Gallery, Section, Table, Tag, TagStyle
+from eyebright.web.blocks import Card, Cell, Collapsed, Gallery, Section, Table, Tag, TagStyle
 from eyebright.web.text import NO_VALUE, count_text
 
 _MAX_CARDS = 24
@@ -109,7 +109,7 @@ class MultiLabelReport(TaskReport):
         """A row per label, the worst mistakes, mixed-up labels, curves for choosing thresholds, and the calibration."""
         curves = (self.vocab, self.probabilities, self.targets, self.scores)
         return [
-            Section("Labels", "labels", self._folded_table(), self._threshold_text()),
+            Section("Labels", "labels", self._collapsed_table(), self._threshold_text()),
             *self._worst(),
             *confusions_section(self.evaluation),
             precision_recall_section(*curves),
@@ -176,10 +176,10 @@ class MultiLabelReport(TaskReport):
         asked = "; between two thresholds a person is asked, which counts as no" * thresholds.is_three_way
         return f"Precision, recall and F1 are those of the predicted labels: {scope}, {origin}{asked}."
 
-    def _folded_table(self) -> list[Table | Folded]:
-        known = [row.f1 if row.positives >= LEAST_IMAGES else math.nan for row in self.scores]
-        which = f"labels with the lowest F1, of those with at least {LEAST_IMAGES} images"
-        return folded(self._table(self.scores), known, which=which)
+    def _collapsed_table(self) -> list[Table | Collapsed]:
+        known = [row.f1 if row.positives >= MIN_IMAGES else math.nan for row in self.scores]
+        which = f"labels with the lowest F1, of those with at least {MIN_IMAGES} images"
+        return collapsed(self._table(self.scores), known, which=which)
 
     def _table(self, scores: Sequence[ClassScores]) -> Table:
         columns = ["label", "images", "AP", "AP 95 % CI", "precision", "recall", "F1", "threshold", "predicted"]

@@ -13,17 +13,17 @@ from jaxtyping import Bool, Float
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.image_errors import image_errors
 from eyebright.tasks.base import SectionName
-from eyebright.web.blocks import Card, Folded, Gallery, Section, Tag
+from eyebright.web.blocks import Card, Collapsed, Gallery, Section, Tag
 from eyebright.web.text import count_text, number_text, short_names
 from eyebright.web.thumbnails import SMALL_SIDE, thumbnail
 
-MOST_LABELS = 6
+MAX_LABELS = 6
 """Labels, or pairs of classes, that get a gallery."""
-MOST_OF_KIND = 3
+MAX_OF_KIND = 3
 """Images of one label that is missed, and of one that is too much."""
-LEAST_MISTAKES = 2
+MIN_MISTAKES = 2
 
-_MOST_TAGS = 6
+_MAX_TAGS = 6
 _LEGEND: Mapping[SectionName, tuple[Tag, ...]] = {
     "labels": (Tag("in the data, not predicted", "missing"), Tag("predicted, not in the data", "extra")),
     "classes": (Tag("true class", "missing"), Tag("predicted class", "extra")),
@@ -60,13 +60,13 @@ def mistakes_section(evaluation: Evaluation) -> list[Section]:
     if not found:
         return []
     blocks = [
-        Folded(title, [Gallery(gallery.cards, gallery.legend)])
+        Collapsed(title, [Gallery(gallery.cards, gallery.legend)])
         for title, rows in found
         for gallery in [mistake_gallery(evaluation, rows)]
     ]
     what = _NOUN_OF_SECTION[evaluation.decision.target.section]
     intro = (
-        f"The {what} with most mistakes (at most {MOST_LABELS}), and the worst images of each: false "
+        f"The {what} with most mistakes (at most {MAX_LABELS}), and the worst images of each: false "
         "negatives with the lowest probability, false positives with the highest. Numbers are probabilities."
     )
     return [Section("Mistakes by label", "mistakes", blocks, intro)]
@@ -86,8 +86,8 @@ def _label_groups(evaluation: Evaluation) -> _Groups:
     probabilities = evaluation.activated.cpu().numpy()
     counts = missing.sum(axis=0) + extra.sum(axis=0)
     found: _Groups = []
-    for k in np.argsort(-counts, kind="stable")[:MOST_LABELS]:
-        if counts[k] < LEAST_MISTAKES:
+    for k in np.argsort(-counts, kind="stable")[:MAX_LABELS]:
+        if counts[k] < MIN_MISTAKES:
             break
         missed, too_much = np.flatnonzero(missing[:, k]), np.flatnonzero(extra[:, k])
         missed = missed[np.argsort(probabilities[missed, k], kind="stable")]
@@ -95,7 +95,7 @@ def _label_groups(evaluation: Evaluation) -> _Groups:
         has = count_text(int((evaluation.targets[:, k] == 1).sum()), "image")
         name = evaluation.decision.target.output_names[k]
         title = f"{name}: {len(missed):,} false negatives of {has}, {len(too_much):,} false positives"
-        found.append((title, [*missed[:MOST_OF_KIND].tolist(), *too_much[:MOST_OF_KIND].tolist()]))
+        found.append((title, [*missed[:MAX_OF_KIND].tolist(), *too_much[:MAX_OF_KIND].tolist()]))
     return found
 
 
@@ -108,14 +108,14 @@ def _class_groups(evaluation: Evaluation) -> _Groups:
         given[wrong] * len(names) + predicted[wrong], return_inverse=True, return_counts=True
     )
     found: _Groups = []
-    for i in np.argsort(-counts, kind="stable")[:MOST_LABELS]:
-        if counts[i] < LEAST_MISTAKES:
+    for i in np.argsort(-counts, kind="stable")[:MAX_LABELS]:
+        if counts[i] < MIN_MISTAKES:
             break
         rows = wrong[inverse == i]
         rows = rows[np.argsort(-probabilities[rows, predicted[rows]], kind="stable")]
         true, other = divmod(int(pairs[i]), len(names))
         title = f"{names[true]} predicted as {names[other]}: {count_text(len(rows), 'image')}"
-        found.append((title, rows[: 2 * MOST_OF_KIND].tolist()))
+        found.append((title, rows[: 2 * MAX_OF_KIND].tolist()))
     return found
 
 
@@ -137,8 +137,8 @@ def _label_tags(evaluation: Evaluation, rows: Sequence[int]) -> _Tags:
         missing, extra = (np.flatnonzero(part[i]) for part in wrong)
         tags = [Tag(f"{names[k]} {probabilities[i, k]:.2f}", "missing") for k in missing]
         tags += [Tag(f"{names[k]} {probabilities[i, k]:.2f}", "extra") for k in extra]
-        more = len(tags) - _MOST_TAGS
-        found.append((tags[:_MOST_TAGS], f"and {more} more" if more > 0 else ""))
+        more = len(tags) - _MAX_TAGS
+        found.append((tags[:_MAX_TAGS], f"and {more} more" if more > 0 else ""))
     return found
 
 

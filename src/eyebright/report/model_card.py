@@ -21,7 +21,7 @@ from eyebright.web.text import count_text, number_text, score_text
 
 PLACE = "MODEL"
 """Stands in a card for where the model is; `eyebright push` puts the name of the repository there."""
-_MOST_ROWS = 200  # of the table of labels
+_MAX_ROWS = 200  # of the table of labels
 _NOUN_OF_SECTION: Mapping[SectionName, str] = {
     "labels": "any number of {} for each image",
     "classes": "one of {} for each image",
@@ -121,9 +121,9 @@ def _outputs(facts: CardFacts, data: ReportData | None) -> list[str]:
     """What the model answers with: a row for each label, with its scores where it has any."""
     names = facts.decision.target.value_names
     if data is None or not data.output_rows:
-        shown = ", ".join(map(name, names[:_MOST_ROWS]))
+        shown = ", ".join(map(name, names[:_MAX_ROWS]))
         return [shown + _more(len(names))]
-    rows = data.output_rows[:_MOST_ROWS]
+    rows = data.output_rows[:_MAX_ROWS]
     columns = [key for key in rows[0] if not key.endswith("_interval") and any(row[key] is not None for row in rows)]
     cells = [[_cell(column, row) for column in columns] for row in rows]
     part, images = data.evaluated
@@ -135,7 +135,7 @@ def _outputs(facts: CardFacts, data: ReportData | None) -> list[str]:
 
 
 def _more(count: int) -> str:
-    return f"; {count - _MOST_ROWS:,} more stand in `manifest.json`" if count > _MOST_ROWS else ""
+    return f"; {count - _MAX_ROWS:,} more stand in `manifest.json`" if count > _MAX_ROWS else ""
 
 
 def _cell(column: str, row: Mapping[str, Any]) -> str:

@@ -17,20 +17,20 @@ from eyebright.metrics.calibration import (
     pooled,
     reliability_bins,
 )
-from eyebright.web.blocks import Cell, Charts, Folded, Section, Sentences, Table
+from eyebright.web.blocks import Cell, Charts, Collapsed, Section, Sentences, Table
 from eyebright.web.charts import SMALL, WIDE, Axis, Caption, Chart, Series, Style, draw_chart
 from eyebright.web.text import count_text, score_text
 
-MOST_DIAGRAMS = 24
+MAX_DIAGRAMS = 24
 """Labels with a diagram of their own: those with the most positives."""
-LEAST_POSITIVES = 10
+MIN_POSITIVES = 10
 """The fewest positives of a label with a diagram."""
-MOST_CROSS_FITTED = 2_000_000
+MAX_CROSS_FITTED = 2_000_000
 """Images times outputs up to which a calibration is cross-fitted for the report, which takes seconds."""
 
-_MAX_UNFOLDED = 8  # diagrams of labels that are not folded
+_MAX_EXPANDED = 8  # diagrams of labels that are not collapsed
 _IN_POOLED_BIN = 100  # cells; the pooled diagram has more bins than its error, as most cells have a probability near 0
-_MOST_POOLED_BINS = 60
+_MAX_POOLED_BINS = 60
 _LEGEND: Sequence[tuple[Style, str]] = (
     ("first", "observed frequency, with its 95 % interval"),
     ("guide", "perfectly calibrated"),
@@ -79,7 +79,7 @@ def _measured(evaluation: Evaluation) -> _Measured:
     if evaluation.part not in ("valid", "out_of_fold"):
         source = f"The calibration of the model ('{kind}') was fitted to other images."
         return _Measured(evaluation.activated, source)
-    if evaluation.outputs.numel() <= MOST_CROSS_FITTED:
+    if evaluation.outputs.numel() <= MAX_CROSS_FITTED:
         source = (
             f"The calibration of the model ('{kind}') was fitted to these same images, so the numbers here are of "
             "cross-fitted probabilities: those of each image are from a calibration that was fitted to others."
@@ -106,14 +106,14 @@ def _label_targets(targets: Shaped[Tensor, "..."], n_labels: int) -> Float[Tenso
 
 def _pooled_blocks(
     probabilities: Float[Tensor, "n k"], targets: Shaped[Tensor, "..."], source: str
-) -> list[Sentences | Charts | Folded]:
+) -> list[Sentences | Charts | Collapsed]:
     """The scores of all labels together, or of the most probable class; their diagram, and its groups as a table."""
     classes = targets.ndim == 1
     p, y = pooled(probabilities, targets)
     known = ~y[:, 0].isnan()
     p, y = p[known], y[known]
     bins = coarse = reliability_bins(p, y)
-    n_bins = min(len(p) // _IN_POOLED_BIN, _MOST_POOLED_BINS)
+    n_bins = min(len(p) // _IN_POOLED_BIN, _MAX_POOLED_BINS)
     if n_bins > DEFAULT_BINS:
         bins = reliability_bins(p, y, bins=n_bins)
     what = "image" if classes else "known target"
@@ -122,7 +122,7 @@ def _pooled_blocks(
     return [
         Sentences([_scores_text(coarse, probabilities, targets), source]),
         Charts([chart], _LEGEND),
-        Folded("The groups of this diagram", [_bins_table(bins, what)]),
+        Collapsed("The groups of this diagram", [_bins_table(bins, what)]),
     ]
 
 
@@ -162,8 +162,8 @@ def _bins_table(bins: ReliabilityBins, what: str) -> Table:
 
 def _label_blocks(
     vocab: Sequence[str], probabilities: Float[Tensor, "n k"], targets: Float[Tensor, "n k"]
-) -> list[Charts | Folded]:
-    """The diagrams of the labels with the most positives; of many, the first are shown and the others folded."""
+) -> list[Charts | Collapsed]:
+    """The diagrams of the labels with the most positives; of many, the first are shown and the others collapsed."""
     chosen = _chosen(targets)
     if not chosen:
         return []
@@ -172,17 +172,19 @@ def _label_blocks(
     charts: list[Chart] = []
     for row, (k, count) in enumerate(zip(chosen, positives, strict=True)):
         charts.append(_diagram(vocab[k], bins, row, note=f"{count:,} of {int(bins.count[row].sum()):,}"))
-    if len(charts) <= _MAX_UNFOLDED:
+    if len(charts) <= _MAX_EXPANDED:
         return [Charts(charts, _LEGEND, small=True)]
-    more = Folded(f"{len(charts) - _MAX_UNFOLDED} more diagrams", [Charts(charts[_MAX_UNFOLDED:], _LEGEND, small=True)])
-    return [Charts(charts[:_MAX_UNFOLDED], _LEGEND, small=True), more]
+    more = Collapsed(
+        f"{len(charts) - _MAX_EXPANDED} more diagrams", [Charts(charts[_MAX_EXPANDED:], _LEGEND, small=True)]
+    )
+    return [Charts(charts[:_MAX_EXPANDED], _LEGEND, small=True), more]
 
 
 def _chosen(targets: Float[Tensor, "n k"]) -> list[int]:
     """The labels with a diagram of their own, those with the most positives first; the first label of equal ones."""
     positives = (targets == 1).sum(dim=0)
-    order = positives.argsort(descending=True, stable=True)[:MOST_DIAGRAMS].tolist()
-    return [k for k in order if positives[k] >= LEAST_POSITIVES]
+    order = positives.argsort(descending=True, stable=True)[:MAX_DIAGRAMS].tolist()
+    return [k for k in order if positives[k] >= MIN_POSITIVES]
 
 
 def _selection(targets: Float[Tensor, "n k"], named: str) -> str:
@@ -191,7 +193,7 @@ def _selection(targets: Float[Tensor, "n k"], named: str) -> str:
         return ""
     return (
         f" Small diagrams: of {n_labels} {named} the {n_chosen} with the most positives, of those with at least "
-        f"{LEAST_POSITIVES}."
+        f"{MIN_POSITIVES}."
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from eyebright.io.text import valid_unicode
 from eyebright.report.data import MetricRow, ReportData
-from eyebright.web.blocks import Cell, Charts, Folded, Gallery, Pairs, Section, Sentences, Table
+from eyebright.web.blocks import Cell, Charts, Collapsed, Gallery, Pairs, Section, Sentences, Table
 from eyebright.web.text import NO_VALUE
 
 SCHEMA = "eyebright-report-1"
@@ -106,7 +106,7 @@ def _block(block: Any) -> dict[str, Any]:
         ]
     elif isinstance(block, Pairs):
         content |= {"title": block.title, "pairs": block.pairs}
-    elif isinstance(block, Folded):
+    elif isinstance(block, Collapsed):
         content |= {"title": block.title, "blocks": [_block(one) for one in block.blocks]}
     elif isinstance(block, Sentences):
         content["sentences"] = block.sentences

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from eyebright._defaults import SIGNIFICANCE
 from eyebright.evaluation.evaluation import Evaluation
-from eyebright.evaluation.slices import LEAST_IMAGES, MOST_VALUES, Slice
+from eyebright.evaluation.slices import MAX_VALUES, MIN_IMAGES, Slice
 from eyebright.metrics.labels import mean_ap
 from eyebright.web.blocks import Cell, Section, Table
 from eyebright.web.text import number_text
@@ -23,7 +23,7 @@ def slices_section(evaluation: Evaluation, slices: Sequence[Slice]) -> list[Sect
     worse = sum(one.is_worse and one.p_value < SIGNIFICANCE for one in slices)
     intro = (
         f"{metric.display_name} of images that have one value in a column of the data, beside all other images; the"
-        f" worst first. Columns with 2 to {MOST_VALUES} values, slices of {LEAST_IMAGES} images and more. P-values are"
+        f" worst first. Columns with 2 to {MAX_VALUES} values, slices of {MIN_IMAGES} images and more. P-values are"
         f" of a z test with bootstrap standard errors, corrected for the {len(slices):,} slices (Holm):"
         f" {worse or 'none'} of them {'score' if worse > 1 else 'scores'} worse than all others by more than chance"
         f" explains (p < {SIGNIFICANCE}). The intervals are those of the scores, not corrected."

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.suspects import Suspect, find_suspects
-from eyebright.web.blocks import Card, Folded, Gallery, Section, Tag
+from eyebright.web.blocks import Card, Collapsed, Gallery, Section, Tag
 from eyebright.web.text import count_text, short_names
 from eyebright.web.thumbnails import thumbnail
 
-MOST_CARDS = 24
-_MAX_UNFOLDED = 8  # cards that are not folded
+MAX_CARDS = 24
+_MAX_EXPANDED = 8  # cards that are not collapsed
 _LEGEND = (Tag("in the data, not believed", "missing"), Tag("believed, not in the data", "extra"))
 _SETS = {"out_of_fold": "labelled images, each judged by a head that has not seen it", "valid": "validation images"}
 
@@ -26,9 +26,9 @@ def suspects_section(evaluation: Evaluation) -> list[Section]:
     images, by_image = _by_image(found)
     names = short_names(evaluation.files, images)
     cards = [_card(evaluation, row, name, by_image[row]) for row, name in zip(images, names, strict=True)]
-    blocks: list[Gallery | Folded] = [Gallery(cards[:_MAX_UNFOLDED], _LEGEND)]
-    if rest := cards[_MAX_UNFOLDED:]:
-        blocks.append(Folded(f"{count_text(len(rest), 'further image')}", [Gallery(rest, _LEGEND)]))
+    blocks: list[Gallery | Collapsed] = [Gallery(cards[:_MAX_EXPANDED], _LEGEND)]
+    if rest := cards[_MAX_EXPANDED:]:
+        blocks.append(Collapsed(f"{count_text(len(rest), 'further image')}", [Gallery(rest, _LEGEND)]))
     which = _SETS.get(evaluation.part, f"{evaluation.part} images")
     intro = (
         f"What is given in the data and is improbable, of {len(evaluation):,} {which}: {len(found):,} in all; shown: "
@@ -42,7 +42,7 @@ def _by_image(found: Sequence[Suspect]) -> tuple[list[int], dict[int, list[Suspe
     """The rows of the first images, and the suspects of each."""
     by_image: dict[int, list[Suspect]] = {}
     for one in found:
-        if one.row in by_image or len(by_image) < MOST_CARDS:
+        if one.row in by_image or len(by_image) < MAX_CARDS:
             by_image.setdefault(one.row, []).append(one)
     return list(by_image), by_image
 

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from eyebright.evaluation.evaluation import Evaluation
-from eyebright.evaluation.weak_segments import MOST_SEGMENTS, SURE, WeakSegment
+from eyebright.evaluation.weak_segments import MAX_SEGMENTS, SURE, WeakSegment
 from eyebright.report.mistakes import mistake_gallery
-from eyebright.web.blocks import Cell, Folded, Section, Table
+from eyebright.web.blocks import Cell, Collapsed, Section, Table
 from eyebright.web.text import count_text, number_text
 
-MOST_GALLERIES = 3
-MOST_CARDS = 4
+MAX_GALLERIES = 3
+MAX_CARDS = 4
 """Images of a segment."""
 
 
@@ -27,7 +27,7 @@ def weak_segments_section(evaluation: Evaluation, segments: Sequence[WeakSegment
     intro = (
         f"Groups of images on which the model is worse than on all others, found in the {which} for "
         f"{len(evaluation):,} images among values, and pairs of values, of the columns of the data, of the images and "
-        f"of their labels. One half of the images found {MOST_SEGMENTS} candidates at most, the other half, from which"
+        f"of their labels. One half of the images found {MAX_SEGMENTS} candidates at most, the other half, from which"
         f" errors and intervals are, confirmed {len(segments)} (permutation test, corrected for the candidates, "
         f"p < {SURE}). A group may be hard, or have too few training images, or wrong labels: look at the images."
     )
@@ -44,8 +44,8 @@ def weak_segments_section(evaluation: Evaluation, segments: Sequence[WeakSegment
     ]
     columns = ("images with", "images", segments[0].error_name, "95 % CI", "all others", "p, corrected")
     galleries = [
-        Folded(f"{one.name}: {count_text(one.count, 'image')}", [mistake_gallery(evaluation, one.rows[:MOST_CARDS])])
-        for one in segments[:MOST_GALLERIES]
+        Collapsed(f"{one.name}: {count_text(one.count, 'image')}", [mistake_gallery(evaluation, one.rows[:MAX_CARDS])])
+        for one in segments[:MAX_GALLERIES]
     ]
     return [Section("Weak segments", "segments", [Table("Worst first", columns, rows), *galleries], intro)]
 

@@ -17,7 +17,7 @@ from urllib.parse import unquote
 
 from eyebright.errors import ArtifactError, EyebrightError, InputError, printable
 from eyebright.review import requests
-from eyebright.review.images import LARGEST_SIDE, Thumbnails, image_size, jpeg, png
+from eyebright.review.images import MAX_SIDE, Thumbnails, image_size, jpeg, png
 from eyebright.review.learning import Learning, ReviewModel
 from eyebright.review.listing import Lists
 from eyebright.review.next_step import next_step
@@ -39,7 +39,7 @@ _HEADERS = {
 }
 _TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
 _NO_STORE, _KEPT = "no-store", "private, max-age=3600"
-_LARGEST_LOG = 500
+_MAX_LOG = 500
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ class ReviewApp:
             length = headers.get("content-length", "0")
             if not length.isascii() or not length.isdecimal() or len(length) > 15:
                 return _error(400, "the length of the request is no number")
-            if int(length) > requests.LARGEST_BODY:
+            if int(length) > requests.MAX_BODY_BYTES:
                 return too_large()
         return None
 
@@ -157,7 +157,7 @@ class ReviewApp:
         except Refusal as refusal:
             details = dict(refusal.details)
             if "rows" in details:
-                details["items"] = [self.lists.item(row) for row in details.pop("rows")[: requests.LARGEST_PAGE]]
+                details["items"] = [self.lists.item(row) for row in details.pop("rows")[: requests.MAX_PAGE_SIZE]]
             return _error(refusal.status, refusal.sentence, details)
 
     def close(self) -> None:
@@ -203,14 +203,14 @@ class ReviewApp:
         if what == "thumbnail":
             return Response(200, self.thumbnails.get(path), "image/jpeg", _KEPT)
         if what == "image":
-            return Response(200, jpeg(path, LARGEST_SIDE), "image/jpeg", _KEPT)
+            return Response(200, jpeg(path, MAX_SIDE), "image/jpeg", _KEPT)
         if what == "heat-map":
             return self._heat_map(row, parameters.get("cell", ""))
         with self.session.lock:
             item = self.lists.item(row)
             log = [self._shown(one) for one in reversed(self.session.entries) if row in self.session.rows(one)]
         width, height = (0, 0) if item["missing"] else _size_or_nothing(path)
-        return _json(200, {**item, "width": width, "height": height, "log": log[:_LARGEST_LOG]})
+        return _json(200, {**item, "width": width, "height": height, "log": log[:_MAX_LOG]})
 
     def _heat_map(self, row: int, cell: str) -> Response:
         if self.model is None or not self.model.can_show:
@@ -218,7 +218,7 @@ class ReviewApp:
         if cell not in self.session.vocabulary.names:
             raise Refusal(400, f"there is no label '{cell[:100]}'")
         try:
-            pixels = self.model.heat_map(self.session.items.path(row), cell, LARGEST_SIDE)
+            pixels = self.model.heat_map(self.session.items.path(row), cell, MAX_SIDE)
         except EyebrightError as error:
             raise Refusal(409, str(error)) from None
         return Response(200, png(pixels), "image/png")
@@ -269,7 +269,7 @@ class ReviewApp:
                 row = requests.whole(parameters["id"], "id")
                 entries = [entry for entry in entries if row in session.rows(entry)]
             last = len(entries) - offset
-            shown = entries[max(last - min(limit, _LARGEST_LOG), 0) : max(last, 0)]
+            shown = entries[max(last - min(limit, _MAX_LOG), 0) : max(last, 0)]
             return {"total": len(entries), "entries": [self._shown(entry) for entry in reversed(shown)]}
 
     def _shown(self, entry: Any) -> dict[str, Any]:
@@ -300,7 +300,7 @@ class ReviewApp:
         }
         if place not in actions:
             raise Refusal(404, "there is nothing at this address")
-        if len(request.body) > requests.LARGEST_BODY:
+        if len(request.body) > requests.MAX_BODY_BYTES:
             return too_large()
         return _json(200, actions[place](requests.parsed_body(request.body)))
 
@@ -381,7 +381,7 @@ def packaged_assets() -> dict[str, tuple[bytes, str]]:
 
 def too_large() -> Response:
     """The answer to a request that is too large."""
-    return _error(413, f"a request has at most {requests.LARGEST_BODY:,} bytes; send fewer images at once")
+    return _error(413, f"a request has at most {requests.MAX_BODY_BYTES:,} bytes; send fewer images at once")
 
 
 def _size_or_nothing(path: Any) -> tuple[int, int]:

@@ -19,7 +19,7 @@ from eyebright.image.image import Image
 from eyebright.io.atomic import write_atomically
 from eyebright.review.refusal import Refusal
 
-LARGEST_SIDE = 1600
+MAX_SIDE = 1600
 """Pixels of the longer side of an image in the page."""
 
 THUMBNAIL_SIDE = 256

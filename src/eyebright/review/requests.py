@@ -11,14 +11,14 @@ from eyebright.review.listing import Query
 from eyebright.review.refusal import Refusal
 from eyebright.review.session import Action, ReviewSession
 
-LARGEST_BODY = 1_000_000
+MAX_BODY_BYTES = 1_000_000
 """Bytes of a request."""
 
-LARGEST_PAGE = 200
+MAX_PAGE_SIZE = 200
 """Images of one page."""
 
 _ACTION = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
-_LONGEST_TEXT = 1000
+_MAX_TEXT_LENGTH = 1000
 _QUERY = {"list", "offset", "limit", "query", "cell", "value", "likely", "unlikely", "state"}
 
 
@@ -61,11 +61,11 @@ def images_query(parameters: Mapping[str, str]) -> Query:
     """
     if unknown := sorted(set(parameters) - _QUERY):
         raise Refusal(400, f"there is no parameter '{unknown[0][:100]}'")
-    if any(len(value) > _LONGEST_TEXT for value in parameters.values()):
+    if any(len(value) > _MAX_TEXT_LENGTH for value in parameters.values()):
         raise Refusal(400, "a parameter is too long")
     limit = whole(parameters.get("limit", "60"), "limit")
-    if not 1 <= limit <= LARGEST_PAGE:
-        raise Refusal(400, f"`limit` is 1 to {LARGEST_PAGE}")
+    if not 1 <= limit <= MAX_PAGE_SIZE:
+        raise Refusal(400, f"`limit` is 1 to {MAX_PAGE_SIZE}")
     names = ("cell", "value", "likely", "unlikely", "state")
     return Query(
         parameters.get("list", "all"),

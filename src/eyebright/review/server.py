@@ -9,13 +9,13 @@ from eyebright._optional import import_optional
 from eyebright.errors import InputError, os_reason
 from eyebright.review.address import former_port, keep_port
 from eyebright.review.app import Request, Response, ReviewApp, too_large
-from eyebright.review.requests import LARGEST_BODY
+from eyebright.review.requests import MAX_BODY_BYTES
 
 if TYPE_CHECKING:
     from fastapi import Request as WebRequest
 
 _PURPOSE = "the page of `eyebright review`"
-_MAX_DRAINED_BYTES = 16 * LARGEST_BODY
+_MAX_DRAINED_BYTES = 16 * MAX_BODY_BYTES
 _METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"]
 
 
@@ -94,9 +94,9 @@ async def _read(app: ReviewApp, request: "WebRequest") -> Request | Response:
         length += len(block)
         if length > _MAX_DRAINED_BYTES:
             return refused or too_large()
-        if refused is None and length <= LARGEST_BODY:
+        if refused is None and length <= MAX_BODY_BYTES:
             body += block
-    if refused is None and length > LARGEST_BODY:
+    if refused is None and length > MAX_BODY_BYTES:
         refused = too_large()
     return refused or Request(request.method, path, query, headers, body)
 

@@ -20,7 +20,7 @@ from eyebright.types import is_finite_number, plain_spelling
 UNKNOWN = "unknown"
 """The value of a cell that nobody knows."""
 
-LONGEST_NAME = 200
+MAX_NAME_LENGTH = 200
 """Characters of the longest label that can be added."""
 
 _DELIMITERS = (",", ";", "|")
@@ -122,8 +122,10 @@ def name_problem(name: str, others: Collection[str] = (), columns: Collection[st
         columns: of the table, beside those that every table has.
     """
     folded = plain_spelling(name).casefold()
-    if not name or name != name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
-        return f"a name has 1 to {LONGEST_NAME} printable characters, and no space at its ends, got {short_repr(name)}"
+    if not name or name != name.strip() or len(name) > MAX_NAME_LENGTH or not name.isprintable():
+        return (
+            f"a name has 1 to {MAX_NAME_LENGTH} printable characters, and no space at its ends, got {short_repr(name)}"
+        )
     if is_unknown(name) or means_no_label(name):
         return f"{short_repr(name)} is read as unknown or as no label; choose another name"
     if found := sorted({one for one in _DELIMITERS if one in name}):

@@ -11,7 +11,7 @@ UNKNOWN = frozenset({"?", "unknown", "nan", "<na>", "na", "n/a", "null", "none"}
 
 _TRUE_CELLS = frozenset({"1", "1.0", "true"})
 _FALSE_CELLS = frozenset({"0", "0.0", "false"})
-LARGEST = 3.4e38
+MAX_FLOAT32 = 3.4e38
 """The largest number that is read, that of float32."""
 
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE | re.ASCII)
@@ -104,6 +104,6 @@ def to_number(cell: str) -> float:
     if not is_number(cell):
         raise ValueError("a number was expected, or a blank cell where it is unknown")
     number = float(cell)
-    if abs(number) > LARGEST:
-        raise ValueError(f"a number of at most {LARGEST:.1e} was expected, or a blank cell where it is unknown")
+    if abs(number) > MAX_FLOAT32:
+        raise ValueError(f"a number of at most {MAX_FLOAT32:.1e} was expected, or a blank cell where it is unknown")
     return number

@@ -24,7 +24,7 @@ from eyebright.sources.parts import part_of
 from eyebright.sources.text_table import Lines, Strings, TextColumn, TextTable, strings
 
 _MAX_COLUMNS = 10_000
-_LONGEST_COLUMN = 1000  # characters of its name
+_MAX_COLUMN_LENGTH = 1000  # characters of its name
 _CHUNK_ROWS = 10_000  # rows added to the columns at a time
 _MAX_UNIQUE = 100_000  # with more unique cells, in more than half of the rows, a column is kept as strings, not codes
 
@@ -277,9 +277,9 @@ def _rows_with_spaces(data: bytes) -> Iterator[_Batch]:
 
 
 def _check_header(table: TextTable, names: Sequence[str], line: int) -> None:
-    long = next((name for name in names if len(name) > _LONGEST_COLUMN), None)
+    long = next((name for name in names if len(name) > _MAX_COLUMN_LENGTH), None)
     if long is not None:
-        said = f"a column's name has {len(long):,} characters, and at most {_LONGEST_COLUMN:,} can be read"
+        said = f"a column's name has {len(long):,} characters, and at most {_MAX_COLUMN_LENGTH:,} can be read"
         raise table.error(
             f"{said} ('{long[:60]}...'); is the header missing, or a quotation mark not closed?", line=line
         )

@@ -14,7 +14,7 @@ from eyebright.io.files import IMAGE_EXTENSIONS
 
 _SEPARATORS = ("\t", ",", ";", "|")  # the first of them that occurs in the header
 _N_SAMPLED_LINES = 20  # lines
-_MOST_COLUMNS = 1000  # of a table without a header
+_MAX_COLUMNS = 1000  # of a table without a header
 _FILE = "file"
 _SEP_LINE = re.compile(r'"?sep=([\t ]|[^\w\s"])"?[\r\n]*$', re.IGNORECASE)
 
@@ -58,7 +58,7 @@ class Dialect(NamedTuple):
             return found
         separator = separator or ","
         cells = _cells(header, separator)
-        if 1 < len(cells) < _MOST_COLUMNS and any(looks_like_image(cell.strip()) for cell in cells):
+        if 1 < len(cells) < _MAX_COLUMNS and any(looks_like_image(cell.strip()) for cell in cells):
             return Dialect(separator, names=_made_names(len(cells)), has_header=False)
         return Dialect(separator)
 

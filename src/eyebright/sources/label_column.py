@@ -27,7 +27,7 @@ from eyebright.sources.cells import amount_unit, has_decimal_comma, is_flag, is_
 from eyebright.sources.column_roles import plain_name
 from eyebright.sources.targets import TargetColumns
 from eyebright.sources.text_table import TextTable
-from eyebright.types import LONGEST_LABEL, LabelSet, long_label
+from eyebright.types import MAX_LABEL_LENGTH, LabelSet, long_label
 
 PLURALS = ("labels", "tags", "classes", "categories", "targets", "attributes", "keywords")
 """Names of columns with any number of labels."""
@@ -157,11 +157,9 @@ def _label_sets(table: TextTable, name: str, meaning: Mapping[str, tuple[str, ..
 
 def _check_lengths(table: TextTable, name: str, meaning: Mapping[str, tuple[str, ...]]) -> None:
     for cell, labels in meaning.items():
-        long = (
-            next((label for label in labels if len(label) > LONGEST_LABEL), None) if len(cell) > LONGEST_LABEL else None
-        )
+        long = [label for label in labels if len(label) > MAX_LABEL_LENGTH] if len(cell) > MAX_LABEL_LENGTH else []
         if long:
-            raise table.error(f"column '{name}': {long_label(long)}", line=table.line_of(name, cell))
+            raise table.error(f"column '{name}': {long_label(long[0])}", line=table.line_of(name, cell))
 
 
 # ---------------------------------------------------------------------- delimiters

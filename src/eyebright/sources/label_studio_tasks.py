@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeGuard, cast
 
 from eyebright.errors import TableError, listing
-from eyebright.sources.cells import LARGEST
+from eyebright.sources.cells import MAX_FLOAT32
 from eyebright.sources.csv_file import read_csv
 from eyebright.sources.dialect import looks_like_image
 from eyebright.sources.format import ReadRequest
@@ -202,4 +202,4 @@ def _other_names(image: str, upload: Any) -> list[str]:
 
 def _is_number(value: Any) -> TypeGuard[float]:
     """True for a finite number of JSON."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= LARGEST
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= MAX_FLOAT32

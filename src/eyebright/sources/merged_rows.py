@@ -13,7 +13,7 @@ from eyebright.tasks.base import TargetForm
 from eyebright.types import LabelSet
 
 _UNKNOWN = "?"
-_SHARE, _FEWEST = 0.1, 5  # images that have rows with different labels; fewer may be contradictions
+_SHARE, _MIN_YES_ANSWERS = 0.1, 5  # images that have rows with different labels; fewer may be contradictions
 
 
 def with_rows_merged(targets: TargetColumns, files: Strings, asked: TargetForm | None) -> TargetColumns:
@@ -37,7 +37,7 @@ def with_rows_merged(targets: TargetColumns, files: Strings, asked: TargetForm |
     pairs = np.unique(images * len(values.categories) + values.codes)
     image, code = pairs // len(values.categories), pairs % len(values.categories)
     several = int((np.bincount(image, minlength=count) > 1).sum())
-    if not several or (asked is None and several < max(_SHARE * count, _FEWEST)):
+    if not several or (asked is None and several < max(_SHARE * count, _MIN_YES_ANSWERS)):
         return targets
     sets = _as_sets(values.categories)
     begin = np.searchsorted(image, np.arange(count + 1))

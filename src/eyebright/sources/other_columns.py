@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from eyebright.sources.cells import LARGEST, is_number, is_unknown, to_number
+from eyebright.sources.cells import MAX_FLOAT32, is_number, is_unknown, to_number
 from eyebright.sources.text_table import TextColumn
 
 
@@ -27,7 +27,7 @@ def to_series(column: TextColumn) -> pd.Series:
 
 
 def _is_plain_number(cell: str) -> bool:
-    return is_number(cell) and not _has_leading_zero(cell) and abs(float(cell)) <= LARGEST
+    return is_number(cell) and not _has_leading_zero(cell) and abs(float(cell)) <= MAX_FLOAT32
 
 
 def _has_leading_zero(cell: str) -> bool:

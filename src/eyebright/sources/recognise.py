@@ -21,7 +21,7 @@ LABEL_EXTENSIONS = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".txt", ".xml"
 """Extensions of files that may hold the labels of several images."""
 
 _MAX_LABEL_FILES = 20  # files of one extension in a folder; more are a file for each image, but for tar and Parquet
-_MOST_LOOKED_AT = 200
+_MAX_INSPECTED = 200
 
 
 class Recognised(NamedTuple):
@@ -140,7 +140,7 @@ def _label_files(content: FolderContent) -> list[LabelFile]:
         if not stems[file.with_suffix("")]
     ]
     readable: list[LabelFile] = []
-    for file in sorted([*sorted(few)[:_MOST_LOOKED_AT], *containers]):
+    for file in sorted([*sorted(few)[:_MAX_INSPECTED], *containers]):
         label_file = LabelFile(file)
         try:
             is_split = _first_line(label_file) == ",".join(SPLIT_COLUMNS)

@@ -11,10 +11,10 @@ from eyebright.sources.categorical import Codes, Mask
 from eyebright.sources.indices import IndexArray
 from eyebright.sources.targets import Floats
 
-_MOST_STEPS = 2_000
+_MAX_STEPS = 2_000
 _MAX_COMPARED = 96  # units of each part of which each pair is compared
 _MAX_TRIED = 50  # units, the best first, some of which may not leave their part
-_LEAST_GAIN = 1e-9
+_MIN_GAIN = 1e-9
 _SIZE_WEIGHT = 2.0  # of the sizes of parts, where a label has 1
 
 
@@ -53,7 +53,7 @@ class Refinement:
 
     def run(self) -> Codes:
         """The part of each unit after all moves and exchanges that help."""
-        for _ in range(_MOST_STEPS):
+        for _ in range(_MAX_STEPS):
             costs = self._costs()
             if not (self._moved(costs) or self._exchanged(costs)):
                 break
@@ -73,7 +73,7 @@ class Refinement:
     def _moved(self, costs: Floats) -> bool:
         lowest = costs.min(axis=1)
         for unit in np.argsort(lowest, kind="stable")[:_MAX_TRIED].tolist():
-            if lowest[unit] > -_LEAST_GAIN:
+            if lowest[unit] > -_MIN_GAIN:
                 return False
             if self._can_leave(unit):
                 self._move(unit, int(np.argmin(costs[unit])))
@@ -83,7 +83,7 @@ class Refinement:
     def _exchanged(self, costs: Floats) -> bool:
         """Exchanges two units between the part that is farthest from its shares and another one, if that helps."""
         farthest = int(np.argmax((self._weights * (self._has - self._expected) ** 2).sum(axis=0)))
-        best, pair = -_LEAST_GAIN, (-1, -1)
+        best, pair = -_MIN_GAIN, (-1, -1)
         for other in range(self._has.shape[1]):
             if other == farthest:
                 continue

@@ -18,7 +18,7 @@ from eyebright.sources.source import Source
 from eyebright.sources.spelling import one_spelling
 from eyebright.sources.targets import Floats, Targets
 from eyebright.sources.text_table import Strings, strings
-from eyebright.types import LONGEST_LABEL, LabelSet, long_label
+from eyebright.types import MAX_LABEL_LENGTH, LabelSet, long_label
 
 
 class LabelRows:
@@ -295,7 +295,7 @@ def file_strings(path: Path, files: Sequence[str]) -> Strings:
 
 
 def _check_label(path: Path, label: str) -> None:
-    if len(label) > LONGEST_LABEL:
+    if len(label) > MAX_LABEL_LENGTH:
         raise TableError(f"'{path}': {long_label(label)}")
     if not label:
         raise TableError(f"'{path}': a label has no name; give it one, or remove it")

@@ -15,8 +15,8 @@ from eyebright.sources.source import Source
 from eyebright.sources.strata import is_label
 from eyebright.sources.targets import Floats
 
-_MOST_SHOWN = 6  # labels, in a fact
-_MOST_LABELS = 20  # that are listed, those with the greatest deviation
+_MAX_SHOWN = 6  # labels, in a fact
+_MAX_LABELS = 20  # that are listed, those with the greatest deviation
 
 
 class Together(NamedTuple):
@@ -195,7 +195,7 @@ def summarize_split(source: Source, part: Categorical[Any] | None = None, *, sam
     shares = counts / np.maximum(sizes, 1)
     whole = counts.sum(axis=1) / max(len(source), 1)
     deviations = np.abs(shares - whole[:, None]) * 100
-    worst = np.argsort(-deviations.max(axis=1, initial=0), kind="stable")[:_MOST_LABELS].tolist()
+    worst = np.argsort(-deviations.max(axis=1, initial=0), kind="stable")[:_MAX_LABELS].tolist()
     return SplitSummary(
         images=dict(zip(names, sizes.tolist(), strict=True)),
         groups=None if source.group is None else _together(source.group.codes, codes, names, at_least=1),
@@ -286,7 +286,7 @@ def _missing(counts: Floats, labels: list[str], names: list[str]) -> dict[str, M
     for i, name in enumerate(names):
         none = np.flatnonzero(counts[:, i] == 0).tolist()
         if none:
-            missing[name] = Missing(len(none), tuple(labels[label] for label in none[:_MOST_LABELS]))
+            missing[name] = Missing(len(none), tuple(labels[label] for label in none[:_MAX_LABELS]))
     return missing
 
 
@@ -301,5 +301,5 @@ def _together_text(one: Together | None, absent: str) -> str:
 
 
 def _missing_text(missing: Missing) -> str:
-    shown = listing(missing.labels[:_MOST_SHOWN])
-    return shown if missing.total <= _MOST_SHOWN else f"{missing.total:,}, such as {shown}"
+    shown = listing(missing.labels[:_MAX_SHOWN])
+    return shown if missing.total <= _MAX_SHOWN else f"{missing.total:,}, such as {shown}"

@@ -35,7 +35,7 @@ ENDED_BY = "; `group='none'` turns this off"
 """What ends groups that were detected, at the end of a message."""
 
 _FILES_GIVE = "the names of files or folders give"
-_LONGEST_PATH = 4096  # characters; the limit of Linux, and more than those of macOS and Windows in practice
+_MAX_PATH_LENGTH = 4096  # characters; the limit of Linux, and more than those of macOS and Windows in practice
 
 
 class TableColumns(NamedTuple):
@@ -251,12 +251,12 @@ def _written_names(table: TextTable, column: str) -> Strings:
     blank = np.flatnonzero(np.strings.str_len(files) == 0)
     if len(blank):
         raise table.error(f"there is no name of an image in column '{column}'", line=int(table.lines[blank[0]]))
-    long = np.flatnonzero(np.strings.str_len(files) > _LONGEST_PATH)
+    long = np.flatnonzero(np.strings.str_len(files) > _MAX_PATH_LENGTH)
     if len(long):
         name = str(files[long[0]])
         raise table.error(
             f"the name of an image in column '{column}' has {len(name):,} characters, and no system has names of more"
-            f" than {_LONGEST_PATH:,}: '{name[:60]}...'",
+            f" than {_MAX_PATH_LENGTH:,}: '{name[:60]}...'",
             line=int(table.lines[long[0]]),
         )
     return files

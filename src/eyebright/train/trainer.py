@@ -20,7 +20,7 @@ from eyebright.data.batch import WHOLE, Batch, Shard
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.data.loader import Loader
 from eyebright.errors import InputError
-from eyebright.inference.out_of_distribution import MOST_IMAGES, OutOfDistribution, fit_out_of_distribution
+from eyebright.inference.out_of_distribution import MAX_IMAGES, OutOfDistribution, fit_out_of_distribution
 from eyebright.metrics.meter import Metric
 from eyebright.models.build import ImageModel
 from eyebright.models.groups import freeze_to, modes_restored, parameter_groups
@@ -389,7 +389,7 @@ class Trainer:
         own = self.frozen.last_features(self.dls) if self.fitted_head is not None else None
         parts = [self._some_features(ds_idx) for ds_idx in (0, 1)] if own is None else [own.train, own.valid]
         train, valid = (part.outputs.flatten(1).float() for part in parts)
-        chosen = torch.randperm(len(train), generator=torch.Generator().manual_seed(self.run.seed))[:MOST_IMAGES]
+        chosen = torch.randperm(len(train), generator=torch.Generator().manual_seed(self.run.seed))[:MAX_IMAGES]
         logits = self.frozen.head_outputs(parts[1].outputs) if self.dls.target.is_categorical else None
         return fit_out_of_distribution(train[chosen], valid, logits, blocks=blocks)
 

@@ -260,7 +260,7 @@ class Overview:
 
 
 @dataclass(frozen=True, slots=True)
-class Folded:
+class Collapsed:
     """Further blocks that are opened by a click.
 
     Args:
@@ -268,7 +268,7 @@ class Folded:
         blocks: the content.
     """
 
-    kind: ClassVar = "folded"
+    kind: ClassVar = "collapsed"
     title: str
     blocks: Sequence["Table | Charts | Gallery | Pairs | Sentences"]
 
@@ -286,5 +286,5 @@ class Section:
 
     title: str
     anchor: str
-    blocks: Sequence["Table | Charts | Gallery | Findings | Pairs | Sentences | Overview | Folded"]
+    blocks: Sequence["Table | Charts | Gallery | Findings | Pairs | Sentences | Overview | Collapsed"]
     intro: str = ""

@@ -22,7 +22,7 @@ from eyebright._choices import (
 from eyebright.errors import InputError
 from eyebright.inference.folder_format import MANIFEST
 from eyebright.workflow.option import Option, check_options, with_options_in_docstring
-from eyebright.workflow.options import DEVICE, LARGEST_SEED, MACHINE, TRAINING, point_pair
+from eyebright.workflow.options import DEVICE, MACHINE, MAX_SEED, TRAINING, point_pair
 
 
 @with_options_in_docstring
@@ -168,7 +168,7 @@ class SplitOptions:
             unset="at random",
         ),
     ] = None
-    seed: Annotated[int, Option("Seed of the split.", at_least=0, at_most=LARGEST_SEED)] = 0
+    seed: Annotated[int, Option("Seed of the split.", at_least=0, at_most=MAX_SEED)] = 0
     pixels: Annotated[
         bool, Option("Read the images, to keep near-duplicates in one part; without it, only groups are kept whole.")
     ] = True
@@ -383,7 +383,7 @@ class SuggestOptions:
         Path | None, Option("Folder that keeps the features of each image; training can share it.", unset="none")
     ] = None
     device: Annotated[str | None, DEVICE] = None
-    seed: Annotated[int, Option("Seed of the order.", at_least=0, at_most=LARGEST_SEED)] = 0
+    seed: Annotated[int, Option("Seed of the order.", at_least=0, at_most=MAX_SEED)] = 0
 
     def __post_init__(self) -> None:
         check_options(self)

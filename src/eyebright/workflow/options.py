@@ -34,10 +34,10 @@ MACHINE = "Machine"
 GROUPS = (DATA, IMAGES, TRAINING, MACHINE)
 """The headings of the help, in order; options without one come first."""
 
-LARGEST_SEED = 2**63 - 1  # the maximum of numpy and torch
+MAX_SEED = 2**63 - 1  # the maximum of numpy and torch
 _SIZES = f"{min(_defaults.IMAGE_SIZES)} to {max(_defaults.IMAGE_SIZES)}"
 _WISE_FT = " or ".join([", ".join(map(str, sorted(_defaults.WISE_FT)[:-1])), str(max(_defaults.WISE_FT))])
-_SMALLEST_SIDE = 32  # pixels; the backbones divide their input by 32
+_MIN_SIDE = 32  # pixels; the backbones divide their input by 32
 
 DEVICE = Option(
     "Device to compute on: cpu, cuda, cuda:1, ...", MACHINE, unset="a CUDA GPU if there is one, otherwise cpu"
@@ -58,9 +58,9 @@ def image_size(value: Any) -> int | tuple[int, int]:
         sides = [int(part) if part.isdecimal() else part for part in value.lower().split("x")]
     elif isinstance(value, (list, tuple)):
         sides = list(value)
-    if len(sides) not in (1, 2) or not all(type(side) is int and side >= _SMALLEST_SIDE for side in sides):
+    if len(sides) not in (1, 2) or not all(type(side) is int and side >= _MIN_SIDE for side in sides):
         raise InputError(
-            f"must be 224 or HEIGHTxWIDTH such as 192x256, at least {_SMALLEST_SIDE} pixels each way, got {value!r}"
+            f"must be 224 or HEIGHTxWIDTH such as 192x256, at least {_MIN_SIDE} pixels each way, got {value!r}"
         )
     return sides[0] if len(sides) == 1 else (sides[0], sides[1])
 
@@ -510,7 +510,7 @@ class Options:
             needs="is_geometric",
         ),
     ] = None
-    seed: Annotated[int, Option("Seed of the split and of training.", TRAINING, at_least=0, at_most=LARGEST_SEED)] = 0
+    seed: Annotated[int, Option("Seed of the split and of training.", TRAINING, at_least=0, at_most=MAX_SEED)] = 0
 
     precision: Annotated[
         TrainingPrecision,

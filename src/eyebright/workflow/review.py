@@ -38,7 +38,7 @@ from eyebright.workflow.review_model import TaughtModel, believed_values, cuts_o
 from eyebright.workflow.saved_options import SavedOptions
 from eyebright.workflow.suspects import unseen_answers
 
-_MOST_SUSPECTS = 50_000
+_MAX_SUSPECTS = 50_000
 _FORMATS: dict[str, WriteFormat] = {"coco": "coco", "label-studio": "labelstudio", "parquet": "parquet"}
 """The format in which a table is written, by the one in which it was read; others are CSV."""
 _KINDS = {"labels": "multicategory", "class": "category", "points": "points", "numbers": "regression"}
@@ -179,7 +179,7 @@ def _of_model(options: ReviewOptions) -> _Material:
         items,
         block,
         _answers(evaluation, vocabulary, len(items)),
-        Suspects.of(find_suspects(evaluation, limit=_MOST_SUSPECTS)),
+        Suspects.of(find_suspects(evaluation, limit=_MAX_SUSPECTS)),
         source,
         to,
         name,

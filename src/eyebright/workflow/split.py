@@ -21,7 +21,7 @@ from eyebright.sources.split_summary import SplitSummary, part_word, parts_in_or
 from eyebright.sources.times import Times, read_times
 from eyebright.workflow.command_options import SplitOptions
 
-_LEAST_SHARE = 1e-9  # a smaller one is the rounding of shares that add up to 1
+_MIN_SHARE = 1e-9  # a smaller one is the rounding of shares that add up to 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +139,7 @@ def _shares(source: Source, options: SplitOptions) -> tuple[dict[str, float], li
         shares = {str(fold): rest / options.folds for fold in range(options.folds)}
     else:
         shares = {"train": rest - valid, "valid": valid}
-    if min(rest, shares.get("train", rest)) < _LEAST_SHARE:
+    if min(rest, shares.get("train", rest)) < _MIN_SHARE:
         raise InputError(
             "`valid_pct`, `test_pct` and `promise_pct` must add up to less than 1: they leave nothing to train on"
         )

@@ -37,7 +37,7 @@ from eyebright.workflow.report import DESCRIPTIONS, make_report
 from eyebright.workflow.tune_sets import sizes_sentence, with_controlled_risk, with_label_sets
 
 _THRESHOLD_FACTS = ("promises", "asking", "before", "risk")  # facts that are given up with the thresholds
-_MOST_ANSWERS = 2_000_000  # with more of which curves of many promises would take longer than the tuning
+_MAX_ANSWERS = 2_000_000  # with more of which curves of many promises would take longer than the tuning
 
 
 def tune_model(options: TuneOptions, *, say: Say = lambda _: None) -> ReportData:
@@ -298,7 +298,7 @@ def _keep(state: _Tuning, saved: _Saved, promises: list[Promise], options: TuneO
         both = keep_two_promises(evaluation, *promises, chosen_on=others, groups=groups)
         results = [both.yes, both.no]
         decision = state.decision.with_thresholds(both.thresholds(state.decision))
-        if evaluation.outputs.numel() <= _MOST_ANSWERS:
+        if evaluation.outputs.numel() <= _MAX_ANSWERS:
             curves = asking_curves(evaluation, *promises, chosen_on=others, groups=groups)
             facts["asking"] = [curve.to_json() for curve in curves]
     for result in results:

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from eyebright.report.verdict.values import MOST_CHANGES, Change, Gain, Verdict, counted_names, percent, ranked
+from eyebright.report.verdict.values import MAX_CHANGES, Change, Gain, Verdict, counted_names, percent, ranked
 
 GAINS = st.one_of(
     st.none(),
@@ -20,13 +20,13 @@ CHANGES = st.builds(lambda gain, first: Change("rule", "do", "because", gain, fi
 @given(st.lists(CHANGES))
 def test_doubts_come_first_then_gains_from_the_greatest_on_and_never_more_than_three(changes: list[Change]) -> None:
     shown = ranked(changes)
-    assert len(shown) <= MOST_CHANGES
+    assert len(shown) <= MAX_CHANGES
     tiers = [(not one.comes_first, one.gain is None) for one in shown]
     assert tiers == sorted(tiers)
     sizes = [one.gain.size for one in shown if one.gain is not None and not one.comes_first]
     assert sizes == sorted(sizes, reverse=True)
     left_out = [one for one in changes if not any(one is other for other in shown) and one.gain is not None]
-    if sizes and len(shown) == MOST_CHANGES and not shown[-1].comes_first and shown[-1].gain is not None:
+    if sizes and len(shown) == MAX_CHANGES and not shown[-1].comes_first and shown[-1].gain is not None:
         assert all(one.gain.size <= sizes[-1] for one in left_out if one.gain and not one.comes_first)
 
 

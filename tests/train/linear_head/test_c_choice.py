@@ -131,7 +131,7 @@ def test_many_images_are_sampled_with_all_positives_of_rare_labels(monkeypatch: 
     features = random_features(3000, 10)
     targets = torch.cat([random_labels(features, 1, share=0.003), random_labels(features, 1)], dim=1)
     whole = fit_linear_head(features, targets, objective="binary", C=CANDIDATES)
-    monkeypatch.setattr("eyebright.train.linear_head.held_out.MOST_IMAGES", 600)
+    monkeypatch.setattr("eyebright.train.linear_head.held_out.MAX_IMAGES", 600)
     sampled = fit_linear_head(features, targets, objective="binary", C=CANDIDATES)
     assert targets[:, 0].sum() == 9
     for a, b in zip(whole.C_choices, sampled.C_choices, strict=True):
@@ -141,7 +141,7 @@ def test_many_images_are_sampled_with_all_positives_of_rare_labels(monkeypatch: 
 
 @pytest.mark.parametrize("objective", ["multinomial", "squared"])
 def test_many_images_of_other_targets_are_sampled(objective: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("eyebright.train.linear_head.held_out.MOST_IMAGES", 300)
+    monkeypatch.setattr("eyebright.train.linear_head.held_out.MAX_IMAGES", 300)
     features = random_features(900, 10)
     labels = random_labels(features, 3)
     if objective == "multinomial":

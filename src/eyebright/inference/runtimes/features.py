@@ -22,8 +22,8 @@ from eyebright.errors import first_line
 from eyebright.inference.runtimes.onnx_runtime import IMAGES, OUTPUTS, create_session
 
 TOLERANCE = 3e-5  # relative to the largest feature; float32 sums in another order differ by less
-_LEAST_SECONDS = 10.0  # of torch; an export takes one or two
-_LEAST_IMAGES = 200  # of fewer images even the measurement would take a noticeable share
+_MIN_SECONDS = 10.0  # of torch; an export takes one or two
+_MIN_IMAGES = 200  # of fewer images even the measurement would take a noticeable share
 _N_TIMED = 4  # images with which both are timed
 _CLEAR_SPEEDUP = 3  # times as fast: then torch is not timed again without its first, slower call
 _OPSET = 18
@@ -50,7 +50,7 @@ class FasterExtractor(nn.Module):
         self.measured: bool | None = None  # whether ONNX Runtime is faster; None if nothing was measured
         self._n_images = n_images
         self._known = known
-        self._is_chosen = n_images < _LEAST_IMAGES
+        self._is_chosen = n_images < _MIN_IMAGES
         self._session: Any = None
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b *features"]:
@@ -74,8 +74,8 @@ class FasterExtractor(nn.Module):
         expected, torch_seconds = _timed(self.extractor, x)  # with the time in which it chooses its kernels
         if self._known is None:
             self.measured = False
-            if torch_seconds / len(x) * self._n_images < _LEAST_SECONDS:
-                self.why = f"torch: it needs less than {_LEAST_SECONDS:g} seconds"
+            if torch_seconds / len(x) * self._n_images < _MIN_SECONDS:
+                self.why = f"torch: it needs less than {_MIN_SECONDS:g} seconds"
                 return
         try:
             session = create_session(feature_graph(self.extractor, x))

@@ -12,13 +12,13 @@ from torch import Tensor
 from eyebright.errors import listing
 from eyebright.metrics.labels import ClassScores
 from eyebright.report.data import MetricRow
-from eyebright.report.verdict.values import LEAST_IMAGES, Change, Gain, Verdict, percent, unjudged
+from eyebright.report.verdict.values import MIN_IMAGES, Change, Gain, Verdict, percent, unjudged
 from eyebright.web.text import count_text
 
 _MIN_GOOD_F1 = 0.8  # F1
 _SUSPICIOUS = 0.95  # probability of a wrong class that makes the target suspicious
-_LEAST_CASES = 3
-_LEAST_SHARE = 0.1  # of the misclassified images, for a pair of classes
+_MIN_CASES = 3
+_MIN_SHARE = 0.1  # of the misclassified images, for a pair of classes
 _NAMES = 5
 _MAX_CLASSES = 3
 
@@ -70,7 +70,7 @@ class ClassVerdict:
         names = listing([self.vocab[k] for k in good], limit=_NAMES)
         return [
             f"Reliable are {len(good):,} of {count_text(len(self.vocab), 'class', 'classes')} (F1 of at least "
-            f"{_MIN_GOOD_F1:g} on at least {LEAST_IMAGES} images): {names}."
+            f"{_MIN_GOOD_F1:g} on at least {MIN_IMAGES} images): {names}."
         ]
 
     def _weak(self) -> list[str]:
@@ -129,7 +129,7 @@ class ClassVerdict:
             return []
         best = int(counts.argmax())
         count, total = int(counts[best]), int(wrong.sum())
-        if count < _LEAST_CASES or count < _LEAST_SHARE * total:
+        if count < _MIN_CASES or count < _MIN_SHARE * total:
             return []
         names = tuple(self.vocab[k] for k in divmod(int(pairs[best]), len(self.vocab)))
         action = f"Tell '{names[0]}' and '{names[1]}' apart: compare their images, and label more that look alike."
@@ -140,7 +140,7 @@ class ClassVerdict:
         """Images of which the model is very sure, and which the data call otherwise."""
         sure = (self.probabilities.max(dim=1).values >= _SUSPICIOUS) & (self.predicted != self.targets)
         count = int(sure.sum())
-        if count < _LEAST_CASES:
+        if count < _MIN_CASES:
             return []
         evidence = (
             f"On {count_text(count, 'misclassified image')} the model is at least {100 * _SUSPICIOUS:.0f} % sure of a "
@@ -151,11 +151,11 @@ class ClassVerdict:
         return [Change("suspicious_labels", action, evidence, gain)]
 
     def _few_images(self) -> list[Change]:
-        few = sum(row.positives < LEAST_IMAGES for row in self.scores)
+        few = sum(row.positives < MIN_IMAGES for row in self.scores)
         if 4 * few < len(self.scores):
             return []
         classes = count_text(len(self.scores), "class", "classes")
-        evidence = f"{few:,} of {classes} have fewer than {LEAST_IMAGES} evaluated images, so their scores say little."
+        evidence = f"{few:,} of {classes} have fewer than {MIN_IMAGES} evaluated images, so their scores say little."
         return [Change("few_images", "Evaluate on more images of the rare classes.", evidence)]
 
     def _gain(self, more: float, condition: str, *, at_most: bool = False) -> Gain:
@@ -169,4 +169,4 @@ class ClassVerdict:
 
     @property
     def _judged(self) -> list[int]:
-        return [k for k, row in enumerate(self.scores) if row.positives >= LEAST_IMAGES]
+        return [k for k, row in enumerate(self.scores) if row.positives >= MIN_IMAGES]

@@ -13,13 +13,13 @@ from torch import Tensor
 from eyebright.errors import listing
 from eyebright.metrics.labels import ClassScores, f1_macro
 from eyebright.report.data import MetricRow
-from eyebright.report.verdict.values import LEAST_IMAGES, Change, Gain, Verdict, percent, unjudged
+from eyebright.report.verdict.values import MIN_IMAGES, Change, Gain, Verdict, percent, unjudged
 from eyebright.web.text import count_text, score_text
 
 _GOOD, _POOR = 0.8, 0.5  # F1
 _SUSPICIOUS = 0.95  # probability of a wrong answer that makes the target suspicious
-_LEAST_CASES = 3
-_LEAST_SHARE = 0.1  # of the images with a mistake, for a pair of labels
+_MIN_CASES = 3
+_MIN_SHARE = 0.1  # of the images with a mistake, for a pair of labels
 _OPTIMISM = 0.03  # of the score at tuned thresholds
 _NAMES = 5  # labels in a sentence
 _MAX_LABELS = 3  # labels in one proposal
@@ -91,7 +91,7 @@ class LabelVerdict:
         names = listing([self.vocab[k] for k in good], limit=_NAMES)
         return [
             f"Reliable are {len(good):,} of {count_text(len(self.vocab), 'label')} (F1 of at least {_GOOD:g} on at "
-            f"least {LEAST_IMAGES} images): {names}."
+            f"least {MIN_IMAGES} images): {names}."
         ]
 
     def _weak(self) -> list[str]:
@@ -162,7 +162,7 @@ class LabelVerdict:
         best = int(counts.argmax())
         a, b = sorted(divmod(best, len(self.vocab)))
         count, wrong = int(counts.flatten()[best]), int(self._wrong.any(dim=1).sum())
-        if count < _LEAST_CASES or count < _LEAST_SHARE * wrong:
+        if count < _MIN_CASES or count < _MIN_SHARE * wrong:
             return []
         swapped = (missing[:, a] * extra[:, b] + missing[:, b] * extra[:, a]) > 0
         fixed = self.decisions.clone()
@@ -179,7 +179,7 @@ class LabelVerdict:
         sure = torch.where(self.decisions, self.probabilities, 1 - self.probabilities) >= _SUSPICIOUS
         cells = self._wrong & sure
         images, extra = int(cells.any(dim=1).sum()), int((cells & self._predicted).sum())
-        if images < _LEAST_CASES:
+        if images < _MIN_CASES:
             return []
         corrected = torch.where(cells, self.decisions.to(self.targets.dtype), self.targets)
         missing = int(cells.sum()) - extra
@@ -209,11 +209,11 @@ class LabelVerdict:
         return changes
 
     def _few_images(self) -> list[Change]:
-        few = sum(row.positives < LEAST_IMAGES for row in self.scores)
+        few = sum(row.positives < MIN_IMAGES for row in self.scores)
         if 4 * few < len(self.scores):
             return []
         evidence = (
-            f"{few:,} of {count_text(len(self.scores), 'label')} have fewer than {LEAST_IMAGES} evaluated images, so "
+            f"{few:,} of {count_text(len(self.scores), 'label')} have fewer than {MIN_IMAGES} evaluated images, so "
             "their scores say little."
         )
         return [Change("few_images", "Evaluate on more images of the rare labels.", evidence)]
@@ -255,7 +255,7 @@ class LabelVerdict:
     @property
     def _judged(self) -> list[int]:
         """The labels with enough images to say something."""
-        return [k for k, row in enumerate(self.scores) if row.positives >= LEAST_IMAGES]
+        return [k for k, row in enumerate(self.scores) if row.positives >= MIN_IMAGES]
 
     @property
     def _scored(self) -> list[int]:

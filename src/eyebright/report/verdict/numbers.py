@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from eyebright.report.data import MetricRow
-from eyebright.report.verdict.values import LEAST_IMAGES, Change, Gain, Verdict, percent
+from eyebright.report.verdict.values import MIN_IMAGES, Change, Gain, Verdict, percent
 from eyebright.web.text import count_text, number_text
 
 _MIN_SHIFT = 0.25  # of the mean absolute error: a mean error as large as this is systematic
@@ -18,7 +18,7 @@ _Z = 3.0  # standard errors
 _EXTREME_SHARE = 0.1  # of the targets at each end
 _LARGE_SHARE = 0.5  # of the squared error, in the worst twentieth of the images
 _MIN_R2 = 0.3  # R2
-_MOST_COLUMNS = 3  # described one by one
+_MAX_COLUMNS = 3  # described one by one
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,10 +42,10 @@ class NumberVerdict:
         known = [k for k in range(len(self.names)) if len(self._errors(k))]
         if not known:
             return Verdict(cannot=["No number of these images is known, so nothing can be said."])
-        can = [self._near(k) for k in known[:_MOST_COLUMNS]]
-        if len(known) > _MOST_COLUMNS:
-            can.append(f"{len(known) - _MOST_COLUMNS:,} more columns are under Numbers.")
-        cannot = [sentence for k in known for sentence in (*self._unexplained(k), *self._far(k))][:_MOST_COLUMNS]
+        can = [self._near(k) for k in known[:_MAX_COLUMNS]]
+        if len(known) > _MAX_COLUMNS:
+            can.append(f"{len(known) - _MAX_COLUMNS:,} more columns are under Numbers.")
+        cannot = [sentence for k in known for sentence in (*self._unexplained(k), *self._far(k))][:_MAX_COLUMNS]
         changes = [one for k in known for one in (*self._shifted(k), *self._pulled(k), *self._worst_images(k))]
         return Verdict([*can, *self._explained()], cannot, [*changes, *self._few_images()])
 
@@ -85,7 +85,7 @@ class NumberVerdict:
     def _shifted(self, k: int) -> list[Change]:
         """Predictions that are too high or too low on average."""
         errors = self._errors(k)
-        if len(errors) < LEAST_IMAGES:
+        if len(errors) < MIN_IMAGES:
             return []
         shift, size = float(errors.mean()), float(errors.abs().mean())
         if abs(shift) < _MIN_SHIFT * size or abs(shift) < _Z * float(errors.std()) / math.sqrt(len(errors)):
@@ -103,7 +103,7 @@ class NumberVerdict:
     def _pulled(self, k: int) -> list[Change]:
         """Extreme targets whose predictions are too near to the mean."""
         errors, targets = self._errors(k), self._known_targets(k)
-        if len(errors) < 5 * LEAST_IMAGES:
+        if len(errors) < 5 * MIN_IMAGES:
             return []
         low, high = np.quantile(targets.numpy(), [_EXTREME_SHARE, 1 - _EXTREME_SHARE]).tolist()
         found: list[tuple[float, str, float, Tensor]] = []
@@ -142,7 +142,7 @@ class NumberVerdict:
 
     def _few_images(self) -> list[Change]:
         count = int((~self.targets.isnan()).any(dim=1).sum())
-        if count >= 5 * LEAST_IMAGES:
+        if count >= 5 * MIN_IMAGES:
             return []
         evidence = f"Only {count_text(count, 'image')} with known numbers are evaluated here."
         return [Change("few_images", "Evaluate on more images.", evidence)]

@@ -11,11 +11,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from eyebright.report.data import MetricRow
-from eyebright.report.verdict.values import LEAST_IMAGES, Change, Gain, Verdict, counted_names, percent
+from eyebright.report.verdict.values import MIN_IMAGES, Change, Gain, Verdict, counted_names, percent
 from eyebright.web.text import count_text, number_text
 
-_LEAST_CASES = 3
-_MOST_PAIRED = 100  # points whose pairs are looked at
+_MIN_CASES = 3
+_MAX_PAIRED = 100  # points whose pairs are looked at
 _WEAK_RATIO = 1.25  # times the median of the points' mean errors
 _LARGE_SHARE = 0.3  # of the sum of the errors, in the worst twentieth of the images
 _MIN_SHIFT = 0.5  # of the mean error: a shift as large as this is systematic
@@ -65,7 +65,7 @@ class PointVerdict:
 
     def _weak(self) -> list[str]:
         means = self._means
-        judged = [k for k in range(len(self.names)) if self._counts[k] >= LEAST_IMAGES]
+        judged = [k for k in range(len(self.names)) if self._counts[k] >= MIN_IMAGES]
         if len(judged) < 2:
             return []
         worst, best = max(judged, key=means.__getitem__), min(judged, key=means.__getitem__)
@@ -81,17 +81,17 @@ class PointVerdict:
         ]
 
     def _unjudged(self) -> list[str]:
-        few = [one for one in zip(self.names, self._counts, strict=True) if one[1] < LEAST_IMAGES]
+        few = [one for one in zip(self.names, self._counts, strict=True) if one[1] < MIN_IMAGES]
         if not few:
             return []
-        return [f"Too few images to say how good it is, fewer than {LEAST_IMAGES}: {counted_names(few)}."]
+        return [f"Too few images to say how good it is, fewer than {MIN_IMAGES}: {counted_names(few)}."]
 
     # ------------------------------------------------------------------ what would help
 
     def _swapped(self) -> list[Change]:
         """Pairs of points that are often predicted at each other's places."""
         best: tuple[int, int, int, float] | None = None
-        if len(self.names) > _MOST_PAIRED:
+        if len(self.names) > _MAX_PAIRED:
             return []
         for a in range(len(self.names)):
             for b in range(a + 1, len(self.names)):
@@ -101,7 +101,7 @@ class PointVerdict:
                 count = int(swapped.sum())
                 if best is None or count > best[2]:
                     best = a, b, count, float((own - crossed)[swapped].sum())
-        if best is None or best[2] < _LEAST_CASES:
+        if best is None or best[2] < _MIN_CASES:
             return []
         a, b, count, saved = best
         names = (self.names[a], self.names[b])
@@ -116,7 +116,7 @@ class PointVerdict:
         found: list[tuple[float, int, float]] = []
         for k in range(len(self.names)):
             known = ~self.errors[:, k].isnan()
-            if int(known.sum()) < LEAST_IMAGES:
+            if int(known.sum()) < MIN_IMAGES:
                 continue
             offsets = (self.predicted[known, k] - self.targets[known, k]).double()
             shift = offsets.mean(dim=0)
@@ -155,7 +155,7 @@ class PointVerdict:
         return [Change("worst_images", action, evidence, self._gain(saved, "if they were as good as the others"))]
 
     def _worst_point(self) -> list[Change]:
-        judged = [k for k in range(len(self.names)) if self._counts[k] >= LEAST_IMAGES]
+        judged = [k for k in range(len(self.names)) if self._counts[k] >= MIN_IMAGES]
         if len(judged) < 3:
             return []
         typical = float(torch.tensor([self._means[k] for k in judged]).median())
@@ -172,7 +172,7 @@ class PointVerdict:
         return [Change("hard_point", action, evidence, gain, about=(name,))]
 
     def _few_images(self) -> list[Change]:
-        if self._n_images >= 5 * LEAST_IMAGES:
+        if self._n_images >= 5 * MIN_IMAGES:
             return []
         evidence = f"Only {count_text(self._n_images, 'image')} with known points are evaluated here."
         return [Change("few_images", "Evaluate on more images.", evidence)]

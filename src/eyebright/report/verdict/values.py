@@ -10,11 +10,11 @@ from eyebright.metrics.labels import ClassScores
 from eyebright.web.blocks import Overview, Proposal
 from eyebright.web.text import count_text, number_text, score_text
 
-MOST_CHANGES = 3
-LEAST_IMAGES = 10
+MAX_CHANGES = 3
+MIN_IMAGES = 10
 """Images that have a label, with fewer of which its scores say little."""
 
-_LEAST_GAIN = 0.002  # of a share; a smaller one is none
+_MIN_GAIN = 0.002  # of a share; a smaller one is none
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +124,8 @@ def ranked(changes: Iterable[Change]) -> list[Change]:
     Where the scores are in doubt, that comes first; then those with a gain, the greatest first; then those without a
     number, in their order. A gain of nearly nothing is left out.
     """
-    worth = [one for one in changes if one.gain is None or one.gain.size >= _LEAST_GAIN]
-    return sorted(worth, key=_rank)[:MOST_CHANGES]
+    worth = [one for one in changes if one.gain is None or one.gain.size >= _MIN_GAIN]
+    return sorted(worth, key=_rank)[:MAX_CHANGES]
 
 
 def percent(part: float, whole: float) -> str:
@@ -154,11 +154,11 @@ def unjudged(
         singular: what one of them is called.
         plural: what several are called; None: with an s.
     """
-    few = [(name, row.positives) for name, row in zip(names, scores, strict=True) if row.positives < LEAST_IMAGES]
+    few = [(name, row.positives) for name, row in zip(names, scores, strict=True) if row.positives < MIN_IMAGES]
     if not few:
         return []
     return [
-        f"Too few images to say how good it is, fewer than {LEAST_IMAGES}: {len(few):,} of "
+        f"Too few images to say how good it is, fewer than {MIN_IMAGES}: {len(few):,} of "
         f"{count_text(len(names), singular, plural)}: {counted_names(few)}."
     ]
 

@@ -21,7 +21,7 @@ from eyebright.sources.tables import source_of_tables
 from eyebright.sources.text_table import TextColumn, TextTable
 
 _FILE_KEYS = ("file_name", "filename", "file", "image", "image_path", "path")
-_MOST_KEYS = 10_000
+_MAX_KEYS = 10_000
 
 
 def recognises(file: LabelFile) -> bool:
@@ -55,8 +55,8 @@ def text_table(path: Path) -> TextTable:
     for record in read_records(path):
         for key, value in record.values.items():
             if key not in columns:
-                if len(columns) == _MOST_KEYS:
-                    raise record.error(f"there are more than {_MOST_KEYS:,} different keys")
+                if len(columns) == _MAX_KEYS:
+                    raise record.error(f"there are more than {_MAX_KEYS:,} different keys")
                 columns[key] = [""] * len(lines)
             try:
                 columns[key].append(_cell(value).encode().decode())

@@ -25,7 +25,7 @@ DEFAULT_C = 0.01
 
 _FREQUENCIES = (10, 30, 100, 300, 1000, 3000, 10_000, 30_000, 100_000)
 _MAX_NAMES = 5  # outputs that a sentence names
-_MOST_NUMBERS = 20  # with more of them all share one C
+_MAX_NUMBERS = 20  # with more of them all share one C
 _GRID = tuple(10 ** (e / 2) for e in range(-10, 9))  # 1e-5 to 1e4
 _SMALLER_CANDIDATES = tuple(10 ** (e / 2) for e in range(-11, -19, -1))  # down to 1e-9
 _PATIENCE = 2  # candidates that are worse than the best, after which the search ends
@@ -100,7 +100,7 @@ def output_groups(problem: Problem) -> list[list[int]]:
     if problem.joint:
         return [list(range(count))]
     if problem.objective == "squared":
-        return [[output] for output in range(count)] if count <= _MOST_NUMBERS else [list(range(count))]
+        return [[output] for output in range(count)] if count <= _MAX_NUMBERS else [list(range(count))]
     positives = (problem.targets * (problem.sample_weights > 0)).sum(dim=0)
     bins = torch.bucketize(positives, torch.tensor(_FREQUENCIES, dtype=torch.float64), right=True)
     return [(bins == one).nonzero()[:, 0].tolist() for one in bins.unique().tolist()]

@@ -16,9 +16,9 @@ from eyebright.train.linear_head.objectives import Losses
 from eyebright.train.linear_head.problem import Problem
 
 N_FOLDS = 5
-MOST_IMAGES = 10_000
+MAX_IMAGES = 10_000
 _LABELS_MAX_SIZE = 30_000  # labels of a group times images: 3 labels of 10,000 images, 30 labels of 1,000
-_MOST_POSITIVES = 200  # of a tried label that are certainly among the images
+_MAX_POSITIVES = 200  # of a tried label that are certainly among the images
 _SOFTMAX_MAX_SIZE = 20_000_000  # images times classes times folds
 
 
@@ -64,7 +64,7 @@ def hold_out(
         seed: of folds, images and labels.
     """
     generator = torch.Generator().manual_seed(seed)
-    outputs = _tried_outputs(problem, members, min(len(problem.targets), MOST_IMAGES), generator)
+    outputs = _tried_outputs(problem, members, min(len(problem.targets), MAX_IMAGES), generator)
     rows = _tried_images(problem, outputs, generator)
     if rows is not None:
         basis, problem = _sampled(basis, problem, rows)
@@ -97,14 +97,14 @@ def _tried_outputs(
 def _tried_images(problem: Problem, outputs: Int[Tensor, " o"], generator: torch.Generator) -> Int[Tensor, " m"] | None:
     """The images that are used, ascending; None for all."""
     n = len(problem.targets)
-    if n <= MOST_IMAGES:
+    if n <= MAX_IMAGES:
         return None
     order = torch.randperm(n, generator=generator)
     if problem.objective != "binary":
-        return order[:MOST_IMAGES].sort().values
+        return order[:MAX_IMAGES].sort().values
     positive = (problem.targets[:, outputs] >= 0.5)[order]
-    wanted = (positive & (positive.cumsum(dim=0) <= _MOST_POSITIVES)).any(dim=1)
-    return torch.cat([order[wanted], order[~wanted]])[:MOST_IMAGES].sort().values
+    wanted = (positive & (positive.cumsum(dim=0) <= _MAX_POSITIVES)).any(dim=1)
+    return torch.cat([order[wanted], order[~wanted]])[:MAX_IMAGES].sort().values
 
 
 def _sampled(basis: Basis, problem: Problem, rows: Int[Tensor, " m"]) -> tuple[Basis, Problem]:

@@ -1,8 +1,8 @@
 // From a file to the bytes of its pixels: upright, RGB, one byte a channel, with no colour profile applied, as Python
 // decodes it. What a browser decodes otherwise than Python is refused, or noted.
 
-const MOST_PIXELS = 200_000_000; // as in Python
-const LONGEST_SIDE = 32_767; // of a canvas, in every browser
+const MAX_PIXELS = 200_000_000; // as in Python
+const MAX_SIDE = 32_767; // of a canvas, in every browser
 const STRIP = 1 << 22; // pixels that are taken out of a canvas at once
 const THUMBNAIL = 640;
 
@@ -79,7 +79,7 @@ async function readImage(file) {
   const bitmap = await bitmapOf(bytes);
   try {
     const { width, height } = bitmap;
-    if (width * height > MOST_PIXELS || Math.max(width, height) > LONGEST_SIDE) {
+    if (width * height > MAX_PIXELS || Math.max(width, height) > MAX_SIDE) {
       throw new ImageFileError(`it has ${width} x ${height} pixels, which is too many for a browser; shrink it`);
     }
     const { pixels, isTransparent } = pixelsOf(bitmap);

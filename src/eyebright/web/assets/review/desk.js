@@ -9,7 +9,7 @@ import { Outbox, Refused, get, post } from "./wire.js";
 
 const POLL = 1_500; // ms
 const PATIENCE = 8_000; // ms to wait for actions before saving and learning
-const MOST_REFRESHED = 30; // images that are asked for one by one
+const MAX_REFRESHED = 30; // images that are asked for one by one
 
 export class Desk {
   /**
@@ -194,7 +194,7 @@ export class Desk {
   async refresh(ids) {
     const pages = this.pages;
     const mine = ids.filter((id) => pages.items.has(id));
-    if (mine.length > MOST_REFRESHED) return this.reload();
+    if (mine.length > MAX_REFRESHED) return this.reload();
     let items;
     try {
       items = await Promise.all(mine.map((id) => get(`api/item/${id}`)));

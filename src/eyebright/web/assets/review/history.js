@@ -1,6 +1,6 @@
 // The actions of this window that can be undone and redone. The identifiers of actions survive a reload of the page.
 
-const LONGEST = 2_000; // actions
+const MAX_ACTIONS = 2_000; // actions
 
 /** An identifier for an action. */
 export function newAction() {
@@ -26,7 +26,7 @@ export class History {
 
   /** Notes a new action, which ends redoing. */
   did(action) {
-    this.done = [...this.done, action].slice(-LONGEST);
+    this.done = [...this.done, action].slice(-MAX_ACTIONS);
     this.undone = [];
     this.#keep();
   }

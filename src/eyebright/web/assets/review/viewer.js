@@ -2,7 +2,7 @@
 
 import { byId } from "./elements.js";
 
-const MOST_ZOOM = 16;
+const MAX_ZOOM = 16;
 const STEP = 1.4; // of a key or button
 const NUDGE = 60; // pixels of the page that a key moves the image
 
@@ -63,7 +63,7 @@ export class Viewer {
 
   /** Zooms by a factor; the point (x, y) of the frame stays where it is. */
   zoomBy(factor, x = this.frame.clientWidth / 2, y = this.frame.clientHeight / 2) {
-    const zoom = Math.min(MOST_ZOOM, Math.max(1, this.zoom * factor));
+    const zoom = Math.min(MAX_ZOOM, Math.max(1, this.zoom * factor));
     this.x = x - ((x - this.x) * zoom) / this.zoom;
     this.y = y - ((y - this.y) * zoom) / this.zoom;
     this.zoom = zoom;

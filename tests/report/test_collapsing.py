@@ -1,4 +1,4 @@
-"""Long tables are folded, and charts for one threshold of all labels come from counts."""
+"""Long tables are collapsed, and charts for one threshold of all labels come from counts."""
 
 import math
 
@@ -8,12 +8,12 @@ from hypothesis import given, settings, strategies as st
 from sklearn.metrics import f1_score
 
 from eyebright.report.build import build_report
+from eyebright.report.collapsing import MAX_ROWS, collapsed
 from eyebright.report.data import ReportFacts
-from eyebright.report.folding import MOST_ROWS, folded
 from eyebright.report.label_curves import common_threshold_scores
 from eyebright.tasks.multicategory import MultiCategoryBlock
 from eyebright.types import Thresholds
-from eyebright.web.blocks import Cell, Folded, Table
+from eyebright.web.blocks import Cell, Collapsed, Table
 from eyebright.web.page import render_page
 from support.evaluations import make_evaluation
 
@@ -23,21 +23,21 @@ def table(count: int) -> Table:
 
 
 def test_a_short_table_is_shown_whole() -> None:
-    whole = table(MOST_ROWS)
-    assert folded(whole, [0.0] * MOST_ROWS, which="rows") == [whole]
+    whole = table(MAX_ROWS)
+    assert collapsed(whole, [0.0] * MAX_ROWS, which="rows") == [whole]
 
 
-def test_of_a_long_table_the_most_important_rows_are_shown_and_all_are_folded() -> None:
+def test_of_a_long_table_the_most_important_rows_are_shown_and_all_are_collapsed() -> None:
     whole = table(200)
-    shown, rest = folded(whole, [math.nan if i == 199 else -float(i) for i in range(200)], which="labels with most")
+    shown, rest = collapsed(whole, [math.nan if i == 199 else -float(i) for i in range(200)], which="labels with most")
     assert isinstance(shown, Table)
     assert [row[0].text for row in shown.rows] == [str(i) for i in range(198, 178, -1)]
     assert shown.caption.startswith("The 20 labels with most.")
-    assert rest == Folded("All 200 rows", [whole])
-    assert folded(whole, [math.nan] * 200, which="none") == [rest]
+    assert rest == Collapsed("All 200 rows", [whole])
+    assert collapsed(whole, [math.nan] * 200, which="none") == [rest]
 
 
-def test_a_report_of_many_labels_is_small_and_has_all_of_them_folded() -> None:
+def test_a_report_of_many_labels_is_small_and_has_all_of_them_collapsed() -> None:
     generator = torch.Generator().manual_seed(0)
     targets = (torch.rand(300, 250, generator=generator) < 0.1).float()
     outputs = 3 * targets - 2 + torch.randn(300, 250, generator=generator)
@@ -45,7 +45,7 @@ def test_a_report_of_many_labels_is_small_and_has_all_of_them_folded() -> None:
     evaluation = make_evaluation(block, outputs, targets, thresholds=Thresholds(0.5))
     text = render_page(build_report(evaluation, ReportFacts()))
     assert len(text) < 1_500_000
-    assert '<details class="folded"><summary>All 250 rows</summary>' in text
+    assert '<details class="collapsed"><summary>All 250 rows</summary>' in text
     assert all(f">label {i}</th>" in text for i in range(250))
     assert text.count('<figure class="chart">') == 41 + 25  # calibration: 24 labels and all together
 

@@ -52,3 +52,10 @@ def test_without_a_reader_of_the_output_python_says_so() -> None:
     ended = subprocess.run(["bash", "-c", f"sleep 0; {command}"], capture_output=True, text=True, check=False)
     assert "BrokenPipeError" in ended.stderr
     assert ended.returncode != 0
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
+def test_file_names_that_are_not_read_as_utf_8_are_said(encoding: str) -> None:
+    code = f"import sys; sys.getfilesystemencoding = lambda: '{encoding}'; from eyebright.cli.main import main; main()"
+    said = python(code, "--version").stderr
+    assert ("file names are read as ascii, which the locale or PYTHONUTF8=0 asks for" in said) is (encoding == "ascii")

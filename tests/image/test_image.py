@@ -96,6 +96,12 @@ def test_only_the_header_is_read_when_an_image_is_created(tmp_path, gradient, en
         image.pixels()
 
 
+def test_an_address_is_no_file_and_the_message_says_what_to_do() -> None:
+    for address in ("https://host/a.jpg", "https:/host/a.jpg", "s3://bucket/a.jpg"):
+        with pytest.raises(ImageError, match="it is an address, and only files are read: download it first"):
+            Image.create(address)
+
+
 def test_a_file_that_changed_after_its_header_was_read_is_refused(tmp_path, gradient, encode):
     path = tmp_path / "a.jpg"
     path.write_bytes(encode(gradient(20, 30), "JPEG"))

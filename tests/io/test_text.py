@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, strategies
 
 import eyebright
-from eyebright.errors import MESSAGE_LIMIT, InputError
+from eyebright.errors import MESSAGE_LIMIT, ArtifactError, InputError
+from eyebright.io.atomic import write_text
 from eyebright.io.text import growing_file, valid_unicode, warn
 
 ANY_TEXT = strategies.text(strategies.characters(codec=None, exclude_categories=()))
@@ -132,3 +133,12 @@ def test_the_error_of_a_write_names_the_file(tmp_path: Path, monkeypatch: pytest
         patch.setattr(file._stream, "flush", full)
         with pytest.raises(OSError, match="No space left on device: '.*p.csv'"):
             file.write("a row\n")
+
+
+def test_a_file_in_the_place_of_a_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").touch()
+    message = r"cannot write '.*p.csv': '.*a.csv' is a file, not a folder; choose another"
+    with pytest.raises(InputError, match=message), growing_file(tmp_path / "a.csv" / "p.csv"):
+        pass
+    with pytest.raises(ArtifactError, match=r"cannot write the table '.*': '.*a.csv' is a file, not a folder"):
+        write_text(tmp_path / "a.csv" / "deep" / "t.csv", "", "table")

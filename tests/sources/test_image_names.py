@@ -34,6 +34,18 @@ def test_a_name_leads_to_the_file_that_is_its_end(name: str, file: str, tmp_path
     assert ImageNames(root, root / "x.json").find(name) == file
 
 
+def test_a_name_leads_to_a_file_with_outer_spaces_or_with_accents_in_another_form(tmp_path: Path) -> None:
+    root = images(tmp_path, " b.jpg", "cafe\u0301.jpg", "na\u00efve.jpg")
+    names = ImageNames(root, root / "x.json")
+    assert names.find("b.jpg") == " b.jpg"
+    assert names.find("caf\u00e9.jpg") == "cafe\u0301.jpg"
+    assert names.find("nai\u0308ve.jpg") == "na\u00efve.jpg"
+    assert names.messages()[0].startswith("names that lead to an image by their end or in another folder: 3 ('b.jpg' i")
+    images(tmp_path, "sub/caf\u00e9.jpg")
+    with pytest.raises(TableError, match="'caf\u00e9.jpg' may be 'cafe\u0301.jpg' or 'sub/caf\u00e9.jpg'"):
+        ImageNames(root, root / "x.json").find("caf\u00e9.jpg")
+
+
 def test_a_name_is_first_relative_to_the_label_file(tmp_path: Path) -> None:
     root = images(tmp_path, "train/a.jpg", "valid/a.jpg", "pictures/c.jpg", "a.jpg")
     assert ImageNames(root, root / "train" / "x.json").find("a.jpg") == "train/a.jpg"

@@ -85,6 +85,16 @@ def test_a_split_column_beside_files_named_after_parts_is_an_error(tmp_path: Pat
         read_source(root)
 
 
+def test_images_whose_names_have_outer_spaces_or_accents_in_another_form_are_found_and_said(tmp_path: Path) -> None:
+    root = images(tmp_path, " a.jpg", "e\u0301.jpg", "c.jpg")
+    source = read_source(write_text(root / "t.csv", "image,label\n a.jpg,hat\n\u00e9.jpg,shoe\nc.jpg,hat\n"))
+    assert labels(source) == {" a.jpg": "hat", "e\u0301.jpg": "shoe", "c.jpg": "hat"}
+    message = (
+        "images found in another folder, or by another spelling of the name, than the table says: 2 ('a.jpg' is ' a"
+    )
+    assert any(sentence.startswith(message) for sentence in source.messages)
+
+
 def test_images_that_lie_in_folders_inside_are_found_and_said(tmp_path: Path) -> None:
     root = images(tmp_path, "part_1/a.jpg", "part_2/b.jpg", "c.jpg")
     source = read_source(write_text(root / "t.csv", "image_id,label\na,hat\nb,shoe\nc,hat\n"))

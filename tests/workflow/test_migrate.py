@@ -47,6 +47,18 @@ def test_a_model_is_migrated_where_it_is_and_only_once(tmp_path: Path) -> None:
     assert contents(folder) == after
 
 
+def test_what_a_killed_migration_has_not_written_is_written_by_the_next(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(OLD / "labels", tmp_path / "model"))
+    migrate_model(folder)
+    after = contents(folder)
+    (folder / "README.md").unlink()  # the card comes last
+    (folder / ".manifest.json.0a1b2c3d").mkdir()
+    said: list[str] = []
+    migrate_model(folder, say=said.append)
+    assert "has schema 2 already; its report and model card are written" in said[0]
+    assert contents(folder) == after
+
+
 def test_a_full_disk_leaves_the_old_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = Path(shutil.copytree(OLD / "labels", tmp_path / "model"))
     before = contents(folder)

@@ -122,6 +122,12 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):  # names and labels may have characters that a screen or pipe cannot encode
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    if sys.getfilesystemencoding().lower() != "utf-8":
+        say(
+            f"file names are read as {sys.getfilesystemencoding()}, which the locale or PYTHONUTF8=0 asks for: names"
+            " with other characters are written as escapes or as other characters; PYTHONUTF8=1 reads them as UTF-8",
+            err=True,
+        )
     arguments = sys.argv[1:]
     end = arguments.index("--") if "--" in arguments else len(arguments)
     options, values = arguments[:end], arguments[end:]

@@ -27,7 +27,9 @@ Conversion to 8-bit RGB:
 import io
 import math
 import os
+import re
 import stat
+import sys
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple, cast
@@ -410,9 +412,14 @@ def _reason(source: PathOrBytes, error: Exception) -> str:
     if isinstance(source, str) and os.path.isdir(source):  # noqa: PTH112 - Path.is_dir raises for a name that is too long
         return "it is a folder; get_image_files(folder) lists the images in it"
     if isinstance(error, FileNotFoundError):
-        return "there is no such file"
+        is_address = isinstance(source, str) and re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", source) is not None
+        return "it is an address, and only files are read: download it first" if is_address else "there is no such file"
     if isinstance(error, PermissionError):
         return "permission denied"
+    if isinstance(error, UnicodeEncodeError):
+        return (
+            f"file names are read as {sys.getfilesystemencoding()}, which has not all of its characters; PYTHONUTF8=1"
+        )
     if isinstance(error, MemoryError):
         return "not enough memory to decode it"
     if isinstance(error, OSError) and error.strerror:

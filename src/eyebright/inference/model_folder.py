@@ -57,7 +57,7 @@ from eyebright.inference.folder_format import (
 from eyebright.inference.inspect_folder import parse_json, read_json
 from eyebright.inference.manifest import Manifest
 from eyebright.inference.out_of_distribution import OutOfDistribution
-from eyebright.io.atomic import attempts, prepared_file
+from eyebright.io.atomic import attempts, make_folder, prepared_file
 from eyebright.io.tensors import non_finite_reason, read_metadata, read_tensors
 from eyebright.io.text import valid_unicode
 from eyebright.models.build import ModelDescription
@@ -390,7 +390,7 @@ def write_together(
     steps: dict[str, Callable[[], object]] = {}
     updated: list[str] = []
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         with ExitStack() as stack:
             for name, write in writers.items():
                 path = folder / name

@@ -6,6 +6,7 @@ folder with everything in it, also what a library has written there under names 
 """
 
 import contextlib
+import errno
 import os
 import re
 import shutil
@@ -155,6 +156,19 @@ def link_target(path: Path) -> Path:
         return path
 
 
+def make_folder(folder: Path) -> None:
+    """Creates a folder, and those above it, if necessary.
+
+    Raises:
+        OSError: it cannot be created; a file in its place is a `NotADirectoryError` that names it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        file = next((path for path in (folder, *folder.parents) if path.is_file()), folder)
+        raise NotADirectoryError(errno.ENOTDIR, f"'{file}' is a file, not a folder", str(file)) from None
+
+
 def remove_stale(folder: Path) -> None:
     """Removes the temporary folders that killed processes have left; never those of a living one.
 
@@ -282,7 +296,7 @@ def write_text(path: Path, text: str, what: str, *, follow_link: bool = True) ->
     """
     try:
         target = link_target(path) if follow_link else path
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(target.parent)
         write_atomically(target, lambda file: file.write_text(text, encoding="utf-8"))
     except OSError as error:
         raise ArtifactError(f"cannot write the {what} '{path}': {os_reason(error)}") from error

@@ -10,7 +10,7 @@ import numpy as np
 
 from eyebright._choices import WriteFormat
 from eyebright.errors import InputError, did_you_mean, listing, os_reason
-from eyebright.io.atomic import link_target, prepared_file, temporary_folder
+from eyebright.io.atomic import link_target, make_folder, prepared_file, temporary_folder
 from eyebright.sources.parts import PART_WORDS
 from eyebright.sources.source import Source
 from eyebright.sources.writer import Writer, check_writable, mirror_option
@@ -62,7 +62,7 @@ def convert_source(source: Source, to: WriteFormat, path: str | Path) -> Convert
     target = link_target(path)
     options: dict[str, Any] = {}
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(target.parent)
         if source.part is not None and not writer.holds_parts:
             with _new_folder(target) as folder:
                 for part, rows in _by_part(source).items():

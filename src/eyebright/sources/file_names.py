@@ -82,7 +82,9 @@ def with_folders(table: TextTable, folder: Path, names: Strings) -> tuple[String
     moved = np.flatnonzero(found != names)
     first = int(moved[0])
     example = f"'{names[first]}' is '{found[first]}'"
-    return found, [f"images found in another folder than the table says: {len(moved)} ({example})"]
+    is_same = PurePosixPath(str(found[first])).name.startswith(PurePosixPath(str(names[first])).name)
+    how = "in another folder" if is_same else "in another folder, or by another spelling of the name,"
+    return found, [f"images found {how} than the table says: {len(moved)} ({example})"]
 
 
 def leads_to_image(folder: Path) -> Callable[[str], bool]:

@@ -7,6 +7,7 @@ characters escaped, without its folder or its extension. On the user's disk is t
 import os
 import posixpath
 import re
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
@@ -143,9 +144,11 @@ class ImageNames:
                 path = file.relative_to(self._folder).as_posix()
                 self._index.setdefault(file.name, []).append(path)
                 self._index.setdefault(f"{file.stem}/", []).append(path)  # a name has no slash
+                if (same := _same_spelling(file.name)) != file.name:
+                    self._index.setdefault(same, []).append(path)
         last = PurePosixPath(name).name
         if last.lower().endswith(IMAGE_EXTENSIONS):
-            return self._index.get(last, [])
+            return self._index.get(last, []) or self._index.get(_same_spelling(last), [])
         return self._index.get(last, []) or self._index.get(f"{last}/", [])
 
     def _error(self, problem: str, line: int | None) -> TableError:
@@ -159,6 +162,14 @@ def _plain(name: str) -> str:
     if found := _ADDRESS.match(name):
         name = re.split(r"[?#]", name[found.end() :], maxsplit=1)[0]
     return name.removeprefix("./")
+
+
+def _same_spelling(name: str) -> str:
+    """The name without outer spaces, which readers of tables remove, and with composed accents (Unicode's NFC).
+
+    Some systems and archives store file names with the accents as characters of their own.
+    """
+    return unicodedata.normalize("NFC", name.strip())
 
 
 def _is_absolute(name: str) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from eyebright.errors import ArtifactError, os_reason
-from eyebright.io.atomic import link_target, write_atomically
+from eyebright.io.atomic import link_target, make_folder, write_atomically
 from eyebright.io.files import check_replaceable
 from eyebright.web.blocks import Section
 
@@ -89,7 +89,7 @@ def write_page_text(text: str, path: Path, what: str = "report", *, follow_link:
     """
     try:
         target = link_target(path) if follow_link else path
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(target.parent)
         write_atomically(target, lambda file: file.write_text(text, encoding="utf-8", errors="backslashreplace"))
     except OSError as error:
         raise ArtifactError(f"cannot write the {what} '{path}': {os_reason(error)}") from error

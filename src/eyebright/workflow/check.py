@@ -22,7 +22,7 @@ from eyebright.check.targets import target_findings
 from eyebright.check.wording import counted
 from eyebright.errors import InputError, os_reason
 from eyebright.image.cache import ImageCache
-from eyebright.io.atomic import link_target, write_atomically
+from eyebright.io.atomic import link_target, make_folder, write_atomically
 from eyebright.io.files import check_replaceable
 from eyebright.sources.categorical import Codes
 from eyebright.sources.source import Source
@@ -209,7 +209,7 @@ def write_check(check: Check, path: Path) -> None:
     text = json.dumps(check.to_json(), ensure_ascii=False)
     try:
         target = link_target(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(target.parent)
         write_atomically(target, lambda file: file.write_text(text, encoding="utf-8", errors="backslashreplace"))
     except OSError as error:
         raise InputError(f"cannot write '{path}': {os_reason(error)}") from error

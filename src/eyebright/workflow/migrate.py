@@ -6,6 +6,7 @@ from pathlib import Path
 from eyebright.errors import ArtifactError, InputError, os_reason
 from eyebright.inference.change_manifest import locked_folder
 from eyebright.inference.folder_format import SCHEMA
+from eyebright.inference.manifest import Manifest
 from eyebright.inference.model_folder import (
     load_evaluations,
     load_model,
@@ -14,7 +15,8 @@ from eyebright.inference.model_folder import (
     save_model,
 )
 from eyebright.inference.training_images import load_training_images
-from eyebright.workflow.card import write_card
+from eyebright.io.atomic import remove_stale
+from eyebright.workflow.card import CARD, write_card
 from eyebright.workflow.report import HISTORY, make_report
 
 
@@ -44,7 +46,12 @@ def migrate_model(
         manifest, state = load_model(folder)
         missing = [name for name in (*manifest.to_json(), "id", "weights") if name not in content]
         if content["schema"] == SCHEMA and not missing and out is None:
-            say(f"'{folder}' has schema {SCHEMA} already, with all that this version writes; nothing was changed")
+            remove_stale(folder)
+            if (folder / CARD).is_file():
+                say(f"'{folder}' has schema {SCHEMA} already, with all that this version writes; nothing was changed")
+                return folder
+            say(f"'{folder}' has schema {SCHEMA} already; its report and model card are written")
+            _describe(folder, manifest, say, has_evaluation=manifest.evaluation is not None)
             return folder
         parts = load_evaluations(folder, manifest, may_be_missing=True)
         images = load_training_images(folder, manifest)
@@ -61,12 +68,17 @@ def migrate_model(
         )
         _copy_history(folder, target)
         say(f"'{target}' has schema {SCHEMA} now (it was {content['schema']}); its predictions are the same")
-        if valid is None:
-            say("the model has no evaluation, so it has no report, and its card has no scores")
-            write_card(target, manifest, None, say=say)
-        else:
-            make_report(target, say=say)
+        _describe(target, manifest, say, has_evaluation=valid is not None)
     return target
+
+
+def _describe(folder: Path, manifest: Manifest, say: Callable[[str], None], *, has_evaluation: bool) -> None:
+    """Writes the model card, and the report of a model with an evaluation; they come last, so a kill can leave none."""
+    if has_evaluation:
+        make_report(folder, say=say)
+    else:
+        say("the model has no evaluation, so it has no report, and its card has no scores")
+        write_card(folder, manifest, None, say=say)
 
 
 def _check_empty(out: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from eyebright._defaults import PROMISE_FROM, PROMISE_PCT, TEST_PCT, VALID_PCT
 from eyebright._system.collector import collector_paused
 from eyebright.errors import DataError, InputError, os_reason
-from eyebright.io.atomic import link_target, write_atomically
+from eyebright.io.atomic import link_target, make_folder, write_atomically
 from eyebright.io.files import check_replaceable
 from eyebright.sources.categorical import Categorical, Codes
 from eyebright.sources.forms import FORMS
@@ -106,7 +106,7 @@ def write_split(split: Split, path: Path) -> None:
 
     try:
         target = link_target(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(target.parent)
         write_atomically(target, write)
     except OSError as error:
         raise InputError(f"cannot write '{path}': {os_reason(error)}") from error

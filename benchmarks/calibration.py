@@ -16,6 +16,7 @@ import argparse
 import json
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -26,10 +27,13 @@ from eyebright._choices import CalibrationChoice
 from eyebright.errors import EyebrightError
 from eyebright.evaluation.calibrate import fit_calibration
 from eyebright.evaluation.evaluation import Evaluation
-from eyebright.inference.model_folder import load_evaluation, load_out_of_fold
+from eyebright.inference.model_folder import load_evaluation
 from eyebright.metrics.calibration import log_loss, pooled, reliability_bins
 
-ANSWERS: dict[str, Callable[[Path], Evaluation]] = {"validation": load_evaluation, "out of fold": load_out_of_fold}
+ANSWERS: dict[str, Callable[[Path], Evaluation]] = {
+    "validation": load_evaluation,
+    "out of fold": partial(load_evaluation, part="out_of_fold"),
+}
 ERRORS = ("all", "each", "root")
 
 

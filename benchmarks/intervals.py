@@ -29,7 +29,7 @@ from eyebright.evaluation.metric_intervals import (
     metric_intervals,
 )
 from eyebright.evaluation.metric_value import metric_value
-from eyebright.inference.model_folder import load_out_of_fold
+from eyebright.inference.model_folder import load_evaluation
 from eyebright.metrics.calibration import brier, negative_log_likelihood
 from eyebright.metrics.decisions import accuracy_of_cells, fbeta_metric, jaccard_metric, precision_micro, recall_micro
 from eyebright.metrics.labels import (
@@ -89,7 +89,7 @@ def main() -> None:
 
 def pools(folder: Path) -> list[tuple[str, Evaluation]]:
     """The out-of-fold predictions, by name; of one label per image also as a yes/no answer for each class."""
-    pool = load_out_of_fold(folder)
+    pool = load_evaluation(folder, part="out_of_fold")
     if pool.targets.ndim > 1:
         return [(folder.name, pool)]
     names = list(pool.decision.target.output_names)

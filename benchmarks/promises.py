@@ -37,7 +37,7 @@ from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.promise import Promise, PromiseMetric
 from eyebright.evaluation.three_way import keep_two_promises
 from eyebright.evaluation.thresholds import tune_thresholds
-from eyebright.inference.model_folder import load_evaluation, load_out_of_fold
+from eyebright.inference.model_folder import load_evaluation
 from eyebright.tasks.decision import Decision
 from eyebright.tasks.multicategory import MultiCategoryBlock
 
@@ -89,7 +89,7 @@ def main() -> None:
 
 def read_pool(folder: Path, kind: str) -> tuple[Evaluation, Evaluation | None]:
     """The held-out answers, and other images that may choose."""
-    out_of_fold = replace(as_labels(load_out_of_fold(folder)), part="valid")  # used as if held out
+    out_of_fold = replace(as_labels(load_evaluation(folder, part="out_of_fold")), part="valid")  # used as if held out
     if kind == "valid":
         pool = as_labels(load_evaluation(folder))
         mine = set(pool.files)
@@ -202,7 +202,8 @@ def controller_of(kind: Any, metric: str, bound: float) -> Any:
 
 def coverages(name: str, folder: Path, kind: str, halves: int) -> list[dict[str, Any]]:
     """The coverage and size of the label sets of one set, over the halves."""
-    evaluation = load_evaluation(folder) if kind == "valid" else replace(load_out_of_fold(folder), part="valid")
+    part = "valid" if kind == "valid" else "out_of_fold"
+    evaluation = replace(load_evaluation(folder, part=part), part="valid")
     several = evaluation.decision.target.has_thresholds
     methods: dict[str, dict[str, Any]] = {
         "LAC": {"method": "lac"},

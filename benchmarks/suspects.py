@@ -25,7 +25,7 @@ from measure import save
 
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.suspects import find_suspects
-from eyebright.inference.model_folder import load_out_of_fold
+from eyebright.inference.model_folder import load_evaluation
 
 SETS = ("pascal_2007", "voc128", "pets", "fridge")
 SHARE = 0.05
@@ -58,7 +58,7 @@ def of_set(name: str, seed: int, folder: Path, cleanlab: Path | None) -> dict[st
     flipped, noisy = flip(table, seed)
     if not (here / "model" / "out_of_fold.parquet").exists():
         train(noisy, images, here)
-    evaluation = load_out_of_fold(here / "model")
+    evaluation = load_evaluation(here / "model", part="out_of_fold")
     place = {file: row for row, file in enumerate(noisy["file"])}
     is_wrong = flipped[[place[os.path.relpath(path, images.resolve())] for path in evaluation.paths]]
     most = min(FIRST, int(is_wrong.sum()))

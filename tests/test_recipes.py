@@ -249,6 +249,7 @@ def test_the_training_column_is_correct_without_stacking_and_as_documented_with_
         assert len(recorders[0].valid_metrics) == len(recorders[0].train_metrics) == 2
         assert [row[0] for row in recorders[0].valid_metrics] == [0, 0]
         assert recorders[0].last_train_metrics() == columns[-1][-1]
+        assert recorders[0].last_valid_metrics() == recorders[0].valid_metrics[-1]
         assert learn.recorder.metric_names[3:-1] == [
             "train_no_image_is_right",
             "valid_no_image_is_right",

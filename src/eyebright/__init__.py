@@ -42,10 +42,7 @@ if TYPE_CHECKING:  # the same names for type checkers and editors; a test compar
     from eyebright.export.record import check_export as check_export, read_export as read_export
     from eyebright.image.image import Image as Image, Picture as Picture
     from eyebright.inference.heat_maps import HeatMap as HeatMap
-    from eyebright.inference.model_folder import (
-        load_evaluation as load_evaluation,
-        load_out_of_fold as load_out_of_fold,
-    )
+    from eyebright.inference.model_folder import load_evaluation as load_evaluation
     from eyebright.inference.predictor import (
         Predictor as Predictor,
         load_predictor as load_predictor,
@@ -124,7 +121,7 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
     "eyebright.export.record": ("check_export", "read_export"),
     "eyebright.image.image": ("Image", "Picture"),
     "eyebright.inference.heat_maps": ("HeatMap",),
-    "eyebright.inference.model_folder": ("load_evaluation", "load_out_of_fold"),
+    "eyebright.inference.model_folder": ("load_evaluation",),
     "eyebright.inference.predictor": ("Predictor", "load_predictor", "save_onnx"),
     "eyebright.io.download": ("URLs", "untar_data"),
     "eyebright.io.files": ("get_image_files",),

@@ -44,7 +44,7 @@ from eyebright.evaluation.thresholds import tune_thresholds
 from eyebright.image.image import Image, Picture, verify as _verify
 from eyebright.image.resize_files import resize_images
 from eyebright.inference.manifest import Manifest
-from eyebright.inference.model_folder import load_evaluation, load_out_of_fold
+from eyebright.inference.model_folder import load_evaluation
 from eyebright.inference.predictor import Predictor, load_predictor, save_onnx
 from eyebright.io.download import URLs, untar_data
 from eyebright.io.download_images import download_images
@@ -295,7 +295,6 @@ __all__ = [
     "imagenet_stats",
     "load_evaluation",
     "load_learner",
-    "load_out_of_fold",
     "load_predictor",
     "math",
     "mean_ap",

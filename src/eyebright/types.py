@@ -8,7 +8,7 @@ import math
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set as AbstractSet
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, final, overload
 
@@ -20,6 +20,9 @@ from torch import Tensor
 from eyebright import _html as html
 from eyebright._all_but import AllBut
 from eyebright.errors import InputError, LabelError, did_you_mean, listing
+
+Say = Callable[[str], None]
+"""Called with each sentence for the user about what was done and found."""
 
 
 class Size(NamedTuple):

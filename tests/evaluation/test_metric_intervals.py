@@ -14,7 +14,6 @@ from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.intervals import corrected_interval, resample_counts, wilson
 from eyebright.evaluation.metric_intervals import (
     FEW_POSITIVES,
-    label_intervals,
     metric_and_label_intervals,
     metric_intervals,
 )
@@ -153,20 +152,20 @@ def test_labels_with_few_positives_are_too_few_to_say() -> None:
     target[1:, 1] = (torch.arange(59) < FEW_POSITIVES).double()
     target[1:, 2] = 0
     evaluation = evaluation_of(scores, target)
-    found = label_intervals(evaluation, n_resamples=50)
+    found = metric_and_label_intervals(evaluation, [], n_resamples=50)[1]
     assert [str(label) for label in found[:3:2]] == ["too few to say"] * 2
     assert found[1].interval is not None
     assert found[1].interval.low <= found[1].value <= found[1].interval.high
     assert [label.positives for label in found[:3]] == [FEW_POSITIVES - 1, FEW_POSITIVES, 0]
     assert math.isnan(found[2].value)
-    grouped = label_intervals(evaluation, groups=np.arange(60) // 2, n_resamples=50)
+    grouped = metric_and_label_intervals(evaluation, [], groups=np.arange(60) // 2, n_resamples=50)[1]
     assert grouped[1].interval is None  # ten images in six groups
 
 
 def test_metrics_and_labels_of_one_bootstrap_are_those_of_two() -> None:
     evaluation = evaluation_of(*labels(images=80))
     metrics, of_labels = metric_and_label_intervals(evaluation, OF_LABELS, n_resamples=40, seed=2)
-    assert of_labels == label_intervals(evaluation, n_resamples=40, seed=2)
+    assert of_labels == metric_and_label_intervals(evaluation, [], n_resamples=40, seed=2)[1]
     for found, alone in zip(metrics, metric_intervals(evaluation, OF_LABELS, n_resamples=40, seed=2), strict=True):
         assert (found.metric, found.value) == (alone.metric, pytest.approx(alone.value))
         assert (found.interval.low, found.interval.high) == pytest.approx((alone.interval.low, alone.interval.high))
@@ -177,9 +176,8 @@ def test_the_groups_of_an_evaluation_are_drawn_whole() -> None:
     grouped = replace(evaluation, groups=tuple(str(i // 3) for i in range(60)))
     given = metric_intervals(evaluation, OF_LABELS, groups=np.arange(60) // 3, n_resamples=40)
     assert metric_intervals(grouped, OF_LABELS, n_resamples=40) == given
-    assert label_intervals(grouped, n_resamples=40) == label_intervals(
-        evaluation, groups=np.arange(60) // 3, n_resamples=40
-    )
+    of_labels = metric_and_label_intervals(evaluation, [], groups=np.arange(60) // 3, n_resamples=40)[1]
+    assert metric_and_label_intervals(grouped, [], n_resamples=40)[1] == of_labels
 
 
 # ------------------------------------------------------------------------------- the intervals themselves

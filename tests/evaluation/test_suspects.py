@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings, strategies as st
+from torch import Tensor
 
 from eyebright.errors import DataError, InputError
 from eyebright.evaluation.contradictions import copies
 from eyebright.evaluation.evaluation import Evaluation
-from eyebright.evaluation.suspects import MIN_SCORE, find_suspects, suspect_scores
+from eyebright.evaluation.suspects import MIN_SCORE, find_suspects, suspect_cells
 from eyebright.tasks.category import CategoryBlock
 from eyebright.tasks.multicategory import MultiCategoryBlock
 from eyebright.tasks.ordinal import OrdinalBlock
@@ -21,6 +22,10 @@ from support.evaluations import make_evaluation
 from support.four_kinds import EVALUATIONS
 
 VOCAB = ("bus", "car", "cat", "dog")
+
+
+def scores_of(evaluation: Evaluation) -> Tensor:
+    return torch.from_numpy(suspect_cells(evaluation).scores)
 
 
 def random(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -75,7 +80,7 @@ def test_what_is_unknown_is_never_suspicious(kind: str) -> None:
     targets = evaluation.targets.clone()
     targets[10:20] = -1 if targets.ndim == 1 else torch.nan
     half = replace(evaluation, targets=targets)
-    scores = suspect_scores(half)
+    scores = scores_of(half)
     assert bool(scores[10:20].isnan().all())
     assert not any(10 <= one.row < 20 for one in find_suspects(half))
     none = replace(evaluation, targets=torch.full_like(targets, -1 if targets.ndim == 1 else torch.nan))
@@ -85,7 +90,7 @@ def test_what_is_unknown_is_never_suspicious(kind: str) -> None:
 @pytest.mark.parametrize("kind", EVALUATIONS)
 def test_one_image_alone_has_an_answer(kind: str) -> None:
     for row in range(6):
-        assert suspect_scores(EVALUATIONS[kind]().take([row])).shape[0] == 1
+        assert scores_of(EVALUATIONS[kind]().take([row])).shape[0] == 1
         find_suspects(EVALUATIONS[kind]().take([row]))
 
 
@@ -95,7 +100,7 @@ def test_a_label_without_positives_can_be_missing() -> None:
     targets[:, 3], outputs[:, 3] = 0, -5
     outputs[9, 3] = 9
     (one,) = find_suspects(replace(evaluation, targets=targets, outputs=outputs), limit=1)
-    scores = suspect_scores(replace(evaluation, targets=targets, outputs=outputs))
+    scores = scores_of(replace(evaluation, targets=targets, outputs=outputs))
     assert int(scores[:, 3].argmax()) == 9
     assert bool(scores.isfinite().all())
     assert one.score <= 1
@@ -144,7 +149,7 @@ def test_two_ratings_off_are_more_suspicious_than_one() -> None:
     outputs = torch.tensor([[6.0, 6, 6, -1]]).repeat(40, 1)  # probably 4, and if not 5
     targets = torch.full((40,), 3)
     targets[:4] = torch.tensor([0, 2, 4, 3])
-    scores = suspect_scores(make_evaluation(block, outputs, targets))[:, 0]
+    scores = scores_of(make_evaluation(block, outputs, targets))[:, 0]
     assert scores[0] >= scores[1] > scores[2] >= scores[3]
     found = find_suspects(make_evaluation(block, outputs, targets))
     assert {one.row for one in found} == {0, 1}
@@ -165,9 +170,9 @@ def test_copies_with_different_labels_accuse_each_other() -> None:
     targets[0], targets[1] = torch.tensor([0.0, 1, 0, 1]), torch.tensor([0.0, 1, 0, 0])
     together = with_groups(replace(evaluation, outputs=outputs, targets=targets), {0: "photo", 1: "photo"})
     # One of the two is wrong: with the same output, the odds p / (1 - p) and (1 - p) / p, each times 9.
-    scores = suspect_scores(together)[:2, 3]
+    scores = scores_of(together)[:2, 3]
     assert float((scores / (1 - scores)).prod()) == pytest.approx(81, rel=1e-4)
-    assert float(suspect_scores(together)[0, 0]) < 0.1
+    assert float(scores_of(together)[0, 0]) < 0.1
     accused = [one for one in find_suspects(together) if one.label == "dog" and one.row < 2]
     assert accused[0].row == 1  # the model sides with the other one
     assert accused[0].copies == ("000.jpg",)
@@ -218,7 +223,7 @@ def test_errors_of_points_are_relative_to_the_size_of_the_image() -> None:
     outputs = torch.zeros(60, 2)
     targets = (random(60, 1, 2) * scale[:, None, None]).float()
     block = PointBlock(1, names=("nose",))
-    large = suspect_scores(make_evaluation(block, outputs, targets, sizes=sizes))[:, 0]
+    large = scores_of(make_evaluation(block, outputs, targets, sizes=sizes))[:, 0]
     assert 0.3 < float(large[:30].median() / large[30:].median()) < 3
 
 

@@ -1,5 +1,7 @@
 """Brier score, log loss, reliability bins and calibration errors, beside scikit-learn and known calibration errors."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -13,11 +15,9 @@ from eyebright.evaluation.intervals import wilson
 from eyebright.metrics.calibration import (
     brier,
     brier_score,
-    brier_scores,
     calibration_error,
     expected_calibration_error,
     log_loss,
-    log_losses,
     negative_log_likelihood,
     pooled,
     reliability_bins,
@@ -50,9 +50,9 @@ def test_scores_of_each_label_are_scikit_learns_on_the_known_cells(seed: int) ->
     probabilities, targets = random_labels(seed)
     for c in range(4):
         y, p = known(probabilities, targets, c)
-        assert brier_scores(probabilities, targets)[c] == pytest.approx(sklearn.brier_score_loss(y, p))
-        expected = sklearn.log_loss(y, p, labels=[0, 1])
-        assert log_losses(probabilities, targets)[c] == pytest.approx(expected, rel=1e-5)
+        one = probabilities[:, [c]], targets[:, [c]]
+        assert brier_score(*one) == pytest.approx(sklearn.brier_score_loss(y, p))
+        assert log_loss(*one) == pytest.approx(sklearn.log_loss(y, p, labels=[0, 1]), rel=1e-5)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -78,8 +78,8 @@ def test_scores_of_classes_are_scikit_learns() -> None:
 
 def test_a_label_of_which_nothing_is_known_has_no_score() -> None:
     probabilities, targets = torch.full((3, 2), 0.5), torch.tensor([[1, NAN], [0, NAN], [1, NAN]])
-    for scores in (brier_scores(probabilities, targets), log_losses(probabilities, targets)):
-        assert scores.isnan().tolist() == [False, True]
+    for score in (brier_score, log_loss):
+        assert [math.isnan(score(probabilities[:, [c]], targets[:, [c]])) for c in (0, 1)] == [False, True]
     error = reliability_bins(probabilities, targets).error()
     assert error.isnan().tolist() == [False, True]
     assert np.isnan(expected_calibration_error(probabilities, torch.full((3, 2), NAN)))

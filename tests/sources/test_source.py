@@ -8,7 +8,7 @@ import pytest
 from eyebright.errors import InputError
 from eyebright.sources.folder import folder_source
 from eyebright.sources.headers import readable
-from eyebright.sources.table import table_source
+from eyebright.sources.read import read_source
 from support.images import coloured_squares
 
 
@@ -64,7 +64,7 @@ def test_an_image_beside_the_class_folders_of_a_split_is_an_error(tmp_path: Path
 def test_rows_of_a_table_know_their_lines(tmp_path: Path) -> None:
     table = coloured_squares(tmp_path / "photos", 6)
     table[["fname", "labels", "is_valid"]].to_csv(tmp_path / "labels.csv", index=False)
-    source = table_source(tmp_path / "labels.csv", images=tmp_path / "photos")
+    source = read_source(tmp_path / "labels.csv", images=tmp_path / "photos")
     assert str(source[1]) == f"{tmp_path / 'photos' / '001.png'} (labels.csv line 3)"
     assert source.split == (table.index[~table["is_valid"]].tolist(), table.index[table["is_valid"]].tolist())  # pyright: ignore[reportCallIssue]
     assert [row.target for row in source] == [set(labels.split()) for labels in table["labels"]]
@@ -73,7 +73,7 @@ def test_rows_of_a_table_know_their_lines(tmp_path: Path) -> None:
 def test_a_missing_folder_of_images_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("fname,labels\n1.png,a\n")
     with pytest.raises(InputError, match="no folder of images .*; name it with `images`"):
-        table_source(tmp_path / "labels.csv", images=tmp_path / "photos")
+        read_source(tmp_path / "labels.csv", images=tmp_path / "photos")
 
 
 def test_unreadable_images_are_an_error_with_their_number_or_skipped(tmp_path: Path) -> None:
@@ -97,5 +97,5 @@ def test_if_all_images_of_a_table_are_missing_the_error_suggests_images(tmp_path
     table.parent.mkdir()
     table.write_text("fname,labels\n1.png,a\n2.png,b\n")
     with pytest.raises(InputError, match=r"none of the 2 .* line 2\): there is no such file; `images` is the folder"):
-        readable(table_source(table), skip_bad=skip_bad)
-    assert len(readable(table_source(table, images=tmp_path / "photos"), skip_bad=skip_bad)) == 2
+        readable(read_source(table), skip_bad=skip_bad)
+    assert len(readable(read_source(table, images=tmp_path / "photos"), skip_bad=skip_bad)) == 2

@@ -1,4 +1,4 @@
-"""`table_source`: the layouts of a label file, the split columns, and errors with their lines."""
+"""Tables: the layouts of a label file, the split columns, and errors with their lines."""
 
 from pathlib import Path
 

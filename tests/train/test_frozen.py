@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from torch.nn import functional
 
 from eyebright.errors import ArtifactError, InputError
-from eyebright.inference.model_folder import load_out_of_fold
+from eyebright.inference.model_folder import load_evaluation
 from eyebright.inference.predictor import load_predictor
 from eyebright.learner.learner import Learner
 from eyebright.models.build import build_model, model_description
@@ -216,13 +216,13 @@ def test_every_kind_has_out_of_fold_outputs_that_are_saved_with_the_model(
     learner = learner_of(folder, table, kind)
     evaluation = learner.out_of_fold(3)
     learner.save_model(tmp_path / "model", out_of_fold=evaluation)
-    read = load_out_of_fold(tmp_path / "model")
+    read = load_evaluation(tmp_path / "model", part="out_of_fold")
     torch.testing.assert_close(read.outputs, evaluation.outputs, rtol=0, atol=0)
     torch.testing.assert_close(read.targets, evaluation.targets, rtol=0, atol=0, equal_nan=True)
     assert (read.files, read.part, len(read)) == (evaluation.files, "out_of_fold", len(table))
     learner.save_model(tmp_path / "model")
     with pytest.raises(ArtifactError, match=r"contains no out_of_fold.parquet, since .* train again with `folds=5`"):
-        load_out_of_fold(tmp_path / "model")
+        load_evaluation(tmp_path / "model", part="out_of_fold")
 
 
 def test_features_are_computed_once_while_the_backbone_stays_the_same(

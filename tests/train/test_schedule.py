@@ -23,7 +23,6 @@ from eyebright.train.schedule import (
     lr_groups,
     sched_cos,
     sched_exp,
-    sched_lin,
     schedule_from_json,
     schedule_to_json,
 )
@@ -74,7 +73,7 @@ def test_learning_rates_and_momentum_of_each_step_equal_the_book(name: str) -> N
                 assert values == pytest.approx(expected, rel=1e-6, abs=0)
 
 
-@pytest.mark.parametrize(("name", "schedule"), [("lin", sched_lin), ("cos", sched_cos), ("exp", sched_exp)])
+@pytest.mark.parametrize(("name", "schedule"), [("cos", sched_cos), ("exp", sched_exp)])
 def test_a_schedule_function_equals_that_of_the_book(name: str, schedule: Any) -> None:
     assert [schedule(2.0, 1.0, pos) for pos in TENTHS] == pytest.approx(GOLD[f"sched_{name}(2,1)"], rel=1e-12)
 

@@ -11,7 +11,7 @@ import torch
 from eyebright.cli.main import run
 from eyebright.errors import ArtifactError, InputError
 from eyebright.evaluation.suspects import find_suspects
-from eyebright.inference.model_folder import load_out_of_fold
+from eyebright.inference.model_folder import load_evaluation
 from eyebright.workflow.command_options import SuspectOptions
 from eyebright.workflow.report import make_report
 from eyebright.workflow.suspects import COLUMNS, make_suspects
@@ -40,7 +40,7 @@ def test_all_suspects_are_written(models: dict[str, Path], tmp_path: Path) -> No
     options = SuspectOptions(models["with"], out=tmp_path / "new" / "s.csv", json=tmp_path / "new" / "s.json")
     found = make_suspects(options)
     assert found.notice == ""
-    assert list(found.suspects) == find_suspects(load_out_of_fold(models["with"]))
+    assert list(found.suspects) == find_suspects(load_evaluation(models["with"], part="out_of_fold"))
     assert {one.file for one in found.suspects[:2]} == {found.evaluation.files[0]}
     with (tmp_path / "new" / "s.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))

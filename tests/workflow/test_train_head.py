@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from eyebright.errors import InputError
 from eyebright.evaluation.calibrate import fit_calibration
 from eyebright.evaluation.decide import fit_decision
-from eyebright.inference.model_folder import load_evaluation, load_manifest, load_out_of_fold
+from eyebright.inference.model_folder import load_evaluation, load_manifest
 from eyebright.inference.predictor import load_predictor
 from eyebright.metrics.labels import mean_ap
 from eyebright.sources.read import read_source
@@ -85,7 +85,7 @@ def test_an_unreadable_image_is_an_error_that_says_how_to_skip_it(table: Path, t
 
 def test_folds_write_out_of_fold_outputs_for_all_labelled_images(table: Path, tmp_path: Path) -> None:
     said = train(table, tmp_path / "model", options=replace(HEAD, folds=4))
-    evaluation = load_out_of_fold(tmp_path / "model")
+    evaluation = load_evaluation(tmp_path / "model", part="out_of_fold")
     assert len(evaluation) == 40
     expected = mean_ap(evaluation.activated, evaluation.targets)
     assert any(
@@ -100,7 +100,7 @@ def test_folds_before_fine_tuning_are_of_the_pretrained_backbone(table: Path, tm
     options = replace(HEAD, folds=3, epochs=1, precision="float32")
     train(table, tmp_path / "tuned", options=options)
     train(table, tmp_path / "head", options=replace(options, epochs=0))
-    tuned, head = (load_out_of_fold(tmp_path / name) for name in ("tuned", "head"))
+    tuned, head = (load_evaluation(tmp_path / name, part="out_of_fold") for name in ("tuned", "head"))
     assert torch.equal(tuned.outputs, head.outputs)
 
 
@@ -110,7 +110,7 @@ def test_the_calibration_is_fitted_as_by_tune_and_the_thresholds_are_in_its_prob
 ) -> None:
     said = train(table, tmp_path / "model", options=replace(HEAD, calibrate="temperature", folds=folds))
     evaluation, manifest = load_evaluation(tmp_path / "model"), load_manifest(tmp_path / "model")
-    on = load_out_of_fold(tmp_path / "model") if folds else evaluation
+    on = load_evaluation(tmp_path / "model", part="out_of_fold") if folds else evaluation
     assert manifest.decision.calibration == fit_calibration(on, kind="temperature").calibration
     assert manifest.decision.thresholds == fit_decision(evaluation).thresholds
     assert manifest.tuning["calibration"]["part"] == part

@@ -19,7 +19,7 @@ from eyebright.evaluation.tune import tune
 from eyebright.inference.change_manifest import save_manifest
 from eyebright.inference.inspect_folder import inspect_folder
 from eyebright.inference.manifest import Manifest
-from eyebright.inference.model_folder import load_evaluation, load_manifest, load_out_of_fold, save_model
+from eyebright.inference.model_folder import load_evaluation, load_manifest, save_model
 from eyebright.io.atomic import exclusive_folder
 from eyebright.models.build import model_description
 from eyebright.tasks.category import CategoryBlock
@@ -142,7 +142,7 @@ def test_with_two_promises_a_person_is_asked_between_them(folder: Path) -> None:
 def test_how_many_ask_is_drawn_against_both_promises(folder: Path) -> None:
     tuned(folder, promise=("recall >= 0.9", "precision >= 0.8"))
     manifest = load_manifest(folder)
-    promise, other = load_evaluation(folder, part="promise"), load_out_of_fold(folder)
+    promise, other = load_evaluation(folder, part="promise"), load_evaluation(folder, part="out_of_fold")
     promises = (Promise("precision", 0.8), Promise("recall", 0.9))
     expected = [curve.to_json() for curve in asking_curves(promise, *promises, chosen_on=other)]
     assert manifest.tuning["asking"] == json.loads(json.dumps(expected))

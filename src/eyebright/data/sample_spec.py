@@ -22,7 +22,7 @@ FieldReader = Callable[[int], Any]
 
 @dataclass(frozen=True)
 class SampleSpec:
-    """How an item becomes a sample.
+    """The blocks and getters that make a sample from an item.
 
     Args:
         get_x: a function from the item to the image; None: the item itself.

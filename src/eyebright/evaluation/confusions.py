@@ -92,7 +92,7 @@ def confusions_of(
     relation: Relation,
     limit: int | None = None,
 ) -> list[LabelConfusion]:
-    """As `label_confusions`, from decisions.
+    """The labels that are predicted instead of, or beside, others, as `label_confusions` finds them, from decisions.
 
     Args:
         decisions: True where a label is predicted.

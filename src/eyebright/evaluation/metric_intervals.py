@@ -108,21 +108,6 @@ def metric_interval(
     return metric_intervals(evaluation, [metric], level=level, n_resamples=n_resamples)[0].interval
 
 
-def label_intervals(
-    evaluation: Evaluation,
-    *,
-    groups: Groups | None = None,
-    n_resamples: int = RESAMPLES,
-    seed: int = 0,
-    level: float = CONFIDENCE,
-) -> list[LabelInterval]:
-    """The average precision of each label with its interval; none for labels with fewer than `FEW_POSITIVES` positives.
-
-    Arguments and errors as in `metric_and_label_intervals`.
-    """
-    return metric_and_label_intervals(evaluation, [], groups=groups, n_resamples=n_resamples, seed=seed, level=level)[1]
-
-
 def metric_and_label_intervals(
     evaluation: Evaluation,
     metrics: Sequence[Metric],

@@ -21,7 +21,7 @@ _MIN_UNCERTAINTY = 0.02  # what a model of few images says to be more certain th
 
 
 class NextAction(NamedTuple):
-    """What to do next.
+    """The next step of a review.
 
     Args:
         kind: a grid of one label, or one image with all its labels; "done" if every cell is known.

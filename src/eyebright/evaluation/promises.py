@@ -37,7 +37,7 @@ PromiseMethod = Literal["even_chain", "chosen_chain", "every_threshold", "single
 
 @dataclass(frozen=True, slots=True)
 class LabelPromise:
-    """What can be said of one label.
+    """The result of a promise for one label.
 
     Args:
         label: its name.

@@ -148,7 +148,7 @@ class Score:
 
 
 class Draws(NamedTuple):
-    """What was computed of the resamples, and of the images without each of several parts of them.
+    """Values of a statistic on the resamples, and on the images without each of several parts of them.
 
     Args:
         drawn: of each resample, shape (s,) or (s, k).
@@ -243,7 +243,7 @@ def positive_trials(target: Shaped[Tensor, "n k"], groups: Groups | None = None)
 def draw(
     functions: Sequence[Resampled], n_images: int, *, groups: Groups | None, n_resamples: int, seed: int
 ) -> list[Draws]:
-    """What each function gives on the same resamples, and without each part of the images.
+    """The values of each function on the same resamples, and without each part of the images.
 
     Args:
         functions: of how often each image occurs in each resample.
@@ -265,7 +265,7 @@ def draw(
 
 
 def _of_blocks(functions: Sequence[Resampled], blocks: Iterator[np.ndarray]) -> list[np.ndarray]:
-    """What each function gives on all blocks of resamples."""
+    """The values of each function on all blocks of resamples."""
     found = [[each(counts) for each in functions] for counts in blocks]
     return [np.concatenate(columns) for columns in zip(*found, strict=True)]
 

@@ -19,7 +19,6 @@ from typing import Literal
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
 
 from eyebright.errors import InputError
 from eyebright.evaluation.calibrate import cross_fitted_probabilities
@@ -40,7 +39,7 @@ _COPY_ODDS = 9.0
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
-    """What is given for an image, and is probably wrong.
+    """A label, class, point or number of an image that is probably wrong.
 
     Args:
         row: the image's row in the evaluation.
@@ -69,7 +68,7 @@ class Suspect:
 
 
 @dataclass(frozen=True, eq=False)
-class _Cells:
+class SuspectCells:
     """All that could be suspicious: a row for each image, a column for each label, point or number.
 
     Args:
@@ -98,7 +97,7 @@ def find_suspects(evaluation: Evaluation, *, limit: int | None = None) -> list[S
     if limit is not None and limit < 0:
         raise InputError(f"`limit` is a number of suspects, got {limit}")
     section = evaluation.decision.target.section
-    cells = _cells(evaluation)
+    cells = suspect_cells(evaluation)
     width = cells.scores.shape[1]
     flat = cells.scores.reshape(-1)
     above = np.flatnonzero(flat > MIN_SCORE[section])  # NaN is not
@@ -111,8 +110,8 @@ def find_suspects(evaluation: Evaluation, *, limit: int | None = None) -> list[S
     return found
 
 
-def suspect_scores(evaluation: Evaluation) -> Float[Tensor, "n c"]:
-    """The score of each image and label, point or number, or of each image's class; NaN where the target is unknown.
+def suspect_cells(evaluation: Evaluation) -> SuspectCells:
+    """The scores of all labels, classes, points or numbers of an evaluation, also of those that are not suspicious.
 
     Args:
         evaluation: as in `find_suspects`.
@@ -120,10 +119,6 @@ def suspect_scores(evaluation: Evaluation) -> Float[Tensor, "n c"]:
     Raises:
         DataError: an output is NaN or infinite.
     """
-    return torch.from_numpy(_cells(evaluation).scores)
-
-
-def _cells(evaluation: Evaluation) -> _Cells:
     evaluation.check_finite()
     return _CELLS_OF_SECTION[evaluation.decision.target.section](evaluation)
 
@@ -131,7 +126,7 @@ def _cells(evaluation: Evaluation) -> _Cells:
 # ------------------------------------------------------------------ labels
 
 
-def _label_cells(evaluation: Evaluation) -> _Cells:
+def _label_cells(evaluation: Evaluation) -> SuspectCells:
     names = evaluation.decision.target.output_names
     targets = evaluation.targets.cpu().numpy()
     probabilities = cross_fitted_probabilities(evaluation, kind="platt").double().cpu().numpy()
@@ -160,13 +155,13 @@ def _label_cells(evaluation: Evaluation) -> _Cells:
             copies=others,
         )
 
-    return _Cells(scores, suspect, contradicting)
+    return SuspectCells(scores, suspect, contradicting)
 
 
 # ------------------------------------------------------------------ classes
 
 
-def _class_cells(evaluation: Evaluation) -> _Cells:
+def _class_cells(evaluation: Evaluation) -> SuspectCells:
     target = evaluation.decision.target
     names = target.value_names
     given = evaluation.targets.cpu().numpy().astype(np.int64)
@@ -201,7 +196,7 @@ def _class_cells(evaluation: Evaluation) -> _Cells:
             copies=others,
         )
 
-    return _Cells(scores, suspect, contradicting)
+    return SuspectCells(scores, suspect, contradicting)
 
 
 def _tail_scores(probabilities: Float[np.ndarray, "n k"], given: Int[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
@@ -237,7 +232,7 @@ def _with_copies(
 # ------------------------------------------------------------------ points and numbers
 
 
-def _point_cells(evaluation: Evaluation) -> _Cells:
+def _point_cells(evaluation: Evaluation) -> SuspectCells:
     names = evaluation.decision.target.value_names
     targets = evaluation.targets.double().cpu().numpy()
     predicted = evaluation.activated.double().cpu().numpy().reshape(targets.shape)
@@ -252,10 +247,10 @@ def _point_cells(evaluation: Evaluation) -> _Cells:
         )
         return _value_suspect(evaluation, row, "wrong point", (names[column], given, believed), score)
 
-    return _Cells(scores, suspect, {})
+    return SuspectCells(scores, suspect, {})
 
 
-def _number_cells(evaluation: Evaluation) -> _Cells:
+def _number_cells(evaluation: Evaluation) -> SuspectCells:
     names = evaluation.decision.target.value_names
     targets = evaluation.targets.double().cpu().numpy()
     predicted = evaluation.activated.double().cpu().numpy().reshape(targets.shape)
@@ -265,7 +260,7 @@ def _number_cells(evaluation: Evaluation) -> _Cells:
         given, believed = (number_text(float(values[row, column])) for values in (targets, predicted))
         return _value_suspect(evaluation, row, "wrong number", (names[column], given, believed), score)
 
-    return _Cells(scores, suspect, {})
+    return SuspectCells(scores, suspect, {})
 
 
 def _value_suspect(
@@ -294,7 +289,7 @@ def _robust_deviations(residuals: Float[np.ndarray, "n *c"]) -> Float[np.ndarray
     return deviations.reshape(residuals.shape)
 
 
-_CELLS_OF_SECTION: Mapping[SectionName, Callable[[Evaluation], _Cells]] = {
+_CELLS_OF_SECTION: Mapping[SectionName, Callable[[Evaluation], SuspectCells]] = {
     "labels": _label_cells,
     "classes": _class_cells,
     "points": _point_cells,

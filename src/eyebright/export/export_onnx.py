@@ -11,14 +11,14 @@ from eyebright._defaults import CALIBRATION_IMAGES, EXPORT_PRECISION
 from eyebright._optional import import_optional
 from eyebright.errors import ArtifactError, InputError
 from eyebright.export.exportable import Exportable, Validation, load_exportable
-from eyebright.export.files import NARROW, Exported, Say, preprocess_source, write_export
+from eyebright.export.files import NARROW, Exported, preprocess_source, write_export
 from eyebright.export.model_graph import FIXED_INPUT, WHOLE_INPUT, fixed_graph, network_graph, whole_graph
 from eyebright.export.parity import Parity, check_batches, checked_parity, existing, fixed_run, onnx_batch, whole_run
 from eyebright.export.precision import Cost, measure_cost, to_float16, to_int8
 from eyebright.export.record import FIXED, PREPROCESS, WHOLE
-from eyebright.inference.model_folder import load_evaluation, load_out_of_fold
+from eyebright.inference.model_folder import load_evaluation
 from eyebright.inference.training_images import load_training_images
-from eyebright.types import Size
+from eyebright.types import Say, Size
 
 
 def export_onnx_files(
@@ -140,7 +140,8 @@ def _training_images(folder: Path, validation: Validation) -> list[Path]:
     try:
         known = load_training_images(folder)
         if known is None:
-            return list(load_out_of_fold(folder).paths)  # of an older version; the validation images are among them
+            # Of an older version; the validation images are among them.
+            return list(load_evaluation(folder, part="out_of_fold").paths)
         if validation.evaluation is not None:
             moved = os.path.relpath(known.root, load_evaluation(folder).root)
             known = replace(known, root=Path(os.path.normpath(validation.evaluation.root / moved)))

@@ -14,11 +14,11 @@ from typing import Any
 from eyebright._optional import import_optional
 from eyebright.errors import ArtifactError, first_line, os_reason
 from eyebright.export.exportable import Exportable, Validation, load_exportable
-from eyebright.export.files import OPENVINO, OPENVINO_FIXED, Exported, Say, preprocess_source, write_export
+from eyebright.export.files import OPENVINO, OPENVINO_FIXED, Exported, preprocess_source, write_export
 from eyebright.export.model_graph import FIXED_INPUT, WHOLE_INPUT, fixed_graph, network_graph, whole_graph
 from eyebright.export.parity import Batch, Numbers, Parity, check_batches, checked_parity, one_image, preprocessed
 from eyebright.export.record import PREPROCESS
-from eyebright.types import Size
+from eyebright.types import Say, Size
 
 FLOAT32 = {"INFERENCE_PRECISION_HINT": "f32"}
 """What a program tells OpenVINO when it loads a model, so that it computes in float32."""

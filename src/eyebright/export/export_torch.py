@@ -17,14 +17,14 @@ from torch import Tensor
 from eyebright.errors import ArtifactError, first_line
 from eyebright.export.answers_torch import torch_answers
 from eyebright.export.exportable import Exportable, Validation, load_exportable
-from eyebright.export.files import TORCH, Exported, Say, write_export
+from eyebright.export.files import TORCH, Exported, write_export
 from eyebright.export.model_graph import WHOLE_INPUT, WithFeatures, fused_model
 from eyebright.export.out_of_distribution_graph import FLAG, SCORE
 from eyebright.export.parity import Batch, Numbers, check_batches, checked_parity, one_image
 from eyebright.export.pixels_torch import CanonicalPixels
 from eyebright.inference.out_of_distribution import THRESHOLD
 from eyebright.io.text import valid_unicode
-from eyebright.types import Size
+from eyebright.types import Say, Size
 
 EXTRA_FILE = "eyebright.json"
 """The extra file of the program that has the metadata, as JSON."""

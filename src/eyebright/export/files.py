@@ -21,7 +21,6 @@ from eyebright.io.text import valid_unicode
 
 _MAX_WAIT = 60.0  # seconds; another export writes for less than one, a tuning for some
 
-Say = Callable[[str], None]
 
 OPENVINO, OPENVINO_FIXED, TORCH = "model.xml", "model_fixed.xml", "model.pt2"
 NARROW = {"float16": "model_float16.onnx", "int8": "model_int8.onnx"}
@@ -36,7 +35,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Exported:
-    """What an export has written.
+    """The result of an export: its files, and what they were compared with.
 
     Args:
         folder: where.

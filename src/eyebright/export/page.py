@@ -16,7 +16,6 @@ from eyebright._optional import import_optional
 from eyebright.evaluation.promises import PromiseResult
 from eyebright.export.answers_graph import ANSWERS, thresholds_of
 from eyebright.export.exportable import Validation, exportable_steps, load_exportable
-from eyebright.export.files import Say
 from eyebright.export.model_graph import network_graph, whole_graph
 from eyebright.export.parity import Parity, check_batches, checked_parity, compare_heat_maps, one_image, onnx_batch
 from eyebright.export.record import CONTRACT
@@ -27,7 +26,7 @@ from eyebright.inference.predictions import table_columns
 from eyebright.inference.predictor import Predictor
 from eyebright.io.text import valid_unicode
 from eyebright.models.weights import declared_licence
-from eyebright.types import Size
+from eyebright.types import Say, Size
 from eyebright.web.offline import OfflinePage, render_offline_page
 from eyebright.web.page import check_page_file, write_page_text
 
@@ -64,7 +63,7 @@ _KINDS = {
 
 @dataclass(frozen=True)
 class ExportedPage:
-    """What was written.
+    """The page that was written, and its size.
 
     Args:
         path: the page.

@@ -22,14 +22,14 @@ whose validation transforms do more than resize, crop and pad with black
 
 import functools
 import math
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 from numpy.typing import NDArray
 
-from eyebright.image.resample import translation
+from eyebright.image.resample import Array, translation
 from eyebright.image.warp import Warp
 from eyebright.types import Size
 
@@ -40,7 +40,6 @@ CANONICAL: PixelsVersion = "canonical-1"
 LIBRARY_PIXELS: PixelsVersion = "legacy-1"
 """The pixels that the installed libraries compute; the stored name is from the first version."""
 
-Array = np.ndarray[Any, np.dtype[Any]]
 Weights = NDArray[np.float32]
 
 _EPSILON = 1e-6  # tolerance for rounding errors, in pixels or relative to the scale

@@ -42,7 +42,7 @@ class Evaluated(NamedTuple):
 
 
 class OutputsOf(Protocol):
-    """What is needed of a predictor."""
+    """The part of a predictor that an evaluation needs: its manifest, its hash, and the outputs for images."""
 
     manifest: Manifest
 

@@ -169,15 +169,15 @@ def load_evaluation(folder: str | Path, *, part: EvaluatedPart = "valid") -> Eva
 
     Args:
         folder: the model folder.
-        part: ``"valid"``; ``"promise"`` or ``"test"``, if the data had such images; or ``"out_of_fold"``.
+        part: ``"valid"``; ``"promise"`` or ``"test"``, if the data had such images; or ``"out_of_fold"``: all labelled
+            images, each with outputs of a head that has not seen it, which are other heads than that of the model.
 
     Raises:
         ArtifactError: the folder contains no model or no evaluation, or the evaluation is damaged or belongs to another
             model, or has no image of this part.
     """
-    if part == "out_of_fold":
-        return load_out_of_fold(folder)
-    return part_of(load_manifest_and_evaluations(folder)[1], part, folder)
+    name = OUT_OF_FOLD if part == "out_of_fold" else EVALUATION
+    return part_of(load_manifest_and_evaluations(folder, name)[1], part, folder)
 
 
 def part_of(evaluations: Mapping[EvaluatedPart, Evaluation], part: EvaluatedPart, folder: str | Path) -> Evaluation:
@@ -213,20 +213,8 @@ def load_evaluations(
     return evaluations
 
 
-def load_out_of_fold(folder: str | Path) -> Evaluation:
-    """The saved out-of-fold evaluation: all labelled images, each with outputs of a head that has not seen it.
-
-    The heads are others than that of the saved model.
-
-    Raises:
-        ArtifactError: the folder contains no model or no such evaluation, or the evaluation is damaged or belongs to
-            another model.
-    """
-    return part_of(load_manifest_and_evaluations(folder, OUT_OF_FOLD)[1], "out_of_fold", folder)
-
-
 def load_out_of_distribution(folder: str | Path, manifest: Manifest | None = None) -> OutOfDistribution | None:
-    """What computes how unlike the training images an image is; None if it was not saved, or the file was not copied.
+    """The saved out-of-distribution score; None if it was not saved, or the file was not copied.
 
     Args:
         folder: the model folder.

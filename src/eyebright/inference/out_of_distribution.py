@@ -91,7 +91,7 @@ class OutOfDistribution:
 
     @staticmethod
     def from_bytes(content: bytes) -> "OutOfDistribution":
-        """What `to_bytes` wrote.
+        """The score that `to_bytes` wrote.
 
         Raises:
             ArtifactError: the content is something else.

@@ -91,7 +91,7 @@ class TrainingImages:
 
 
 def load_training_images(folder: str | Path, manifest: Manifest | None = None) -> TrainingImages | None:
-    """Where some training images of a saved model are; None if it was not saved, or the file was not copied.
+    """The saved places of some training images; None if they were not saved, or the file was not copied.
 
     Args:
         folder: the model folder.

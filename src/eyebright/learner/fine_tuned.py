@@ -11,7 +11,7 @@ from eyebright.web.text import number_text
 
 @dataclass(frozen=True, eq=False)
 class FineTuned:
-    """What fine-tuning added to the frozen model.
+    """The result of fine-tuning beside the frozen model.
 
     Args:
         head: the linear head that was fitted to the features of the frozen backbone; fine-tuning started from it.

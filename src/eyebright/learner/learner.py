@@ -675,7 +675,7 @@ class Learner:
         return replace(build_evaluation(loader.dataset, outputs, self.decision, part=part), weights=weights)
 
     def fit_out_of_distribution(self) -> OutOfDistribution | None:
-        """What scores how unlike the training images an image is, for `save_model`.
+        """The out-of-distribution score, fitted to the features of training images, for `save_model`.
 
         Returns:
             None for fewer than 10 training or validation images.

@@ -46,6 +46,6 @@ def manifest_of(trainer: Trainer, decision: Decision, scores: Mapping[str, float
 
 
 def _C_of_outputs(head: LinearHead, block: TargetBlock) -> list[dict[str, Any]]:  # noqa: N802 - as in scikit-learn
-    """As JSON: each C with which a head was fitted, and the names of its outputs."""
+    """Each C with which a head was fitted, and the names of its outputs, as JSON."""
     names = block.output_names
     return [{"C": choice.C, "outputs": [names[output] for output in choice.outputs]} for choice in head.C_choices]

@@ -39,40 +39,19 @@ _EPSILON = 2.0**-23
 # ------------------------------------------------------------------------------- scores
 
 
-def brier_scores(probabilities: Float[Tensor, "n k"], target: Shaped[Tensor, "n k"]) -> Float[Tensor, " k"]:
-    """The mean squared difference between probability and target of each label, float64; NaN where nothing is known.
-
-    Brier (1950, Monthly Weather Review 78:1), in the form for one event that is in use today.
-
-    Args:
-        probabilities: in [0, 1].
-        target: 1 where the image has the label, 0 where not, NaN where unknown.
-
-    Raises:
-        InputError: the shapes differ, a probability is not in [0, 1], or a target is another number.
-    """
-    each, known = _cells(probabilities, target, _squared)
-    return each.sum(0) / _or_nan(known.sum(0))
-
-
-def log_losses(probabilities: Float[Tensor, "n k"], target: Shaped[Tensor, "n k"]) -> Float[Tensor, " k"]:
-    """The mean negative log-likelihood of each label, float64; NaN where nothing is known.
-
-    Arguments and errors as in `brier_scores`.
-    """
-    each, known = _cells(probabilities, target, _negative_log)
-    return each.sum(0) / _or_nan(known.sum(0))
-
-
 def brier_score(probabilities: Float[Tensor, "n k"], target: Shaped[Tensor, "..."]) -> float:
     """The Brier score of all known cells of labels; for classes the mean over images of the sum over the classes.
 
+    Brier (1950, Monthly Weather Review 78:1); for labels in the form for one event that is in use today.
+
     Args:
         probabilities: in [0, 1].
-        target: labels or classes.
+        target: labels, 1 where the image has the label, 0 where not, NaN where unknown; or the index of each image's
+            class, -1 where unknown.
 
     Raises:
-        InputError: as in `brier_scores`, or a class that there is no probability for.
+        InputError: the shapes differ, a probability is not in [0, 1], a target is another number, or a class that there
+            is no probability for.
     """
     if target.ndim == 1:
         probabilities, classes = _known_classes(probabilities, target)
@@ -178,7 +157,7 @@ def reliability_bins(
         bins: the most bins of a label; there are fewer where they would hold fewer than `MIN_IN_BIN` known images.
 
     Raises:
-        InputError: as in `brier_scores`, or ``bins`` is not a positive number.
+        InputError: as in `brier_score`, or ``bins`` is not a positive number.
     """
     check_count("bins", bins)
     positive, known = split_targets(target, probabilities)

@@ -164,7 +164,7 @@ def _sentence(text: str) -> str:
 
 
 def _origin(facts: ReportFacts) -> list[Section]:
-    """How the data was read, and how the model was trained."""
+    """Sentences on how the data was read, and how the model was trained."""
     read: list[Any] = [Sentences(facts.messages)] if facts.messages else []
     read += [Pairs(facts.split)] if facts.split and facts.split_summary is None else []
     if facts.skipped:

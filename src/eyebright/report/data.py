@@ -249,6 +249,11 @@ class TaskReport(ABC):
         raise InputError(f"`normalize_by` ({', '.join(normalize_by)}) is for models that predict points")
 
     @property
+    def names(self) -> Sequence[str]:
+        """The names of the classes, points or numbers."""
+        return self.evaluation.decision.target.value_names
+
+    @property
     def set_text(self) -> str:
         """The number of images and their part: ``"60 validation images"``."""
         names = {"valid": "validation", "out_of_fold": "out-of-fold"}

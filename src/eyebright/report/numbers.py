@@ -1,7 +1,6 @@
 """The report of regression models: MAE, RMSE and R2 of each column, predictions over targets, and the worst images."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -99,11 +98,6 @@ class NumberReport(TaskReport):
         if len(self.names) > _MAX_CHARTS:
             intro += f" Shown: the first {_MAX_CHARTS} of {len(self.names)} columns."
         return [Section("Numbers", "numbers", [Charts(charts), self._table()], intro), *self._worst()]
-
-    @property
-    def names(self) -> Sequence[str]:
-        """The names of the numbers, in the order of the outputs."""
-        return self.evaluation.decision.target.value_names
 
     @cached_property
     def predicted(self) -> Float[Tensor, "n k"]:

@@ -92,11 +92,6 @@ class PointReport(TaskReport):
         return [Section("Pixel errors", "errors", blocks, pixels), *self._pck_section(), self._worst()]
 
     @property
-    def names(self) -> Sequence[str]:
-        """The names of the points, in the order of the outputs."""
-        return self.evaluation.decision.target.value_names
-
-    @property
     def predicted(self) -> Float[Tensor, "n p 2"]:
         """(x, y) of each predicted point, in pixels of the image file."""
         return self.evaluation.activated

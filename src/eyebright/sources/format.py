@@ -19,7 +19,7 @@ from eyebright.sources.targets import CellOptions
 
 @dataclass(frozen=True)
 class ReadRequest:
-    """What is to be read, and the options of the user.
+    """A request to read a file or a folder, with the options of the user.
 
     Args:
         path: the label file or the folder.

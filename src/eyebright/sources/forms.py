@@ -25,7 +25,7 @@ Reader = Callable[[TextTable, Sequence[str], CellOptions], TargetColumns]
 
 
 class Kind(NamedTuple):
-    """What the targets of a source are.
+    """The kind of the targets of a source.
 
     Args:
         block: the name of the target block, a key of `TARGET_BLOCKS`.

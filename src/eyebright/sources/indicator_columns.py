@@ -35,7 +35,7 @@ class _Meaning(NamedTuple):
 
     @staticmethod
     def of(table: TextTable, columns: Sequence[str], asked: CellOptions) -> "_Meaning":
-        """What the whole table says, or the user."""
+        """The meaning that the user gives, or that follows from all cells of the table."""
         for name, value, known in (("blank", asked.blank, _BLANK), ("uncertain", asked.uncertain, _UNCERTAIN)):
             if value is not None and value not in known:
                 raise InputError(f"`{name}` is {' or '.join(known)}, got '{value}'")

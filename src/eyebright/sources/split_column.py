@@ -147,7 +147,7 @@ def _check_trains_more(table: TextTable, column: str) -> None:
 
 
 def _fold_messages(table: TextTable) -> list[str]:
-    """How to take a fold for validation, where a column numbers folds or parts."""
+    """A sentence on how to take a fold for validation, for each column that numbers folds or parts."""
     return [
         f"column '{name}' holds numbers ({listing(sorted(table.columns[name].unique())[:6])}) and is not used as a "
         f"split; `split='{name}'` and `valid_fold` take one of them for validation"

@@ -1,4 +1,4 @@
-"""`table_source`: reads a label file (CSV or TSV) as a `Source`.
+"""`source_of_table`: reads a label file (CSV or TSV) as a `Source`.
 
 Everything that is detected is told in `Source.messages`; what is invalid or ambiguous is an error with its line.
 """
@@ -16,7 +16,6 @@ from eyebright.errors import InputError, listing
 from eyebright.sources.categorical import Categorical
 from eyebright.sources.cells import is_unknown
 from eyebright.sources.column_roles import find_file_column, find_group_column, split_at_commas
-from eyebright.sources.csv_file import read_csv
 from eyebright.sources.duplicates import first_row_of_each_image
 from eyebright.sources.file_names import leads_to_image, outside_message, with_extensions, with_folders
 from eyebright.sources.format import ReadRequest
@@ -77,35 +76,6 @@ class TableColumns(NamedTuple):
 
 
 _DEFAULT_COLUMNS = TableColumns()
-
-
-def table_source(
-    path: str | Path,
-    *,
-    images: str | Path | None = None,
-    files: str | None = None,
-    labels: Sequence[str] = (),
-    delimiter: str | None = None,
-    kind: Kind | None = None,
-) -> Source:
-    """The images of a table, with their targets.
-
-    Args:
-        path: the table, CSV or TSV: UTF-8, a header, a row for each image.
-        images: the folder that its file names are relative to; None: the folder of the table.
-        files: the column with the image files; None: a column with a known name (``file``, ``image``, ...), or the
-            first whose cells look like names of image files.
-        labels: the columns with the targets; empty: detected as described in `eyebright.sources.target_columns`.
-        delimiter: between two labels; ``""`` if a cell is one class; None: detected from the cells.
-        kind: what the columns hold and the target block for it; None: detected from the columns.
-
-    Raises:
-        InputError: there is no such folder.
-        TableError: the table is invalid or ambiguous; the message names the file and, if possible, the line.
-    """
-    path = Path(path)
-    columns = TableColumns(files, tuple(labels), CellOptions(delimiter), kind)
-    return source_of_table(read_csv(path), path.parent if images is None else Path(images), columns)
 
 
 def source_of_table(
@@ -211,7 +181,7 @@ def _extension_message(written_names: Strings, files: Strings) -> list[str]:
 
 
 def _group_messages(table: TextTable, column: str | None, *, is_asked: bool) -> Iterator[str]:
-    """What groups rows."""
+    """Sentences on the column with the groups, and on images without one."""
     if column is None:
         return
     yield f"images with the same value in column '{column}' are one group{'' if is_asked else ENDED_BY}"
@@ -220,7 +190,7 @@ def _group_messages(table: TextTable, column: str | None, *, is_asked: bool) -> 
 
 
 def _row_messages(table: TextTable, used: Sequence[str], *, n_duplicates: int) -> Iterator[str]:
-    """What is ignored."""
+    """Sentences on rows and columns that are ignored."""
     if n_duplicates:
         yield f"duplicate rows (same image and target), which are ignored: {n_duplicates}"
     if table.nameless:

@@ -51,7 +51,7 @@ class Writer:
 
 
 def check_writable(source: Source, writer: Writer) -> list[str]:
-    """What will not be in the file, sentences for the user.
+    """Sentences for the user on what the file will not hold.
 
     Raises:
         InputError: the format cannot hold these targets, or unknown ones, so that what is read back would be wrong.

@@ -26,6 +26,7 @@ from eyebright._choices import Balance, CalibrationKind, HeadObjective
 from eyebright.errors import DataError, InputError
 from eyebright.image.warp import Warp
 from eyebright.metrics.meter import Metric
+from eyebright.tasks.columns import distinct_columns
 from eyebright.types import Points, Size, Thresholds, Vocab
 
 NO_LABEL_CAPTION = "(no label)"
@@ -345,9 +346,9 @@ class TargetBlock(Block):
         return None
 
     @property
-    @abstractmethod
     def table_columns(self) -> tuple[str, ...]:
-        """The columns of a table of predictions, besides the path."""
+        """The columns of a table of predictions, besides the path; by default ``labels``, and one for each class."""
+        return ("labels", *distinct_columns(self.classes))
 
     @abstractmethod
     def table_row(self, value: Any, activated: Float[Tensor, "..."]) -> tuple[Any, ...]:

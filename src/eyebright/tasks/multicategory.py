@@ -19,7 +19,6 @@ from eyebright.losses import BCEWithLogitsLossFlat, pos_weights
 from eyebright.metrics.labels import f1_macro, f1_micro, f1_samples, hamming, mean_ap, subset
 from eyebright.metrics.meter import Metric
 from eyebright.tasks.base import KNOWN_NO, UNKNOWN, SectionName, TargetBlock, TargetForm, fitted_vocab, is_missing
-from eyebright.tasks.columns import distinct_columns
 from eyebright.tasks.label_text import check_spellings, labels_of, vocab_of
 from eyebright.types import LabelSet, Thresholds, Vocab
 
@@ -223,11 +222,6 @@ class MultiCategoryBlock(TargetBlock):
         """The labels in the order of the vocabulary, joined as in fastai."""
         known = [label for label in self.vocab or () if label in value]
         return ";".join(known + sorted(set(value) - set(known)))
-
-    @property
-    def table_columns(self) -> tuple[str, ...]:
-        """``labels``, and a probability column for each class."""
-        return ("labels", *distinct_columns(self.classes))
 
     def table_row(self, value: LabelSet, activated: Float[Tensor, " k"]) -> tuple[Any, ...]:
         """The labels as text, and the probability of each; the text is a list of JSON if a class has ; in its name."""

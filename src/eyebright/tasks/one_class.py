@@ -13,7 +13,6 @@ from eyebright._choices import CalibrationKind
 from eyebright.errors import DataError, LabelError, listing
 from eyebright.image.warp import Warp
 from eyebright.tasks.base import SectionName, TargetBlock, TargetForm, fitted_vocab
-from eyebright.tasks.columns import distinct_columns
 from eyebright.types import Thresholds, Vocab
 
 
@@ -97,11 +96,6 @@ class OneClassBlock(TargetBlock):
     def text(self, value: str) -> str:
         """The class."""
         return value
-
-    @property
-    def table_columns(self) -> tuple[str, ...]:
-        """``labels``, and a probability column for each class."""
-        return ("labels", *distinct_columns(self.classes))
 
     def table_row(self, value: str, activated: Float[Tensor, " k"]) -> tuple[Any, ...]:
         """The class, and the probability of each."""

@@ -29,7 +29,7 @@ class PhaseStarted:
 
 
 @dataclass(frozen=True, slots=True)
-class SearchStarted:
+class LRSearchStarted:
     """The learning-rate finder begins, with at most ``steps`` steps."""
 
     steps: int
@@ -149,7 +149,7 @@ class Finished:
 
 Event = (
     PhaseStarted
-    | SearchStarted
+    | LRSearchStarted
     | FeaturesStarted
     | FeaturesComputed
     | HeadFitted

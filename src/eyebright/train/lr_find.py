@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from eyebright import _html as html
 from eyebright.errors import InputError, TrainingError, did_you_mean, listing
 from eyebright.plot.curves import plot_lr_find
-from eyebright.train.events import Observer, SearchStarted, StepDone
+from eyebright.train.events import LRSearchStarted, Observer, StepDone
 from eyebright.train.history import SmoothLoss
 from eyebright.train.plan import Plan
 from eyebright.train.run import PhaseSetup, Run
@@ -125,7 +125,7 @@ def lr_find(
         plan: a plan whose weight decay and options (except ``accumulate`` and ``ema``) are used; its learning rates
             and epochs are not.
         step: the training step.
-        observe: an observer; it gets `SearchStarted`, and `StepDone` after each step.
+        observe: an observer; it gets `LRSearchStarted`, and `StepDone` after each step.
 
     Raises:
         InputError: not 0 < start_lr < end_lr, or fewer than 8 steps.
@@ -139,7 +139,7 @@ def lr_find(
     losses: list[float] = []
     smooth = SmoothLoss()
     plan = plan or Plan(epochs=1, lr=(end_lr,) * len(run.groups))
-    observe(SearchStarted(num_it))
+    observe(LRSearchStarted(num_it))
     options = dataclasses.replace(plan.options, accumulate=1, ema=None)
     with trial_run(run, setup, dataclasses.replace(plan, options=options)) as trial:
         model = run.device.data_parallel(setup.model)

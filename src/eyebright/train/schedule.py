@@ -128,11 +128,6 @@ def schedule_from_json(value: Mapping[str, Any]) -> Schedule:
     return known[name](**fields)
 
 
-def sched_lin(start: float, end: float, pos: float) -> float:
-    """From ``start`` to ``end`` on a line."""
-    return start + pos * (end - start)
-
-
 def sched_cos(start: float, end: float, pos: float) -> float:
     """From ``start`` to ``end`` on half a cosine."""
     return start + (1 + math.cos(math.pi * (1 - pos))) * (end - start) / 2

@@ -19,7 +19,7 @@ _TOLERANCE = 0.04  # of the time: whole epochs are preferred to shorter ones wit
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """What training takes on this machine.
+    """The measured speed of training on this machine.
 
     Args:
         step: seconds of a step, with what it waits for its images.

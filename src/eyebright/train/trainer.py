@@ -55,7 +55,7 @@ from eyebright.train.observers.progress import show_progress
 from eyebright.train.optimizer import GroupedOptimizer
 from eyebright.train.options import TrainingOptions
 from eyebright.train.plan import Plan
-from eyebright.train.precision import choose_precision
+from eyebright.train.precision import Loss, choose_precision
 from eyebright.train.run import Batches, PhaseSetup, Run, Scores, TrainBatch
 from eyebright.train.state import check_checkpoint, load_checkpoint
 from eyebright.train.step import Step, step
@@ -64,7 +64,6 @@ from eyebright.train.time_plan import Speed, step_seconds
 
 _MAX_OOD_IMAGES = 500  # images whose features are computed for the out-of-distribution score
 
-Loss = Callable[[Tensor, Tensor], Tensor]
 Validate = Callable[[FeatureCache | None], Scores]
 """A function that returns the scores of the validation set, from its cached features if it gets any."""
 
@@ -380,7 +379,7 @@ class Trainer:
         return given
 
     def fit_out_of_distribution(self) -> OutOfDistribution | None:
-        """What scores how unlike the training images an image is; None for fewer than 10 training or validation images.
+        """The out-of-distribution score, fitted to features; None for fewer than 10 training or validation images.
 
         The features of a frozen backbone are at hand; of a trained one those of some images are computed.
         """

@@ -1,7 +1,7 @@
 """Random brightness and contrast with the distributions of fastai, and their batched application."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,10 +35,11 @@ class Brightness(Transform):
 
     def draw(self, size: Size, generator: np.random.Generator | None) -> TransformParams:
         """A random brightness; the identity for validation images."""
-        if generator is None or generator.random() >= self.p:
-            return TransformParams(Warp.identity(size))
+        return _drawn(size, generator, self.p, self._lighting)
+
+    def _lighting(self, generator: np.random.Generator) -> Lighting:
         grey = 0.5 * (1 + generator.uniform(-self.max_lighting, self.max_lighting))
-        return TransformParams(Warp.identity(size), Lighting(offset=math.log(grey / (1 - grey))))
+        return Lighting(offset=math.log(grey / (1 - grey)))
 
 
 @dataclass(frozen=True)
@@ -61,12 +62,11 @@ class Contrast(Transform):
 
     def draw(self, size: Size, generator: np.random.Generator | None) -> TransformParams:
         """A random contrast; the identity for validation images."""
-        if generator is None or generator.random() >= self.p:
-            return TransformParams(Warp.identity(size))
+        return _drawn(size, generator, self.p, self._lighting)
+
+    def _lighting(self, generator: np.random.Generator) -> Lighting:
         log_minimum = math.log(1 - self.max_lighting)
-        return TransformParams(
-            Warp.identity(size), Lighting(gain=math.exp(generator.uniform(log_minimum, -log_minimum)))
-        )
+        return Lighting(gain=math.exp(generator.uniform(log_minimum, -log_minimum)))
 
 
 def apply_lighting_batch(images: Float[Tensor, "b c h w"], lightings: Sequence[Lighting]) -> Float[Tensor, "b c h w"]:
@@ -86,6 +86,15 @@ def apply_lighting_batch(images: Float[Tensor, "b c h w"], lightings: Sequence[L
     parameters = torch.tensor([(lighting.gain, lighting.offset) for lighting in lightings], device=images.device)
     gain, offset = parameters.reshape(-1, 2, 1, 1, 1).unbind(1)
     return adjust_brightness_contrast(images, gain, offset)
+
+
+def _drawn(
+    size: Size, generator: np.random.Generator | None, p: float, lighting: Callable[[np.random.Generator], Lighting]
+) -> TransformParams:
+    """A change of the lighting with probability p; the identity otherwise, and for validation images."""
+    if generator is None or generator.random() >= p:
+        return TransformParams(Warp.identity(size))
+    return TransformParams(Warp.identity(size), lighting(generator))
 
 
 def _check(max_lighting: float, p: float) -> None:

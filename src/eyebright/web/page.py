@@ -53,7 +53,7 @@ class Page(Protocol):
 
     @property
     def footer(self) -> str:
-        """What made the page; the version follows it."""
+        """The words before the version of Eyebright at the end of the page."""
         ...
 
 

@@ -1,6 +1,5 @@
 """Writes the model card of a saved model, ``README.md`` in its folder."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 from eyebright.inference.manifest import Manifest
@@ -10,6 +9,7 @@ from eyebright.report.card_metadata import LICENCE
 from eyebright.report.data import ReportData
 from eyebright.report.model_card import CardFacts, model_card
 from eyebright.transforms.draw import output_size
+from eyebright.types import Say
 
 CARD = "README.md"
 
@@ -33,9 +33,7 @@ def card_text(manifest: Manifest, data: ReportData | None, *, licence: str = LIC
     return model_card(CardFacts(manifest.decision, manifest.model.arch, size, facts, weights_licence, licence), data)
 
 
-def write_card(
-    folder: Path, manifest: Manifest, data: ReportData | None, *, say: Callable[[str], None] = lambda _: None
-) -> None:
+def write_card(folder: Path, manifest: Manifest, data: ReportData | None, *, say: Say = lambda _: None) -> None:
     """Writes the model card, unless somebody has edited the one that is there.
 
     Args:

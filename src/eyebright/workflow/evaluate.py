@@ -33,11 +33,11 @@ from eyebright.sources.headers import readable
 from eyebright.sources.parts import PART_WORDS
 from eyebright.sources.source import Source
 from eyebright.sources.target_columns import NO_TARGETS
+from eyebright.types import Say
 from eyebright.web.page import check_page_file, write_page
 from eyebright.web.text import count_text
 from eyebright.workflow.check import Advance
 from eyebright.workflow.command_options import EvaluateOptions
-from eyebright.workflow.fine_tuning import Say
 from eyebright.workflow.held_out import HeldOut, group_names, rows_of_part
 from eyebright.workflow.model_images import Overlap, find_overlap, images_of_model, saved_evaluations
 from eyebright.workflow.model_targets import with_targets_of_model

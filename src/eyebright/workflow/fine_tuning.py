@@ -1,7 +1,7 @@
 """The ways in which a run trains its model: a fitted head alone, LP-FT, or the fine-tuning of the fastai book."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from eyebright._defaults import EPOCHS
@@ -13,13 +13,11 @@ from eyebright.metrics.meter import Metric
 from eyebright.train.events import Event, Observer, PhaseStarted
 from eyebright.train.linear_head.fit import LinearHead
 from eyebright.train.summary import profile_lines
+from eyebright.types import Say
 from eyebright.workflow.fine_tuning_options import fine_tuning_of
 from eyebright.workflow.goal import parse_goal
 from eyebright.workflow.options import Options
 from eyebright.workflow.time_budget import TimeBudget
-
-Say = Callable[[str], None]
-"""Called with one sentence for the user, usually to print it."""
 
 
 def fit(

@@ -16,7 +16,7 @@ from eyebright.report.kinds import task_report
 from eyebright.sources.source import Source
 from eyebright.sources.split_summary import leaking_rows, summarize_split
 from eyebright.train.observers.history import write_history
-from eyebright.workflow.fine_tuning import Say
+from eyebright.types import Say
 from eyebright.workflow.fine_tuning_options import fine_tuning_of
 from eyebright.workflow.held_out import evaluate_held_out, group_names, with_groups
 from eyebright.workflow.option import options_to_json

@@ -44,7 +44,7 @@ class HeldOut:
 
     @property
     def messages(self) -> list[str]:
-        """What a user should know: how many images there are, and which are left out."""
+        """Sentences for the user: how many images there are, and which are left out."""
         first = (
             f"{count_text(len(self.rows), 'image')} for {self._words}: they choose nothing and are evaluated at the end"
         )
@@ -52,7 +52,7 @@ class HeldOut:
 
     @property
     def left_out_messages(self) -> list[str]:
-        """Which images are left out, or are not new to the model."""
+        """Sentences on images that are left out, or are not new to the model."""
         words, said = self._words, list[str]()
         if self.left_out:
             said.append(

@@ -1,6 +1,5 @@
 """Writes a model folder of an older version as one of today: the same weights, decision, pixels and predictions."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 from eyebright.errors import ArtifactError, InputError, os_reason
@@ -16,13 +15,12 @@ from eyebright.inference.model_folder import (
 )
 from eyebright.inference.training_images import load_training_images
 from eyebright.io.atomic import remove_stale
+from eyebright.types import Say
 from eyebright.workflow.card import CARD, write_card
 from eyebright.workflow.report import HISTORY, make_report
 
 
-def migrate_model(
-    folder: str | Path, *, out: str | Path | None = None, say: Callable[[str], None] = lambda _: None
-) -> Path:
+def migrate_model(folder: str | Path, *, out: str | Path | None = None, say: Say = lambda _: None) -> Path:
     """Writes a saved model in the form of today; returns its folder.
 
     All files are complete under other names before the first of the old ones is replaced. The preprocessing version
@@ -72,7 +70,7 @@ def migrate_model(
     return target
 
 
-def _describe(folder: Path, manifest: Manifest, say: Callable[[str], None], *, has_evaluation: bool) -> None:
+def _describe(folder: Path, manifest: Manifest, say: Say, *, has_evaluation: bool) -> None:
     """Writes the model card, and the report of a model with an evaluation; they come last, so a kill can leave none."""
     if has_evaluation:
         make_report(folder, say=say)

@@ -14,9 +14,10 @@ from eyebright.sources.categorical import Categorical, Codes
 from eyebright.sources.headers import readable
 from eyebright.sources.source import Source
 from eyebright.sources.source_split import split_source
+from eyebright.types import Say
 from eyebright.workflow.check import check_source
 from eyebright.workflow.effect import check_effect, epochs_note, share_note
-from eyebright.workflow.fine_tuning import Say, check_goal
+from eyebright.workflow.fine_tuning import check_goal
 from eyebright.workflow.held_out import HeldOut, held_out_parts, joined_groups
 from eyebright.workflow.loaders import batch_size, source_dataloaders
 from eyebright.workflow.options import Options
@@ -27,7 +28,7 @@ _CAMERA = "camera"  # the column with maker and model, where EXIF data name seve
 
 
 class Prepared(NamedTuple):
-    """What a model is trained on.
+    """The data that a model is trained on.
 
     Args:
         source: the labelled images with a split, without unreadable ones.

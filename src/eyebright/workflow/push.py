@@ -9,7 +9,7 @@ import json
 import re
 import tempfile
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ from eyebright.io.generated_text import marked, state_of, unmarked
 from eyebright.models.timm_files import BACKBONE, CONFIG, TimmFiles, timm_files
 from eyebright.report.card_metadata import LICENCE
 from eyebright.report.model_card import PLACE
+from eyebright.types import Say
 from eyebright.workflow.card import CARD, card_text
 from eyebright.workflow.report import HISTORY, REPORT
 
@@ -49,8 +50,6 @@ _REPORT_ENTRIES = (
 )
 """Those entries of the manifest's ``report`` that name no file."""
 _LICENCE = re.compile(r"[a-z0-9][a-z0-9.\-]{0,60}")
-
-Say = Callable[[str], None]
 
 
 def push_to_hub(

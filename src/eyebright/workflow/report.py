@@ -4,7 +4,6 @@
 written with it, since it repeats its scores.
 """
 
-from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -16,18 +15,14 @@ from eyebright.export.record import RECORD, check_export
 from eyebright.inference.change_manifest import locked_folder
 from eyebright.inference.inspect_report import reported_hash
 from eyebright.inference.manifest import Manifest
-from eyebright.inference.model_folder import (
-    OUT_OF_FOLD,
-    load_manifest_and_evaluations,
-    load_out_of_fold,
-    part_of,
-)
+from eyebright.inference.model_folder import OUT_OF_FOLD, load_evaluation, load_manifest_and_evaluations, part_of
 from eyebright.io.atomic import write_text
 from eyebright.io.files import check_replaceable
 from eyebright.report.build import build_report
 from eyebright.report.data import ReportData, ReportFacts
 from eyebright.report.report_json import BEGINNING, report_json
 from eyebright.train.observers.history import read_history
+from eyebright.types import Say
 from eyebright.web.page import check_page_file, write_page
 from eyebright.workflow.card import CARD, write_card
 from eyebright.workflow.command_options import ReportOptions
@@ -39,7 +34,7 @@ DESCRIPTIONS = (REPORT, NUMBERS, CARD)
 """The files of a model folder that are made from its manifest and its evaluations, for people to read."""
 
 
-def report_model(options: ReportOptions, *, say: Callable[[str], None] = lambda _: None) -> ReportData:
+def report_model(options: ReportOptions, *, say: Say = lambda _: None) -> ReportData:
     """Writes the report of a saved model, while no other process changes the model; returns its content.
 
     Args:
@@ -63,7 +58,7 @@ def make_report(
     images: str | Path | None = None,
     out: str | Path | None = None,
     normalize_by: tuple[str, str] | None = None,
-    say: Callable[[str], None] = lambda _: None,
+    say: Say = lambda _: None,
 ) -> ReportData:
     """Writes the report, beside it its numbers as JSON, and the model card; returns the content of the report.
 
@@ -120,11 +115,11 @@ def _out_of_fold(folder: Path, manifest: Manifest, images: str | Path | None) ->
     """The out-of-fold predictions; None without any, or if the file was removed since."""
     if manifest.out_of_fold is None or not (folder / OUT_OF_FOLD).exists():
         return None
-    found = load_out_of_fold(folder)
+    found = load_evaluation(folder, part="out_of_fold")
     return found if images is None else replace(found, root=Path(images))
 
 
-def _exports(folder: Path, say: Callable[[str], None]) -> list[ExportedGraph]:
+def _exports(folder: Path, say: Say) -> list[ExportedGraph]:
     """The graphs of the export in the folder; none if one of its files, or the model, was changed since."""
     if not (folder / RECORD).exists():
         return []

@@ -63,7 +63,7 @@ class Review:
 
 @dataclass(frozen=True, eq=False)
 class _Material:
-    """What is reviewed.
+    """The images, labels and answers that are reviewed.
 
     Args:
         items: the images.

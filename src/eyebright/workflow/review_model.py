@@ -117,7 +117,7 @@ def taught_answers(
     order: TeachingOrder,
     thresholds: dict[str, float],
 ) -> Answers:
-    """What was learnt, as a review has it.
+    """The answers of the head that was fitted, in the form of a review.
 
     Args:
         vocabulary: of the review.
@@ -158,7 +158,7 @@ def believed_values(
 
 
 def merged(taught: Answers, unseen: Answers | None) -> Answers:
-    """What was learnt, but what a model said of images that it had not seen where it did.
+    """The answers of the fitted head, replaced by a model's own where it gave any for images that it had not seen.
 
     Args:
         taught: of all images; the head was fitted to those that have labels.

@@ -11,7 +11,7 @@ from typing import Any
 
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.suspects import Suspect, find_suspects
-from eyebright.inference.model_folder import load_evaluation, load_manifest, load_out_of_fold
+from eyebright.inference.model_folder import load_evaluation, load_manifest
 from eyebright.io.atomic import write_text
 from eyebright.io.files import check_replaceable
 from eyebright.io.text import valid_unicode
@@ -68,7 +68,7 @@ def unseen_answers(folder: Path) -> tuple[Evaluation, str]:
         ArtifactError: as in `load_evaluation`.
     """
     if load_manifest(folder).out_of_fold is not None:
-        return load_out_of_fold(folder), ""
+        return load_evaluation(folder, part="out_of_fold"), ""
     evaluation = load_evaluation(folder)
     return evaluation, f"no out-of-fold predictions: only the {len(evaluation):,} validation images are looked at"
 

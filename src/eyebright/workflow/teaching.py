@@ -84,7 +84,7 @@ class Backbone:
 
 @dataclass(frozen=True, eq=False)
 class Taught:
-    """What was learnt from the targets that are known.
+    """A head that was fitted to the known targets, with its answers for all images and the order to label others in.
 
     Args:
         probabilities: of each label or class; for points and numbers the values, in the user's units; NaN for images

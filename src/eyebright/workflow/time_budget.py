@@ -48,7 +48,7 @@ class TimeBudget:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a training takes, from a few images that were measured.
+    """The estimated time of a training, from a few images that were measured.
 
     Args:
         n_train: number of training images.

@@ -23,9 +23,9 @@ from eyebright.models.weights import declared_licence
 from eyebright.sources.source import Source
 from eyebright.train.device import is_main_process
 from eyebright.train.options import TrainingOptions
-from eyebright.types import Size
+from eyebright.types import Say, Size
 from eyebright.workflow.effect import statistics_note
-from eyebright.workflow.fine_tuning import Say, fit
+from eyebright.workflow.fine_tuning import fit
 from eyebright.workflow.fine_tuning_options import fine_tuning_of
 from eyebright.workflow.finish import finish, say_skipped
 from eyebright.workflow.loaders import (

@@ -44,7 +44,7 @@ def with_label_sets(
 
 
 def sizes_sentence(counts: Sequence[int]) -> str:
-    """How large the sets are.
+    """A sentence on the sizes of the label sets.
 
     Args:
         counts: the number of images whose set has 0, 1, 2, ... labels.

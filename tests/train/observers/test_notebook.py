@@ -14,8 +14,8 @@ from eyebright.train.events import (
     EpochStarted,
     Event,
     Finished,
+    LRSearchStarted,
     PhaseStarted,
-    SearchStarted,
     StepDone,
     ValidationStarted,
 )
@@ -121,7 +121,7 @@ def test_an_interrupted_training_keeps_its_rows_without_a_bar(now: list[float]) 
 
 
 def test_the_learning_rate_finder_leaves_no_output(now: list[float]) -> None:
-    outputs = watched([SearchStarted(2), StepDone(1, 2, 0.5, (1e-7,)), StepDone(2, 2, 0.4, (1e-6,))], now, seconds=1)
+    outputs = watched([LRSearchStarted(2), StepDone(1, 2, 0.5, (1e-7,)), StepDone(2, 2, 0.4, (1e-6,))], now, seconds=1)
     assert "learning rates · 1/2 · loss 0.5000" in Page(outputs.states[0][1][0]).text
     assert Page(outputs.states[0][-1][0]).text == ""
 

@@ -12,8 +12,8 @@ from eyebright.train.events import (
     EpochStarted,
     Event,
     Finished,
+    LRSearchStarted,
     PhaseStarted,
-    SearchStarted,
     StepDone,
     ValidationStarted,
 )
@@ -112,14 +112,14 @@ def test_the_bar_is_removed_if_training_is_interrupted() -> None:
 
 
 def search(steps: int) -> list[Event]:
-    return [SearchStarted(steps), *(StepDone(step, steps, 0.5, (1e-3,)) for step in range(1, steps + 1))]
+    return [LRSearchStarted(steps), *(StepDone(step, steps, 0.5, (1e-3,)) for step in range(1, steps + 1))]
 
 
 def test_the_learning_rate_finder_emits_an_event_per_step() -> None:
     events: list[Event] = []
     run = tiny_run()
     found = lr_find(run, setup_of(run), num_it=12, end_lr=1e-3, observe=events.append)
-    assert events[0] == SearchStarted(12)
+    assert events[0] == LRSearchStarted(12)
     steps = [event for event in events[1:] if isinstance(event, StepDone)]
     assert [step.step for step in steps] == list(range(1, 13))
     assert [step.lrs[-1] for step in steps] == found.lrs

@@ -12,7 +12,7 @@ from torch import Tensor
 from eyebright.errors import listing
 from eyebright.metrics.labels import ClassScores
 from eyebright.report.data import MetricRow
-from eyebright.report.verdict.values import MIN_IMAGES, Change, Gain, Verdict, percent, unjudged
+from eyebright.report.verdict.values import MIN_IMAGES, Change, Gain, Verdict, judged, percent, unjudged
 from eyebright.web.text import count_text
 
 _MIN_GOOD_F1 = 0.8  # F1
@@ -169,4 +169,4 @@ class ClassVerdict:
 
     @property
     def _judged(self) -> list[int]:
-        return [k for k, row in enumerate(self.scores) if row.positives >= MIN_IMAGES]
+        return judged([row.positives for row in self.scores])

@@ -1,4 +1,4 @@
-"""What holds for every kind of target: leaks of the split, slices that score worse, and how it was trained."""
+"""Sentences and changes for every kind of target: leaks of the split, slices that score worse, and the training."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ _OVERFITTING_RATIO = 1.1  # of the validation loss after its lowest value: more 
 
 
 def leak_change(count: int, total: int, with_leaks: MetricRow, without: MetricRow | None) -> list[Change]:
-    """That evaluated images belong together with training images; the scores are then not those of new images.
+    """The change to split again, if evaluated images belong together with training images; none otherwise.
 
     Args:
         count: images that do.
@@ -66,7 +66,7 @@ def slice_sentences(slices: Sequence[Slice], metric: str) -> list[str]:
 
 
 def slice_changes(slices: Sequence[Slice], row: MetricRow, *, is_share: bool) -> list[Change]:
-    """To add images like those of the slice that is significantly worse by the most.
+    """The change to add images like those of the slice that is significantly worse by the most; none without one.
 
     Args:
         slices: of the evaluation.
@@ -93,7 +93,7 @@ def slice_changes(slices: Sequence[Slice], row: MetricRow, *, is_share: bool) ->
 
 
 def training_changes(facts: ReportFacts) -> list[Change]:
-    """To train for fewer epochs where the validation loss rose, or with a smaller learning rate.
+    """The change to train for fewer epochs, if the validation loss rose, or to leave fine-tuning out; none otherwise.
 
     Args:
         facts: the history, and the comparison of the fine-tuned with the frozen model.
@@ -110,7 +110,7 @@ def training_changes(facts: ReportFacts) -> list[Change]:
 
 
 def more_evaluated(row: MetricRow) -> list[Change]:
-    """To evaluate on more images where the interval of the main score is wide."""
+    """The change to evaluate on more images, if the interval of the main score is wide; none otherwise."""
     if row.interval is None or not row.is_share or row.interval[1] - row.interval[0] < _MAX_WIDTH:
         return []
     low, high = row.interval

@@ -13,7 +13,7 @@ from torch import Tensor
 from eyebright.errors import listing
 from eyebright.metrics.labels import ClassScores, f1_macro
 from eyebright.report.data import MetricRow
-from eyebright.report.verdict.values import MIN_IMAGES, Change, Gain, Verdict, percent, unjudged
+from eyebright.report.verdict.values import MIN_IMAGES, Change, Gain, Verdict, judged, percent, unjudged
 from eyebright.web.text import count_text, score_text
 
 _GOOD, _POOR = 0.8, 0.5  # F1
@@ -192,7 +192,7 @@ class LabelVerdict:
         return [Change("suspicious_labels", action, evidence, gain)]
 
     def _optimism(self) -> list[Change]:
-        """That the score at tuned thresholds is too good."""
+        """The scores at tuned thresholds that are higher than cross-validated ones, each as a change."""
         tuned = [row for row in self.rows if row.expected is not None and not math.isnan(row.expected)]
         changes: list[Change] = []
         for row in tuned:
@@ -255,7 +255,7 @@ class LabelVerdict:
     @property
     def _judged(self) -> list[int]:
         """The labels with enough images to say something."""
-        return [k for k, row in enumerate(self.scores) if row.positives >= MIN_IMAGES]
+        return judged([row.positives for row in self.scores])
 
     @property
     def _scored(self) -> list[int]:

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from eyebright.report.data import MetricRow
-from eyebright.report.verdict.values import MIN_IMAGES, Change, Gain, Verdict, counted_names, percent
+from eyebright.report.verdict.values import MIN_IMAGES, Change, Gain, Verdict, counted_names, judged, percent
 from eyebright.web.text import count_text, number_text
 
 _MIN_CASES = 3
@@ -65,10 +65,10 @@ class PointVerdict:
 
     def _weak(self) -> list[str]:
         means = self._means
-        judged = [k for k in range(len(self.names)) if self._counts[k] >= MIN_IMAGES]
-        if len(judged) < 2:
+        enough = judged(self._counts)
+        if len(enough) < 2:
             return []
-        worst, best = max(judged, key=means.__getitem__), min(judged, key=means.__getitem__)
+        worst, best = max(enough, key=means.__getitem__), min(enough, key=means.__getitem__)
         return [
             f"Weakest point: '{self.names[worst]}', {number_text(means[worst])} px off on average; the best, "
             f"'{self.names[best]}', {number_text(means[best])} px."
@@ -155,11 +155,11 @@ class PointVerdict:
         return [Change("worst_images", action, evidence, self._gain(saved, "if they were as good as the others"))]
 
     def _worst_point(self) -> list[Change]:
-        judged = [k for k in range(len(self.names)) if self._counts[k] >= MIN_IMAGES]
-        if len(judged) < 3:
+        enough = judged(self._counts)
+        if len(enough) < 3:
             return []
-        typical = float(torch.tensor([self._means[k] for k in judged]).median())
-        worst = max(judged, key=self._means.__getitem__)
+        typical = float(torch.tensor([self._means[k] for k in enough]).median())
+        worst = max(enough, key=self._means.__getitem__)
         if self._means[worst] < _WEAK_RATIO * typical:
             return []
         name, count = self.names[worst], self._counts[worst]

@@ -143,6 +143,15 @@ def counted_names(names: Sequence[tuple[str, int]], *, limit: int = 5) -> str:
     return shown if len(names) <= limit else f"{shown}, ... ({len(names):,} in all)"
 
 
+def judged(counts: Sequence[int]) -> list[int]:
+    """The indices of the labels, classes or points that enough images have to say something.
+
+    Args:
+        counts: how many images have each.
+    """
+    return [k for k, count in enumerate(counts) if count >= MIN_IMAGES]
+
+
 def unjudged(
     names: Sequence[str], scores: Sequence[ClassScores], singular: str, plural: str | None = None
 ) -> list[str]:

@@ -44,7 +44,7 @@ class Quadratic:
     def of(
         basis: Basis, losses: Losses, slopes: Slopes, Cs: Float[Tensor, " p"], weights: Float[Tensor, "r1 p c"]
     ) -> "Quadratic":
-        """That of the problems at these weights."""
+        """The quadratic model of the problems at these weights."""
         dtype = weights.dtype
         c = Cs.to(dtype)[None, :, None]
         mean_curvature = slopes.curvature.mean(dim=0).expand(weights.shape[1:])
@@ -64,7 +64,7 @@ class Quadratic:
         return product, change
 
     def select(self, problems: Tensor) -> "Quadratic":
-        """That of some problems."""
+        """The quadratic model of some of the problems."""
         return Quadratic(
             self.coordinates,
             self.losses.select(problems),

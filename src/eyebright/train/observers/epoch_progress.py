@@ -7,8 +7,8 @@ from eyebright.train.events import (
     Event,
     FeaturesComputed,
     FeaturesStarted,
+    LRSearchStarted,
     PhaseStarted,
-    SearchStarted,
     StepDone,
     ValidationStarted,
 )
@@ -36,7 +36,7 @@ class EpochProgress:
                 self._smooth = SmoothLoss()
             case EpochStarted(epoch=epoch, epochs=epochs, steps=steps):
                 self._begin(f"epoch {epoch + 1}/{epochs}", steps)
-            case SearchStarted(steps=steps):
+            case LRSearchStarted(steps=steps):
                 self._smooth = SmoothLoss()
                 self._begin("learning rates", steps)
             case FeaturesStarted(steps=steps):

@@ -23,9 +23,9 @@ from eyebright.train.events import (
     FeaturesStarted,
     Finished,
     HeadFitted,
+    LRSearchStarted,
     Observer,
     PhaseStarted,
-    SearchStarted,
     StepDone,
     ValidationStarted,
 )
@@ -124,7 +124,7 @@ class _Bar:
     def __call__(self, event: Event) -> None:
         self._epoch.update(event)
         match event:
-            case EpochStarted() | SearchStarted() | FeaturesStarted():
+            case EpochStarted() | LRSearchStarted() | FeaturesStarted():
                 self._remove_bar()
                 self._task = self._progress.add_task(self._epoch.name, total=self._epoch.steps, loss="")
             case StepDone() | FeaturesComputed() | ValidationStarted() if self._task is not None:

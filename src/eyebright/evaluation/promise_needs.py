@@ -5,7 +5,7 @@ from jaxtyping import Float
 
 from eyebright.evaluation.promise import Promise
 from eyebright.evaluation.promise_evidence import Evidence
-from eyebright.evaluation.promise_tests import counts_at
+from eyebright.evaluation.threshold_tests import counts_at
 
 _MIN_YES_ANSWERS = 10  # yes answers from which a precision is estimated
 

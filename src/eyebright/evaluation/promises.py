@@ -12,14 +12,14 @@ from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.promise import Promise
 from eyebright.evaluation.promise_evidence import Evidence, evidence
 from eyebright.evaluation.promise_needs import missing_units
-from eyebright.evaluation.promise_tests import (
-    Tested,
-    chains_from,
-    even_chains,
+from eyebright.evaluation.threshold_tests import (
+    ThresholdResults,
+    even_sequences,
     likely_thresholds,
-    pass_chains,
-    pass_each,
-    pass_every_threshold,
+    run_all_threshold_tests,
+    run_label_tests,
+    run_sequence_tests,
+    sequences_from,
 )
 from eyebright.tasks.decision import Decision
 from eyebright.types import Thresholds
@@ -27,10 +27,11 @@ from eyebright.types import Thresholds
 PromiseMethod = Literal["even_chain", "chosen_chain", "every_threshold", "single", "holm"]
 """Which thresholds were tested, and how:
 
-- ``even_chain``: thresholds even in probability, the error divided over two starting points.
-- ``chosen_chain``: thresholds of other images, from the one that these say will suffice on.
-- ``every_threshold``: all numbers from the trivial end to the first failure (recall, false positive rate).
-- ``single``: one threshold for each label, chosen elsewhere.
+- ``even_chain``: evenly spaced thresholds in sequence, the significance level divided over two starting points.
+- ``chosen_chain``: thresholds in sequence that were chosen, like the first one, on tuning images.
+- ``every_threshold``: all numbers, from where the promise always holds to the first failure (recall, false positive
+  rate).
+- ``single``: one threshold for each label, chosen on other images.
 - ``holm``: the same for all labels at once, by Holm's method.
 """
 
@@ -229,7 +230,7 @@ def thresholds_to_test(chosen_on: Evaluation, promise: Promise, *, n_images: int
     """One threshold for each label that will keep the promise with a probability of about ``power``.
 
     To be tested on other images: ``keep_promise(evaluation, promise, chosen_on=...)``. If a promise is for many labels
-    at once, this keeps it for more of them than chains of thresholds, because Holm's method is possible.
+    at once, this keeps it for more of them than sequences of thresholds, because Holm's method is possible.
 
     Args:
         chosen_on: the evaluation on other images.
@@ -276,19 +277,19 @@ def _error(promise: Promise, n_labels: int) -> float:
 
 def _test(
     evaluation: Evaluation, promise: Promise, answers: Evidence, others: Evidence | Thresholds | None
-) -> tuple[Tested, PromiseMethod]:
+) -> tuple[ThresholdResults, PromiseMethod]:
     columns = _columns(evaluation, promise)
     error = _error(promise, len(columns))
     if isinstance(others, Thresholds):
         values = others.per_class(evaluation.decision.target.n_out)[columns].float().numpy()
         method = "holm" if promise.all_labels else "single"
-        return pass_each(answers, values, promise, at_once=promise.all_labels), method
+        return run_label_tests(answers, values, promise, all_labels=promise.all_labels), method
     if promise.metric != "precision":
-        return pass_every_threshold(answers, promise, error=error), "every_threshold"
+        return run_all_threshold_tests(answers, promise, error=error), "every_threshold"
     if others is None:
-        return pass_chains(answers, even_chains(len(columns)), promise, error=error), "even_chain"
-    chains = chains_from(others, promise, n_units=answers.n_units, error=error)
-    return pass_chains(answers, chains, promise, error=error), "chosen_chain"
+        return run_sequence_tests(answers, even_sequences(len(columns)), promise, error=error), "even_chain"
+    sequences = sequences_from(others, promise, n_units=answers.n_units, error=error)
+    return run_sequence_tests(answers, sequences, promise, error=error), "chosen_chain"
 
 
 def _check_other(evaluation: Evaluation, chosen_on: Evaluation) -> None:
@@ -307,12 +308,14 @@ def _paths(evaluation: Evaluation) -> set[str]:
     return {os.path.join(evaluation.root, file) for file in evaluation.files}  # noqa: PTH118  # much faster than Path
 
 
-def _label_promises(evaluation: Evaluation, promise: Promise, answers: Evidence, tested: Tested) -> list[LabelPromise]:
+def _label_promises(
+    evaluation: Evaluation, promise: Promise, answers: Evidence, tested: ThresholdResults
+) -> list[LabelPromise]:
     columns = _columns(evaluation, promise)
     names = evaluation.decision.target.output_names
     bounds = lower_bound(tested.right, tested.total, tested.level)
     bounds = 1 - bounds if promise.is_upper else bounds
-    missing = missing_units(answers, even_chains(len(columns)).thresholds, promise, error=float(tested.level.min()))
+    missing = missing_units(answers, even_sequences(len(columns)).thresholds, promise, error=float(tested.level.min()))
     trivial = 0.0 if promise.metric == "recall" else 1.0
     return [
         LabelPromise(

@@ -19,7 +19,7 @@ from eyebright.errors import InputError, did_you_mean, short_repr
 from eyebright.evaluation.binomial import upper_tail
 from eyebright.evaluation.decide import check_has_thresholds
 from eyebright.evaluation.evaluation import Evaluation
-from eyebright.evaluation.promise_tests import middle
+from eyebright.evaluation.threshold_tests import midpoint
 from eyebright.metrics.labels import split_targets
 
 Risk = Literal["wrong_answers", "missed_labels"]
@@ -148,10 +148,10 @@ class ImageLosses:
         if self.downwards:  # at the event's probability it is not answered yes yet
             place = int(np.searchsorted(self.scores, event, side="right"))
             high = self.scores[place] if place < len(self.scores) else np.float32(1)
-            return float(middle(np.array([high]), np.array([event]))[0]), total
+            return float(midpoint(np.array([high]), np.array([event]))[0]), total
         place = int(np.searchsorted(self.scores, event)) - 1
         low = self.scores[place] if place >= 0 else np.float32(0)
-        return float(middle(np.array([event]), np.array([low]))[0]), total
+        return float(midpoint(np.array([event]), np.array([low]))[0]), total
 
 
 def image_losses(evaluation: Evaluation, risk: Risk) -> ImageLosses:

@@ -2,7 +2,7 @@
 
 An image is answered if the probability of its predicted class is above a threshold (selective classification, El-Yaniv
 & Wiener, 2010). The threshold is the lowest at which the accuracy among the answered images keeps a promise, found by
-the same tests as the precision of a label (`eyebright.evaluation.promise_tests`): the predicted class takes the place
+the same tests as the precision of a label (`eyebright.evaluation.threshold_tests`): the predicted class takes the place
 of the label, and right answers that of images that have it.
 """
 
@@ -16,7 +16,7 @@ from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.promise import Promise
 from eyebright.evaluation.promise_evidence import class_evidence
 from eyebright.evaluation.promise_needs import missing_units
-from eyebright.evaluation.promise_tests import chains_from, even_chains, pass_chains
+from eyebright.evaluation.threshold_tests import even_sequences, run_sequence_tests, sequences_from
 from eyebright.types import Thresholds
 
 
@@ -130,13 +130,13 @@ def keep_accuracy(
     """
     _check(evaluation, promise, chosen_on)
     answers = class_evidence(evaluation, groups=groups)
-    chains = even_chains(1)
+    sequences = even_sequences(1)
     if chosen_on is not None:
         others = class_evidence(chosen_on.with_decision(evaluation.decision))
-        chains = chains_from(others, promise, n_units=answers.n_units, error=promise.error)
-    tested = pass_chains(answers, chains, promise, error=promise.error)
+        sequences = sequences_from(others, promise, n_units=answers.n_units, error=promise.error)
+    tested = run_sequence_tests(answers, sequences, promise, error=promise.error)
     level, kept = float(tested.level[0]), bool(tested.kept[0])
-    missing = missing_units(answers, even_chains(1).thresholds, promise, error=level)[0]
+    missing = missing_units(answers, even_sequences(1).thresholds, promise, error=level)[0]
     return SelectivePromise(
         promise,
         evaluation.part == "promise" if independent is None else independent,

@@ -43,10 +43,10 @@ SAYS_WHAT_IS_NEXT = (
 )
 SHARES_RIGHT = """
 Promise.all([0, 1, 2, 3, 4].map((k) => fetch(`api/items?list=all&limit=200&offset=${200 * k}`).then((r) => r.json())))
-  .then((pages) => pages.flatMap((page) => page.items).map(({ file, current, believed }) => {
+  .then((pages) => pages.flatMap((page) => page.items).map(({ file, current, predicted }) => {
     const cells = Object.entries(truth[file]);
     const isSet = cells.every(([cell, value]) => current[cell] === value);
-    const shown = (cell) => (current[cell] === "unknown" ? believed[cell] ?? "no" : current[cell]);
+    const shown = (cell) => (current[cell] === "unknown" ? predicted[cell] ?? "no" : current[cell]);
     return [isSet, cells.every(([cell, value]) => shown(cell) === value)];
   })).then((found) => [0, 1].map((k) => found.filter((one) => one[k]).length / found.length))
 """

@@ -87,9 +87,9 @@ def made_app(folder: Path, images: int, labels: int) -> ReviewApp:
     probabilities = generator.random((images, labels), dtype=np.float32)
     given = (generator.random((images, labels, 1), dtype=np.float32) < 0.1).astype(np.float32)
     given[::10] = np.nan
-    believed = (probabilities > 0.5).astype(np.float32)[:, :, None]
+    predicted = (probabilities > 0.5).astype(np.float32)[:, :, None]
     items = ReviewItems(Vocabulary("labels", names), folder, [f"{i:07d}.jpg" for i in range(images)], given)
-    answers = Answers(names, believed, probabilities, [0.5] * labels, suggested=np.arange(0, images, 10))
+    answers = Answers(names, predicted, probabilities, [0.5] * labels, suggested=np.arange(0, images, 10))
     journal, _ = Journal.open(folder / "journal.jsonl", "labels")
     session = ReviewSession(items, journal, "somebody", answers=answers)
     return ReviewApp(session, Thumbnails(folder / "thumbnails"), Learner(), token="token", port=5000)

@@ -45,7 +45,7 @@ def test_points_are_rows_of_x_and_y(value: object) -> None:
     points = Points.of(value)
     assert points.xy.dtype == torch.float64
     assert points.xy.tolist() == [[1, 2], [3, 4]]
-    assert points.visible.all()
+    assert points.known.all()
     assert len(points) == 2
 
 
@@ -60,7 +60,7 @@ def test_points_pass_through_unchanged() -> None:
 
 @pytest.mark.parametrize("missing", [float("nan"), float("inf")])
 def test_a_point_that_is_not_known_is_not_visible(missing: float) -> None:
-    assert Points.of([[1, 2], [missing, 3], [3, missing]]).visible.tolist() == [True, False, False]
+    assert Points.of([[1, 2], [missing, 3], [3, missing]]).known.tolist() == [True, False, False]
 
 
 @pytest.mark.parametrize("value", [[1, 2, 3], [[1, 2, 3]], [[[1, 2]]], 5])

@@ -76,15 +76,15 @@ class Points:
 
     Args:
         xy: shape (n, 2), (x, y) in continuous pixels.
-        visible: shape (n,); False for a point that is unknown or outside of the image; its ``xy`` has no meaning.
+        known: shape (n,); False for a point that is unknown or outside of the image; its ``xy`` has no meaning.
     """
 
     xy: Float[Tensor, "n 2"]
-    visible: Bool[Tensor, " n"]
+    known: Bool[Tensor, " n"]
 
     @staticmethod
     def of(value: Any) -> "Points":
-        """Points from an array of shape (n, 2), or (2,) for one point; a row that is None or not finite is not visible.
+        """Points from an array of shape (n, 2), or (2,) for one point; a row that is None or not finite is unknown.
 
         Raises:
             InputError: the value is not numbers of such a shape.
@@ -105,8 +105,8 @@ class Points:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Points) or len(self) != len(other):
             return False
-        same = bool((self.visible == other.visible).all())
-        return same and bool((self.xy[self.visible] == other.xy[other.visible]).all())
+        same = bool((self.known == other.known).all())
+        return same and bool((self.xy[self.known] == other.xy[other.known]).all())
 
     __hash__ = None  # type: ignore[assignment]  # holds tensors
 

@@ -50,11 +50,11 @@ def test_flipped_labels_come_first_in_both_directions() -> None:
     assert {one.kind for one in first} == {"wrong label", "missing label"}
     for one in first:
         is_given = evaluation.targets[one.row, VOCAB.index(one.label)] == 1
-        assert (one.given, one.believed) == (("yes", "no") if is_given else ("no", "yes"))
+        assert (one.given, one.predicted) == (("yes", "no") if is_given else ("no", "yes"))
         assert one.kind == ("wrong label" if is_given else "missing label")
         assert one.file == evaluation.files[one.row]
         assert one.score == pytest.approx(1 - one.probability)
-        assert one.believed_probability == pytest.approx(1 - one.probability)
+        assert one.predicted_probability == pytest.approx(1 - one.probability)
 
 
 def test_suspects_are_ranked_and_all_above_a_half() -> None:
@@ -131,17 +131,17 @@ def test_a_wrong_class_comes_with_the_more_plausible_one() -> None:
     for one in found[:3]:
         assert one.kind == "wrong class"
         assert one.given == one.label == VOCAB[int(targets[one.row])]
-        assert one.believed == VOCAB[int(true[one.row])]
+        assert one.predicted == VOCAB[int(true[one.row])]
         assert one.score == pytest.approx(1 - one.probability)
 
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 1000))
-def test_a_class_that_is_also_believed_is_no_suspect(seed: int) -> None:
+def test_a_class_that_is_also_predicted_is_no_suspect(seed: int) -> None:
     evaluation = make_evaluation(CategoryBlock(VOCAB), random(40, 4, seed=seed), torch.arange(40) % 5 - 1)
     for one in find_suspects(evaluation):
-        assert one.believed != one.given
-        assert one.probability <= one.believed_probability
+        assert one.predicted != one.given
+        assert one.probability <= one.predicted_probability
 
 
 def test_two_ratings_off_are_more_suspicious_than_one() -> None:
@@ -153,7 +153,7 @@ def test_two_ratings_off_are_more_suspicious_than_one() -> None:
     assert scores[0] >= scores[1] > scores[2] >= scores[3]
     found = find_suspects(make_evaluation(block, outputs, targets))
     assert {one.row for one in found} == {0, 1}
-    assert {one.believed for one in found} == {"4"}
+    assert {one.predicted for one in found} == {"4"}
 
 
 # ------------------------------------------------------------------ copies

@@ -100,18 +100,18 @@ def test_a_perspective_moves_the_corners_to_the_requested_positions() -> None:
 def test_points_are_visible_up_to_the_edge_of_the_output() -> None:
     points = Points.of([[10, 20], [110, 80], [9.99, 50], [60, 80.01], [np.nan, 3]])
     moved = Warp.crop(Size(200, 200), Size(60, 100), left=10, top=20).points(points)
-    assert moved.visible.tolist() == [True, True, False, False, False]
+    assert moved.known.tolist() == [True, True, False, False, False]
     assert torch.equal(moved.xy[:2], torch.tensor([[0.0, 0.0], [100.0, 60.0]], dtype=torch.float64))
 
 
-def test_an_invisible_point_stays_invisible() -> None:
+def test_an_unknown_point_stays_unknown() -> None:
     points = Points(torch.tensor([[5.0, 5.0]], dtype=torch.float64), torch.tensor([False]))
-    assert not Warp.identity(SOURCE).points(points).visible.any()
+    assert not Warp.identity(SOURCE).points(points).known.any()
 
 
 def test_a_point_behind_the_camera_is_not_visible() -> None:
     points = HORIZON_AT_20.points(Points.of([[100.0, 40.0], [-100.0, -60.0]]))
-    assert points.visible.tolist() == [True, False]
+    assert points.known.tolist() == [True, False]
     assert torch.allclose(points.xy, torch.tensor([[15.0, 10.0], [70 / 3, 10.0]], dtype=torch.float64))
 
 

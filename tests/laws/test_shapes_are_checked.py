@@ -29,7 +29,7 @@ def test_arguments_that_do_not_fit_together_are_an_error() -> None:
 
 
 def test_a_field_of_another_shape_is_an_error() -> None:
-    with pytest.raises(TypeCheckError, match="parameter 'visible'"):
+    with pytest.raises(TypeCheckError, match="parameter 'known'"):
         Points(torch.zeros(3, 2), torch.ones(2, dtype=torch.bool))
 
 
@@ -100,4 +100,4 @@ sys.exit("beartype" in sys.modules)
 
 @pytest.mark.wrong_shapes
 def test_a_test_that_reads_the_librarys_own_error_turns_the_check_off() -> None:
-    assert Points(torch.zeros(3, 2), torch.ones(2, dtype=torch.bool)).visible.shape == (2,)
+    assert Points(torch.zeros(3, 2), torch.ones(2, dtype=torch.bool)).known.shape == (2,)

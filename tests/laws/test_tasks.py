@@ -83,7 +83,7 @@ def perfect_outputs(case: Case, block: TargetBlock, targets: torch.Tensor) -> to
 
 def same(value: Any, expected: Any) -> bool:
     if isinstance(value, Points):
-        return torch.equal(value.visible, expected.visible) and torch.allclose(value.xy, expected.xy, atol=1e-3)
+        return torch.equal(value.known, expected.known) and torch.allclose(value.xy, expected.xy, atol=1e-3)
     return value == (pytest.approx(expected) if isinstance(expected, tuple) else expected)
 
 

@@ -44,10 +44,10 @@ class Sure:
         p = np.full((len(values), len(names)), 0.5, dtype=np.float32)
         p[40:, 0] = np.linspace(0.97, 0.9, len(values) - 40)
         suggested = np.flatnonzero(np.isnan(values).all(axis=(1, 2)))[::-1].copy()
-        believed = (p > 0.5).astype(np.float32)[:, :, None]
+        predicted = (p > 0.5).astype(np.float32)[:, :, None]
         if vocabulary.kind == "class":
-            believed = np.zeros((len(values), 1, 1), dtype=np.float32)
-        return Answers(names, believed, p, [0.5] * len(names), suggested=suggested)
+            predicted = np.zeros((len(values), 1, 1), dtype=np.float32)
+        return Answers(names, predicted, p, [0.5] * len(names), suggested=suggested)
 
     def heat_map(self, path: Path, cell: str, longest: int) -> Any:
         raise AssertionError("there are no heat maps")

@@ -80,8 +80,8 @@ def answers_of(count: int, labels: Sequence[str] = LABELS) -> Answers:
     """The first label is less and less probable; the others never are."""
     probabilities = np.full((count, len(labels)), 0.1, dtype=np.float32)
     probabilities[:, 0] = np.linspace(0.95, 0.05, count)
-    believed = (probabilities > 0.5).astype(np.float32)[:, :, None]
-    return Answers(tuple(labels), believed, probabilities, thresholds=[0.5] * len(labels))
+    predicted = (probabilities > 0.5).astype(np.float32)[:, :, None]
+    return Answers(tuple(labels), predicted, probabilities, thresholds=[0.5] * len(labels))
 
 
 def visit(tab: Tab, address: str) -> None:

@@ -56,7 +56,7 @@ def test_unknown_points_and_a_few_outside_of_the_image_do_not_count() -> None:
 
 
 def test_points_between_minus_one_and_one_are_rejected() -> None:
-    signed = [(Points(points.xy * 2 - 1, points.visible), size) for points, size in samples(8, scale=(1, 1))]
+    signed = [(Points(points.xy * 2 - 1, points.known), size) for points, size in samples(8, scale=(1, 1))]
     found = implausible_reason(signed)
     assert found is not None
     assert found.unit is None
@@ -66,7 +66,7 @@ def test_points_between_minus_one_and_one_are_rejected() -> None:
 def test_if_most_points_lie_outside_the_message_says_whether_x_and_y_are_exchanged() -> None:
     wide = Size(100, 1000)
     swapped = [
-        (Points(points.xy.flip(1), points.visible), size) for points, size in samples(8, scale=(1000, 100), size=wide)
+        (Points(points.xy.flip(1), points.known), size) for points, size in samples(8, scale=(1000, 100), size=wide)
     ]
     found = implausible_reason(swapped)
     assert found is not None
@@ -98,6 +98,6 @@ def test_with_in_pixels_true_the_points_are_not_checked() -> None:
 
 def test_float32_points_are_accepted() -> None:
     single = [
-        (Points(points.xy.to(torch.float32), points.visible), size) for points, size in samples(8, scale=(640, 480))
+        (Points(points.xy.to(torch.float32), points.known), size) for points, size in samples(8, scale=(640, 480))
     ]
     assert implausible_reason(single) is None

@@ -43,7 +43,7 @@ def test_a_point_with_one_coordinate_is_an_error(xy: tuple[float, float]) -> Non
 
 
 def test_unknown_points_may_be_none_or_nan() -> None:
-    assert PointBlock().read([[1.0, 2.0], None, (math.nan, math.nan)]).visible.tolist() == [True, False, False]
+    assert PointBlock().read([[1.0, 2.0], None, (math.nan, math.nan)]).known.tolist() == [True, False, False]
 
 
 def test_left_and_right_exchange_their_names_when_the_image_is_mirrored() -> None:

@@ -367,4 +367,4 @@ def test_the_largest_tilts_keep_all_corners_in_front_of_the_camera() -> None:
         for y in (-0.499, 0.499):
             warp = tilt_warp(size, x=x, y=y)
             with_margin = warp.then(Warp.crop(size, Size(500, 800), left=-360, top=-225))
-            assert with_margin.points(Points.of(corners)).visible.all()
+            assert with_margin.points(Points.of(corners)).known.all()

@@ -19,7 +19,7 @@ from eyebright.tasks.base import TargetBlock
 from eyebright.workflow.command_options import ReviewOptions
 from eyebright.workflow.options import ReadOptions
 from eyebright.workflow.review import _answers, _given, _next_model, open_review
-from eyebright.workflow.review_model import believed_values, colors, fitted_block, merged
+from eyebright.workflow.review_model import colors, fitted_block, merged, predicted_values
 from eyebright.workflow.saved_options import SavedOptions
 from support import four_kinds
 from support.images import coloured_squares
@@ -55,7 +55,7 @@ def test_a_model_folder_has_suspects_mistakes_and_heat_maps(
     cell = session["cells"][0]["cell"]
     assert get(app, f"heat-map/0?cell={cell}").body[:4] == b"\x89PNG"
     one = first["suspect"][0]
-    post(app, "api/change", {"action": "1", "changes": [change(0, one["cell"], one["given"], one["believed"])]})
+    post(app, "api/change", {"action": "1", "changes": [change(0, one["cell"], one["given"], one["predicted"])]})
     saved = post(app, "api/save", {}).json
     words = shlex.split(saved["command"])
     assert words[-4:] == ["--from", str(model), "--out", f"{model}-v2"]
@@ -154,10 +154,10 @@ def test_each_kind_of_targets_has_values_and_answers(make) -> None:
     given = _given(evaluation, vocabulary)
     answers = _answers(evaluation, vocabulary, len(evaluation) + 2)
     assert given.shape == (len(evaluation), len(vocabulary.cells), vocabulary.width)
-    assert answers.believed.shape == (len(evaluation) + 2, *given.shape[1:])
-    assert np.isnan(answers.believed[-2:]).all()
+    assert answers.predicted.shape == (len(evaluation) + 2, *given.shape[1:])
+    assert np.isnan(answers.predicted[-2:]).all()
     assert fitted_block(vocabulary, block) is block
-    first = vocabulary.row(answers.believed[0])
+    first = vocabulary.row(answers.predicted[0])
     if block.form == "class":
         assert first[""] == evaluation.decoded[0]
     if block.form == "labels":
@@ -172,14 +172,14 @@ def test_what_was_said_of_unseen_images_stays_when_the_head_is_fitted_again() ->
     both = merged(taught, unseen)
     assert both.probabilities is not None
     np.testing.assert_array_equal(both.probabilities, cells([[0.2, 0.8], [0.7, 0.1]]))
-    np.testing.assert_array_equal(both.believed[:, :, 0], [[0, 1], [1, 0]])
+    np.testing.assert_array_equal(both.predicted[:, :, 0], [[0, 1], [1, 0]])
 
 
-def test_unknown_outputs_are_believed_to_be_unknown() -> None:
+def test_unknown_outputs_are_predicted_as_unknown() -> None:
     activated = np.array([[0.2, 0.7], [np.nan, np.nan]], dtype=np.float32)
-    labels = believed_values(Vocabulary("labels", ("a", "b")), activated, [0.5, 0.5])
+    labels = predicted_values(Vocabulary("labels", ("a", "b")), activated, [0.5, 0.5])
     np.testing.assert_array_equal(labels[:, :, 0], [[0, 1], [np.nan, np.nan]])
-    classes = believed_values(Vocabulary("class", ("a", "b")), activated, [])
+    classes = predicted_values(Vocabulary("class", ("a", "b")), activated, [])
     np.testing.assert_array_equal(classes[:, 0, 0], [1, np.nan])
 
 

@@ -45,11 +45,13 @@ def suspects(arguments: "CommandArguments") -> None:
 
 def _line(one: "Suspect") -> str:
     if one.kind in ("wrong point", "wrong number"):
-        return f"{one.file}: {one.label} is {one.given}, believed {one.believed} ({one.score:.1f} standard deviations)"
+        return (
+            f"{one.file}: {one.label} is {one.given}, predicted {one.predicted} ({one.score:.1f} standard deviations)"
+        )
     copies = f"; a copy has another label: {', '.join(one.copies)}" if one.copies else ""
     if one.kind == "wrong class":
-        believed = f"believed {one.believed} ({one.believed_probability:.3f})"
-        return f"{one.file}: is {one.given} ({one.probability:.3f}), {believed}{copies}"
+        predicted = f"predicted {one.predicted} ({one.predicted_probability:.3f})"
+        return f"{one.file}: is {one.given} ({one.probability:.3f}), {predicted}{copies}"
     probability = one.probability if one.given == "yes" else 1 - one.probability
     what = "given" if one.given == "yes" else "not given"
     return f"{one.file}: {one.kind}: {one.label} is {what}, its probability is {probability:.3f}{copies}"

@@ -89,7 +89,7 @@ def _jpeg(image: Image, points: Points | None) -> bytes:
     small = image.to_thumb(_THUMBNAIL_SIDE)
     if points is not None:
         pen = ImageDraw.Draw(small)
-        for xy in (points.xy[points.visible] * small.width / image.shape.width).tolist():
+        for xy in (points.xy[points.known] * small.width / image.shape.width).tolist():
             pen.circle(xy, _POINT_RADIUS, fill="red", outline="white")
     file = io.BytesIO()
     small.save(file, format="JPEG", quality=80)

@@ -48,7 +48,7 @@ def show_targets(
     figure = show_images(list(to_images(x)), titles, rows=grid[0], columns=grid[1], figsize=figsize)
     for ax, drawn in zip(figure.axes, points, strict=False):
         if drawn is not None:
-            draw_points(ax, drawn.xy, drawn.visible)
+            draw_points(ax, drawn.xy, drawn.known)
 
 
 def show_predictions(
@@ -135,4 +135,4 @@ def _show_pairs(
     figure.suptitle("Target/Prediction")
     for i, (ax, drawn) in enumerate(zip(figure.axes, points, strict=False)):
         if drawn is not None:
-            draw_points(ax, drawn.xy, drawn.visible, marker="o" if i % 2 == 0 else "x")
+            draw_points(ax, drawn.xy, drawn.known, marker="o" if i % 2 == 0 else "x")

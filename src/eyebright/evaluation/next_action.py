@@ -17,7 +17,7 @@ GRID_SIZE = 30
 START = 20
 """Images that are labelled one by one before a model is asked."""
 
-_MIN_UNCERTAINTY = 0.02  # what a model of few images says to be more certain than this is not believed
+_MIN_UNCERTAINTY = 0.02  # what a model of few images says to be more certain than this is not trusted
 
 
 class NextAction(NamedTuple):

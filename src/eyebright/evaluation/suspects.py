@@ -47,9 +47,9 @@ class Suspect:
         kind: what may be wrong.
         label: the label, point or number; of one class per image the class that is given.
         given: what is given: ``"yes"``, ``"no"``, a class, a point or a number.
-        believed: what the model finds most probable.
+        predicted: what the model finds most probable.
         probability: the calibrated probability of what is given; NaN for points and numbers.
-        believed_probability: that of what is believed.
+        predicted_probability: that of what is predicted.
         score: by which suspects are ranked. Labels and classes: the probability of anything but what is given, higher
             if a copy of the image has another label. Points and numbers: robust standard deviations.
         copies: copies of the image for which something else is given.
@@ -60,9 +60,9 @@ class Suspect:
     kind: SuspectKind
     label: str
     given: str
-    believed: str
+    predicted: str
     probability: float
-    believed_probability: float
+    predicted_probability: float
     score: float
     copies: tuple[str, ...] = ()
 
@@ -148,9 +148,9 @@ def _label_cells(evaluation: Evaluation) -> SuspectCells:
             kind="wrong label" if is_given else "missing label",
             label=names[column],
             given=given,
-            believed=other if of_given < 0.5 else given,
+            predicted=other if of_given < 0.5 else given,
             probability=of_given,
-            believed_probability=max(of_given, 1 - of_given),
+            predicted_probability=max(of_given, 1 - of_given),
             score=score,
             copies=others,
         )
@@ -168,13 +168,13 @@ def _class_cells(evaluation: Evaluation) -> SuspectCells:
     known = given >= 0
     probabilities = cross_fitted_probabilities(evaluation, kind="temperature").double().cpu().numpy()
     of_given = np.take_along_axis(probabilities, np.where(known, given, 0)[:, None], axis=1)[:, 0]
-    believed = probabilities.argmax(axis=1)
+    predicted = probabilities.argmax(axis=1)
     if target.is_categorical:
         scores = 1 - of_given
-        scores = np.where(believed == given, np.minimum(scores, MIN_SCORE["classes"]), scores)
+        scores = np.where(predicted == given, np.minimum(scores, MIN_SCORE["classes"]), scores)
     else:
         scores = _tail_scores(probabilities, np.where(known, given, 0))
-        believed = median_class(torch.from_numpy(probabilities)).numpy()
+        predicted = median_class(torch.from_numpy(probabilities)).numpy()
     scores = np.where(known, scores, np.nan)[:, None]
     pairs = copies(evaluation)
     differ = known[pairs].all(axis=1) & (given[pairs[:, 0]] != given[pairs[:, 1]])
@@ -182,16 +182,16 @@ def _class_cells(evaluation: Evaluation) -> SuspectCells:
     scores = _with_copies(scores, contradicting)
 
     def suspect(row: int, column: int, score: float, others: tuple[str, ...]) -> Suspect:
-        name, best = names[given[row]], int(believed[row])
+        name, best = names[given[row]], int(predicted[row])
         return Suspect(
             row=row,
             file=evaluation.files[row],
             kind="wrong class",
             label=name,
             given=name,
-            believed=names[best],
+            predicted=names[best],
             probability=float(of_given[row]),
-            believed_probability=float(probabilities[row, best]),
+            predicted_probability=float(probabilities[row, best]),
             score=score,
             copies=others,
         )
@@ -242,10 +242,9 @@ def _point_cells(evaluation: Evaluation) -> SuspectCells:
     scores = np.sqrt(np.square(deviations).mean(axis=2))
 
     def suspect(row: int, column: int, score: float, _: tuple[str, ...]) -> Suspect:
-        given, believed = (
-            f"({', '.join(number_text(float(x)) for x in values[row, column])})" for values in (targets, predicted)
-        )
-        return _value_suspect(evaluation, row, "wrong point", (names[column], given, believed), score)
+        both = (targets[row, column], predicted[row, column])
+        texts = [f"({', '.join(number_text(float(x)) for x in xy)})" for xy in both]
+        return _value_suspect(evaluation, row, "wrong point", (names[column], texts[0], texts[1]), score)
 
     return SuspectCells(scores, suspect, {})
 
@@ -257,8 +256,8 @@ def _number_cells(evaluation: Evaluation) -> SuspectCells:
     scores = np.abs(_robust_deviations(targets - predicted))
 
     def suspect(row: int, column: int, score: float, _: tuple[str, ...]) -> Suspect:
-        given, believed = (number_text(float(values[row, column])) for values in (targets, predicted))
-        return _value_suspect(evaluation, row, "wrong number", (names[column], given, believed), score)
+        texts = [number_text(float(values[row, column])) for values in (targets, predicted)]
+        return _value_suspect(evaluation, row, "wrong number", (names[column], texts[0], texts[1]), score)
 
     return SuspectCells(scores, suspect, {})
 
@@ -266,9 +265,9 @@ def _number_cells(evaluation: Evaluation) -> SuspectCells:
 def _value_suspect(
     evaluation: Evaluation, row: int, kind: SuspectKind, texts: tuple[str, str, str], score: float
 ) -> Suspect:
-    label, given, believed = texts
+    label, given, predicted = texts
     file = evaluation.files[row]
-    return Suspect(row, file, kind, label, given, believed, np.nan, np.nan, score)
+    return Suspect(row, file, kind, label, given, predicted, np.nan, np.nan, score)
 
 
 def _robust_deviations(residuals: Float[np.ndarray, "n *c"]) -> Float[np.ndarray, "n *c"]:

@@ -175,7 +175,7 @@ class Warp:
     # ------------------------------------------------------------------ application
 
     def points(self, points: Points) -> Points:
-        """The warped points, float64, in pixels of the output; those that end outside are marked as not visible."""
+        """The warped points, float64, in pixels of the output; those that end outside are marked as unknown."""
         matrix = torch.tensor(self.matrix)
         xy = points.xy.to(torch.float64)
         ones = torch.ones(len(xy), 1, dtype=torch.float64)
@@ -184,7 +184,7 @@ class Warp:
         in_front = depth * center_depth(self.matrix, self.output_size) > 0  # others are behind the camera
         edge = torch.tensor([self.output_size.width, self.output_size.height], dtype=torch.float64)
         inside = ((moved >= -EPSILON) & (moved <= edge + EPSILON)).all(dim=1)
-        return Points(moved, points.visible & inside & in_front)
+        return Points(moved, points.known & inside & in_front)
 
     def pixels(
         self,

@@ -284,7 +284,7 @@ class ClassificationInterpretation:
             for marker, value in (("o", self.dataset.raw_target(row)), ("x", self.decoded[i])):
                 points = block.points_of(value)
                 if points is not None:
-                    draw_points(ax, points.xy, points.visible, marker=marker)
+                    draw_points(ax, points.xy, points.known, marker=marker)
 
 
 def _fractions(counts: Int[np.ndarray, "r c"]) -> Float[np.ndarray, "r c"]:

@@ -10,7 +10,7 @@ from eyebright.web.thumbnails import thumbnail
 
 MAX_CARDS = 24
 _MAX_EXPANDED = 8  # cards that are not collapsed
-_LEGEND = (Tag("in the data, not believed", "missing"), Tag("believed, not in the data", "extra"))
+_LEGEND = (Tag("in the data, not predicted", "missing"), Tag("predicted, not in the data", "extra"))
 _SETS = {"out_of_fold": "labelled images, each judged by a head that has not seen it", "valid": "validation images"}
 
 
@@ -53,17 +53,17 @@ def _card(evaluation: Evaluation, row: int, name: str, found: Sequence[Suspect])
     tags = [tag for one in found for tag in _tags(one)]
     copies = sorted({copy for one in found for copy in one.copies})
     note = f"a copy has another label: {', '.join(copies)}" if copies else ""
-    words = "; ".join(f"{one.kind} {one.label}: given {one.given}, believed {one.believed}" for one in found)
+    words = "; ".join(f"{one.kind} {one.label}: given {one.given}, predicted {one.predicted}" for one in found)
     return Card(name, evaluation.files[row], image, f"{name}: {words}", tags, note=note)
 
 
 def _tags(one: Suspect) -> list[Tag]:
-    """What is given, and what is believed."""
+    """What is given, and what is predicted."""
     if one.kind == "wrong label":
         return [Tag(f"{one.label} {one.probability:.2f}", "missing")]
     if one.kind == "missing label":
-        return [Tag(f"{one.label} {one.believed_probability:.2f}", "extra")]
+        return [Tag(f"{one.label} {one.predicted_probability:.2f}", "extra")]
     if one.kind == "wrong class":
-        believed = Tag(f"{one.believed} {one.believed_probability:.2f}", "extra")
-        return [Tag(f"{one.given} {one.probability:.2f}", "missing"), believed]
-    return [Tag(f"{one.label}: {one.given}", "missing"), Tag(f"{one.label}: {one.believed}", "extra")]
+        predicted = Tag(f"{one.predicted} {one.predicted_probability:.2f}", "extra")
+        return [Tag(f"{one.given} {one.probability:.2f}", "missing"), predicted]
+    return [Tag(f"{one.label}: {one.given}", "missing"), Tag(f"{one.label}: {one.predicted}", "extra")]

@@ -51,7 +51,7 @@ class Answers:
 
     Args:
         names: the labels or classes that it knows, in the order of the columns of ``probabilities``.
-        believed: the values that it finds right, for the cells that it knows; NaN where it has not seen the image.
+        predicted: the values that it finds right, for the cells that it knows; NaN where it has not seen the image.
         probabilities: calibrated, of labels or classes; NaN where it has not seen the image. None for points and
             numbers.
         thresholds: of each label; empty without.
@@ -62,7 +62,7 @@ class Answers:
     """
 
     names: tuple[str, ...]
-    believed: Float[np.ndarray, "n c w"]
+    predicted: Float[np.ndarray, "n c w"]
     probabilities: Float[np.ndarray, "n k"] | None = None
     thresholds: Sequence[float] = ()
     lower: Sequence[float] = ()
@@ -101,7 +101,7 @@ class Suspects:
             {
                 "cell": "" if one.kind == "wrong class" else one.label,
                 "given": one.given,
-                "believed": one.believed,
+                "predicted": one.predicted,
                 "probability": None if np.isnan(one.probability) else one.probability,
             }
             for one in self.found.get(row, ())

@@ -141,7 +141,7 @@ class Lists:
             "file": session.items.files[row],
             "given": vocabulary.row(session.given[row]),
             "current": vocabulary.row(session.current[row]),
-            "believed": {} if answers is None else _believed(session, answers, row),
+            "predicted": {} if answers is None else _predicted(session, answers, row),
             "probability": {} if answers is None else _probabilities(answers, row, vocabulary.kind),
             "reviewed": bool(session.reviewed[row]),
             "changed": bool(session.changed[row]),
@@ -245,7 +245,7 @@ class Lists:
             names = [one for one, asks in zip(session.vocabulary.cells, answers.asked[row], strict=False) if asks]
             return f"not sure about {_few(names)}" if any(names) else "not sure enough of any class"
         if name == "mistakes":
-            return _contradictions(session.vocabulary.row(session.given[row]), _believed(session, answers, row))
+            return _contradictions(session.vocabulary.row(session.given[row]), _predicted(session, answers, row))
         return ""
 
 
@@ -260,16 +260,16 @@ def worst_mistakes(given: Float[np.ndarray, "n c w"], answers: Answers, kind: Ta
         answers: of the model.
         kind: of the targets.
     """
-    believed = answers.believed
-    given = given[:, : believed.shape[1]]
-    known = np.asarray(~np.isnan(given).any(axis=2) & ~np.isnan(believed).any(axis=2))
+    predicted = answers.predicted
+    given = given[:, : predicted.shape[1]]
+    known = np.asarray(~np.isnan(given).any(axis=2) & ~np.isnan(predicted).any(axis=2))
     if answers.probabilities is None:
         scale = 1.0 if given.shape[2] == 2 else np.nan_to_num(_deviations(given[:, :, 0]), nan=1.0)
-        losses = np.linalg.norm(given - believed, axis=2) / scale
+        losses = np.linalg.norm(given - predicted, axis=2) / scale
     else:
         losses = _negative_log_likelihoods(given[:, :, 0], answers.probabilities, kind)
         known &= ~np.isnan(losses)
-    wrong = known & np.asarray(given != believed).any(axis=2)
+    wrong = known & np.asarray(given != predicted).any(axis=2)
     rows = np.flatnonzero(wrong.any(axis=1))
     sums, counts = np.where(known, losses, 0)[rows].sum(axis=1), known[rows].sum(axis=1)
     return rows[np.argsort(-sums / counts, kind="stable")]
@@ -312,8 +312,8 @@ def _by_doubt(answers: Answers) -> Ids:
 # ------------------------------------------------------------------ an image
 
 
-def _believed(session: ReviewSession, answers: Answers, row: int) -> dict[str, Any]:
-    values = answers.believed[row]
+def _predicted(session: ReviewSession, answers: Answers, row: int) -> dict[str, Any]:
+    values = answers.predicted[row]
     vocabulary = session.vocabulary
     cells = vocabulary.cells if vocabulary.kind != "labels" else answers.names
     return {
@@ -333,18 +333,18 @@ def _probabilities(answers: Answers, row: int, kind: str) -> dict[str, float]:
 
 def _suspicion(one: Mapping[str, Any]) -> str:
     what = f"{one['cell']}: " if one["cell"] else ""
-    return f"{what}given {one['given']}, predicted {one['believed']}"
+    return f"{what}given {one['given']}, predicted {one['predicted']}"
 
 
-def _contradictions(given: Mapping[str, Any], believed: Mapping[str, Any]) -> str:
-    missed = [cell for cell, value in believed.items() if (given[cell], value) == ("yes", "no")]
-    added = [cell for cell, value in believed.items() if (given[cell], value) == ("no", "yes")]
+def _contradictions(given: Mapping[str, Any], predicted: Mapping[str, Any]) -> str:
+    missed = [cell for cell, value in predicted.items() if (given[cell], value) == ("yes", "no")]
+    added = [cell for cell, value in predicted.items() if (given[cell], value) == ("no", "yes")]
     sentences = [f"{what}: {_few(names)}" for what, names in (("missed", missed), ("too much", added)) if names]
     if sentences:
         return "; ".join(sentences)
-    other = [cell for cell, value in believed.items() if given[cell] not in (value, UNKNOWN)]
+    other = [cell for cell, value in predicted.items() if given[cell] not in (value, UNKNOWN)]
     if other == [""]:
-        return f"given {given['']}, predicted {believed['']}"
+        return f"given {given['']}, predicted {predicted['']}"
     return f"differs: {_few(other)}" if other else ""
 
 

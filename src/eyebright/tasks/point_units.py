@@ -36,7 +36,7 @@ def implausible_reason(samples: Sequence[tuple[Points, Size]]) -> Implausible | 
     Args:
         samples: (points, size) of each image. A few dozen are enough; one image alone is never judged.
     """
-    known = [(points.xy[points.visible].numpy(), size) for points, size in samples if bool(points.visible.any())]
+    known = [(points.xy[points.known].numpy(), size) for points, size in samples if bool(points.known.any())]
     if len(known) < 2:
         return None
     xy = np.concatenate([points for points, _ in known])

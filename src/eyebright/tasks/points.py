@@ -107,15 +107,15 @@ class PointBlock(TargetBlock):
         points = Points.of(raw)
         if raw is points:
             return points
-        for x, y in points.xy[~points.visible].tolist():
+        for x, y in points.xy[~points.known].tolist():
             check_range((x, y), "a coordinate")
             if (x != x) != (y != y):
                 raise InputError(
                     f"a point has one coordinate, ({x}, {y}), and two are needed; give (nan, nan) or None where a "
                     "point is unknown"
                 )
-        if points.visible.any():
-            check_range((float(points.xy[points.visible].abs().max()),), "a coordinate")
+        if points.known.any():
+            check_range((float(points.xy[points.known].abs().max()),), "a coordinate")
         return points
 
     def fit(self, values: Iterable[Points]) -> "PointBlock":
@@ -139,16 +139,16 @@ class PointBlock(TargetBlock):
         return [f"{axis} of {point}" for point in points for axis in "xy"]
 
     def _rows(self, values: Iterable[Points]) -> Float64[np.ndarray, "n k"]:
-        rows = [np.where(one.visible[:, None], one.xy, np.nan).reshape(-1) for one in values]
+        rows = [np.where(one.known[:, None], one.xy, np.nan).reshape(-1) for one in values]
         return np.array(rows, dtype=np.float64).reshape(-1, self.n_out)
 
     def encode(self, value: Points, warp: Warp | None = None) -> Float[Tensor, "n 2"]:
-        """Shape (n, 2), float32: in [-1, 1] with a warp, else in the original image's pixels; NaN if not visible."""
+        """Shape (n, 2), float32: in [-1, 1] with a warp, else in the original image's pixels; NaN if unknown."""
         if self.count is not None and len(value) != self.count:
             raise InputError(f"this image has {len(value)} points, the others have {self.count}; use NaN for unknown")
         if warp is not None:
             value = self._renamed(warp.points(value), warp)
-        xy = torch.where(value.visible[:, None], value.xy, torch.nan)
+        xy = torch.where(value.known[:, None], value.xy, torch.nan)
         return (xy if warp is None else xy * 2 / _width_height(warp.output_size) - 1).to(torch.float32)
 
     def to_user_units(self, rows: Shaped[Tensor, "b ..."], warps: Sequence[Warp]) -> Shaped[Tensor, "b ..."]:
@@ -174,7 +174,7 @@ class PointBlock(TargetBlock):
         return 2 * self.count
 
     def loss(self) -> nn.Module:
-        """Mean squared error over the visible points."""
+        """Mean squared error over the known points."""
         return MSELossFlat()
 
     def head_targets(self, targets: Float[Tensor, "n p 2"]) -> Float[Tensor, "n k"]:
@@ -222,7 +222,7 @@ class PointBlock(TargetBlock):
 
     def text(self, value: Points) -> str:
         """The points, in whole pixels."""
-        return " ".join(f"({x:.0f}, {y:.0f})" for x, y in value.xy[value.visible].tolist())
+        return " ".join(f"({x:.0f}, {y:.0f})" for x, y in value.xy[value.known].tolist())
 
     def points_of(self, value: Points) -> Points:
         """The value itself: it is points."""
@@ -268,17 +268,17 @@ class PointBlock(TargetBlock):
     def _to_pixels(self, row: Tensor, warp: Warp) -> Float[Tensor, "n 2"]:
         """The points of one row in pixels of the original image; the inverse of `encode` with this warp."""
         encoded = Points.of(row.double().reshape(-1, 2))
-        in_input = Points((encoded.xy + 1) * _width_height(warp.output_size) / 2, encoded.visible)
-        # A point predicted outside of the image is valid: it stays visible.
-        original = self._renamed(Points(warp.inverse().points(in_input).xy, encoded.visible), warp)
-        return torch.where(original.visible[:, None], original.xy, torch.nan)
+        in_input = Points((encoded.xy + 1) * _width_height(warp.output_size) / 2, encoded.known)
+        # A point predicted outside of the image is valid: it stays known.
+        original = self._renamed(Points(warp.inverse().points(in_input).xy, encoded.known), warp)
+        return torch.where(original.known[:, None], original.xy, torch.nan)
 
     def _renamed(self, points: Points, warp: Warp) -> Points:
         """The points with partners swapped (left and right) if the warp mirrors the image; nothing else swaps them."""
         if self.mirror is None or not warp.is_mirrored:
             return points
         order = list(self.mirror)
-        return replace(points, xy=points.xy[order], visible=points.visible[order])
+        return replace(points, xy=points.xy[order], known=points.known[order])
 
 
 def _width_height(size: Size) -> Float[Tensor, "2"]:

@@ -34,7 +34,7 @@ from eyebright.web.text import count_text
 from eyebright.workflow.command_options import ReviewOptions, is_model_folder
 from eyebright.workflow.model_images import images_of_model, saved_evaluations
 from eyebright.workflow.reading import read
-from eyebright.workflow.review_model import TaughtModel, believed_values, cuts_of
+from eyebright.workflow.review_model import TaughtModel, cuts_of, predicted_values
 from eyebright.workflow.saved_options import SavedOptions
 from eyebright.workflow.suspects import unseen_answers
 
@@ -203,14 +203,14 @@ def _answers(evaluation: Evaluation, vocabulary: Vocabulary, count: int) -> Answ
     activated = evaluation.activated
     flat: Float[np.ndarray, "n k"] = activated.cpu().numpy().reshape(len(activated), -1)
     upper, lower = cuts_of(decision.thresholds, flat.shape[1]) if vocabulary.kind == "labels" else ([], [])
-    believed = believed_values(vocabulary, flat, upper)
+    predicted = predicted_values(vocabulary, flat, upper)
     if vocabulary.kind == "class":
-        believed = decision.target.predicted(activated).cpu().numpy().astype(np.float32)[:, None, None]
+        predicted = decision.target.predicted(activated).cpu().numpy().astype(np.float32)[:, None, None]
     has_probabilities = vocabulary.kind in ("labels", "class")
     asked = decision.asks(activated).cpu().numpy().reshape(len(flat), -1) if has_probabilities else None
     return Answers(
         vocabulary.names,
-        _extended(believed, count),
+        _extended(predicted, count),
         _extended(flat.astype(np.float32), count) if has_probabilities else None,
         upper,
         lower,

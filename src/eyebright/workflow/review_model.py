@@ -129,7 +129,7 @@ def taught_answers(
     cuts = [thresholds.get(name, 0.5) for name in vocabulary.names] if vocabulary.kind == "labels" else []
     return Answers(
         names=vocabulary.names,
-        believed=believed_values(vocabulary, values, cuts),
+        predicted=predicted_values(vocabulary, values, cuts),
         probabilities=values if vocabulary.kind in ("labels", "class") else None,
         thresholds=cuts,
         suggested=np.asarray(order.rows, dtype=np.int64),
@@ -137,7 +137,7 @@ def taught_answers(
     )
 
 
-def believed_values(
+def predicted_values(
     vocabulary: Vocabulary, activated: Float[np.ndarray, "n k"], thresholds: Sequence[float]
 ) -> Float[np.ndarray, "n c w"]:
     """The values that activated outputs say.
@@ -167,15 +167,15 @@ def merged(taught: Answers, unseen: Answers | None) -> Answers:
     if unseen is None or unseen.names != taught.names[: len(unseen.names)]:
         return taught
     k = len(unseen.names)
-    believed, probabilities = taught.believed.copy(), taught.probabilities
-    columns = slice(k) if believed.shape[1] >= k else slice(None)
-    rows = ~np.isnan(unseen.believed).any(axis=(1, 2))
-    believed[rows, columns] = unseen.believed[rows]
+    predicted, probabilities = taught.predicted.copy(), taught.probabilities
+    columns = slice(k) if predicted.shape[1] >= k else slice(None)
+    rows = ~np.isnan(unseen.predicted).any(axis=(1, 2))
+    predicted[rows, columns] = unseen.predicted[rows]
     if probabilities is not None and unseen.probabilities is not None:
         probabilities = probabilities.copy()
         probabilities[rows, :k] = unseen.probabilities[rows]
     return Answers(
-        taught.names, believed, probabilities, taught.thresholds, (), unseen.asked, taught.suggested, taught.reasons
+        taught.names, predicted, probabilities, taught.thresholds, (), unseen.asked, taught.suggested, taught.reasons
     )
 
 

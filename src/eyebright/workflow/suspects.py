@@ -18,7 +18,7 @@ from eyebright.io.text import valid_unicode
 from eyebright.report.report_json import plain
 from eyebright.workflow.command_options import SuspectOptions
 
-COLUMNS = ("file", "kind", "label", "given", "believed", "probability", "believed_probability", "score", "copies")
+COLUMNS = ("file", "kind", "label", "given", "predicted", "probability", "predicted_probability", "score", "copies")
 """The columns of the CSV file, and the keys of each suspect in JSON."""
 
 _BEGINNING = '{\n "suspects_of":'

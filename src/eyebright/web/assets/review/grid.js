@@ -149,8 +149,8 @@ export class Grid {
       if (this.desk.isClass ? value === UNKNOWN : value !== "yes" && !suspect) return [];
       const name = this.desk.isClass ? value : cell;
       const style = suspect ? "suspect" : proposal !== null ? "proposed" : "yes";
-      const text = suspect ? (this.desk.isClass ? `${shown(name)}, or ${shown(suspect.believed)}?` : `${shown(name)}?`) : `${shown(name)}${proposal !== null ? "?" : ""}`;
-      return [{ style, text, note: suspect ? `${value}, predicted ${words(suspect.believed)}` : "" }];
+      const text = suspect ? (this.desk.isClass ? `${shown(name)}, or ${shown(suspect.predicted)}?` : `${shown(name)}?`) : `${shown(name)}${proposal !== null ? "?" : ""}`;
+      return [{ style, text, note: suspect ? `${value}, predicted ${words(suspect.predicted)}` : "" }];
     });
     found.sort((one, other) => (other.style === "suspect") - (one.style === "suspect"));
     const rest = found.length - CHIPS;

@@ -103,7 +103,7 @@ export class LabelPanel {
     const proposal = proposalOf(this.session, item, key);
     const value = this.isClass ? classValue(cell, current, proposal) : (proposal ?? current);
     const isProposed = proposal !== null && value !== UNKNOWN;
-    const suspect = item.suspect.find((one) => (this.isClass ? one.believed === cell || one.given === cell : one.cell === cell));
+    const suspect = item.suspect.find((one) => (this.isClass ? one.predicted === cell || one.given === cell : one.cell === cell));
     row.element.className = `${value}${isProposed ? " proposed" : ""}${suspect ? " suspect" : ""}`;
     row.button.setAttribute("aria-checked", value === UNKNOWN && !this.isClass ? "mixed" : String(value === "yes"));
     setText(row.sign, { yes: "✓", no: "", [UNKNOWN]: "?" }[value]);
@@ -120,7 +120,7 @@ export class LabelPanel {
     const { item } = this;
     const given = item.given[key] ?? UNKNOWN;
     const notes = [];
-    if (suspect) notes.push(this.isClass ? classNote(cell, suspect) : `given ${words(suspect.given)}, predicted ${words(suspect.believed)}`);
+    if (suspect) notes.push(this.isClass ? classNote(cell, suspect) : `given ${words(suspect.given)}, predicted ${words(suspect.predicted)}`);
     const current = currentOf(item, key);
     if (current !== given && (!this.isClass || cell === current || cell === given)) notes.push(given === UNKNOWN ? "set here" : `was ${words(given)}`);
     return notes.join(" · ");
@@ -192,5 +192,5 @@ function classValue(cell, current, proposal) {
 }
 
 function classNote(cell, suspect) {
-  return cell === suspect.believed ? "predicted" : "given";
+  return cell === suspect.predicted ? "predicted" : "given";
 }

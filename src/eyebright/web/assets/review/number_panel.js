@@ -24,10 +24,10 @@ export class NumberPanel {
     for (const [cell, row] of this.rows) {
       const value = proposalOf(this.session, this.item, cell) ?? currentOf(this.item, cell);
       const given = this.item.given[cell] ?? UNKNOWN;
-      const believed = this.item.believed[cell];
+      const predicted = this.item.predicted[cell];
       const text = value === UNKNOWN ? "" : String(value);
       if (!isTyped(row)) row.input.value = row.put = text;
-      const notes = typeof believed === "number" ? [`predicted ${words(believed)}`] : [];
+      const notes = typeof predicted === "number" ? [`predicted ${words(predicted)}`] : [];
       if (!same(given, currentOf(this.item, cell))) notes.push(given === UNKNOWN ? "set here" : `was ${words(given)}`);
       setText(row.note, notes.join(" · "));
       row.unknown.setAttribute("aria-pressed", String(value === UNKNOWN));

@@ -49,8 +49,8 @@ export class PointPanel {
   }
 
   #start(cell) {
-    const believed = this.item.believed[cell];
-    if (Array.isArray(believed)) return believed;
+    const predicted = this.item.predicted[cell];
+    if (Array.isArray(predicted)) return predicted;
     const { width, height } = this.viewer.size ?? { width: 100, height: 100 };
     return [width / 2, height / 2];
   }
@@ -88,18 +88,18 @@ export class PointPanel {
   #note(cell, current) {
     const given = this.item.given[cell] ?? UNKNOWN;
     const suspect = this.item.suspect.find((one) => one.cell === cell);
-    const notes = suspect ? [`predicted ${words(this.item.believed[cell] ?? suspect.believed)}`] : [];
+    const notes = suspect ? [`predicted ${words(this.item.predicted[cell] ?? suspect.predicted)}`] : [];
     if (!same(given, current)) notes.push(given === UNKNOWN ? "set here" : `was ${words(given)}`);
     return notes.join(" · ");
   }
 
-  /** Rings where the model believes the points, with lines from where they are. */
+  /** Rings where the model predicts the points, with lines from where they are. */
   #draw() {
     const parts = [];
     for (const cell of this.rows.keys()) {
-      const believed = this.item.believed[cell];
-      if (!Array.isArray(believed) || !this.viewer.size) continue;
-      const [x, y] = this.viewer.toFrame(believed);
+      const predicted = this.item.predicted[cell];
+      if (!Array.isArray(predicted) || !this.viewer.size) continue;
+      const [x, y] = this.viewer.toFrame(predicted);
       const place = this.#place(cell);
       if (place !== null) parts.push(makeSvg("path", { d: `M${x} ${y}L${this.viewer.toFrame(place).join(" ")}` }));
       parts.push(makeSvg("circle", { cx: x, cy: y, r: 6 }));

@@ -136,7 +136,7 @@ export class Single {
   exchange() {
     const { item, desk } = this;
     const changes = item.suspect.flatMap(({ cell }) => {
-      const now = item.believed[cell];
+      const now = item.predicted[cell];
       const was = currentOf(item, cell);
       return now === undefined || now === null || now === UNKNOWN || same(was, now) ? [] : [{ id: item.id, cell, was, now }];
     });
@@ -152,7 +152,7 @@ export class Single {
     const suspect = this.item.suspect[0];
     const best = Object.entries(this.item.probability).sort((one, other) => other[1] - one[1])[0]?.[0];
     const focused = document.activeElement?.closest?.("[data-cell]")?.dataset.cell;
-    return this.#setHeat(this.heat ? "" : (focused ?? (suspect?.cell || suspect?.believed) ?? best ?? session.cells[0]?.cell ?? ""));
+    return this.#setHeat(this.heat ? "" : (focused ?? (suspect?.cell || suspect?.predicted) ?? best ?? session.cells[0]?.cell ?? ""));
   }
 
   // ------------------------------------------------------------------ private

@@ -40,8 +40,8 @@ export function keepUnknown(item, cell, isKept) {
  */
 export function proposalOf(session, item, cell) {
   if (currentOf(item, cell) !== UNKNOWN || kept.has(`${item.id} ${cell}`) || !isUnlabelled(item)) return null;
-  const believed = item.believed[cell];
-  if (believed !== undefined && believed !== null && believed !== UNKNOWN) return believed;
+  const predicted = item.predicted[cell];
+  if (predicted !== undefined && predicted !== null && predicted !== UNKNOWN) return predicted;
   return session.kind === "labels" ? "no" : null;
 }
 

@@ -1,6 +1,63 @@
-"""Values of options that functions and the command line share; importing this module does not import torch."""
+"""Choices and ranges of options that functions and the command line share; importing this module loads no torch."""
 
-from typing import Literal
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+
+@dataclass(frozen=True)
+class Range:
+    """The limits of a number, for the annotation of an option.
+
+    Args:
+        at_least: the lower limit, inclusive.
+        above: the lower limit, exclusive.
+        at_most: the upper limit, inclusive.
+        below: the upper limit, exclusive.
+    """
+
+    at_least: float | None = None
+    above: float | None = None
+    at_most: float | None = None
+    below: float | None = None
+
+    @property
+    def text(self) -> str:
+        """The limits as text, for example ``"at least 1"`` or ``"0 to 0.9"``."""
+        if self.at_least is not None and self.at_most is not None:
+            return f"{exact_text(self.at_least)} to {exact_text(self.at_most)}"
+        limits = (("above", self.above), ("at least", self.at_least), ("at most", self.at_most), ("below", self.below))
+        return ", ".join(f"{words} {exact_text(limit)}" for words, limit in limits if limit is not None)
+
+    def contains(self, value: float) -> bool:
+        """Whether the number is within the limits."""
+        return (
+            (self.above is None or value > self.above)
+            and (self.at_least is None or value >= self.at_least)
+            and (self.at_most is None or value <= self.at_most)
+            and (self.below is None or value < self.below)
+        )
+
+
+def exact_text(value: float) -> str:
+    """The number, brief but exact: ``2e-3`` is 0.002, ``100.0`` is 100."""
+    short = f"{value:g}"
+    return short if float(short) == value and isinstance(value, float) else str(value)
+
+
+BatchCount = Annotated[int, Range(at_least=1)]
+"""A number of batches."""
+
+GradientNorm = Annotated[float, Range(above=0)]
+"""The largest 2-norm of a gradient."""
+
+Decay = Annotated[float, Range(above=0, below=1)]
+"""The decay of an exponential moving average."""
+
+MixAlpha = Annotated[float, Range(at_least=0)]
+"""The parameter of the beta distribution of mixup and CutMix; 0 for none."""
+
+Smoothing = Annotated[float, Range(at_least=0, below=1)]
+"""The share of a target that label smoothing spreads."""
 
 Balance = Literal["none", "pos_weight", "effective_number"]
 """Weights of rare classes in the loss: none, by inverse frequency, or by effective number (Cui et al., 2019)."""

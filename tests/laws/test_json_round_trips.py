@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
+from eyebright._choices import Range
 from eyebright.errors import SMALLEST_FLOAT32
 from eyebright.models.build import ModelDescription
 from eyebright.train.options import TrainingOptions
@@ -105,33 +106,33 @@ def test_the_preprocessing_of_a_model_goes_through_json_and_comes_back_equal(tra
 
 def values_of(field: OptionField) -> st.SearchStrategy[Any]:
     """Valid values of an option, by its declaration."""
-    option = field.option
+    option, limits = field.option, field.values.range or Range()
     if option.convert is not None:
         single = st.just(field.default)
-    elif field.choices:
-        single = st.sampled_from(field.choices)
-    elif field.value_type is bool:
+    elif field.values.choices:
+        single = st.sampled_from(field.values.choices)
+    elif field.values.type is bool:
         single = st.booleans()
-    elif field.value_type is int:
-        low = option.at_least if option.at_least is not None else (option.above or 0) + 1
-        high = option.at_most if option.at_most is not None else (option.below or low + 1000) - 1
+    elif field.values.type is int:
+        low = limits.at_least if limits.at_least is not None else (limits.above or 0) + 1
+        high = limits.at_most if limits.at_most is not None else (limits.below or low + 1000) - 1
         single = st.integers(int(low), int(min(high, low + 1000)))
-    elif field.value_type is float:
-        low = option.at_least if option.at_least is not None else option.above
-        high = option.at_most if option.at_most is not None else option.below
+    elif field.values.type is float:
+        low = limits.at_least if limits.at_least is not None else limits.above
+        high = limits.at_most if limits.at_most is not None else limits.below
         single = st.floats(
             low or 0.0,
             1e6 if high is None else high,
-            exclude_min=option.above is not None,
-            exclude_max=option.below is not None,
+            exclude_min=limits.above is not None,
+            exclude_max=limits.below is not None,
         ).filter(is_held)
-    elif field.value_type is Path:
+    elif field.values.type is Path:
         single = st.sampled_from([Path("photos"), Path("a folder") / "of images", Path("ünïcode")])
     else:
         single = st.text(max_size=12)
-    if field.repeated:
+    if field.values.repeated:
         return st.lists(single, max_size=3).map(tuple)
-    return st.none() | single if field.optional else single
+    return st.none() | single if field.values.optional else single
 
 
 @pytest.mark.parametrize("cls", [Options, ReadOptions, PredictOptions, SplitOptions, ReportOptions])

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import numpy as np
 import pytest
 
+from eyebright._choices import Range
 from eyebright.errors import InputError
 from eyebright.workflow.option import (
     Option,
@@ -24,8 +25,8 @@ from eyebright.workflow.option import (
 class Made:
     """Options for these tests."""
 
-    count: Annotated[int, Option("How many.", at_least=1, at_most=9)] = 3
-    rate: Annotated[float, Option("How fast.", above=0)] = 0.5
+    count: Annotated[int, Range(at_least=1, at_most=9), Option("How many.")] = 3
+    rate: Annotated[float, Range(above=0), Option("How fast.")] = 0.5
     colour: Annotated[Literal["red", "green"], Option("Which.")] = "red"
     size: Annotated[Literal["small"] | None, Option("How large.", unset="as it is")] = None
     switch: Annotated[bool, Option("Whether.")] = False
@@ -39,12 +40,12 @@ class Made:
 def test_a_declaration_is_read_from_the_annotated_field() -> None:
     fields = {field.name: field for field in option_fields(Made)}
     count, folder, names = fields["count"], fields["folder"], fields["names"]
-    assert (count.value_type, count.default, count.option.range) == (int, 3, "1 to 9")
-    assert (folder.value_type, folder.optional, folder.default_text) == (Path, True, "here")
-    assert (names.value_type, names.repeated, names.default_text) == (str, True, "all")
-    assert fields["rate"].option.range == "above 0"
-    assert (fields["colour"].value_type, fields["colour"].choices) == (str, ("red", "green"))
-    assert (fields["size"].optional, fields["size"].choices) == (True, ("small",))
+    assert (count.values.type, count.default, count.values.range_text) == (int, 3, "1 to 9")
+    assert (folder.values.type, folder.values.optional, folder.default_text) == (Path, True, "here")
+    assert (names.values.type, names.values.repeated, names.default_text) == (str, True, "all")
+    assert fields["rate"].values.range_text == "above 0"
+    assert (fields["colour"].values.type, fields["colour"].values.choices) == (str, ("red", "green"))
+    assert (fields["size"].values.optional, fields["size"].values.choices) == (True, ("small",))
 
 
 def test_the_docstring_lists_every_option() -> None:

@@ -78,17 +78,17 @@ def _check_given(fields: list[OptionField], given: Given) -> None:
     """
     for field in fields:
         typed, times = given.get(field.name, (None, 0))
-        if field.value_type is Path and "" in (typed if isinstance(typed, (list, tuple)) else [typed]):
+        if field.values.type is Path and "" in (typed if isinstance(typed, (list, tuple)) else [typed]):
             raise InputError(f"{option_string(field)} is an empty path; give a name, or . for the working folder")
-        if times > 1 and not field.repeated and not field.option.positional and field.value_type is not bool:
+        if times > 1 and not field.values.repeated and not field.option.positional and field.values.type is not bool:
             say(f"{option_string(field)} is given {times} times; the last one counts", err=True)
 
 
 def _parameter(field: OptionField) -> inspect.Parameter:
     """The parameter that typer makes the argument or the option from."""
-    value_type: Any = str if field.option.convert else field.value_type
+    value_type: Any = str if field.option.convert else field.values.type
     required = field.default is dataclasses.MISSING
-    annotation = list[value_type] if field.repeated else value_type
+    annotation = list[value_type] if field.values.repeated else value_type
     if field.option.positional:
         info = typer.Argument(metavar=option_string(field), show_default=False)
     else:
@@ -118,19 +118,19 @@ def _help_lines(fields: list[OptionField]) -> HelpLines:
 def _usage(field: OptionField) -> str:
     """The left column of the help: the option and its value."""
     if field.option.positional:
-        return option_string(field) + ("..." if field.repeated else "")
-    if field.value_type is bool and field.default is not False:
+        return option_string(field) + ("..." if field.values.repeated else "")
+    if field.values.type is bool and field.default is not False:
         return option_string(field).replace("--", "--[no-]", 1)
     return " ".join(filter(None, [option_string(field), _metavar(field)]))
 
 
 def help_text(field: OptionField) -> str:
     """The right column of the help: what the option does, its choices, its default and its limits."""
-    choices = ", ".join(field.choices)
+    choices = ", ".join(field.values.choices)
     facts = [
         choices if choices and not field.option.metavar and _metavar(field) == "TEXT" else "",
         field.default_text and f"default: {field.default_text}",
-        field.option.range,
+        field.values.range_text,
     ]
     text = "; ".join(filter(None, facts))
     return field.help + (f"  [{text}]" if text else "")
@@ -138,12 +138,12 @@ def help_text(field: OptionField) -> str:
 
 def _metavar(field: OptionField) -> str:
     """The placeholder of the value; empty for a flag."""
-    if field.value_type is bool:
+    if field.values.type is bool:
         return ""
     names: Mapping[Any, str] = {int: "INTEGER", float: "NUMBER", Path: "PATH"}
-    choices = "|".join(field.choices)
+    choices = "|".join(field.values.choices)
     return (
         field.option.metavar
         or (choices if len(choices) <= _CHOICES_WIDTH else "")
-        or names.get(field.value_type, "TEXT")
+        or names.get(field.values.type, "TEXT")
     )

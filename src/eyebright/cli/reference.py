@@ -57,12 +57,12 @@ def _row(field: OptionField, fields: Sequence[OptionField]) -> str:
 def _values(field: OptionField) -> str:
     """The allowed values as text."""
     option = field.option
-    if field.value_type is bool:
+    if field.values.type is bool:
         return "a flag"
-    if field.choices:
-        return ", ".join(field.choices)
-    text = option.metavar.replace("|", " or ") or field.type_text
-    return ", ".join(filter(None, [text, option.range]))
+    if field.values.choices:
+        return ", ".join(field.values.choices)
+    text = option.metavar.replace("|", " or ") or field.values.text
+    return ", ".join(filter(None, [text, field.values.range_text]))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,10 @@
 """`TrainingOptions`; importing this module does not load torch, so that ``--help`` can show the defaults quickly."""
 
 import dataclasses
-import math
 from dataclasses import dataclass
-from typing import get_args
 
-from eyebright._choices import Balance, OptimizerName
-from eyebright.errors import InputError, check_not_tiny, did_you_mean, listing
+from eyebright._choices import Balance, BatchCount, Decay, GradientNorm, MixAlpha, OptimizerName, Smoothing
+from eyebright._value_type import value_types
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,41 +36,18 @@ class TrainingOptions:
     """
 
     optimizer: OptimizerName = "adamw"
-    clip: float | None = None
-    accumulate: int = 1
-    ema: float | None = None
-    mixup: float = 0.0
-    cutmix: float = 0.0
-    label_smoothing: float = 0.0
+    clip: GradientNorm | None = None
+    accumulate: BatchCount = 1
+    ema: Decay | None = None
+    mixup: MixAlpha = 0.0
+    cutmix: MixAlpha = 0.0
+    label_smoothing: Smoothing = 0.0
     balance: Balance = "none"
-    steps_per_epoch: int | None = None
+    steps_per_epoch: BatchCount | None = None
 
     def __post_init__(self) -> None:
-        for name, known in (("optimizer", get_args(OptimizerName)), ("balance", get_args(Balance))):
-            value = getattr(self, name)
-            if value not in known:
-                raise InputError(f"unknown `{name}` '{value}'.{did_you_mean(value, known)} Known: {listing(known)}")
-        self._check_batches()
-        if self.clip is not None and not self.clip > 0:
-            raise InputError(
-                f"`clip`, the largest norm of the gradient, must be a positive number or None, got {self.clip}"
-            )
-        if self.ema is not None and not 0 < self.ema < 1:
-            raise InputError(f"`ema` must be a decay between 0 and 1 or None, got {self.ema}")
-        for name in ("mixup", "cutmix"):
-            alpha = getattr(self, name)
-            if not (alpha >= 0 and math.isfinite(alpha)):
-                raise InputError(f"`{name}` must be the alpha of a beta distribution, 0 or more, got {alpha}")
-        if not 0 <= self.label_smoothing < 1:
-            raise InputError(f"`label_smoothing` must be a share in [0, 1), got {self.label_smoothing}")
-        for name in ("clip", "ema", "mixup", "cutmix", "label_smoothing"):
-            check_not_tiny(name, getattr(self, name) or 0.0)
-
-    def _check_batches(self) -> None:
-        for name in ("accumulate", "steps_per_epoch"):
-            n = getattr(self, name)
-            if n is not None and (n < 1 or n % 1):
-                raise InputError(f"`{name}` must be a whole number of batches, at least 1, got {n}")
+        for name, value_type in value_types(TrainingOptions).items():
+            object.__setattr__(self, name, value_type.checked(name, getattr(self, name)))
 
     @property
     def mixes(self) -> bool:

@@ -15,6 +15,7 @@ from eyebright._choices import (
     HeldOutPart,
     Precision,
     PredictionFormat,
+    Range,
     RuntimeName,
     SetMethod,
     WriteFormat,
@@ -39,11 +40,11 @@ class TrainCommand:
     resume: Annotated[bool, Option("Continue from the checkpoint in the model folder.", TRAINING)] = False
     devices: Annotated[
         int,
+        Range(at_least=1),
         Option(
             "Processes of distributed training, a GPU or a share of the CPUs each. Results differ only by rounding and "
             "the random numbers of dropout, so options.json does not store it.",
             MACHINE,
-            at_least=1,
         ),
     ] = 1
     quiet: Annotated[bool, Option("Show no progress, only results.", MACHINE)] = False
@@ -83,7 +84,7 @@ class PredictOptions:
             unset="none",
         ),
     ] = None
-    bs: Annotated[int, Option("Images in a batch.", at_least=1)] = _defaults.BATCH_SIZE
+    bs: Annotated[int, Range(at_least=1), Option("Images in a batch.")] = _defaults.BATCH_SIZE
     device: Annotated[str | None, DEVICE] = None
     runtime: Annotated[
         RuntimeName,
@@ -135,30 +136,27 @@ class SplitOptions:
     ] = None
     valid_pct: Annotated[
         float | None,
-        Option(
-            "Share of the images for validation.", at_least=0, at_most=0.9, unset=f"{_defaults.VALID_PCT}; no folds"
-        ),
+        Range(at_least=0, at_most=0.9),
+        Option("Share of the images for validation.", unset=f"{_defaults.VALID_PCT}; no folds"),
     ] = None
     test_pct: Annotated[
         float | None,
+        Range(at_least=0, at_most=0.9),
         Option(
             "Share of the images for testing: nothing is chosen by them, neither epochs nor thresholds.",
-            at_least=0,
-            at_most=0.9,
             unset=f"{_defaults.TEST_PCT}; 0 with `folds`, or if the data have images for testing",
         ),
     ] = None
     promise_pct: Annotated[
         float | None,
+        Range(at_least=0, at_most=0.9),
         Option(
             "Share of the images for promises (statistical guarantees).",
-            at_least=0,
-            at_most=0.9,
             unset=f"{_defaults.PROMISE_PCT} from {_defaults.PROMISE_FROM:,} images up, else 0; 0 with `folds`",
         ),
     ] = None
     folds: Annotated[
-        int | None, Option("Folds of equal size instead of training and validation.", at_least=2, unset="none")
+        int | None, Range(at_least=2), Option("Folds of equal size instead of training and validation.", unset="none")
     ] = None
     time: Annotated[
         str | None,
@@ -168,7 +166,7 @@ class SplitOptions:
             unset="at random",
         ),
     ] = None
-    seed: Annotated[int, Option("Seed of the split.", at_least=0, at_most=MAX_SEED)] = 0
+    seed: Annotated[int, Range(at_least=0, at_most=MAX_SEED), Option("Seed of the split.")] = 0
     pixels: Annotated[
         bool, Option("Read the images, to keep near-duplicates in one part; without it, only groups are kept whole.")
     ] = True
@@ -294,7 +292,7 @@ class CompareOptions:
         ),
     ] = None
     show: Annotated[
-        int, Option("Images to print of those that got worse, and of those that got better.", at_least=0)
+        int, Range(at_least=0), Option("Images to print of those that got worse, and of those that got better.")
     ] = 10
 
     def __post_init__(self) -> None:
@@ -320,7 +318,7 @@ class ExportOptions:
         Path | None, Option("Folder of the validation images, for the comparison.", unset="where they were evaluated")
     ] = None
     compared: Annotated[
-        int, Option("The most validation images on which the export is compared with Python.", at_least=0)
+        int, Range(at_least=0), Option("The most validation images on which the export is compared with Python.")
     ] = _defaults.EXPORT_IMAGES
     precision: Annotated[
         ExportPrecision,
@@ -359,7 +357,7 @@ class SuspectOptions:
     """The options of ``eyebright suspects``."""
 
     model: Annotated[Path, Option("The model folder.", positional=True)]
-    limit: Annotated[int, Option("Suspects that are printed, the most suspicious first.", at_least=0)] = 20
+    limit: Annotated[int, Range(at_least=0), Option("Suspects that are printed, the most suspicious first.")] = 20
     out: Annotated[Path | None, Option("CSV file to write all suspects to.", unset="none")] = None
     json: Annotated[Path | None, Option("JSON file to write all suspects to.", unset="none")] = None
 
@@ -374,7 +372,7 @@ class SuggestOptions:
 
     model: Annotated[Path, Option("The model folder.", positional=True)]
     images: Annotated[tuple[Path, ...], Option("Images without labels, or folders of images.", positional=True)]
-    count: Annotated[int, Option("Images that are suggested.", at_least=1)] = 100
+    count: Annotated[int, Range(at_least=1), Option("Images that are suggested.")] = 100
     out: Annotated[
         Path | None, Option("CSV file to write the suggestions to, with the proposed labels.", unset="printed")
     ] = None
@@ -383,7 +381,7 @@ class SuggestOptions:
         Path | None, Option("Folder that keeps the features of each image; training can share it.", unset="none")
     ] = None
     device: Annotated[str | None, DEVICE] = None
-    seed: Annotated[int, Option("Seed of the order.", at_least=0, at_most=MAX_SEED)] = 0
+    seed: Annotated[int, Range(at_least=0, at_most=MAX_SEED), Option("Seed of the order.")] = 0
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -420,7 +418,7 @@ class EvaluateOptions:
     cache: Annotated[
         Path | None, Option("Folder that keeps what was read of each image; training can share it.", unset="none")
     ] = None
-    bs: Annotated[int, Option("Images in a batch.", at_least=1)] = _defaults.BATCH_SIZE
+    bs: Annotated[int, Range(at_least=1), Option("Images in a batch.")] = _defaults.BATCH_SIZE
     device: Annotated[str | None, DEVICE] = None
 
     def __post_init__(self) -> None:
@@ -463,9 +461,9 @@ class TuneOptions:
             "False alarms that are allowed per number of images, such as 100/1000.", metavar="N/IMAGES", unset="none"
         ),
     ] = None
-    top_k: Annotated[int | None, Option("Average number of labels predicted per image.", at_least=1, unset="none")] = (
-        None
-    )
+    top_k: Annotated[
+        int | None, Range(at_least=1), Option("Average number of labels predicted per image.", unset="none")
+    ] = None
     one_threshold: Annotated[bool, Option("One threshold for all labels instead of one for each.")] = False
     calibrate: Annotated[
         CalibrationChoice | None,
@@ -498,11 +496,10 @@ class TuneOptions:
     all_labels: Annotated[bool, Option("The confidence is for all labels jointly.")] = False
     confidence: Annotated[
         float,
+        Range(above=0, below=1),
         Option(
             "Probability that the promise, or the coverage of label sets made by rcps, holds, over the draw of the "
             "images.",
-            above=0,
-            below=1,
         ),
     ] = _defaults.CONFIDENCE
     keep_former: Annotated[
@@ -524,12 +521,11 @@ class TuneOptions:
     ] = None
     sets: Annotated[
         float | None,
+        Range(above=0, below=1),
         Option(
             "Coverage of label sets, which predictions get beside their answer. One label per image: the set contains "
             "it with at least this probability. Any number: the set contains on average at least this share of an "
             "image's labels. The thresholds stay.",
-            above=0,
-            below=1,
             unset="none",
         ),
     ] = None
@@ -640,7 +636,9 @@ class ReviewOptions:
     ] = None
     who: Annotated[str | None, Option("Name of the person, for the log.", unset="the login name")] = None
     port: Annotated[
-        int | None, Option("Port of the page.", at_least=1024, at_most=65535, unset="the last one, or a free one")
+        int | None,
+        Range(at_least=1024, at_most=65535),
+        Option("Port of the page.", unset="the last one, or a free one"),
     ] = None
     browser: Annotated[bool, Option("Open a browser.")] = True
     device: Annotated[str | None, DEVICE] = None

@@ -2,7 +2,7 @@
 
     @dataclass(frozen=True)
     class Options:
-        epochs: Annotated[int, Option("Epochs with all layers.", group="Training", at_least=1)] = 5
+        epochs: Annotated[int, Range(at_least=1), Option("Epochs with all layers.", group="Training")] = 5
 
 The field's name, type and default and its `Option` are the only declaration. The command line, its help, the check of
 the values, the JSON form and the table in ``docs/options.md`` are made from it.
@@ -13,16 +13,15 @@ line replaces it by what is typed, ``--skip-bad``.
 
 import dataclasses
 import functools
-import math
-import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from eyebright.errors import InputError, bounded, check_not_tiny, did_you_mean, listing
+from eyebright._choices import exact_text
+from eyebright._value_type import ValueType
+from eyebright.errors import InputError, bounded, did_you_mean
 
 T = TypeVar("T")
 
@@ -38,17 +37,13 @@ TARGETS_WITH: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Option:
-    """The declaration of an option: help, limits and choices.
+    """The declaration of an option.
 
-    Its name, type and default are those of the dataclass field.
+    Its name, type, choices, range and default are those of the dataclass field, see `eyebright._value_type`.
 
     Args:
         help: what the option does, in one or two sentences.
         group: the heading under which the help lists it; empty for the options that most users need.
-        at_least: lower limit of a number, inclusive.
-        above: lower limit of a number, exclusive.
-        at_most: upper limit of a number, inclusive.
-        below: upper limit of a number, exclusive.
         unset: what None, or an empty tuple, stands for in the help, for example ``"one per CPU"``.
         metavar: the placeholder of the value in the help; empty for one made from the type.
         convert: returns the option's value for a string from the command line, a value from JSON or one from Python
@@ -66,10 +61,6 @@ class Option:
 
     help: str
     group: str = ""
-    at_least: float | None = None
-    above: float | None = None
-    at_most: float | None = None
-    below: float | None = None
     unset: str = ""
     metavar: str = ""
     convert: Callable[[Any], Any] | None = None
@@ -81,14 +72,6 @@ class Option:
     needs_epochs: bool = False
     head: Literal["", "linear", "book"] = ""
 
-    @property
-    def range(self) -> str:
-        """The limits of a number as text, for example ``"at least 1"`` or ``"0 to 0.9"``; empty without a limit."""
-        if self.at_least is not None and self.at_most is not None:
-            return f"{_number(self.at_least)} to {_number(self.at_most)}"
-        limits = (("above", self.above), ("at least", self.at_least), ("at most", self.at_most), ("below", self.below))
-        return ", ".join(f"{words} {_number(limit)}" for words, limit in limits if limit is not None)
-
 
 @dataclass(frozen=True)
 class OptionField:
@@ -96,21 +79,15 @@ class OptionField:
 
     Args:
         name: the name of the field.
-        value_type: the type of its value, without None; of a repeated option the type of each value.
-        optional: True if the value may be None.
-        repeated: True if the option can be given several times; its value is a tuple.
+        values: the type of its value, with choices and range.
         default: the default; ``dataclasses.MISSING`` for a required option.
         option: its declaration.
-        choices: the allowed values of a string whose type is a ``Literal``; empty for any.
     """
 
     name: str
-    value_type: Any
-    optional: bool
-    repeated: bool
+    values: ValueType
     default: Any
     option: Option
-    choices: tuple[str, ...] = ()
 
     @property
     def help(self) -> str:
@@ -130,12 +107,6 @@ class OptionField:
             return self.option.unset
         return command_line_text(self.default)
 
-    @property
-    def type_text(self) -> str:
-        """The type as text, for example ``"a whole number"``."""
-        text = _TYPE_TEXTS.get(self.value_type, "a value")
-        return f"{text}, may be given several times" if self.repeated else text
-
     def convert(self, value: Any) -> Any:
         """The value converted to the type of the field, and checked.
 
@@ -145,32 +116,12 @@ class OptionField:
         Raises:
             InputError: the value has another type, is out of range or not among the choices.
         """
-        if value is None and self.optional:
-            return None
-        if not self.repeated:
-            return self._convert_single(value)
-        if not isinstance(value, (list, tuple)):
-            raise InputError(f"`{self.name}` must be a list, got {value!r}")
-        return tuple(map(self._convert_single, value))
-
-    def _convert_single(self, raw: Any) -> Any:
-        option = self.option
-        if option.convert:
-            try:
-                return option.convert(raw)
-            except InputError as error:
-                raise InputError(f"`{self.name}` {error}") from None
-        value = _typed(self.value_type, raw)
-        if value is None or not _within(value, option):
-            subject = f"each value of `{self.name}`" if self.repeated else f"`{self.name}`"
-            expected = ", ".join(filter(None, [_TYPE_TEXTS[self.value_type], option.range]))
-            raise InputError(f"{subject} must be {expected}, got {raw!r}")
-        if self.choices and value not in self.choices:
-            nearest = did_you_mean(value, self.choices)
-            raise InputError(f"unknown `{self.name}` '{value}'.{nearest} Known: {listing(self.choices)}")
-        if isinstance(value, float):
-            check_not_tiny(self.name, value)
-        return value
+        if self.option.convert is None or (value is None and self.values.optional):
+            return self.values.checked(self.name, value)
+        try:
+            return self.option.convert(value)
+        except InputError as error:
+            raise InputError(f"`{self.name}` {error}") from None
 
 
 @functools.cache
@@ -237,61 +188,14 @@ def command_line_text(value: Any) -> str:
     """A value as it is written on the command line."""
     if isinstance(value, tuple):
         return ",".join(map(command_line_text, value))
-    return _number(value) if isinstance(value, float) else str(value)
+    return exact_text(value) if isinstance(value, float) else str(value)
 
 
 def _option_field(field: "dataclasses.Field[Any]", hint: Any) -> OptionField:
     found = [extra for extra in getattr(hint, "__metadata__", ()) if isinstance(extra, Option)]
     if len(found) != 1:
         raise TypeError(f"the field '{field.name}' needs an Option: {field.name}: Annotated[..., Option(...)]")
-    annotated = hint.__origin__
-    is_union = typing.get_origin(annotated) in (types.UnionType, typing.Union)
-    members = typing.get_args(annotated) if is_union else (annotated,)
-    optional = type(None) in members
-    value_type = next(member for member in members if member is not type(None))
-    repeated = typing.get_origin(value_type) is tuple and found[0].convert is None
-    if repeated:
-        value_type = typing.get_args(value_type)[0]
-    choices = typing.get_args(value_type) if typing.get_origin(value_type) is Literal else ()
-    return OptionField(field.name, str if choices else value_type, optional, repeated, field.default, found[0], choices)
-
-
-_TYPE_TEXTS: Mapping[Any, str] = {
-    int: "a whole number",
-    float: "a number",
-    str: "a string",
-    bool: "True or False",
-    Path: "a path",
-}
-
-
-def _typed(value_type: Any, given: Any) -> Any:
-    """The value converted to the type; None if it has another type."""
-    if isinstance(given, bool):
-        return given if value_type is bool else None
-    if value_type is Path and isinstance(given, str | Path):
-        return Path(given)
-    if value_type is str and isinstance(given, str):
-        return given
-    if value_type is int and isinstance(given, Integral):
-        return int(given)
-    if value_type is float and isinstance(given, Real) and math.isfinite(given):
-        return float(given)
-    return None
-
-
-def _within(value: Any, option: Option) -> bool:
-    return not isinstance(value, int | float) or (
-        (option.above is None or value > option.above)
-        and (option.at_least is None or value >= option.at_least)
-        and (option.at_most is None or value <= option.at_most)
-        and (option.below is None or value < option.below)
-    )
-
-
-def _number(value: float) -> str:
-    short = f"{value:g}"
-    return short if float(short) == value and isinstance(value, float) else str(value)
+    return OptionField(field.name, ValueType.of(hint), field.default, found[0])
 
 
 def _json(value: Any) -> Any:

@@ -11,13 +11,19 @@ from typing import Annotated, Any
 from eyebright import _defaults
 from eyebright._choices import (
     Balance,
+    BatchCount,
     BlankMeaning,
     CalibrationChoice,
+    Decay,
+    GradientNorm,
     HeadName,
+    MixAlpha,
     OptimizerName,
     PointUnit,
     ProgressMode,
+    Range,
     Sampling,
+    Smoothing,
     ThresholdMetric,
     TrainingPrecision,
     UncertainMeaning,
@@ -182,11 +188,11 @@ class ReadOptions:
     ] = None
     valid_fold: Annotated[
         int | None,
+        Range(at_least=0),
         Option(
             "Fold for validation, where `split` names a column or a table that numbers folds; the others are for "
             "training.",
             DATA,
-            at_least=0,
             unset="none",
         ),
     ] = None
@@ -211,7 +217,8 @@ class Options:
 
     valid_pct: Annotated[
         float,
-        Option("Share of the images for validation, if the data contain no split.", DATA, at_least=0.01, at_most=0.9),
+        Range(at_least=0.01, at_most=0.9),
+        Option("Share of the images for validation, if the data contain no split.", DATA),
     ] = _defaults.VALID_PCT
     skip_bad: Annotated[bool, Option("Skip unreadable images and list them.", DATA)] = False
     check: Annotated[
@@ -281,32 +288,31 @@ class Options:
     ] = None
     epochs: Annotated[
         int | None,
+        Range(at_least=0),
         Option(
             "Epochs in which all layers train; 0 trains none and fits a linear head to the frozen backbone.",
             TRAINING,
-            at_least=0,
             unset=f"{_defaults.EPOCHS}; with `minutes` as many as fit",
         ),
     ] = None
     minutes: Annotated[
         float | None,
+        Range(above=0),
         Option(
             "Time that everything may take, with the start and the report: a few steps are measured, then the image "
             "size and the epochs are planned.",
             TRAINING,
-            above=0,
             unset="as long as the epochs take",
             needs_epochs=True,
             head="linear",
         ),
     ] = None
     steps_per_epoch: Annotated[
-        int | None,
+        BatchCount | None,
         Option(
             "Batches in an epoch, for sets so large that validation cannot wait until all images were seen; each epoch "
             "takes other images.",
             TRAINING,
-            at_least=1,
             unset="all",
             needs_epochs=True,
         ),
@@ -324,10 +330,10 @@ class Options:
     ] = None
     freeze_epochs: Annotated[
         int | None,
+        Range(at_least=0),
         Option(
             "Epochs before those of `epochs`, with a frozen backbone.",
             TRAINING,
-            at_least=0,
             unset=f"{_defaults.FREEZE_EPOCHS}",
             needs_epochs=True,
             head="book",
@@ -335,11 +341,11 @@ class Options:
     ] = None
     augment_views: Annotated[
         int | None,
+        Range(at_least=1),
         Option(
             "Cache the features of this many augmented views of each image in the first frozen epochs; later frozen "
             "epochs reuse them and are quick.",
             TRAINING,
-            at_least=1,
             unset="a new view in each epoch",
             needs_epochs=True,
             head="book",
@@ -347,10 +353,10 @@ class Options:
     ] = None
     lr: Annotated[
         float | None,
+        Range(above=0),
         Option(
             "Peak learning rate of the head.",
             TRAINING,
-            above=0,
             aliases=("base_lr",),
             unset=f"{_defaults.LP_FT_LR:g}, or {_defaults.BASE_LR:g} for the book's head",
             needs_epochs=True,
@@ -358,21 +364,20 @@ class Options:
     ] = None
     lr_mult: Annotated[
         float | None,
+        Range(at_least=1),
         Option(
             "Learning rate of the head divided by that of the first layers.",
             TRAINING,
-            at_least=1,
             unset=f"{_defaults.LP_FT_LR_MULT:g}, or {_defaults.LR_MULT:g} for the book's head",
             needs_epochs=True,
         ),
     ] = None
     dropout: Annotated[
         float | None,
+        Range(at_least=0, at_most=0.9),
         Option(
             "Dropout of the head.",
             TRAINING,
-            at_least=0,
-            at_most=0.9,
             aliases=("ps",),
             unset=f"{_defaults.DROPOUT:g}",
             needs_epochs=True,
@@ -381,11 +386,10 @@ class Options:
     ] = None
     wise_ft: Annotated[
         float | None,
+        Range(above=0, at_most=1),
         Option(
             "Weight of the fine-tuned model in the average with the weights of the frozen model (WiSE-FT).",
             TRAINING,
-            above=0,
-            at_most=1,
             unset=f"{_WISE_FT}, by the validation loss; 1 without `keep_statistics`",
             needs_epochs=True,
             head="linear",
@@ -393,7 +397,8 @@ class Options:
     ] = None
     bs: Annotated[
         int | None,
-        Option("Images in a batch.", TRAINING, at_least=1, unset=f"{_defaults.BATCH_SIZE}, or fewer for small sets"),
+        Range(at_least=1),
+        Option("Images in a batch.", TRAINING, unset=f"{_defaults.BATCH_SIZE}, or fewer for small sets"),
     ] = None
     until: Annotated[
         str | None,
@@ -410,11 +415,11 @@ class Options:
     ] = None
     folds: Annotated[
         int | None,
+        Range(at_least=2),
         Option(
             "Also write out_of_fold.parquet: out-of-fold predictions for every labelled image, by linear heads in this "
             "many folds.",
             TRAINING,
-            at_least=2,
             unset="none",
         ),
     ] = None
@@ -423,56 +428,49 @@ class Options:
     ] = True
     optimizer: Annotated[OptimizerName, Option("Optimizer.", TRAINING, needs_epochs=True)] = TrainingOptions.optimizer
     clip: Annotated[
-        float | None,
+        GradientNorm | None,
         Option(
             "Largest norm of the gradient; a larger one is scaled down.",
             TRAINING,
-            above=0,
             unset="none",
             needs_epochs=True,
         ),
     ] = TrainingOptions.clip
     accumulate: Annotated[
-        int, Option("Batches whose gradients make one update of the weights.", TRAINING, at_least=1, needs_epochs=True)
+        BatchCount, Option("Batches whose gradients make one update of the weights.", TRAINING, needs_epochs=True)
     ] = TrainingOptions.accumulate
     ema: Annotated[
-        float | None,
+        Decay | None,
         Option(
             "Decay of an exponential moving average of the weights, such as 0.999; the average becomes the model.",
             TRAINING,
-            above=0,
-            below=1,
             unset="none",
             needs_epochs=True,
         ),
     ] = TrainingOptions.ema
     mixup: Annotated[
-        float,
+        MixAlpha,
         Option(
             "Alpha of mixup, such as 0.2: images and their labels are blended in pairs.",
             TRAINING,
-            at_least=0,
             needs="can_mix",
             needs_epochs=True,
         ),
     ] = TrainingOptions.mixup
     cutmix: Annotated[
-        float,
+        MixAlpha,
         Option(
             "Alpha of CutMix, such as 1: a box of each image is pasted from another one.",
             TRAINING,
-            at_least=0,
             needs="can_mix",
             needs_epochs=True,
         ),
     ] = TrainingOptions.cutmix
     label_smoothing: Annotated[
-        float,
+        Smoothing,
         Option(
             "Share of each label that is spread over the others.",
             TRAINING,
-            at_least=0,
-            below=1,
             needs="has_vocab",
             needs_epochs=True,
         ),
@@ -510,7 +508,9 @@ class Options:
             needs="is_geometric",
         ),
     ] = None
-    seed: Annotated[int, Option("Seed of the split and of training.", TRAINING, at_least=0, at_most=MAX_SEED)] = 0
+    seed: Annotated[
+        int, Range(at_least=0, at_most=MAX_SEED), Option("Seed of the split and of training.", TRAINING)
+    ] = 0
 
     precision: Annotated[
         TrainingPrecision,
@@ -523,10 +523,10 @@ class Options:
     device: Annotated[str | None, DEVICE] = None
     workers: Annotated[
         int | None,
+        Range(at_least=0),
         Option(
             "Workers that read images; 0 reads in the training thread.",
             MACHINE,
-            at_least=0,
             unset=f"one per CPU, at most {_defaults.MAX_WORKERS}",
             aliases=("num_workers",),
         ),

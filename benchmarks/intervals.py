@@ -31,7 +31,15 @@ from eyebright.evaluation.metric_intervals import (
 from eyebright.evaluation.metric_value import metric_value
 from eyebright.inference.model_folder import load_evaluation
 from eyebright.metrics.calibration import brier, negative_log_likelihood
-from eyebright.metrics.decisions import accuracy_of_cells, fbeta_metric, jaccard_metric, precision_micro, recall_micro
+from eyebright.metrics.decisions import (
+    accuracy_of_cells,
+    false_alarms,
+    fbeta_metric,
+    jaccard_metric,
+    n_labels,
+    precision_micro,
+    recall_micro,
+)
 from eyebright.metrics.labels import (
     average_precision,
     error,
@@ -52,7 +60,7 @@ OF_LABELS = (
     *(mean_ap, micro_ap, roc_auc_macro, roc_auc_micro, coverage_error, ranking_loss, ranking_ap),
     *(f1_macro, f1_micro, f1_samples, fbeta_metric(2, "macro"), fbeta_metric(0.5, "micro"), hamming, subset),
     *(jaccard_metric("macro"), jaccard_metric("samples"), precision_micro, recall_micro, accuracy_of_cells),
-    *(brier, negative_log_likelihood),
+    *(brier, negative_log_likelihood, false_alarms, n_labels),
 )
 OF_CLASSES = (top1, error, brier, negative_log_likelihood)
 

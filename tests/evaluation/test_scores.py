@@ -9,10 +9,11 @@ from scipy import stats
 from torch import Tensor
 
 from eyebright.errors import InputError
-from eyebright.evaluation.intervals import resample_counts, wilson
+from eyebright.evaluation.intervals import resample_counts, score_interval, wilson
 from eyebright.evaluation.metric_sums import ERROR, SHARE
 from eyebright.evaluation.scores import Score, bootstrap, positive_trials, score_intervals
 from eyebright.metrics.labels import f1_macro, mean_ap
+from eyebright.metrics.rankings import roc_auc_macro
 
 
 def mean(values: Tensor) -> float:
@@ -153,3 +154,25 @@ def test_macro_f1_of_labels_with_five_positives_is_covered() -> None:
         (found,) = score_intervals([score], 100, n_resamples=200, seed=trial)
         covered += found.low <= truth <= found.high
     assert covered / 150 >= 0.9
+
+
+def test_the_area_under_the_roc_curve_of_a_nearly_perfect_ranking_is_covered_by_a_narrow_interval() -> None:
+    generator, covered, widths = np.random.default_rng(0), 0, np.zeros(2)
+    truth = stats.norm.cdf(3 / math.sqrt(2))  # of two normal distributions at a distance of three
+    for trial in range(120):
+        target = torch.zeros(80, 1)
+        target[:25] = 1
+        scores = torch.from_numpy(generator.normal(size=(80, 1))) + 3 * target
+        score = Score.of_metric(roc_auc_macro, scores, target)
+        (found,) = score_intervals([score], 80, n_resamples=150, seed=trial)
+        covered += found.low <= truth <= found.high
+        of_positives = score_interval(score.value, 25)
+        widths += found.high - found.low, of_positives.high - of_positives.low
+    assert 0.9 <= covered / 120 <= 0.99
+    assert widths[0] < widths[1] / 2
+
+
+def test_a_perfect_ranking_has_wilsons_interval_of_its_positives() -> None:
+    target = (torch.arange(40) < 12).double()[:, None]
+    (found,) = score_intervals([Score.of_metric(roc_auc_macro, target, target)], 40, n_resamples=50)
+    assert (found.low, found.high) == (score_interval(1.0, 12).low, 1.0)

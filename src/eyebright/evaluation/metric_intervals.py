@@ -16,16 +16,15 @@ from jaxtyping import Float
 from eyebright._defaults import CONFIDENCE, RESAMPLES
 from eyebright.evaluation.cross_fit import Groups, group_codes
 from eyebright.evaluation.evaluation import Evaluation
-from eyebright.evaluation.intervals import Interval, checked_level, corrected_interval, score_interval, unknown_interval
+from eyebright.evaluation.intervals import Interval, checked_level, unknown_interval
 from eyebright.evaluation.metric_value import affordable_resamples, metric_input
 from eyebright.evaluation.resampling import Ranking, Resampled, mean_of_known, rankings_of
-from eyebright.evaluation.scores import ENOUGH, Draws, Score, draw, positive_trials
+from eyebright.evaluation.scores import Draws, Score, draw, interval_of_ranking, positive_trials
 from eyebright.metrics.labels import average_precision, mean_ap, split_targets
 from eyebright.metrics.meter import Metric
 
 FEW_POSITIVES = 10
 """The number of positives (with groups: of groups with a positive) from which the score of a label gets an interval."""
-_MANY_POSITIVES = 30  # from which the resamples of a label are enough
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +118,9 @@ def metric_and_label_intervals(
 ) -> tuple[list[MetricInterval], list[LabelInterval]]:
     """`metric_intervals` and the average precision of each label with its interval, by one bootstrap.
 
-    The resamples of a label whose positives are (almost) all ranked first vary too little. With fewer than
-    `_MANY_POSITIVES`, or a score that is close to 0 or 1, its interval also covers Wilson's for as many trials as there
-    are positives (the binomial interval of Boyd, Eng & Page, 2013, Area under the precision-recall curve, section 3.2).
+    The resamples of a label whose positives are (almost) all ranked first vary too little, so its interval also covers
+    Wilson's, for at least as many trials as there are positives (the binomial interval of Boyd, Eng & Page, 2013, Area
+    under the precision-recall curve, section 3.2).
 
     Args:
         evaluation: the outputs of a target with any number of labels per image.
@@ -209,11 +208,7 @@ def _of_labels(
     for k, name in enumerate(evaluation.decision.target.output_names):
         evidence, interval = len(np.unique(codes[positive[:, k]])), None
         if evidence >= FEW_POSITIVES:
-            interval = corrected_interval(draws.drawn[:, k], draws.left_out[:, k], values[k], level=level)
-        # Close to 0 or 1 resamples hardly differ, however many positives there are.
-        is_sure = evidence >= _MANY_POSITIVES and evidence * min(values[k], 1 - values[k]) >= ENOUGH
-        if interval is not None and not is_sure:
-            wilsons = score_interval(values[k], evidence, level=level)
-            interval = Interval(min(interval.low, wilsons.low), max(interval.high, wilsons.high), level)
+            of_label = Draws(draws.drawn[:, k], draws.left_out[:, k])
+            interval = interval_of_ranking(of_label, values[k], evidence, level=level)
         found.append(LabelInterval(name, int(positive[:, k].sum()), values[k], interval, len(draws.drawn)))
     return found

@@ -15,6 +15,14 @@ import torch
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
+from eyebright.evaluation.rare_mistakes import (
+    Mistakes,
+    false_alarms,
+    mistakes_in_brier_score,
+    mistakes_in_coverage,
+    mistakes_in_log_loss,
+    mistakes_in_ranking_loss,
+)
 from eyebright.metrics import calibration, decisions, labels, ordinal, point_scores, points, rankings, values
 from eyebright.metrics.meter import Metric
 
@@ -37,6 +45,7 @@ class Sums:
         limits: of the metric.
         is_proportion: whether the summands are a success and a trial, each 0 or 1, and the metric their quotient.
         is_rank: whether it is at most the number of classes, whatever the limits.
+        mistakes: those of each image, of a loss that rare mistakes dominate.
     """
 
     summands: Summands
@@ -44,6 +53,7 @@ class Sums:
     limits: Limits = ERROR
     is_proportion: bool = False
     is_rank: bool = False
+    mistakes: Mistakes | None = None
 
 
 def sums_of(metric: Metric) -> Sums | None:
@@ -53,7 +63,11 @@ def sums_of(metric: Metric) -> Sums | None:
         return _SUMS_OF_METRIC.get(function)
     if function.func is rankings.mean_of_images:
         each = function.keywords["each"]
-        return replace(_mean(each, SHARE), is_rank=each is rankings.coverage_errors)
+        if each is rankings.coverage_errors:
+            return replace(_mean(each, SHARE), is_rank=True, mistakes=mistakes_in_coverage)
+        return replace(
+            _mean(each, SHARE), mistakes=mistakes_in_ranking_loss if each is rankings.ranking_losses else None
+        )
     if function.func is decisions.fbeta:
         return _of_counts(partial(_fbeta, beta=function.keywords["beta"]), function.keywords["average"])
     if function.func is decisions.jaccard:
@@ -241,10 +255,10 @@ _SUMS_OF_METRIC: dict[Callable[..., Any], Sums] = {
     decisions.recall_micro.function: _of_counts(_recall, "micro"),
     decisions.precision_micro.function: _of_counts(_precision, "micro"),
     decisions.accuracy_of_cells.function: Sums(_wrong_cells, _complement, SHARE),
-    decisions.false_alarms_per_1000: Sums(_alarms, _per_1000),
+    decisions.false_alarms_per_1000: Sums(_alarms, _per_1000, mistakes=false_alarms),
     decisions.labels_per_image: Sums(_n_labels, quotient),
-    calibration.log_loss: Sums(_log_losses, quotient),
-    calibration.brier_score: Sums(_squares, quotient),
+    calibration.log_loss: Sums(_log_losses, quotient, mistakes=mistakes_in_log_loss),
+    calibration.brier_score: Sums(_squares, quotient, mistakes=mistakes_in_brier_score),
     ordinal.ordinal_accuracy: Sums(_median_right, quotient, SHARE, is_proportion=True),
     values.mean_absolute_error: Sums(partial(_numbers, 1), quotient),
     values.root_mean_squared_error: Sums(partial(_numbers, 2), _root),

@@ -5,12 +5,15 @@ whole (a cluster bootstrap: Davison & Hinkley, 1997, Bootstrap Methods and their
 
 - A proportion of independent images gets Wilson's interval.
 - A smooth function of sums over the images gets the bootstrap-t interval, see `eyebright.evaluation.studentized`.
-- Any other score (of a ranking, a median, a difference of two models) gets the bias-corrected and accelerated one. If
-  it is a share near 0 or 1, the interval also contains Wilson's for as many trials as it has positives.
+- The upper end of a loss that rare mistakes dominate also contains those that the sample lacks, see
+  `eyebright.evaluation.rare_mistakes`.
+- Any other score (of a ranking, a median, a difference of two models) gets the bias-corrected and accelerated one,
+  that of a ranking also Wilson's for its effective number of trials (`interval_of_ranking`).
 
 Axes of arrays: n images, s resamples, g parts that are left out.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -32,6 +35,7 @@ from eyebright.evaluation.intervals import (
     wilson,
 )
 from eyebright.evaluation.metric_sums import SHARE, Limits, Statistic, quotient, sums_of
+from eyebright.evaluation.rare_mistakes import RareMistakes
 from eyebright.evaluation.resampling import Resampled, is_ranking, resampled_metric, resampled_rows
 from eyebright.evaluation.studentized import SmoothScore
 from eyebright.metrics.meter import Metric
@@ -46,6 +50,7 @@ class Score:
         resampled: the number of each resample.
         smooth: the number as a smooth function of sums, if it is one.
         proportion: (successes, trials), if it is a proportion of images and there are no groups.
+        mistakes: those of a loss that rare mistakes dominate.
         trials: of a share of another kind, the number of independent trials of a proportion that would not vary less.
     """
 
@@ -53,6 +58,7 @@ class Score:
     resampled: Resampled
     smooth: SmoothScore | None = None
     proportion: tuple[int, int] | None = None
+    mistakes: RareMistakes | None = None
     trials: float = 0.0
 
     @staticmethod
@@ -78,7 +84,8 @@ class Score:
         limits = (0.0, float(given.shape[-1])) if sums.is_rank else sums.limits
         smooth = SmoothScore.of(summands, sums.statistic, limits, groups)
         if not sums.is_proportion or groups is not None:
-            return Score(value, smooth.values, smooth)
+            mistakes = None if sums.mistakes is None else RareMistakes.of(sums.mistakes(given, target), groups)
+            return Score(value, smooth.values, smooth, mistakes=mistakes)
         successes, trials = summands.double().sum(dim=0).tolist()
         return Score(value, smooth.values, proportion=(round(successes), round(trials)))
 
@@ -133,13 +140,15 @@ class Score:
         """
         if self.proportion is not None:
             return wilson(*self.proportion, level=level)
-        if self.smooth is not None:
-            return self.smooth.interval(draws.drawn, level=level)
-        found = corrected_interval(*draws, self.value, level=level)
-        if self.trials * min(self.value, 1 - self.value) >= ENOUGH or not self.trials:
-            return found
-        wilsons = score_interval(self.value, self.trials, level=level)
-        return Interval(min(found.low, wilsons.low), max(found.high, wilsons.high), level)
+        if self.smooth is None:
+            if not self.trials or math.isnan(self.value):
+                return corrected_interval(*draws, self.value, level=level)
+            return interval_of_ranking(draws, self.value, self.trials, level=level)
+        found, unseen = self.smooth.interval(draws.drawn, level=level), 0.0
+        if self.mistakes is not None:
+            unseen = self.mistakes.unseen(level=level)
+        high = min(self.value + unseen, max(self.smooth.limits[1], self.value))
+        return replace(found, low=min(found.low, self.value), high=max(found.high, high))
 
     @property
     def function(self) -> Resampled:
@@ -157,6 +166,30 @@ class Draws(NamedTuple):
 
     drawn: Float[np.ndarray, "s *k"]
     left_out: Float[np.ndarray, "g *k"]
+
+
+def interval_of_ranking(draws: Draws, value: float, trials: float, *, level: float = CONFIDENCE) -> Interval:
+    """The bias-corrected and accelerated interval of a share, with Wilson's for its effective number of trials.
+
+    Near 0 and 1 few images differ, and resamples without any of them say nothing. As that of a smooth share (see
+    `eyebright.evaluation.studentized`), the interval also contains Wilson's for as many trials as a proportion has that
+    varies as much. How much the share varies is estimated by the jackknife (Efron & Tibshirani, 1993, chapter 11).
+
+    Args:
+        draws: the share of the resamples, and without each part.
+        value: of all images, in [0, 1].
+        trials: the number of trials of a proportion that would not vary less, which is taken if no image matters.
+        level: the confidence level, in (0, 1).
+
+    Raises:
+        InputError: a level outside (0, 1).
+    """
+    found = corrected_interval(*draws, value, level=level)
+    known = draws.left_out[~np.isnan(draws.left_out)]
+    variance = (len(known) - 1) * float(known.var()) if len(known) else 0.0
+    effective = max(trials, value * (1 - value) / variance) if variance > 0 else trials
+    wilsons = score_interval(value, effective, level=level)
+    return Interval(min(found.low, wilsons.low), max(found.high, wilsons.high), level)
 
 
 def score_intervals(
@@ -271,6 +304,4 @@ def _of_blocks(functions: Sequence[Resampled], blocks: Iterator[np.ndarray]) -> 
 
 
 _MIN_PARTS = 50  # without which the skewness of the jackknife is known to a hundredth
-ENOUGH = 5
-"""Trials that are lost, and that are not, with which resamples say enough."""
 _NO_DRAWS = Draws(np.empty(0), np.empty(0))

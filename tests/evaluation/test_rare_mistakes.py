@@ -1,0 +1,226 @@
+"""Mistakes that a sample lacks: against all possible targets of few labels, and by samples of a known population."""
+
+import itertools
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from eyebright.errors import InputError
+from eyebright.evaluation.intervals import wilson
+from eyebright.evaluation.rare_mistakes import (
+    ImageMistakes,
+    Mistakes,
+    RareMistakes,
+    false_alarms,
+    mistakes_in_brier_score,
+    mistakes_in_coverage,
+    mistakes_in_log_loss,
+    mistakes_in_ranking_loss,
+)
+from eyebright.evaluation.scores import Score, draw, score_intervals
+from eyebright.metrics.calibration import brier, brier_score, log_loss, negative_log_likelihood
+from eyebright.metrics.decisions import false_alarms as alarms_metric
+from eyebright.metrics.labels import f1_macro
+from eyebright.metrics.meter import Metric
+from eyebright.metrics.rankings import coverage_error, coverage_errors, ranking_loss, ranking_losses
+
+PROBABILITIES = torch.tensor([0.97, 0.3, 0.08, 0.6], dtype=torch.float64)
+
+
+def loss_by_labels(metric: Metric, target: Tensor) -> tuple[float, bool]:
+    """(loss of one image, whether it has a mistake), by the plain definition."""
+    p = PROBABILITIES
+    of_target = torch.where(target == 1, p, 1 - p)
+    if metric is coverage_error:
+        above = float(coverage_errors(p[None], target[None])) - float(target.sum())
+        return above, above > 0
+    if metric is ranking_loss:
+        loss = float(ranking_losses(p[None], target[None]))
+        return loss, loss > 0
+    losses = -of_target.log() if metric is negative_log_likelihood else (1 - of_target).square()
+    return float(losses.sum()), bool((of_target < 0.5).any())
+
+
+@pytest.mark.parametrize(
+    ("metric", "mistakes"),
+    [
+        (negative_log_likelihood, mistakes_in_log_loss),
+        (brier, mistakes_in_brier_score),
+        (coverage_error, mistakes_in_coverage),
+    ],
+)
+def test_the_expectation_is_the_sum_over_all_targets(metric: Metric, mistakes: Mistakes) -> None:
+    none = expected = with_mistake = 0.0
+    for cells in itertools.product((0.0, 1.0), repeat=4):
+        target = torch.tensor(cells, dtype=torch.float64)
+        weight = float(torch.where(target == 1, PROBABILITIES, 1 - PROBABILITIES).prod())
+        loss, is_wrong = loss_by_labels(metric, target)
+        found = mistakes(PROBABILITIES[None], target[None])
+        assert (float(found.loss), bool(found.wrong)) == (pytest.approx(loss), is_wrong)
+        none += weight * (not is_wrong)
+        expected += weight * loss
+        with_mistake += weight * loss * is_wrong
+    assert float(found.none) == pytest.approx(none)
+    assert float(found.expected) == pytest.approx(expected)
+    assert float(found.expected - found.none * found.without) == pytest.approx(with_mistake)
+
+
+def test_the_expected_ranking_loss_is_that_of_pairs() -> None:
+    wrong = pairs = some = 0.0
+    for cells in itertools.product((0.0, 1.0), repeat=4):
+        target = torch.tensor(cells, dtype=torch.float64)
+        weight = float(torch.where(target == 1, PROBABILITIES, 1 - PROBABILITIES).prod())
+        of_image = float(target.sum() * (4 - target.sum()))
+        wrong += weight * loss_by_labels(ranking_loss, target)[0] * of_image
+        pairs += weight * of_image
+        some += weight * bool(target.any())
+    found = mistakes_in_ranking_loss(PROBABILITIES[None], target[None])
+    assert float(found.expected) == pytest.approx(some * wrong / pairs)
+
+
+@pytest.mark.parametrize("mistakes", [mistakes_in_log_loss, mistakes_in_brier_score])
+def test_the_expectation_of_classes_is_the_sum_over_the_classes(mistakes: Mistakes) -> None:
+    p = (PROBABILITIES / PROBABILITIES.sum()).expand(4, 4)
+    score = log_loss if mistakes is mistakes_in_log_loss else brier_score
+    found, losses = mistakes(p, torch.arange(4)), [score(p[:1], torch.tensor([i])) for i in range(4)]
+    assert found.loss.tolist() == pytest.approx(losses)
+    assert found.wrong.tolist() == [0, 1, 1, 1]  # the first class is the most probable one
+    assert float(found.none[0]) == pytest.approx(float(p[0, 0]))
+    assert float(found.without[0]) == pytest.approx(losses[0])
+    assert float(found.expected[0]) == pytest.approx(float((p[0] * torch.tensor(losses)).sum()))
+    assert not mistakes(p, torch.full((4,), -1)).known.any()
+
+
+@pytest.mark.parametrize(
+    "mistakes", [mistakes_in_log_loss, mistakes_in_brier_score, mistakes_in_coverage, mistakes_in_ranking_loss]
+)
+def test_unknown_labels_are_as_if_they_were_not_there(mistakes: Mistakes) -> None:
+    target = torch.tensor([[1.0, 0, math.nan, 1], [math.nan] * 4])
+    given = PROBABILITIES.expand(2, 4)
+    found, less = mistakes(given, target), mistakes(given[:1, [0, 1, 3]], target[:1, [0, 1, 3]])
+    for name in ("known", "wrong", "loss", "expected", "without"):
+        assert getattr(found, name).tolist() == pytest.approx([float(getattr(less, name)), 0.0])
+    assert found.none.tolist() == pytest.approx([float(less.none), 1.0])
+
+
+def test_blocks_of_images_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = torch.Generator().manual_seed(0)
+    given, target = torch.rand(20, 3, generator=generator), (torch.rand(20, 3, generator=generator) < 0.5).double()
+    whole = mistakes_in_coverage(given, target), mistakes_in_log_loss(given, target)
+    monkeypatch.setattr("eyebright.evaluation.rare_mistakes._MAX_BLOCK", 7)
+    parts = mistakes_in_coverage(given, target), mistakes_in_log_loss(given, target)
+    for one, other in zip(whole, parts, strict=True):
+        assert one.expected.tolist() == other.expected.tolist()
+
+
+# ------------------------------------------------------------------------------- of a sample
+
+
+def test_a_mistake_costs_what_the_sample_shows_or_more_if_the_model_expects_it() -> None:
+    ones = torch.ones(10, dtype=torch.float64)
+    loss = torch.zeros(10, dtype=torch.float64)
+    loss[0] = 3.0
+    wrong = (loss > 0).double()
+    shown, expected = (ImageMistakes(ones, wrong, loss + 1, 0.9 * ones, x * ones, ones) for x in (1.2, 2.0))
+    assert RareMistakes.of(shown) == RareMistakes(wrong=1, units=10, cost=3.0)
+    assert RareMistakes.of(expected).cost == pytest.approx(10)  # with a mistake (2 - 0.9) / 0.1, without one 1
+    assert RareMistakes.of(shown).unseen() == pytest.approx(3 * (wilson(1, 10).high - 0.1))
+
+
+def test_a_group_counts_once() -> None:
+    generator = torch.Generator().manual_seed(1)
+    given, target = torch.rand(12, 2, generator=generator), (torch.rand(12, 2, generator=generator) < 0.5).double()
+    found = RareMistakes.of(mistakes_in_log_loss(given, target), np.arange(12) // 4)
+    as_one = RareMistakes.of(mistakes_in_log_loss(given.reshape(3, 8), target.reshape(3, 8)))
+    assert (found.wrong, found.units) == (as_one.wrong, as_one.units)
+    assert found.cost == pytest.approx(as_one.cost)
+
+
+def test_nothing_known_adds_nothing_and_a_level_out_of_range_is_an_error() -> None:
+    nothing = RareMistakes.of(mistakes_in_log_loss(torch.rand(3, 2), torch.full((3, 2), math.nan)))
+    assert nothing.unseen() == 0
+    with pytest.raises(InputError, match="level must be between 0 and 1, got 2"):
+        RareMistakes(1, 10, 1.0).unseen(level=2)
+
+
+def test_no_false_alarm_in_forty_images_does_not_mean_that_there_is_none() -> None:
+    decided, target = torch.zeros(40, 3, dtype=torch.bool), torch.zeros(40, 3)
+    (found,) = score_intervals([Score.of_metric(alarms_metric, decided, target)], 40, n_resamples=20)
+    assert found.low == 0
+    assert found.high == pytest.approx(1000 * wilson(0, 40).high)
+    decided[0, :2] = True
+    assert RareMistakes.of(false_alarms(decided, target)).cost == pytest.approx(2000)
+
+
+def test_the_interval_stays_within_the_limits_of_the_score() -> None:
+    given = torch.tensor([[0.9, 0.8, 0.1]]).repeat(4, 1)
+    target = torch.tensor([[0.0, 0.0, 1.0]]).repeat(4, 1)
+    scores = [Score.of_metric(metric, given, target) for metric in (coverage_error, ranking_loss)]
+    found = score_intervals(scores, 4, n_resamples=20)
+    assert [interval.high for interval in found] == [3.0, 1.0]
+
+
+def test_only_losses_that_rare_mistakes_dominate_have_them() -> None:
+    decided = torch.eye(4, dtype=torch.bool)
+    assert Score.of_metric(f1_macro, decided, decided.double()).mistakes is None
+
+
+# ------------------------------------------------------------------------------- coverage
+
+
+def population(sureness: float, *, overconfidence: float = 1.0, size: int = 20_000) -> tuple[Tensor, Tensor]:
+    """Probabilities of four classes, and the classes: those of a calibrated model if ``overconfidence`` is 1."""
+    generator = torch.Generator().manual_seed(0)
+    logits = sureness * torch.randn(size, 4, generator=generator, dtype=torch.float64)
+    classes = torch.multinomial(logits.softmax(dim=1), 1, generator=generator)[:, 0]
+    return (overconfidence * logits).softmax(dim=1), classes
+
+
+def covered(given: Tensor, target: Tensor, metric: Metric, *, images: int = 50) -> tuple[float, float]:
+    """The share of 120 samples whose interval contains the score of the population, and that by resamples alone."""
+    generator, truth, found = np.random.default_rng(0), metric(given, target), np.zeros(2)
+    for seed in range(120):
+        rows = torch.from_numpy(generator.integers(len(given), size=images))
+        score = Score.of_metric(metric, given[rows], target[rows])
+        (draws,) = draw([score.function], images, groups=None, n_resamples=100, seed=seed)
+        both = score.interval(draws), replace(score, mistakes=None).interval(draws)
+        assert all(interval.low <= score.value <= interval.high for interval in both)
+        found += [interval.low <= truth <= interval.high for interval in both]
+    return tuple((found / 120).tolist())
+
+
+@pytest.mark.parametrize(
+    ("metric", "overconfidence"), [(negative_log_likelihood, 0.7), (negative_log_likelihood, 1.5), (brier, 1.0)]
+)
+def test_a_loss_by_few_mistakes_is_covered(metric: Metric, overconfidence: float) -> None:
+    given, target = population(20.0, overconfidence=overconfidence)
+    assert 0.02 < float((given.argmax(dim=1) != target).double().mean()) < 0.05
+    assert covered(given, target, metric)[0] >= 0.9
+
+
+@pytest.mark.parametrize("accuracy", [0.95, 0.98])
+def test_mistakes_of_a_model_that_is_always_as_sure_are_covered_and_would_not_be_by_resamples(accuracy: float) -> None:
+    given = torch.tensor([[0.97, 0.03]], dtype=torch.float64).repeat(20_000, 1)
+    target = (torch.arange(20_000) >= accuracy * 20_000).long()
+    with_unseen, seen_only = covered(given, target, negative_log_likelihood)
+    assert with_unseen >= 0.92
+    assert seen_only < 0.9
+
+
+@pytest.mark.parametrize("metric", [coverage_error, ranking_loss])
+def test_a_ranking_with_few_mistakes_is_covered(metric: Metric) -> None:
+    given, classes = population(20.0)
+    assert covered(given, torch.nn.functional.one_hot(classes, 4).double(), metric)[0] >= 0.9
+
+
+def test_many_mistakes_widen_nothing() -> None:
+    given, target = population(1.0, size=400)
+    score = Score.of_metric(negative_log_likelihood, given, target)
+    (draws,) = draw([score.function], 400, groups=None, n_resamples=300, seed=0)
+    found, seen = score.interval(draws), replace(score, mistakes=None).interval(draws)
+    assert found.low == seen.low
+    assert found.high - found.low <= 1.02 * (seen.high - seen.low)

@@ -24,6 +24,7 @@ from eyebright.evaluation.rare_mistakes import (
 from eyebright.evaluation.scores import Score, draw, score_intervals
 from eyebright.metrics.calibration import brier, brier_score, log_loss, negative_log_likelihood
 from eyebright.metrics.decisions import false_alarms as alarms_metric
+from eyebright.metrics.decisions import n_labels
 from eyebright.metrics.labels import f1_macro
 from eyebright.metrics.meter import Metric
 from eyebright.metrics.rankings import coverage_error, coverage_errors, ranking_loss, ranking_losses
@@ -154,6 +155,18 @@ def test_no_false_alarm_in_forty_images_does_not_mean_that_there_is_none() -> No
     assert found.high == pytest.approx(1000 * wilson(0, 40).high)
     decided[0, :2] = True
     assert RareMistakes.of(false_alarms(decided, target)).cost == pytest.approx(2000)
+
+
+def test_a_number_of_labels_that_is_nearly_always_the_same_is_uncertain_in_both_directions() -> None:
+    decided = torch.zeros(40, 3, dtype=torch.bool)
+    decided[:, 0] = True
+    target, more = torch.zeros(40, 3), wilson(0, 40).high
+    (found,) = score_intervals([Score.of_metric(n_labels, decided, target)], 40, n_resamples=20)
+    assert (found.low, found.high) == (pytest.approx(1 - more), pytest.approx(1 + more))
+    (none,) = score_intervals([Score.of_metric(n_labels, ~decided[:, :1], target[:, :1])], 40, n_resamples=20)
+    assert (none.low, none.high) == (0, pytest.approx(more))
+    (all_,) = score_intervals([Score.of_metric(n_labels, decided[:, :1], target[:, :1])], 40, n_resamples=20)
+    assert (all_.low, all_.high) == (pytest.approx(1 - more), 1)
 
 
 def test_the_interval_stays_within_the_limits_of_the_score() -> None:

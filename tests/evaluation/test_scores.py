@@ -12,6 +12,7 @@ from eyebright.errors import InputError
 from eyebright.evaluation.intervals import resample_counts, score_interval, wilson
 from eyebright.evaluation.metric_sums import ERROR, SHARE
 from eyebright.evaluation.scores import Score, bootstrap, positive_trials, score_intervals
+from eyebright.metrics.calibration import calibration_error
 from eyebright.metrics.labels import f1_macro, mean_ap
 from eyebright.metrics.rankings import roc_auc_macro
 
@@ -170,6 +171,13 @@ def test_the_area_under_the_roc_curve_of_a_nearly_perfect_ranking_is_covered_by_
         widths += found.high - found.low, of_positives.high - of_positives.low
     assert 0.9 <= covered / 120 <= 0.99
     assert widths[0] < widths[1] / 2
+
+
+def test_a_calibration_error_has_no_interval() -> None:
+    scores, target = torch.sigmoid(normal(200)[:, None]), (normal(200, seed=1)[:, None] > 0).double()
+    (found,) = score_intervals([Score.of_metric(calibration_error, scores, target)], 200, n_resamples=20)
+    assert math.isnan(found.low)
+    assert math.isnan(found.high)
 
 
 def test_a_perfect_ranking_has_wilsons_interval_of_its_positives() -> None:

@@ -22,6 +22,7 @@ from eyebright.evaluation.rare_mistakes import (
     mistakes_in_coverage,
     mistakes_in_log_loss,
     mistakes_in_ranking_loss,
+    unusual_counts,
 )
 from eyebright.metrics import calibration, decisions, labels, ordinal, point_scores, points, rankings, values
 from eyebright.metrics.meter import Metric
@@ -46,6 +47,7 @@ class Sums:
         is_proportion: whether the summands are a success and a trial, each 0 or 1, and the metric their quotient.
         is_rank: whether it is at most the number of classes, whatever the limits.
         mistakes: those of each image, of a loss that rare mistakes dominate.
+        opposite: what makes it smaller as rarely.
     """
 
     summands: Summands
@@ -54,6 +56,7 @@ class Sums:
     is_proportion: bool = False
     is_rank: bool = False
     mistakes: Mistakes | None = None
+    opposite: Mistakes | None = None
 
 
 def sums_of(metric: Metric) -> Sums | None:
@@ -256,7 +259,9 @@ _SUMS_OF_METRIC: dict[Callable[..., Any], Sums] = {
     decisions.precision_micro.function: _of_counts(_precision, "micro"),
     decisions.accuracy_of_cells.function: Sums(_wrong_cells, _complement, SHARE),
     decisions.false_alarms_per_1000: Sums(_alarms, _per_1000, mistakes=false_alarms),
-    decisions.labels_per_image: Sums(_n_labels, quotient),
+    decisions.labels_per_image: Sums(
+        _n_labels, quotient, mistakes=partial(unusual_counts, sign=1), opposite=partial(unusual_counts, sign=-1)
+    ),
     calibration.log_loss: Sums(_log_losses, quotient, mistakes=mistakes_in_log_loss),
     calibration.brier_score: Sums(_squares, quotient, mistakes=mistakes_in_brier_score),
     ordinal.ordinal_accuracy: Sums(_median_right, quotient, SHARE, is_proportion=True),

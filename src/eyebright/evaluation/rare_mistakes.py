@@ -165,6 +165,19 @@ def false_alarms(decided: Bool[Tensor, "n k"], target: Shaped[Tensor, "n k"]) ->
     return ImageMistakes(counted, alarms.clamp_max(1), 1000 * alarms, nothing, 1000 * counted, nothing)
 
 
+def unusual_counts(decided: Bool[Tensor, "n k"], target: Shaped[Tensor, "n k"], *, sign: int) -> ImageMistakes:
+    """Numbers of predicted labels that are greater (or smaller, for a sign of -1) than the most frequent number.
+
+    An image with another number has one label more or less at least.
+    """
+    counts = decided.cpu().sum(dim=1).double()
+    usual = counts.mode().values
+    more = (sign * (counts - usual)).clamp_min(0)
+    one, nothing = torch.ones_like(more), torch.zeros_like(more)
+    possible = one * bool(usual < decided.shape[1] if sign > 0 else usual > 0)
+    return ImageMistakes(one, more.clamp_max(1), more, nothing, possible, nothing)
+
+
 # ------------------------------------------------------------------------------- private
 
 

@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
+from eyebright.metrics.calibration import calibration_error
 from eyebright.metrics.labels import mean_ap, split_targets
 from eyebright.metrics.meter import Metric
 from eyebright.metrics.rankings import micro_ap, roc_auc_macro, roc_auc_micro
@@ -27,11 +28,16 @@ Resampled = Callable[[Float[np.ndarray, "s n"]], Float[np.ndarray, " s"]]
 def resampled_metric(metric: Metric, given: Shaped[Tensor, "n ..."], target: Shaped[Tensor, "n ..."]) -> Resampled:
     """The function that computes a metric that is no function of sums on resamples.
 
+    That of a calibration error gives NaN: the bins of a resample have the noise of the sample and its own, which no
+    percentile takes away. Intervals from resamples contained it in two of three cases only.
+
     Args:
         metric: the metric.
         given: what it takes, of each image.
         target: the encoded target of each image.
     """
+    if metric.function is calibration_error.function:
+        return lambda counts: np.full(len(counts), np.nan)
     if metric.function not in _RANKINGS:
         return resampled_rows(metric, [given, target])
     each, is_micro = _RANKINGS[metric.function]

@@ -51,6 +51,7 @@ class Score:
         smooth: the number as a smooth function of sums, if it is one.
         proportion: (successes, trials), if it is a proportion of images and there are no groups.
         mistakes: those of a loss that rare mistakes dominate.
+        opposite: what makes it smaller as rarely.
         trials: of a share of another kind, the number of independent trials of a proportion that would not vary less.
     """
 
@@ -59,6 +60,7 @@ class Score:
     smooth: SmoothScore | None = None
     proportion: tuple[int, int] | None = None
     mistakes: RareMistakes | None = None
+    opposite: RareMistakes | None = None
     trials: float = 0.0
 
     @staticmethod
@@ -84,8 +86,11 @@ class Score:
         limits = (0.0, float(given.shape[-1])) if sums.is_rank else sums.limits
         smooth = SmoothScore.of(summands, sums.statistic, limits, groups)
         if not sums.is_proportion or groups is not None:
-            mistakes = None if sums.mistakes is None else RareMistakes.of(sums.mistakes(given, target), groups)
-            return Score(value, smooth.values, smooth, mistakes=mistakes)
+            mistakes, opposite = (
+                None if each is None else RareMistakes.of(each(given, target), groups)
+                for each in (sums.mistakes, sums.opposite)
+            )
+            return Score(value, smooth.values, smooth, mistakes=mistakes, opposite=opposite)
         successes, trials = summands.double().sum(dim=0).tolist()
         return Score(value, smooth.values, proportion=(round(successes), round(trials)))
 
@@ -144,11 +149,10 @@ class Score:
             if not self.trials or math.isnan(self.value):
                 return corrected_interval(*draws, self.value, level=level)
             return interval_of_ranking(draws, self.value, self.trials, level=level)
-        found, unseen = self.smooth.interval(draws.drawn, level=level), 0.0
-        if self.mistakes is not None:
-            unseen = self.mistakes.unseen(level=level)
-        high = min(self.value + unseen, max(self.smooth.limits[1], self.value))
-        return replace(found, low=min(found.low, self.value), high=max(found.high, high))
+        found, (least, most) = self.smooth.interval(draws.drawn, level=level), self.smooth.limits
+        more, less = (each.unseen(level=level) if each else 0.0 for each in (self.mistakes, self.opposite))
+        low, high = max(self.value - less, min(least, self.value)), min(self.value + more, max(most, self.value))
+        return replace(found, low=min(found.low, low), high=max(found.high, high))
 
     @property
     def function(self) -> Resampled:

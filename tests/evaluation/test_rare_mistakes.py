@@ -23,8 +23,7 @@ from eyebright.evaluation.rare_mistakes import (
 )
 from eyebright.evaluation.scores import Score, draw, score_intervals
 from eyebright.metrics.calibration import brier, brier_score, log_loss, negative_log_likelihood
-from eyebright.metrics.decisions import false_alarms as alarms_metric
-from eyebright.metrics.decisions import n_labels
+from eyebright.metrics.decisions import false_alarms as alarms_metric, n_labels
 from eyebright.metrics.labels import f1_macro
 from eyebright.metrics.meter import Metric
 from eyebright.metrics.rankings import coverage_error, coverage_errors, ranking_loss, ranking_losses

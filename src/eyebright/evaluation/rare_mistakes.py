@@ -28,7 +28,7 @@ from eyebright.evaluation.intervals import wilson
 from eyebright.metrics.labels import decision_cells, split_targets
 from eyebright.metrics.rankings import coverage_errors, ranking_losses
 
-SMALLEST_PROBABILITY = 2.0**-23
+_MIN_PROBABILITY = 2.0**-23
 """None is taken as nearer to 0 or 1, as in the log loss."""
 _MAX_BLOCK = 1_000_000  # cells at once: limits the memory
 
@@ -183,7 +183,7 @@ def unusual_counts(decided: Bool[Tensor, "n k"], target: Shaped[Tensor, "n k"], 
 
 def _of_classes(probabilities: Tensor, target: Tensor, loss_of: Callable[[Tensor], Tensor]) -> ImageMistakes:
     """Of one class per image, from a function that gives the loss of each class if it is the right one."""
-    p = probabilities.detach().cpu().double().clamp(SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)
+    p = probabilities.detach().cpu().double().clamp(_MIN_PROBABILITY, 1 - _MIN_PROBABILITY)
     classes = target.detach().cpu().long()
     known, losses = classes >= 0, loss_of(p)
     top = p.argmax(dim=1, keepdim=True)
@@ -245,7 +245,7 @@ def _blocks(probabilities: Tensor, target: Tensor) -> Iterator[tuple[Tensor, Ten
     rows = max(_MAX_BLOCK // max(probabilities.shape[1], 1), 1)
     blocks = (matrix.split(rows) for matrix in (probabilities.detach().cpu(), positive, known))
     for p, yes, there in zip(*blocks, strict=True):
-        yield p.double().clamp(SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY), yes, there
+        yield p.double().clamp(_MIN_PROBABILITY, 1 - _MIN_PROBABILITY), yes, there
 
 
 def _ratio(total: Tensor, count: Tensor | int) -> float:

@@ -33,7 +33,7 @@ from eyebright.tasks.multicategory import MultiCategoryBlock
 from eyebright.transforms.presets import aug_transforms
 from eyebright.transforms.spatial import Resize
 from eyebright.workflow.check import check_source
-from eyebright.workflow.command_options import SplitOptions
+from eyebright.workflow.command_options.data import SplitOptions
 from eyebright.workflow.split import make_split, write_split
 
 FILES = 20  # image files; tables of any length repeat their names

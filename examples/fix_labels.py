@@ -22,7 +22,8 @@ from eyebright.evaluation.suspects import Suspect
 from eyebright.inference.model_folder import load_evaluation
 from eyebright.report.comparison import comparison_sentences
 from eyebright.sources.read import read_source
-from eyebright.workflow.command_options import CompareOptions, SuspectOptions
+from eyebright.workflow.command_options.evaluation import CompareOptions
+from eyebright.workflow.command_options.labelling import SuspectOptions
 from eyebright.workflow.compare import make_comparison
 from eyebright.workflow.options import Options
 from eyebright.workflow.suspects import make_suspects

@@ -20,7 +20,9 @@ from eyebright.cli.worker import TrainingJob
 from eyebright.errors import InputError, TrainingError
 from eyebright.inference.predictor import load_predictor
 from eyebright.sources.read import read_source
-from eyebright.workflow.options import GROUPS, TRAINING, Options, ReadOptions
+from eyebright.workflow.options import Options
+from eyebright.workflow.read_options import ReadOptions
+from eyebright.workflow.shared_options import GROUPS, TRAINING
 from eyebright.workflow.train_model import train_model
 from support.images import coloured_squares
 from support.learners import TINY_ARCH, use_random_weights

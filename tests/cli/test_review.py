@@ -7,7 +7,7 @@ import pytest
 
 from eyebright.cli.main import run
 from eyebright.cli.review import command_line
-from eyebright.workflow.command_options import ReviewOptions
+from eyebright.workflow.command_options.labelling import ReviewOptions
 
 
 @pytest.mark.parametrize(

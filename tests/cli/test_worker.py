@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from eyebright.cli.worker import TrainingJob, run_training
-from eyebright.workflow.options import Options, ReadOptions
+from eyebright.workflow.options import Options
+from eyebright.workflow.read_options import ReadOptions
 
 
 def test_every_reading_option_reaches_the_source(monkeypatch: pytest.MonkeyPatch) -> None:

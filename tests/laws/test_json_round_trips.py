@@ -17,9 +17,12 @@ from eyebright.train.schedule import Constant, FlatCosine, OneCycle, Schedule
 from eyebright.transforms.serialize import preprocessing_from_json, preprocessing_to_json
 from eyebright.transforms.spatial import RandomResizedCrop, Resize
 from eyebright.types import InputDescription, Size
-from eyebright.workflow.command_options import PredictOptions, ReportOptions, SplitOptions
+from eyebright.workflow.command_options.data import SplitOptions
+from eyebright.workflow.command_options.folder import ReportOptions
+from eyebright.workflow.command_options.training import PredictOptions
 from eyebright.workflow.option import OptionField, option_fields, options_from_json, options_to_json
-from eyebright.workflow.options import Options, ReadOptions
+from eyebright.workflow.options import Options
+from eyebright.workflow.read_options import ReadOptions
 
 
 def is_held(value: float) -> bool:

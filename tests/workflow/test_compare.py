@@ -11,7 +11,7 @@ from eyebright.errors import ArtifactError, InputError
 from eyebright.evaluation.decide import fit_decision
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.report.comparison import comparison_sentences
-from eyebright.workflow.command_options import CompareOptions
+from eyebright.workflow.command_options.evaluation import CompareOptions
 from eyebright.workflow.compare import make_comparison
 from support.images import coloured_squares
 from support.learners import small_learner, squares_block

@@ -22,9 +22,10 @@ from eyebright.report.data import ReportFacts
 from eyebright.report.kinds import task_report
 from eyebright.sources.read import read_source
 from eyebright.workflow import evaluate as workflow
-from eyebright.workflow.command_options import EvaluateOptions
+from eyebright.workflow.command_options.evaluation import EvaluateOptions
 from eyebright.workflow.evaluate import NewScores, evaluate_model
-from eyebright.workflow.options import Options, ReadOptions
+from eyebright.workflow.options import Options
+from eyebright.workflow.read_options import ReadOptions
 from eyebright.workflow.train_model import train_model
 from eyebright.workflow.tune import undo_tuning
 from support.learners import TINY_ARCH, use_random_weights

@@ -13,16 +13,15 @@ from eyebright import _defaults
 from eyebright._choices import ThresholdMetric
 from eyebright.errors import InputError
 from eyebright.evaluation.threshold_objectives import check_metric
-from eyebright.workflow.command_options import PredictOptions, ReportOptions, SplitOptions, TrainCommand
+from eyebright.workflow.command_options.data import SplitOptions
+from eyebright.workflow.command_options.folder import ReportOptions
+from eyebright.workflow.command_options.training import PredictOptions, TrainCommand
 from eyebright.workflow.effect import epochs_note
 from eyebright.workflow.fine_tuning_options import fine_tuning_of
 from eyebright.workflow.option import option_fields
-from eyebright.workflow.options import (
-    Options,
-    ReadOptions,
-    image_size,
-    point_pair,
-)
+from eyebright.workflow.options import Options
+from eyebright.workflow.read_options import ReadOptions
+from eyebright.workflow.shared_options import image_size, point_pair
 
 CLASSES = (ReadOptions, Options, TrainCommand, PredictOptions, SplitOptions, ReportOptions)
 SOURCE = Path(eyebright.__file__).parent
@@ -128,7 +127,7 @@ def test_no_default_of_an_option_is_written_a_second_time() -> None:
             if key in defaults:
                 written.setdefault(key, []).append(f"{file.relative_to(SOURCE)}:{line}")
     # One place may write it: the option's own declaration.
-    twice = {key: places for key, places in written.items() if len(places) > 1 or "options.py" not in places[0]}
+    twice = {key: places for key, places in written.items() if len(places) > 1 or "options" not in places[0]}
     assert not twice
 
 

@@ -16,8 +16,8 @@ from eyebright.review.items import Answers
 from eyebright.review.values import Vocabulary
 from eyebright.sources.read import read_source
 from eyebright.tasks.base import TargetBlock
-from eyebright.workflow.command_options import ReviewOptions
-from eyebright.workflow.options import ReadOptions
+from eyebright.workflow.command_options.labelling import ReviewOptions
+from eyebright.workflow.read_options import ReadOptions
 from eyebright.workflow.review import _answers, _given, _next_model, open_review
 from eyebright.workflow.review_model import colors, fitted_block, merged, predicted_values
 from eyebright.workflow.saved_options import SavedOptions

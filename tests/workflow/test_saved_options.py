@@ -10,7 +10,8 @@ import pytest
 
 import eyebright
 from eyebright.errors import InputError
-from eyebright.workflow.options import Options, ReadOptions
+from eyebright.workflow.options import Options
+from eyebright.workflow.read_options import ReadOptions
 from eyebright.workflow.saved_options import SavedOptions
 
 

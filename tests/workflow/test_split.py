@@ -16,7 +16,7 @@ from eyebright.sources.source import Source
 from eyebright.sources.split_file import with_parts_of
 from eyebright.sources.text_table import strings
 from eyebright.types import LabelSet
-from eyebright.workflow.command_options import SplitOptions
+from eyebright.workflow.command_options.data import SplitOptions
 from eyebright.workflow.split import make_split, write_split
 from support.label_files import images
 

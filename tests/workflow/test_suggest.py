@@ -11,7 +11,7 @@ import torch
 from eyebright.cli.main import run
 from eyebright.errors import InputError
 from eyebright.inference.predictor import load_predictor
-from eyebright.workflow.command_options import SuggestOptions
+from eyebright.workflow.command_options.labelling import SuggestOptions
 from eyebright.workflow.suggest import FIRST_COLUMNS, suggest
 from support.images import coloured_squares
 from support.learners import SQUARES, small_learner, squares_block

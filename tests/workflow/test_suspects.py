@@ -12,7 +12,7 @@ from eyebright.cli.main import run
 from eyebright.errors import ArtifactError, InputError
 from eyebright.evaluation.suspects import find_suspects
 from eyebright.inference.model_folder import load_evaluation
-from eyebright.workflow.command_options import SuspectOptions
+from eyebright.workflow.command_options.labelling import SuspectOptions
 from eyebright.workflow.report import make_report
 from eyebright.workflow.suspects import COLUMNS, make_suspects
 from support.images import coloured_squares

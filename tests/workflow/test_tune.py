@@ -26,7 +26,8 @@ from eyebright.tasks.category import CategoryBlock
 from eyebright.tasks.decision import Decision
 from eyebright.types import Thresholds
 from eyebright.web.blocks import Sentences, Table
-from eyebright.workflow.command_options import ReportOptions, TuneOptions
+from eyebright.workflow.command_options.evaluation import TuneOptions
+from eyebright.workflow.command_options.folder import ReportOptions
 from eyebright.workflow.report import make_report, report_model
 from eyebright.workflow.tune import tune_model, undo_tuning
 from support.tuned_models import evaluation, one_label, saved

@@ -22,7 +22,7 @@ from eyebright.models.build import model_description
 from eyebright.report.data import ReportData
 from eyebright.tasks.decision import Decision
 from eyebright.tasks.ordinal import OrdinalBlock
-from eyebright.workflow.command_options import TuneOptions
+from eyebright.workflow.command_options.evaluation import TuneOptions
 from eyebright.workflow.report import make_report
 from eyebright.workflow.tune import tune_model, undo_tuning
 from eyebright.workflow.tune_sets import sizes_sentence

@@ -17,8 +17,8 @@ _MAX_SHOWN = 3  # files or groups of files that are printed of a finding
 
 def option_classes() -> tuple[type, ...]:
     """The dataclasses of the command's options."""
-    from eyebright.workflow.command_options import CheckOptions
-    from eyebright.workflow.options import ReadOptions
+    from eyebright.workflow.command_options.data import CheckOptions
+    from eyebright.workflow.read_options import ReadOptions
 
     return (ReadOptions, CheckOptions)
 
@@ -33,9 +33,10 @@ def check(arguments: "CommandArguments") -> None:
       eyebright check labels.csv --strict                         (exit code 1 for an error or a warning)
     """  # noqa: D301 - a backspace keeps the lines as they are
     from eyebright.cli.option_strings import with_option_strings
-    from eyebright.workflow.command_options import CheckOptions
+    from eyebright.workflow.command_options.data import CheckOptions
     from eyebright.workflow.option import option_fields
-    from eyebright.workflow.options import Options, ReadOptions
+    from eyebright.workflow.options import Options
+    from eyebright.workflow.read_options import ReadOptions
 
     options, given = arguments.parse(CheckOptions), arguments.parse(ReadOptions)
     from eyebright.image.cache import ImageCache

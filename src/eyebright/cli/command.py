@@ -18,7 +18,7 @@ from eyebright.cli.option_strings import option_string, with_option_strings
 from eyebright.cli.output import say
 from eyebright.errors import InputError
 from eyebright.workflow.option import OptionField, option_fields
-from eyebright.workflow.options import GROUPS
+from eyebright.workflow.shared_options import GROUPS
 
 T = TypeVar("T")
 

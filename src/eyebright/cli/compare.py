@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def option_classes() -> tuple[type, ...]:
     """The dataclasses of the command's options."""
-    from eyebright.workflow.command_options import CompareOptions
+    from eyebright.workflow.command_options.evaluation import CompareOptions
 
     return (CompareOptions,)
 
@@ -26,7 +26,7 @@ def compare(arguments: "CommandArguments") -> None:
       eyebright compare model-a/ model-b/
       eyebright compare model-a/ model-b/ --out changes.html --json changes.json
     """  # noqa: D301 - a backspace keeps the lines as they are
-    from eyebright.workflow.command_options import CompareOptions
+    from eyebright.workflow.command_options.evaluation import CompareOptions
 
     options = arguments.parse(CompareOptions)
     from eyebright.report.comparison import comparison_sentences

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 def option_classes() -> tuple[type, ...]:
     """The dataclasses of the command's options."""
-    from eyebright.workflow.command_options import ConvertOptions
-    from eyebright.workflow.options import ReadOptions
+    from eyebright.workflow.command_options.data import ConvertOptions
+    from eyebright.workflow.read_options import ReadOptions
 
     return (ReadOptions, ConvertOptions)
 
@@ -29,9 +29,9 @@ def convert(arguments: "CommandArguments") -> None:
       eyebright convert labels.csv --images photos/ --to labelstudio --out tasks.json
     """  # noqa: D301 - a backspace keeps the lines as they are
     from eyebright.cli.option_strings import with_option_strings
-    from eyebright.workflow.command_options import ConvertOptions
+    from eyebright.workflow.command_options.data import ConvertOptions
     from eyebright.workflow.option import option_fields
-    from eyebright.workflow.options import ReadOptions
+    from eyebright.workflow.read_options import ReadOptions
 
     options, given = arguments.parse(ConvertOptions), arguments.parse(ReadOptions)
     from eyebright.sources.convert import convert_source

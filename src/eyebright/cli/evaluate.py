@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 def option_classes() -> tuple[type, ...]:
     """The dataclasses of the command's options."""
-    from eyebright.workflow.command_options import EvaluateOptions
-    from eyebright.workflow.options import ReadOptions
+    from eyebright.workflow.command_options.evaluation import EvaluateOptions
+    from eyebright.workflow.read_options import ReadOptions
 
     return (ReadOptions, EvaluateOptions)
 
@@ -27,9 +27,9 @@ def evaluate(arguments: "CommandArguments") -> None:
       eyebright evaluate model/ new.csv --images photos/ --out scores.html --json scores.json
     """  # noqa: D301 - a backspace keeps the lines as they are
     from eyebright.cli.option_strings import with_option_strings
-    from eyebright.workflow.command_options import EvaluateOptions
+    from eyebright.workflow.command_options.evaluation import EvaluateOptions
     from eyebright.workflow.option import option_fields
-    from eyebright.workflow.options import ReadOptions
+    from eyebright.workflow.read_options import ReadOptions
 
     options, given = arguments.parse(EvaluateOptions), arguments.parse(ReadOptions)
     from eyebright.workflow.evaluate import evaluate_model

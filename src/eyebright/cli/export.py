@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 def option_classes() -> tuple[type, ...]:
     """The dataclasses of the command's options."""
-    from eyebright.workflow.command_options import ExportOptions
+    from eyebright.workflow.command_options.folder import ExportOptions
 
     return (ExportOptions,)
 
@@ -27,7 +27,7 @@ def export(arguments: "CommandArguments") -> None:
       eyebright export model/ --to page
       eyebright export model/ --check
     """  # noqa: D301 - a backspace keeps the lines as they are
-    from eyebright.workflow.command_options import ExportOptions
+    from eyebright.workflow.command_options.folder import ExportOptions
 
     options = arguments.parse(ExportOptions)
     from eyebright.cli.option_strings import with_option_strings

@@ -18,7 +18,7 @@ _RISK_FIELDS = ("risk", "bound", "threshold", "n_images", "part")
 
 def option_classes() -> tuple[type, ...]:
     """The dataclasses of the command's options."""
-    from eyebright.workflow.command_options import InspectOptions
+    from eyebright.workflow.command_options.folder import InspectOptions
 
     return (InspectOptions,)
 
@@ -32,7 +32,7 @@ def inspect(arguments: "CommandArguments") -> None:
       eyebright inspect model/ --json
     """  # noqa: D301 - a backspace keeps the lines as they are
     from eyebright.inference.inspect_folder import inspect_folder
-    from eyebright.workflow.command_options import InspectOptions
+    from eyebright.workflow.command_options.folder import InspectOptions
 
     options = arguments.parse(InspectOptions)
     found = inspect_folder(options.model)

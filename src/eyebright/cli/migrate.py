@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 def option_classes() -> tuple[type, ...]:
     """The dataclasses of the command's options."""
-    from eyebright.workflow.command_options import MigrateOptions
+    from eyebright.workflow.command_options.folder import MigrateOptions
 
     return (MigrateOptions,)
 
@@ -23,7 +23,7 @@ def migrate(arguments: "CommandArguments") -> None:
       eyebright migrate model/
       eyebright migrate model/ --out new/
     """  # noqa: D301 - a backspace keeps the lines as they are
-    from eyebright.workflow.command_options import MigrateOptions
+    from eyebright.workflow.command_options.folder import MigrateOptions
 
     options = arguments.parse(MigrateOptions)
     from eyebright.workflow.migrate import migrate_model

@@ -26,7 +26,7 @@ _OTHER_FORMATS = frozenset(
 
 def option_classes() -> tuple[type, ...]:
     """The dataclasses of the command's options."""
-    from eyebright.workflow.command_options import PredictOptions
+    from eyebright.workflow.command_options.training import PredictOptions
 
     return (PredictOptions,)
 
@@ -38,7 +38,7 @@ def predict(arguments: "CommandArguments") -> None:
     Example:
       eyebright predict model/ new/*.jpg --out predictions.csv
     """  # noqa: D301 - a backspace keeps the lines as they are
-    from eyebright.workflow.command_options import PredictOptions
+    from eyebright.workflow.command_options.training import PredictOptions
 
     options = arguments.parse(PredictOptions)
     from eyebright.errors import InputError

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 def option_classes() -> tuple[type, ...]:
     """The dataclasses of the command's options."""
-    from eyebright.workflow.command_options import PushOptions
+    from eyebright.workflow.command_options.folder import PushOptions
 
     return (PushOptions,)
 
@@ -24,7 +24,7 @@ def push(arguments: "CommandArguments") -> None:
       eyebright predict hf-hub:owner/name photos/ --out predictions.csv
     """  # noqa: D301 - a backspace keeps the lines as they are
     from eyebright.cli.option_strings import with_option_strings
-    from eyebright.workflow.command_options import PushOptions
+    from eyebright.workflow.command_options.folder import PushOptions
     from eyebright.workflow.option import option_fields
 
     options = arguments.parse(PushOptions)

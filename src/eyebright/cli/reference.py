@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from eyebright.cli.main import COMMANDS, options_of
 from eyebright.cli.option_strings import option_string, with_option_strings
 from eyebright.workflow.option import OptionField
-from eyebright.workflow.options import GROUPS
+from eyebright.workflow.shared_options import GROUPS
 
 _HEAD = """# Options
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 def option_classes() -> tuple[type, ...]:
     """The dataclasses of the command's options."""
-    from eyebright.workflow.command_options import ReportOptions
+    from eyebright.workflow.command_options.folder import ReportOptions
 
     return (ReportOptions,)
 
@@ -23,7 +23,7 @@ def report(arguments: "CommandArguments") -> None:
       eyebright report model/
       eyebright report model/ --images photos/ --out report.html    (the images were moved)
     """  # noqa: D301 - a backspace keeps the lines as they are
-    from eyebright.workflow.command_options import ReportOptions
+    from eyebright.workflow.command_options.folder import ReportOptions
 
     options = arguments.parse(ReportOptions)
     from eyebright.workflow.report import REPORT, report_model

@@ -7,12 +7,12 @@ from eyebright.cli.output import say
 
 if TYPE_CHECKING:
     from eyebright.cli.command import CommandArguments
-    from eyebright.workflow.command_options import ReviewOptions
+    from eyebright.workflow.command_options.labelling import ReviewOptions
 
 
 def option_classes() -> tuple[type, ...]:
     """The dataclasses of the command's options."""
-    from eyebright.workflow.command_options import ReviewOptions
+    from eyebright.workflow.command_options.labelling import ReviewOptions
 
     return (ReviewOptions,)
 
@@ -26,7 +26,7 @@ def review(arguments: "CommandArguments") -> None:
       eyebright review model/ new-photos/ --out labels-v2.csv
       eyebright review photos/ --labels cat,dog
     """  # noqa: D301 - a backspace keeps the lines as they are
-    from eyebright.workflow.command_options import ReviewOptions
+    from eyebright.workflow.command_options.labelling import ReviewOptions
 
     options = arguments.parse(ReviewOptions)
     from eyebright.review.server import ReviewServer

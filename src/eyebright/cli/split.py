@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 def option_classes() -> tuple[type, ...]:
     """The dataclasses of the command's options."""
-    from eyebright.workflow.command_options import SplitOptions
-    from eyebright.workflow.options import ReadOptions
+    from eyebright.workflow.command_options.data import SplitOptions
+    from eyebright.workflow.read_options import ReadOptions
 
     return (ReadOptions, SplitOptions)
 
@@ -27,9 +27,9 @@ def split(arguments: "CommandArguments") -> None:
       eyebright train labels.csv --images photos/ --split split.csv --out model/
     """  # noqa: D301 - a backspace keeps the lines as they are
     from eyebright.cli.option_strings import with_option_strings
-    from eyebright.workflow.command_options import SplitOptions
+    from eyebright.workflow.command_options.data import SplitOptions
     from eyebright.workflow.option import option_fields
-    from eyebright.workflow.options import ReadOptions
+    from eyebright.workflow.read_options import ReadOptions
 
     options, given = arguments.parse(SplitOptions), arguments.parse(ReadOptions)
     from eyebright.image.cache import ImageCache

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 def option_classes() -> tuple[type, ...]:
     """The dataclasses of the command's options."""
-    from eyebright.workflow.command_options import SuggestOptions
+    from eyebright.workflow.command_options.labelling import SuggestOptions
 
     return (SuggestOptions,)
 
@@ -23,7 +23,7 @@ def suggest(arguments: "CommandArguments") -> None:
       eyebright suggest model/ new/
       eyebright suggest model/ new/ --count 200 --out suggested.csv
     """  # noqa: D301 - a backspace keeps the lines as they are
-    from eyebright.workflow.command_options import SuggestOptions
+    from eyebright.workflow.command_options.labelling import SuggestOptions
 
     options = arguments.parse(SuggestOptions)
     from eyebright.cli.progress import share_progress

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 def option_classes() -> tuple[type, ...]:
     """The dataclasses of the command's options."""
-    from eyebright.workflow.command_options import SuspectOptions
+    from eyebright.workflow.command_options.labelling import SuspectOptions
 
     return (SuspectOptions,)
 
@@ -24,7 +24,7 @@ def suspects(arguments: "CommandArguments") -> None:
       eyebright suspects model/
       eyebright suspects model/ --limit 100 --out suspects.csv
     """  # noqa: D301 - a backspace keeps the lines as they are
-    from eyebright.workflow.command_options import SuspectOptions
+    from eyebright.workflow.command_options.labelling import SuspectOptions
 
     options = arguments.parse(SuspectOptions)
     from eyebright.workflow.suspects import make_suspects

@@ -9,13 +9,14 @@ from eyebright.errors import InputError, ProcessEndedError
 if TYPE_CHECKING:
     from eyebright.cli.command import CommandArguments
     from eyebright.cli.worker import TrainingJob
-    from eyebright.workflow.command_options import TrainCommand
+    from eyebright.workflow.command_options.training import TrainCommand
 
 
 def option_classes() -> tuple[type, ...]:
     """The dataclasses of the command's options."""
-    from eyebright.workflow.command_options import TrainCommand
-    from eyebright.workflow.options import Options, ReadOptions
+    from eyebright.workflow.command_options.training import TrainCommand
+    from eyebright.workflow.options import Options
+    from eyebright.workflow.read_options import ReadOptions
 
     return (ReadOptions, Options, TrainCommand)
 
@@ -30,7 +31,7 @@ def train(arguments: "CommandArguments") -> None:
       eyebright train --options model/options.json --epochs 10 --out longer/
     """  # noqa: D301 - a backspace keeps the lines as they are
     from eyebright.cli.worker import run_training
-    from eyebright.workflow.command_options import TrainCommand
+    from eyebright.workflow.command_options.training import TrainCommand
 
     started = time.time()
     command = arguments.parse(TrainCommand)
@@ -48,7 +49,8 @@ def _training_job(arguments: "CommandArguments", command: "TrainCommand", starte
         InputError: the options file or a value is invalid, or the source or the model folder is not given.
     """
     from eyebright.cli.worker import TrainingJob
-    from eyebright.workflow.options import Options, ReadOptions
+    from eyebright.workflow.options import Options
+    from eyebright.workflow.read_options import ReadOptions
     from eyebright.workflow.saved_options import SavedOptions
 
     saved = None if command.options is None else SavedOptions.load(command.options)

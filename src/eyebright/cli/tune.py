@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 def option_classes() -> tuple[type, ...]:
     """The dataclasses of the command's options."""
-    from eyebright.workflow.command_options import TuneOptions
+    from eyebright.workflow.command_options.evaluation import TuneOptions
 
     return (TuneOptions,)
 
@@ -28,7 +28,7 @@ def tune(arguments: "CommandArguments") -> None:
       eyebright tune model/ --risk "missed_labels <= 0.1"
       eyebright tune model/ --undo
     """  # noqa: D301 - a backspace keeps the lines as they are
-    from eyebright.workflow.command_options import TuneOptions
+    from eyebright.workflow.command_options.evaluation import TuneOptions
 
     options = arguments.parse(TuneOptions)
     from eyebright.cli.option_strings import with_option_strings

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from eyebright.cli.option_strings import with_option_strings
 from eyebright.cli.output import say
-from eyebright.workflow.command_options import TrainCommand
+from eyebright.workflow.command_options.training import TrainCommand
 from eyebright.workflow.option import option_fields, options_from_json, options_to_json
-from eyebright.workflow.options import Options, ReadOptions
+from eyebright.workflow.options import Options
+from eyebright.workflow.read_options import ReadOptions
 
 
 @dataclass(frozen=True)

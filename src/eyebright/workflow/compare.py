@@ -15,7 +15,7 @@ from eyebright.report.comparison import comparison_json, comparison_page
 from eyebright.review.journal import JOURNAL, files_in_journal
 from eyebright.sources.csv_file import read_csv
 from eyebright.web.page import check_page_file, write_page
-from eyebright.workflow.command_options import CompareOptions
+from eyebright.workflow.command_options.evaluation import CompareOptions
 from eyebright.workflow.suspects import COPY_SEPARATOR
 
 _BEGINNING = '{\n "models":'

@@ -37,11 +37,11 @@ from eyebright.types import Say
 from eyebright.web.page import check_page_file, write_page
 from eyebright.web.text import count_text
 from eyebright.workflow.check import Advance
-from eyebright.workflow.command_options import EvaluateOptions
+from eyebright.workflow.command_options.evaluation import EvaluateOptions
 from eyebright.workflow.held_out import HeldOut, group_names, rows_of_part
 from eyebright.workflow.model_images import Overlap, find_overlap, images_of_model, saved_evaluations
 from eyebright.workflow.model_targets import with_targets_of_model
-from eyebright.workflow.options import ReadOptions
+from eyebright.workflow.read_options import ReadOptions
 from eyebright.workflow.reading import read
 from eyebright.workflow.report import DESCRIPTIONS, make_report
 

@@ -13,7 +13,7 @@ from eyebright.export.record import RECORD, ExportRecord, check_export
 from eyebright.io.files import get_image_files
 from eyebright.sources.read import read_source
 from eyebright.types import Say
-from eyebright.workflow.command_options import ExportOptions, ReportOptions
+from eyebright.workflow.command_options.folder import ExportOptions, ReportOptions
 from eyebright.workflow.report import REPORT, report_model
 
 

@@ -20,8 +20,9 @@ from eyebright.types import Say
 from eyebright.workflow.fine_tuning_options import fine_tuning_of
 from eyebright.workflow.held_out import evaluate_held_out, group_names, with_groups
 from eyebright.workflow.option import options_to_json
-from eyebright.workflow.options import Options, ReadOptions
+from eyebright.workflow.options import Options
 from eyebright.workflow.prepare import Prepared
+from eyebright.workflow.read_options import ReadOptions
 from eyebright.workflow.report import HISTORY, make_report
 from eyebright.workflow.saved_options import SavedOptions
 from eyebright.workflow.tune import calibrated

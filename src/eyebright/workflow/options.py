@@ -1,4 +1,4 @@
-"""The options of reading and training, each declared once; see `eyebright.workflow.option`.
+"""`Options`: how a model is trained, each option declared once; see `eyebright.workflow.option`.
 
 Importing this module loads no torch, so that ``--help`` is quick.
 """
@@ -12,202 +12,27 @@ from eyebright import _defaults
 from eyebright._choices import (
     Balance,
     BatchCount,
-    BlankMeaning,
     CalibrationChoice,
     Decay,
     GradientNorm,
     HeadName,
     MixAlpha,
     OptimizerName,
-    PointUnit,
     ProgressMode,
     Range,
     Sampling,
     Smoothing,
     ThresholdMetric,
     TrainingPrecision,
-    UncertainMeaning,
 )
-from eyebright.errors import InputError
 from eyebright.train.options import TrainingOptions
 from eyebright.workflow.goal import checked_goal
 from eyebright.workflow.option import Option, check_options, option_fields, with_options_in_docstring
+from eyebright.workflow.option_conflicts import check_conflicts, given_for_head
+from eyebright.workflow.shared_options import DATA, DEVICE, IMAGES, MACHINE, MAX_SEED, TRAINING, image_size, point_pair
 
-DATA = "Data"
-IMAGES = "Images"
-TRAINING = "Training"
-MACHINE = "Machine"
-GROUPS = (DATA, IMAGES, TRAINING, MACHINE)
-"""The headings of the help, in order; options without one come first."""
-
-MAX_SEED = 2**63 - 1  # the maximum of numpy and torch
 _SIZES = f"{min(_defaults.IMAGE_SIZES)} to {max(_defaults.IMAGE_SIZES)}"
 _WISE_FT = " or ".join([", ".join(map(str, sorted(_defaults.WISE_FT)[:-1])), str(max(_defaults.WISE_FT))])
-_MIN_SIDE = 32  # pixels; the backbones divide their input by 32
-
-DEVICE = Option(
-    "Device to compute on: cpu, cuda, cuda:1, ...", MACHINE, unset="a CUDA GPU if there is one, otherwise cpu"
-)
-
-
-def image_size(value: Any) -> int | tuple[int, int]:
-    """The image size, one side of a square or (height, width), from a string, a number or a pair.
-
-    Args:
-        value: ``"224"``, ``"192x256"`` (height x width), 224 or (192, 256).
-
-    Raises:
-        InputError: the value is none of these, or a side is shorter than 32 pixels.
-    """
-    sides: list[Any] = [value]
-    if isinstance(value, str):
-        sides = [int(part) if part.isdecimal() else part for part in value.lower().split("x")]
-    elif isinstance(value, (list, tuple)):
-        sides = list(value)
-    if len(sides) not in (1, 2) or not all(type(side) is int and side >= _MIN_SIDE for side in sides):
-        raise InputError(
-            f"must be 224 or HEIGHTxWIDTH such as 192x256, at least {_MIN_SIDE} pixels each way, got {value!r}"
-        )
-    return sides[0] if len(sides) == 1 else (sides[0], sides[1])
-
-
-def point_pair(value: Any) -> tuple[str, str]:
-    """Two names of points, from a string or a pair.
-
-    Args:
-        value: ``"left_eye,right_eye"`` or ("left_eye", "right_eye").
-
-    Raises:
-        InputError: the value is neither.
-    """
-    names: list[Any] = value.split(",") if isinstance(value, str) else list(value)
-    if len(names) != 2 or not all(isinstance(name, str) and name.strip() for name in names):
-        raise InputError(f"must be the names of two points such as left_eye,right_eye, got {value!r}")
-    return names[0].strip(), names[1].strip()
-
-
-@with_options_in_docstring
-@dataclass(frozen=True)
-class ReadOptions:
-    """How a table of labels, or a folder, is read."""
-
-    images: Annotated[
-        Path | None,
-        Option("Folder that the file names of the images start from.", DATA, unset="the folder of the labels"),
-    ] = None
-    files: Annotated[str | None, Option("Column or key with the names of the images.", DATA, unset="detected")] = None
-    labels: Annotated[
-        tuple[str, ...],
-        Option(
-            "Column or key with the labels or the class, or columns with 0/1 labels, points or numbers (a,b,c).",
-            DATA,
-            unset="detected",
-        ),
-    ] = ()
-    not_labels: Annotated[
-        tuple[str, ...],
-        Option("Columns or keys that look like targets but are not, such as sex,fold.", DATA, unset="detected"),
-    ] = ()
-    delimiter: Annotated[
-        str | None, Option("Separator of labels; '' for one class per image.", DATA, unset="detected")
-    ] = None
-    pattern: Annotated[
-        str | None,
-        Option(
-            r"Regular expression that finds the class in the names of images, such as '(.+)_\d+.jpg$': its first "
-            "group, or the one named label, is the class; those named split and group give the part and the group.",
-            DATA,
-            unset="none",
-        ),
-    ] = None
-    kind: Annotated[
-        str | None,
-        Option(
-            "Form of the targets: labels, class, ratings (ordered classes), points or numbers.", DATA, unset="detected"
-        ),
-    ] = None
-    mirror: Annotated[
-        str | None,
-        Option(
-            "Points that exchange names in mirrored images: left_eye:right_eye,left_ear:right_ear; or none.",
-            DATA,
-            unset="detected by left and right in the names",
-        ),
-    ] = None
-    unit: Annotated[
-        PointUnit | None,
-        Option("Unit of points.", DATA, unset="pixels"),
-    ] = None
-    format: Annotated[
-        str | None,
-        Option(
-            "Format of the labels: table, folders, coco, ...; the error for an unknown one lists all.",
-            DATA,
-            unset="detected",
-        ),
-    ] = None
-    blank: Annotated[
-        BlankMeaning | None,
-        Option(
-            "What a blank cell of a 0/1 column means.",
-            DATA,
-            unset="unknown where there are 0 too, else no",
-        ),
-    ] = None
-    uncertain: Annotated[
-        UncertainMeaning | None,
-        Option(
-            "What -1 in a 0/1 column means.",
-            DATA,
-            unset="unknown where there are 0 and 1 too, else no",
-        ),
-    ] = None
-    none_label: Annotated[
-        str | None,
-        Option(
-            "Label that means that an image has no labels, such as 'No Finding'; it is removed.", DATA, unset="none"
-        ),
-    ] = None
-    group: Annotated[
-        str | None,
-        Option(
-            "Images that stay in one part of a split: those with the same value in this column, or the same number "
-            "after this word in their paths (patient); none: no groups.",
-            DATA,
-            unset="detected by names such as patient, lesion and session",
-        ),
-    ] = None
-    split: Annotated[
-        str | None,
-        Option(
-            "Column with the parts (train, valid, test), or a table with a row for each image and its part; none: "
-            "ignore the parts that the data name.",
-            DATA,
-            unset="detected",
-        ),
-    ] = None
-    valid_fold: Annotated[
-        int | None,
-        Range(at_least=0),
-        Option(
-            "Fold for validation, where `split` names a column or a table that numbers folds; the others are for "
-            "training.",
-            DATA,
-            unset="none",
-        ),
-    ] = None
-    valid: Annotated[
-        Path | None,
-        Option(
-            "File with the labels of the validation images, if the source has those of the training images.",
-            DATA,
-            unset="valid.csv beside train.csv",
-        ),
-    ] = None
-    test: Annotated[Path | None, Option("The same for testing.", DATA, unset="test.csv beside train.csv")] = None
-
-    def __post_init__(self) -> None:
-        check_options(self)
 
 
 @with_options_in_docstring
@@ -555,18 +380,7 @@ class Options:
 
     def __post_init__(self) -> None:
         check_options(self)
-        _check_head(self)
-        _check_minutes(self)
-        _check_start(self)
-        if self.augment_views is not None and not (self.freeze_epochs != 0 and self.keep_statistics):
-            raise InputError(
-                "`augment_views` caches the features of a frozen backbone: it needs `freeze_epochs` greater than the "
-                "number of views, and `keep_statistics=True`"
-            )
-        if self.flip and not self.augment:
-            raise InputError(
-                "`flip=True` mirrors images at random, and `augment=False` leaves them as they are: leave one out"
-            )
+        check_conflicts(self)
 
     @property
     def trains_epochs(self) -> bool:
@@ -586,7 +400,7 @@ class Options:
     @property
     def has_book_head(self) -> bool:
         """Whether training begins with the head of the fastai book; otherwise with a linear head that is fitted."""
-        return self.head == "book" or (self.head is None and bool(_given_for(self, "book")))
+        return self.head == "book" or (self.head is None and bool(given_for_head(self, "book")))
 
     def override(self, given: Mapping[str, Any]) -> "Options":
         """The options with other values; settings that these make useless are left out.
@@ -631,44 +445,3 @@ class Options:
         from eyebright.workflow.saved_options import SavedOptions
 
         return SavedOptions.load(path).training
-
-
-def _given_for(options: Options, head: str) -> list[str]:
-    """The options that were given and are for this head alone."""
-    fields = option_fields(Options)
-    return [field.name for field in fields if field.option.head == head and getattr(options, field.name) is not None]
-
-
-def _check_minutes(options: Options) -> None:
-    """Raises `InputError` where the time is given and what is planned from it as well."""
-    if options.minutes is None:
-        return
-    for name in ("epochs", "steps_per_epoch"):
-        if getattr(options, name) is not None:
-            raise InputError(f"`minutes` plans `{name}` itself: leave one of them out")
-
-
-def _check_start(options: Options) -> None:
-    """Raises `InputError` where the head of the model that training starts from is to be another one."""
-    if options.start_from is not None and options.dropout is not None:
-        raise InputError(
-            "`dropout` is of a new head, and `start_from` goes on with the head of its model: leave one of them out"
-        )
-
-
-def _check_head(options: Options) -> None:
-    """Raises `InputError` where an option is for another head than the one that is trained."""
-    head = "book" if options.has_book_head else "linear"
-    other = "linear" if head == "book" else "book"
-    if wrong := _given_for(options, other):
-        given = (
-            f"`head='{head}'`" if options.head else f"`{_given_for(options, head)[0]}`, which is for `head='{head}'`,"
-        )
-        raise InputError(f"`{wrong[0]}` is for `head='{other}'`, and {given} was given: leave one of them out")
-    if options.head == "book" and not options.trains_epochs:
-        raise InputError("`epochs=0` fits a linear head, and `head='book'` needs an epoch: leave one of them out")
-    if options.wise_ft not in (None, 1) and not options.keep_statistics:
-        raise InputError(
-            f"`wise_ft={options.wise_ft:g}` averages weights, and an average of batch-norm statistics fits neither "
-            "model: leave it out, or keep the statistics"
-        )

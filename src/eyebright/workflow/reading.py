@@ -4,7 +4,7 @@ from pathlib import Path
 
 from eyebright.sources.read import read_source
 from eyebright.sources.source import Source
-from eyebright.workflow.options import ReadOptions
+from eyebright.workflow.read_options import ReadOptions
 
 
 def read(path: Path, options: ReadOptions) -> Source:

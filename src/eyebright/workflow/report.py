@@ -25,7 +25,7 @@ from eyebright.train.observers.history import read_history
 from eyebright.types import Say
 from eyebright.web.page import check_page_file, write_page
 from eyebright.workflow.card import CARD, write_card
-from eyebright.workflow.command_options import ReportOptions
+from eyebright.workflow.command_options.folder import ReportOptions
 
 REPORT = "report.html"
 HISTORY = "history.csv"

@@ -31,7 +31,7 @@ from eyebright.sources.recognise import recognise
 from eyebright.sources.source import Source
 from eyebright.tasks.base import TargetBlock
 from eyebright.web.text import count_text
-from eyebright.workflow.command_options import ReviewOptions, is_model_folder
+from eyebright.workflow.command_options.labelling import ReviewOptions, is_model_folder
 from eyebright.workflow.model_images import images_of_model, saved_evaluations
 from eyebright.workflow.reading import read
 from eyebright.workflow.review_model import TaughtModel, cuts_of, predicted_values

@@ -16,7 +16,8 @@ from eyebright.io.atomic import write_atomically
 from eyebright.io.text import valid_unicode
 from eyebright.workflow.fine_tuning_options import FineTuning
 from eyebright.workflow.option import options_from_json, options_to_json
-from eyebright.workflow.options import Options, ReadOptions
+from eyebright.workflow.options import Options
+from eyebright.workflow.read_options import ReadOptions
 
 OPTIONS_FILE = "options.json"
 _SCHEMA = 1

@@ -19,7 +19,7 @@ from eyebright.sources.source import Source
 from eyebright.sources.split_plan import SplitPlan, plan_split
 from eyebright.sources.split_summary import SplitSummary, part_word, parts_in_order, summarize_split
 from eyebright.sources.times import Times, read_times
-from eyebright.workflow.command_options import SplitOptions
+from eyebright.workflow.command_options.data import SplitOptions
 
 _MIN_SHARE = 1e-9  # a smaller one is the rounding of shares that add up to 1
 

@@ -28,7 +28,7 @@ from eyebright.io.text import valid_unicode
 from eyebright.report.report_json import plain
 from eyebright.types import Say
 from eyebright.web.text import count_text
-from eyebright.workflow.command_options import SuggestOptions
+from eyebright.workflow.command_options.labelling import SuggestOptions
 from eyebright.workflow.model_images import images_of_model
 from eyebright.workflow.teaching import Backbone, Progress, Teacher
 

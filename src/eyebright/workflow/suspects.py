@@ -16,7 +16,7 @@ from eyebright.io.atomic import write_text
 from eyebright.io.files import check_replaceable
 from eyebright.io.text import valid_unicode
 from eyebright.report.report_json import plain
-from eyebright.workflow.command_options import SuspectOptions
+from eyebright.workflow.command_options.labelling import SuspectOptions
 
 COLUMNS = ("file", "kind", "label", "given", "predicted", "probability", "predicted_probability", "score", "copies")
 """The columns of the CSV file, and the keys of each suspect in JSON."""

@@ -31,7 +31,7 @@ from eyebright.tasks.base import TargetBlock
 from eyebright.tasks.calibration import Calibration
 from eyebright.tasks.decision import Decision
 from eyebright.types import Say, Thresholds
-from eyebright.workflow.command_options import TuneOptions
+from eyebright.workflow.command_options.evaluation import TuneOptions
 from eyebright.workflow.report import DESCRIPTIONS, make_report
 from eyebright.workflow.tune_sets import sizes_sentence, with_controlled_risk, with_label_sets
 

@@ -1,0 +1,264 @@
+"""The options of the commands that evaluate, compare and tune a saved model.
+
+Importing this module loads no torch, so that ``--help`` is quick.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from eyebright import _defaults
+from eyebright._choices import (
+    CalibrationChoice,
+    HeldOutPart,
+    Range,
+    SetMethod,
+)
+from eyebright.errors import InputError
+from eyebright.workflow.option import Option, check_options, with_options_in_docstring
+from eyebright.workflow.shared_options import DEVICE
+
+
+@with_options_in_docstring
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """The options of ``eyebright evaluate`` beside those of reading."""
+
+    model: Annotated[Path, Option("The model folder.", positional=True)]
+    source: Annotated[Path, Option("A file with labels, or a folder of images.", positional=True)]
+    part: Annotated[
+        HeldOutPart | None,
+        Option(
+            "Keep the answers in the model folder: promise, for statistical guarantees (`eyebright tune` with "
+            "`promise`); test, for the scores of the report. If the data name parts, their images of this part are "
+            "taken.",
+            unset="nothing is kept, and all images are evaluated",
+        ),
+    ] = None
+    replace: Annotated[bool, Option("Replace the images of this part that the model has already.")] = False
+    out: Annotated[
+        Path | None, Option("HTML page to write, one file with all scores and the worst mistakes.", unset="none")
+    ] = None
+    json: Annotated[Path | None, Option("JSON file to write the scores to.", unset="none")] = None
+    pixels: Annotated[
+        bool,
+        Option(
+            "Also read the images that trained the model, to find copies of them; without it, only the same files and "
+            "groups are found."
+        ),
+    ] = True
+    cache: Annotated[
+        Path | None, Option("Folder that keeps what was read of each image; training can share it.", unset="none")
+    ] = None
+    bs: Annotated[int, Range(at_least=1), Option("Images in a batch.")] = _defaults.BATCH_SIZE
+    device: Annotated[str | None, DEVICE] = None
+
+    def __post_init__(self) -> None:
+        check_options(self)
+        if self.replace and self.part is None:
+            raise InputError("`replace` is for `part`, which is not given")
+
+
+@with_options_in_docstring
+@dataclass(frozen=True)
+class CompareOptions:
+    """The options of ``eyebright compare``."""
+
+    first: Annotated[Path, Option("The folder of the first model.", positional=True)]
+    second: Annotated[Path, Option("The folder of the second model.", positional=True)]
+    out: Annotated[
+        Path | None, Option("HTML page to write, one file with thumbnails of images that changed.", unset="none")
+    ] = None
+    json: Annotated[
+        Path | None, Option("JSON file to write the scores and all images that changed to.", unset="none")
+    ] = None
+    part: Annotated[Literal["valid", HeldOutPart], Option("Part on whose images the models are compared.")] = "valid"
+    images: Annotated[
+        Path | None, Option("Folder of the evaluated images, for their thumbnails.", unset="where they were evaluated")
+    ] = None
+    nominated: Annotated[
+        Path | None,
+        Option(
+            "Images whose labels were looked at, which favour the model that picked them; there is one more score "
+            "without them. The folder of the journal of eyebright review, or a CSV table with a column file, such as "
+            "that of eyebright suspects.",
+            unset="none",
+        ),
+    ] = None
+    show: Annotated[
+        int, Range(at_least=0), Option("Images to print of those that got worse, and of those that got better.")
+    ] = 10
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+
+_OBJECTIVES = ("objective", "cost", "budget", "top_k")
+_SET_OPTIONS = ("set_method", "sets_by_label")
+_OTHER_CHANGES = ("calibrate", "promise", "risk", "sets")
+
+
+@with_options_in_docstring
+@dataclass(frozen=True)
+class TuneOptions:
+    """The options of ``eyebright tune``."""
+
+    model: Annotated[Path, Option("The model folder.", positional=True)]
+    objective: Annotated[
+        str | None,
+        Option(
+            "Metric that the thresholds are tuned for: f1_macro, f2_macro, f0.5_micro (any beta), f1_samples, "
+            "accuracy_multi, subset_accuracy, ...",
+            unset="none",
+        ),
+    ] = None
+    cost: Annotated[
+        str | None,
+        Option(
+            "Costs of a missed label (fn) and a false alarm (fp), whose sum the thresholds minimise; cat:fn=50 sets it "
+            "for one label.",
+            metavar="fn=N,fp=N",
+            unset="none",
+        ),
+    ] = None
+    budget: Annotated[
+        str | None,
+        Option(
+            "False alarms that are allowed per number of images, such as 100/1000.", metavar="N/IMAGES", unset="none"
+        ),
+    ] = None
+    top_k: Annotated[
+        int | None, Range(at_least=1), Option("Average number of labels predicted per image.", unset="none")
+    ] = None
+    one_threshold: Annotated[bool, Option("One threshold for all labels instead of one for each.")] = False
+    calibrate: Annotated[
+        CalibrationChoice | None,
+        Option(
+            "Calibration of the probabilities; auto keeps one only where it helps. The thresholds are tuned again.",
+            unset="unchanged",
+        ),
+    ] = None
+    on: Annotated[
+        Literal["valid", "out_of_fold"],
+        Option(
+            "Predictions that calibration and thresholds are fitted to: those for the validation images, or the "
+            "out-of-fold predictions of a training run with `folds`.",
+        ),
+    ] = "valid"
+    promise: Annotated[
+        tuple[str, ...],
+        Option(
+            "A bound that holds on new images with probability `confidence`: 'precision >= 0.95', 'recall >= 0.9' or "
+            "'fpr <= 0.01'. It needs images of the part promise; from others it is an estimate. One bound of precision "
+            "or fpr and one of recall give three answers: yes, no, ask a person. With one label per image "
+            "'accuracy >= 0.95': a person is asked where the model is not sure enough.",
+            metavar="PROMISE",
+            unset="none",
+        ),
+    ] = ()
+    label: Annotated[str | None, Option("The only label that the promise is for.", unset="each label separately")] = (
+        None
+    )
+    all_labels: Annotated[bool, Option("The confidence is for all labels jointly.")] = False
+    confidence: Annotated[
+        float,
+        Range(above=0, below=1),
+        Option(
+            "Probability that the promise, or the coverage of label sets made by rcps, holds, over the draw of the "
+            "images.",
+        ),
+    ] = _defaults.CONFIDENCE
+    keep_former: Annotated[
+        bool,
+        Option(
+            "A label for which the promise cannot be kept keeps its threshold; without this option it is never "
+            "predicted (for recall: at every probability above 0)."
+        ),
+    ] = False
+    risk: Annotated[
+        str | None,
+        Option(
+            "One threshold for all labels that bounds a mean over images in expectation, by conformal risk control: "
+            "'missed_labels <= 0.1' (the share of an image's labels that are missed) or 'wrong_answers <= 5 %' (the "
+            "share of its yes answers that are wrong).",
+            metavar="BOUND",
+            unset="none",
+        ),
+    ] = None
+    sets: Annotated[
+        float | None,
+        Range(above=0, below=1),
+        Option(
+            "Coverage of label sets, which predictions get beside their answer. One label per image: the set contains "
+            "it with at least this probability. Any number: the set contains on average at least this share of an "
+            "image's labels. The thresholds stay.",
+            unset="none",
+        ),
+    ] = None
+    set_method: Annotated[
+        SetMethod | None,
+        Option(
+            "How label sets are made: lac or aps for one class per image, crc or rcps (with `confidence`) for labels.",
+            unset="lac for one label per image, crc for any number",
+        ),
+    ] = None
+    sets_by_label: Annotated[
+        bool, Option("Each class or label is covered separately by the label sets (not with rcps).")
+    ] = False
+    undo: Annotated[bool, Option("Undo the last change; the one before it cannot be undone.")] = False
+
+    def __post_init__(self) -> None:
+        check_options(self)
+        given = [name for name in _OBJECTIVES if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise InputError(f"`{given[0]}` and `{given[1]}` are two objectives; give one of them")
+        changes = [*given, *(name for name in _OTHER_CHANGES if getattr(self, name) not in (None, ()))]
+        if self.undo and changes:
+            raise InputError(f"`undo` takes the last change back, and `{changes[0]}` makes a new one; give one of them")
+        if not self.undo and not changes:
+            raise InputError(
+                "there is nothing to change: give `objective`, `cost`, `budget`, `top_k`, `calibrate`, `promise`, "
+                "`risk`, `sets` or `undo`"
+            )
+        self._check_owners()
+        if given and self.promise and not self.keep_former:
+            raise InputError(
+                f"`{given[0]}` and `promise` both set the thresholds; give one of them, or `keep_former` too: a label "
+                "that cannot keep the promise then has the threshold of the objective"
+            )
+        if self.keep_former and len(self.promise) > 1:
+            raise InputError("`keep_former` is for one `promise`; with two, a label without a promise asks a person")
+        self._check_risk_and_sets(given)
+        if self.on != "valid" and not (given or self.calibrate):
+            raise InputError("`on` is for `calibrate` and the objectives; promises are tested on the part promise")
+        if self.one_threshold and not (given or self.calibrate):
+            raise InputError("`one_threshold` is for `objective`, `cost`, `budget` or `top_k`, and none is given")
+
+    def _check_risk_and_sets(self, given: list[str]) -> None:
+        """Raises `InputError` if they cannot be together with the other options."""
+        if self.risk is not None and (given or self.promise):
+            raise InputError(f"`risk` and `{[*given, 'promise'][0]}` both set the thresholds; give one of them")
+
+    def _check_owners(self) -> None:
+        """Raises `InputError` if an option is given without the one that it is for."""
+        if (
+            self.confidence != _defaults.CONFIDENCE
+            and self.sets is not None
+            and not self.promise
+            and self.set_method != "rcps"
+        ):
+            raise InputError(
+                "label sets have a `confidence` if they are made by rcps; give `set_method` rcps, or leave it"
+            )
+        for owner, names in (("promise", ("label", "all_labels", "keep_former")), ("sets", _SET_OPTIONS)):
+            for name in names:
+                if getattr(self, name) and not getattr(self, owner):
+                    raise InputError(f"`{name}` is for `{owner}`, which is not given")
+
+    @property
+    def chosen_objective(self) -> str | None:
+        """The objective as `eyebright.evaluation.tune.tune` takes it; None if thresholds are not tuned for one."""
+        for name in _OBJECTIVES[1:]:
+            if (value := getattr(self, name)) is not None:
+                return f"{name} {value}"
+        return self.objective

@@ -1,0 +1,108 @@
+"""The options of the commands that say which labels to correct and which images to label, and of the review.
+
+Importing this module loads no torch, so that ``--help`` is quick.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from eyebright._choices import (
+    Range,
+)
+from eyebright.errors import InputError
+from eyebright.inference.folder_format import MANIFEST
+from eyebright.workflow.option import Option, check_options, with_options_in_docstring
+from eyebright.workflow.shared_options import DEVICE, MAX_SEED
+
+
+@with_options_in_docstring
+@dataclass(frozen=True)
+class SuspectOptions:
+    """The options of ``eyebright suspects``."""
+
+    model: Annotated[Path, Option("The model folder.", positional=True)]
+    limit: Annotated[int, Range(at_least=0), Option("Suspects that are printed, the most suspicious first.")] = 20
+    out: Annotated[Path | None, Option("CSV file to write all suspects to.", unset="none")] = None
+    json: Annotated[Path | None, Option("JSON file to write all suspects to.", unset="none")] = None
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+
+@with_options_in_docstring
+@dataclass(frozen=True)
+class SuggestOptions:
+    """The options of ``eyebright suggest``."""
+
+    model: Annotated[Path, Option("The model folder.", positional=True)]
+    images: Annotated[tuple[Path, ...], Option("Images without labels, or folders of images.", positional=True)]
+    count: Annotated[int, Range(at_least=1), Option("Images that are suggested.")] = 100
+    out: Annotated[
+        Path | None, Option("CSV file to write the suggestions to, with the proposed labels.", unset="printed")
+    ] = None
+    json: Annotated[Path | None, Option("JSON file to write the suggestions to.", unset="none")] = None
+    cache: Annotated[
+        Path | None, Option("Folder that keeps the features of each image; training can share it.", unset="none")
+    ] = None
+    device: Annotated[str | None, DEVICE] = None
+    seed: Annotated[int, Range(at_least=0, at_most=MAX_SEED), Option("Seed of the order.")] = 0
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+
+@with_options_in_docstring
+@dataclass(frozen=True)
+class ReviewOptions:
+    """The options of ``eyebright review``."""
+
+    source: Annotated[
+        Path, Option("The model folder, or a folder of images without any labels.", metavar="MODEL", positional=True)
+    ]
+    new: Annotated[
+        Path | None, Option("Folder of new images, which have no labels yet.", metavar="IMAGES", positional=True)
+    ] = None
+    out: Annotated[
+        Path | None,
+        Option(
+            "File to write the new table to when *save* is pressed; it must not exist, unless this review wrote it.",
+            unset="the name of the labels with -v2, or labels.csv, in the working folder",
+        ),
+    ] = None
+    labels: Annotated[
+        tuple[str, ...],
+        Option("Names of the labels (a,b,c), for a folder of images without a model.", unset="named in the page"),
+    ] = ()
+    kind: Annotated[
+        Literal["labels", "class", "points", "numbers"],
+        Option("What the images have, for a folder without a model."),
+    ] = "labels"
+    images: Annotated[Path | None, Option("Folder of the model's own images.", unset="where they were at training")] = (
+        None
+    )
+    journal: Annotated[
+        Path | None,
+        Option(
+            "Folder that keeps the journal of all changes and the thumbnails; the next review continues there.",
+            unset="beside the model folder or the images, with -review at the end of the name",
+        ),
+    ] = None
+    who: Annotated[str | None, Option("Name of the person, for the log.", unset="the login name")] = None
+    port: Annotated[
+        int | None,
+        Range(at_least=1024, at_most=65535),
+        Option("Port of the page.", unset="the last one, or a free one"),
+    ] = None
+    browser: Annotated[bool, Option("Open a browser.")] = True
+    device: Annotated[str | None, DEVICE] = None
+
+    def __post_init__(self) -> None:
+        check_options(self)
+        if self.kind in ("points", "numbers") and self.labels == () and not is_model_folder(self.source):
+            raise InputError(f"`labels` names the {self.kind}; give it, such as `labels` a,b,c")
+
+
+def is_model_folder(path: Path) -> bool:
+    """Whether a folder holds a model, as its manifest says."""
+    return (path / MANIFEST).exists()

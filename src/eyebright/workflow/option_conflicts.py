@@ -1,0 +1,76 @@
+"""Options of training that contradict each other.
+
+Importing this module loads no torch, so that ``--help`` is quick.
+"""
+
+from typing import TYPE_CHECKING
+
+from eyebright.errors import InputError
+from eyebright.workflow.option import option_fields
+
+if TYPE_CHECKING:
+    from eyebright.workflow.options import Options
+
+
+def check_conflicts(options: "Options") -> None:
+    """Raises `InputError` if two options contradict each other.
+
+    Raises:
+        InputError: an option is for another head than the one that is trained, is planned by another option, or has no
+            effect because of another one.
+    """
+    _check_head(options)
+    _check_minutes(options)
+    _check_start(options)
+    if options.augment_views is not None and not (options.freeze_epochs != 0 and options.keep_statistics):
+        raise InputError(
+            "`augment_views` caches the features of a frozen backbone: it needs `freeze_epochs` greater than the "
+            "number of views, and `keep_statistics=True`"
+        )
+    if options.flip and not options.augment:
+        raise InputError(
+            "`flip=True` mirrors images at random, and `augment=False` leaves them as they are: leave one out"
+        )
+
+
+def given_for_head(options: "Options", head: str) -> list[str]:
+    """The options that were given and are for this head alone."""
+    fields = option_fields(type(options))
+    return [field.name for field in fields if field.option.head == head and getattr(options, field.name) is not None]
+
+
+def _check_minutes(options: "Options") -> None:
+    """Raises `InputError` where the time is given and what is planned from it as well."""
+    if options.minutes is None:
+        return
+    for name in ("epochs", "steps_per_epoch"):
+        if getattr(options, name) is not None:
+            raise InputError(f"`minutes` plans `{name}` itself: leave one of them out")
+
+
+def _check_start(options: "Options") -> None:
+    """Raises `InputError` where the head of the model that training starts from is to be another one."""
+    if options.start_from is not None and options.dropout is not None:
+        raise InputError(
+            "`dropout` is of a new head, and `start_from` goes on with the head of its model: leave one of them out"
+        )
+
+
+def _check_head(options: "Options") -> None:
+    """Raises `InputError` where an option is for another head than the one that is trained."""
+    head = "book" if options.has_book_head else "linear"
+    other = "linear" if head == "book" else "book"
+    if wrong := given_for_head(options, other):
+        given = (
+            f"`head='{head}'`"
+            if options.head
+            else f"`{given_for_head(options, head)[0]}`, which is for `head='{head}'`,"
+        )
+        raise InputError(f"`{wrong[0]}` is for `head='{other}'`, and {given} was given: leave one of them out")
+    if options.head == "book" and not options.trains_epochs:
+        raise InputError("`epochs=0` fits a linear head, and `head='book'` needs an epoch: leave one of them out")
+    if options.wise_ft not in (None, 1) and not options.keep_statistics:
+        raise InputError(
+            f"`wise_ft={options.wise_ft:g}` averages weights, and an average of batch-norm statistics fits neither "
+            "model: leave it out, or keep the statistics"
+        )

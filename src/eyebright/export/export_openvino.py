@@ -85,7 +85,7 @@ def openvino_graphs(made: Exportable, network: Any) -> dict[str, bytes]:
     """
     steps, decision, ood = made.steps, made.predictor.manifest.decision, made.predictor.ood
     return {
-        OPENVINO: whole_graph(network, steps, decision, {}, ood=ood, by_products=True),
+        OPENVINO: whole_graph(network, steps, decision, {}, ood=ood, by_matmul=True),
         OPENVINO_FIXED: fixed_graph(network, steps, decision, {}, ood=ood),
     }
 

@@ -18,9 +18,9 @@ from eyebright.errors import ArtifactError
 from eyebright.export.answers_graph import ImagePlace, Output, add_answers
 from eyebright.export.graph import OPSET, Graph, Value
 from eyebright.export.heat_map_graph import add_heat_maps
+from eyebright.export.matmul_pixels_graph import add_pixels_by_matmul
 from eyebright.export.out_of_distribution_graph import add_out_of_distribution
 from eyebright.export.pixels_graph import Steps, add_pixels
-from eyebright.export.products_graph import add_pixels_by_products
 from eyebright.inference.class_activation import has_pooled_maps
 from eyebright.inference.out_of_distribution import OutOfDistribution
 from eyebright.inference.runtimes.onnx_export import clear_code_notes, torch_program
@@ -108,7 +108,7 @@ def whole_graph(
     *,
     ood: OutOfDistribution | None = None,
     heat_map_weights: Float[np.ndarray, "k c"] | None = None,
-    by_products: bool = False,
+    by_matmul: bool = False,
 ) -> bytes:
     """The graph from uint8 images of any size to answers.
 
@@ -119,11 +119,11 @@ def whole_graph(
         metadata: texts by name.
         ood: computes the out-of-distribution score, in float32; None: there are no outputs for it.
         heat_map_weights: from `eyebright.inference.class_activation.channel_weights`; None: there are no heat maps.
-        by_products: the pixels are computed for runtimes without an antialiased ``Resize`` and without float64, see
-            `eyebright.export.products_graph`.
+        by_matmul: the pixels are computed for runtimes without an antialiased ``Resize`` and without float64, see
+            `eyebright.export.matmul_pixels_graph`.
     """
     graph = Graph()
-    nodes = (add_pixels_by_products if by_products else add_pixels)(graph, IMAGES, steps)
+    nodes = (add_pixels_by_matmul if by_matmul else add_pixels)(graph, IMAGES, steps)
     graph.op("Transpose", nodes.pixels, perm=[0, 3, 1, 2], name=PIXELS)
     images = (IMAGES, np.uint8, ("batch", "height", "width", 3))
     place = ImagePlace(steps.output, nodes.rows, nodes.columns)

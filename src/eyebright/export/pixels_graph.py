@@ -91,7 +91,7 @@ class Placed(NamedTuple):
     """Where the resized image is in the output, along one axis: names of vectors with one number.
 
     Args:
-        side: of the image, float64 (int64 in `eyebright.export.products_graph`, as the next two).
+        side: of the image, float64 (int64 in `eyebright.export.matmul_pixels_graph`, as the next two).
         resized: its side after the resize.
         offset: where it begins in the output; negative where it is cropped.
         begin: the first visible pixel of the resized image, int64; empty where no node needs it.
@@ -141,7 +141,7 @@ def add_pixels(graph: Graph, images: Value, steps: Steps) -> PixelNodes:
     visible = graph.op(
         "If",
         scalar,
-        then_branch=_by_products(graph, images, rows, columns),
+        then_branch=_by_matmul(graph, images, rows, columns),
         else_branch=_by_resize(graph, images, rows, columns),
     )
     levels = graph.op("Div", visible, graph.constant(255.0))
@@ -212,7 +212,7 @@ def _by_resize(outer: Graph, images: Value, rows: Placed, columns: Placed) -> An
     return graph.subgraph(graph.op("Slice", resized, begin, end, graph.constant([1, 2])))
 
 
-def _by_products(outer: Graph, images: Value, rows: Placed, columns: Placed) -> Any:
+def _by_matmul(outer: Graph, images: Value, rows: Placed, columns: Placed) -> Any:
     """The visible part alone, as products with the filter's weights along each axis."""
     graph = Graph(outer)
     down, across = (_filter(graph, axis) for axis in (rows, columns))

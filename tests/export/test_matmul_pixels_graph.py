@@ -1,4 +1,4 @@
-"""Pixels by products of whole numbers and float32 alone are canonical, in ONNX Runtime and in OpenVINO."""
+"""Pixels computed with integers and float32 only, by matrix products, are canonical, in ONNX Runtime and in OpenVINO."""
 
 from functools import cache
 from pathlib import Path
@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from eyebright.export.graph import OPSET, Graph
+from eyebright.export.matmul_pixels_graph import add_pixels_by_matmul
 from eyebright.export.pixels_graph import steps_of
-from eyebright.export.products_graph import add_pixels_by_products
 from eyebright.image.canonical import canonical_pixels
 from support.preprocessing import LEVEL, PREPROCESSING, SIZES, placement, random_images
 
@@ -20,7 +20,7 @@ from support.preprocessing import LEVEL, PREPROCESSING, SIZES, placement, random
 @cache
 def pixels_model(name: str) -> bytes:
     graph = Graph()
-    nodes = add_pixels_by_products(graph, "images", steps_of(PREPROCESSING[name]))
+    nodes = add_pixels_by_matmul(graph, "images", steps_of(PREPROCESSING[name]))
     info, integer = onnx.helper.make_tensor_value_info, onnx.TensorProto.INT64
     axes = (nodes.rows, nodes.columns)
     made = onnx.helper.make_graph(

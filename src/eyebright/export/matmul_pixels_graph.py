@@ -1,11 +1,10 @@
-"""Canonical pixels as ONNX nodes for runtimes that have neither an antialiased ``Resize`` nor float64, as OpenVINO.
+"""Canonical pixels as ONNX nodes for runtimes without an antialiased ``Resize`` and without float64, such as OpenVINO.
 
-OpenVINO reads ``Resize`` with ``antialias=1`` and computes other pixels, and its
-processor plug-in computes float64 in float32, in which a size that ends in one half can be rounded the other way. So
-sizes and offsets are computed in whole numbers, as fractions of the sides of the image: the results are those of
-`eyebright.image.canonical`, whose tolerance of 1e-6 pixels is only there to find the same halves. Along each axis the
-resize, the crop and the padding are one product with a matrix that has a row for each pixel of the output; rows outside
-of the image are 0.
+OpenVINO accepts ``Resize`` with ``antialias=1`` and computes other pixels, and its CPU plugin computes float64 in
+float32, which can round a size that ends in one half the other way. So sizes and offsets are computed with integers, as
+fractions of the sides of the image: the results are those of `eyebright.image.canonical`, whose tolerance of 1e-6
+pixels finds the same halves. Along each axis, resize, crop and padding are one matrix product: the matrix has a row for each
+pixel of the output; rows outside of the image are 0.
 """
 
 from fractions import Fraction
@@ -17,26 +16,24 @@ from eyebright.export.graph import Graph, Value
 from eyebright.export.pixels_graph import PixelNodes, Placed, Steps
 
 _DENOMINATORS = 1 << 14  # of the factors of a preprocessing, which are ratios of sizes
-_MAX_SIDE_PRODUCT = float(
-    1 << 30
-)  # the sides whose product is less have distances, times twice both, that fit into 32 bits
+_MAX_SIDE_PRODUCT = float(1 << 30)  # input side times resized side: below it, the integer distances fit into int32
 
 
-def add_pixels_by_products(graph: Graph, images: Value, steps: Steps) -> PixelNodes:
-    """Adds the nodes that make canonical pixels; vectors of one int64 say where the image is.
+def add_pixels_by_matmul(graph: Graph, images: Value, steps: Steps) -> PixelNodes:
+    """Adds the nodes that compute canonical pixels; vectors of one int64 hold the position of the image.
 
-    The largest number in them is about twice the image's longer side times that of the input, times the ratio of the
-    sides: in 32 bits, as OpenVINO computes, it is right for images up to about 4 million pixels long.
+    The largest number in them is about twice the product of the longer sides of image and input, times the ratio of
+    the image's sides: in 32 bits, as OpenVINO computes, they are exact for images up to about 4 million pixels long.
 
     Args:
-        graph: gets the nodes.
+        graph: the graph that gets the nodes.
         images: uint8, batch x height x width x 3.
-        steps: what is done.
+        steps: the resize, crop and padding.
     """
     sides = [graph.side(images, axis) for axis in (1, 2)]
     rows, columns = (
-        _placed(graph, side, first, steps, axis)
-        for axis, (side, first) in enumerate(zip(sides, _first_resized(graph, sides, steps), strict=True))
+        _placed(graph, side, once_resized, steps, axis)
+        for axis, (side, once_resized) in enumerate(zip(sides, _once_resized_sides(graph, sides, steps), strict=True))
     )
     n_images, height, width = (graph.side(images, axis) for axis in range(3))
     levels = graph.cast(images, np.float32)
@@ -48,7 +45,7 @@ def add_pixels_by_products(graph: Graph, images: Value, steps: Steps) -> PixelNo
     return PixelNodes(graph.op("Min", scaled, graph.constant(1.0)), rows, columns)
 
 
-def _first_resized(graph: Graph, sides: list[Value], steps: Steps) -> list[Value]:
+def _once_resized_sides(graph: Graph, sides: list[Value], steps: Steps) -> list[Value]:
     """(height, width) after the first resize: a side times the ratio that covers the box, or fits into it."""
     boxes = [graph.constant([side]) for side in steps.box]
     if steps.method == "squish":
@@ -67,7 +64,7 @@ def _rounded(graph: Graph, numerator: Value, denominator: Value) -> Value:
     )
 
 
-def _placed(graph: Graph, side: Value, first: Value, steps: Steps, axis: int) -> Placed:
+def _placed(graph: Graph, side: Value, once_resized: Value, steps: Steps, axis: int) -> Placed:
     """The composition of all steps along one axis, as fractions with one denominator."""
     scale, shift = (Fraction(one[axis]).limit_denominator(_DENOMINATORS) for one in (steps.scale, steps.shift))
     shared = lcm(scale.denominator, shift.denominator)
@@ -75,17 +72,17 @@ def _placed(graph: Graph, side: Value, first: Value, steps: Steps, axis: int) ->
     def number(value: Fraction | int) -> Value:
         return graph.constant([int(value)])
 
-    scaled = graph.op("Mul", first, number(scale * shared))
+    scaled = graph.op("Mul", once_resized, number(scale * shared))
     resized = _rounded(graph, scaled, number(shared))
-    to_first = _halved(graph, graph.op("Sub", number(steps.first[axis]), first), 2)
-    moved = graph.op("Add", graph.op("Mul", to_first, number(scale * shared)), number(shift * shared))
+    to_first_output = _divided_toward_zero(graph, graph.op("Sub", number(steps.first[axis]), once_resized), 2)
+    moved = graph.op("Add", graph.op("Mul", to_first_output, number(scale * shared)), number(shift * shared))
     rest = graph.op("Sub", scaled, graph.op("Mul", resized, number(shared)))
     centred = graph.op("Add", graph.op("Mul", moved, number(2)), rest)
-    return Placed(side, resized, _halved(graph, centred, 2 * shared), "", "")
+    return Placed(side, resized, _divided_toward_zero(graph, centred, 2 * shared), "", "")
 
 
-def _halved(graph: Graph, value: Value, divisor: int) -> Value:
-    """The quotient without its fraction, whatever a runtime does with negative numbers."""
+def _divided_toward_zero(graph: Graph, value: Value, divisor: int) -> Value:
+    """The integer quotient truncated toward zero, however a runtime rounds negative quotients."""
     return graph.op("Mul", graph.op("Sign", value), graph.op("Div", graph.op("Abs", value), graph.constant([divisor])))
 
 

@@ -48,6 +48,8 @@ PROMISE_FROM: Final = 2000
 """The number of images from which some are kept for statistical guarantees."""
 THRESHOLD_METRIC: Final = "f1_macro"
 """The metric that thresholds are tuned for."""
+FOLDS: Final = 5
+"""The number of folds of cross-fitted scores and of out-of-fold predictions."""
 WEIGHT_DECAY: Final = 0.01
 """The weight decay of training, as fastai's learners have it."""
 TRAINING_PRECISION: Final = "auto"

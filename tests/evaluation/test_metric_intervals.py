@@ -31,7 +31,7 @@ from eyebright.metrics.decisions import (
 )
 from eyebright.metrics.labels import error, f1_macro, f1_micro, f1_samples, hamming, mean_ap, subset, top1
 from eyebright.metrics.meter import Metric
-from eyebright.metrics.ordinal import ordinal_top1
+from eyebright.metrics.ordinal import median_class_accuracy
 from eyebright.metrics.point_scores import auc_metric, nme_metric, pck_metric
 from eyebright.metrics.points import point_error
 from eyebright.metrics.rankings import (
@@ -53,7 +53,7 @@ OF_DECISIONS += [jaccard_metric(a) for a in ("macro", "micro", "samples")]
 OF_SCORES = [mean_ap, coverage_error, ranking_loss, ranking_ap, roc_auc_macro, roc_auc_micro, micro_ap]
 OF_SCORES += [brier, negative_log_likelihood]
 OF_LABELS = OF_DECISIONS + OF_SCORES
-OF_CLASSES = [top1, error, ordinal_top1]
+OF_CLASSES = [top1, error, median_class_accuracy]
 OF_POINTS = [point_error, nme_metric("box"), nme_metric((0, 1)), pck_metric("diagonal", 0.2), auc_metric("box", 0.4)]
 OF_NUMBERS = [mae, rmse]
 

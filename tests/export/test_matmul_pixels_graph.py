@@ -1,4 +1,4 @@
-"""Pixels computed with integers and float32 only, by matrix products, are canonical, in ONNX Runtime and in OpenVINO."""
+"""Pixels by matrix products of integers and float32 are canonical in ONNX Runtime and in OpenVINO."""
 
 from functools import cache
 from pathlib import Path

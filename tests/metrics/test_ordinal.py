@@ -8,7 +8,7 @@ import torch
 from sklearn import metrics as oracle
 
 from eyebright.errors import InputError
-from eyebright.metrics.ordinal import classes_off, kappa, median_class, ordinal_top1
+from eyebright.metrics.ordinal import kappa, median_class, median_class_accuracy, median_class_mae
 
 
 def random_set(seed, *, images=80, classes=5, unknown=0.0):
@@ -39,8 +39,8 @@ def test_ordinal_metrics_on_images_of_known_class_equal_those_of_sklearn(unknown
         predicted, true = median_class(probabilities)[known].numpy(), target[known].numpy()
         expected = oracle.cohen_kappa_score(true, predicted, weights="quadratic", labels=range(5))
         assert kappa(probabilities, target) == pytest.approx(expected, abs=1e-12)
-        assert classes_off(probabilities, target) == pytest.approx(oracle.mean_absolute_error(true, predicted))
-        assert ordinal_top1(probabilities, target) == pytest.approx(oracle.accuracy_score(true, predicted))
+        assert median_class_mae(probabilities, target) == pytest.approx(oracle.mean_absolute_error(true, predicted))
+        assert median_class_accuracy(probabilities, target) == pytest.approx(oracle.accuracy_score(true, predicted))
 
 
 def test_right_answers_have_a_kappa_of_one_and_a_constant_one_of_zero():
@@ -53,7 +53,7 @@ def test_right_answers_have_a_kappa_of_one_and_a_constant_one_of_zero():
 
 def test_without_known_classes_the_ordinal_metrics_are_nan():
     assert math.isnan(kappa(torch.eye(3)[[1, 1]], torch.tensor([1, 1])))
-    for metric in (classes_off, kappa, ordinal_top1):
+    for metric in (median_class_mae, kappa, median_class_accuracy):
         assert math.isnan(metric(torch.eye(3), torch.tensor([-1, -1, -1])))
 
 
@@ -64,7 +64,7 @@ def test_targets_of_another_shape_are_errors():
 
 
 def test_ordinal_metrics_have_their_usual_names():
-    assert [metric.display_name for metric in (classes_off, kappa, ordinal_top1)] == [
+    assert [metric.display_name for metric in (median_class_mae, kappa, median_class_accuracy)] == [
         "MAE in classes",
         "quadratic weighted kappa",
         "accuracy",

@@ -22,6 +22,7 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from eyebright._choices import CalibrationChoice, CalibrationKind
+from eyebright._defaults import FOLDS
 from eyebright.errors import InputError, did_you_mean, listing
 from eyebright.evaluation.calibration_fits import fit_each_set, fit_softmax_temperature
 from eyebright.evaluation.evaluation import Evaluation
@@ -30,7 +31,6 @@ from eyebright.metrics.calibration import expected_calibration_error, image_log_
 from eyebright.tasks.base import TargetBlock
 from eyebright.tasks.calibration import Calibration, NoCalibration, Temperature
 
-FOLDS = 5
 MIN_GAIN = 1.645
 """How many standard errors lower the log loss must be: a calibration without effect is kept in 5 % of the cases."""
 MIN_IMAGES = 20

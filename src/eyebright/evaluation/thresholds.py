@@ -13,7 +13,7 @@ threshold and gets the best single threshold of all classes, or 0.5 where that w
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
-from eyebright._defaults import THRESHOLD_METRIC
+from eyebright._defaults import FOLDS, THRESHOLD_METRIC
 from eyebright.errors import InputError
 from eyebright.evaluation.cross_fit import cross_fitted_decisions, random_folds
 from eyebright.evaluation.cuts import Array
@@ -87,7 +87,7 @@ def cross_fitted_score(
     *,
     metric: Objective = THRESHOLD_METRIC,
     per_class: bool = True,
-    folds: int = 5,
+    folds: int = FOLDS,
     seed: int = 0,
 ) -> float:
     """The score to expect of tuned thresholds on new images, by cross-fitting.

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
-from eyebright._defaults import THRESHOLD_METRIC
+from eyebright._defaults import FOLDS, THRESHOLD_METRIC
 from eyebright.errors import InputError
 from eyebright.evaluation.calibrate import cross_fitted_probabilities
 from eyebright.evaluation.cross_fit import Groups, cross_fitted_decisions, group_codes, random_folds
@@ -141,7 +141,7 @@ def tune(
     *,
     per_class: bool = True,
     groups: Groups | None = None,
-    folds: int = 5,
+    folds: int = FOLDS,
     seed: int = 0,
 ) -> Tuned:
     """Tunes thresholds on an evaluation of images that the model was not trained on.

@@ -3,8 +3,8 @@
 OpenVINO accepts ``Resize`` with ``antialias=1`` and computes other pixels, and its CPU plugin computes float64 in
 float32, which can round a size that ends in one half the other way. So sizes and offsets are computed with integers, as
 fractions of the sides of the image: the results are those of `eyebright.image.canonical`, whose tolerance of 1e-6
-pixels finds the same halves. Along each axis, resize, crop and padding are one matrix product: the matrix has a row for each
-pixel of the output; rows outside of the image are 0.
+pixels finds the same halves. Along each axis, resize, crop and padding are one matrix product: the matrix has a row for
+each pixel of the output; rows outside of the image are 0.
 """
 
 from fractions import Fraction

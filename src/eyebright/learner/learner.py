@@ -14,6 +14,7 @@ from eyebright import _html as html
 from eyebright._choices import EvaluatedPart
 from eyebright._defaults import (
     BASE_LR,
+    FOLDS,
     FREEZE_EPOCHS,
     LP_FT_LR,
     LP_FT_LR_MULT,
@@ -511,7 +512,7 @@ class Learner:
 
     @checked_keywords
     def out_of_fold(
-        self, n_folds: int = 5, *, C: float | Sequence[float] | None = None, groups: Sequence[Any] | None = None
+        self, n_folds: int = FOLDS, *, C: float | Sequence[float] | None = None, groups: Sequence[Any] | None = None
     ) -> Evaluation:
         """An evaluation of all labelled images, each by a linear head that has not seen it.
 

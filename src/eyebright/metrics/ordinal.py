@@ -67,8 +67,8 @@ def quadratic_kappa(probabilities: Float[Tensor, "n k"], target: Int[Tensor, " n
     return float(1 - n * (predicted - true).square().sum() / chance)
 
 
-ordinal_top1 = Metric("accuracy", ordinal_accuracy, takes="probabilities")
-classes_off = Metric("mae", ordinal_mae, takes="probabilities", higher_is_better=False, title="MAE in classes")
+median_class_accuracy = Metric("accuracy", ordinal_accuracy, takes="probabilities")
+median_class_mae = Metric("mae", ordinal_mae, takes="probabilities", higher_is_better=False, title="MAE in classes")
 kappa = Metric("quadratic_kappa", quadratic_kappa, takes="probabilities", title="quadratic weighted kappa")
 
 

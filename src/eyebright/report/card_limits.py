@@ -5,10 +5,9 @@ from typing import Any
 
 from eyebright.errors import listing
 from eyebright.report.data import ReportData
+from eyebright.report.verdict.values import MIN_IMAGES
 from eyebright.tasks.decision import Decision
 from eyebright.web.text import count_text
-
-_MIN_IMAGES = 10  # images with a label, below which its scores say little
 
 
 def limits(decision: Decision, manifest: Mapping[str, Any], data: ReportData | None) -> list[str]:
@@ -72,9 +71,9 @@ def _few(data: ReportData) -> list[str]:
     if key is None:
         return []
     without = [str(row[key]) for row in data.output_rows if row.get("images") == 0]
-    few = [str(row[key]) for row in data.output_rows if 0 < (row.get("images") or 0) < _MIN_IMAGES]
+    few = [str(row[key]) for row in data.output_rows if 0 < (row.get("images") or 0) < MIN_IMAGES]
     sentences = [
         (without, "no evaluated image has, so nothing is known of their scores"),
-        (few, f"fewer than {_MIN_IMAGES} evaluated images have, so their scores say little"),
+        (few, f"fewer than {MIN_IMAGES} evaluated images have, so their scores say little"),
     ]
     return [f"{count_text(len(names), key)} that {what}: {listing(names)}." for names, what in sentences if names]

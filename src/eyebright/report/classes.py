@@ -18,7 +18,7 @@ from eyebright.evaluation.scores import Score, score_intervals
 from eyebright.evaluation.top_losses import LabelCase, top_losses_single_label
 from eyebright.metrics.labels import ClassScores, f1_macro, per_class
 from eyebright.metrics.meter import Metric
-from eyebright.report.collapsing import collapsed
+from eyebright.report.collapsing import MAX_CARDS, collapsed
 from eyebright.report.data import MetricRow, ShownImage, TaskReport
 from eyebright.report.reliability import reliability_section
 from eyebright.report.verdict.classes import ClassVerdict
@@ -30,7 +30,6 @@ from eyebright.web.text import NO_VALUE, count_text
 
 _MAX_IN_MATRIX = 20  # classes; a wider table cannot be read
 _MAX_PAIRS = 15
-_MAX_CARDS = 24
 
 
 @dataclass(frozen=True, eq=False)
@@ -253,7 +252,7 @@ class ClassReport(TaskReport):
             self.targets,
             predicted=self.predicted,
             vocab=self.vocab,
-            k=_MAX_CARDS,
+            k=MAX_CARDS,
         )
         if not cases:
             return []

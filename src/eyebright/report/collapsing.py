@@ -7,7 +7,11 @@ from eyebright.web.blocks import Collapsed, Table
 MAX_ROWS = 100
 """Rows of a table that is shown whole."""
 
-_MAX_EXPANDED = 20
+MAX_EXPANDED = 20
+"""Rows of a longer table that are shown."""
+
+MAX_CARDS = 24
+"""Images of a gallery."""
 
 
 def collapsed(table: Table, importance: Sequence[float], *, which: str) -> list[Table | Collapsed]:
@@ -21,7 +25,7 @@ def collapsed(table: Table, importance: Sequence[float], *, which: str) -> list[
     if len(table.rows) <= MAX_ROWS:
         return [table]
     known = [i for i, value in enumerate(importance) if value == value]
-    first = sorted(known, key=lambda i: importance[i])[:_MAX_EXPANDED]
+    first = sorted(known, key=lambda i: importance[i])[:MAX_EXPANDED]
     caption = f"The {len(first)} {which}. {table.caption}"
     shown = Table(caption, table.columns, [table.rows[i] for i in first])
     return [*([shown] if first else []), Collapsed(f"All {len(table.rows):,} rows", [table])]

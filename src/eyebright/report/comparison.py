@@ -9,14 +9,13 @@ from eyebright._defaults import SIGNIFICANCE
 from eyebright.evaluation.compare import Comparison
 from eyebright.evaluation.model_comparison import ImageChange, ModelComparison, OutputDifference
 from eyebright.evaluation.relabelled import Judged, JudgedBy
-from eyebright.report.collapsing import collapsed
+from eyebright.report.collapsing import MAX_CARDS, collapsed
 from eyebright.report.report_json import plain
 from eyebright.tasks.base import SectionName
 from eyebright.web.blocks import Card, Cell, Gallery, Section, Sentences, Table, Tag
 from eyebright.web.text import NO_VALUE, count_text, number_text, short_names
 from eyebright.web.thumbnails import thumbnail
 
-_MAX_CARDS = 24
 _MAX_ROWS = 500
 
 
@@ -240,7 +239,7 @@ def _image_sections(
 ) -> list[Section]:
     if not changes:
         return []
-    shown = changes[:_MAX_CARDS]
+    shown = changes[:MAX_CARDS]
     evaluation = found.first
     titles = short_names(evaluation.files, [one.row for one in shown])
     cards = [_card(found, one, name, names) for one, name in zip(shown, titles, strict=True)]

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from eyebright._defaults import SIGNIFICANCE
 from eyebright.evaluation.confusions import LabelConfusion, Relation, label_confusions
 from eyebright.evaluation.evaluation import Evaluation
+from eyebright.report.collapsing import MAX_EXPANDED
 from eyebright.web.blocks import Cell, Collapsed, Section, Sentences, Table
 from eyebright.web.text import number_text
 
-_MAX_EXPANDED = 20  # rows that are shown of each relation; more are collapsed
 _MAX_ROWS = 200
 _TITLES: tuple[tuple[Relation, str, str], ...] = (
     ("instead", "Predicted instead of a label that is missed", "missed label"),
@@ -46,8 +46,8 @@ def _tables(title: str, heading: str, found: Sequence[LabelConfusion]) -> list[T
     if not found:
         return []
     columns = (heading, "predicted", "images", "of", "share", "95 % CI", "expected", "p, corrected")
-    shown = [Table(title, columns, [_row(one) for one in found[:_MAX_EXPANDED]])]
-    rest = found[_MAX_EXPANDED:]
+    shown = [Table(title, columns, [_row(one) for one in found[:MAX_EXPANDED]])]
+    rest = found[MAX_EXPANDED:]
     if not rest:
         return list(shown)
     more = Table(f"{title}: the next {len(rest)}", columns, [_row(one) for one in rest])

@@ -20,7 +20,7 @@ from eyebright.evaluation.metric_intervals import (
 )
 from eyebright.evaluation.top_losses import LabelCase, top_losses_multilabel
 from eyebright.metrics.labels import ClassScores, per_class
-from eyebright.report.collapsing import collapsed
+from eyebright.report.collapsing import MAX_CARDS, collapsed
 from eyebright.report.confusions import confusions_section
 from eyebright.report.data import MetricRow, ShownImage, TaskReport
 from eyebright.report.label_curves import precision_recall_section, threshold_section
@@ -34,7 +34,6 @@ from eyebright.types import Thresholds
 from eyebright.web.blocks import Card, Cell, Collapsed, Gallery, Section, Table, Tag, TagStyle
 from eyebright.web.text import NO_VALUE, count_text
 
-_MAX_CARDS = 24
 _LEGEND = (
     Tag("in the data, not predicted", "missing"),
     Tag("predicted, not in the data", "extra"),
@@ -220,7 +219,7 @@ class MultiLabelReport(TaskReport):
             self.targets,
             vocab=self.vocab,
             thresholds=self.thresholds,
-            k=_MAX_CARDS,
+            k=MAX_CARDS,
         )
         if not cases:
             return []

@@ -13,6 +13,7 @@ from eyebright.errors import DataError
 from eyebright.evaluation.metric_sums import ERROR
 from eyebright.evaluation.metric_value import affordable_resamples
 from eyebright.evaluation.scores import Score, score_intervals
+from eyebright.report.collapsing import MAX_CARDS
 from eyebright.report.data import MetricRow, ShownImage, TaskReport
 from eyebright.report.verdict.numbers import NumberVerdict
 from eyebright.report.verdict.values import Verdict
@@ -20,7 +21,6 @@ from eyebright.web.blocks import Card, Cell, Charts, Gallery, Section, Table, Ta
 from eyebright.web.charts import WIDE, Axis, Caption, Chart, Series, draw_chart
 from eyebright.web.text import count_text, number_text
 
-_MAX_CARDS = 24
 _MAX_CHARTS = 6
 _MAX_DOTS = 1500  # of one chart
 _METRICS = (
@@ -175,7 +175,7 @@ class NumberReport(TaskReport):
         spread = torch.tensor([_spread(column) for column in self.targets.T]).nan_to_num(nan=1.0).clamp(min=1e-12)
         errors = ((self.predicted - self.targets).abs() / spread).nanmean(dim=1)
         known = (~errors.isnan()).nonzero()[:, 0]
-        chosen = [int(i) for i in known[errors[known].argsort(descending=True, stable=True)][:_MAX_CARDS]]
+        chosen = [int(i) for i in known[errors[known].argsort(descending=True, stable=True)][:MAX_CARDS]]
         if not chosen:
             return []
         cards = [self._card(i, image) for i, image in zip(chosen, self.images(chosen), strict=True)]

@@ -24,6 +24,7 @@ from eyebright.evaluation.resampling import resampled_rows
 from eyebright.evaluation.scores import Score, score_intervals
 from eyebright.evaluation.top_losses import PointCase, top_point_errors
 from eyebright.metrics.points import point_errors
+from eyebright.report.collapsing import MAX_CARDS
 from eyebright.report.data import MetricRow, ShownImage, TaskReport
 from eyebright.report.verdict.points import PointVerdict
 from eyebright.report.verdict.values import Verdict
@@ -32,7 +33,6 @@ from eyebright.web.charts import MAX_POINTS, WIDE, Axis, Caption, Chart, Series,
 from eyebright.web.text import count_text, number_text
 
 _BINS = 30
-_MAX_CARDS = 24
 _SHOWN_SHARE = 0.99  # of the errors; the largest errors would compress all others into one bar
 _PCK_THRESHOLD = 0.05  # of the PCK among the scores and of each point
 _MEDIAN_COST = 50  # a median of a resample takes about as long as this many sums
@@ -284,7 +284,7 @@ class PointReport(TaskReport):
     # ------------------------------------------------------------------ images
 
     def _worst(self) -> Section:
-        cases = top_point_errors(self.predicted, self.targets, k=_MAX_CARDS)
+        cases = top_point_errors(self.predicted, self.targets, k=MAX_CARDS)
         images = self.images([case.index for case in cases])
         cards = [self._card(case, image) for case, image in zip(cases, images, strict=True)]
         intro = f"The {count_text(len(cards), 'image')} with the largest mean error."

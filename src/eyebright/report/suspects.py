@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.suspects import Suspect, find_suspects
+from eyebright.report.collapsing import MAX_CARDS
 from eyebright.web.blocks import Card, Collapsed, Gallery, Section, Tag
 from eyebright.web.text import count_text, short_names
 from eyebright.web.thumbnails import thumbnail
 
-MAX_CARDS = 24
 _MAX_EXPANDED = 8  # cards that are not collapsed
 _LEGEND = (Tag("in the data, not predicted", "missing"), Tag("predicted, not in the data", "extra"))
 _SETS = {"out_of_fold": "labelled images, each judged by a head that has not seen it", "valid": "validation images"}

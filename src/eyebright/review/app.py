@@ -187,13 +187,13 @@ class ReviewApp:
             "api/state": self._state,
             "api/next": lambda _: next_step(self.session, self.lists, can_learn=self.learning.can_start),
         }
-        parameters = requests.parsed_query(request.query)
+        parameters = requests.parse_query(request.query)
         if place in answers:
             return _json(200, answers[place](parameters))
         what, _, number = place.rpartition("/")
         if what not in ("api/item", "thumbnail", "image", "heat-map"):
             raise Refusal(404, "there is nothing at this address")
-        row = requests.whole(number, "id")
+        row = requests.parse_integer(number, "id")
         if row >= len(self.session.items):
             raise Refusal(404, f"there is no image {row}")
         return self._image(what, row, parameters)
@@ -261,12 +261,12 @@ class ReviewApp:
         return {"revision": self.session.revision, "total": total, "items": items}
 
     def _log(self, parameters: dict[str, str]) -> dict[str, Any]:
-        offset, limit = (requests.whole(parameters.get(name, default), name) for name, default in _LOG_DEFAULTS)
+        offset, limit = (requests.parse_integer(parameters.get(name, default), name) for name, default in _LOG_DEFAULTS)
         session = self.session
         with session.lock:
             entries = session.entries
             if "id" in parameters:
-                row = requests.whole(parameters["id"], "id")
+                row = requests.parse_integer(parameters["id"], "id")
                 entries = [entry for entry in entries if row in session.rows(entry)]
             last = len(entries) - offset
             shown = entries[max(last - min(limit, _MAX_LOG), 0) : max(last, 0)]
@@ -277,7 +277,7 @@ class ReviewApp:
 
     def _state(self, parameters: dict[str, str]) -> dict[str, Any]:
         session = self.session
-        since = requests.whole(parameters.get("since", "0"), "since")
+        since = requests.parse_integer(parameters.get("since", "0"), "since")
         with session.lock:
             return {
                 "revision": session.revision,
@@ -302,7 +302,7 @@ class ReviewApp:
             raise Refusal(404, "there is nothing at this address")
         if len(request.body) > requests.MAX_BODY_BYTES:
             return too_large()
-        return _json(200, actions[place](requests.parsed_body(request.body)))
+        return _json(200, actions[place](requests.parse_body(request.body)))
 
     def _change(self, body: Mapping[str, Any]) -> dict[str, Any]:
         with self.session.lock:
@@ -314,12 +314,12 @@ class ReviewApp:
         return {"revision": revision}
 
     def _undo(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        revision, undone = self.session.undo(requests.action_name(body), requests.target(body))
+        revision, undone = self.session.undo(requests.action_name(body), requests.action_reference(body))
         self.learning.cancel()
         return {"revision": revision, "undone": undone.shown(undone=True)}
 
     def _redo(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        revision, redone = self.session.redo(requests.action_name(body), requests.target(body))
+        revision, redone = self.session.redo(requests.action_name(body), requests.action_reference(body))
         self.learning.cancel()
         return {"revision": revision, "redone": redone.shown(undone=True)}
 

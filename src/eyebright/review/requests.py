@@ -22,22 +22,22 @@ _MAX_TEXT_LENGTH = 1000
 _QUERY = {"list", "offset", "limit", "query", "cell", "value", "likely", "unlikely", "state"}
 
 
-def parsed_body(body: bytes) -> Mapping[str, Any]:
+def parse_body(body: bytes) -> Mapping[str, Any]:
     """The JSON object of a request.
 
     Raises:
-        Refusal: it is none.
+        Refusal: it is not a JSON object.
     """
     try:
         content = json.loads(body.decode("utf-8"), parse_constant=_no_constant)
     except (ValueError, RecursionError):
-        raise Refusal(400, "the request is no JSON") from None
+        raise Refusal(400, "the request is not JSON") from None
     if not isinstance(content, dict):
         raise Refusal(400, "the request must be a JSON object")
     return content
 
 
-def parsed_query(text: str) -> dict[str, str]:
+def parse_query(text: str) -> dict[str, str]:
     """The parameters of an address.
 
     Raises:
@@ -63,24 +63,24 @@ def images_query(parameters: Mapping[str, str]) -> Query:
         raise Refusal(400, f"there is no parameter '{unknown[0][:100]}'")
     if any(len(value) > _MAX_TEXT_LENGTH for value in parameters.values()):
         raise Refusal(400, "a parameter is too long")
-    limit = whole(parameters.get("limit", "60"), "limit")
+    limit = parse_integer(parameters.get("limit", "60"), "limit")
     if not 1 <= limit <= MAX_PAGE_SIZE:
         raise Refusal(400, f"`limit` is 1 to {MAX_PAGE_SIZE}")
     names = ("cell", "value", "likely", "unlikely", "state")
     return Query(
         parameters.get("list", "all"),
-        whole(parameters.get("offset", "0"), "offset"),
+        parse_integer(parameters.get("offset", "0"), "offset"),
         limit,
         parameters.get("query", ""),
         **{name: parameters.get(name, "") for name in names},
     )
 
 
-def whole(text: str, name: str) -> int:
+def parse_integer(text: str, name: str) -> int:
     """A whole number of an address, 0 or more.
 
     Raises:
-        Refusal: it is none.
+        Refusal: it is not a whole number.
     """
     if not text.isascii() or not text.isdecimal() or len(text) > 15:
         raise Refusal(400, f"`{name}` is a whole number, got '{text[:50]}'")
@@ -95,12 +95,12 @@ def action_name(body: Mapping[str, Any]) -> str:
     """
     name = body.get("action")
     if not isinstance(name, str) or not _ACTION.fullmatch(name):
-        raise Refusal(400, "`action` is an identifier of the request: 1 to 100 letters, digits and hyphens")
+        raise Refusal(400, "`action` is an identifier of the request: 1 to 100 letters, digits and characters of _.:-")
     return name
 
 
-def target(body: Mapping[str, Any]) -> int | str | None:
-    """The revision or the identifier of an action in ``of``; None where it is null.
+def action_reference(body: Mapping[str, Any]) -> int | str | None:
+    """The action to undo or redo, from ``of``: its revision or its identifier; None where it is null.
 
     Raises:
         Refusal: it is neither.
@@ -147,5 +147,5 @@ def _list(body: Mapping[str, Any], name: str) -> list[Any]:
 
 
 def _no_constant(text: str) -> Any:
-    """NaN and Infinity are no JSON."""
+    """NaN and Infinity are not JSON."""
     raise ValueError(text)

@@ -5,7 +5,7 @@ import numpy as np
 from eyebright.sources.categorical import Categorical
 from eyebright.sources.stratify import LabelMatrix, regression_strata
 from eyebright.sources.targets import Targets
-from eyebright.tasks.base import KNOWN_NO, UNKNOWN, TargetBlock
+from eyebright.tasks.base import KNOWN_NO_SUFFIX, UNKNOWN_SUFFIX, TargetBlock
 
 _MAX_STRATA = 1000  # of numbers; more strata only slow down the split of millions of images
 _NUMBERS = "\0numbers"
@@ -22,7 +22,7 @@ def strata_of_points(_: TargetBlock, targets: Targets, __: float) -> LabelMatrix
     """The unknown points of each image."""
     assert isinstance(targets, np.ndarray)
     unknown = np.isnan(targets).any(axis=2)
-    names = [f"point {i + 1}{UNKNOWN}" for i in range(targets.shape[1])]
+    names = [f"point {i + 1}{UNKNOWN_SUFFIX}" for i in range(targets.shape[1])]
     return LabelMatrix(names, unknown.sum(axis=1).astype(np.int32), np.argwhere(unknown)[:, 1].astype(np.int32))
 
 
@@ -43,7 +43,7 @@ def strata_of_numbers(block: TargetBlock, targets: Targets, smallest_share: floa
     names = [f"{number:09}{_NUMBERS}" for number in range(count)]
     codes = np.column_stack([strata, *(np.where(unknown[:, j], count + i, -1) for i, j in enumerate(columns.tolist()))])
     has = codes >= 0
-    names += [f"number {j + 1}{UNKNOWN}" for j in columns.tolist()]
+    names += [f"number {j + 1}{UNKNOWN_SUFFIX}" for j in columns.tolist()]
     return LabelMatrix(names, has.sum(axis=1).astype(np.int32), codes[has].astype(np.int32))
 
 
@@ -54,11 +54,15 @@ def stratum_text(name: str, images: int) -> str:
         name: of the stratum.
         images: that are in it.
 
-    >>> stratum_text("rare", 4), stratum_text(f"rare{UNKNOWN}", 1)
+    >>> stratum_text("rare", 4), stratum_text(f"rare{UNKNOWN_SUFFIX}", 1)
     ("label 'rare' (4 images)", "'rare' unknown (1 image)")
     """
     count = "1 image" if images == 1 else f"{images:,} images"
-    for ending, text in ((UNKNOWN, "'{}' unknown"), (KNOWN_NO, "not '{}'"), (_NUMBERS, "similar numbers")):
+    for ending, text in (
+        (UNKNOWN_SUFFIX, "'{}' unknown"),
+        (KNOWN_NO_SUFFIX, "not '{}'"),
+        (_NUMBERS, "similar numbers"),
+    ):
         if name.endswith(ending):
             return f"{text.format(name.removesuffix(ending))} ({count})"
     return f"label '{name}' ({count})"

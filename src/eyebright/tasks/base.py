@@ -32,11 +32,11 @@ from eyebright.types import Points, Size, Thresholds, Vocab
 NO_LABEL_CAPTION = "(no label)"
 """The text for an empty set of labels."""
 
-UNKNOWN = "\0unknown"
-"""What ends the name of the stratum of images of which a label, a point or a number is unknown."""
+UNKNOWN_SUFFIX = "\0unknown"
+"""The suffix of the name of the stratum of images with an unknown label, point or number."""
 
-KNOWN_NO = "\0no"
-"""The same of images that are known not to have a label, where most labels are unknown."""
+KNOWN_NO_SUFFIX = "\0no"
+"""The suffix of the name of the stratum of images that are known not to have a label, where most are unknown."""
 
 TargetForm = Literal["labels", "class", "points", "numbers"]
 """What a table's columns hold for each image: any number of labels, one class, coordinates, or numbers."""
@@ -63,7 +63,10 @@ class TargetBlock(Block):
     """A field that the model predicts."""
 
     form: ClassVar[TargetForm]
-    """What a table's columns hold for this kind; the option `kind` names it too, for the first block with it."""
+    """What a table's columns hold for this kind.
+
+    It is also a value of the option `kind`, which then means the first block of `TARGET_BLOCKS` with this form.
+    """
     also_called: ClassVar[str] = ""
     """Another word that users may give as `kind`; empty: none."""
     section: ClassVar[SectionName]

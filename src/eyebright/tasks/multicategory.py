@@ -18,7 +18,15 @@ from eyebright.image.warp import Warp
 from eyebright.losses import BCEWithLogitsLossFlat, pos_weights
 from eyebright.metrics.labels import f1_macro, f1_micro, f1_samples, hamming, mean_ap, subset
 from eyebright.metrics.meter import Metric
-from eyebright.tasks.base import KNOWN_NO, UNKNOWN, SectionName, TargetBlock, TargetForm, fitted_vocab, is_missing
+from eyebright.tasks.base import (
+    KNOWN_NO_SUFFIX,
+    UNKNOWN_SUFFIX,
+    SectionName,
+    TargetBlock,
+    TargetForm,
+    fitted_vocab,
+    is_missing,
+)
 from eyebright.tasks.label_text import check_spellings, labels_of, vocab_of
 from eyebright.types import LabelSet, Thresholds, Vocab
 
@@ -210,8 +218,8 @@ class MultiCategoryBlock(TargetBlock):
         if not unknown:
             return tuple(value)
         if isinstance(unknown, AllBut):
-            return (*value, *(f"{name}{KNOWN_NO}" for name in unknown.known if name not in value))
-        return (*value, *(f"{name}{UNKNOWN}" for name in unknown))
+            return (*value, *(f"{name}{KNOWN_NO_SUFFIX}" for name in unknown.known if name not in value))
+        return (*value, *(f"{name}{UNKNOWN_SUFFIX}" for name in unknown))
 
     @property
     def label_names(self) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from eyebright._choices import HeadObjective
 from eyebright.errors import InputError, LabelError, listing
 from eyebright.losses import Balance, FlattenedLoss, class_weights
 from eyebright.metrics.meter import Metric
-from eyebright.metrics.ordinal import classes_off, kappa, median_class, ordinal_top1
+from eyebright.metrics.ordinal import kappa, median_class, median_class_accuracy, median_class_mae
 from eyebright.tasks.label_text import label_text
 from eyebright.tasks.one_class import OneClassBlock, one_hot, single_class
 from eyebright.types import Thresholds, Vocab, ordered_names
@@ -109,7 +109,7 @@ class OrdinalBlock(OneClassBlock):
 
     def metrics(self) -> tuple[Metric, ...]:
         """The mean error in classes, quadratic weighted kappa and accuracy."""
-        return (classes_off, kappa, ordinal_top1)
+        return (median_class_mae, kappa, median_class_accuracy)
 
     def training_summary(self, values: Sequence[str]) -> dict[str, Any]:
         """Images of each class; the baselines always predict the most frequent class, and for the MAE the median."""
@@ -120,7 +120,7 @@ class OrdinalBlock(OneClassBlock):
             "counts": each.long().tolist(),
             "baseline": {
                 "*": functional.one_hot(each.argmax(), n_classes).double().tolist(),
-                classes_off.name: functional.one_hot(median_class(each / each.sum()), n_classes).double().tolist(),
+                median_class_mae.name: functional.one_hot(median_class(each / each.sum()), n_classes).double().tolist(),
             },
         }
 

@@ -48,7 +48,7 @@ class Gain:
 
     @property
     def text(self) -> str:
-        """The gain in words: ``"macro F1 0.60 → 0.63 if ..."``."""
+        """The gain in words: ``"macro F1 from 0.60 to 0.63 if ..."``."""
         before, after = (score_text(v) if self.is_share else number_text(v) for v in (self.before, self.after))
         limit = ("at most " if self.after > self.before else "at least ") if self.at_most else ""
         unit = f" {self.unit}" if self.unit else ""

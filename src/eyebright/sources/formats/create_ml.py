@@ -46,7 +46,7 @@ def _labels(record: Record) -> list[str]:
 FORMAT = Format(
     name="create-ml",
     title="Create ML",
-    looks_like="a JSON list of objects with 'image' or 'filename' and 'annotations'",
+    looks_like="a JSON list of objects with 'image', 'imagefilename' or 'filename', and 'annotations'",
     read=read,
     recognises_file=recognises,
 )

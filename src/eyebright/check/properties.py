@@ -84,67 +84,48 @@ def name_prefixes(source: Source) -> "Categorical[str]":
     return Categorical.of(_NAME_STEM.match(stem)[0].strip("_-. ").casefold() for stem in _stems(source))  # type: ignore[index]
 
 
+_LIGHT = "take images of all labels in the same light, or train with stronger changes of the lighting"
+_COLOUR = "take images of all labels with the same light and camera, or convert all of them to grey"
+_BORDER = "crop the borders off, or give all images the same"
+_SIZE = "take images of all labels with the same camera and cut, or crop them to one shape"
+_SHARPNESS = "take images of all labels with the same camera and focus, and scale them in the same way"
+
+
 def _of_pixels(facts: FactTable) -> Iterator[Property]:
-    readable = facts.is_readable
-
     def numbers(column: Any) -> Float64[np.ndarray, "n"]:
-        return np.where(readable, column, np.nan).astype(np.float64)
+        return np.where(facts.is_readable, column, np.nan).astype(np.float64)
 
-    light = "take images of all labels in the same light, or train with stronger changes of the lighting"
-    colour = "take images of all labels with the same light and camera, or convert all of them to grey"
-    border = "crop the borders off, or give all images the same"
-    size = "take images of all labels with the same camera and cut, or crop them to one shape"
-    sharp = "take images of all labels with the same camera and focus, and scale them in the same way"
-    yield Property("brightness", numbers(facts.brightness), "brighter", "darker", light, _LIMIT_OF_LIGHT)
+    darkest, lightest, at_border = "where they are darkest", "where they are lightest", "at the border"
+    of_light = [
+        ("brightness", facts.brightness, "brighter", "darker", _LIGHT),
+        ("contrast", facts.contrast, "richer in contrast", "poorer in contrast", _LIGHT),
+        ("brightness of the darkest pixels", facts.darkest, f"brighter {darkest}", f"darker {darkest}", _LIGHT),
+        ("brightness of the lightest pixels", facts.lightest, f"brighter {lightest}", f"darker {lightest}", _LIGHT),
+        ("saturation", facts.saturation, "more colourful", "less colourful", _COLOUR),
+    ]
+    border_range = np.ptp(facts.border, axis=1)
+    of_border = [
+        ("brightness of the border", facts.border @ _LUMA, f"brighter {at_border}", f"darker {at_border}", _BORDER),
+        ("colour of the border", border_range, f"more colourful {at_border}", f"less colourful {at_border}", _BORDER),
+        (
+            "spread of the border",
+            facts.border_spread,
+            f"less uniform {at_border}",
+            f"more uniform {at_border}",
+            _BORDER,
+        ),
+    ]
+    for name, values, more, less, remedy in of_light:
+        yield Property(name, numbers(values), more, less, remedy, _LIMIT_OF_LIGHT)
     yield Property(
-        "contrast", numbers(facts.contrast), "richer in contrast", "poorer in contrast", light, _LIMIT_OF_LIGHT
+        "sharpness", numbers(facts.sharpness), "sharper", "less sharp", _SHARPNESS, limit=_LIMIT_OF_SHARPNESS
     )
-    yield Property(
-        "brightness of the darkest pixels",
-        numbers(facts.darkest),
-        "brighter where they are darkest",
-        "darker where they are darkest",
-        light,
-        _LIMIT_OF_LIGHT,
-    )
-    yield Property(
-        "brightness of the lightest pixels",
-        numbers(facts.lightest),
-        "brighter where they are lightest",
-        "darker where they are lightest",
-        light,
-        _LIMIT_OF_LIGHT,
-    )
-    yield Property("saturation", numbers(facts.saturation), "more colourful", "less colourful", colour, _LIMIT_OF_LIGHT)
-    yield Property("sharpness", numbers(facts.sharpness), "sharper", "less sharp", sharp, limit=_LIMIT_OF_SHARPNESS)
-    yield Property(
-        "brightness of the border",
-        numbers(facts.border @ _LUMA),
-        "brighter at the border",
-        "darker at the border",
-        border,
-        _LIMIT_OF_LIGHT,
-    )
-    yield Property(
-        "colour of the border",
-        numbers(np.ptp(facts.border, axis=1)),
-        "more colourful at the border",
-        "less colourful at the border",
-        border,
-        _LIMIT_OF_LIGHT,
-    )
-    yield Property(
-        "spread of the border",
-        numbers(facts.border_spread),
-        "less uniform at the border",
-        "more uniform at the border",
-        border,
-        _LIMIT_OF_LIGHT,
-    )
+    for name, values, more, less, remedy in of_border:
+        yield Property(name, numbers(values), more, less, remedy, _LIMIT_OF_LIGHT)
     height, width = numbers(facts.sizes[:, 0]), numbers(facts.sizes[:, 1])
-    yield Property("height", height, "higher in pixels", "lower in pixels", size)
-    yield Property("width", width, "wider in pixels", "narrower in pixels", size)
-    yield Property("aspect ratio", width / height, "wider for their height", "narrower for their height", size)
+    yield Property("height", height, "higher in pixels", "lower in pixels", _SIZE)
+    yield Property("width", width, "wider in pixels", "narrower in pixels", _SIZE)
+    yield Property("aspect ratio", width / height, "wider for their height", "narrower for their height", _SIZE)
 
 
 def _of_files(facts: FactTable) -> Iterator[Property]:

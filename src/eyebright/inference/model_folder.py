@@ -99,8 +99,10 @@ def save_model(
         raise ArtifactError(f"the model is not saved in '{folder}': {reason}; train again with a lower learning rate")
     model_id = uuid.uuid4().hex
     metadata = {"model": model_id, "weights": model_hash(manifest.model, state)}
-    evaluated = [*([] if evaluation is None else [evaluation]), *held_out]
-    outputs = {EVALUATION: evaluated, OUT_OF_FOLD: [] if out_of_fold is None else [out_of_fold]}
+    outputs = {
+        EVALUATION: [*([] if evaluation is None else [evaluation]), *held_out],
+        OUT_OF_FOLD: [] if out_of_fold is None else [out_of_fold],
+    }
     for given in (one for evaluations in outputs.values() for one in evaluations):
         check_fits(given, manifest, metadata["weights"])
     files = {name: evaluations_parquet(given, folder, metadata) for name, given in outputs.items() if given}
@@ -108,15 +110,7 @@ def save_model(
         files[OUT_OF_DISTRIBUTION] = out_of_distribution.to_bytes()
     if training_images is not None:
         files[TRAINING_IMAGES] = training_images
-    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-    manifest = replace(
-        manifest,
-        evaluation=hashes.get(EVALUATION),
-        out_of_fold=hashes.get(OUT_OF_FOLD),
-        out_of_distribution=hashes.get(OUT_OF_DISTRIBUTION),
-        training_images=hashes.get(TRAINING_IMAGES),
-    )
-    data = {**manifest.to_json(), "id": model_id, "weights": state_hash(state)}
+    data = {**_with_hashes(manifest, files).to_json(), "id": model_id, "weights": state_hash(state)}
     text = manifest_text(data)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     Manifest.from_json(json.loads(text))  # what could not be loaded is not saved in the place of what can
@@ -130,6 +124,18 @@ def save_model(
     }
     write_together(folder, writers)
     return folder
+
+
+def _with_hashes(manifest: Manifest, files: Mapping[str, bytes]) -> Manifest:
+    """The manifest with the hashes of the files beside it; None for those that there are not."""
+    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    return replace(
+        manifest,
+        evaluation=hashes.get(EVALUATION),
+        out_of_fold=hashes.get(OUT_OF_FOLD),
+        out_of_distribution=hashes.get(OUT_OF_DISTRIBUTION),
+        training_images=hashes.get(TRAINING_IMAGES),
+    )
 
 
 def load_model(folder: str | Path) -> tuple[Manifest, dict[str, Tensor]]:

@@ -28,10 +28,9 @@ from eyebright.data.dataloaders import DataLoaders
 from eyebright.data.loader import Loader
 from eyebright.data.show import show_predictions
 from eyebright.errors import InputError, checked_keywords, not_copied
-from eyebright.evaluation.compare import compare
+from eyebright.evaluation.compare import Comparison, compare
 from eyebright.evaluation.decide import check_has_thresholds, fit_decision
 from eyebright.evaluation.evaluation import Evaluation
-from eyebright.evaluation.metric_value import metric_value
 from eyebright.inference.manifest import Manifest
 from eyebright.inference.model_folder import model_hash, save_model
 from eyebright.inference.out_of_distribution import OutOfDistribution
@@ -42,12 +41,13 @@ from eyebright.learner.callbacks import AnyCallback, Callbacks, Fit, as_callback
 from eyebright.learner.fine_tuned import FineTuned
 from eyebright.learner.interpretation import ClassificationInterpretation
 from eyebright.learner.manifest import manifest_of
+from eyebright.learner.model_copy import ModelCopy
 from eyebright.learner.predictions import Pairs, predict_dataset
 from eyebright.learner.saved_learner import PredictionTuple, predict_one
 from eyebright.learner.saved_weights import check_no_pickle, load_weights, save_weights, weights_path
 from eyebright.learner.start_from import saved_start
 from eyebright.learner.time_budget import check_no_steps_per_epoch, epochs_or_minutes, planned_epochs, resumed_plan
-from eyebright.learner.wise_ft import copied_weights, possible_shares, use_best_share
+from eyebright.learner.wise_ft import possible_shares, use_best_share
 from eyebright.losses import image_losses
 from eyebright.metrics.meter import Metric, as_metric
 from eyebright.models.build import ImageModel
@@ -478,37 +478,24 @@ class Learner:
         observers = self._observers(callbacks)
         self.trainer.check_fit_from_linear_head(plan, C=C, groups=groups, checkpoint=checkpoint, resume=resume)
         head = self._fit_head(C, groups, observers)
-        metric, frozen, scores = self.dls.target.metrics()[0], self.evaluate(), self._last_scores()
-        if keep_better and math.isnan(metric_value(frozen, metric)):
-            raise InputError(
-                f"`keep_better=True` compares the {metric.display_name} of the validation images, which cannot be "
-                "computed from their targets: give `keep_better=False`"
-            )
+        frozen = ModelCopy.of(self.model, self.evaluate(), self._last_scores())
+        if keep_better:
+            frozen.check_has_metric()
         frozen_seconds = time.perf_counter() - started
         if minutes is not None:
             end = started + 60 * minutes
             plan = self._planned(plan, observers, end, len(shares) + 1, checkpoint=checkpoint is not None)
             if plan is None:
-                return FineTuned(head, scores, None, 0.0, keeps_frozen=True, seconds=0.0, plan=None)
-        was_trained = self.model.backbone_was_trained
-        weights = copied_weights(self.model)
+                return FineTuned(head, frozen.scores, None, 0.0, keeps_frozen=True, seconds=0.0, plan=None)
         try:
             self._train([plan], observers, checkpoint, resume=resume)
         except LossNotFiniteError:  # the frozen model is not lost with it
-            self.model.load_state_dict(weights)
-            self.model.backbone_was_trained, self._loaded_scores = was_trained, scores
+            self._restore(frozen)
             raise
-        share = use_best_share(self.model, weights, shares, lambda: self._exact_scores(())["valid_loss"])
-        comparison = compare(frozen, self.evaluate(), metric)
+        share, comparison, keeps_frozen = self._keep(frozen, shares, keep_better=keep_better)
         seconds = math.fsum(row["seconds"] for row in self.run.history)
-        keeps_frozen = keep_better and not comparison.second_is_better
-        if keeps_frozen:
-            self.model.load_state_dict(weights)
-            self.model.backbone_was_trained, self._loaded_scores = was_trained, scores
-        elif share < 1:  # the scores of the last epoch are of other weights
-            self._loaded_scores = self._exact_scores(self.metrics)
         doublings = None if minutes is None else math.log2((time.perf_counter() - started) / frozen_seconds)
-        return FineTuned(head, scores, comparison, share, keeps_frozen, seconds, plan, doublings)
+        return FineTuned(head, frozen.scores, comparison, share, keeps_frozen, seconds, plan, doublings)
 
     @checked_keywords
     def out_of_fold(
@@ -963,6 +950,24 @@ class Learner:
         )
         self._show(HeadFitted(self._loaded_scores, time.perf_counter() - started), observers)
         return fitted
+
+    def _keep(self, frozen: ModelCopy, shares: Sequence[float], *, keep_better: bool) -> tuple[float, Comparison, bool]:
+        """(share of the fine-tuned weights, comparison, whether the frozen model is kept), of what has been trained.
+
+        The model has the weights that are kept.
+        """
+        share = use_best_share(self.model, frozen.weights, shares, lambda: self._exact_scores(())["valid_loss"])
+        comparison = compare(frozen.evaluation, self.evaluate(), frozen.metric)
+        keeps_frozen = keep_better and not comparison.second_is_better
+        if keeps_frozen:
+            self._restore(frozen)
+        elif share < 1:  # the scores of the last epoch are of other weights
+            self._loaded_scores = self._exact_scores(self.metrics)
+        return share, comparison, keeps_frozen
+
+    def _restore(self, frozen: ModelCopy) -> None:
+        frozen.restore(self.model)
+        self._loaded_scores = dict(frozen.scores)
 
     def _show(self, event: Event, observers: Sequence[Observer]) -> None:
         """Shows an event that is not of the training loop, and gives it to the observers."""

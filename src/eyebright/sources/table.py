@@ -113,10 +113,7 @@ def source_of_table(
     _check_cell_options(table, targets, asked.cells)
     group_column = find_group_column(table, [*taken, *targets.columns], asked=asked.group)
     used = [*taken, *targets.columns, *([group_column] if group_column else [])]
-    written_names = _written_names(table, file_column)
-    file_names = with_extensions(table, folder, written_names)
-    extension_message = _extension_message(written_names, file_names)
-    file_names, folder_message = with_folders(table, folder, file_names)
+    file_names, file_messages = _found_names(table, folder, file_column)
     targets = with_rows_merged(targets, file_names, form)
     source = Source(
         kind=block_name(targets.form) if kind is None else kind.block,
@@ -146,13 +143,21 @@ def source_of_table(
         *source.messages,
         *found.messages,
         *messages,
-        *extension_message,
-        *folder_message,
+        *file_messages,
         *outside_message(folder, file_names, table),
         *_group_messages(table, group_column, is_asked=asked.group is not None),
         *_row_messages(table, used, n_duplicates=len(source) - len(kept)),
     ]
     return replace(kept, messages=tuple(messages))
+
+
+def _found_names(table: TextTable, folder: Path, column: str) -> tuple[Strings, list[str]]:
+    """(the names of the files in the folder, sentences on extensions and folders that the table leaves out)."""
+    written = _written_names(table, column)
+    names = with_extensions(table, folder, written)
+    messages = [*_extension_message(written, names)]
+    names, more = with_folders(table, folder, names)
+    return names, [*messages, *more]
 
 
 def _order_messages(source: Source, words: str) -> list[str]:

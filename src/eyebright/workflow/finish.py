@@ -59,25 +59,12 @@ def finish(
     source, same = prepared.source, prepared.same
     groups = group_names(source, prepared.groups)
     out_of_fold = None if out_of_fold is None else with_groups(out_of_fold, groups)
-    evaluation = learner.evaluate()
-    evaluation = replace(
-        with_groups(evaluation, groups),
-        training=learner.dls.target.training_summary(learner.dls.train_ds.targets),
-    )
+    training = learner.dls.target.training_summary(learner.dls.train_ds.targets)
+    evaluation = replace(with_groups(learner.evaluate(), groups), training=training)
     evaluation, tuning = _calibrate(learner, evaluation, out_of_fold, options, say)
     evaluation = _decide(learner, evaluation, options, say)
     held_out = evaluate_held_out(learner, source, prepared.held_out, groups)
     skipped = {**source.skipped, **learner.dls.skipped}
-
-    def write() -> None:
-        _saved_options(source, out, options, learner).save()
-        write_history(learner.run.history, out / HISTORY)
-        report = make_report(out, say=say)
-        checkpoint.unlink(missing_ok=True)
-        for sentence in (*report.notices, *(row.line for row in report.metric_rows)):
-            say(sentence)
-        if report.test_rows:
-            say(f"held-out test images: {report.test_rows[0].line}")
 
     # The model is written first: it is the largest, so if the disk is full the old report and history are kept too.
     leaking = {str(source[row].path) for row in leaking_rows(source, same=same)}
@@ -95,11 +82,24 @@ def finish(
         report=facts.to_json(),
         tuning=tuning,
     )
-    learner.run.device.on_main(write)
+    saved_options = _saved_options(source, out, options, learner)
+    learner.run.device.on_main(lambda: _write_beside(learner, saved_options, out, checkpoint, say))
     if out_of_fold is not None:
         _say_out_of_fold(out_of_fold, evaluation, facts, options, say)
     say_skipped(skipped, say)
     return learner
+
+
+def _write_beside(learner: Learner, saved_options: SavedOptions, out: Path, checkpoint: Path, say: Say) -> None:
+    """Writes options, history and report beside the saved model, and deletes the checkpoint."""
+    saved_options.save()
+    write_history(learner.run.history, out / HISTORY)
+    report = make_report(out, say=say)
+    checkpoint.unlink(missing_ok=True)
+    for sentence in (*report.notices, *(row.line for row in report.metric_rows)):
+        say(sentence)
+    if report.test_rows:
+        say(f"held-out test images: {report.test_rows[0].line}")
 
 
 def _calibrate(

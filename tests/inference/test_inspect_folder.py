@@ -101,6 +101,22 @@ def change(**fields: Any) -> Callable[[Path], None]:
         (change(schema=99), "manifest.json: has schema 99, and this version of eyebright reads 1 to 2: update"),
         (change(schema="2"), "manifest.json: has no valid 'schema' number, got '2': it is no manifest of Eyebright"),
         (change(target=3), "manifest.json: has no valid 'target', got 3"),
+        (change(decision={"thresholds": {"values": [0.5, 1.5]}}), "manifest.json: has thresholds that are no numbers"),
+        (
+            change(decision={"thresholds": {"values": ["0.5", 0.5]}}),
+            "manifest.json: has thresholds that are no numbers",
+        ),
+        (change(decision={"thresholds": {"values": [float("nan")] * 2}}), "manifest.json: has thresholds that are no"),
+        (change(decision={"thresholds": {"values": 0.5, "lower": [-1, 0]}}), "manifest.json: has thresholds that are"),
+        (
+            change(decision={"thresholds": {"values": [0.5]}}),
+            "manifest.json: has 1 thresholds, and the model has 2 lab",
+        ),
+        (change(decision={"thresholds": 3}), "manifest.json: has no valid thresholds, got 3"),
+        (
+            change(target={"kind": "multicategory", "encoded": False, "vocab": ["b c", "naïve"]}),
+            "manifest.json: has the labels in another order than the outputs of the weights: output 0 is 'naïve', not",
+        ),
         (change(id="another"), "manifest.json: is of another model than the weights, so the copy in them is used"),
     ],
 )

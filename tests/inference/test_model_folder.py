@@ -232,6 +232,21 @@ def test_a_pickle_is_refused_and_not_run_unlike_the_book(
     assert not (tmp_path / "exploded").exists()
 
 
+def test_labels_in_another_order_than_the_outputs_are_refused_and_another_name_is_not(tmp_path: Path) -> None:
+    save_model(tmp_path, manifest(), STATE)
+    content = json.loads((tmp_path / MANIFEST).read_text())
+    names = content["target"]["vocab"]
+    content["target"]["vocab"] = names[::-1]
+    (tmp_path / MANIFEST).write_text(json.dumps(content))
+    with pytest.raises(
+        ArtifactError, match="has the labels in another order than the outputs of the weights: output 0"
+    ):
+        load_model(tmp_path)
+    content["target"]["vocab"] = ["renamed", *names[1:]]
+    (tmp_path / MANIFEST).write_text(json.dumps(content))
+    assert load_model(tmp_path)[0].target.classes[0] == "renamed"
+
+
 def test_an_export_is_no_model_folder_and_its_files_are_no_pickles(tmp_path: Path) -> None:
     for name in ("export.json", "model.xml", "model.bin"):
         (tmp_path / name).touch()

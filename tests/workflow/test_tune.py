@@ -425,6 +425,14 @@ def test_a_report_of_the_thresholds_before_a_change_that_was_killed_is_found(fol
     assert inspect_folder(folder).problems == []
 
 
+def test_a_folder_in_the_place_of_the_report_leaves_the_model_as_it_was(folder: Path) -> None:
+    (folder / "report.html").mkdir()
+    before = load_manifest(folder).decision.thresholds
+    with pytest.raises(ArtifactError, match=r"cannot write the report '.*report.html': Is a directory$"):
+        tuned(folder, objective="f2_macro")
+    assert load_manifest(folder).decision.thresholds == before
+
+
 def test_the_numbers_of_a_report_are_written_after_all_that_they_vouch_for(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -139,7 +139,7 @@ def restored_on_failure(folder: str | Path, also: Sequence[str] = ()) -> Generat
         also: further files of it, which are made from the manifest: they are put back too.
     """
     folder = Path(folder)
-    names = (*also, MANIFEST, PREVIOUS, PREVIOUS_EVALUATION, EVALUATION)
+    names = [one for one in (*also, MANIFEST, PREVIOUS, PREVIOUS_EVALUATION, EVALUATION) if not (folder / one).is_dir()]
     before = {name: (folder / name).read_bytes() if (folder / name).is_file() else None for name in names}
     try:
         yield

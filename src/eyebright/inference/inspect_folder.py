@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from eyebright.errors import ArtifactError, listing, os_reason, short_repr, shortened
+from eyebright.errors import ArtifactError, listing, os_reason, shortened
 from eyebright.evaluation.exported_graphs import ExportedGraph
 from eyebright.inference.folder_format import (
     EVALUATION,
@@ -30,20 +30,13 @@ from eyebright.inference.folder_format import (
     WEIGHTS,
 )
 from eyebright.inference.inspect_export import checked_export, shown_exports
+from eyebright.inference.inspect_manifest import labels_of, wrong_manifest
 from eyebright.inference.inspect_report import checked_report
 from eyebright.io.generated_text import state_of
 from eyebright.io.safetensors_header import Header, read_header
 
 _CHUNK_BYTES = 2**20
 _MAX_FILES = 1000  # that are listed
-_REQUIRED_FIELDS: Mapping[str, type] = {
-    "model": dict,
-    "target": dict,
-    "scores": dict,
-    "training": dict,
-    "data": dict,
-    "versions": dict,
-}
 _KNOWN_FILES = {
     WEIGHTS: "weights",
     MANIFEST: "manifest",
@@ -207,24 +200,11 @@ def _manifest(folder: Path, sizes: Mapping[str, int], copy: Any) -> tuple[dict[s
         return copied, file("problem", f"cannot be read: {os_reason(error)}")
     if copied is not None and copied.get("id") != content.get("id"):
         return copied, file("problem", "is of another model than the weights, so the copy in them is used")
-    if problem := _wrong_manifest(content):
+    if problem := wrong_manifest(content, copied):
         return content, file("problem", problem)
     if content["schema"] < SCHEMA:
         return content, file("readable", f"has schema {content['schema']}; `eyebright migrate` writes {SCHEMA}")
     return content, file("readable")
-
-
-def _wrong_manifest(content: Mapping[str, Any]) -> str:
-    """What is wrong with the fields of a manifest, as far as that can be said without building the model."""
-    schema = content.get("schema")
-    if not isinstance(schema, int) or isinstance(schema, bool) or schema < 1:
-        return f"has no valid 'schema' number, got {short_repr(schema)}: it is no manifest of Eyebright"
-    if schema > SCHEMA:
-        return f"has schema {short_repr(schema)}, and this version of eyebright reads 1 to {SCHEMA}: update eyebright"
-    for name, kind in _REQUIRED_FIELDS.items():
-        if not isinstance(content.get(name), kind):
-            return f"has no valid '{name}', got {short_repr(content.get(name))}"
-    return ""
 
 
 def _weights_problem(folder: Path, header: Header | _Damaged | None, manifest: Mapping[str, Any]) -> tuple[str, str]:
@@ -375,7 +355,6 @@ def _facts(manifest: Mapping[str, Any]) -> dict[str, Any]:
     model, target, training = entry("model"), entry("target"), entry("training")
     decision = entry("decision")
     thresholds = decision.get("thresholds", manifest.get("thresholds"))
-    vocab = next((target[key] for key in ("vocab", "classes", "names") if isinstance(target.get(key), list)), None)
     tuning = entry("tuning")
     kept: Any = tuning.get("promises")
     promises = [one.get("promise") for one in kept if isinstance(one, dict)] if isinstance(kept, list) else []
@@ -387,7 +366,7 @@ def _facts(manifest: Mapping[str, Any]) -> dict[str, Any]:
         "id": manifest.get("id"),
         "created": manifest.get("created"),
         "kind": target.get("kind"),
-        "labels": vocab,
+        "labels": labels_of(manifest) or None,
         "outputs": model.get("classes"),
         "arch": model.get("arch"),
         "input": model.get("input"),

@@ -55,6 +55,7 @@ from eyebright.inference.folder_format import (
     WEIGHTS,
 )
 from eyebright.inference.inspect_folder import parse_json, read_json
+from eyebright.inference.inspect_manifest import other_order
 from eyebright.inference.manifest import Manifest
 from eyebright.inference.out_of_distribution import OutOfDistribution
 from eyebright.io.atomic import attempts, make_folder, prepared_file
@@ -481,6 +482,8 @@ def _choose_manifest(path: Path, copy: Any) -> dict[str, Any]:
         return copy
     if not isinstance(from_file, dict):
         raise ArtifactError(f"there is no {MANIFEST}")
+    if problem := other_order(from_file, copy if isinstance(copy, dict) else None):
+        raise ArtifactError(f"{MANIFEST} {problem}")
     return from_file
 
 

@@ -56,3 +56,9 @@ def test_a_history_with_other_values_than_numbers_is_an_error(text: str, tmp_pat
     (tmp_path / "history.csv").write_text(text)
     with pytest.raises(ArtifactError, match=r"cannot read the history '.*history.csv'"):
         read_history(tmp_path / "history.csv")
+
+
+def test_a_row_with_more_cells_than_the_header_is_said(tmp_path: Path) -> None:
+    (tmp_path / "history.csv").write_text("epoch,loss\n1,0.5,3\n")
+    with pytest.raises(ArtifactError, match="cannot read the history '.*': a row has more cells than the header"):
+        read_history(tmp_path / "history.csv")

@@ -51,8 +51,11 @@ def read_history(path: str | Path) -> list[dict[str, float]]:
         return []
     try:
         with Path(path).open(newline="", encoding="utf-8") as file:
-            return [{name: _number(text) for name, text in row.items() if text} for row in csv.DictReader(file)]
-    except (OSError, ValueError, AttributeError) as reason:  # a row with too many cells holds a list, not text
+            rows = list(csv.DictReader(file))
+        if any(None in row for row in rows):
+            raise ValueError("a row has more cells than the header")
+        return [{name: _number(text) for name, text in row.items() if text} for row in rows]
+    except (OSError, ValueError, csv.Error) as reason:
         raise ArtifactError(f"cannot read the history '{path}': {reason}") from None
 
 

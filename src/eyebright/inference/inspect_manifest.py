@@ -1,0 +1,83 @@
+"""What is wrong with a manifest, as far as that can be said without building the model; torch is not needed."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from eyebright.errors import short_repr
+from eyebright.inference.folder_format import MANIFEST, SCHEMA, WEIGHTS
+
+_REQUIRED_FIELDS: Mapping[str, type] = {
+    "model": dict,
+    "target": dict,
+    "scores": dict,
+    "training": dict,
+    "data": dict,
+    "versions": dict,
+}
+
+
+def wrong_manifest(content: Mapping[str, Any], copy: Mapping[str, Any] | None) -> str:
+    """What is wrong with the fields of a manifest; empty if nothing is.
+
+    Args:
+        content: the JSON of ``manifest.json``.
+        copy: that of the copy with the weights.
+    """
+    schema = content.get("schema")
+    if not isinstance(schema, int) or isinstance(schema, bool) or schema < 1:
+        return f"has no valid 'schema' number, got {short_repr(schema)}: it is no manifest of Eyebright"
+    if schema > SCHEMA:
+        return f"has schema {short_repr(schema)}, and this version of eyebright reads 1 to {SCHEMA}: update eyebright"
+    for name, kind in _REQUIRED_FIELDS.items():
+        if not isinstance(content.get(name), kind):
+            return f"has no valid '{name}', got {short_repr(content.get(name))}"
+    return _wrong_thresholds(content) or other_order(content, copy)
+
+
+def other_order(content: Mapping[str, Any], copy: Mapping[str, Any] | None) -> str:
+    """What is wrong with the order of the labels; empty if nothing is, or if they are others than in the copy.
+
+    The position of a label is that of its output. A person who sorts the labels of a manifest would get each answer
+    under the name of another label; one who renames a label leaves them in their order.
+
+    Args:
+        content: the JSON of ``manifest.json``.
+        copy: that of the copy with the weights, which is as old as they are.
+    """
+    names, written = labels_of(content), labels_of(copy or {})
+    if names == written or sorted(map(str, names)) != sorted(map(str, written)):
+        return ""
+    row = next(i for i, (name, other) in enumerate(zip(names, written, strict=True)) if name != other)
+    return (
+        f"has the labels in another order than the outputs of the weights: output {row} is {short_repr(written[row])}, "
+        f"not {short_repr(names[row])}; put them in the order that the copy of {MANIFEST} in {WEIGHTS} has"
+    )
+
+
+def labels_of(content: Mapping[str, Any]) -> list[Any]:
+    """The labels, classes, points or numbers of a manifest, in the order of the outputs; empty if there are none.
+
+    Args:
+        content: its JSON.
+    """
+    target = content.get("target")
+    found = (target.get(key) for key in ("vocab", "classes", "names")) if isinstance(target, Mapping) else ()
+    return next((names for names in found if isinstance(names, list)), [])
+
+
+def _wrong_thresholds(content: Mapping[str, Any]) -> str:
+    decision = content.get("decision")
+    thresholds = decision.get("thresholds") if isinstance(decision, Mapping) else content.get("thresholds")
+    if not isinstance(thresholds, Mapping):
+        return "" if thresholds is None else f"has no valid thresholds, got {short_repr(thresholds)}"
+    outputs = len(labels_of(content))
+    for name in ("values", "lower"):
+        values = thresholds.get(name, 0.5)
+        each = values if isinstance(values, list) else [values]
+        if name == "lower" and values is None:
+            continue
+        if not all(isinstance(one, (int, float)) and not isinstance(one, bool) and 0 <= one <= 1 for one in each):
+            return f"has thresholds that are no numbers in [0, 1], got {short_repr(values)}"
+        if isinstance(values, list) and len(each) != outputs:
+            return f"has {len(each)} thresholds, and the model has {outputs} labels"
+    return ""

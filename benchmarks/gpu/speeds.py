@@ -119,7 +119,7 @@ def _steps_of_eyebright(work: Work, precision: Precision, layout: Layout) -> Mea
     steps = WARM_UP + work.sizes.steps
 
     def measured() -> float:
-        run.begin(Plan(epochs=1, lr=(1e-4,) * len(run.groups)))
+        run.begin(Plan(epochs=1, lr=(1e-4,) * len(run.param_groups)))
         times: list[float] = []
         for event in train(run, PhaseSetup(model, lambda epoch: iter([batch] * steps), steps)):
             _note(event, times, work)

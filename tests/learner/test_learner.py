@@ -364,7 +364,9 @@ def test_the_recorder_has_the_names_of_the_book(trained: Learner) -> None:
 def test_the_optimizer_has_three_groups_before_and_after_a_fit(folder: Path, table: pd.DataFrame) -> None:
     learner = squares_learner(folder, table)
     learner.unfreeze()
-    assert [len(group["params"]) for group in learner.opt.param_groups] == [len(group) for group in learner.run.groups]
+    assert [len(group["params"]) for group in learner.opt.param_groups] == [
+        len(group) for group in learner.run.param_groups
+    ]
     learner.fit(1, slice(1e-5, 1e-3))
     assert [group["lr"] for group in learner.opt.param_groups] == pytest.approx([1e-5, 1e-4, 1e-3])
 

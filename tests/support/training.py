@@ -55,7 +55,7 @@ def train_all(
 ) -> Events:
     """The events of all plans that are left, each with the groups frozen that it says."""
     while not run.finished:
-        for number, group in enumerate(run.groups):
+        for number, group in enumerate(run.param_groups):
             for parameter in group:
                 parameter.requires_grad_(number >= run.plan.frozen_to)
         yield from train(run, setup_of(run, batches, steps=steps, validate=validate), step=step)

@@ -114,7 +114,7 @@ def test_proportions_follow_the_beta_distribution_and_both_methods_are_used() ->
 def test_a_mixing_step_depends_on_the_seed_and_not_on_global_generators() -> None:
     def losses(seed: int, options: TrainingOptions) -> list[float]:
         run = Run(model(), nn.BCEWithLogitsLoss(), [list(model().parameters())], tiny_run().device, seed=seed)
-        run.groups = [list(run.model.parameters())]
+        run.param_groups = [list(run.model.parameters())]
         run.begin(Plan(2, (1e-2,), options=options))
         targets = MultiCategoryBlock(vocab=["a", "b"])
         step = mixing_step(targets.soft_targets)

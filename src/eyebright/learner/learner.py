@@ -364,7 +364,7 @@ class Learner:
             div: the first learning rate is the peak divided by this, in the epochs with all layers.
         """
         plans = fine_tune_plans(
-            len(self.run.groups),
+            len(self.run.param_groups),
             epochs,
             base_lr,
             freeze_epochs=freeze_epochs,
@@ -468,7 +468,7 @@ class Learner:
         shares = possible_shares(wise_ft, keeps_statistics=keeps_statistics)
         callbacks = [*self.observers, *as_callbacks(cbs)]
         plan = all_layers_plan(
-            len(self.run.groups), n_epochs, lr, lr_mult=lr_mult, pct_start=pct_start, div=div, moms=self.moms
+            len(self.run.param_groups), n_epochs, lr, lr_mult=lr_mult, pct_start=pct_start, div=div, moms=self.moms
         )
         plan = self._with_options(self._with_settings(plan, wd), callbacks)
         if minutes is not None:
@@ -910,7 +910,7 @@ class Learner:
     ) -> Plan:
         return Plan(
             epochs,
-            lr_groups(self.lr if lr is None else lr, len(self.run.groups)),
+            lr_groups(self.lr if lr is None else lr, len(self.run.param_groups)),
             schedule,
             weight_decay=self.wd if wd is None else wd,
             train_bn=self.trainer.train_bn,

@@ -138,14 +138,14 @@ def lr_find(
     lrs: list[float] = []
     losses: list[float] = []
     smooth = SmoothLoss()
-    plan = plan or Plan(epochs=1, lr=(end_lr,) * len(run.groups))
+    plan = plan or Plan(epochs=1, lr=(end_lr,) * len(run.param_groups))
     observe(LRSearchStarted(num_it))
     options = dataclasses.replace(plan.options, accumulate=1, ema=None)
     with trial_run(run, setup, dataclasses.replace(plan, options=options)) as trial:
         model = run.device.data_parallel(setup.model)
         for index, batch in zip(range(num_it), endless_batches(setup.batches, run.epoch), strict=False):
             lr = sched_exp(start_lr, end_lr, index / num_it)
-            trial.current_optimizer.set([lr] * len(run.groups), MOMENTUM)
+            trial.current_optimizer.set([lr] * len(run.param_groups), MOMENTUM)
             try:
                 with trial.device.fork_rng(run.seed, index):
                     loss = step(trial, model, batch).loss
@@ -153,7 +153,7 @@ def lr_find(
                 break
             lrs.append(lr)
             losses.append(smooth.add(loss))
-            observe(StepDone(index + 1, num_it, loss, (lr,) * len(run.groups)))
+            observe(StepDone(index + 1, num_it, loss, (lr,) * len(run.param_groups)))
             if stop_div and losses[-1] > 4 * min(losses):
                 break
     return suggest(lrs, losses, num_it)

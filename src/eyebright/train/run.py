@@ -101,7 +101,7 @@ class Run:
     Args:
         model: on its device.
         loss: the loss function of the model's output (float32) and the targets: the mean over the images.
-        groups: all parameters in groups, backbone first, head last.
+        param_groups: all parameters in groups, backbone first, head last.
         device: the device, its precision, and the other processes.
         seed: all randomness of training comes from it and from counters.
         resume_conditions: what must be the same when a checkpoint is resumed (architecture, vocabulary, data), as JSON.
@@ -125,7 +125,7 @@ class Run:
 
     model: nn.Module
     loss: Callable[[Tensor, Tensor], Tensor]
-    groups: Sequence[Sequence[nn.Parameter]]
+    param_groups: Sequence[Sequence[nn.Parameter]]
     device: Device
     seed: int = 0
     resume_conditions: dict[str, Any] = field(default_factory=dict)
@@ -169,7 +169,7 @@ class Run:
 
     def use_groups(self, groups: Sequence[Sequence[nn.Parameter]]) -> None:
         """Sets other parameters, as of a new head; what was trained before is no longer the history of the model."""
-        self.groups = groups
+        self.param_groups = groups
         self.plans, self.phase, self.phase_epoch = (), 0, 0
         self.history, self.losses, self.lrs = [], [], []
         self.optimizer, self.ema, self.stopped, self.phase_started = None, None, None, False
@@ -199,7 +199,7 @@ class Run:
         plan = self.plan
         if not self.phase_started:
             kind, ema = plan.options.optimizer, plan.options.ema
-            self.optimizer = GroupedOptimizer(self.groups, kind=kind, weight_decay=plan.weight_decay)
+            self.optimizer = GroupedOptimizer(self.param_groups, kind=kind, weight_decay=plan.weight_decay)
             self.ema = AveragedWeights(self.model, ema) if ema else None
             self.phase_started = True
 

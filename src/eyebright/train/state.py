@@ -141,7 +141,7 @@ def run_state(run: Run) -> tuple[Tensors, Description]:
         if run.ema:
             tensors |= {f"average/{name}": tensor for name, tensor in run.ema.weights.items()}
     tensors["curve/losses"] = torch.tensor(run.losses, dtype=torch.float64)
-    tensors["curve/lrs"] = torch.tensor(run.lrs, dtype=torch.float64).reshape(-1, len(run.groups))
+    tensors["curve/lrs"] = torch.tensor(run.lrs, dtype=torch.float64).reshape(-1, len(run.param_groups))
     # One copy each: safetensors takes neither shared nor strided memory.
     tensors = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
     return tensors, _description(run)

@@ -165,7 +165,7 @@ class Trainer:
     def freeze_to(self, n: int) -> None:
         """Freeze the parameter groups before group ``n``; -1 freezes all but the head."""
         freeze_to(self.model, n, train_bn=self.train_bn)
-        self.frozen_to = n % len(self.run.groups)
+        self.frozen_to = n % len(self.run.param_groups)
 
     def use_precision(self, precision: str) -> None:
         """Train in this precision from now on; weights stay float32."""
@@ -173,7 +173,7 @@ class Trainer:
 
     def optimizer(self, weight_decay: float) -> GroupedOptimizer:
         """The optimizer of the last fit; before the first fit, a new one with the same settings."""
-        return self.run.optimizer or GroupedOptimizer(self.run.groups, weight_decay=weight_decay)
+        return self.run.optimizer or GroupedOptimizer(self.run.param_groups, weight_decay=weight_decay)
 
     def fit(
         self,

@@ -28,8 +28,8 @@ from peers.prediction_protocol import PredictionResult, Settings
 
 from eyebright import CategoryBlock, Image, Resize, get_image_files
 from eyebright.inference.manifest import Manifest
-from eyebright.inference.model_folder import save_model
 from eyebright.inference.predictor import save_onnx
+from eyebright.inference.save_folder import save_model
 from eyebright.models.build import ImageModel, build_model, model_description
 from eyebright.tasks.decision import Decision
 from eyebright.train.batchnorm_statistics import recompute_statistics

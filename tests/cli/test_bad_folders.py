@@ -211,8 +211,8 @@ INTERRUPTED = {
     "export to torch.export": "eyebright.export.export_torch.check_batches",
     "export to a page": "eyebright.export.page.onnx_batch",
     "push": "eyebright.workflow.push._upload",
-    "migrate": "eyebright.inference.model_folder.save_file",
-    "migrate elsewhere": "eyebright.inference.model_folder.save_file",
+    "migrate": "eyebright.inference.save_folder.save_file",
+    "migrate elsewhere": "eyebright.inference.save_folder.save_file",
     "inspect": "eyebright.inference.inspect_folder._hashed",
 }
 

@@ -438,7 +438,7 @@ def test_if_the_model_cannot_be_saved_all_files_of_the_old_one_are_unchanged(
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("eyebright.inference.model_folder.save_file", full)
+    monkeypatch.setattr("eyebright.inference.save_folder.save_file", full)
     assert train(squares, "--seed", "1") == 2
     assert "No space left on device; what was there before is unchanged" in capsys.readouterr().err
     assert {name: (squares / "model" / name).read_bytes() for name in before} == before
@@ -454,7 +454,7 @@ def test_an_interrupted_training_leaves_complete_files_only(
         save_file(tensors, path, **options)
         signal.raise_signal(told)
 
-    monkeypatch.setattr("eyebright.inference.model_folder.save_file", cut_off)
+    monkeypatch.setattr("eyebright.inference.save_folder.save_file", cut_off)
     monkeypatch.setattr(
         sys, "argv", ["eyebright", "train", str(squares / "labels.csv"), "--images", str(squares / "photos"),
                       "--out", str(squares / "model"), *QUICK]

@@ -16,9 +16,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from eyebright.cli.main import run
+from eyebright.inference.folder_format import MANIFEST, WEIGHTS
 from eyebright.inference.manifest import Manifest
-from eyebright.inference.model_folder import MANIFEST, WEIGHTS, load_evaluation, load_manifest, save_model
+from eyebright.inference.model_folder import load_evaluation, load_manifest
 from eyebright.inference.predictor import Predictor
+from eyebright.inference.save_folder import save_model
 from eyebright.models.build import build_model, model_description
 from eyebright.tasks.base import TargetBlock
 from eyebright.tasks.category import CategoryBlock

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from eyebright.data.block import DataBlock
-from eyebright.inference.model_folder import MANIFEST, WEIGHTS
+from eyebright.inference.folder_format import MANIFEST, WEIGHTS
 from eyebright.inference.predictor import load_predictor
 from eyebright.models.build import build_model, model_description
 from eyebright.tasks.image import ImageBlock

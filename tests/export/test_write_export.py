@@ -13,7 +13,7 @@ from eyebright.errors import ArtifactError
 from eyebright.export import files
 from eyebright.export.files import write_export
 from eyebright.export.record import CONTRACT, read_record
-from eyebright.inference.model_folder import write_together
+from eyebright.inference.save_folder import write_together
 from eyebright.io.atomic import exclusive_folder
 
 MADE: Any = SimpleNamespace(facts={"contract": CONTRACT, "model": {"id": "1"}, "versions": {}})

@@ -16,7 +16,7 @@ from eyebright._system import memory
 from eyebright.errors import InputError
 from eyebright.image import cache_store as stores
 from eyebright.image.cache_store import SUBFOLDER, Entry, FolderStore, MemoryStore, Store
-from eyebright.image.decode import Pixels
+from eyebright.image.rgb import Pixels
 
 KEY = "ab12-1"
 

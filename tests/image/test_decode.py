@@ -16,9 +16,10 @@ from PIL import TiffImagePlugin
 
 from eyebright.errors import ImageError
 from eyebright.image import decode as module, pillow_warnings
-from eyebright.image.decode import FIRST_FRAME, OWN_SCALE, array_to_rgb, decode, read_header, to_rgb
+from eyebright.image.decode import FIRST_FRAME, decode, read_header
 from eyebright.image.exif import DAMAGED_EXIF
 from eyebright.image.image import Image
+from eyebright.image.rgb import OWN_SCALE, array_to_rgb, to_rgb
 from eyebright.types import Size
 
 LOSSLESS = [

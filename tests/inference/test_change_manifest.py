@@ -10,8 +10,10 @@ import torch
 
 from eyebright.errors import ArtifactError
 from eyebright.inference.change_manifest import save_manifest, undo_manifest
+from eyebright.inference.folder_format import MANIFEST, PREVIOUS, WEIGHTS
 from eyebright.inference.manifest import Manifest
-from eyebright.inference.model_folder import MANIFEST, PREVIOUS, WEIGHTS, load_manifest, load_model, save_model
+from eyebright.inference.model_folder import load_manifest, load_model
+from eyebright.inference.save_folder import save_model
 from eyebright.models.build import model_description
 from eyebright.tasks.decision import Decision
 from eyebright.tasks.multicategory import MultiCategoryBlock

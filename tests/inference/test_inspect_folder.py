@@ -17,7 +17,7 @@ from eyebright.cli.main import run
 from eyebright.errors import ArtifactError
 from eyebright.inference.inspect_folder import inspect_folder
 from eyebright.inference.manifest import Manifest
-from eyebright.inference.model_folder import save_model
+from eyebright.inference.save_folder import save_model
 from eyebright.io.generated_text import write_generated
 from eyebright.models.build import model_description
 from eyebright.tasks.decision import Decision

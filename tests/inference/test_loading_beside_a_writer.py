@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from eyebright.errors import ArtifactError
-from eyebright.inference.model_folder import EVALUATION, load_evaluation, load_manifest_and_evaluations
+from eyebright.inference.folder_format import EVALUATION
+from eyebright.inference.model_folder import load_evaluation, load_manifest_and_evaluations
 from eyebright.inference.runtimes.graph_file import hash_path, read_graph, write_graph
 from eyebright.io.atomic import write_atomically
 from support.replacing import checkpoint_numbers, evaluation_numbers, load_beside_writer, model_numbers, write_model

@@ -15,10 +15,12 @@ from safetensors.torch import save_file
 from eyebright.errors import ArtifactError
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.image.canonical import CANONICAL, LIBRARY_PIXELS, PixelsVersion
-from eyebright.inference import model_folder
+from eyebright.inference import save_folder
+from eyebright.inference.folder_format import EVALUATION, MANIFEST, WEIGHTS
 from eyebright.inference.inspect_folder import inspect_folder
 from eyebright.inference.manifest import Manifest
-from eyebright.inference.model_folder import EVALUATION, MANIFEST, WEIGHTS, load_evaluation, load_model, save_model
+from eyebright.inference.model_folder import load_evaluation, load_model
+from eyebright.inference.save_folder import save_model
 from eyebright.models.build import build_model, model_description
 from eyebright.tasks.decision import Decision
 from eyebright.tasks.multicategory import MultiCategoryBlock
@@ -178,7 +180,7 @@ def test_a_full_disk_leaves_the_old_model_unchanged(tmp_path: Path, monkeypatch:
         Path(path).write_bytes(b"half")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(model_folder, "save_file", full)
+    monkeypatch.setattr(save_folder, "save_file", full)
     with pytest.raises(ArtifactError, match="No space left on device; what was there before is unchanged"):
         save_model(tmp_path, manifest(decision=Decision(TARGET, Thresholds(0.9))), {"weight": torch.zeros(1)})
     monkeypatch.undo()

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from eyebright.errors import ArtifactError
-from eyebright.inference.model_folder import MANIFEST, load_evaluation, load_model, save_model
+from eyebright.inference.folder_format import MANIFEST
+from eyebright.inference.model_folder import load_evaluation, load_model
 from eyebright.inference.predictor import load_predictor
+from eyebright.inference.save_folder import save_model
 
 FOLDER = Path(__file__).with_name("schema_1")
 KINDS = sorted(path.parent.name for path in FOLDER.glob(f"*/{MANIFEST}"))

@@ -12,10 +12,12 @@ from sklearn.decomposition import PCA
 from torch import Tensor
 
 from eyebright.errors import ArtifactError
-from eyebright.inference.model_folder import OUT_OF_DISTRIBUTION, load_manifest, load_out_of_distribution, save_model
+from eyebright.inference.folder_format import OUT_OF_DISTRIBUTION
+from eyebright.inference.model_folder import load_manifest, load_out_of_distribution
 from eyebright.inference.out_of_distribution import MAX_DIRECTIONS, OutOfDistribution, fit_out_of_distribution
 from eyebright.inference.predictions import Prediction
 from eyebright.inference.predictor import load_predictor, save_onnx
+from eyebright.inference.save_folder import save_model
 from support.models import SIZE, model_folder, small_model
 
 WIDTH = 40

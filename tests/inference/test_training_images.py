@@ -12,7 +12,7 @@ from hypothesis import given, strategies as st
 from eyebright.errors import ArtifactError
 from eyebright.inference.inspect_folder import inspect_folder
 from eyebright.inference.manifest import Manifest
-from eyebright.inference.model_folder import save_model
+from eyebright.inference.save_folder import save_model
 from eyebright.inference.training_images import TrainingImages, evenly_spread, load_training_images
 from eyebright.models.build import model_description
 from eyebright.tasks.category import CategoryBlock

@@ -16,7 +16,8 @@ from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.parquet import to_parquet
 from eyebright.image.warp import Warp
 from eyebright.inference.manifest import Manifest
-from eyebright.inference.model_folder import load_evaluation, save_model
+from eyebright.inference.model_folder import load_evaluation
+from eyebright.inference.save_folder import save_model
 from eyebright.metrics.book import F1ScoreMulti, HammingLossMulti
 from eyebright.metrics.labels import accuracy, accuracy_multi, error_rate, f1_macro, per_class
 from eyebright.metrics.meter import Meter

@@ -8,9 +8,10 @@ import torch
 
 from eyebright.image.canonical import CANONICAL, PixelsVersion
 from eyebright.inference.manifest import Manifest
-from eyebright.inference.model_folder import model_hash, save_model
+from eyebright.inference.model_folder import model_hash
 from eyebright.inference.runtimes.base import ImageBatch
 from eyebright.inference.runtimes.onnx_export import export_onnx
+from eyebright.inference.save_folder import save_model
 from eyebright.models.build import ImageModel, build_model, model_description
 from eyebright.tasks.category import CategoryBlock
 from eyebright.tasks.decision import Decision

@@ -14,8 +14,10 @@ import torch
 from safetensors.torch import save_file
 
 from eyebright.errors import ArtifactError, TrainingError
+from eyebright.inference.folder_format import EVALUATION, MANIFEST, WEIGHTS
 from eyebright.inference.manifest import Manifest
-from eyebright.inference.model_folder import EVALUATION, MANIFEST, WEIGHTS, load_evaluation, load_model, save_model
+from eyebright.inference.model_folder import load_evaluation, load_model
+from eyebright.inference.save_folder import save_model
 from eyebright.io.atomic import write_atomically
 from eyebright.models.build import model_description
 from eyebright.tasks.decision import Decision

@@ -8,7 +8,7 @@ import torch
 from eyebright._choices import EvaluatedPart
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.inference.manifest import Manifest
-from eyebright.inference.model_folder import save_model
+from eyebright.inference.save_folder import save_model
 from eyebright.models.build import model_description
 from eyebright.tasks.category import CategoryBlock
 from eyebright.tasks.decision import Decision

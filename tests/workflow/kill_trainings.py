@@ -22,7 +22,7 @@ import PIL.Image
 import torch
 from safetensors.torch import load_file
 
-from eyebright.inference.model_folder import WEIGHTS
+from eyebright.inference.folder_format import WEIGHTS
 from eyebright.learner import vision_learner
 from eyebright.models.build import build_model
 from eyebright.sources.read import read_source

@@ -9,7 +9,7 @@ import pytest
 
 from eyebright.cli.main import run
 from eyebright.errors import ArtifactError, InputError
-from eyebright.inference import model_folder
+from eyebright.inference import save_folder
 from eyebright.inference.inspect_folder import inspect_folder
 from eyebright.inference.predictor import load_predictor
 from eyebright.workflow.migrate import migrate_model
@@ -66,7 +66,7 @@ def test_a_full_disk_leaves_the_old_model(tmp_path: Path, monkeypatch: pytest.Mo
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(model_folder, "save_file", full)
+    monkeypatch.setattr(save_folder, "save_file", full)
     with pytest.raises(ArtifactError, match="No space left on device; what was there before is unchanged"):
         migrate_model(folder)
     assert contents(folder) == before

@@ -23,9 +23,10 @@ from eyebright.errors import ArtifactError, InputError
 from eyebright.inference.hub import local_folder, parse_repository
 from eyebright.inference.inspect_folder import inspect_folder
 from eyebright.inference.manifest import Manifest
-from eyebright.inference.model_folder import load_model, save_model
+from eyebright.inference.model_folder import load_model
 from eyebright.inference.predictor import load_predictor, save_onnx
 from eyebright.inference.runtimes.graph_file import write_graph
+from eyebright.inference.save_folder import save_model
 from eyebright.inference.training_images import TrainingImages
 from eyebright.models.build import build_model, model_description
 from eyebright.tasks.decision import Decision

@@ -19,7 +19,8 @@ from eyebright.evaluation.tune import tune
 from eyebright.inference.change_manifest import save_manifest
 from eyebright.inference.inspect_folder import inspect_folder
 from eyebright.inference.manifest import Manifest
-from eyebright.inference.model_folder import load_evaluation, load_manifest, save_model
+from eyebright.inference.model_folder import load_evaluation, load_manifest
+from eyebright.inference.save_folder import save_model
 from eyebright.io.atomic import exclusive_folder
 from eyebright.models.build import model_description
 from eyebright.tasks.category import CategoryBlock

@@ -16,8 +16,9 @@ from eyebright.export.record import decision_hash
 from eyebright.inference.change_manifest import save_part
 from eyebright.inference.inspect_folder import inspect_folder
 from eyebright.inference.manifest import Manifest
-from eyebright.inference.model_folder import load_evaluation, load_manifest, save_model
+from eyebright.inference.model_folder import load_evaluation, load_manifest
 from eyebright.inference.predictions import Prediction, Predictions
+from eyebright.inference.save_folder import save_model
 from eyebright.models.build import model_description
 from eyebright.report.data import ReportData
 from eyebright.tasks.decision import Decision

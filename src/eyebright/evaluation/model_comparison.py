@@ -4,59 +4,17 @@ All differences are paired: both models are judged on the same images. P-values 
 (Holm, 1979, Scandinavian Journal of Statistics 6:65).
 """
 
-import math
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import NormalDist
 
-import numpy as np
-import torch
-from jaxtyping import Bool, Float
-from torch import Tensor
-
-from eyebright._defaults import CONFIDENCE
 from eyebright.errors import InputError, listing
-from eyebright.evaluation.compare import Comparison, paired_comparisons
+from eyebright.evaluation.compare import Comparison
 from eyebright.evaluation.evaluation import Evaluation
-from eyebright.evaluation.intervals import Interval, corrected_interval, unknown_interval
-from eyebright.evaluation.metric_intervals import LabelPrecisions
+from eyebright.evaluation.image_mistakes import mistakes
+from eyebright.evaluation.output_differences import OutputDifference, compared_metrics, compared_scores
 from eyebright.evaluation.relabelled import Judged, judge, relabelled
-from eyebright.evaluation.scores import Draws
-from eyebright.evaluation.slices import holm
-from eyebright.metrics.labels import average_precision
-from eyebright.metrics.meter import Metric
-from eyebright.metrics.points import point_errors
-from eyebright.tasks.base import SectionName
-
-MIN_IMAGES = 10
-"""Images with a label, with fewer of which its difference has no interval."""
-
-_SAME_SCORE = ("error_rate",)  # of a metric that is compared too
-
-
-@dataclass(frozen=True, slots=True)
-class OutputDifference:
-    """A label, class, point or number, as two models predict it.
-
-    Args:
-        name: its name.
-        measure: what is compared, such as ``"AP"``.
-        count: images that it rests on; of a label or class those that have it.
-        first: the value of the first model; NaN where undefined.
-        second: the value of the second model.
-        interval: of the second minus the first, not corrected; NaN where there are too few images.
-        p_value: two-sided, corrected for the number of labels; NaN where there is no interval.
-    """
-
-    name: str
-    measure: str
-    count: int
-    first: float
-    second: float
-    interval: Interval
-    p_value: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,10 +137,10 @@ def compare_models(first: Evaluation, second: Evaluation, *, nominated: Collecti
         evaluation.check_finite()
     n_changed, judged = int(relabelled(first, second).sum()), ()
     if n_changed:
-        judged = judge(first, second, _metrics(first), nominated=nominated)
+        judged = judge(first, second, compared_metrics(first), nominated=nominated)
         first = replace(first, targets=second.targets)
     worse, better = _changes(first, second)
-    metrics, outputs = _scores(first, second)
+    metrics, outputs = compared_scores(first, second)
     return ModelComparison(first, second, only_first, only_second, metrics, outputs, worse, better, n_changed, judged)
 
 
@@ -247,163 +205,12 @@ def _whole_paths(evaluation: Evaluation) -> list[str]:
     return [str(Path(path)) for path in evaluation.paths]
 
 
-# ------------------------------------------------------------------------------- metrics
-
-
-def _scores(first: Evaluation, second: Evaluation) -> tuple[tuple[Comparison, ...], tuple[OutputDifference, ...]]:
-    """The metrics, and each label, class, point or number."""
-    block = first.decision.target
-    resampled = _RESAMPLED_OF_SECTION.get(block.section)
-    labels = None if resampled is None else (resampled(first), resampled(second))
-    found, draws = paired_comparisons(first, second, _metrics(first), labels=labels)
-    each = _DIFFERENCES_OF_SECTION[block.section](first, second) if draws is None else _of_labels(first, second, draws)
-    corrected = holm([one.p_value for one in each])
-    return tuple(found), tuple(replace(one, p_value=p_value) for one, p_value in zip(each, corrected, strict=True))
-
-
-def _metrics(evaluation: Evaluation) -> list[Metric]:
-    """The metrics that are compared."""
-    block = evaluation.decision.target
-    metrics = [metric for metric in block.metrics() if not (metric.takes == "logits" and block.is_geometric)]
-    return [metric for metric in metrics if metric.name not in _SAME_SCORE]
-
-
-def _of_labels(first: Evaluation, second: Evaluation, draws: Draws) -> list[OutputDifference]:
-    """The average precision of each label; interval and standard error from the same resamples for both models."""
-    targets = first.targets
-    values = [average_precision(each.activated, targets) for each in (first, second)]
-    found: list[OutputDifference] = []
-    for k, name in enumerate(first.decision.target.value_names):
-        positives, before, after = int((targets[:, k] == 1).sum()), float(values[0][k]), float(values[1][k])
-        column = draws.drawn[:, k][~np.isnan(draws.drawn[:, k])]
-        p_value, interval = math.nan, unknown_interval(CONFIDENCE)
-        if positives >= MIN_IMAGES and len(column) > 1:
-            interval = corrected_interval(column, draws.left_out[:, k], after - before, level=CONFIDENCE)
-            p_value = _two_sided(after - before, float(column.std(ddof=1)))
-        found.append(OutputDifference(name, "AP", positives, before, after, interval, p_value))
-    return found
-
-
-def _of_classes(first: Evaluation, second: Evaluation) -> list[OutputDifference]:
-    """The share of the images of each class that is recognised.
-
-    The p-value is McNemar's exact one; the interval that of Agresti & Min (2005, Statistics in Medicine 24:729).
-    """
-    right = [_mistakes(each) == 0 for each in (first, second)]
-    found: list[OutputDifference] = []
-    for k, name in enumerate(first.decision.target.value_names):
-        mine = first.targets == k
-        count = int(mine.sum())
-        gained, lost = int((mine & right[1] & ~right[0]).sum()), int((mine & right[0] & ~right[1]).sum())
-        before, after = (float((mine & each).sum() / count) if count else math.nan for each in right)
-        center = (gained - lost) / (count + 2)
-        error = math.sqrt(max(gained + lost + 1 - (gained - lost) ** 2 / (count + 2), 0)) / (count + 2)
-        half = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2) * error
-        enough = count >= MIN_IMAGES
-        interval = Interval(max(center - half, -1), min(center + half, 1), CONFIDENCE)
-        unknown = Interval(math.nan, math.nan, CONFIDENCE)
-        p_value = _mcnemar(gained, lost) if enough else math.nan
-        found.append(OutputDifference(name, "recall", count, before, after, interval if enough else unknown, p_value))
-    return found
-
-
-def _of_points(first: Evaluation, second: Evaluation) -> list[OutputDifference]:
-    errors = [point_errors(each.activated, each.targets) for each in (first, second)]
-    return _of_errors(first.decision.target.value_names, *errors, measure="mean error, px")
-
-
-def _of_numbers(first: Evaluation, second: Evaluation) -> list[OutputDifference]:
-    errors = [(each.activated.double() - each.targets.double()).abs() for each in (first, second)]
-    return _of_errors(first.decision.target.value_names, *errors, measure="MAE")
-
-
-def _of_errors(
-    names: Sequence[str], first: Float[Tensor, "n k"], second: Float[Tensor, "n k"], *, measure: str
-) -> list[OutputDifference]:
-    """The mean error of each column, with the normal interval of the mean of paired differences."""
-    found: list[OutputDifference] = []
-    for k, name in enumerate(names):
-        known = ~first[:, k].isnan()
-        differences = (second[known, k] - first[known, k]).double()
-        count, mean = len(differences), float(differences.mean())
-        error = float(differences.std()) / math.sqrt(count) if count >= MIN_IMAGES else math.nan
-        half = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2) * error
-        before, after = float(first[known, k].mean()), float(second[known, k].mean())
-        interval = Interval(mean - half, mean + half, CONFIDENCE)
-        found.append(OutputDifference(name, measure, count, before, after, interval, _two_sided(mean, error)))
-    return found
-
-
-_RESAMPLED_OF_SECTION: Mapping[SectionName, Callable[[Evaluation], LabelPrecisions]] = {"labels": LabelPrecisions.of}
-"""What is drawn again with the metrics; the others are computed from each image alone."""
-
-_DIFFERENCES_OF_SECTION: Mapping[SectionName, Callable[[Evaluation, Evaluation], list[OutputDifference]]] = {
-    "classes": _of_classes,
-    "points": _of_points,
-    "numbers": _of_numbers,
-}
-
-
-def _two_sided(difference: float, error: float) -> float:
-    """The p-value of a difference with a standard error; 1 for no difference, NaN if the error is unknown."""
-    if math.isnan(error) or math.isnan(difference):
-        return math.nan
-    if difference == 0:
-        return 1.0
-    return 2 * (1 - NormalDist().cdf(abs(difference) / error)) if error > 0 else 0.0
-
-
-def _mcnemar(gained: int, lost: int) -> float:
-    """The exact two-sided p-value that a change is as likely for the better as for the worse."""
-    total, few = gained + lost, min(gained, lost)
-    if not total:
-        return 1.0
-    return min(2 * sum(math.comb(total, i) for i in range(few + 1)) / 2**total, 1.0)
-
-
 # ------------------------------------------------------------------------------- images
-
-
-def _mistakes(evaluation: Evaluation) -> Float[Tensor, " n"]:
-    """The mistakes on each image, see `ImageChange`; NaN where nothing is known."""
-    return _MISTAKES_OF_SECTION[evaluation.decision.target.section](evaluation)
-
-
-def _wrong_labels(evaluation: Evaluation) -> Float[Tensor, " n"]:
-    targets = evaluation.targets
-    decided: Bool[Tensor, "n k"] = evaluation.decision.decide(evaluation.activated)
-    known = ~targets.isnan()
-    asked = evaluation.decision.asks(evaluation.activated)  # no mistake
-    wrong = ((decided != (targets == 1)) & known & ~asked).sum(dim=1).double()
-    return wrong.where(known.any(dim=1), torch.nan)
-
-
-def _wrong_class(evaluation: Evaluation) -> Float[Tensor, " n"]:
-    block, targets = evaluation.decision.target, evaluation.targets
-    predicted = torch.stack([block.encode(value) for value in evaluation.decoded])
-    asked = evaluation.decision.asks(evaluation.activated).any(dim=1)  # no mistake
-    return ((predicted != targets) & ~asked).double().where(targets >= 0, torch.nan)
-
-
-def _distances(evaluation: Evaluation) -> Float[Tensor, " n"]:
-    return point_errors(evaluation.activated, evaluation.targets).double().nanmean(dim=1)
-
-
-def _number_errors(evaluation: Evaluation) -> Float[Tensor, " n"]:
-    return (evaluation.activated.double() - evaluation.targets.double()).abs().nanmean(dim=1)
-
-
-_MISTAKES_OF_SECTION: Mapping[SectionName, Callable[[Evaluation], Float[Tensor, " n"]]] = {
-    "labels": _wrong_labels,
-    "classes": _wrong_class,
-    "points": _distances,
-    "numbers": _number_errors,
-}
 
 
 def _changes(first: Evaluation, second: Evaluation) -> tuple[tuple[ImageChange, ...], tuple[ImageChange, ...]]:
     """(worse, better) images: from right to wrong and back first, then the largest change."""
-    before, after = _mistakes(first), _mistakes(second)
+    before, after = mistakes(first), mistakes(second)
     worse = (after > before).nonzero()[:, 0].tolist()
     better = (after < before).nonzero()[:, 0].tolist()
     worse.sort(key=lambda i: (float(before[i]) > 0, float(before[i] - after[i])))
@@ -413,8 +220,8 @@ def _changes(first: Evaluation, second: Evaluation) -> tuple[tuple[ImageChange, 
     def change(i: int) -> ImageChange:
         answers = (_answer(first, i), _answer(second, i))
         truth = block.text(block.decode(first.targets[i]))
-        mistakes = (float(before[i]), float(after[i]))
-        return ImageChange(i, first.files[i], truth, answers, mistakes, (_n_asked(first, i), _n_asked(second, i)))
+        of_both = (float(before[i]), float(after[i]))
+        return ImageChange(i, first.files[i], truth, answers, of_both, (_n_asked(first, i), _n_asked(second, i)))
 
     return tuple(map(change, worse)), tuple(map(change, better))
 

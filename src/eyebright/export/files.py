@@ -14,8 +14,8 @@ from eyebright.export.exportable import Exportable
 from eyebright.export.parity import Parity
 from eyebright.export.precision import Cost
 from eyebright.export.record import FIXED, PREPROCESS, RECORD, WHOLE, ExportRecord, read_record
-from eyebright.inference.model_folder import write_together
 from eyebright.inference.runtimes.graph_file import hash_path
+from eyebright.inference.save_folder import write_together
 from eyebright.io.atomic import exclusive_folder
 from eyebright.io.text import valid_unicode
 

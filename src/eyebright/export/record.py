@@ -8,9 +8,9 @@ from typing import Any
 
 from eyebright.errors import ArtifactError, listing, os_reason, short_repr
 from eyebright.inference import inspect_export
-from eyebright.inference.folder_format import EXPORT_RECORD, MAX_MANIFEST_BYTES
+from eyebright.inference.folder_format import EXPORT_RECORD, MANIFEST, MAX_MANIFEST_BYTES, WEIGHTS
 from eyebright.inference.manifest import Manifest
-from eyebright.inference.model_folder import MANIFEST, WEIGHTS, load_manifest, manifest_content
+from eyebright.inference.model_folder import load_manifest, manifest_content
 from eyebright.io.atomic import attempts
 from eyebright.tasks.registry import block_to_json
 from eyebright.transforms.serialize import preprocessing_to_json

@@ -22,7 +22,8 @@ from PIL import features
 
 from eyebright.errors import InputError
 from eyebright.image.cache_store import FolderStore, MemoryStore, Store, format_megabytes
-from eyebright.image.decode import PathOrBytes, Pixels, read_bytes
+from eyebright.image.decode import PathOrBytes, read_bytes
+from eyebright.image.rgb import Pixels
 from eyebright.io.containers import container_of
 
 CacheOption = Union[str, Path, "ImageCache", None]

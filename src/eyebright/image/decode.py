@@ -6,47 +6,38 @@ file or explains the error. The format is detected from the first bytes, never f
 of formats is tried, so that no dataset can start Ghostscript. Pillow's readers are called directly and not through
 ``PIL.Image.open``, which applies a pixel limit of the whole process; `MAX_PIXELS` is checked here instead, before any
 pixel is decoded.
-
-Conversion to 8-bit RGB:
-
-* greyscale and black-and-white: three equal channels;
-* palettes: the colours of the palette;
-* transparency (an alpha channel, a transparent palette entry or colour): composited over white;
-* CMYK, YCbCr, LAB: Pillow's conversion; colour profiles are not applied;
-* 16 bits: 0 to 65,535 is scaled to 0 to 255 (16-bit colour is an exception: Pillow keeps the high byte). A TIFF that
-  says that it uses fewer bits is scaled from its own white level: BitsPerSample 12, or a MaxSampleValue,
-  SMaxSampleValue or WhiteLevel of 2^9 - 1 to 2^15 - 1; other values of these tags are statistics of one image. A PNG
-  is not scaled by its sBIT chunk, since the standard asks for the full range whatever sBIT says. The values of a
-  single image never change its scale: images whose range is hardly used are reported (`range_notes`);
-* floats: 0 is black and 1 is white; an image with values outside of [0, 1] is scaled from its minimum to its maximum;
-  NaN is black;
-* 32-bit integers: scaled from minimum to maximum, because their white level is unknown;
-* animations and multi-page files: the first frame.
 """
 
 import io
-import math
 import os
 import re
 import stat
 import sys
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 import PIL.Image
-from jaxtyping import Num, Shaped, UInt8
 from PIL.ImageFile import ImageFile
-from PIL.TiffImagePlugin import TiffImageFile
 
 from eyebright.errors import ImageError, InputError
 from eyebright.image.decode_memory import decode_memory
 from eyebright.image.exif import DAMAGED_EXIF, read_exif
 from eyebright.image.jpeg_check import jpeg_damage, lacks_only_end_marker
 from eyebright.image.pillow_warnings import without_pillow_warnings
-from eyebright.image.value_range import ValueRange, range_notes
+from eyebright.image.rgb import (
+    OWN_SCALE,
+    Pixels,
+    black_and_white,
+    has_own_scale,
+    is_16_bit,
+    is_16_bit_colour,
+    to_rgb,
+    value_range_of,
+)
+from eyebright.image.value_range import ValueRange
 from eyebright.io.containers import container_of, read_member
 from eyebright.types import Size
 
@@ -54,15 +45,9 @@ MAX_PIXELS = 200_000_000
 """Images with more pixels are refused. A decoded pixel takes 3 bytes, and 1 to 5 more while it is decoded, or 6 in a
 progressive JPEG: at this limit 0.6 GB, and at most 1.6 GB or 1.8 GB together."""
 
-OWN_SCALE = (
-    "it holds 32-bit integers or floats, which are scaled from its own minimum to its maximum unless they are floats "
-    "between 0 and 1, so its brightness cannot be compared with that of other images"
-)
 FIRST_FRAME = "it has several frames or pages, of which the first is read"
 
 PathOrBytes = str | bytes
-Pixels = UInt8[np.ndarray, "h w 3"]
-"""Upright 8-bit RGB."""
 """A path, or the content of an image file."""
 
 _File = io.BufferedReader | io.BytesIO
@@ -104,9 +89,9 @@ def read_header(source: PathOrBytes) -> Header:
         size = Size(image.height, image.width)
         frames = image.format not in _JPEG_FORMATS and bool(getattr(image, "is_animated", False))
         exif = read_exif(image, file)
-        noted = {DAMAGED_EXIF: exif.damaged, OWN_SCALE: _has_own_scale(image), FIRST_FRAME: frames}
+        noted = {DAMAGED_EXIF: exif.damaged, OWN_SCALE: has_own_scale(image), FIRST_FRAME: frames}
         notes = tuple(note for note, applies in noted.items() if applies)
-        has_16_bits = _is_16_bit(image) or _is_16_bit_colour(image)
+        has_16_bits = is_16_bit(image) or is_16_bit_colour(image)
         return Header(
             size, exif.orientation, notes, plain_jpeg, has_16_bits, image.format or "", image.mode, exif.camera
         )
@@ -150,24 +135,12 @@ def value_range(source: PathOrBytes) -> ValueRange | None:
     """
     with _image_errors(source), _open(source) as file:
         image = _identify(source, file)
-        is_colour = _is_16_bit_colour(image)
-        if not _is_16_bit(image) and not is_colour:
+        is_colour = is_16_bit_colour(image)
+        if not is_16_bit(image) and not is_colour:
             return None
         with decode_memory((image.height, image.width)):
             image.load()
-            return _value_range(image, is_colour=is_colour)
-
-
-def pillow_notes(image: PIL.Image.Image) -> tuple[str, ...]:
-    """What a user should know of how `to_rgb` converts a loaded Pillow image; usually nothing."""
-    if _is_16_bit(image):
-        return range_notes(_value_range(image, is_colour=False))
-    return (OWN_SCALE,) if _has_own_scale(image) else ()
-
-
-def _value_range(image: PIL.Image.Image, *, is_colour: bool) -> ValueRange:
-    largest = int(np.asarray(image).max())
-    return ValueRange(largest * 256 + 255, 65535) if is_colour else ValueRange(largest, _white_level(image))
+            return value_range_of(image, is_colour=is_colour)
 
 
 def read_bytes(path: str) -> bytes:
@@ -180,22 +153,6 @@ def read_bytes(path: str) -> bytes:
         return file.read()
 
 
-def to_rgb(image: PIL.Image.Image, limits: tuple[float, float] | None = None) -> PIL.Image.Image:
-    """A loaded Pillow image of any mode as 8-bit RGB, by the rules in the module's docstring.
-
-    Args:
-        image: the image.
-        limits: the values of floats or 32-bit integers that become black and white; None: found in the image.
-    """
-    if _is_16_bit(image):
-        return _from_16_bit(np.asarray(image), image.info.get("transparency"), _white_level(image))
-    if image.mode in ("I", "F"):
-        return _scale_to_8_bit(np.asarray(image), limits)
-    if image.has_transparency_data:
-        return _over_white(image.convert("RGBA"))
-    return image.convert("RGB")
-
-
 def source_name(source: PathOrBytes) -> str:
     """The name of an image in error messages: its path, or ``"<bytes>"``."""
     return source if isinstance(source, str) else "<bytes>"
@@ -204,7 +161,6 @@ def source_name(source: PathOrBytes) -> str:
 # Pillow's names. AVIF needs Pillow 11.3 or newer, HEIF needs the package pillow-heif, registered by the user.
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF", "HEIF")
 _JPEG_FORMATS = ("JPEG", "MPO")
-_FORMATS_WITH_16_BIT_IN_MODE_I = ("PNG", "PPM")
 _STRIP_PIXELS = 4_000_000
 _AS_STORED_RGB = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
 _OPENCV_FLAGS = {1: _AS_STORED_RGB, 2: _AS_STORED_RGB | 16, 4: _AS_STORED_RGB | 32, 8: _AS_STORED_RGB | 64}
@@ -239,8 +195,8 @@ def _by_strips(image: ImageFile, reduce: int) -> Pixels:
     if rows >= image.height:
         return np.asarray(to_rgb(image) if reduce == 1 else to_rgb(image).reduce(reduce))
     limits = None
-    if _has_own_scale(image):  # it is scaled by all values
-        limits = _limits(np.asarray(strip) for _, strip in _strips(image, rows))
+    if has_own_scale(image):  # it is scaled by all values
+        limits = black_and_white(np.asarray(strip) for _, strip in _strips(image, rows))
     pixels = np.empty((-(-image.height // reduce), -(-image.width // reduce), 3), np.uint8)
     for top, strip in _strips(image, rows):
         converted = to_rgb(strip, limits) if reduce == 1 else to_rgb(strip, limits).reduce(reduce)
@@ -285,100 +241,6 @@ def _unknown_format(prefix: bytes) -> str:
 
 
 # ---------------------------------------------------------------------- pixel formats
-
-
-_MAX_SAMPLE_TAGS = (281, 341, 50717)  # MaxSampleValue, SMaxSampleValue, and WhiteLevel of DNG
-_WHITE_LEVELS = tuple(2**bits - 1 for bits in range(9, 16))
-
-
-def _is_16_bit(image: PIL.Image.Image) -> bool:
-    return image.mode.startswith("I;16") or (image.mode == "I" and image.format in _FORMATS_WITH_16_BIT_IN_MODE_I)
-
-
-def _has_own_scale(image: PIL.Image.Image) -> bool:
-    return image.mode in ("I", "F") and not _is_16_bit(image)
-
-
-def _is_16_bit_colour(image: PIL.Image.Image) -> bool:
-    """Whether a Pillow image that has not been loaded is stored as 16-bit colour, which Pillow reads as 8-bit."""
-    arguments = [tile[3] for tile in getattr(image, "tile", ())]
-    modes = [given[0] if isinstance(given, tuple) and given else given for given in arguments]
-    return any(isinstance(mode, str) and ";16" in mode for mode in modes) and not image.mode.startswith("I")
-
-
-def _white_level(image: PIL.Image.Image) -> int:
-    """The value that is white: what a TIFF says, else 65,535."""
-    if not isinstance(image, TiffImageFile):
-        return 65535
-    bits = _numbers(image, 258)
-    if bits and 8 < bits[0] < 16:
-        return 2 ** bits[0] - 1
-    return next((value for tag in _MAX_SAMPLE_TAGS for value in _numbers(image, tag) if value in _WHITE_LEVELS), 65535)
-
-
-def _numbers(image: TiffImageFile, tag: int) -> tuple[int, ...]:
-    value: Any = image.tag_v2.get(tag, ())
-    values = cast("tuple[Any, ...]", value) if isinstance(value, tuple) else (value,)
-    return tuple(int(number) for number in values if isinstance(number, (int, float)))
-
-
-def _from_16_bit(grey: Num[np.ndarray, "h w"], transparent: int | None, white: int) -> PIL.Image.Image:
-    """16-bit grey scaled to 8 bits, rounded; pixels with the ``transparent`` value become white."""
-    scaled = ((grey.astype(np.uint32).clip(max=white) * 255 + white // 2) // white).astype(np.uint8)
-    if transparent is not None:
-        scaled[grey == transparent] = 255
-    return PIL.Image.fromarray(scaled).convert("RGB")
-
-
-def _limits(parts: Iterable[Num[np.ndarray, "h w"]]) -> tuple[float, float]:
-    """(black, white): 0 and 1 if all values are floats in [0, 1], else the minimum and the maximum."""
-    low, high, floats = math.inf, -math.inf, True
-    for part in parts:
-        finite = part[np.isfinite(part)]
-        floats = part.dtype.kind == "f"
-        if finite.size:
-            low, high = min(low, float(finite.min())), max(high, float(finite.max()))
-    return (0.0, 1.0) if low > high or (floats and low >= 0 and high <= 1) else (low, high)
-
-
-def _scale_to_8_bit(grey: Num[np.ndarray, "h w"], limits: tuple[float, float] | None = None) -> PIL.Image.Image:
-    """Values scaled so that ``limits`` become 0 and 255, by default as `_limits` finds them; NaN is black."""
-    low, high = limits or _limits([grey])
-    values = grey.astype(np.float64)
-    scaled = (np.where(np.isfinite(values), values, low) - low) / max(high - low, np.finfo(np.float64).tiny)
-    return PIL.Image.fromarray(np.rint(scaled * 255).astype(np.uint8)).convert("RGB")
-
-
-def _over_white(image: PIL.Image.Image) -> PIL.Image.Image:
-    white = PIL.Image.new("RGBA", image.size, "white")
-    white.alpha_composite(image)
-    return white.convert("RGB")
-
-
-def array_to_rgb(array: Shaped[np.ndarray, "..."], name: str) -> Pixels:
-    """A copy of an array as 8-bit RGB.
-
-    Args:
-        array: shape (h, w), (h, w, 1), (h, w, 3) or (h, w, 4); uint8, bool, or floats in [0, 1].
-        name: the name of the array in error messages.
-
-    Raises:
-        ImageError: the array has another shape, dtype or range.
-    """
-    if array.ndim == 3 and array.shape[2] == 1:
-        array = array[:, :, 0]
-    if array.size == 0 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
-        raise ImageError(
-            name, f"expected an array of shape (h, w), (h, w, 1), (h, w, 3) or (h, w, 4), got {array.shape}"
-        )
-    if array.dtype == np.bool_:
-        array = array.astype(np.uint8) * 255
-    elif array.dtype.kind == "f" and np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1:
-        array = np.rint(array * 255.0).astype(np.uint8)
-    if array.dtype != np.uint8:
-        values = " with values outside of [0, 1]" if array.dtype.kind == "f" else ""
-        raise ImageError(name, f"expected uint8, bool or floats in [0, 1], got {array.dtype}{values}")
-    return np.array(to_rgb(PIL.Image.fromarray(np.ascontiguousarray(array))))
 
 
 # ---------------------------------------------------------------------- files and errors

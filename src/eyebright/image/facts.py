@@ -14,9 +14,10 @@ from jaxtyping import Num, UInt8
 
 from eyebright.errors import ImageError
 from eyebright.image.cache import ImageCache
-from eyebright.image.decode import Pixels, read_bytes
+from eyebright.image.decode import read_bytes
 from eyebright.image.image import Image
 from eyebright.image.perceptual_hash import SIDE, Hashes, hashes
+from eyebright.image.rgb import Pixels
 from eyebright.types import Size
 
 _SHORTER_SIDE = 96  # pixels that are decoded at least, where the image has them

@@ -23,20 +23,10 @@ from torch import Tensor
 from eyebright._system.cpus import cpus_per_process
 from eyebright.errors import ImageError, InputError
 from eyebright.image.cache import ImageCache
-from eyebright.image.decode import (
-    Header,
-    PathOrBytes,
-    Pixels,
-    array_to_rgb,
-    decode,
-    pillow_notes,
-    read_header,
-    source_name,
-    to_rgb,
-    value_range,
-)
+from eyebright.image.decode import Header, PathOrBytes, decode, read_header, source_name, value_range
 from eyebright.image.decode_memory import decode_memory
 from eyebright.image.pillow_warnings import without_pillow_warnings
+from eyebright.image.rgb import Pixels, array_to_rgb, pillow_notes, to_rgb
 from eyebright.image.value_range import range_notes
 from eyebright.image.warp import Interpolation, PadMode, Warp
 from eyebright.types import Size

@@ -9,20 +9,19 @@ from typing import Any
 
 from eyebright.errors import ArtifactError, InputError, os_reason
 from eyebright.evaluation.evaluation import Evaluation
+from eyebright.inference.folder_format import EVALUATION, MANIFEST, PREVIOUS, PREVIOUS_EVALUATION
 from eyebright.inference.manifest import Manifest
 from eyebright.inference.model_folder import (
-    EVALUATION,
-    MANIFEST,
-    PREVIOUS,
-    PREVIOUS_EVALUATION,
-    check_fits,
-    evaluations_parquet,
     load_manifest_and_evaluations,
     load_model,
     manifest_content,
-    manifest_text,
     model_hash,
     read_manifest,
+)
+from eyebright.inference.save_folder import (
+    check_fits,
+    evaluations_parquet,
+    manifest_text,
     write_together,
     writer_of_bytes,
     writer_of_text,

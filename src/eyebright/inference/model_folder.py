@@ -1,4 +1,4 @@
-"""Saves and loads a model folder: weights, a JSON manifest and the validation outputs; loading runs no code.
+"""Loads a model folder: weights, a JSON manifest and the validation outputs; loading runs no code.
 
     model.safetensors   the weights (safetensors), and a copy of the manifest in its header
     manifest.json       schema, architecture, input, preprocessing, target, decision, scores, versions, data
@@ -25,118 +25,35 @@ Loading reads JSON and tensors. It never unpickles, imports or calls anything th
 import hashlib
 import json
 import os
-import uuid
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import save_file
 from torch import Tensor
 
 from eyebright._choices import EvaluatedPart
 from eyebright.errors import ArtifactError, listing, os_reason
 from eyebright.evaluation.evaluation import Evaluation
-from eyebright.evaluation.parquet import read_parquet, to_parquet
+from eyebright.evaluation.parquet import read_parquet
 from eyebright.inference.folder_format import (
     EVALUATION,
     EXECUTABLE,
     EXPORT_RECORD,
-    HASHED,
     MANIFEST,
     OUT_OF_DISTRIBUTION,
     OUT_OF_FOLD,
     PREVIOUS,
-    PREVIOUS_EVALUATION,
-    TRAINING_IMAGES,
     WEIGHTS,
 )
 from eyebright.inference.inspect_folder import parse_json, read_json
 from eyebright.inference.inspect_manifest import other_order
 from eyebright.inference.manifest import Manifest
 from eyebright.inference.out_of_distribution import OutOfDistribution
-from eyebright.io.atomic import attempts, make_folder, prepared_file
+from eyebright.io.atomic import attempts
 from eyebright.io.tensors import non_finite_reason, read_metadata, read_tensors
-from eyebright.io.text import valid_unicode
 from eyebright.models.build import ModelDescription
-
-
-def save_model(
-    folder: str | Path,
-    manifest: Manifest,
-    state: dict[str, Tensor],
-    *,
-    evaluation: Evaluation | None = None,
-    held_out: Sequence[Evaluation] = (),
-    out_of_fold: Evaluation | None = None,
-    out_of_distribution: OutOfDistribution | None = None,
-    training_images: bytes | None = None,
-) -> Path:
-    """Saves a model in a folder; returns the path of the folder.
-
-    Args:
-        folder: the folder to write; it is created if necessary, and other files in it are kept.
-        manifest: the description of the model.
-        state: the state dict of the model.
-        evaluation: the outputs for the validation images; None saves none and deletes that of an older model.
-        held_out: the outputs for images of the parts promise and test, saved in the same file.
-        out_of_fold: outputs for all labelled images by heads that have not seen them; None as for ``evaluation``.
-        out_of_distribution: computes how unlike the training images an image is; None as for ``evaluation``.
-        training_images: from `TrainingImages.to_bytes`; None as for ``evaluation``.
-
-    Raises:
-        ArtifactError: the number of outputs or thresholds is not the number of classes; an evaluation is of another
-            target or of other weights; a weight, or an output of the evaluation, is not finite; or a file cannot be
-            written, for example because the disk is full. The message says whether a model that was in the folder
-            before is unchanged: it is if any file cannot be written, but not if one cannot be renamed after another
-            one was.
-    """
-    folder = Path(folder)
-    manifest.check_consistent()
-    if reason := non_finite_reason(state):
-        raise ArtifactError(f"the model is not saved in '{folder}': {reason}; train again with a lower learning rate")
-    model_id = uuid.uuid4().hex
-    metadata = {"model": model_id, "weights": model_hash(manifest.model, state)}
-    outputs = {
-        EVALUATION: [*([] if evaluation is None else [evaluation]), *held_out],
-        OUT_OF_FOLD: [] if out_of_fold is None else [out_of_fold],
-    }
-    for given in (one for evaluations in outputs.values() for one in evaluations):
-        check_fits(given, manifest, metadata["weights"])
-    files = {name: evaluations_parquet(given, folder, metadata) for name, given in outputs.items() if given}
-    if out_of_distribution is not None:
-        files[OUT_OF_DISTRIBUTION] = out_of_distribution.to_bytes()
-    if training_images is not None:
-        files[TRAINING_IMAGES] = training_images
-    data = {**_with_hashes(manifest, files).to_json(), "id": model_id, "weights": state_hash(state)}
-    text = manifest_text(data)
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-    Manifest.from_json(json.loads(text))  # what could not be loaded is not saved in the place of what can
-    # The weights come first: the folder can then be loaded after each rename, since they hold a copy of the manifest.
-    writers: dict[str, Callable[[Path], Any] | None] = {
-        WEIGHTS: lambda path: save_file(tensors, path, metadata={"manifest": text}),
-        **{name: writer_of_bytes(files.get(name)) for name in HASHED},
-        MANIFEST: writer_of_text(text),
-        PREVIOUS: None,
-        PREVIOUS_EVALUATION: None,
-    }
-    write_together(folder, writers)
-    return folder
-
-
-def _with_hashes(manifest: Manifest, files: Mapping[str, bytes]) -> Manifest:
-    """The manifest with the hashes of the files beside it; None for those that there are not."""
-    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-    return replace(
-        manifest,
-        evaluation=hashes.get(EVALUATION),
-        out_of_fold=hashes.get(OUT_OF_FOLD),
-        out_of_distribution=hashes.get(OUT_OF_DISTRIBUTION),
-        training_images=hashes.get(TRAINING_IMAGES),
-    )
 
 
 def load_model(folder: str | Path) -> tuple[Manifest, dict[str, Tensor]]:
@@ -278,57 +195,6 @@ def load_manifest_and_evaluations(
     raise ArtifactError(problem)
 
 
-def check_fits(evaluation: Evaluation, manifest: Manifest, weights: str) -> None:
-    """Raises `ArtifactError` for an evaluation of another target than the model's, or of other weights."""
-    target, expected = evaluation.decision.target, manifest.decision.target
-    if (target.name, *target.target_names) != (expected.name, *expected.target_names):
-        raise ArtifactError(
-            f"the evaluation is of another target, {target.describe()}; that of the model is {expected.describe()}: "
-            "give what `evaluate` of this learner returns"
-        )
-    if evaluation.weights not in ("", weights):
-        raise ArtifactError(
-            "the evaluation is of other weights than the model's, for example from before the last fit: call "
-            "`evaluate` again"
-        )
-
-
-def evaluations_parquet(evaluations: Sequence[Evaluation], folder: Path, metadata: Mapping[str, str]) -> bytes:
-    """The bytes of a file of evaluations, whose image folder is relative to the model folder."""
-    if reason := next((one.not_finite for one in evaluations if one.not_finite), ""):
-        raise ArtifactError(f"the model is not saved in '{folder}': {reason}; train again")
-    return to_parquet([replace(one, root=relative_folder(one.root, folder)) for one in evaluations], metadata)
-
-
-def relative_folder(image_folder: Path, folder: Path) -> Path:
-    """The image folder relative to the model folder: both can be moved, and no folder of the user is named.
-
-    Args:
-        image_folder: the folder of images.
-        folder: the model folder.
-    """
-    try:
-        return Path(os.path.relpath(image_folder.resolve(), folder.resolve()))
-    except ValueError:  # on different drives
-        return image_folder.absolute()
-
-
-def manifest_text(content: Mapping[str, Any]) -> str:
-    """The text of a manifest."""
-    # A lone surrogate (in a label from a file name that is not UTF-8) gets the escape that JSON has for it.
-    return valid_unicode(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False))
-
-
-def writer_of_text(text: str) -> Callable[[Path], Any]:
-    """A function that writes the text to a file, with a line feed behind it."""
-    return lambda path: path.write_text(text + "\n", encoding="utf-8")
-
-
-def writer_of_bytes(content: bytes | None) -> Callable[[Path], Any] | None:
-    """A function that writes a file; None without content."""
-    return None if content is None else lambda path: path.write_bytes(content)
-
-
 def _evaluation_data(path: Path, digest: str | None) -> tuple[str, bytes | None]:
     """("", content) of the file with this hash; (what is wrong, None) if there is none."""
     missing = {
@@ -367,41 +233,6 @@ def hash_state(digest: hashlib.blake2b, state: Mapping[str, Tensor]) -> None:
     for name in sorted(state):
         digest.update(name.encode())
         digest.update(state[name].detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-
-
-def write_together(
-    folder: Path, writers: Mapping[str, Callable[[Path], Any] | None], *, what: str = "the model"
-) -> None:
-    """Writes several files into a folder: first all to temporary names, then they are renamed in this order.
-
-    Args:
-        folder: is created if necessary.
-        writers: by file name, the function that writes the file; None to delete it.
-        what: what is saved, for the message.
-
-    Raises:
-        ArtifactError: a file cannot be written or renamed; the message says which files are new.
-    """
-    steps: dict[str, Callable[[], object]] = {}
-    updated: list[str] = []
-    try:
-        make_folder(folder)
-        with ExitStack() as stack:
-            for name, write in writers.items():
-                path = folder / name
-                if write is not None:
-                    steps[name] = stack.enter_context(prepared_file(path, write))
-                elif path.exists():
-                    steps[name] = path.unlink
-            for name, step in steps.items():
-                step()
-                updated.append(name)
-    except (OSError, SafetensorError) as error:
-        state = "what was there before is unchanged"
-        if updated:
-            rest = ", ".join(name for name in steps if name not in updated)
-            state = f"already updated: {', '.join(updated)}; not updated: {rest}; save {what} again"
-        raise ArtifactError(f"cannot save {what} in '{folder}': {os_reason(error)}; {state}") from None
 
 
 def _load(folder: Path, *, weights: bool) -> tuple[Manifest, dict[str, Tensor]]:

@@ -15,7 +15,8 @@ from eyebright.errors import ArtifactError, os_reason
 from eyebright.inference.folder_format import TRAINING_IMAGES
 from eyebright.inference.inspect_folder import parse_json
 from eyebright.inference.manifest import Manifest
-from eyebright.inference.model_folder import load_manifest, relative_folder
+from eyebright.inference.model_folder import load_manifest
+from eyebright.inference.save_folder import relative_folder
 from eyebright.io.atomic import attempts
 from eyebright.io.files import common_folder, relative_name
 from eyebright.io.text import valid_unicode

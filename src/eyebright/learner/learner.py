@@ -32,9 +32,10 @@ from eyebright.evaluation.compare import Comparison, compare
 from eyebright.evaluation.decide import check_has_thresholds, fit_decision
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.inference.manifest import Manifest
-from eyebright.inference.model_folder import model_hash, save_model
+from eyebright.inference.model_folder import model_hash
 from eyebright.inference.out_of_distribution import OutOfDistribution
 from eyebright.inference.predictor import Predictor
+from eyebright.inference.save_folder import save_model
 from eyebright.inference.training_images import TrainingImages, evenly_spread
 from eyebright.learner.augmented import predict_augmented
 from eyebright.learner.callbacks import AnyCallback, Callbacks, Fit, as_callbacks, observers_of, options_of

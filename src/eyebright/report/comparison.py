@@ -7,7 +7,8 @@ from typing import Any
 
 from eyebright._defaults import SIGNIFICANCE
 from eyebright.evaluation.compare import Comparison
-from eyebright.evaluation.model_comparison import ImageChange, ModelComparison, OutputDifference
+from eyebright.evaluation.model_comparison import ImageChange, ModelComparison
+from eyebright.evaluation.output_differences import OutputDifference
 from eyebright.evaluation.relabelled import Judged, JudgedBy
 from eyebright.report.collapsing import MAX_CARDS, collapsed
 from eyebright.report.report_json import plain

@@ -8,9 +8,10 @@ import numpy as np
 
 from eyebright._choices import PointUnit
 from eyebright.errors import ImageError, InputError, listing
-from eyebright.image.decode import FIRST_FRAME, OWN_SCALE, value_range
+from eyebright.image.decode import FIRST_FRAME, value_range
 from eyebright.image.exif import DAMAGED_EXIF
 from eyebright.image.image import Image
+from eyebright.image.rgb import OWN_SCALE
 from eyebright.image.value_range import RANGE_REMEDY, ValueRange
 from eyebright.sources.source import Source
 from eyebright.tasks.point_units import implausible_reason

@@ -6,13 +6,8 @@ from eyebright.errors import ArtifactError, InputError, os_reason
 from eyebright.inference.change_manifest import locked_folder
 from eyebright.inference.folder_format import SCHEMA
 from eyebright.inference.manifest import Manifest
-from eyebright.inference.model_folder import (
-    load_evaluations,
-    load_model,
-    load_out_of_distribution,
-    manifest_content,
-    save_model,
-)
+from eyebright.inference.model_folder import load_evaluations, load_model, load_out_of_distribution, manifest_content
+from eyebright.inference.save_folder import save_model
 from eyebright.inference.training_images import load_training_images
 from eyebright.io.atomic import remove_stale
 from eyebright.types import Say

@@ -17,8 +17,9 @@ from eyebright._choices import EvaluatedPart
 from eyebright.errors import EyebrightError
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.image.cache import ImageCache
+from eyebright.inference.folder_format import OUT_OF_FOLD
 from eyebright.inference.manifest import Manifest
-from eyebright.inference.model_folder import OUT_OF_FOLD, load_manifest_and_evaluations
+from eyebright.inference.model_folder import load_manifest_and_evaluations
 from eyebright.sources.categorical import Codes, Mask
 from eyebright.sources.source import Source
 from eyebright.sources.together import joined

@@ -28,9 +28,10 @@ from eyebright.inference.folder_format import (
 )
 from eyebright.inference.hub import PREFIX, Repository, hub_errors, parse_repository
 from eyebright.inference.manifest import Manifest
-from eyebright.inference.model_folder import load_model, manifest_content, manifest_text
+from eyebright.inference.model_folder import load_model, manifest_content
 from eyebright.inference.runtimes.graph_file import read_graph, write_graph
 from eyebright.inference.runtimes.onnx_export import without_code_notes
+from eyebright.inference.save_folder import manifest_text
 from eyebright.io.generated_text import marked, state_of, unmarked
 from eyebright.models.timm_files import BACKBONE, CONFIG, TimmFiles, timm_files
 from eyebright.report.card_metadata import LICENCE

@@ -13,9 +13,10 @@ from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.exported_graphs import ExportedGraph, exported_graphs
 from eyebright.export.record import RECORD, check_export
 from eyebright.inference.change_manifest import locked_folder
+from eyebright.inference.folder_format import OUT_OF_FOLD
 from eyebright.inference.inspect_report import reported_hash
 from eyebright.inference.manifest import Manifest
-from eyebright.inference.model_folder import OUT_OF_FOLD, load_evaluation, load_manifest_and_evaluations, part_of
+from eyebright.inference.model_folder import load_evaluation, load_manifest_and_evaluations, part_of
 from eyebright.io.atomic import write_text
 from eyebright.io.files import check_replaceable
 from eyebright.report.build import build_report

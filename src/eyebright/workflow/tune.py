@@ -23,8 +23,9 @@ from eyebright.evaluation.three_way import asking_curves, keep_two_promises
 from eyebright.evaluation.threshold_objectives import check_metric
 from eyebright.evaluation.tune import tune
 from eyebright.inference.change_manifest import locked_folder, restored_on_failure, save_manifest, undo_manifest
+from eyebright.inference.folder_format import OUT_OF_FOLD
 from eyebright.inference.manifest import Manifest
-from eyebright.inference.model_folder import OUT_OF_FOLD, load_manifest_and_evaluations, part_of
+from eyebright.inference.model_folder import load_manifest_and_evaluations, part_of
 from eyebright.report.data import ReportData
 from eyebright.report.tuning import calibration_sentence
 from eyebright.tasks.base import TargetBlock

@@ -1,0 +1,48 @@
+"""The mistakes of a model on each image: wrong labels, a wrong class, or the mean error."""
+
+from collections.abc import Callable, Mapping
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from eyebright.evaluation.evaluation import Evaluation
+from eyebright.metrics.points import point_errors
+from eyebright.tasks.base import SectionName
+
+
+def mistakes(evaluation: Evaluation) -> Float[Tensor, " n"]:
+    """The mistakes on each image, see `eyebright.evaluation.model_comparison.ImageChange`; NaN where unknown."""
+    return _MISTAKES_OF_SECTION[evaluation.decision.target.section](evaluation)
+
+
+def _wrong_labels(evaluation: Evaluation) -> Float[Tensor, " n"]:
+    targets = evaluation.targets
+    decided: Bool[Tensor, "n k"] = evaluation.decision.decide(evaluation.activated)
+    known = ~targets.isnan()
+    asked = evaluation.decision.asks(evaluation.activated)  # no mistake
+    wrong = ((decided != (targets == 1)) & known & ~asked).sum(dim=1).double()
+    return wrong.where(known.any(dim=1), torch.nan)
+
+
+def _wrong_class(evaluation: Evaluation) -> Float[Tensor, " n"]:
+    block, targets = evaluation.decision.target, evaluation.targets
+    predicted = torch.stack([block.encode(value) for value in evaluation.decoded])
+    asked = evaluation.decision.asks(evaluation.activated).any(dim=1)  # no mistake
+    return ((predicted != targets) & ~asked).double().where(targets >= 0, torch.nan)
+
+
+def _distances(evaluation: Evaluation) -> Float[Tensor, " n"]:
+    return point_errors(evaluation.activated, evaluation.targets).double().nanmean(dim=1)
+
+
+def _number_errors(evaluation: Evaluation) -> Float[Tensor, " n"]:
+    return (evaluation.activated.double() - evaluation.targets.double()).abs().nanmean(dim=1)
+
+
+_MISTAKES_OF_SECTION: Mapping[SectionName, Callable[[Evaluation], Float[Tensor, " n"]]] = {
+    "labels": _wrong_labels,
+    "classes": _wrong_class,
+    "points": _distances,
+    "numbers": _number_errors,
+}

@@ -1,0 +1,162 @@
+"""The metrics of two models, and how they differ on each label, class, point or number, with corrected p-values."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import NormalDist
+
+import numpy as np
+from jaxtyping import Float
+from torch import Tensor
+
+from eyebright._defaults import CONFIDENCE
+from eyebright.evaluation.compare import Comparison, paired_comparisons
+from eyebright.evaluation.evaluation import Evaluation
+from eyebright.evaluation.image_mistakes import mistakes
+from eyebright.evaluation.intervals import Interval, corrected_interval, unknown_interval
+from eyebright.evaluation.metric_intervals import LabelPrecisions
+from eyebright.evaluation.scores import Draws
+from eyebright.evaluation.slices import holm
+from eyebright.metrics.labels import average_precision
+from eyebright.metrics.meter import Metric
+from eyebright.metrics.points import point_errors
+from eyebright.tasks.base import SectionName
+
+MIN_IMAGES = 10
+"""Images with a label, with fewer of which its difference has no interval."""
+_SAME_SCORE = ("error_rate",)  # of a metric that is compared too
+
+
+@dataclass(frozen=True, slots=True)
+class OutputDifference:
+    """A label, class, point or number, as two models predict it.
+
+    Args:
+        name: its name.
+        measure: what is compared, such as ``"AP"``.
+        count: images that it rests on; of a label or class those that have it.
+        first: the value of the first model; NaN where undefined.
+        second: the value of the second model.
+        interval: of the second minus the first, not corrected; NaN where there are too few images.
+        p_value: two-sided, corrected for the number of labels; NaN where there is no interval.
+    """
+
+    name: str
+    measure: str
+    count: int
+    first: float
+    second: float
+    interval: Interval
+    p_value: float
+
+
+def compared_scores(
+    first: Evaluation, second: Evaluation
+) -> tuple[tuple[Comparison, ...], tuple[OutputDifference, ...]]:
+    """The metrics, and each label, class, point or number."""
+    block = first.decision.target
+    resampled = _RESAMPLED_OF_SECTION.get(block.section)
+    labels = None if resampled is None else (resampled(first), resampled(second))
+    found, draws = paired_comparisons(first, second, compared_metrics(first), labels=labels)
+    each = _DIFFERENCES_OF_SECTION[block.section](first, second) if draws is None else _of_labels(first, second, draws)
+    corrected = holm([one.p_value for one in each])
+    return tuple(found), tuple(replace(one, p_value=p_value) for one, p_value in zip(each, corrected, strict=True))
+
+
+def compared_metrics(evaluation: Evaluation) -> list[Metric]:
+    """The metrics that are compared."""
+    block = evaluation.decision.target
+    metrics = [metric for metric in block.metrics() if not (metric.takes == "logits" and block.is_geometric)]
+    return [metric for metric in metrics if metric.name not in _SAME_SCORE]
+
+
+def _of_labels(first: Evaluation, second: Evaluation, draws: Draws) -> list[OutputDifference]:
+    """The average precision of each label; interval and standard error from the same resamples for both models."""
+    targets = first.targets
+    values = [average_precision(each.activated, targets) for each in (first, second)]
+    found: list[OutputDifference] = []
+    for k, name in enumerate(first.decision.target.value_names):
+        positives, before, after = int((targets[:, k] == 1).sum()), float(values[0][k]), float(values[1][k])
+        column = draws.drawn[:, k][~np.isnan(draws.drawn[:, k])]
+        p_value, interval = math.nan, unknown_interval(CONFIDENCE)
+        if positives >= MIN_IMAGES and len(column) > 1:
+            interval = corrected_interval(column, draws.left_out[:, k], after - before, level=CONFIDENCE)
+            p_value = _two_sided(after - before, float(column.std(ddof=1)))
+        found.append(OutputDifference(name, "AP", positives, before, after, interval, p_value))
+    return found
+
+
+def _of_classes(first: Evaluation, second: Evaluation) -> list[OutputDifference]:
+    """The share of the images of each class that is recognised.
+
+    The p-value is McNemar's exact one; the interval that of Agresti & Min (2005, Statistics in Medicine 24:729).
+    """
+    right = [mistakes(each) == 0 for each in (first, second)]
+    found: list[OutputDifference] = []
+    for k, name in enumerate(first.decision.target.value_names):
+        mine = first.targets == k
+        count = int(mine.sum())
+        gained, lost = int((mine & right[1] & ~right[0]).sum()), int((mine & right[0] & ~right[1]).sum())
+        before, after = (float((mine & each).sum() / count) if count else math.nan for each in right)
+        center = (gained - lost) / (count + 2)
+        error = math.sqrt(max(gained + lost + 1 - (gained - lost) ** 2 / (count + 2), 0)) / (count + 2)
+        half = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2) * error
+        enough = count >= MIN_IMAGES
+        interval = Interval(max(center - half, -1), min(center + half, 1), CONFIDENCE)
+        unknown = Interval(math.nan, math.nan, CONFIDENCE)
+        p_value = _mcnemar(gained, lost) if enough else math.nan
+        found.append(OutputDifference(name, "recall", count, before, after, interval if enough else unknown, p_value))
+    return found
+
+
+def _of_points(first: Evaluation, second: Evaluation) -> list[OutputDifference]:
+    errors = [point_errors(each.activated, each.targets) for each in (first, second)]
+    return _of_errors(first.decision.target.value_names, *errors, measure="mean error, px")
+
+
+def _of_numbers(first: Evaluation, second: Evaluation) -> list[OutputDifference]:
+    errors = [(each.activated.double() - each.targets.double()).abs() for each in (first, second)]
+    return _of_errors(first.decision.target.value_names, *errors, measure="MAE")
+
+
+def _of_errors(
+    names: Sequence[str], first: Float[Tensor, "n k"], second: Float[Tensor, "n k"], *, measure: str
+) -> list[OutputDifference]:
+    """The mean error of each column, with the normal interval of the mean of paired differences."""
+    found: list[OutputDifference] = []
+    for k, name in enumerate(names):
+        known = ~first[:, k].isnan()
+        differences = (second[known, k] - first[known, k]).double()
+        count, mean = len(differences), float(differences.mean())
+        error = float(differences.std()) / math.sqrt(count) if count >= MIN_IMAGES else math.nan
+        half = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2) * error
+        before, after = float(first[known, k].mean()), float(second[known, k].mean())
+        interval = Interval(mean - half, mean + half, CONFIDENCE)
+        found.append(OutputDifference(name, measure, count, before, after, interval, _two_sided(mean, error)))
+    return found
+
+
+_RESAMPLED_OF_SECTION: Mapping[SectionName, Callable[[Evaluation], LabelPrecisions]] = {"labels": LabelPrecisions.of}
+"""What is drawn again with the metrics; the others are computed from each image alone."""
+_DIFFERENCES_OF_SECTION: Mapping[SectionName, Callable[[Evaluation, Evaluation], list[OutputDifference]]] = {
+    "classes": _of_classes,
+    "points": _of_points,
+    "numbers": _of_numbers,
+}
+
+
+def _two_sided(difference: float, error: float) -> float:
+    """The p-value of a difference with a standard error; 1 for no difference, NaN if the error is unknown."""
+    if math.isnan(error) or math.isnan(difference):
+        return math.nan
+    if difference == 0:
+        return 1.0
+    return 2 * (1 - NormalDist().cdf(abs(difference) / error)) if error > 0 else 0.0
+
+
+def _mcnemar(gained: int, lost: int) -> float:
+    """The exact two-sided p-value that a change is as likely for the better as for the worse."""
+    total, few = gained + lost, min(gained, lost)
+    if not total:
+        return 1.0
+    return min(2 * sum(math.comb(total, i) for i in range(few + 1)) / 2**total, 1.0)

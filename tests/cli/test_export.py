@@ -21,7 +21,7 @@ def test_an_export_is_compared_written_and_checked(tmp_path: Path, capsys: pytes
     ]
     assert said.err == ""
     assert run(["export", str(model), "--check"]) == 0
-    assert capsys.readouterr().out == f"all 3 files of the export in '{model}' are as they were exported\n"
+    assert capsys.readouterr().out == f"all 3 files of the export in '{model}' are unchanged\n"
     (model / "model_fixed.onnx").write_bytes(b"damaged")
     assert run(["export", str(model), "--check"]) == 2
     assert "model_fixed.onnx' is damaged, or is not a file of this export" in capsys.readouterr().err
@@ -48,6 +48,6 @@ def test_a_page_is_written_and_named(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 def test_what_a_page_does_not_have_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["export", str(tmp_path), "--to", "page", "--precision", "int8"]) == 2
-    assert "a page has a graph of float32, so --precision cannot be int8; leave it out" in capsys.readouterr().err
+    assert "a page has a float32 graph, so --precision cannot be int8; leave it out" in capsys.readouterr().err
     assert run(["export", str(tmp_path), "--to", "page", "--check"]) == 2
     assert "a page has no hash of its own; export it again" in capsys.readouterr().err

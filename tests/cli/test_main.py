@@ -61,7 +61,7 @@ def test_as_many_augmented_views_as_frozen_epochs_are_reported_as_useless(
     views: str, told: bool, squares: Path, capsys
 ) -> None:
     assert train(squares, "--freeze-epochs", "2", "--augment-views", views) == 0
-    sentence = f"{views} augmented views save nothing in a frozen phase of 2; give more --freeze-epochs than views"
+    sentence = f"{views} augmented views save no time in a frozen phase of 2; give more --freeze-epochs than views"
     assert (sentence in capsys.readouterr().out) == told
 
 
@@ -269,7 +269,7 @@ def test_a_killed_training_resumes_to_the_same_weights_and_is_not_started_again_
     monkeypatch.setattr("eyebright.train.observers.checkpoint.save_checkpoint", saved)
     checkpoint = (squares / "model" / "checkpoint.safetensors").read_bytes()
     assert train(squares, "--epochs", "2") == 2
-    assert "is from a training run that was interrupted, and --resume continues it" in capsys.readouterr().err
+    assert "is from an interrupted training run, which --resume continues" in capsys.readouterr().err
     assert train(squares, "--epochs", "2", "--resume", "--precision", "bfloat16") == 2
     assert "precision was 'float32' and is 'bfloat16'" in capsys.readouterr().err
     assert (squares / "model" / "checkpoint.safetensors").read_bytes() == checkpoint
@@ -330,7 +330,7 @@ WRONG: dict[str, tuple[Spoil, str, list[str]]] = {
     ),
     "one class": (
         table("fname,class,is_valid\n001.png,a,False\n002.png,a,False\n003.png,a,True\n"),
-        "there is one class, 'a'; a model tells at least two apart",
+        "there is only one class, 'a'; a model needs at least two",
         ["--bs", "2"],
     ),
     "an image twice by another path": (

@@ -119,11 +119,12 @@ def test_parts_of_the_data_are_kept_and_said_and_can_be_ignored(
     assert {row["split"] for row in rows(out) if row["file"].startswith("test/")} == {"test"}
     assert [row["split"] for row in rows(out) if row["file"].startswith("train/")].count("valid") == 4
     assert (
-        "images that keep the part that the data give them: test 20; --split none ignores these parts"
-        in capsys.readouterr().out
+        "images that keep their part in the data: test 20; --split none ignores these parts" in capsys.readouterr().out
     )
     assert run(["split", str(tmp_path), "--test-pct", "0.2"]) == 2  # the split in the folder is no table of labels
-    assert "the data have images of the part test, which keep it, so --test-pct has no use" in capsys.readouterr().err
+    assert (
+        "the data have images of the part test, which keep it, so --test-pct has no effect" in capsys.readouterr().err
+    )
     assert run(["split", str(tmp_path), "--split", "none", "--out", str(out)]) == 0
     assert [row["split"] for row in rows(out)].count("test") == 4
 
@@ -155,7 +156,7 @@ def test_a_file_that_is_no_split_is_kept(tmp_path: Path, capsys: pytest.CaptureF
     [
         (["--folds", "3", "--time", "taken"], "--time and --folds exclude each other"),
         (["--folds", "3", "--valid-pct", "0.2"], "--valid-pct and --folds exclude each other"),
-        (["--valid-pct", "0.6", "--test-pct", "0.4"], "must add up to less than 1: they leave nothing to train on"),
+        (["--valid-pct", "0.6", "--test-pct", "0.4"], "must add up to less than 1: they leave no image for training"),
         (
             ["--folds", "21"],
             "--folds must be from 2 to the number of groups of images that belong together, 20; got 21",

@@ -276,7 +276,7 @@ def test_what_cannot_be_fitted_is_refused() -> None:
         fit_calibration(classes, kind="plat")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="compared on two folds or more, got 1"):
         fit_calibration(classes, folds=1)
-    with pytest.raises(InputError, match="`groups` needs one for each of the 30 images, got 2"):
+    with pytest.raises(InputError, match="`groups` needs one group for each of the 30 images, got 2"):
         fit_calibration(classes, groups=[1, 2])
     with pytest.raises(DataError, match="NaN or infinite"):
         fit_calibration(of_labels(torch.full((3, 1), NAN), torch.zeros(3, 1)))

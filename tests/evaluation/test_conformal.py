@@ -223,12 +223,12 @@ def test_the_sentences_say_what_is_covered():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"method": "raps"}, r"there are no label sets 'raps'.* Known: 'lac', 'aps', 'crc', 'rcps'"),
-        ({"method": "lac"}, "for any number of labels per image are made by crc or rcps, got 'lac'"),
+        ({"method": "raps"}, r"unknown method of label sets 'raps'.* Known: 'lac', 'aps', 'crc', 'rcps'"),
+        ({"method": "lac"}, "for any number of labels per image are computed by crc or rcps, got 'lac'"),
         ({"coverage": 90}, "the coverage of label sets must be between 0 and 1"),
         ({"confidence": 0}, "the confidence of label sets must be between 0 and 1"),
-        ({"method": "rcps"}, "`confidence` belongs to the method rcps and only to it, got None for 'rcps'"),
-        ({"method": "crc", "confidence": 0.9}, "`confidence` belongs to the method rcps"),
+        ({"method": "rcps"}, "only the method rcps takes `confidence`, and needs it; got None for 'rcps'"),
+        ({"method": "crc", "confidence": 0.9}, "only the method rcps takes `confidence`, and needs it; got 0.9"),
         ({"randomised": True}, "only aps can be randomised, got 'crc'"),
         (
             {"by_label": True, "confidence": 0.9},
@@ -244,9 +244,9 @@ def test_wrong_arguments_are_refused(options, message):
 def test_one_class_per_image_takes_no_methods_of_labels_and_numbers_have_no_sets():
     randomised = fit_sets(single(0, 20), method="aps", randomised=True)
     for indices in ([0], [-1, 1], [0.5, 1]):
-        with pytest.raises(InputError, match="`indices` are one whole number of at least 0 for each of 2 images"):
+        with pytest.raises(InputError, match="`indices` must be one whole number of at least 0 for each of 2 images"):
             randomised.sets(single(0, 2).activated, indices=indices)
-    with pytest.raises(InputError, match="for one class per image are made by lac or aps, got 'crc'"):
+    with pytest.raises(InputError, match="for one class per image are computed by lac or aps, got 'crc'"):
         fit_sets(single(0, 10), method="crc")
     numbers = make_evaluation(RegressionBlock(n_out=1).fit([[1.0], [2.0]]), torch.zeros(3, 1), torch.zeros(3, 1))
     with pytest.raises(InputError, match="label sets exist only for targets with classes"):

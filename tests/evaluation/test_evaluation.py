@@ -272,7 +272,7 @@ def test_a_damaged_file_is_an_error() -> None:
 def test_a_file_of_another_program_is_an_error() -> None:
     given, file = evaluation(), io.BytesIO()
     pd.DataFrame({"file": ["a.jpg"], "output:a": [0.5]}).to_parquet(file)
-    with pytest.raises(ArtifactError, match="cannot be read: another program wrote it"):
+    with pytest.raises(ArtifactError, match="cannot be read: it was written by another program"):
         read_parquet(file.getvalue(), given.decision, {})
 
 
@@ -325,9 +325,11 @@ def test_an_evaluation_is_of_a_part_that_exists() -> None:
 @pytest.mark.wrong_shapes
 def test_parts_with_another_number_of_rows_are_an_error() -> None:
     given = evaluation()
-    with pytest.raises(DataError, match=r"6 images needs as many rows of each part, got outputs: 5, columns: 2"):
+    with pytest.raises(
+        DataError, match=r"each field of an evaluation of 6 images needs as many rows, got outputs: 5, columns: 2"
+    ):
         replace(given, outputs=given.outputs[:5], columns=pd.DataFrame({"a": [1, 2]}))
-    with pytest.raises(DataError, match="needs an image"):
+    with pytest.raises(DataError, match="an evaluation needs at least one image, got none"):
         replace(given, files=(), outputs=given.outputs[:0], targets=given.targets[:0], sizes=given.sizes[:0])
 
 
@@ -357,5 +359,5 @@ def test_some_images_of_an_evaluation_are_those_images(kind: str) -> None:
     assert some.columns.equals(whole.columns)
     with_columns = replace(whole, columns=pd.DataFrame({"site": list("abcdef")})).take(rows)
     assert with_columns.columns["site"].tolist() == ["e", "b", "b"]
-    with pytest.raises(DataError, match="an evaluation needs an image"):
+    with pytest.raises(DataError, match="an evaluation needs at least one image, got none"):
         whole.take([])

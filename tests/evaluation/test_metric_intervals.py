@@ -153,7 +153,7 @@ def test_labels_with_few_positives_are_too_few_to_say() -> None:
     target[1:, 2] = 0
     evaluation = evaluation_of(scores, target)
     found = metric_and_label_intervals(evaluation, [], n_resamples=50)[1]
-    assert [str(label) for label in found[:3:2]] == ["too few to say"] * 2
+    assert [str(label) for label in found[:3:2]] == ["too few positives"] * 2
     assert found[1].interval is not None
     assert found[1].interval.low <= found[1].value <= found[1].interval.high
     assert [label.positives for label in found[:3]] == [FEW_POSITIVES - 1, FEW_POSITIVES, 0]

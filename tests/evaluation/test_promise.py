@@ -33,10 +33,13 @@ def test_what_a_promise_says_of_itself_is_read_as_the_same_promise(metric, bound
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("presicion >= 0.95", r"there are no promises of 'presicion'. Did you mean 'precision'\? Known: precision, "),
+        (
+            "presicion >= 0.95",
+            r"unknown metric of a promise: 'presicion'. Did you mean 'precision'\? Known: precision, ",
+        ),
         (
             "f1 >= 0.95",
-            r"there are no promises of 'f1'. .*Known: precision, recall, false_positive_rate, accuracy, fpr",
+            r"unknown metric of a promise: 'f1'. .*Known: precision, recall, false_positive_rate, accuracy, fpr",
         ),
         ("precision 0.95", r"a promise is written as 'precision >= 0.95' or 'fpr <= 0.01', got 'precision 0.95'"),
         ("", "a promise is written as 'precision >= 0.95'"),

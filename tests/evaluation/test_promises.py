@@ -276,7 +276,8 @@ def test_the_part_says_whether_it_is_a_promise_unless_the_caller_knows_better():
     assert not keep_promise(draw(0, 30, 2, part="valid"), promise).is_promise
     assert keep_promise(draw(0, 30, 2, part="valid"), promise, independent=True).is_promise
     with pytest.raises(
-        InputError, match="out-of-fold predictions are those of other models than the one that is saved"
+        InputError,
+        match="out-of-fold predictions are from other models than the saved one, so they give only",
     ):
         keep_promise(draw(0, 30, 2, part="out_of_fold"), promise, independent=True)
 

@@ -117,7 +117,7 @@ def test_too_few_images_give_the_trivial_threshold_and_say_how_many_it_takes(ris
     rows = np.flatnonzero((every.targets == 1).any(dim=1).numpy()).tolist()
     found = control_risk(every.take(rows[:18]), risk, 0.05)
     assert (found.attained, found.threshold) == (False, 1.0 if risk == "wrong_answers" else 0.0)
-    assert "it takes at least 19, got 18 images" in found.sentence
+    assert "at least 19 are needed, got 18 images" in found.sentence
     assert control_risk(every.take(rows[:19]), risk, 0.05).attained
 
 
@@ -137,7 +137,7 @@ def test_the_sentence_says_that_it_is_an_expectation():
 
 def test_wrong_arguments_are_refused():
     evaluation = draw(0, 10)
-    with pytest.raises(InputError, match=r"there is no risk 'missed'.* Known: wrong_answers, missed_labels"):
+    with pytest.raises(InputError, match=r"unknown risk 'missed'.* Known: wrong_answers, missed_labels"):
         control_risk(evaluation, "missed", 0.1)
     with pytest.raises(InputError, match="the bound of a risk must be between 0 and 1"):
         control_risk(evaluation, "wrong_answers", 1)

@@ -70,7 +70,7 @@ def test_the_first_of_a_limit_are_the_first_of_all() -> None:
     evaluation, _ = labels(flips=40)
     assert find_suspects(evaluation, limit=7) == find_suspects(evaluation)[:7]
     assert find_suspects(evaluation, limit=0) == []
-    with pytest.raises(InputError, match="`limit` is a number of suspects, got -1"):
+    with pytest.raises(InputError, match="`limit` is a number of suspects, 0 or more, got -1"):
         find_suspects(evaluation, limit=-1)
 
 

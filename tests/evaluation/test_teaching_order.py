@@ -120,8 +120,11 @@ def test_a_hundred_thousand_images_take_seconds() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"features": np.zeros((3, 2))}, "there are 3 rows of features and 4 of targets: give one each"),
-        ({"probabilities": np.zeros((4, 1))}, r"probabilities of the shape \(4, 1\) and targets of \(4, 2\)"),
+        ({"features": np.zeros((3, 2))}, "features need one row for each image, like the targets: got 3 rows and 4"),
+        (
+            {"probabilities": np.zeros((4, 1))},
+            r"probabilities need the shape of the targets: got \(4, 1\) and \(4, 2\)",
+        ),
     ],
 )
 @pytest.mark.wrong_shapes

@@ -52,5 +52,5 @@ def test_without_known_targets_the_curve_is_nan(metric: str) -> None:
 
 def test_costs_and_budgets_have_no_curve_of_a_metric() -> None:
     labels = random_set(10, 2)
-    with pytest.raises(InputError, match="a threshold curve shows a metric, and 'budget 1/10' is none"):
+    with pytest.raises(InputError, match="a threshold curve shows a metric, which 'budget 1/10' is not"):
         threshold_curve(labels.scores, labels.target, metric="budget 1/10")

@@ -27,7 +27,11 @@ def test_the_round_says_what_the_fixing_brought(
     found = re.search(r"of the first (\d+) suspects (\d+) are wrong labels", said)
     assert found is not None
     assert 0 < int(found[1]) <= 12
-    for line in ("the second model started from the first", "by the targets of the first model: mAP", "by the true"):
+    for line in (
+        "the second model was trained from the first",
+        "by the targets of the first model: mAP",
+        "by the true",
+    ):
         assert line in said
 
 

@@ -151,6 +151,6 @@ def test_an_export_to_another_folder_says_that_the_report_has_it_not(
     monkeypatch.setattr(export_onnx, "network_graph", cached_network(model))
     (model / "report.html").write_text("a report")
     assert run(["export", str(model), "--compared", "0", "--out", str(tmp_path / "shipped")]) == 0
-    said = f"the comparison is in '{tmp_path / 'shipped' / 'export.json'}'; the model's report shows exports in its own"
+    said = f"the comparison is in '{tmp_path / 'shipped' / 'export.json'}'; the model's report shows only exports"
     assert said in capsys.readouterr().out
     assert (model / "report.html").read_text() == "a report"

@@ -264,8 +264,7 @@ def test_a_former_graph_with_another_contract_is_replaced(copied: Path, monkeypa
     (copied / "model.onnx.sha256").write_text("hash")
     why = load_predictor(copied, device="cpu").runtime.why
     assert why == (
-        "model.onnx is a graph of an older version of eyebright, which is not used any more; save_onnx writes "
-        "network.onnx"
+        "model.onnx is a graph of an older version of eyebright, which is no longer used; save_onnx writes network.onnx"
     )
     monkeypatch.setattr(export_onnx, "network_graph", cached_network(copied))
     export_onnx_files(copied, validation=validation_images(copied, most=1))

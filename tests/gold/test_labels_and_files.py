@@ -96,7 +96,7 @@ def test_mixed_strings_and_numbers_are_sorted_as_strings_unlike_fastai() -> None
 def test_a_missing_class_is_an_error_unlike_fastai(missing: object) -> None:
     assert CATEGORIES["strings with None"].startswith("TypeError")
     assert CATEGORIES["floats with nan"]["items"] == ["1.0", "2.0"]
-    with pytest.raises(LabelError, match="an image has no label, and a CategoryBlock needs one"):
+    with pytest.raises(LabelError, match="an image has no label, but a CategoryBlock needs one"):
         fitted(["b", missing, "a"])
 
 

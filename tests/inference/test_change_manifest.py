@@ -64,7 +64,7 @@ def test_a_new_model_in_the_folder_forgets_the_earlier_manifest(folder: Path) ->
 def test_the_manifest_of_another_model_is_refused(folder: Path, tmp_path: Path) -> None:
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     other = Manifest(model_description("test_resnet", 2, size=32), Decision(MultiCategoryBlock(vocab=["cat", "lion"])))
-    with pytest.raises(ArtifactError, match="the manifest is of another model than the one in"):
+    with pytest.raises(ArtifactError, match="the manifest belongs to another model than the one in"):
         save_manifest(folder, other)
     save_manifest(folder, with_thresholds(folder, 0.7, 0.8))
     elsewhere = save_model(tmp_path / "other", other, {"weight": torch.zeros(3)})
@@ -128,5 +128,5 @@ def test_a_full_disk_keeps_the_manifest(folder: Path, monkeypatch: pytest.Monkey
 
 def test_a_manifest_of_a_model_that_was_replaced_in_the_meantime_is_refused(folder: Path) -> None:
     late = replace(with_thresholds(folder, 0.7, 0.8), evaluation="0" * 64)
-    with pytest.raises(ArtifactError, match="the manifest is of another model than the one in"):
+    with pytest.raises(ArtifactError, match="the manifest belongs to another model than the one in"):
         save_manifest(folder, late)

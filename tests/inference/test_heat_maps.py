@@ -305,7 +305,7 @@ def test_predict_writes_a_map_of_each_predicted_label(
 
 def test_a_folder_that_cannot_be_made_is_an_error(saved: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(ArtifactError, match="cannot make the folder of heat maps"):
+    with pytest.raises(ArtifactError, match="cannot create the folder of heat maps"):
         HeatMapWriter(load_predictor(saved, runtime="torch"), tmp_path / "file" / "maps")
 
 

@@ -99,7 +99,7 @@ def change(**fields: Any) -> Callable[[Path], None]:
         (lambda folder: (folder / "options.json").write_text("["), "options.json: cannot be read: it is not JSON"),
         (lambda folder: (folder / "out_of_fold.parquet").write_text(""), "out_of_fold.parquet: belongs to another"),
         (change(schema=99), "manifest.json: has schema 99, and this version of eyebright reads 1 to 2: update"),
-        (change(schema="2"), "manifest.json: has no valid 'schema' number, got '2': it is no manifest of Eyebright"),
+        (change(schema="2"), "manifest.json: has no valid 'schema' number, got '2': it is not a manifest of Eyebright"),
         (change(target=3), "manifest.json: has no valid 'target', got 3"),
         (change(decision={"thresholds": {"values": [0.5, 1.5]}}), "manifest.json: has thresholds that are no numbers"),
         (

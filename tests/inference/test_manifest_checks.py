@@ -43,9 +43,12 @@ Change = Callable[[dict[str, Any]], object]
 DAMAGES: dict[str, tuple[Change, str]] = {
     "a huge architecture": (
         lambda d: d["model"].update(arch="vit_giant_patch14_dinov2"),
-        "do not fit its manifest: the architecture is much larger than the weights",
+        "do not match its manifest: the architecture is much larger than the weights",
     ),
-    "another small architecture": (lambda d: d["model"].update(arch="test_vit"), "do not fit its manifest: the tensor"),
+    "another small architecture": (
+        lambda d: d["model"].update(arch="test_vit"),
+        "do not match its manifest: the tensor",
+    ),
     "a huge hidden layer": (
         lambda d: d["model"].update(lin_ftrs=[10**9]),
         "lin_ftrs must be at most 16 sizes of hidden layers, each from 1 to 65,536",

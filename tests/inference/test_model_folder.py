@@ -258,7 +258,7 @@ def test_an_export_is_no_model_folder_and_its_files_are_no_pickles(tmp_path: Pat
     with pytest.raises(ArtifactError, match=message):
         load_model(tmp_path)
     (problem, *_) = inspect_folder(tmp_path).problems
-    assert problem == f"{WEIGHTS}: is missing, but export.json is there: this is an export, not the folder of its model"
+    assert problem == f"{WEIGHTS}: is missing, but export.json exists: this is an export, not the folder of its model"
 
 
 def test_a_manifest_cannot_name_something_to_fetch(tmp_path: Path) -> None:
@@ -428,7 +428,7 @@ def test_weights_that_do_not_fit_the_architecture_are_refused(tmp_path: Path) ->
     save_model(
         tmp_path, manifest(model=model_description("test_resnet", 2, size=32, lin_ftrs=[64])), model.state_dict()
     )
-    with pytest.raises(ArtifactError, match="do not fit its manifest"):
+    with pytest.raises(ArtifactError, match="do not match its manifest"):
         load_predictor(tmp_path)
 
 
@@ -465,7 +465,7 @@ def test_weights_that_were_changed_are_refused_also_where_they_stay_finite(tmp_p
     whole = bytearray((tmp_path / WEIGHTS).read_bytes())
     whole[-12] ^= 1  # one bit of a weight
     (tmp_path / WEIGHTS).write_bytes(whole)
-    with pytest.raises(ArtifactError, match=f"{WEIGHTS}' is damaged: its weights have another hash"):
+    with pytest.raises(ArtifactError, match=f"{WEIGHTS}' is damaged: the hash of its weights differs"):
         load_model(tmp_path)
 
 

@@ -175,7 +175,7 @@ def test_parts_that_do_not_fit_are_an_error(change: dict[str, object]) -> None:
     numbers = {"blocks": 1, "distance_weight": 1.0, "logit_weight": 0.0, "offset": 0.0, "n_train": 20, "n_valid": 20}
     tensors |= {name: value for name, value in change.items() if isinstance(value, Tensor)}
     numbers |= {name: value for name, value in change.items() if isinstance(value, int | float)}
-    with pytest.raises(ArtifactError, match="the out-of-distribution score cannot be used: its parts do not fit"):
+    with pytest.raises(ArtifactError, match="the out-of-distribution score cannot be used: its parts do not match"):
         OutOfDistribution.from_bytes(save(tensors, {"numbers": json.dumps(numbers)}))
 
 

@@ -187,9 +187,9 @@ def test_a_graph_without_a_hash_or_that_onnx_runtime_cannot_read_is_not_used(
 ) -> None:
     faster("onnx", monkeypatch)
     hash_path(with_graph / GRAPH).unlink()
-    assert_not_used(with_graph, photos, "cannot be checked, since there is no network.onnx.sha256 beside it; export it")
+    assert_not_used(with_graph, photos, "cannot be checked, since network.onnx.sha256 is missing; export it")
     hash_path(with_graph / GRAPH).write_text("")
-    assert_not_used(with_graph, photos, "cannot be checked, since there is no network.onnx.sha256 beside it; export it")
+    assert_not_used(with_graph, photos, "cannot be checked, since network.onnx.sha256 is missing; export it")
     write_graph(with_graph / GRAPH, small_graph()[:1000])
     assert_not_used(with_graph, photos, "cannot be used: ")
 
@@ -244,7 +244,7 @@ def test_runtime_options_that_are_not_possible_are_refused(plain: Path, options:
 
 def test_onnx_runtime_is_refused_on_a_gpu(plain: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choose, "choose_device", lambda name: torch.device(name))
-    with pytest.raises(InputError, match=r"runtime='onnx' is not possible: .* on the CPU only, not on 'cuda'"):
+    with pytest.raises(InputError, match=r"runtime='onnx' is not possible: .* only on the CPU, not on 'cuda'"):
         load_predictor(plain, runtime="onnx", device="cuda")
 
 

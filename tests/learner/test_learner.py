@@ -540,7 +540,9 @@ def test_an_evaluation_from_before_a_fit_is_not_saved_with_the_new_weights(
     before = learner.evaluate()
     learner.save_model(tmp_path / "model", evaluation=before)
     learner.fit(1, 1e-2)
-    with pytest.raises(ArtifactError, match="the evaluation is of other weights than the model's, .* `evaluate` again"):
+    with pytest.raises(
+        ArtifactError, match="the evaluation belongs to other weights than the model's, .* `evaluate` again"
+    ):
         learner.save_model(tmp_path / "model", evaluation=before)
     learner.save_model(tmp_path / "model", evaluation=learner.evaluate())
 
@@ -548,7 +550,9 @@ def test_an_evaluation_from_before_a_fit_is_not_saved_with_the_new_weights(
 def test_an_evaluation_of_another_target_is_not_saved(folder: Path, table: pd.DataFrame, tmp_path: Path) -> None:
     kinds = [squares_block(folder, **SQUARES[kind]) for kind in ("category", "regression")]
     learner, other = (small_learner(kind.dataloaders(table, bs=8, num_workers=0)) for kind in kinds)
-    with pytest.raises(ArtifactError, match="the evaluation is of another target, RegressionBlock with 2 outputs; "):
+    with pytest.raises(
+        ArtifactError, match="the evaluation has another target, RegressionBlock with 2 outputs, than the model"
+    ):
         learner.save_model(tmp_path / "model", evaluation=other.evaluate())
     assert not (tmp_path / "model").exists()
 

@@ -28,7 +28,7 @@ def test_both_curves_are_drawn_and_the_thresholds_of_the_model_are_marked_on_eac
     assert isinstance(sentence, Sentences)
     assert sentence.sentences[0].startswith(
         "With false positive rate <= 0.1 and recall >= 0.9, 25 % of the images and 12.5 % of the answers go to a "
-        "person, of the 400 images"
+        "person, measured on 400 images."
     )
     assert isinstance(charts, Charts)
     images, answers = charts.charts

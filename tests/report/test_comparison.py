@@ -43,7 +43,9 @@ def test_how_many_images_ask_a_person_is_said() -> None:
     second = first.with_decision(first.decision.with_thresholds(thresholds))
     found = compare_models(first, second)
     share = 100 * float(thresholds.asks(second.activated).any(dim=1).double().mean())
-    sentence = f"on 0 % of the images by the first model, on {share:.3g} % by the second; such an answer is no mistake"
+    sentence = (
+        f"on 0 % of the images by the first model, on {share:.3g} % by the second; such an answer is not a mistake"
+    )
     assert sentence in comparison_sentences(found)[-1]
     asking, wrong = found.handed_over
     assert f"{asking} from wrong to asking a person, {wrong} from asking" in comparison_sentences(found)[-2]

@@ -21,7 +21,7 @@ def test_a_cat_that_is_called_dog_stands_in_the_table() -> None:
     (section,) = confusions_section(evaluation)
     (table,) = section.blocks
     assert [cell.text for cell in table.rows[0]][:4] == ["<i>cat", "dog", "10", "10"]  # type: ignore[union-attr]
-    assert "of those shown 1 is surely more than expected" in section.intro
+    assert "of those shown 1 is significantly more frequent than expected" in section.intro
     page = render_page(build_report(evaluation, ReportFacts()))
     assert "Mixed up with" in page
     assert "<i>cat" not in page

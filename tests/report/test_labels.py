@@ -62,7 +62,7 @@ def test_a_label_with_few_images_has_no_interval(evaluation):
     rare = evaluation.targets.clone()
     rare[:, 0] = 0
     rare[:9, 0] = 1
-    assert column(table_of(replace(evaluation, targets=rare)), "AP 95 % CI")[0] == "too few to say"
+    assert column(table_of(replace(evaluation, targets=rare)), "AP 95 % CI")[0] == "too few positives"
     rare[9, 0] = 1
     assert column(table_of(replace(evaluation, targets=rare)), "AP 95 % CI")[0][:2] == "0."
 
@@ -137,14 +137,15 @@ def test_answers_that_ask_a_person_are_shown_as_asked_and_are_no_mistakes(evalua
     ]
     assert card.alt_text == "007.jpg; missing: unicorn; extra: cat; correct: bus; asked: car"
     assert found.intro.startswith("1 image of 60 with a missing or an extra label; shown: 1")
-    assert found.intro.endswith("An answer that asks a person is no mistake: 3 images ask.")
+    assert found.intro.endswith("Asking a person is not a mistake: 3 images ask.")
     assert [tag.style for tag in gallery.legend] == ["missing", "extra", "correct", "asked"]
     table = table_of(asking)
     assert table.columns[-2:] == ["no at or below", "asked"]
     assert [[cell.text for cell in row[-2:]] for row in table.rows] == [["0.10", n] for n in "0210"]
     assert MultiLabelReport(asking).verdict().can[0] == (
-        "It answers 99 % without a person, of which 99 % are right (235 of 237); it asks about a label of 3 of the 60 "
-        "images."
+        "It answers 99 % without a person; 99 % of these answers are right (235 of 237); it asks about a label of 3 "
+        "of "
+        "the 60 images."
     )
     (two_way,) = section(decided_by(changed, Thresholds(0.5)), "worst").blocks
     assert [card.title for card in two_way.cards] == ["007.jpg", "008.jpg"]
@@ -161,7 +162,7 @@ def test_each_label_that_an_image_has_gets_its_curves(evaluation):
         small = section(evaluation, anchor).blocks[-1]
         assert isinstance(small, Charts)
         assert [chart.caption.title for chart in small.charts] == ["bus", "car", "cat"]
-        assert "the 3 of 4 labels that any of these images has" in section(evaluation, anchor).intro
+        assert "the 3 of 4 labels that at least one of these images has" in section(evaluation, anchor).intro
 
 
 def test_the_legend_explains_each_line_of_a_chart(evaluation):
@@ -205,7 +206,7 @@ def test_only_the_worst_twenty_of_many_labels_get_curves(paths):
     ap = np.array([oracle.average_precision_score(targets[:, k], outputs[:, k]) for k in range(30)])
     expected = sorted(np.argsort(ap, kind="stable")[:20])
     assert [chart.caption.title for chart in curves.blocks[0].charts] == [f"label {i}" for i in expected]
-    assert "of 30 labels the 20 with the lowest average precision" in curves.intro
+    assert "the 20 of 30 labels with the lowest average precision" in curves.intro
 
 
 def test_the_area_under_a_drawn_curve_is_the_average_precision(evaluation):

@@ -135,7 +135,7 @@ def test_what_is_escaped_is_shown_as_it_was(text: str) -> None:
 def test_the_card_says_what_was_not_measured() -> None:
     text = card_of(EVALUATIONS["labels"]())[1]
     assert "There is no held-out test set" in text
-    assert "1 label that no evaluated image has, so nothing is known of their scores: 'never'" in text
+    assert "1 label that no evaluated image has, so their scores are unknown: 'never'" in text
     assert "5 of 160 targets of the evaluated images are unknown (3.12 %)" in text
     assert "The probabilities are not calibrated" in text
     assert "No promise was made" in text
@@ -156,7 +156,7 @@ def test_a_card_of_very_many_labels_stays_short() -> None:
     targets[0] = 1
     text = card_of(make_evaluation(MultiCategoryBlock(vocab=names), targets - 0.5, targets))[1]
     assert len(text) < 60_000
-    assert "800 more stand in `manifest.json`" in text
+    assert "800 more are in `manifest.json`" in text
 
 
 def test_the_card_names_the_licence_of_the_weights_and_that_of_the_model_apart() -> None:

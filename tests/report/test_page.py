@@ -184,7 +184,7 @@ def test_writing_a_report_over_a_folder_is_an_error(page, tmp_path):
 
 
 def test_a_report_without_images_is_an_error(page):
-    with pytest.raises(DataError, match="an evaluation needs an image, and there is none"):
+    with pytest.raises(DataError, match="an evaluation needs at least one image, got none"):
         page(make_evaluation(MultiCategoryBlock(vocab=["cat"]), torch.zeros(0, 1), torch.zeros(0, 1)))
 
 
@@ -198,8 +198,9 @@ def test_missing_images_have_no_thumbnail_and_a_notice(page, paths):
     blocks += [inner for block in blocks if block.kind == "collapsed" for inner in block.blocks]
     shown = sum(len(block.cards) for block in blocks if block.kind == "gallery")
     assert gone.notices[0].startswith(
-        f"{shown} of {shown} images on this page could not be read, or have another size than the evaluated ones, "
-        "and have no thumbnail;"
+        f"{shown} of {shown} images on this page could not be read, or differ in size from the evaluated ones, "
+        "and "
+        f"have no thumbnail;"
     )
     assert gone.notices[0] in Page(render_page(gone)).text()
     assert (gone.metric_rows, gone.summary) == (whole.metric_rows, whole.summary)

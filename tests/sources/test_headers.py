@@ -54,9 +54,7 @@ def test_fractions_and_percentages_are_an_error_unless_the_unit_is_given(labelle
 
 def test_points_outside_of_their_images_are_an_error(labelled: Path) -> None:
     table = write(labelled, FRACTIONS * 10_000)
-    with pytest.raises(
-        InputError, match="points lie outside of their image: .*; `unit='pixels'` takes them as they are"
-    ):
+    with pytest.raises(InputError, match="points are outside their image: .*; `unit='pixels'` takes them as they are"):
         read_source(table)
     read_source(table, unit="pixels")
 
@@ -149,7 +147,7 @@ def test_points_that_are_implausible_once_they_are_converted_are_an_error(
     unit: str, scale: int, labelled: Path
 ) -> None:
     table = write(labelled, scale * (FRACTIONS * 0.3 + 0.7))
-    with pytest.raises(InputError, match=f"converted from `unit='{unit}'`, .* lie outside of their image.*; leave"):
+    with pytest.raises(InputError, match=f"converted from `unit='{unit}'`, .* are outside their image.*; leave"):
         read_source(table, unit=unit)
 
 

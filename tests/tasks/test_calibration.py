@@ -152,10 +152,13 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a negative slope": ({"kind": "platt", "slopes": [-1], "offsets": [0]}, "`slopes` .* must be numbers"),
     "text": ({"kind": "platt", "slopes": [1], "offsets": ["0"]}, "`offsets` .* must be numbers .*, got '0'"),
     "no list": ({"kind": "platt", "slopes": 1, "offsets": [0]}, "`slopes` of the calibration 'platt' must be a list"),
-    "no labels": ({"kind": "platt", "slopes": [], "offsets": []}, "needs one number of each for each label, got"),
+    "no labels": (
+        {"kind": "platt", "slopes": [], "offsets": []},
+        "needs equal counts of parameters, one of each per label, got",
+    ),
     "another length": (
         {"kind": "beta", "a": [1], "b": [1, 1], "c": [0]},
-        "'beta' needs one number of each for each label, got '1 a', '2 b', '1 c'",
+        "'beta' needs equal counts of parameters, one of each per label, got '1 a', '2 b', '1 c'",
     ),
     "one knot": ({"kind": "isotonic", "knots": [[1]], "values": [[1]]}, "needs two knots for each label, got 1"),
     "knots without values": (

@@ -160,7 +160,7 @@ PAIRS = [
 @pytest.mark.parametrize("block", [CategoryBlock(), CategoryBlock(sort=False)])
 def test_classes_that_look_or_mean_the_same_are_an_error(block: Any, first: Any, second: Any, message: str) -> None:
     values = [block.read(label) for label in (first, second, "other")]
-    with pytest.raises(LabelError, match=f"^the labels .* {message} and would be two classes; give them one"):
+    with pytest.raises(LabelError, match=f"^the labels .* {message} but would be two classes; give them one"):
         block.fit(values)
 
 
@@ -172,7 +172,7 @@ def test_labels_that_look_the_same_are_an_error(first: str, second: str) -> None
 
 
 def test_a_label_set_of_numbers_is_an_error() -> None:
-    with pytest.raises(LabelError, match="^a LabelSet holds strings, got int: 1$"):
+    with pytest.raises(LabelError, match="^a LabelSet contains strings, got int: 1$"):
         MultiCategoryBlock().fit([LabelSet([1, 2])])  # pyright: ignore[reportArgumentType]
 
 
@@ -249,7 +249,7 @@ def test_the_error_reaches_a_data_block_before_training() -> None:
 @pytest.mark.parametrize("block", [CategoryBlock(), MultiCategoryBlock()])
 def test_a_question_mark_is_no_class_unless_the_vocabulary_has_it(block: Any) -> None:
     read = lambda one, *labels: [one.read(label if isinstance(block, CategoryBlock) else [label]) for label in labels]
-    with pytest.raises(LabelError, match=r"the label '\?' means unknown in label files, and would be a class"):
+    with pytest.raises(LabelError, match=r"the label '\?' means unknown in label files, but would be a class"):
         block.fit(read(block, "cat", "?", "dog"))
     named = type(block)(vocab=["?", "cat"])
     assert list(named.fit(read(named, "cat", "?")).classes) == ["?", "cat"]

@@ -59,8 +59,8 @@ def test_mirrored_pairs_can_be_given_as_text() -> None:
             r"must be pairs of points such as 'left_eye:right_eye,left_ear:right_ear', or 'none'; got 'left_eye'",
         ),
         ("left_eye:", "must be pairs of points"),
-        ("left_eye:left_eye", "may name each point once only, and 'left_eye:left_eye' repeats one"),
-        ("left_eye:right_eye,right_eye:nose", "may name each point once only, and 'right_eye:nose' repeats one"),
+        ("left_eye:left_eye", "may name each point only once, but 'left_eye:left_eye' repeats one"),
+        ("left_eye:right_eye,right_eye:nose", "may name each point only once, but 'right_eye:nose' repeats one"),
     ],
 )
 def test_an_invalid_pair_is_an_error(asked: str, message: str) -> None:
@@ -73,7 +73,7 @@ def test_the_mirror_message_names_the_pairs_or_the_option_for_them() -> None:
     assert (
         mirror_message((2, 1, 0), names) == "in a mirrored image these points exchange their names: left_eye:right_eye"
     )
-    assert "`mirror` names pairs that exchange them, such as 1:2" in mirror_message(None, ("1", "2"))
+    assert "to exchange names, give `mirror`, such as 1:2" in mirror_message(None, ("1", "2"))
 
 
 def test_names_that_end_in_a_capital_l_or_r_are_pairs() -> None:

@@ -86,8 +86,8 @@ def test_captions_join_the_labels_in_the_order_of_the_vocabulary() -> None:
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        (["a", "a", "a"], "each of the labels 'a' is on every training image or on none"),
-        (["a b", "a b"], "each of the labels 'a', 'b' is on every"),
+        (["a", "a", "a"], "all or none of the training images have each of the labels 'a'"),
+        (["a b", "a b"], "all or none of the training images have each of the labels 'a', 'b'"),
     ],
 )
 def test_labels_that_every_training_image_has_are_an_error_since_nothing_can_be_learnt(rows, message):

@@ -62,7 +62,7 @@ def test_a_class_that_is_not_known_is_refused():
 
 def test_one_class_cannot_be_learnt():
     block = OrdinalBlock().fit(["3", "3"])
-    with pytest.raises(DataError, match="there is one class, '3'"):
+    with pytest.raises(DataError, match="there is only one class, '3'"):
         block.check_learnable(["3"], ["3"])
     RATINGS.check_learnable(["3"], ["3"])
 

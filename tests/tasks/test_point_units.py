@@ -60,7 +60,7 @@ def test_points_between_minus_one_and_one_are_rejected() -> None:
     found = implausible_reason(signed)
     assert found is not None
     assert found.unit is None
-    assert "between -1 and 1, and pixels were expected" in found.reason
+    assert "between -1 and 1, but pixels were expected" in found.reason
 
 
 def test_if_most_points_lie_outside_the_message_says_whether_x_and_y_are_exchanged() -> None:
@@ -70,8 +70,8 @@ def test_if_most_points_lie_outside_the_message_says_whether_x_and_y_are_exchang
     ]
     found = implausible_reason(swapped)
     assert found is not None
-    assert "points lie outside of their image" in found.reason
-    assert found.reason.endswith("with x and y exchanged they would lie inside")
+    assert "points are outside their image" in found.reason
+    assert found.reason.endswith("with x and y exchanged they would be inside")
 
 
 def lazily(images: Sequence[tuple[Points, Size]], asked: list[int]):

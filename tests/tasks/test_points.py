@@ -37,7 +37,7 @@ def test_a_coordinate_that_a_model_cannot_hold_is_an_error(xy: tuple[float, floa
 @pytest.mark.parametrize("xy", [(10.0, math.nan), (math.nan, 10.0)])
 def test_a_point_with_one_coordinate_is_an_error(xy: tuple[float, float]) -> None:
     with pytest.raises(
-        InputError, match=r"^a point has one coordinate, .*, and two are needed; give \(nan, nan\) or None"
+        InputError, match=r"^a point has only one known coordinate, .*; give both, or \(nan, nan\) or None"
     ):
         PointBlock().read([[1.0, 2.0], xy])
 

@@ -53,7 +53,7 @@ def test_numbers_that_a_model_cannot_hold_are_an_error(raw: object) -> None:
         ([float("nan")] * 3, "^no training image has known numbers, so nothing can be learnt"),
         (
             [1.7e9 + i for i in range(20)],
-            "^the numbers 'value1' are around 17.* the float32 of a model has steps of 128",
+            "^the numbers 'value1' are around 17.* but float32 has steps of 128",
         ),
     ],
 )

@@ -86,7 +86,7 @@ def test_a_model_that_started_from_the_other_and_corrected_labels_are_said(
     options = CompareOptions(*folders, out=tmp_path / "c.html", json=tmp_path / "c.json", nominated=suspects)
     found = make_comparison(options)
     said = comparison_sentences(found)
-    assert "the second model started from the first" in said
+    assert "the second model was trained from the first" in said
     assert any(line.startswith(f"the targets of {found.relabelled} of the 15 images differ") for line in said)
     assert any(line.startswith(f"{15 - found.relabelled} images with the same targets for both: mAP") for line in said)
     assert any("that were not nominated: mAP" in line for line in said)

@@ -77,7 +77,7 @@ def test_statistics_that_a_backbone_does_not_have_are_said() -> None:
 
 
 def test_flips_without_augmentation_are_refused() -> None:
-    with pytest.raises(InputError, match="`flip=True` mirrors images at random, and `augment=False`"):
+    with pytest.raises(InputError, match="`flip=True` mirrors images at random, but `augment=False`"):
         Options(flip=True, augment=False)
     assert Options(flip=False, augment=False).flip is False
 

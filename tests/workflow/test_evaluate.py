@@ -132,7 +132,7 @@ def test_a_kept_test_part_is_in_the_report(root: Path) -> None:
 def test_a_part_is_only_replaced_when_that_is_asked_for(root: Path) -> None:
     evaluated(root, part="promise")
     before = contents(root / "labels")
-    with pytest.raises(InputError, match="has 12 images of the part 'promise' already; `replace=True` puts these"):
+    with pytest.raises(InputError, match="has 12 images of the part 'promise' already; `replace=True` replaces them"):
         evaluated(root, part="promise")
     assert contents(root / "labels") == before
     rewrite(root, labels=["red"] * 12)
@@ -215,7 +215,7 @@ def test_images_of_the_model_that_have_gone_and_other_groups_are_said(root: Path
     rewrite(root, person=pd.read_csv(root / "new.csv")["patient"])
     reading = ReadOptions(images=root / "new", labels=("labels",), group="person")
     _, said = evaluated(root, given=reading, part="promise")
-    assert any(one.startswith("images of the model that are not on this disk any more, so that copies") for one in said)
+    assert any(one.startswith("images of the model that no longer exist, so that copies") for one in said)
     assert any("have groups by 'patient', and these images have those of 'person'" in one for one in said)
 
 
@@ -322,7 +322,7 @@ def test_labels_without_a_column_are_unknown(root: Path) -> None:
     found, said = evaluated(root, given=reading)
     assert found.evaluation.targets[:, 0].isnan().all()
     assert found.evaluation.targets[:, 1].tolist() == [1.0, 0.0] * 6
-    assert "labels of the model of which these data say nothing, so unknown: 'blue'" in said
+    assert "labels of the model that these data do not declare, so unknown: 'blue'" in said
 
 
 def test_data_without_labels_are_an_error_that_names_predict(root: Path) -> None:
@@ -362,7 +362,7 @@ def test_the_command_prints_scores_and_writes_page_and_json(root: Path, capsys: 
     assert [row["label"] for row in content["labels"]] == ["blue", "red"]
     assert "12 promise images" in (root / "s.html").read_text()
     assert run([*arguments, "--part", "promise"]) == 2
-    assert "--replace puts these" in capsys.readouterr().err
+    assert "--replace replaces them" in capsys.readouterr().err
 
 
 def test_bad_input_is_one_line(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

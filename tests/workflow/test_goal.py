@@ -64,7 +64,7 @@ def test_a_goal_needs_a_metric_of_the_target_and_its_direction() -> None:
     assert check_goal(Options(), LABELS) is None
     assert check_goal(Options(until="map >= 0.8"), LABELS) is mean_ap
     assert check_goal(Options(until="macro f1 >= 0.8"), LABELS) == check_goal(Options(until="f1_macro>=1"), LABELS)
-    with pytest.raises(InputError, match="there is no metric 'mAPP'. Did you mean 'mAP'"):
+    with pytest.raises(InputError, match="unknown metric 'mAPP'. Did you mean 'mAP'"):
         check_goal(Options(until="mAPP >= 0.8"), LABELS)
     with pytest.raises(InputError, match="`until`: mAP is better when it is higher: write >="):
         check_goal(Options(until="mAP <= 0.8"), LABELS)
@@ -142,6 +142,6 @@ def test_the_command_says_why_it_ended_and_its_report_has_no_epochs(
     assert "stopped early: mAP >= 0.01: its interval is" in capsys.readouterr().out
     assert any("the frozen model is kept" in line for line in said)
     assert b'id="training"' not in (tmp_path / "model" / "report.html").read_bytes()
-    with pytest.raises(InputError, match="`until`: there is no metric 'AUC'"):
+    with pytest.raises(InputError, match="`until`: unknown metric 'AUC'"):
         train_model(source, tmp_path / "other", options=replace(options, until="AUC >= 0.5"))
     assert not (tmp_path / "other").exists()

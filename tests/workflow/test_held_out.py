@@ -69,7 +69,7 @@ def test_each_held_out_part_is_saved_with_the_outputs_of_the_saved_model(tmp_pat
         assert evaluation.columns["site"].tolist() == [
             "north" if (PARTS.index(part) + i) % 3 else "south" for i in range(count)
         ]
-    assert "4 images for guarantees: they choose nothing and are evaluated at the end" in said
+    assert "4 images for guarantees: nothing is chosen by them; they are evaluated at the end" in said
     assert any(line.startswith("held-out test images: mAP ") for line in said)
 
 

@@ -39,7 +39,7 @@ def test_a_model_is_migrated_where_it_is_and_only_once(tmp_path: Path) -> None:
     folder = Path(shutil.copytree(OLD / "labels", tmp_path / "model"))
     said: list[str] = []
     migrate_model(folder, say=said.append)
-    assert "has schema 2 now (it was 1)" in said[0]
+    assert "now has schema 2 (before: 1)" in said[0]
     after = contents(folder)
     said.clear()
     migrate_model(folder, say=said.append)
@@ -74,7 +74,7 @@ def test_a_full_disk_leaves_the_old_model(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_a_folder_that_holds_something_is_not_written_to(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("x")
-    with pytest.raises(InputError, match=r"`out` must be a new or an empty folder, and '.*' contains 'mine.txt'"):
+    with pytest.raises(InputError, match=r"`out` must be a new or an empty folder, but '.*' contains 'mine.txt'"):
         migrate_model(OLD / "labels", out=tmp_path)
     with pytest.raises(InputError, match="is not: Not a directory"):
         migrate_model(OLD / "labels", out=tmp_path / "mine.txt")

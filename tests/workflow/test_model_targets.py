@@ -36,7 +36,7 @@ def test_points_without_names_are_taken_in_their_order() -> None:
     source = source_of("points", np.array([[[1.0, 2.0], [3.0, 4.0]]]))
     block = PointBlock(2, names=("left", "right"))
     np.testing.assert_array_equal(with_targets_of_model(source, block).targets, source.targets)
-    with pytest.raises(InputError, match="predicts 'left', and these data have 2 of them, without names"):
+    with pytest.raises(InputError, match="predicts 'left', but these data have 2 without names"):
         with_targets_of_model(source, PointBlock(1, names=("left",)))
 
 
@@ -58,7 +58,7 @@ def test_labels_that_the_data_do_not_declare_are_unknown() -> None:
     assert list(found.targets) == [LabelSet(["bus"], unknown=["car"])] * 2
     assert found.messages == (
         "labels that the model does not have, which are not scored: 'dog (1 image)'",
-        "labels of the model of which these data say nothing, so unknown: 'car'",
+        "labels of the model that these data do not declare, so unknown: 'car'",
         "labels of the model that no image has: 'cat'",
     )
 
@@ -70,5 +70,5 @@ def test_labels_of_data_that_declare_none_are_known() -> None:
 
 
 def test_data_without_any_label_of_the_model_are_an_error() -> None:
-    with pytest.raises(InputError, match="no image has a label that the model has .*; these data have 'dog'"):
+    with pytest.raises(InputError, match="no image has a label of the model .*; these data have 'dog'"):
         with_targets_of_model(source_of_labels([["dog"], []]), BLOCK)

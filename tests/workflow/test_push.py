@@ -93,8 +93,8 @@ def test_a_pushed_model_answers_as_the_one_it_was_pushed_from(model: Path, hub: 
     here, there = load_predictor(model, device="cpu"), load_predictor(f"hf-hub:{NAME}", device="cpu")
     assert torch.equal(here.predict(IMAGE)[0].activated, there.predict(IMAGE)[0].activated)
     assert there.thresholds == here.thresholds
-    assert any("left out, since they hold names of files" in one and "evaluation.parquet" in one for one in said)
-    assert any("options.json" in one and "may hold paths" in one for one in said)
+    assert any("left out, since they contain names of files" in one and "evaluation.parquet" in one for one in said)
+    assert any("options.json" in one and "may contain paths" in one for one in said)
 
 
 def test_no_name_of_a_file_of_the_data_is_uploaded(model: Path, hub: StandIn) -> None:
@@ -123,7 +123,7 @@ def test_a_damaged_graph_is_left_out_with_a_sentence(model: Path, hub: StandIn, 
     said: list[str] = []
     push_to_hub(copy, NAME, say=said.append)
     assert not {"network.onnx", "network.onnx.sha256"} & set(hub.repositories[NAME])
-    assert any(line.startswith("network.onnx is left out: the graph is no ONNX file") for line in said)
+    assert any(line.startswith("network.onnx is left out: the graph is not an ONNX file") for line in said)
 
 
 def test_files_for_timm_of_an_earlier_model_are_removed(
@@ -217,7 +217,7 @@ def test_a_connection_that_is_cut_is_resumed(model: Path, hub: StandIn) -> None:
         ("hf-hub:someone/nothing", "there is no such repository, or it is private"),
         (f"hf-hub:{NAME}@v9", "at 'v9' on the Hugging Face hub: there is no such revision"),
         ("hf-hub:other/kind", r"cannot download 'manifest.json' from 'other/kind' .*: there is no such file"),
-        ("hf-hub:other/json", "is no model of Eyebright: its manifest.json is of something else"),
+        ("hf-hub:other/json", "is not a model of Eyebright: its manifest.json is another kind of file"),
         ("hf-hub:other/damaged", "has no valid manifest.json: it is not JSON"),
     ],
 )

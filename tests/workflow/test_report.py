@@ -121,7 +121,7 @@ def test_other_images_of_the_same_names_are_said_and_not_shown(
         with PIL.Image.open(file) as image:
             image.rotate(90, expand=True).resize((30, 20)).save(file)
     (notice,) = make_report(model, images=others).notices
-    assert "have another size than the evaluated ones, and have no thumbnail" in notice
+    assert "differ in size from the evaluated ones, and have no thumbnail" in notice
     page = (model / "report.html").read_text(encoding="utf-8")
     assert "data:image" not in page
     assert "it has 30 x 20 pixels, and the evaluated image had" in page

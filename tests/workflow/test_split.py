@@ -62,7 +62,7 @@ def test_near_duplicates_stay_together_and_are_in_the_summary() -> None:
 
 def test_options_for_data_that_say_all_parts_are_an_error() -> None:
     given = source_of(4, part=Categorical.of(["train", "valid"] * 2))
-    with pytest.raises(InputError, match="the data say which images are for validation, so `valid_pct` has no use"):
+    with pytest.raises(InputError, match="the data specify the images for validation, so `valid_pct` has no effect"):
         make_split(given, options(valid_pct=0.5))
     assert Counter(make_split(given, options()).plan.part) == {"train": 2, "valid": 2}
 
@@ -103,12 +103,12 @@ def test_a_time_that_all_images_share_is_no_order() -> None:
 
 
 def test_data_that_hold_all_images_out_are_an_error() -> None:
-    with pytest.raises(DataError, match="of 4 images nothing is left to train on: the data hold all of them out"):
+    with pytest.raises(DataError, match="of 4 images none is left for training: the data hold out all of them"):
         make_split(source_of(4, part=Categorical.of(["test"] * 4)), options())
 
 
 def test_shares_that_leave_nothing_but_a_rounding_are_an_error() -> None:
-    with pytest.raises(InputError, match="must add up to less than 1: they leave nothing to train on"):
+    with pytest.raises(InputError, match="must add up to less than 1: they leave no image for training"):
         make_split(source_of(100), options(valid_pct=0.7, test_pct=0.2, promise_pct=0.1))
 
 

@@ -91,7 +91,7 @@ def test_images_that_trained_the_model_do_not_validate_and_new_ones_are_split(ba
     assert after & old == before
     assert 0 < len(after - old) < 12
     assert (
-        f"the split goes on from that of 'head': {len(before)} images stay for validation, {40 - len(before)} that "
+        f"the split continues that of 'head': {len(before)} images stay for validation, {40 - len(before)} that "
         f"trained it stay for training; of 12 new images {len(after - old)} are for validation"
     ) in said
 
@@ -160,7 +160,7 @@ def test_images_that_trained_only_the_grandparent_do_not_validate(
     train(fewer, tmp_path / "child", replace(CHILD, start_from=base / "head"))
     said = train(base / "more.csv", tmp_path / "grandchild", replace(CHILD, start_from=tmp_path / "child"))
     assert valid_files(tmp_path / "grandchild") == valid_files(tmp_path / "child")
-    assert "'child' started from another model 'head', and images that trained only that one are not known here" in said
+    assert "'child' started from another model 'head', whose own training images are unknown here" in said
 
 
 def test_a_copy_of_a_training_image_that_the_data_name_for_validation_is_refused(base: Path, tmp_path: Path) -> None:
@@ -249,7 +249,9 @@ def test_a_fine_tuned_backbone_stays_one_that_has_seen_the_images(base: Path, tm
     assert load_manifest(base / "tuned").training["backbone_was_trained"]  # otherwise the test says nothing
     train(base / "t.csv", tmp_path / "child", replace(CHILD, start_from=base / "tuned"))
     assert load_manifest(tmp_path / "child").training["backbone_was_trained"]
-    with pytest.raises(InputError, match="`folds` needs predictions from models that have not seen the image, and the"):
+    with pytest.raises(
+        InputError, match="`folds` needs predictions from models that were not trained on the image, but the"
+    ):
         train(base / "t.csv", tmp_path / "x", replace(CHILD, start_from=base / "tuned", folds=3))
     train(base / "t.csv", tmp_path / "out", replace(CHILD, start_from=base / "head", folds=3))
     assert (tmp_path / "out" / "out_of_fold.parquet").exists()
@@ -258,10 +260,10 @@ def test_a_fine_tuned_backbone_stays_one_that_has_seen_the_images(base: Path, tm
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"arch": "resnet18"}, "`arch=resnet18` is another backbone: leave `arch` out"),
+        ({"arch": "resnet18"}, "not `arch=resnet18`: leave `arch` out"),
         ({"size": 64}, "takes images of 32x32, and `size` is 64x64: leave `size` out"),
         ({"whole": True}, "was trained on cropped images, and `whole=True`: leave `whole` out"),
-        ({"epochs": 1, "head": "book"}, "has a linear head, and `head='book'` or an option for it was given"),
+        ({"epochs": 1, "head": "book"}, "has a linear head, but `head='book'` or an option for it was given"),
         ({"start_from": Path("nowhere")}, "nowhere"),
     ],
 )
@@ -275,12 +277,12 @@ def test_options_that_contradict_the_model_are_refused(
 
 
 def test_dropout_is_of_a_new_head() -> None:
-    with pytest.raises(InputError, match="`dropout` is of a new head"):
+    with pytest.raises(InputError, match="`dropout` is for a new head"):
         Options(start_from=Path("model"), dropout=0.2)
 
 
 def test_the_model_to_start_from_is_not_replaced(base: Path) -> None:
-    with pytest.raises(InputError, match="`start_from` and `out` are one folder"):
+    with pytest.raises(InputError, match="`start_from` and `out` are the same folder"):
         train(base / "t.csv", base / "head", replace(CHILD, start_from=base / "head"))
 
 

@@ -57,7 +57,7 @@ def test_without_out_of_fold_answers_validation_images_are_looked_at_and_it_is_s
     models: dict[str, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = make_suspects(SuspectOptions(models["without"]))
-    assert found.notice == "no out-of-fold predictions: only the 10 validation images are looked at"
+    assert found.notice == "no out-of-fold predictions: only the 10 validation images are examined"
     assert run(["suspects", str(models["without"]), "--limit", "1"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith(f"{found.notice}; those of all labelled images are written by eyebright train --folds")
@@ -85,7 +85,7 @@ def test_other_files_are_not_written_over(models: dict[str, Path], tmp_path: Pat
 def test_the_report_shows_them(models: dict[str, Path], tmp_path: Path) -> None:
     data = make_report(models["with"], out=tmp_path / "report.html")
     (section,) = (section for section in data.sections if section.anchor == "suspects")
-    assert "labelled images, each judged by a head that has not seen it" in section.intro
+    assert "labelled images, each predicted by a head that was not fitted to it" in section.intro
     first = section.blocks[0].cards[0]  # type: ignore[union-attr]
     assert first.path == make_suspects(SuspectOptions(models["with"])).suspects[0].file
     data = make_report(models["without"], out=tmp_path / "report.html")

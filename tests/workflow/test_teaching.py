@@ -252,8 +252,8 @@ def classes(targets: Tensor) -> Tensor:
 @pytest.mark.parametrize(
     ("change", "block", "message"),
     [
-        (two_many, LABELS, "there are targets of 58 images, and 60 images: give a row for each"),
-        (wider, LABELS, "a row of targets has 6 values, and the target 3 labels"),
+        (two_many, LABELS, "targets need one row for each of 60 images, got 58"),
+        (wider, LABELS, "a row of targets needs 3 values, one for each label, got 6"),
         (classes, CategoryBlock(vocab=list(COLOURS)), "a target is class 3, and there are 3, counted from 0"),
     ],
 )

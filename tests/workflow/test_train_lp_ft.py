@@ -47,7 +47,7 @@ def test_the_outcome_is_said_and_stands_in_the_report_and_in_the_manifest(table:
     page = (tmp_path / "model" / "report.html").read_text()
     assert outcome[1:] in page
     assert "mAP, frozen" in page
-    assert "The rows of the epochs have the scores of the fine-tuned weights alone." in page
+    assert "The rows of the epochs have the scores of the fine-tuned weights, not of an averaged model." in page
     make_report(tmp_path / "model")
     assert (tmp_path / "model" / "report.html").read_text() == page
     scores = json.loads((tmp_path / "model" / "manifest.json").read_text())["report"]["frozen_scores"]
@@ -97,7 +97,7 @@ def test_options_that_contradict_the_head_are_refused() -> None:
         Options(wise_ft=0.5, dropout=0.1)
     with pytest.raises(InputError, match="an average of batch-norm statistics fits neither"):
         Options(wise_ft=0.5, keep_statistics=False)
-    with pytest.raises(InputError, match="`epochs=0` fits a linear head, and `head='book'` needs an epoch"):
+    with pytest.raises(InputError, match="`epochs=0` fits a linear head, but `head='book'` needs an epoch"):
         Options(head="book", epochs=0)
 
 

@@ -45,7 +45,7 @@ def test_labels_that_all_training_images_have_or_no_validation_image_has_are_nam
 
 def test_a_training_whose_only_label_is_on_every_image_is_refused(tmp_path: Path, table: pd.DataFrame) -> None:
     with pytest.raises(
-        DataError, match="nothing can be learnt: each of the labels 'always' is on every training image"
+        DataError, match="nothing can be learnt: all or none of the training images have each of the labels 'always'"
     ):
         train(tmp_path, table, "always")
 

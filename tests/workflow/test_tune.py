@@ -200,7 +200,7 @@ def test_other_thresholds_end_the_promises(folder: Path) -> None:
     tuned(folder, promise=("precision >= 0.9",))
     said = tuned(folder, objective="f1_macro")
     assert "promises" not in load_manifest(folder).tuning
-    assert any(line.startswith("given up, since the thresholds are new: precision >= 0.9;") for line in said)
+    assert any(line.startswith("dropped, since the thresholds have changed: precision >= 0.9;") for line in said)
 
 
 # ------------------------------------------------------------------------------- back, and what cannot be done
@@ -224,11 +224,11 @@ def test_the_last_change_can_be_taken_back(folder: Path) -> None:
         ({}, "there is nothing to change: give `objective`"),
         ({"objective": "f1_makro"}, "thresholds cannot be tuned for 'f1_makro'.*f1_macro"),
         ({"objective": "f1_macro", "top_k": 2}, "`objective` and `top_k` are two objectives"),
-        ({"undo": True, "top_k": 2}, "`undo` takes the last change back"),
+        ({"undo": True, "top_k": 2}, "`undo` reverts the last change"),
         ({"label": "cat", "top_k": 2}, "`label` is for `promise`"),
         ({"one_threshold": True, "promise": ("recall >= .5",)}, "`one_threshold` is for `objective`"),
         ({"promise": ("precision > 1",)}, "a promise"),
-        ({"promise": ("precisoin >= 0.9",)}, "no promises of 'precisoin'.*precision"),
+        ({"promise": ("precisoin >= 0.9",)}, "unknown metric of a promise: 'precisoin'.*precision"),
         ({"promise": ("precision >= 0.9",), "label": "lion"}, "unknown label 'lion'"),
         ({"promise": ("precision >= 0.9", "fpr <= 0.1")}, "one of precision or fpr for yes, and one of recall"),
         ({"promise": ("recall >= 0.9",) * 3}, "a model keeps one promise, or two together"),
@@ -261,7 +261,7 @@ def test_a_model_of_one_label_per_image_has_no_thresholds(tmp_path: Path) -> Non
     manifest = Manifest(model_description("test_resnet", 2, size=32), one.decision)
     folder = save_model(tmp_path / "model", manifest, {"weight": torch.zeros(1)}, evaluation=one)
     before = contents(folder)
-    with pytest.raises(InputError, match="this model is a CategoryBlock; `calibrate` is for it too"):
+    with pytest.raises(InputError, match="this model is a CategoryBlock; it supports `calibrate`"):
         tuned(folder, objective="f1_macro")
     with pytest.raises(InputError, match="with one label per image: it can keep one promise of accuracy"):
         tuned(folder, promise=("precision >= 0.9",))
@@ -288,7 +288,7 @@ def test_a_model_of_one_label_per_image_promises_the_accuracy_of_what_it_answers
     with pytest.raises(InputError, match="this model is a CategoryBlock"):
         tuned(folder, cost="fn=5,fp=1")
     said = tuned(folder, calibrate="temperature")
-    assert "given up, since the thresholds are new: accuracy >= 0.95; make them again if they are still wanted" in said
+    assert "dropped, since the thresholds have changed: accuracy >= 0.95; to keep them, repeat them" in said
     assert load_manifest(folder).decision.thresholds == Thresholds()
     undo_tuning(folder)
     assert load_manifest(folder).decision.thresholds == expected.thresholds
@@ -329,7 +329,7 @@ def test_the_first_screen_blames_the_promise_and_not_the_weights(folder: Path) -
     overview = json.loads((folder / "report.json").read_text())["overview"]
     assert overview["cannot"][:2] == [
         "Never answered yes, since no threshold passed its test: 'rare'.",
-        "Answers that go to a person count as no in the scores here.",
+        "Answers that ask a person count as no in the scores here.",
     ]
     assert not any("it finds 0 of" in sentence for sentence in overview["cannot"])
 
@@ -417,7 +417,7 @@ def test_a_report_of_the_thresholds_before_a_change_that_was_killed_is_found(fol
     manifest = load_manifest(folder)  # what a tuning writes before the report
     save_manifest(folder, replace(manifest, decision=manifest.decision.with_thresholds(Thresholds(0.9))))
     (problem,) = inspect_folder(folder).problems
-    assert problem.startswith("report.json: is of another model, or of this one with other thresholds")
+    assert problem.startswith("report.json: belongs to another model or other thresholds")
     make_report(folder)
     assert inspect_folder(folder).problems == []
     content = json.loads((folder / "report.json").read_text())

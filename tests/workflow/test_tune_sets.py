@@ -154,14 +154,14 @@ def test_one_threshold_bounds_a_mean_over_images(folder: Path, text: str, risk: 
 def test_what_was_made_for_former_answers_is_given_up_and_said(folder: Path) -> None:
     tuned(folder, risk="missed_labels <= 0.1", sets=0.9)
     said = tuned(folder, promise=("precision >= 0.9",))
-    assert "given up, since the thresholds are new: missed_labels <= 0.1" in said
+    assert "dropped, since the thresholds have changed: missed_labels <= 0.1" in said
     assert "risk" not in load_manifest(folder).tuning
     assert load_manifest(folder).decision.label_sets is not None, "the probabilities are the same"
     tuned(folder, risk="missed_labels <= 0.1")
     said = tuned(folder, objective="f1_macro")
-    assert any(line.startswith("given up, since the thresholds are new: missed_labels <= 0.1;") for line in said)
+    assert any(line.startswith("dropped, since the thresholds have changed: missed_labels <= 0.1;") for line in said)
     said = tuned(folder, calibrate="temperature")
-    assert any(line.startswith("given up, since the probabilities are new: the label sets;") for line in said)
+    assert any(line.startswith("dropped, since the probabilities have changed: the label sets;") for line in said)
     assert load_manifest(folder).decision.label_sets is None
     assert "label_sets" not in load_manifest(folder).tuning
     undo_tuning(folder)
@@ -217,16 +217,16 @@ def test_a_bound_whose_threshold_was_changed_by_hand_is_not_shown_as_kept(folder
         ({"sets": 1.0}, "`sets` must be a number, above 0, below 1"),
         ({"set_method": "crc"}, "there is nothing to change"),
         ({"set_method": "crc", "top_k": 1}, "`set_method` is for `sets`, which is not given"),
-        ({"sets": 0.9, "set_method": "aps"}, "any number of labels per image are made by crc or rcps, got 'aps'"),
+        ({"sets": 0.9, "set_method": "aps"}, "any number of labels per image are computed by crc or rcps, got 'aps'"),
         ({"sets": 0.9, "set_method": "rcps", "sets_by_label": True}, "rcps does not cover each label separately"),
-        ({"sets": 0.9, "confidence": 0.5}, "have a `confidence` if they are made by rcps"),
+        ({"sets": 0.9, "confidence": 0.5}, "only label sets by rcps have a `confidence`"),
         ({"risk": "missed_labels"}, "`risk` is written as 'missed_labels <= 0.1'"),
-        ({"risk": "missed <= 0.1"}, "there is no risk 'missed'. Did you mean 'missed_labels'"),
+        ({"risk": "missed <= 0.1"}, "unknown risk 'missed'. Did you mean 'missed_labels'"),
         ({"risk": "missed_labels <= 1.5"}, "must be between 0 and 1"),
         ({"risk": "missed_labels <= 1e"}, "`risk` is written as"),
         (
             {"risk": "missed_labels <= 0.001"},
-            "it takes at least 999, got 3\\d\\d images with labels",
+            "at least 999 are needed, got 3\\d\\d images with labels",
         ),
         ({"risk": "", "top_k": 2}, "`risk` and `top_k` both set the thresholds"),
         ({"risk": ""}, "`risk` is written as"),

@@ -16,9 +16,9 @@ from jaxtyping import Float, Int
 from eyebright.errors import InputError
 
 _TINY = 1e-300
-_STEPS = 20_000  # of the continued fraction, which takes about sqrt(n)
-_MAX_LOOPED = 16  # numbers whose fractions are computed one after another
-_HALVINGS = 50  # of an interval of length 1: to 1e-15
+_STEPS = 20_000  # terms of the continued fraction, which takes about sqrt(n)
+_MAX_LOOPED = 16  # most numbers whose fractions are computed one after another
+_HALVINGS = 50  # bisection steps: an interval of length 1 shrinks to 1e-15
 
 
 def upper_tail(
@@ -73,7 +73,7 @@ def upper_bound(
 
 
 def fewest_right(trials: Int[np.ndarray, " n"], share: float, error: float) -> Int[np.ndarray, " n"]:
-    """The smallest number of right answers that shows a share above ``share``; trials + 1 where all would not do.
+    """The smallest number of right answers that shows a share above ``share``; trials + 1 if there is none.
 
     Args:
         trials: the numbers of answers.
@@ -89,7 +89,7 @@ def fewest_right(trials: Int[np.ndarray, " n"], share: float, error: float) -> I
 
 
 def fewest_faultless(share: float, error: float) -> int:
-    """How many answers, all of them right, show a share of right answers above ``share``.
+    """The smallest number of answers, all of them right, that shows a share of right answers above ``share``.
 
     >>> fewest_faultless(0.95, 0.05)
     59
@@ -151,7 +151,7 @@ def _fraction(
 
 
 def _one_fraction(a: float, b: float, x: float) -> float:
-    """`_fraction` of one number, without numpy: a step is 20 operations, and numpy starts each anew."""
+    """`_fraction` of one number, without numpy, whose overhead per operation would dominate."""
     c, factor = 1.0, 1.0
     first = 1 - (a + b) * x / (a + 1)
     value = d = 1 / (first if abs(first) >= _TINY else _TINY)

@@ -1,4 +1,4 @@
-"""Fits a calibration to an evaluation, chooses its kind by cross-validation, and says what it is worth.
+"""Fits a calibration to an evaluation, chooses its kind by cross-validation, and measures its effect.
 
 The images are split into folds (of groups, where there are groups). Each kind is fitted to all folds but one and scored
 on that one, so every probability that counts comes from a calibration that did not see its image. Then
@@ -7,8 +7,8 @@ on that one, so every probability that counts comes from a calibration that did 
 2. and kept only if its log loss is lower than without calibration by more than `MIN_GAIN` standard errors.
 
 Standard errors are those of the paired differences between images, or between groups. The scores of the chosen kind are
-cross-fitted; that it was chosen from at most five kinds on the same images makes them better than they are by much less
-than their standard errors.
+cross-fitted. They are slightly optimistic, because the kind was chosen on the same images; this bias is much smaller
+than the standard errors.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,24 +34,24 @@ from eyebright.tasks.calibration import Calibration, NoCalibration, Temperature
 MIN_GAIN = 1.645
 """How many standard errors lower the log loss must be: a calibration without effect is kept in 5 % of the cases."""
 MIN_IMAGES = 20
-"""The fewest images, or groups of images, of which a kind is chosen."""
+"""The smallest number of images, or groups of images, from which a kind is chosen."""
 
 
 @dataclass(frozen=True)
 class CalibrationEvidence:
-    """What a calibration is worth, measured on images that it was not fitted to.
+    """The effect of a calibration, measured on images that it was not fitted to.
 
     Args:
         kind: the calibration that was fitted.
-        reason: a sentence that says why it is this kind.
-        images: the images with known targets.
-        log_loss_before: without calibration.
-        log_loss_after: with it, cross-fitted; NaN where there are too few images for that.
-        gain: the first minus the second.
-        gain_standard_error: of the gain.
+        reason: why this kind was chosen, as a sentence.
+        images: the number of images with known targets.
+        log_loss_before: the log loss without calibration.
+        log_loss_after: the log loss with calibration, cross-fitted; NaN if there are too few images.
+        gain: the log loss before minus the log loss after.
+        gain_standard_error: the standard error of the gain.
         calibration_error_before: the debiased expected calibration error of all labels together, or of the top class.
-        calibration_error_after: with calibration, cross-fitted.
-        log_losses: of each kind that was tried, cross-fitted.
+        calibration_error_after: the same error with calibration, cross-fitted.
+        log_losses: the log loss of each kind that was tried, cross-fitted.
     """
 
     kind: CalibrationKind
@@ -66,7 +66,7 @@ class CalibrationEvidence:
     log_losses: Mapping[CalibrationKind, float]
 
     def to_json(self) -> dict[str, Any]:
-        """Everything as JSON; NaN is None."""
+        """All fields as JSON; NaN is None."""
         values = {name: None if value != value else value for name, value in asdict(self).items()}
         return values | {"log_losses": {name: None if x != x else x for name, x in self.log_losses.items()}}
 
@@ -76,9 +76,9 @@ class CalibrationFit:
     """A calibration that was fitted to an evaluation, and the evidence for it.
 
     Args:
-        calibration: fitted to all images.
-        evidence: what it is worth.
-        probabilities: of each image from a calibration of the same kind that was fitted to other images.
+        calibration: the calibration fitted to all images.
+        evidence: its measured effect.
+        probabilities: each image's probabilities, from a calibration of the same kind that was fitted to other images.
     """
 
     calibration: Calibration
@@ -98,15 +98,15 @@ def fit_calibration(
 
     Args:
         evaluation: an evaluation on images that the model was not trained on.
-        kind: ``"auto"`` for the best one, or none where none helps; or the kind that it must have.
-        groups: for each image its group, such as the patient; images of a group are never in different folds. None:
+        kind: a fixed kind, or ``"auto"`` for the best one (``"none"`` if no kind helps).
+        groups: the group of each image, such as the patient; images of a group are never in different folds. None:
             the groups of the evaluation.
         folds: number of folds, at most one for each image or group.
         seed: seed of the split into folds.
 
     Raises:
-        InputError: an unknown kind, one that the target cannot have, fewer than two folds, or another number of groups
-            than of images; an output is NaN or infinite.
+        InputError: an unknown kind, one that the target cannot have, fewer than two folds, the number of groups differs
+            from the number of images, or an output is NaN or infinite.
     """
     evaluation.check_finite()
     target = evaluation.decision.target
@@ -134,9 +134,9 @@ def cross_fitted_probabilities(
 ) -> Float[Tensor, "n ..."]:
     """The probabilities of each image from a calibration that was fitted to other images.
 
-    What is computed of them is what to expect on new images. Arguments and errors as in `fit_calibration`.
+    Metrics computed from them estimate those on new images. Arguments and errors as in `fit_calibration`.
     """
-    if kind not in ("auto", "none"):  # there is nothing to choose, so nothing to measure, which would take longer
+    if kind not in ("auto", "none"):  # the kind is fixed, so the slower measurement is not needed
         evaluation.check_finite()
         (chosen,) = _candidates(evaluation.decision.target, kind)
         return _Problem.of(evaluation, groups, folds=folds, seed=seed).cross_fitted(chosen)[1]
@@ -145,12 +145,12 @@ def cross_fitted_probabilities(
 
 @dataclass(frozen=True, eq=False)
 class _Tried:
-    """A kind, cross-fitted.
+    """A kind of calibration, cross-fitted.
 
     Args:
         kind: the kind.
-        calibration: fitted to all images.
-        probabilities: of each image, from the other folds.
+        calibration: the calibration fitted to all images.
+        probabilities: each image's probabilities, from the other folds.
         losses: the sum of the log losses of each image's known cells.
     """
 
@@ -162,7 +162,7 @@ class _Tried:
 
 @dataclass(frozen=True, eq=False)
 class _Problem:
-    """What calibrations are fitted to.
+    """The data that calibrations are fitted to.
 
     Args:
         target: the target block.
@@ -170,8 +170,8 @@ class _Problem:
         targets: encoded targets.
         has_losses: whether there are probabilities that have a log loss.
         known: the known cells of each image.
-        unit: the number of each image's unit, an image or a group; -1 for images of which nothing is known.
-        fold: the fold of each image; -1 for images of which nothing is known.
+        unit: the number of each image's unit, an image or a group; -1 for images without known targets.
+        fold: the fold of each image; -1 for images without known targets.
     """
 
     target: TargetBlock
@@ -212,11 +212,11 @@ class _Problem:
 
     @property
     def n_units(self) -> int:
-        """The images, or groups, of which something is known."""
+        """The number of images, or groups, with known targets."""
         return int(self.unit.max()) + 1
 
     def tried(self, kinds: Sequence[CalibrationKind]) -> dict[CalibrationKind, _Tried]:
-        """Each of the kinds and none, cross-fitted."""
+        """Each of the kinds and "none", cross-fitted."""
         none = NoCalibration()
         tried = {"none": self._scored("none", none, self.target.activate(self.outputs))}
         for kind in kinds:
@@ -227,7 +227,7 @@ class _Problem:
     def chosen(
         self, tried: dict[CalibrationKind, _Tried]
     ) -> tuple[CalibrationKind, dict[CalibrationKind, _Tried], str]:
-        """(kind, what was tried, why it is this kind)."""
+        """(kind, all kinds that were tried, the reason for this kind)."""
         others = [one for kind, one in tried.items() if kind != "none"]
         best = min(others, key=lambda one: float(one.losses.sum()))
         simplest = next(one for one in others if self._is_near(one, best))
@@ -277,7 +277,7 @@ class _Problem:
         return on_all, self.target.activate(outputs)
 
     def _fits(self, kind: CalibrationKind) -> list[Calibration]:
-        """The calibration fitted to all images, then to those of all folds but the first, the second, and so on."""
+        """The calibrations fitted to all images, then to all folds but the first, all but the second, and so on."""
         if self.target.head_objective == "multinomial":
             return list(_softmax_temperatures(self.outputs, self.target.head_targets(self.targets), self.fold))
         return fit_each_set(self._counts, kind)
@@ -321,13 +321,13 @@ def _candidates(target: TargetBlock, kind: CalibrationChoice) -> tuple[Calibrati
 
 
 def _codes(groups: Sequence[Any], n_images: int) -> np.ndarray[Any, Any]:
-    """A number for each image's group.
+    """An integer for each image's group.
 
     Raises:
-        InputError: there is another number of groups than of images.
+        InputError: the number of groups differs from the number of images.
     """
     if len(groups) != n_images:
-        raise InputError(f"`groups` needs one for each of the {n_images} images, got {len(groups)}")
+        raise InputError(f"`groups` needs one group for each of the {n_images} images, got {len(groups)}")
     number: dict[Any, int] = {}
     return np.array([number.setdefault(group, len(number)) for group in groups])
 

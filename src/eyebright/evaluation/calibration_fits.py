@@ -27,22 +27,22 @@ from eyebright.tasks.calibration import MAX_SLOPE, Beta, Calibration, Isotonic, 
 
 Array = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
-_PRIOR_SD = 0.3  # of the logarithm of a slope between labels, and of an offset, before the labels are seen
-_PRIOR_LABELS = 2.0  # how many labels that expectation counts as
+_PRIOR_SD = 0.3  # prior standard deviation between labels, of the logarithm of a slope and of an offset
+_PRIOR_LABELS = 2.0  # how many labels the prior counts as
 _EM_ROUNDS = 12
 _MAX_STEPS = 30
 _BINS = 24
 _PSEUDO_COUNT = 2.0
 _MIN_SLOPE = 0.05
-_MIN_RUN = 0.05  # between two knots
-_END_RUN = 4.0  # of the line beyond the outermost bins, whose slope is Platt's
+_MIN_RUN = 0.05  # least distance between two knots
+_END_RUN = 4.0  # length of the line beyond the outermost bins, whose slope is Platt's
 
 
 def fit_each_set(counts: LabelCounts, kind: CalibrationKind) -> list[Calibration]:
-    """The calibration of a kind that has several labels, fitted to each of the sets.
+    """The calibration of several labels, fitted to each set of images.
 
     Args:
-        counts: of one or more sets.
+        counts: the counts of one or more sets.
         kind: any but ``"none"``.
     """
     return _FIT_OF_KIND[kind](counts)
@@ -85,12 +85,12 @@ _FIT_OF_KIND: dict[CalibrationKind, Callable[[LabelCounts], list[Calibration]]] 
 def fit_softmax_temperature(
     outputs: Float[Tensor, "n c"], targets: Shaped[Tensor, " n"], *, start: float = 1.0
 ) -> float:
-    """The temperature of classes with the least log loss, with a prior of standard deviation 1 of its logarithm.
+    """The softmax temperature with the least log loss; its logarithm has a prior with standard deviation 1.
 
     Args:
         outputs: raw outputs.
         targets: the index of each image's class.
-        start: where Fisher scoring begins.
+        start: the starting value of Fisher scoring.
     """
     centered = outputs - outputs.gather(1, targets.long()[:, None])
     theta = -float(np.log(start))
@@ -187,7 +187,7 @@ def _derivatives(
 
 
 def _columns(parameters: Float[Tensor, "s k d"], *, n_slopes: int) -> list[list[list[float]]]:
-    """For each set the numbers of each parameter, slopes as they are applied."""
+    """For each set, the values of each parameter; slopes not as logarithms."""
     slopes = parameters[..., :n_slopes].exp().clamp(1e-3, 1e3)
     return torch.cat([slopes, parameters[..., n_slopes:]], dim=-1).transpose(1, 2).tolist()
 

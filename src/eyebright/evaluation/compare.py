@@ -1,7 +1,7 @@
 """Compares two models on the same images: the difference of metrics, with their paired bootstrap intervals.
 
 Both models are scored on the same resamples of the images (Efron & Tibshirani, 1993, An Introduction to the Bootstrap,
-chapter 16), so what makes images easy or hard for both models alike does not widen the interval. The resamples are
+chapter 16), so images that are easy or hard for both models do not widen the interval. The resamples are
 drawn once for all metrics.
 """
 
@@ -25,7 +25,7 @@ from eyebright.web.text import number_text
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One metric of two models on the same images.
+    """One metric of two models on the same images, with the interval of its difference.
 
     Args:
         metric: the metric.
@@ -67,7 +67,7 @@ def compare(first: Evaluation, second: Evaluation, metric: Metric, *, n_resample
     Args:
         first: the outputs of the first model.
         second: the outputs of the second model for the same images, in the same order.
-        metric: the metric; it is NaN for a model of which an output is NaN or infinite.
+        metric: the metric; it is NaN for a model with a NaN or infinite output.
         n_resamples: number of bootstrap resamples; fewer are drawn for large sets, and at least 100.
 
     Raises:
@@ -78,7 +78,9 @@ def compare(first: Evaluation, second: Evaluation, metric: Metric, *, n_resample
     if first.files != second.files or not torch.equal(
         targets.nan_to_num(math.inf), second.targets.nan_to_num(math.inf)
     ):
-        raise InputError("a comparison needs two evaluations of the same images with the same targets, in one order")
+        raise InputError(
+            "a comparison needs two evaluations of the same images with the same targets, in the same order"
+        )
     if first.not_finite or second.not_finite:
         return Comparison(metric, metric_value(first, metric), metric_value(second, metric), unknown_interval())
     return paired_comparisons(first, second, [metric], n_resamples=n_resamples)[0][0]
@@ -92,13 +94,13 @@ def paired_comparisons(
     labels: tuple[LabelPrecisions, LabelPrecisions] | None = None,
     n_resamples: int = RESAMPLES,
 ) -> tuple[list[Comparison], Draws | None]:
-    """Compares metrics of two models, and the average precision of each label where asked, by one bootstrap.
+    """Compares metrics of two models, and if requested the average precision of each label, by one bootstrap.
 
     Args:
         first: the evaluation of the first model, whose groups are drawn whole.
-        second: that of the second model, of the same images.
+        second: the evaluation of the second model on the same images.
         metrics: the metrics.
-        labels: the average precisions of both models; None: those of labels are not asked for.
+        labels: the average precisions of both models; None: labels are not compared.
         n_resamples: as in `compare`.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Conformal label sets: several answers for an image, which contain the right ones with a stated coverage.
+"""Conformal label sets: several labels for an image, which contain the right ones with a stated coverage.
 
 One class per image (n images, the class of a new image is in its set with a probability of at least the coverage, over
 the draw of the images and of the new image; Vovk, Gammerman & Shafer, 2005):
@@ -9,14 +9,15 @@ the draw of the images and of the new image; Vovk, Gammerman & Shafer, 2005):
   2020). Never empty unless randomised. Randomised, the last class is in the set with a probability that makes the
   coverage exact; otherwise sets are larger than they need to be.
 
-Any number of labels per image; images without labels are allowed and do not count, since nothing is missed on them:
+Any number of labels per image; images without labels are allowed and do not count, since no label of theirs can be
+missed:
 
 - ``crc``: the set of an image that has labels contains on average at least the coverage's share of them, in
   expectation.
 - ``rcps``: the same mean over new images that have labels is at least the coverage with a stated confidence over the
   draw of the images (Bates et al., 2021), by the bound of Hoeffding and Bentkus.
 
-By label (Mondrian): each class or label is covered separately, which takes images of each.
+By label (Mondrian): each class or label is covered separately, which needs enough images of each.
 
 Axes: n images, k classes, m images of a class.
 """
@@ -47,16 +48,16 @@ def fit_sets(
     """Label sets with a stated coverage, from held-out images.
 
     Args:
-        evaluation: of a target of one class or of labels; unknown targets do not count.
-        coverage: see this module, in (0, 1).
+        evaluation: an evaluation of one class or any number of labels per image; unknown targets do not count.
+        coverage: the coverage as this module defines it, in (0, 1).
         method: None: ``lac`` for one class per image, ``crc`` for labels, or ``rcps`` if a confidence is given.
         by_label: True: each class or label is covered separately.
-        confidence: of ``rcps``, in (0, 1).
-        randomised: of ``aps``.
+        confidence: the confidence of ``rcps``, in (0, 1).
+        randomised: whether ``aps`` is randomised.
 
     Raises:
-        InputError: the target has no classes, the method is not for it or does not take these arguments, a number is
-            outside (0, 1), or an output is NaN or infinite.
+        InputError: the target has no classes, the method does not support it or does not take these arguments, a number
+            is outside (0, 1), or an output is NaN or infinite.
     """
     target = evaluation.decision.target
     if not target.has_vocab:
@@ -77,11 +78,13 @@ def fit_sets(
 def _check_method(method: str, *, several: bool, by_label: bool, randomised: bool) -> None:
     if method not in get_args(SetMethod):
         meant = did_you_mean(str(method), get_args(SetMethod))
-        raise InputError(f"there are no label sets {short_repr(method)}.{meant} Known: {listing(get_args(SetMethod))}")
+        raise InputError(
+            f"unknown method of label sets {short_repr(method)}.{meant} Known: {listing(get_args(SetMethod))}"
+        )
     fitting = ("crc", "rcps") if several else ("lac", "aps")
     if method not in fitting:
         kind = "any number of labels" if several else "one class"
-        raise InputError(f"label sets for {kind} per image are made by {' or '.join(fitting)}, got '{method}'")
+        raise InputError(f"label sets for {kind} per image are computed by {' or '.join(fitting)}, got '{method}'")
     if randomised and method != "aps":
         raise InputError(f"only aps can be randomised, got '{method}'")
     if by_label and method == "rcps":
@@ -97,14 +100,14 @@ def _check_numbers(method: str, coverage: float, confidence: float | None) -> No
             wanted = f"the {name} of label sets must be between 0 and 1 (not included)"
             raise InputError(f"{wanted}, got {short_repr(value)}")
     if (confidence is not None) != (method == "rcps"):
-        raise InputError(f"`confidence` belongs to the method rcps and only to it, got {confidence} for '{method}'")
+        raise InputError(f"only the method rcps takes `confidence`, and needs it; got {confidence} for '{method}'")
 
 
 # ------------------------------------------------------------------------------- one class per image
 
 
 def _nonconformity(evaluation: Evaluation, *, randomised: bool | None) -> Float[np.ndarray, "n k"]:
-    """How unlike each image is to each class; ``randomised`` is None for ``lac``."""
+    """The nonconformity score of each image and class; ``randomised`` is None for ``lac``."""
     scores = evaluation.activated.detach().cpu().double().numpy()
     if randomised is None:
         return 1 - scores
@@ -124,7 +127,7 @@ def _limits_of_class(
 
 
 def _quantile(scores: Float[np.ndarray, " m"], coverage: float) -> float:
-    """The ceil((m + 1) * coverage)-th smallest score; infinite if there are not so many."""
+    """The ceil((m + 1) * coverage)-th smallest score; infinite if there are fewer."""
     rank = ceil((len(scores) + 1) * coverage - 1e-9)
     return float(np.partition(scores, rank - 1)[rank - 1]) if rank <= len(scores) else float("inf")
 
@@ -147,7 +150,7 @@ def _limits_of_labels(
 
 
 def _allowed(losses: ImageLosses, coverage: float, confidence: float) -> float:
-    """The greatest sum of losses that shows a mean loss of at most 1 - coverage; -1 if none does."""
+    """The greatest sum of losses that still shows a mean loss of at most 1 - coverage; -1 if no sum does."""
 
     def shown(total: float) -> bool:
         n_images = losses.n_images
@@ -163,12 +166,12 @@ def _allowed(losses: ImageLosses, coverage: float, confidence: float) -> float:
 
 
 def _limits_of_each(evaluation: Evaluation, coverage: float) -> tuple[float, ...]:
-    """For each label the quantile of 1 - probability over the images that have it."""
+    """For each label, the quantile of 1 - probability over the images that have it."""
     positive = split_targets(evaluation.targets, evaluation.activated)[0].numpy()
     scores = 1 - evaluation.activated.detach().cpu().double().numpy()
     return tuple(_quantile(column[rows], coverage) for column, rows in zip(scores.T, positive.T, strict=True))
 
 
 def _limit_above(threshold: float) -> float:
-    """The limit of 1 - probability whose sets have the labels strictly above the threshold."""
+    """The limit of 1 - probability for which sets contain the labels strictly above the threshold."""
     return 1 - float(np.nextafter(np.float32(threshold), np.float32(2), dtype=np.float32))

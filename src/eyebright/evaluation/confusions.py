@@ -1,15 +1,15 @@
-"""What a model says instead of a label that it misses, and what it says too much beside one that it finds.
+"""Labels that are predicted instead of a missed label, or wrongly in addition to a correctly predicted one.
 
-With several labels per image, two labels on one image are no confusion: a dog may stand beside a cat. So only images
-that do not have the other label can confuse anything with it. For labels A and B, among the images that are known not
-to have B:
+With several labels per image, predicting two labels for one image is not a confusion: it may show a dog and a cat. So
+only images that do not have the other label can confuse anything with it. For labels A and B, among the images that are
+known not to have B:
 
-- **instead**: A is there and is not predicted, and B is predicted;
-- **beside**: A is there and predicted, and B is predicted too.
+- **instead**: the image has A, A is not predicted, and B is predicted;
+- **beside**: the image has A, A is predicted, and B is predicted too.
 
-B is also predicted wrongly where A has nothing to do with it. If both were independent, B would be as frequent there as
-on all images of which A is known, so the count beyond this expectation is what counts. Its p-value is that of Fisher's
-exact test (one-sided: the hypergeometric distribution; Fisher, 1935, Journal of the Royal Statistical Society 98:39),
+B is also predicted wrongly for reasons unrelated to A. If both were independent, B would be as frequent on these images
+as on all images where A is known, so the count is compared with this expectation. Its p-value is that of Fisher's exact
+test (one-sided: the hypergeometric distribution; Fisher, 1935, Journal of the Royal Statistical Society 98:39),
 corrected for the number of pairs that could have a count (Holm).
 """
 
@@ -33,18 +33,19 @@ Relation = Literal["instead", "beside"]
 
 @dataclass(frozen=True, slots=True)
 class LabelConfusion:
-    """A label, and another that is predicted wrongly where it is missed or found.
+    """A label and another label that is predicted wrongly on images where the first is missed or found.
 
     Args:
         relation: ``"instead"``: the label is missed; ``"beside"``: it is found.
         label: the label that the images have.
         other: the label that is predicted for images that do not have it.
-        count: images on which this happens.
-        images: images on which it could: the label is missed (or found), and they are known not to have the other.
-        expected: the count if the other label had nothing to do with this one.
+        count: the number of images on which this happens.
+        images: the number of images on which it could happen: the label is missed (or found), the other is known to be
+            absent.
+        expected: the count if both labels were independent.
         low: the lower end of the 95 % interval of ``count / images`` (Clopper and Pearson).
         high: the upper end.
-        p_value: of "no more than expected", corrected for the number of pairs.
+        p_value: the p-value of "no more than expected", corrected for the number of pairs.
     """
 
     relation: Relation
@@ -67,9 +68,9 @@ def label_confusions(evaluation: Evaluation, relation: Relation, *, limit: int |
     """The confusions of a multi-label model, the lowest p-value first, then the greatest count beyond the expectation.
 
     Args:
-        evaluation: its outputs; between two thresholds the answer counts as no.
+        evaluation: the model's outputs; a probability between two thresholds counts as no.
         relation: see `LabelConfusion`.
-        limit: the most that are returned; None for all with a count.
+        limit: the maximum number that is returned; None for all with a count.
 
     Raises:
         DataError: an output is NaN or infinite.
@@ -78,7 +79,8 @@ def label_confusions(evaluation: Evaluation, relation: Relation, *, limit: int |
     target = evaluation.decision.target
     if not target.has_thresholds:
         raise InputError(
-            f"labels are confused where an image may have several; a {type(target).__name__} has a confusion matrix"
+            f"label confusions need a target with several labels per image; a {type(target).__name__} has a confusion "
+            f"matrix"
         )
     decisions = evaluation.decision.decide(evaluation.activated)
     return confusions_of(decisions, evaluation.targets, target.output_names, relation=relation, limit=limit)
@@ -99,16 +101,16 @@ def confusions_of(
         targets: 1 where the image has the label, 0 where not, NaN where unknown: the cell is ignored.
         names: the names of the labels.
         relation: see `LabelConfusion`.
-        limit: the most that are returned; None for all with a count.
+        limit: the maximum number that is returned; None for all with a count.
 
     Raises:
-        InputError: the shapes differ, or a target is another number.
+        InputError: the shapes differ, or a target is not 0, 1 or NaN.
     """
     counts = _count_pairs(decisions, targets, relation)
     rows, columns = np.nonzero(counts.both)
     both, images, extra, total = (table[rows, columns] for table in counts)
     expected = images * extra / total
-    # Pairs without a count have the p-value 1, but they could have had one.
+    # Pairs without a count have the p-value 1, but belong to the number of tests.
     without = int(((counts.images > 0) & (counts.extra > 0)).sum()) - len(rows)
     p_values = np.array(holm([*hypergeometric_tail(both, images, extra, total).tolist(), *[1.0] * without]))[
         : len(rows)
@@ -133,7 +135,7 @@ def confusions_of(
 
 
 class _Counts(NamedTuple):
-    """For each label (row) and other label (column) numbers of images that are known not to have the other label.
+    """For each label (row) and other label (column), numbers of images that are known not to have the other label.
 
     Args:
         both: the label is missed (or found), and the other is predicted.
@@ -171,7 +173,7 @@ def hypergeometric_tail(
     """P(X >= both), where X of ``first`` images are among ``second`` that were drawn from ``total``.
 
     Args:
-        both: counts, not more than can be.
+        both: counts, at most as many as are possible.
         first: numbers of images of one kind.
         second: numbers of images of the other kind.
         total: numbers of all images.

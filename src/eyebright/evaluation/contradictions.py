@@ -9,16 +9,16 @@ from jaxtyping import Float, Int
 
 from eyebright.evaluation.evaluation import Evaluation
 
-_MIN_OUTPUTS = 3  # with fewer, different images often have the same outputs
+_MIN_OUTPUTS = 3  # with fewer outputs, different images often have the same ones
 _MAX_DISTANCE = 0.1  # root mean square difference of the outputs, in their standard deviations
-_NEIGHBOURS = 4  # in the order of the mean output, of which each image is compared with
+_NEIGHBOURS = 4  # nearest images in the order of the mean output that each image is compared with
 
 
 def copies(evaluation: Evaluation) -> Int[np.ndarray, "p 2"]:
     """The rows of each two images of one group with nearly the same outputs, the lower row first.
 
-    Each image is compared with the few of its group whose mean output is nearest, so large groups take no longer. Of
-    models with fewer than 3 outputs no image is taken for a copy of another.
+    Each image is compared with the few of its group whose mean output is nearest, so large groups take no longer. With
+    fewer than 3 outputs no image counts as a copy of another.
     """
     codes = evaluation.group_codes
     outputs = evaluation.outputs.double().cpu().numpy()

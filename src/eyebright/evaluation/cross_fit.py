@@ -20,7 +20,7 @@ def random_folds(n_images: int, folds: int, *, groups: Groups | None = None, see
     Args:
         n_images: the number of images.
         folds: the number of folds; as many as there are groups if these are fewer.
-        groups: images of one group get the same fold.
+        groups: the group of each image; images of one group get the same fold.
         seed: seed of the split.
 
     Raises:
@@ -40,7 +40,7 @@ def random_folds(n_images: int, folds: int, *, groups: Groups | None = None, see
 
 
 def group_codes(groups: Groups, n_images: int) -> Int[np.ndarray, " n"]:
-    """The groups as numbers from 0, in which each image without one is a group of its own.
+    """The groups as integers from 0; each image without a group is a group of its own.
 
     Raises:
         InputError: there is not one whole number for each image.
@@ -64,9 +64,9 @@ def cross_fitted_decisions(
     """The decisions on each image by the thresholds fitted on the images of the other folds.
 
     Args:
-        probabilities: of all images.
+        probabilities: the probabilities of all images.
         folds: the fold of each image.
-        fit: the thresholds that fit some of the images, given which.
+        fit: a function from the images of the other folds to their thresholds.
     """
     fold = torch.from_numpy(folds)
     decisions = torch.zeros(probabilities.shape, dtype=torch.bool)

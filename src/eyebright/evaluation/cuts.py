@@ -1,4 +1,4 @@
-"""All distinct decisions by one threshold on a set of probabilities, and the best threshold for a score of each.
+"""All distinct decisions by one threshold on a set of probabilities, and the threshold of the best cut.
 
 All thresholds between two neighbouring probabilities give the same decisions, so a metric is a step function of the
 threshold. Computing it once per step finds the exact maximum, which a grid of thresholds could miss. The returned
@@ -12,7 +12,7 @@ import numpy as np
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-_TOLERANCE = 1e-9  # of equal scores, which are rounded sums of fractions
+_TOLERANCE = 1e-9  # difference of scores that count as equal: they are rounded sums of fractions
 
 
 @dataclass(frozen=True, eq=False)

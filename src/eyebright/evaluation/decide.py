@@ -27,13 +27,13 @@ def fit_decision(
         metric: the metric to optimise, see `eyebright.evaluation.thresholds.tune_thresholds`.
         per_class: True for one threshold per class; False for one threshold for all.
         calibration: the calibration to fit first, as in `eyebright.evaluation.calibrate.fit_calibration`; None: the
-            decision keeps the one that it has.
-        groups: for each image its group; images of a group are kept together where calibrations are compared. None: the
+            decision keeps its calibration.
+        groups: the group of each image; a group is never divided when calibrations are compared. None: the
             groups of the evaluation.
 
     Raises:
-        InputError: an unknown metric, no image has any label, an output is NaN or infinite, or a calibration that the
-            target cannot have.
+        InputError: an unknown metric, no image has any label, an output is NaN or infinite, or the target does not
+            support the calibration.
     """
     evaluation.check_finite()
     if calibration is not None:

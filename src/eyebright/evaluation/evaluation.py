@@ -1,7 +1,7 @@
 """`Evaluation`: a model's outputs for a set of images, from which metrics, thresholds and the report are computed.
 
 An `Evaluation` needs neither the model nor the dataset that it was computed from. It is saved with the model as
-``evaluation.parquet``, one row per image, so that all of these can be computed again without the images.
+``evaluation.parquet``, one row per image, so that all of these can be recomputed without the images.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ from eyebright.tasks.decision import Decision
 
 
 def no_columns() -> pd.DataFrame:
-    """The columns of a label file that has no other columns."""
+    """An empty table, for label files without other columns."""
     return pd.DataFrame()
 
 
@@ -32,23 +32,23 @@ class Evaluation:
 
     Args:
         decision: converts outputs to probabilities or values, and decodes them.
-        outputs: raw outputs, float32, before activation and calibration; points and numbers in the user's units. If
-            one is NaN or infinite, whatever makes predictions of them is an error, see `check_finite`.
+        outputs: raw outputs, float32, before activation and calibration; points and numbers in the user's units. If one
+            is NaN or infinite, computing predictions is an error, see `check_finite`.
         targets: the targets as the target block encodes them without a warp; NaN where unknown.
-        files: the file of each image, relative to ``root`` if it is inside.
+        files: the file of each image, relative to ``root`` if it is inside that folder.
         root: the folder of the images.
         sizes: (height, width) of each image, in pixels.
         indices: index of each image among the items of the dataset; empty after reading from a file.
         warps: the warp from each image to the input of the network; empty after reading from a file.
         columns: the other columns of the label file, one row per image.
-        groups: the group of each image, such as a patient; images of one group are not independent. None: the image is
-            alone. Empty: every image is.
+        groups: the group of each image, such as a patient; images of one group are not independent. None: the image has
+            no group. Empty: no image has one.
         part: what the images are for, see `eyebright.types.Part`.
         training: `TargetBlock.training_summary` of the training targets; empty if unknown.
         weights: a hash of the model and its weights; empty if unknown.
 
     Raises:
-        DataError: there is no image, a field does not have one row per image, or there is no such part.
+        DataError: there is no image, a field does not have one row per image, or the part is unknown.
     """
 
     decision: Decision
@@ -68,7 +68,7 @@ class Evaluation:
     def __post_init__(self) -> None:
         n_images = len(self.files)
         if not n_images:
-            raise DataError("an evaluation needs an image, and there is none")
+            raise DataError("an evaluation needs at least one image, got none")
         if self.part not in get_args(EvaluatedPart):
             raise DataError(f"`part` of an evaluation is one of {get_args(EvaluatedPart)}, got {self.part!r}")
         lengths = {name: len(getattr(self, name)) for name in ("outputs", "targets", "sizes")}
@@ -77,7 +77,7 @@ class Evaluation:
         wrong = [f"{name}: {length}" for name, length in lengths.items() if length != n_images]
         if wrong:
             raise DataError(
-                f"an evaluation of {n_images} images needs as many rows of each part, got {', '.join(wrong)}"
+                f"each field of an evaluation of {n_images} images needs as many rows, got {', '.join(wrong)}"
             )
 
     def __len__(self) -> int:
@@ -97,10 +97,10 @@ class Evaluation:
         return f"the outputs of {int(wrong.sum()):,} of {len(self):,} images are NaN or infinite ('{example}')"
 
     def check_finite(self) -> None:
-        """Raises `DataError` if an output is NaN or infinite: no prediction, threshold or metric can be made of it.
+        """Raises `DataError` if an output is NaN or infinite: it gives no prediction, threshold or metric.
 
         Raises:
-            DataError: the message says for how many images.
+            DataError: the message states for how many images.
         """
         if self.not_finite:
             raise DataError(
@@ -143,10 +143,10 @@ class Evaluation:
         """The evaluation of some of the images.
 
         Args:
-            rows: their indices, in the order that they should have.
+            rows: the indices of these images, in the order of the result.
 
         Raises:
-            DataError: there are none.
+            DataError: there are no rows.
         """
         return replace(
             self,
@@ -161,5 +161,5 @@ class Evaluation:
         )
 
     def with_decision(self, decision: Decision) -> "Evaluation":
-        """The same outputs with another decision."""
+        """The same evaluation with another decision."""
         return replace(self, decision=decision)

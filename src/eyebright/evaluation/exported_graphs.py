@@ -1,4 +1,4 @@
-"""What an export found when it compared its graphs with Python, as plain values; importing it loads no torch."""
+"""Results of comparing exported graphs with Python, as plain values; importing this module loads no torch."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -11,30 +11,32 @@ _MAX_NUMBER = 1e300  # no measured number is larger, and an integer of JSON may 
 
 @dataclass(frozen=True, slots=True)
 class ExportedGraph:
-    """How one exported graph answers beside the saved model, and what a lower precision costs.
+    """The comparison of one exported graph with the saved model, and the cost of a lower precision.
 
     Args:
-        file: its name.
+        file: the name of the graph's file.
         precision: ``"float32"``, ``"float16"`` or ``"int8"``.
-        bytes: its size, with that of a file of its own for its weights.
-        images: images that were compared.
-        made: those of them that are no validation images but were made, such as 1x1 and CMYK.
-        largest_difference: of a probability, or of a point or number in ``measured_in``; None if nothing was compared.
-        measured_in: the unit of the difference, in words.
-        decisions: decisions that were compared; 0 for points and numbers.
-        near: those that are nearer than 0.0001 to their threshold.
-        changed: decisions that differ, the near ones among them.
-        changed_not_near: decisions that differ and are not near.
-        calibrated_on: training images that gave the ranges of INT8; 0 for another precision.
+        bytes: its size, including a separate file of its weights.
+        images: the number of images that were compared.
+        made: how many of them are synthetic instead of validation images, such as 1x1 and CMYK.
+        largest_difference: the largest difference of a probability, or of a point or number in ``measured_in``; None if
+            nothing was compared.
+        measured_in: the unit of the difference, as text.
+        decisions: the number of decisions that were compared; 0 for points and numbers.
+        near: how many of them are within 0.0001 of their threshold.
+        changed: the number of decisions that differ, including the near ones.
+        changed_not_near: the number of decisions that differ and are not near.
+        calibrated_on: the number of training images that gave the ranges of INT8; 0 for another precision.
         metric: the main score of the model; empty for float32.
         score: its value on the validation images; None if it was not measured.
         float32_score: its value in float32.
-        milliseconds: for an image alone, on the machine that exported it; None if it was not measured.
-        float32_milliseconds: the same in float32.
-        ood_largest_difference: of the out-of-distribution score, relative where it is above 1; None without one.
-        ood_near: images whose score is nearer than 0.0001 to its threshold.
-        ood_changed: images that are out of distribution for one of both alone, the near ones among them.
-        ood_changed_not_near: those that are not near.
+        milliseconds: the time for a batch of one image on the machine that exported it; None if it was not measured.
+        float32_milliseconds: the same time in float32.
+        ood_largest_difference: the largest difference of the out-of-distribution score, relative where it is above 1;
+            None without a score.
+        ood_near: the number of images whose score is within 0.0001 of its threshold.
+        ood_changed: the number of images that are out of distribution for only one of both, including the near ones.
+        ood_changed_not_near: how many of these are not near.
     """
 
     file: str
@@ -61,7 +63,7 @@ class ExportedGraph:
 
     @property
     def sentence(self) -> str:
-        """The result for people."""
+        """The result as a sentence."""
         if self.largest_difference is None:
             return f"{self.precision}, not compared with Python: there were no validation images"
         largest = f"{self.largest_difference:.2g} {self.measured_in}"
@@ -83,10 +85,10 @@ class ExportedGraph:
 
     @staticmethod
     def from_json(file: str, facts: Mapping[str, Any]) -> "ExportedGraph":
-        """The graph from what ``export.json`` says of a file.
+        """The graph from the entry of its file in ``export.json``.
 
         Args:
-            file: its name.
+            file: the name of the file.
             facts: its entry, with ``"parity"``, or with ``"cost"`` for a lower precision.
 
         Raises:
@@ -137,7 +139,7 @@ def exported_graphs(files: Mapping[str, Any]) -> list[ExportedGraph]:
 
 
 def _with_weights(facts: Mapping[str, Any], files: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The entry of a graph, whose size is that of both files where its weights are in another one."""
+    """The entry of a graph; its size includes the separate file of its weights, if it has one."""
     other = facts.get("weights")
     weights = files.get(other) if isinstance(other, str) else None
     if not isinstance(weights, Mapping):
@@ -167,7 +169,7 @@ def _count(values: Mapping[str, Any], name: str) -> int:
 
 
 def _number(values: Mapping[str, Any], name: str) -> float | None:
-    """A finite number; None where there is none."""
+    """A finite number, or None if the entry has no number."""
     found = values.get(name)
     if found is None:
         return None

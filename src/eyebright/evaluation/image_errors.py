@@ -1,4 +1,4 @@
-"""How wrong the answers for each image are, as one number with a meaning, for every kind of target."""
+"""The error of each image as one interpretable number, for every kind of target."""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -15,8 +15,8 @@ class ImageErrors(NamedTuple):
     """The error of each image.
 
     Args:
-        values: greater is worse; NaN for images of which nothing is known.
-        name: what they are, for a table: ``"wrong labels per image"``.
+        values: the errors; greater is worse; NaN for images without known targets.
+        name: the name of the error, for a table: ``"wrong labels per image"``.
     """
 
     values: Float[np.ndarray, " n"]
@@ -27,7 +27,7 @@ def image_errors(evaluation: Evaluation) -> ImageErrors:
     """The error of each image: wrong labels, a wrong class, the mean error of points or of numbers.
 
     Args:
-        evaluation: the outputs; unknown targets count for nothing, and a label of which a person is asked is not wrong.
+        evaluation: the outputs; unknown targets are ignored, and a label about which a person is asked is not wrong.
 
     Raises:
         DataError: an output is NaN or infinite.

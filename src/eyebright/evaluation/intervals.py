@@ -1,8 +1,8 @@
 """Confidence intervals of metrics over images: Wilson's, and those of the bootstrap.
 
 The bootstrap (Efron & Tibshirani, 1993, An Introduction to the Bootstrap) resamples the images with replacement many
-times. *Images* are resampled, not single decisions, because the labels of one image are not independent; and groups of
-images where images belong together. A proportion of images gets Wilson's interval: near 0 and 1 the resamples would
+times. *Images* are resampled, not single decisions, because the labels of one image are not independent; or groups of
+images, where images belong to groups. A proportion of images gets Wilson's interval: near 0 and 1 the resamples would
 vary too little. `eyebright.evaluation.scores` chooses the method of each score.
 
 An interval covers the choice of the test images. It does not cover the variation between repeated training runs.
@@ -44,7 +44,7 @@ class Interval:
 
 
 def unknown_interval(level: float = CONFIDENCE) -> Interval:
-    """The interval of what cannot be computed: both ends are NaN."""
+    """The interval of a score that cannot be computed: both ends are NaN."""
     return Interval(math.nan, math.nan, level)
 
 
@@ -52,7 +52,7 @@ def wilson(successes: int, trials: int, *, level: float = CONFIDENCE) -> Interva
     """Wilson's score interval of a proportion (Wilson, 1927, Journal of the American Statistical Association 22:209).
 
     Args:
-        successes: for example the number of exact matches.
+        successes: the number of successes, for example of exact matches.
         trials: the number of images; with 0 the interval is NaN.
         level: the confidence level, in (0, 1).
 
@@ -67,11 +67,11 @@ def wilson(successes: int, trials: int, *, level: float = CONFIDENCE) -> Interva
 
 
 def score_interval(share: float, trials: float, *, level: float = CONFIDENCE) -> Interval:
-    """Wilson's score interval of a mean of numbers between 0 and 1, which varies at most as much as a proportion.
+    """Wilson's score interval of a mean of numbers in [0, 1], whose variance is at most that of a proportion.
 
     Args:
         share: the mean, in [0, 1].
-        trials: how many numbers it is the mean of, or the number of independent ones that would vary as much; above 0.
+        trials: the number of averaged numbers, or of independent numbers with the same variance; above 0.
         level: the confidence level, in (0, 1).
 
     Raises:
@@ -94,7 +94,7 @@ def resample_counts(
         n_images: the number of images.
         n_resamples: the number of resamples.
         seed: seed of the resamples.
-        groups: the group of each image; as many groups as there are are drawn, each whole.
+        groups: the group of each image; whole groups are drawn, as many as there are.
 
     Raises:
         InputError: no images, no resamples, or there is not one group for each image.
@@ -112,7 +112,7 @@ def resample_counts(
 def leave_out_counts(
     n_images: int, *, seed: int, groups: Groups | None = None, parts: int = 200
 ) -> Iterator[Float[np.ndarray, "s n"]]:
-    """How often each image occurs if one part of them is left out (0 or 1), for each of several random parts.
+    """How often each image occurs (0 or 1) if one part of the images is left out, for each of several random parts.
 
     Parts are single images, or single groups, unless there are more than ``parts``.
 
@@ -145,7 +145,7 @@ def corrected_interval(
 
     Args:
         resampled: the statistic of each resample.
-        left_out: the statistic of the images without each of several parts of them, of the same size.
+        left_out: the statistic without each of several parts of the images, of equal size.
         value: the statistic of all images.
         level: the confidence level, in (0, 1).
 

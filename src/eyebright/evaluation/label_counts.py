@@ -37,14 +37,14 @@ class LabelCounts:
 def count_labels(outputs: Float[Tensor, "n k"], targets: Shaped[Tensor, "n k"], fold: Int[Tensor, " n"]) -> LabelCounts:
     """The counts of the images of all folds, then of all but the first, all but the second, and so on.
 
-    Up to `MAX_POINTS` images each have their own point. Of more, each output is shared by the two of `MAX_POINTS`
-    evenly spaced points beside it, in proportion to its nearness, so that the mean of a smooth function changes by at
-    most its second derivative times an eighth of the squared step.
+    Up to `MAX_POINTS` images each have their own point. With more images, each output is divided between the two
+    nearest of `MAX_POINTS` evenly spaced points, in proportion to its nearness, so that the mean of a smooth function
+    changes by at most its second derivative times an eighth of the squared step.
 
     Args:
         outputs: finite raw outputs.
         targets: 1, 0 or NaN (unknown).
-        fold: the fold of each image, from 0; -1 for images that are in none.
+        fold: the fold of each image, from 0; -1 for images in no fold.
     """
     width = max(_MAX_CELLS // len(outputs), 1)
     count = _exact if len(outputs) <= MAX_POINTS else _shared

@@ -1,7 +1,7 @@
 """Metrics of an evaluation, and the average precision of each label, with their confidence intervals.
 
 All come from the same resamples of the images, see `eyebright.evaluation.scores`. A label with fewer than
-`FEW_POSITIVES` positives gets no interval, because its resamples say too little.
+`FEW_POSITIVES` positives gets no interval, because its resamples are not informative.
 
 Axes of arrays: n images, k labels, s resamples.
 """
@@ -34,7 +34,7 @@ class MetricInterval:
     Args:
         metric: the metric.
         value: its value on all images.
-        interval: contains the value; NaN if it cannot be computed.
+        interval: the interval, which contains the value; NaN if it cannot be computed.
         n_resamples: the number of bootstrap resamples; 0 for Wilson's interval.
     """
 
@@ -52,7 +52,7 @@ class LabelInterval:
         label: the name of the label.
         positives: the number of images that have it.
         value: its average precision; NaN without positives.
-        interval: None if there are too few positives to say.
+        interval: the interval; None if there are too few positives.
         n_resamples: the number of bootstrap resamples.
     """
 
@@ -63,7 +63,7 @@ class LabelInterval:
     n_resamples: int
 
     def __str__(self) -> str:
-        return "too few to say" if self.interval is None else str(self.interval)
+        return "too few positives" if self.interval is None else str(self.interval)
 
 
 def metric_intervals(
@@ -78,7 +78,7 @@ def metric_intervals(
     """The values and intervals of metrics, by one bootstrap.
 
     Args:
-        evaluation: the outputs; all is NaN if one of them is NaN or infinite.
+        evaluation: the outputs; all values are NaN if one output is NaN or infinite.
         metrics: the metrics.
         groups: the group of each image; groups are drawn whole. None: the groups of the evaluation.
         n_resamples: number of bootstrap resamples; fewer are drawn for large sets, and at least 100.
@@ -131,7 +131,7 @@ def metric_and_label_intervals(
         level: as in `metric_intervals`.
 
     Raises:
-        InputError: as in `metric_intervals`, or another target.
+        InputError: as in `metric_intervals`, or the target is of another kind.
         DataError: an output is NaN or infinite.
     """
     groups = evaluation.group_codes if groups is None else groups
@@ -151,10 +151,10 @@ def metric_and_label_intervals(
 
 
 class LabelPrecisions:
-    """The average precision of each label on resamples, computed once for all who need it.
+    """The average precision of each label on resamples, computed once and shared.
 
     Args:
-        rankings: of the labels.
+        rankings: the rankings of the labels.
     """
 
     def __init__(self, rankings: Sequence[Ranking]) -> None:
@@ -163,10 +163,10 @@ class LabelPrecisions:
 
     @staticmethod
     def of(evaluation: Evaluation) -> "LabelPrecisions":
-        """Of the labels of an evaluation.
+        """The precisions of the labels of an evaluation.
 
         Raises:
-            InputError: another target than any number of labels per image.
+            InputError: the target is not any number of labels per image.
             DataError: an output is NaN or infinite.
         """
         return LabelPrecisions(rankings_of(evaluation.activated, evaluation.targets))
@@ -179,7 +179,7 @@ class LabelPrecisions:
         return self._last[1]
 
     def means(self, counts: Float[np.ndarray, "s n"]) -> Float[np.ndarray, " s"]:
-        """Their mean, over the labels with a positive in the resample."""
+        """The mean over the labels with a positive in the resample."""
         return mean_of_known(list(self.each(counts).T))
 
 

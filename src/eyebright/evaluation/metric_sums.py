@@ -1,6 +1,6 @@
 """Metrics as functions of sums over the images, so that a bootstrap computes all resamples by one product of matrices.
 
-Each entry gives m numbers for each image, and the metric from their sums over the images (of a resample).
+Each entry computes m numbers for each image, and the metric from their sums over the images (of a resample).
 
 Axes of tensors: n images, k classes, s resamples, m summands of an image, p points.
 """
@@ -38,12 +38,12 @@ ERROR: Limits = (0, math.inf)
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """A metric as a smooth function of sums, which does not change if all of them are multiplied by one number.
+    """A metric as a smooth function of sums, invariant to a common factor of all sums.
 
     Args:
         summands: a function from the metric's input and the targets to the numbers of each image.
         statistic: a function from the sums of them, one row per resample, to the metric.
-        limits: of the metric.
+        limits: the smallest and the greatest possible value of the metric.
         is_proportion: whether the summands are a success and a trial, each 0 or 1, and the metric their quotient.
         is_rank: whether it is at most the number of classes, whatever the limits.
         mistakes: those of each image, of a loss that rare mistakes dominate.
@@ -60,7 +60,7 @@ class Sums:
 
 
 def sums_of(metric: Metric) -> Sums | None:
-    """The metric as a function of sums; None if it is none, or an unknown one."""
+    """The metric as a function of sums; None if it is not such a function, or unknown."""
     function: Any = metric.function
     if not isinstance(function, partial):
         return _SUMS_OF_METRIC.get(function)
@@ -121,7 +121,7 @@ def _recall(hits: Tensor, predicted: Tensor, positives: Tensor) -> Tensor:
 
 
 def _of_counts(score: Callable[[Tensor, Tensor, Tensor], Tensor], average: str) -> Sums:
-    """A score of (hits, predicted, positives): of all decisions, or the mean of that of each class or each image."""
+    """A score of (hits, predicted, positives), of all decisions or averaged over classes or images."""
     if average == "samples":
         return _mean(partial(_of_each_image, score), SHARE)
     if average == "micro":

@@ -1,4 +1,4 @@
-"""One metric of an evaluation: its input and its value."""
+"""The input and the value of one metric of an evaluation."""
 
 import math
 
@@ -9,11 +9,11 @@ from eyebright.errors import InputError
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.metrics.meter import Metric
 
-_MAX_NUMBERS = 200_000_000  # of all resamples together
+_MAX_NUMBERS = 200_000_000  # numbers of all resamples together
 
 
 def affordable_resamples(numbers: int) -> int:
-    """How many bootstrap resamples of so many numbers are drawn, at least 100: in a few seconds."""
+    """The number of bootstrap resamples that take a few seconds for so many numbers; at least 100."""
     return max(_MAX_NUMBERS // max(numbers, 1), 100)
 
 
@@ -27,7 +27,7 @@ def metric_value(evaluation: Evaluation, metric: Metric) -> float:
 
 
 def metric_input(evaluation: Evaluation, metric: Metric) -> Shaped[Tensor, "n ..."]:
-    """What a metric takes, for each image of an evaluation.
+    """The input of a metric, one row for each image of an evaluation.
 
     Raises:
         InputError: the metric takes the logits of points, whose targets in pixels of the network's input an evaluation

@@ -23,12 +23,12 @@ class ImageChange:
 
     Args:
         row: its row in both matched evaluations.
-        file: as the first evaluation names it.
+        file: its name in the first evaluation.
         truth: the target as text; empty parts are unknown.
-        answers: of both models, as text.
-        mistakes: of both models: wrong labels, without those of which a person is asked; 0 or 1 for a class; the mean
-            error of points or numbers.
-        asked: of how many labels each model asks a person.
+        answers: the answers of both models, as text.
+        mistakes: the mistakes of both models: the number of wrong labels, without those about which a person is asked;
+            0 or 1 for a class; the mean error of points or numbers.
+        asked: the number of labels about which each model asks a person.
     """
 
     row: int
@@ -40,7 +40,7 @@ class ImageChange:
 
     @property
     def rights(self) -> tuple[bool, bool]:
-        """Whether each model answers all, and makes no mistake."""
+        """Whether each model answers every label without a mistake."""
         first, second = (not wrong and not asked for wrong, asked in zip(self.mistakes, self.asked, strict=True))
         return first, second
 
@@ -50,17 +50,17 @@ class ModelComparison:
     """Two models on the images that both evaluated.
 
     Args:
-        first: the evaluation of the first model, of the shared images.
+        first: the evaluation of the first model on the shared images.
         second: that of the second model, in the same order.
         only_first: images that the second model did not evaluate.
         only_second: images that the first model did not evaluate.
-        metrics: the metrics of the kind of target.
-        outputs: each label, class, point or number.
-        worse: images on which the second model is worse, those that were right before first.
-        better: images on which it is better, those that are right now first.
-        relabelled: images of which the targets differ; all of the above is judged by those of the second evaluation.
-        judged: where some differ, the metrics by the targets of each, and on images with the same targets in both.
-        lineage: a sentence if one model started from the other; empty otherwise.
+        metrics: the metrics for this kind of target.
+        outputs: the scores of each label, class, point or number.
+        worse: images on which the second model is worse; first those that the first model has right.
+        better: images on which it is better; first those that the second model has right.
+        relabelled: the number of images whose targets differ; all of the above uses those of the second evaluation.
+        judged: if some differ, the metrics by the targets of each, and on images with the same targets in both.
+        lineage: a sentence if one model was trained from the other; empty otherwise.
     """
 
     first: Evaluation
@@ -77,7 +77,7 @@ class ModelComparison:
 
     @property
     def asking(self) -> tuple[float, float] | None:
-        """The share of the images of which each model asks a person; None if neither does."""
+        """The share of the images about which each model asks a person; None if neither does."""
         each = (self.first, self.second)
         if not any(evaluation.decision.thresholds.is_three_way for evaluation in each):
             return None
@@ -88,17 +88,17 @@ class ModelComparison:
 
     @property
     def broken(self) -> int:
-        """Images that the first model has right, and the second wrong."""
+        """The number of images that the first model has right and the second wrong."""
         return sum(one.rights[0] for one in self.worse)
 
     @property
     def fixed(self) -> int:
-        """Images that the first model has wrong, and the second right."""
+        """The number of images that the first model has wrong and the second right."""
         return sum(one.rights[1] for one in self.better)
 
     @property
     def handed_over(self) -> tuple[int, int]:
-        """Images that only ask a person instead of a mistake: those of the second model, and those of the first."""
+        """Numbers of mistakes of one model on which the other only asks a person: the second model, and the first."""
         return (
             sum(not one.mistakes[1] and one.asked[1] > 0 for one in self.better),
             sum(not one.mistakes[0] and one.asked[0] > 0 for one in self.worse),
@@ -110,13 +110,13 @@ def compare_models(first: Evaluation, second: Evaluation, *, nominated: Collecti
 
     Args:
         first: the evaluation of the first model.
-        second: that of the second model. Where its targets differ, as those of corrected labels, the metrics are also
+        second: that of the second model. If its targets differ, such as corrected labels, the metrics are also
             compared by the targets of the first, and on images whose targets are the same.
-        nominated: files of images that were looked at because a model picked them, see `judge`.
+        nominated: files of images whose labels were reviewed because a model suggested them, see `judge`.
 
     Raises:
         InputError: the models predict different things, or evaluated no image in common; or images with the same names
-            are of two datasets.
+            belong to two datasets.
         DataError: an output is NaN or infinite.
     """
     _check_same_kind(first, second)
@@ -151,7 +151,9 @@ def _check_same_kind(first: Evaluation, second: Evaluation) -> None:
     blocks = first.decision.target, second.decision.target
     if type(blocks[0]) is not type(blocks[1]):
         described = " and ".join(block.describe() for block in blocks)
-        raise InputError(f"models can be compared that predict the same; these predict different things: {described}")
+        raise InputError(
+            f"only models that predict the same can be compared; these predict different things: {described}"
+        )
     names = [block.value_names for block in blocks]
     if names[0] != names[1]:
         missing = [name for name in names[0] if name not in names[1]]
@@ -159,12 +161,12 @@ def _check_same_kind(first: Evaluation, second: Evaluation) -> None:
         differ = [f"only the first has {listing(missing)}"] * bool(missing)
         differ += [f"only the second has {listing(further)}"] * bool(further)
         raise InputError(
-            f"models can be compared that predict the same; of these {' and '.join(differ) or 'the order differs'}"
+            f"only models that predict the same can be compared; of these {' and '.join(differ) or 'the order differs'}"
         )
 
 
 def _matched(first: Evaluation, second: Evaluation) -> list[tuple[int, int]]:
-    """The rows of the same file in both, by their names in the folder of the images, or else by their whole paths."""
+    """The rows of the same file in both, matched by names relative to the image folder, or else by whole paths."""
     for keys in ([first.files, second.files], [_whole_paths(first), _whole_paths(second)]):
         rows = {key: row for row, key in enumerate(_numbered(keys[1]))}
         found = [(row, rows[key]) for row, key in enumerate(_numbered(keys[0])) if key in rows]
@@ -174,7 +176,7 @@ def _matched(first: Evaluation, second: Evaluation) -> list[tuple[int, int]]:
 
 
 def _check_same_images(first: Evaluation, second: Evaluation) -> None:
-    """Raises `InputError` if matched rows are of two datasets, with names such as ``0001.jpg`` in both."""
+    """Raises `InputError` if matched rows belong to two datasets, with names such as ``0001.jpg`` in both."""
     same_sizes = (first.sizes == second.sizes).all(dim=1)
     what = "other sizes"
     differ = ~same_sizes
@@ -192,7 +194,7 @@ def _check_same_images(first: Evaluation, second: Evaluation) -> None:
 
 
 def _numbered(names: Sequence[str]) -> list[tuple[str, int]]:
-    """Each name with how often it came before."""
+    """Each name with the number of its earlier occurrences."""
     seen = Counter[str]()
     numbered: list[tuple[str, int]] = []
     for name in names:
@@ -209,7 +211,7 @@ def _whole_paths(evaluation: Evaluation) -> list[str]:
 
 
 def _changes(first: Evaluation, second: Evaluation) -> tuple[tuple[ImageChange, ...], tuple[ImageChange, ...]]:
-    """(worse, better) images: from right to wrong and back first, then the largest change."""
+    """(worse, better) images: first those that changed between right and wrong, then the largest changes."""
     before, after = mistakes(first), mistakes(second)
     worse = (after > before).nonzero()[:, 0].tolist()
     better = (after < before).nonzero()[:, 0].tolist()
@@ -231,7 +233,7 @@ def _n_asked(evaluation: Evaluation, row: int) -> int:
 
 
 def _answer(evaluation: Evaluation, row: int) -> str:
-    """The answer on an image as text, with the labels of which a person is asked."""
+    """The answer for an image as text, with the labels about which a person is asked."""
     decision, decoded = evaluation.decision, evaluation.decoded[row]
     text, asked = decision.target.text(decoded), decision.ask(evaluation.activated[row])
     return f"{text}{'; ' if text else ''}ask: {', '.join(asked)}" if asked else text

@@ -1,6 +1,6 @@
 """The next action of a person who labels images with a model that proposes: a whole grid, or one image.
 
-A grid shows up to 30 images, all of which get the same answer for one label, but for those that are clicked: it takes
+A grid shows up to 30 images, all of which get the same answer for one label, except those that are clicked: this takes
 one answer and one click for each exception. A single image shows the proposed labels: one key for each that is wrong,
 and one that confirms them. The action with the most cells for each expected key press or click comes first. Expected
 exceptions come from the model's own probabilities, so that the rule needs no threshold.
@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int
 
 GRID_SIZE = 30
 START = 20
-"""Images that are labelled one by one before a model is asked."""
+"""The number of images that are labelled one by one before a model is used."""
 
 _MIN_UNCERTAINTY = 0.02  # what a model of few images says to be more certain than this is not trusted
 
@@ -27,7 +27,7 @@ class NextAction(NamedTuple):
         kind: a grid of one label, or one image with all its labels; "done" if every cell is known.
         rows: the images, the most certain first.
         label: the column of the label of a grid; -1 for one image.
-        answer: what all images of a grid are, but for the exceptions.
+        answer: the answer for all images of a grid except those that are clicked.
         cells_per_answer: how many unknown cells each key press or click is expected to set.
     """
 
@@ -49,11 +49,11 @@ def next_action(
     """The action that sets the most unknown cells for each expected key press or click.
 
     Args:
-        probabilities: of each label; NaN where the model says nothing; None: there is no model yet.
+        probabilities: the probability of each label; NaN where the model has none; None: there is no model yet.
         targets: 0, 1 or NaN (unknown).
-        order: the images without any known target in the order in which labelling them teaches most.
-        size: the most images of a grid.
-        elsewhere: labelled images that are not among these.
+        order: the images without any known target, most informative first.
+        size: the maximum number of images of a grid.
+        elsewhere: the number of labelled images that are not among these.
     """
     unknown = np.isnan(targets)
     if not unknown.any():
@@ -79,14 +79,14 @@ def next_class_action(
     size: int = GRID_SIZE,
     elsewhere: int = 0,
 ) -> NextAction:
-    """The same for one class an image: exceptions of a grid stay unknown, and a class is set by one key and confirmed.
+    """The same for one class per image: exceptions of a grid stay unknown, and a class is set by one key and confirmed.
 
     Args:
-        probabilities: of each class; NaN where the model says nothing; None: there is no model yet.
-        known: images whose class is known.
-        order: the others in the order in which labelling them teaches most.
-        size: the most images of a grid.
-        elsewhere: labelled images that are not among these.
+        probabilities: the probability of each class; NaN where the model has none; None: there is no model yet.
+        known: True for images whose class is known.
+        order: the other images, most informative first.
+        size: the maximum number of images of a grid.
+        elsewhere: the number of labelled images that are not among these.
     """
     rows = np.flatnonzero(~known)
     if not len(rows):
@@ -109,7 +109,7 @@ def _alone(row: int, worth: float) -> NextAction:
 
 
 def _image(p: Float[np.ndarray, "n k"], unknown: Bool[np.ndarray, "n k"]) -> NextAction:
-    """The image whose unknown cells are the cheapest."""
+    """The image whose unknown cells take the fewest key presses."""
     cells = unknown.sum(axis=1)
     answers = 1 + (np.minimum(p, 1 - p) * unknown).sum(axis=1)
     worth = cells / answers
@@ -128,10 +128,10 @@ def _grid(
     """The grid of the images that most surely have an answer.
 
     Args:
-        rows: the images of which it is unknown.
+        rows: the images whose answer is unknown.
         wrong: the probability of each that it has another answer.
         cell: the column of the label, and the answer.
-        size: the most images.
+        size: the maximum number of images.
         is_left: whether exceptions stay unknown.
     """
     first = np.argpartition(wrong, size)[:size] if len(wrong) > size else np.arange(len(wrong))

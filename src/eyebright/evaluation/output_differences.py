@@ -23,18 +23,18 @@ from eyebright.metrics.points import point_errors
 from eyebright.tasks.base import SectionName
 
 MIN_IMAGES = 10
-"""Images with a label, with fewer of which its difference has no interval."""
-_SAME_SCORE = ("error_rate",)  # of a metric that is compared too
+"""A label with fewer images than this gets no interval for its difference."""
+_SAME_SCORE = ("error_rate",)  # equal to a metric that is compared too
 
 
 @dataclass(frozen=True, slots=True)
 class OutputDifference:
-    """A label, class, point or number, as two models predict it.
+    """The score of a label, class, point or number for two models.
 
     Args:
         name: its name.
         measure: what is compared, such as ``"AP"``.
-        count: images that it rests on; of a label or class those that have it.
+        count: the number of images that the score rests on; for a label or class, those that have it.
         first: the value of the first model; NaN where undefined.
         second: the value of the second model.
         interval: of the second minus the first, not corrected; NaN where there are too few images.
@@ -53,7 +53,7 @@ class OutputDifference:
 def compared_scores(
     first: Evaluation, second: Evaluation
 ) -> tuple[tuple[Comparison, ...], tuple[OutputDifference, ...]]:
-    """The metrics, and each label, class, point or number."""
+    """The metrics, and the scores of each label, class, point or number."""
     block = first.decision.target
     resampled = _RESAMPLED_OF_SECTION.get(block.section)
     labels = None if resampled is None else (resampled(first), resampled(second))
@@ -87,7 +87,7 @@ def _of_labels(first: Evaluation, second: Evaluation, draws: Draws) -> list[Outp
 
 
 def _of_classes(first: Evaluation, second: Evaluation) -> list[OutputDifference]:
-    """The share of the images of each class that is recognised.
+    """The recall of each class.
 
     The p-value is McNemar's exact one; the interval that of Agresti & Min (2005, Statistics in Medicine 24:729).
     """
@@ -137,7 +137,7 @@ def _of_errors(
 
 
 _RESAMPLED_OF_SECTION: Mapping[SectionName, Callable[[Evaluation], LabelPrecisions]] = {"labels": LabelPrecisions.of}
-"""What is drawn again with the metrics; the others are computed from each image alone."""
+"""Kinds of outputs that are resampled together with the metrics; the others are computed from each image separately."""
 _DIFFERENCES_OF_SECTION: Mapping[SectionName, Callable[[Evaluation, Evaluation], list[OutputDifference]]] = {
     "classes": _of_classes,
     "points": _of_points,

@@ -2,7 +2,7 @@
 
 Its columns are ``file``, ``set``, ``group`` (null where an image has none; left out without groups), ``height``,
 ``width``, ``output:NAME`` (raw outputs, float32, before calibration), ``target:NAME`` (null where unknown) and
-``column:NAME`` (the other columns of the label file). The files of each set are relative to a folder of its own, which
+``column:NAME`` (the other columns of the label file). The files of each set are relative to the set's own folder, which
 the metadata name (``roots``).
 """
 
@@ -31,18 +31,18 @@ _METADATA = b"eyebright"
 
 
 def to_parquet(evaluations: Sequence[Evaluation], metadata: Mapping[str, str]) -> bytes:
-    """The bytes of the file of these evaluations, each of another set.
+    """The bytes of the file of these evaluations, each of a different set.
 
     Characters that are not valid Unicode (in file names of another encoding) become escapes; the metadata has those
     file names as they are.
 
     Args:
-        evaluations: of one model, at least one; the other columns of all of them are in the file.
+        evaluations: at least one evaluation of one model; the file has the other columns of all of them.
         metadata: the model's id and the hash of its weights.
 
     Raises:
         DataError: an output is NaN or infinite.
-        InputError: there is none, or two are of the same set.
+        InputError: there is no evaluation, or two are of the same set.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -78,11 +78,11 @@ def read_parquet(
 
     Args:
         data: the bytes of the file.
-        decision: the saved model's.
+        decision: the saved model's decision.
         training: the summary of the training targets.
 
     Raises:
-        ArtifactError: the file is damaged, has not the columns of this model's outputs, or an output is not finite.
+        ArtifactError: the file is damaged, lacks the columns of this model's outputs, or an output is not finite.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -90,7 +90,7 @@ def read_parquet(
     try:
         table = pq.read_table(pa.BufferReader(data))
         if _METADATA not in (table.schema.metadata or {}):
-            raise ValueError("another program wrote it")
+            raise ValueError("it was written by another program")
         metadata = json.loads(table.schema.metadata[_METADATA])
         files = dict(enumerate(table["file"].to_pylist())) | {
             int(row): file for row, file in metadata.get("files", {}).items()
@@ -158,12 +158,12 @@ def _arrow(column: np.ndarray[Any, np.dtype[Any]]) -> Any:
 
 
 def _columns(kind: str, names: Iterable[str]) -> list[str]:
-    """The columns of one kind: distinct, also if names differ only in characters that are not valid Unicode."""
+    """The columns of one kind; names that differ only in characters that are not valid Unicode stay distinct."""
     return _distinct([f"{kind}:{valid_unicode(name)}" for name in names])
 
 
 def _distinct(names: Sequence[str]) -> list[str]:
-    """The names, the second of two equal ones with ``.1`` behind it, as pandas does."""
+    """The names made distinct as pandas does: the second of two equal ones gets the suffix ``.1``."""
     distinct = dict[str, None]()
     for name in names:
         further = (f"{name}.{i}" for i in count(1))
@@ -194,11 +194,11 @@ def _other_columns(table: Any) -> pd.DataFrame:
 
 
 def _by_set(evaluation: Evaluation, table: Any) -> dict[EvaluatedPart, Evaluation]:
-    """The evaluation of each set, in the order of the file, with the other columns that have a cell in the set."""
+    """The evaluation of each set, in the order of the file, with the other columns that have a value in the set."""
     sets = table["set"].to_pylist()
     names, known = list(dict.fromkeys(sets)), get_args(EvaluatedPart)
     if not set(names) <= set(known):
-        raise ValueError(f"its column 'set' holds {sorted(map(str, set(names)))}, and any of {known} are expected")
+        raise ValueError(f"its column 'set' holds {sorted(map(str, set(names)))}, but only {known} are expected")
     parts = cast("list[EvaluatedPart]", names)
     if len(parts) == 1:
         return {parts[0]: replace(evaluation, part=parts[0])}

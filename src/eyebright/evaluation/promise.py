@@ -8,13 +8,13 @@ from eyebright._defaults import CONFIDENCE
 from eyebright.errors import InputError, did_you_mean, short_repr
 
 PromiseMetric = Literal["precision", "recall", "false_positive_rate", "accuracy"]
-"""What can be promised of a label:
+"""Metrics that can be promised for a label:
 
 - ``precision``: the share of the yes answers that are right.
 - ``recall``: the share of the images with the label that are answered yes.
 - ``false_positive_rate``: the share of the images without the label that are answered yes.
 
-Of a model with one label per image, which asks a person about some images:
+For a model with one label per image, which asks a person about some images:
 
 - ``accuracy``: the share of the answered images that are answered right.
 """
@@ -28,12 +28,12 @@ class Promise:
     """A bound that a label's answers on new images keep, with a stated confidence.
 
     Args:
-        metric: see `PromiseMetric`.
+        metric: the promised metric.
         bound: a lower bound of precision or recall, an upper bound of the false positive rate; in (0, 1).
         confidence: the probability, over the draw of the images that the thresholds are computed from, that the bound
             holds; in (0, 1).
         label: the label; None: each label separately.
-        all_labels: True: the confidence is that of all labels at once.
+        all_labels: True: the confidence holds for all labels at once.
 
     Raises:
         InputError: an unknown metric, a number outside (0, 1), or one label and all labels at once.
@@ -146,4 +146,4 @@ def _number(digits: str, text: str, *, is_percentage: bool) -> float:
 def _unknown(name: str) -> str:
     known = (*get_args(PromiseMetric), *_ALIASES)
     meant = did_you_mean(name.lower().replace(" ", "_"), known)
-    return f"there are no promises of {short_repr(name)}.{meant} Known: {', '.join(known)}"
+    return f"unknown metric of a promise: {short_repr(name)}.{meant} Known: {', '.join(known)}"

@@ -11,8 +11,8 @@ A promise of a label is about the share of right answers among those that count:
 
 Each image is one independent draw. Images of one group (a person, a place, a series of photographs) are not independent
 of each other: then one image of each group is drawn, by a fixed seed and before outputs and labels are looked at, and
-the others do not count. An unknown target does not count either: that is right if targets are unknown for reasons that
-have nothing to do with the image and the answer.
+the others do not count. An unknown target does not count either: this is valid if targets are unknown for reasons
+unrelated to the image and the answer.
 
 Axes: n images, k labels, t thresholds, m images that count for a label.
 """
@@ -29,7 +29,7 @@ from eyebright.evaluation.promise import PromiseMetric
 from eyebright.metrics.labels import split_targets
 from eyebright.tasks.base import is_missing
 
-_SEED = 20221107  # of the draw of one image from each group
+_SEED = 20221107  # for drawing one image from each group
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,12 +83,12 @@ def evidence(evaluation: Evaluation, columns: Sequence[int], *, groups: Sequence
     """The answers that count.
 
     Args:
-        evaluation: of a target of labels.
+        evaluation: an evaluation with any number of labels per image.
         columns: the indices of the labels.
-        groups: the group of each image; None: each image is a group. An image of an unknown group is one by itself.
+        groups: the group of each image; None: each image is a group. An image without a group is a group of its own.
 
     Raises:
-        InputError: there are groups for another number of images, or an output is NaN or infinite.
+        InputError: the number of groups differs from the number of images, or an output is NaN or infinite.
     """
     probabilities = evaluation.activated
     positive, known = (cells.numpy() for cells in split_targets(evaluation.targets, probabilities))
@@ -106,7 +106,7 @@ def class_evidence(evaluation: Evaluation, *, groups: Sequence[Hashable] | None 
     """The answers of a model with one class per image, as those for one label: whether the predicted class is right.
 
     Args:
-        evaluation: of a target with one class per image.
+        evaluation: an evaluation with one class per image.
         groups: as in `evidence`.
 
     Raises:
@@ -128,11 +128,11 @@ def one_image_of_each_group(evaluation: Evaluation, groups: Sequence[Hashable] |
     """The images that count: those with a known target, and of each group one of them, drawn as for promises.
 
     Args:
-        evaluation: of a target of labels, or of one class.
+        evaluation: an evaluation with any number of labels or one class per image.
         groups: as in `evidence`.
 
     Raises:
-        InputError: there are groups for another number of images.
+        InputError: the number of groups differs from the number of images.
     """
     codes = _group_codes(groups, len(evaluation))
     if codes is None:
@@ -143,7 +143,7 @@ def one_image_of_each_group(evaluation: Evaluation, groups: Sequence[Hashable] |
 
 
 def _drawn(known: Bool[np.ndarray, " n"], codes: Int[np.ndarray, " n"] | None) -> Int[np.ndarray, " m"]:
-    """The images that count: with a known target, and one of each group, the first in a random order."""
+    """The images that count: with a known target, and of each group only the first in a random order."""
     if codes is None:
         return np.flatnonzero(known)
     order = np.random.default_rng(_SEED).permutation(len(known))

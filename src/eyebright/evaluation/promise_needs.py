@@ -1,4 +1,4 @@
-"""How many more labelled images it would take to keep a promise."""
+"""The number of additional labelled images that a promise would need."""
 
 import numpy as np
 from jaxtyping import Float
@@ -7,13 +7,13 @@ from eyebright.evaluation.promise import Promise
 from eyebright.evaluation.promise_evidence import Evidence
 from eyebright.evaluation.threshold_tests import counts_at
 
-_MIN_YES_ANSWERS = 10  # yes answers from which a precision is estimated
+_MIN_YES_ANSWERS = 10  # the smallest number of yes answers from which a precision is estimated
 
 
 def missing_units(
     answers: Evidence, thresholds: Float[np.ndarray, "t k"], promise: Promise, *, error: float
 ) -> list[int | None]:
-    """About how many more images each label needs to keep the promise; None where these images do not say.
+    """The approximate number of additional images that each label needs to keep the promise; None if unknown.
 
     With a share s of right answers, log(1 / error) / KL(s, promised share) answers suffice by Chernoff's bound (1952),
     which for s = 1 is the exact number. The images needed follow from how often an answer counts. For precision it is
@@ -21,10 +21,10 @@ def missing_units(
     the images there are: whether the promise is kept then depends on luck, not on more images.
 
     Args:
-        answers: those that did not suffice.
-        thresholds: those to consider.
+        answers: the answers that did not suffice.
+        thresholds: the thresholds to consider.
         promise: the promise.
-        error: of the test of a label.
+        error: the error probability of the test of a label.
     """
     right, total = counts_at(answers, thresholds, promise)
     of_answers = promise.metric in ("precision", "accuracy")

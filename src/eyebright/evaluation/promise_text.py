@@ -1,4 +1,4 @@
-"""What a `PromiseResult` says in sentences: one for each label, and one for all.
+"""A `PromiseResult` in sentences: one for each label, and one for all.
 
 An estimate, from images that were not held out, never uses the word promise.
 """
@@ -24,10 +24,10 @@ def label_sentence(result: PromiseResult, label: LabelPromise, *, asks: bool = F
     """One sentence about a label: its threshold and evidence, or what is missing.
 
     Args:
-        result: what the label is of.
+        result: the result that the label belongs to.
         label: one of its labels.
-        asks: True for a model with three answers: a promise of recall is then that so few images with the label are
-            answered no.
+        asks: True for a model that answers yes, no or *ask a person*: a promise of recall then bounds how many images
+            with the label are answered no.
     """
     asks = asks and result.promise.metric == "recall"
     evidence = _evidence(result, label, asks=asks)
@@ -37,10 +37,10 @@ def label_sentence(result: PromiseResult, label: LabelPromise, *, asks: bool = F
 
 
 def summary(result: PromiseResult) -> str:
-    """One sentence about all labels: for how many the promise is kept, from which images and by which bound.
+    """One sentence about all labels: for how many the promise is kept, on which images and by which bound.
 
     Args:
-        result: any.
+        result: the result to describe.
     """
     promise = result.promise
     noun = "promise" if result.is_promise else "estimate"
@@ -83,7 +83,7 @@ def _evidence(result: PromiseResult, label: LabelPromise, *, asks: bool) -> str:
 
 
 def _bound_text(result: PromiseResult, label: LabelPromise) -> str:
-    """The bound, with the decimals that show on which side of the promised one it is."""
+    """The bound, with enough decimals to show on which side of the promised bound it is."""
     for decimals in range(3, 8):
         text = f"{label.bound:.{decimals}f}"
         if float(text) != result.promise.bound:
@@ -108,8 +108,8 @@ def _missing(result: PromiseResult, label: LabelPromise, *, asks: bool) -> str:
     if label.missing is not None:
         return f"{text}, which is about {label.missing:,} more labelled {unit}"
     if label.total and label.right < result.promise.share * label.total:
-        return f"{text}; the share of right answers was below the bound, so more {unit} alone would not do"
-    return f"{text}, and there are too few to say how many more {unit} that is"
+        return f"{text}; the share of right answers was below the bound, so more {unit} would not suffice"
+    return f"{text}, and there are too few to estimate how many more {unit} are needed"
 
 
 def _images(result: PromiseResult) -> str:
@@ -125,7 +125,7 @@ def _images(result: PromiseResult) -> str:
 def _bound(result: PromiseResult) -> str:
     """How the thresholds were tested."""
     tested = {
-        "even_chain": "tested in the order of thresholds even in probability, from two starts",
+        "even_chain": "tested in the order of evenly spaced thresholds, from two starting points",
         "chosen_chain": "tested in an order chosen on other images",
         "every_threshold": "tested at every threshold to the first failure",
         "single": "tested at one threshold for each label, chosen elsewhere",

@@ -43,19 +43,19 @@ class LabelPromise:
     Args:
         label: its name.
         kept: True if a threshold passed its test.
-        threshold: the label is answered yes above it. If no threshold passed, the one at which the bound holds
-            trivially (1: never yes; for recall 0: yes at every probability above 0), or the former one.
-        former: True if ``threshold`` is the former one, about which nothing is said.
-        tested: the threshold that passed; if none did, the one that was nearest to it.
+        threshold: the label is answered yes above it. If no threshold passed: the trivial one (1: never yes; for recall
+            0: yes at every probability above 0), or the former one.
+        former: True if ``threshold`` is the former one, for which nothing is promised.
+        tested: the threshold that passed; if none did, the one that was nearest to passing.
         total: the number of answers that count at ``tested``: yes answers (precision), images with the label (recall),
             or images without it (false positive rate).
         right: how many of them are right.
         bound: the exact lower bound of precision or recall, or upper bound of the false positive rate, with the error
             ``level``.
         level: the error with which the threshold was tested.
-        faultless: how many answers, all right, suffice at that level.
-        missing: about how many more images, or groups, it would take; None if it is kept, or these images do not say
-            (see `eyebright.evaluation.promise_needs`).
+        faultless: the number of answers, all right, that suffices at that level.
+        missing: the approximate number of additional images, or groups, needed; None if the promise is kept, or if it
+            cannot be estimated (see `eyebright.evaluation.promise_needs`).
     """
 
     label: str
@@ -73,16 +73,16 @@ class LabelPromise:
 
 @dataclass(frozen=True, slots=True)
 class PromiseResult:
-    """Thresholds that keep a promise, and what they rest on; part of a saved model, and shown by the report.
+    """Thresholds that keep a promise, with their evidence; part of a saved model, and shown by the report.
 
     Args:
-        promise: what was asked for.
+        promise: the requested promise.
         is_promise: True if the images were held out; otherwise the same arithmetic gives an estimate.
-        labels: what can be said of each label that was asked for.
+        labels: the result for each requested label.
         method: which thresholds were tested, and how.
-        part: the part of the data that the images are.
-        n_images: their number.
-        n_groups: the number of their groups, of which one image each counts; None if groups are not known.
+        part: the part of the data that the images belong to.
+        n_images: the number of images.
+        n_groups: the number of groups, of which one image each counts; None if groups are not known.
     """
 
     promise: Promise
@@ -95,7 +95,7 @@ class PromiseResult:
 
     @property
     def n_kept(self) -> int:
-        """For how many labels a threshold passed."""
+        """The number of labels for which a threshold passed."""
         return sum(label.kept for label in self.labels)
 
     def decision(self, former: Decision) -> Decision:
@@ -105,7 +105,7 @@ class PromiseResult:
             former: the decision of the evaluation that the thresholds were computed from.
 
         Raises:
-            LabelError: it has not all of these labels.
+            LabelError: it lacks one of these labels.
         """
         values = former.thresholds.per_class(former.target.n_out).tolist()
         for label in self.labels:
@@ -143,30 +143,30 @@ def keep_promise(
     independent: bool | None = None,
     keep_former: bool = False,
 ) -> PromiseResult:
-    """For each label the threshold with the most useful answers at which the promise holds.
+    """For each label, the threshold with the most useful answers at which the promise holds.
 
     The probability that the bound is broken on new images of the same kind, at the threshold of a label (of any label
     if the promise is for all at once), is at most 1 - confidence, over the draw of these images. The thresholds to be
     tested and their order are fixed before these images are looked at. Unknown targets do not count, which assumes that
-    they are unknown for reasons that have nothing to do with the image.
+    they are unknown for reasons unrelated to the image.
 
     Args:
-        evaluation: of held-out images: neither the model nor its calibration was chosen by them.
-        promise: what is to hold.
+        evaluation: the evaluation on held-out images: neither the model nor its calibration was chosen by them.
+        promise: the promise to keep.
         chosen_on: other images' evaluation by the same model (or by those of its folds), on which the thresholds to be
             tested are chosen, so that more promises can be kept; or the one threshold of each label that is to be
-            tested, see `thresholds_to_test`. None: thresholds even in probability. Recall and false positive rate need
+            tested, see `thresholds_to_test`. None: evenly spaced thresholds. Recall and false positive rate need
             no other images.
         groups: the group of each image (a person, a place, a series). One image of each group counts, drawn by a fixed
             seed; the promise is then about an image drawn in this way.
         independent: True if these images were held out, so that it is a promise; False if not, so that it is an
             estimate. None: True for the part ``promise``.
-        keep_former: True: a label for which nothing passed keeps its threshold, without a promise.
+        keep_former: True: a label for which no threshold passed keeps its own, without a promise.
 
     Raises:
         InputError: the target has no thresholds, the label is unknown, an output is NaN or infinite, ``chosen_on`` has
-            other labels or some of the same images, or there are groups for another number of images; or
-            ``evaluation`` has out-of-fold predictions but is called independent: other models made them.
+            other labels or some of the same images, or the number of groups differs from the number of images; or
+            ``evaluation`` has out-of-fold predictions, which are of other models, but is called independent.
     """
     return keep_promises(
         evaluation, [promise], chosen_on=chosen_on, groups=groups, independent=independent, keep_former=keep_former
@@ -182,18 +182,18 @@ def keep_promises(
     independent: bool | None = None,
     keep_former: bool = False,
 ) -> list[PromiseResult]:
-    """Several promises for the same labels, each as `keep_promise` keeps it alone; the answers are sorted only once.
+    """Several promises for the same labels, each as by `keep_promise`; the answers are sorted only once.
 
     Args:
         evaluation: as in `keep_promise`.
-        promises: for the same labels; each holds with its own confidence, and not all of them together.
+        promises: promises for the same labels; each holds with its own confidence, not all of them together.
         chosen_on: as in `keep_promise`.
         groups: as in `keep_promise`.
         independent: as in `keep_promise`.
         keep_former: as in `keep_promise`.
 
     Raises:
-        InputError: as in `keep_promise`; or there is no promise, or they are for different labels.
+        InputError: as in `keep_promise`; or the promises are none, or for different labels.
     """
     if len({promise.label for promise in promises}) != 1:
         raise InputError("promises that are kept together are for the same labels")
@@ -218,7 +218,7 @@ def keep_promises(
 
 
 def _with_former(evaluation: Evaluation, columns: list[int], labels: list[LabelPromise]) -> list[LabelPromise]:
-    """The labels, of which those without a promise keep their threshold."""
+    """The labels; those without a promise keep their former threshold."""
     values = evaluation.decision.thresholds.per_class(evaluation.decision.target.n_out)[columns].tolist()
     return [
         label if label.kept else replace(label, threshold=value, former=True)
@@ -229,12 +229,12 @@ def _with_former(evaluation: Evaluation, columns: list[int], labels: list[LabelP
 def thresholds_to_test(chosen_on: Evaluation, promise: Promise, *, n_images: int, power: float = 0.9) -> Thresholds:
     """One threshold for each label that will keep the promise with a probability of about ``power``.
 
-    To be tested on other images: ``keep_promise(evaluation, promise, chosen_on=...)``. If a promise is for many labels
-    at once, this keeps it for more of them than sequences of thresholds, because Holm's method is possible.
+    They are to be tested on other images: ``keep_promise(evaluation, promise, chosen_on=...)``. If a promise is for
+    many labels at once, this keeps it for more of them than sequences of thresholds, because Holm's method is possible.
 
     Args:
         chosen_on: the evaluation on other images.
-        promise: what is to hold.
+        promise: the promise to keep.
         n_images: the number of images, or groups, that the thresholds will be tested on.
         power: the probability, for each label, that its threshold passes.
 
@@ -252,8 +252,8 @@ def thresholds_to_test(chosen_on: Evaluation, promise: Promise, *, n_images: int
 def _is_independent(evaluation: Evaluation, *, independent: bool | None) -> bool:
     if independent and evaluation.part == "out_of_fold":
         raise InputError(
-            "out-of-fold predictions are those of other models than the one that is saved, so they give an estimate "
-            "only; a promise needs held-out images, predicted by the saved model"
+            "out-of-fold predictions are from other models than the saved one, so they give only an estimate; a "
+            "promise needs held-out images, predicted by the saved model"
         )
     return evaluation.part == "promise" if independent is None else independent
 
@@ -271,7 +271,7 @@ def _columns(evaluation: Evaluation, promise: Promise) -> list[int]:
 
 
 def _error(promise: Promise, n_labels: int) -> float:
-    """The error of the tests of one label: of all labels at once by Bonferroni's inequality."""
+    """The error of the tests of one label; for all labels at once, divided by Bonferroni's inequality."""
     return promise.error / n_labels if promise.all_labels else promise.error
 
 

@@ -1,7 +1,7 @@
-"""Two models on images of which the labels were corrected: judged by the old labels, by the new ones, and by neither.
+"""Compares two models on images whose labels were corrected: by the old labels, by the new ones, and by unchanged ones.
 
-Labels that a model helped to find favour it: an image that the model nominated as wrongly labelled is one on which its
-answer differs from the old label. So the scores of images that were not nominated stand beside those of all.
+Corrections that a model suggested favour this model: on an image that it nominated as wrongly labelled, its answer
+differs from the old label. So the scores of images that were not nominated are given in addition to those of all.
 """
 
 from collections.abc import Collection, Sequence
@@ -17,19 +17,19 @@ from eyebright.evaluation.evaluation import Evaluation
 from eyebright.metrics.meter import Metric
 
 JudgedBy = Literal["first", "second", "unchanged", "not_nominated"]
-"""All images by the labels of the first or of the second model; those with the same labels in both; and those of them
-that are not on a list of nominated images."""
+"""All images by the labels of the first or of the second model; the images with the same labels in both; and those of
+them that were not nominated."""
 
 _MIN_IMAGES = 2  # images
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """Two models on images, judged by the labels of one of them.
+    """The metrics of two models on a set of images, by the labels of one of them.
 
     Args:
         by: which images, and by which labels.
-        images: how many they are.
+        images: the number of images.
         metrics: the metrics of both models.
     """
 
@@ -39,7 +39,7 @@ class Judged:
 
 
 def relabelled(first: Evaluation, second: Evaluation) -> Bool[Tensor, " n"]:
-    """True for images whose targets differ, also where only one is unknown; both have the same images in one order."""
+    """True for images whose targets differ or of which one is unknown; both have the same images in the same order."""
     one, other = (each.targets.double().reshape(len(each), -1) for each in (first, second))
     return ((one != other) & ~(one.isnan() & other.isnan())).any(dim=1)
 
@@ -53,8 +53,8 @@ def judge(
         first: the evaluation of the first model.
         second: that of the second model, of the same images in the same order, with other targets.
         metrics: the metrics.
-        nominated: files of images that were looked at because a model picked them, as the first evaluation names them;
-            with some of them, images that were not nominated are judged as well.
+        nominated: files of images whose labels were reviewed because a model suggested them, named as in the first
+            evaluation; if some are given, the metrics of the other images are computed too.
     """
     changed = relabelled(first, second)
     listed = torch.tensor([file in nominated for file in first.files])

@@ -26,14 +26,14 @@ Resampled = Callable[[Float[np.ndarray, "s n"]], Float[np.ndarray, " s"]]
 
 
 def resampled_metric(metric: Metric, given: Shaped[Tensor, "n ..."], target: Shaped[Tensor, "n ..."]) -> Resampled:
-    """The function that computes a metric that is no function of sums on resamples.
+    """The function that computes a metric on resamples, if it is not a function of sums.
 
     That of a calibration error gives NaN: the bins of a resample have the noise of the sample and its own, which no
     percentile takes away. Intervals from resamples contained it in two of three cases only.
 
     Args:
         metric: the metric.
-        given: what it takes, of each image.
+        given: its input, one row for each image.
         target: the encoded target of each image.
     """
     if metric.function is calibration_error.function:
@@ -46,7 +46,7 @@ def resampled_metric(metric: Metric, given: Shaped[Tensor, "n ..."], target: Sha
 
 
 def is_ranking(metric: Metric) -> bool:
-    """Whether a metric is one of rankings, between 0 and 1."""
+    """Whether a metric is a ranking metric, between 0 and 1."""
     return metric.function in _RANKINGS
 
 
@@ -55,7 +55,7 @@ def resampled_rows(statistic: Callable[..., float], arrays: Sequence[Shaped[Tens
 
     Args:
         statistic: a function of the arrays.
-        arrays: with one row per image.
+        arrays: arrays with one row per image.
     """
 
     def values(counts: Float[np.ndarray, "s n"]) -> Float[np.ndarray, " s"]:
@@ -98,8 +98,8 @@ class Ranking:
         positives: indices of the positive images among them, in the same order, shape (positives,).
         first: for each positive, the number of images in ``order`` with a greater score, shape (positives,).
         last: for each positive, the position in ``order`` of the last image with the same score, shape (positives,).
-        first_positive: as ``first`` in ``positives``.
-        last_positive: as ``last`` in ``positives``.
+        first_positive: the same as ``first``, counted in ``positives``.
+        last_positive: the same as ``last``, counted in ``positives``.
     """
 
     order: np.ndarray
@@ -138,7 +138,7 @@ class Ranking:
         return np.where(n_positives > 0, (hits * precision).sum(axis=1) / np.maximum(n_positives, 1), np.nan)
 
     def roc_areas(self, counts: Float[np.ndarray, "s n"]) -> Float[np.ndarray, " s"]:
-        """The area under the ROC curve of each resample; NaN for one without positives or without negatives.
+        """The area under the ROC curve of each resample; NaN for a resample without positives or without negatives.
 
         Args:
             counts: how often each image occurs in each resample.

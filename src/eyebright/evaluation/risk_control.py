@@ -1,9 +1,9 @@
 """One threshold for all labels that bounds a mean over images: conformal risk control.
 
-The bound is one of an *expectation*, over new images and over the draw of the images that it was computed from
+The bound holds for an *expectation*, over new images and over the draw of the images that it was computed from
 (Angelopoulos, Bates, Fisch, Lei & Schuster, 2022, arXiv 2208.02814): on average over many such draws, the mean is at
-most the bound. A single draw may be above it. `keep_promise` gives a bound that holds with a stated probability, and
-for each label.
+most the bound. A single draw may be above it. `keep_promise` gives a bound that holds with a stated probability, for
+each label.
 
 Axes: n images, k labels, e events (probabilities at which the loss of an image changes).
 """
@@ -23,17 +23,17 @@ from eyebright.evaluation.threshold_tests import midpoint
 from eyebright.metrics.labels import split_targets
 
 Risk = Literal["wrong_answers", "missed_labels"]
-"""What is averaged over the images:
+"""The risk of an image, averaged over the images:
 
-- ``wrong_answers``: the share of an image's yes answers that are wrong; 0 where nothing is answered yes. It is made
-  monotone: the greatest share at this threshold or above it.
+- ``wrong_answers``: the share of an image's yes answers that are wrong; 0 where nothing is answered yes. Made monotone:
+  the greatest share at this threshold or above it.
 - ``missed_labels``: the share of an image's labels that are answered no, over the images that have any: with the
   others counted as 0, many of them would keep any bound without a single yes.
 """
 
 _BLOCK_SIZE = 1_000_000  # answers whose losses are computed at once, which limits the memory
 _WORDS = {
-    "wrong_answers": "share of wrong yes answers an image",
+    "wrong_answers": "share of wrong yes answers per image",
     "missed_labels": "share of missed labels of an image that has any",
 }
 
@@ -43,7 +43,7 @@ class ControlledRisk:
     """One threshold for all labels at which the expected mean over images is bounded.
 
     Args:
-        risk: what is averaged.
+        risk: the averaged risk.
         bound: the bound of its expectation.
         threshold: a label is answered yes above it.
         attained: False if there are too few images, so that the threshold is the trivial one (1: never yes; 0: always).
@@ -60,11 +60,11 @@ class ControlledRisk:
 
     @property
     def sentence(self) -> str:
-        """What is bounded, and how."""
+        """The bounded risk, the threshold and the result, as a sentence."""
         words = f"{_WORDS[self.risk]} at most {self.bound:g} in expectation (conformal risk control, not a probability)"
         if not self.attained:
             needed = ceil(1 / self.bound - 1e-9) - 1
-            return f"no threshold bounds the {words}: it takes at least {needed:,}, got {self._counted}"
+            return f"no threshold bounds the {words}: at least {needed:,} are needed, got {self._counted}"
         return f"yes above {self.threshold:.4g}: {words}; {self.mean:.3f} on these {self._counted}"
 
     @property
@@ -88,9 +88,9 @@ def control_risk(evaluation: Evaluation, risk: Risk, bound: float) -> Controlled
     """The one threshold for all labels with the most useful answers whose expected risk is at most ``bound``.
 
     Args:
-        evaluation: of held-out images, by which nothing was chosen; unknown targets do not count.
-        risk: what is averaged over the images.
-        bound: of its expectation, in (0, 1).
+        evaluation: the evaluation on held-out images, by which nothing was chosen; unknown targets do not count.
+        risk: the averaged risk.
+        bound: the bound of its expectation, in (0, 1).
 
     Raises:
         InputError: the target has no thresholds, an unknown risk, a bound outside (0, 1), or an output that is not
@@ -98,7 +98,7 @@ def control_risk(evaluation: Evaluation, risk: Risk, bound: float) -> Controlled
     """
     if risk not in get_args(Risk):
         meant = did_you_mean(str(risk), get_args(Risk))
-        raise InputError(f"there is no risk {short_repr(risk)}.{meant} Known: {', '.join(get_args(Risk))}")
+        raise InputError(f"unknown risk {short_repr(risk)}.{meant} Known: {', '.join(get_args(Risk))}")
     if not 0 < bound < 1:
         raise InputError(f"the bound of a risk must be between 0 and 1 (not included), got {short_repr(bound)}")
     check_has_thresholds(evaluation.decision)
@@ -158,7 +158,7 @@ def image_losses(evaluation: Evaluation, risk: Risk) -> ImageLosses:
     """The losses of all images as a function of one threshold for all labels.
 
     Args:
-        evaluation: of a target of labels.
+        evaluation: an evaluation with any number of labels per image.
         risk: the loss.
 
     Raises:
@@ -206,7 +206,7 @@ def hoeffding_bentkus(mean: float, n_images: int, bound: float) -> float:
     Args:
         mean: the mean loss.
         n_images: the number of images.
-        bound: in (0, 1).
+        bound: the bound, in (0, 1).
     """
     at_most = min(mean, bound)
     divergence = (1 - at_most) * np.log((1 - at_most) / (1 - bound))

@@ -1,4 +1,4 @@
-"""Scores with their confidence intervals, all from the same resamples of the images.
+"""Computes scores with their confidence intervals, all from the same resamples of the images.
 
 One bootstrap over the images serves all scores, or over groups of images (of one patient, one video), which are drawn
 whole (a cluster bootstrap: Davison & Hinkley, 1997, Bootstrap Methods and their Application, section 3.8).
@@ -43,12 +43,12 @@ from eyebright.metrics.meter import Metric
 
 @dataclass(frozen=True, eq=False)
 class Score:
-    """A number computed from the images, and how it varies with their choice.
+    """A score of a set of images, and how it varies with their choice.
 
     Args:
-        value: the number, of all images.
-        resampled: the number of each resample.
-        smooth: the number as a smooth function of sums, if it is one.
+        value: the score of all images.
+        resampled: the score of each resample.
+        smooth: the score as a smooth function of sums, if it is one.
         proportion: (successes, trials), if it is a proportion of images and there are no groups.
         mistakes: those of a loss that rare mistakes dominate.
         opposite: what makes it smaller as rarely.
@@ -67,16 +67,16 @@ class Score:
     def of_metric(
         metric: Metric, given: Shaped[Tensor, "n ..."], target: Shaped[Tensor, "n ..."], groups: Groups | None = None
     ) -> "Score":
-        """A metric.
+        """The score of a metric.
 
         Args:
             metric: the metric.
-            given: what it takes, of each image.
+            given: its input, one row for each image.
             target: the encoded target of each image.
             groups: the group of each image, as in `score_intervals`.
 
         Raises:
-            InputError: as the metric, or there is not one group for each image.
+            InputError: as for the metric, or there is not one group for each image.
         """
         value, sums = metric(given, target), sums_of(metric)
         if sums is None:
@@ -110,13 +110,13 @@ class Score:
     def of_sums(
         summands: Shaped[Tensor, "n m"], limits: Limits, groups: Groups | None = None, *, of: Statistic = quotient
     ) -> "Score":
-        """A smooth function of sums over the images, by default the first divided by the second.
+        """The score of a smooth function of sums over the images, by default the first divided by the second.
 
         Args:
             summands: the numbers of each image.
             limits: the smallest and the greatest possible score.
             groups: the group of each image, as in `score_intervals`.
-            of: the function; it does not change if all sums are multiplied by one number.
+            of: the function, invariant to a common factor of all sums.
 
         Raises:
             InputError: there is not one group for each image.
@@ -125,7 +125,7 @@ class Score:
         return Score(smooth.value, smooth.values, smooth)
 
     def __sub__(self, other: "Score") -> "Score":
-        """The difference of two scores of the same images."""
+        """The score of the difference of two scores of the same images."""
         return Score(self.value - other.value, lambda counts: self.resampled(counts) - other.resampled(counts))
 
     @property
@@ -137,7 +137,7 @@ class Score:
         """The interval.
 
         Args:
-            draws: of `function`.
+            draws: the draws of `function`.
             level: the confidence level, in (0, 1).
 
         Raises:
@@ -156,7 +156,7 @@ class Score:
 
     @property
     def function(self) -> Resampled:
-        """What is computed of the resamples."""
+        """The function that is computed on the resamples."""
         return self.resampled if self.smooth is None else self.smooth.deviations
 
 
@@ -164,8 +164,8 @@ class Draws(NamedTuple):
     """Values of a statistic on the resamples, and on the images without each of several parts of them.
 
     Args:
-        drawn: of each resample, shape (s,) or (s, k).
-        left_out: without each part, shape (g,) or (g, k).
+        drawn: the value of each resample, shape (s,) or (s, k).
+        left_out: the value without each part, shape (g,) or (g, k).
     """
 
     drawn: Float[np.ndarray, "s *k"]
@@ -208,8 +208,8 @@ def score_intervals(
     """The interval of each score.
 
     Args:
-        scores: of the same images.
-        n_images: how many they are.
+        scores: scores of the same images.
+        n_images: the number of images.
         groups: the group of each image; groups are drawn whole.
         n_resamples: number of bootstrap resamples.
         seed: seed of the resamples.
@@ -254,10 +254,10 @@ def bootstrap(
 
 
 def positive_trials(target: Shaped[Tensor, "n k"], groups: Groups | None = None) -> float:
-    """The number of trials of a proportion that does not vary less than a mean over the labels of shares of positives.
+    """The number of trials of a proportion with at least the variance of a mean, over labels, of shares of positives.
 
     The mean of k shares of m_1 to m_k trials has the variance of a share of k^2 / (1 / m_1 + ... + 1 / m_k) trials.
-    They are at most as many as there are images, or groups, with a positive.
+    It is at most the number of images, or groups, with a positive.
 
     Args:
         target: 1 where the image has the label, 0 where not, NaN where unknown.
@@ -283,7 +283,7 @@ def draw(
     """The values of each function on the same resamples, and without each part of the images.
 
     Args:
-        functions: of how often each image occurs in each resample.
+        functions: functions of how often each image occurs in each resample.
         n_images: as in `score_intervals`.
         groups: as in `score_intervals`.
         n_resamples: as in `score_intervals`.
@@ -307,5 +307,5 @@ def _of_blocks(functions: Sequence[Resampled], blocks: Iterator[np.ndarray]) -> 
     return [np.concatenate(columns) for columns in zip(*found, strict=True)]
 
 
-_MIN_PARTS = 50  # without which the skewness of the jackknife is known to a hundredth
+_MIN_PARTS = 50  # with fewer the skewness of the jackknife is not known to a hundredth
 _NO_DRAWS = Draws(np.empty(0), np.empty(0))

@@ -1,4 +1,4 @@
-"""What images can have in common: values of the columns of the data, sizes, shapes, file types and labels."""
+"""Properties that images have in common: values of the columns of the data, sizes, shapes, file types and labels."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import PurePath
@@ -14,7 +14,7 @@ from eyebright.tasks.base import SectionName, TargetBlock
 from eyebright.web.text import number_text
 
 MAX_LABELS = 200
-"""Labels that are combined with each other and with other properties: the most frequent."""
+"""The number of labels, the most frequent ones, that are combined with each other and with other properties."""
 
 _MAX_SQUARE_RATIO = 1.1  # ratio of the sides up to which an image counts as square
 _MAX_NUMBERS = 20  # columns and predicted numbers whose thirds are properties
@@ -24,13 +24,13 @@ class Property(NamedTuple):
     """A value that some images have.
 
     Args:
-        name: of the column, or what the value says about an image.
+        name: the name of the column, or of the property of an image.
         value: the value.
         has: which images have it.
-        is_label: whether it is a label, of which an image may have several.
-        is_alone: whether these images are a segment without another value; a label alone has a row of its own in every
-            table of labels.
-        is_combined: whether it is combined with others.
+        is_label: whether it is a label; an image may have several.
+        is_alone: whether these images are a segment without a second value; False for labels, which have their own row
+            in every table of labels.
+        is_combined: whether it is combined with other properties.
     """
 
     name: str
@@ -42,10 +42,10 @@ class Property(NamedTuple):
 
 
 def segment_properties(evaluation: Evaluation) -> list[Property]:
-    """The properties that at least 10 images have, and 10 have not.
+    """The properties that at least 10 images have and at least 10 do not.
 
     Args:
-        evaluation: of any kind of target.
+        evaluation: an evaluation of any kind of target.
     """
     found = [*_of_columns(evaluation), *_of_images(evaluation), *_of_targets(evaluation)]
     n = len(evaluation)
@@ -114,14 +114,14 @@ _PROPERTIES_OF_SECTION: Mapping[SectionName, Callable[[TargetBlock, Any], Iterat
 
 
 def _values(name: str, cells: Sequence[Any]) -> Iterator[Property]:
-    """Each value of a column with few; the empty text is none."""
+    """Each value of a column with few values; the empty text is not a value."""
     column = np.array(cells, dtype=object)
     for value in sorted({cell for cell in cells if cell != ""}):
         yield Property(name, str(value), np.asarray(column == value, dtype=np.bool_))
 
 
 def _thirds(name: str, values: Float[np.ndarray, " n"], *, unit: str = "") -> Iterator[Property]:
-    """Low, middle and high values; none where a third cannot be told from the next."""
+    """The low, middle and high thirds of the values; none if two thirds cannot be told apart."""
     known = values[np.isfinite(values)]
     if len(known) < 2:
         return

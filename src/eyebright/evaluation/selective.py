@@ -1,4 +1,4 @@
-"""Selective answers of a model with one class per image: where it is not sure enough, a person is asked.
+"""Selective answers of a model with one class per image: a person is asked about uncertain images.
 
 An image is answered if the probability of its predicted class is above a threshold (selective classification, El-Yaniv
 & Wiener, 2010). The threshold is the lowest at which the accuracy among the answered images keeps a promise, found by
@@ -22,24 +22,25 @@ from eyebright.types import Thresholds
 
 @dataclass(frozen=True, slots=True)
 class SelectivePromise:
-    """A threshold of the predicted class's probability above which images are answered, and what it rests on.
+    """A threshold of the predicted class's probability above which images are answered, with its evidence.
 
     Args:
-        promise: of accuracy.
+        promise: a promise of accuracy.
         is_promise: True if the images chose nothing else; otherwise it is an estimate.
         kept: True if a threshold passed its test.
-        threshold: the one that passed; if none did, the one that was nearest to it.
+        threshold: the threshold that passed; if none did, the one that was nearest to passing.
         total: the number of images that are answered at it, of those that count.
         right: how many of them are right.
         counted: the number of images that count.
         bound: the exact lower bound of the accuracy among answered images, with the error ``level``.
         level: the error with which the threshold was tested.
-        faultless: how many answers, all right, suffice at that level.
-        missing: about how many more images, or groups, it would take; None if it is kept, or these images do not say.
+        faultless: the number of answers, all right, that suffices at that level.
+        missing: the approximate number of additional images, or groups, needed; None if the promise is kept, or if it
+            cannot be estimated.
         chosen: True if other images chose the thresholds to be tested, and their order.
-        part: the part of the data that the images are.
-        n_images: their number.
-        n_groups: the number of their groups, of which one image each counts; None if groups are not known.
+        part: the part of the data that the images belong to.
+        n_images: the number of images.
+        n_groups: the number of groups, of which one image each counts; None if groups are not known.
     """
 
     promise: Promise
@@ -71,7 +72,7 @@ class SelectivePromise:
         if self.n_groups is not None:
             images = f"one image of each of {self.n_groups:,} groups drawn at random from {images}"
         role = "which chose nothing" if self.is_promise else "which also chose something"
-        order = "that other images chose" if self.chosen else "of thresholds even in probability"
+        order = "that other images chose" if self.chosen else "of evenly spaced thresholds"
         evidence = (
             f"{self.right:,} of {self.total:,} answered images were right, exact lower bound {self.bound:.4f}, from "
             f"{images}, {role}, by exact binomial bounds (Clopper-Pearson), tested in an order "
@@ -117,16 +118,17 @@ def keep_accuracy(
     1 - confidence, over the draw of these images.
 
     Args:
-        evaluation: of images that chose nothing: neither the model nor its calibration.
-        promise: of accuracy.
+        evaluation: the evaluation on images that chose nothing: neither the model nor its calibration.
+        promise: a promise of accuracy.
         chosen_on: other images' evaluation, on which the thresholds to be tested and their order are chosen; None:
-            thresholds even in probability.
+            evenly spaced thresholds.
         groups: the group of each image; one image of each group counts, as in `eyebright.evaluation.promises`.
         independent: True if these images chose nothing; None: True for the part ``promise``.
 
     Raises:
-        InputError: the promise is not one of accuracy, the target has not one class per image, ``chosen_on`` has some
-            of the same images, there are groups for another number of images, or an output is NaN or infinite.
+        InputError: the promise is not one of accuracy, the target does not have one class per image, ``chosen_on`` has
+            some of the same images, the number of groups differs from the number of images, or an output is NaN or
+            infinite.
     """
     _check(evaluation, promise, chosen_on)
     answers = class_evidence(evaluation, groups=groups)

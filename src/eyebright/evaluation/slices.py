@@ -25,10 +25,10 @@ from eyebright.evaluation.scores import Score, draw
 from eyebright.metrics.meter import Metric
 
 MAX_VALUES = 20
-"""Different values of a column whose images are slices; more would be slices of few images."""
+"""The maximum number of different values of a column that gives slices; more would give slices of few images."""
 
 MIN_IMAGES = 10
-"""Images of a slice, and of all others."""
+"""The minimum number of images of a slice, and of all others."""
 
 MAX_SLICES = 100
 
@@ -43,12 +43,13 @@ class Slice:
 
     Args:
         column: the column of the data, or a property of the images.
-        value: what these images have in it.
+        value: the value of these images.
         count: number of images.
-        score: of them.
+        score: their score.
         interval: the 95 % interval of the score.
         others: the score of all other images.
-        p_value: of the difference, two-sided, corrected for the number of slices; NaN if it cannot be computed.
+        p_value: the p-value of the difference, two-sided, corrected for the number of slices; NaN if it cannot be
+            computed.
         is_worse: whether the score is worse than that of the others.
     """
 
@@ -65,11 +66,11 @@ class Slice:
 def find_slices(evaluation: Evaluation, metric: Metric | None = None) -> list[Slice]:
     """The slices of an evaluation by its columns with few values and by the sizes and types of the images.
 
-    Those that are worse than the others come first, the surest difference before.
+    Those that are worse than the others come first, by increasing p-value.
 
     Args:
         evaluation: the outputs.
-        metric: the metric; None: the most important one of the kind.
+        metric: the metric; None: the main one for this kind of target.
 
     Raises:
         InputError: the metric takes the logits of points.
@@ -88,7 +89,7 @@ def find_slices(evaluation: Evaluation, metric: Metric | None = None) -> list[Sl
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's corrected p-values; NaN stays NaN and counts for no test."""
+    """Holm's corrected p-values; NaN stays NaN and does not count as a test."""
     values = np.array(p_values, dtype=np.float64)
     known = np.flatnonzero(~np.isnan(values))
     order = known[np.argsort(values[known], kind="stable")]
@@ -98,7 +99,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def _columns(evaluation: Evaluation) -> list[tuple[str, Sequence[Any]]]:
-    """(name, value of each image) of what the images can be sliced by."""
+    """(name, value of each image) of each property by which the images can be sliced."""
     columns = [
         (str(evaluation.columns.columns[i]), evaluation.columns.iloc[:, i].tolist()) for i in _column_range(evaluation)
     ]
@@ -132,7 +133,7 @@ def _members(name: str, column: Sequence[Any]) -> list[tuple[str, str, list[int]
         (name, value, each) for value, each in rows.items() if MIN_IMAGES <= len(each) <= len(column) - MIN_IMAGES
     ]
     is_halved = len(rows) == 2 and sum(map(len, rows.values())) == len(column)
-    return enough[:1] if is_halved else enough  # the second of two is the others of the first
+    return enough[:1] if is_halved else enough  # of two slices each is the rest of the other
 
 
 def _slice(evaluation: Evaluation, metric: Metric, whole_error: float, name: str, value: str, rows: list[int]) -> Slice:

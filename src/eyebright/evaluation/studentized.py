@@ -4,11 +4,12 @@ The standard error of such a score is known by linearization (the delta method),
 bootstrap-t interval takes the percentiles of the studentized deviations of the resamples (Davison & Hinkley, 1997,
 Bootstrap Methods and their Application, sections 2.4 and 5.2), of a share on the scale of its logit, on which the error
 hardly depends on the score (section 5.2.2). Unlike percentiles it does not count the bias of a score twice, as that of
-macro F1 with few positives for a label, and it knows that errors are less certain where a few images make most of them.
+macro F1 with few positives for a label, and it accounts for less certain standard errors where a few images cause most
+of them.
 
-Near 0 and 1 few images differ, and resamples without any of them say nothing. The interval of a share therefore also
-contains Wilson's for its effective number of images (Korn & Graubard, 1998, Survey Methodology 24:193; Franco et al.,
-2019, Journal of Survey Statistics and Methodology 7:334).
+Near 0 and 1 few images differ, and resamples without any of them are not informative. The interval of a share therefore
+also contains Wilson's for its effective number of images (Korn & Graubard, 1998, Survey Methodology 24:193; Franco et
+al., 2019, Journal of Survey Statistics and Methodology 7:334).
 
 Axes of arrays: n images, u units (images, or groups of them), s resamples, m summands.
 """
@@ -29,7 +30,7 @@ from eyebright.evaluation.intervals import Interval, checked_level, score_interv
 from eyebright.evaluation.metric_sums import Limits, Statistic
 
 _BLOCK_SIZE = 4_000_000  # numbers of one block of units: limits the memory
-_MAX_UNKNOWN = 0.5  # share of the resamples without a deviation, with more of which the others say too little
+_MAX_UNKNOWN = 0.5  # maximum share of the resamples without a deviation
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +39,7 @@ class SmoothScore:
 
     Args:
         summands: the numbers of each unit, shape (u, m).
-        statistic: the score from their sums. It does not change if all sums are multiplied by one number.
+        statistic: the score from their sums. It is invariant to a common factor of all sums.
         limits: the smallest and the greatest possible score.
         images: the index of an image of each unit, whose count in a resample is that of the whole group, shape (u,).
     """
@@ -77,9 +78,9 @@ class SmoothScore:
 
     @cached_property
     def effective_units(self) -> float:
-        """The number of independent trials of which a share would vary as much; 0 if no unit can change the score.
+        """The number of independent trials of a share with the same variance; 0 if no unit can change the score.
 
-        Where no unit differs from another, it is the number of those that could: of F1 those with the label or with a
+        If no unit differs from another, it is the number of units that could: for F1 those with the label or with a
         prediction of it. They are the units with a summand that the score depends on, near the sums of all units.
         """
         error, share = self.standard_error, self._share
@@ -109,7 +110,7 @@ class SmoothScore:
         """The interval; NaN if the score is.
 
         Args:
-            deviations: those of the resamples; what is not finite is ignored.
+            deviations: the deviations of the resamples; those that are not finite are ignored.
             level: the confidence level, in (0, 1).
 
         Raises:
@@ -178,7 +179,7 @@ class SmoothScore:
 
     @property
     def _share(self) -> float:
-        """Where the score is between its limits, from 0 to 1."""
+        """The position of the score between its limits, from 0 to 1."""
         low, high = self.limits
         return min(max((self.value - low) / (high - low), 0.0), 1.0)
 
@@ -200,5 +201,5 @@ class SmoothScore:
 
 
 def _number_type(summands: Shaped[Tensor, "u m"]) -> torch.dtype:
-    """Float64, or float32 for what is counted, whose sums are exact in it."""
+    """Float64, or float32 for counts, whose sums are exact in it."""
     return torch.float64 if summands.dtype in (torch.float64, torch.int64) else torch.float32

@@ -1,15 +1,15 @@
-"""Labels that are probably wrong, ranked: from what a model that has not seen them says instead.
+"""Ranks labels that are probably wrong, by the predictions of a model that was not trained on them.
 
-A label, or a class, is scored by one minus the calibrated probability of what is given (self-confidence: Northcutt,
+A label, or a class, is scored by one minus the calibrated probability of the given value (self-confidence: Northcutt,
 Jiang & Chuang, 2021, Confident Learning, Journal of Artificial Intelligence Research 70:1373, section 3.2). If wrong
 labels are equally frequent everywhere, this is the order of the probability that a label is wrong, for wrong and for
 missing labels together, provided that probabilities of different labels mean the same: so each label is calibrated on
 the same answers, cross-fitted. Subtracting thresholds of each class, as confident learning also offers, or ranking
 within each label finds far fewer wrong labels (``benchmarks/suspects.py``).
 
-An ordered class is scored by how far it lies in the tail of the predicted distribution, so that two classes off counts
-for more than one. Points and numbers are scored by their distance from the prediction in robust standard deviations
-(the modified z-score of Iglewicz & Hoaglin, 1993, How to Detect and Handle Outliers, section 3.3).
+An ordered class is scored by how far it is in the tail of the predicted distribution, so that two classes off count
+more than one. Points and numbers are scored by their distance from the prediction in robust standard deviations (the
+modified z-score of Iglewicz & Hoaglin, 1993, How to Detect and Handle Outliers, section 3.3).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -31,10 +31,10 @@ from eyebright.web.text import number_text
 SuspectKind = Literal["wrong label", "missing label", "wrong class", "wrong point", "wrong number"]
 
 MIN_SCORE: Mapping[SectionName, float] = {"labels": 0.5, "classes": 0.5, "points": 3.5, "numbers": 3.5}
-"""Scores above this are suspicious: something else is more probable than what is given, or a robust outlier."""
+"""Scores above this are suspicious: another value is more probable than the given one, or a robust outlier."""
 
 _COPY_ODDS = 9.0
-"""How much more probable a wrong label is if a copy has another one: even odds instead of one in ten."""
+"""The factor of the odds of a wrong label if a copy has another label: even odds instead of one in ten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +44,15 @@ class Suspect:
     Args:
         row: the image's row in the evaluation.
         file: the image.
-        kind: what may be wrong.
-        label: the label, point or number; of one class per image the class that is given.
-        given: what is given: ``"yes"``, ``"no"``, a class, a point or a number.
+        kind: the kind of value.
+        label: the label, point or number; for one class per image, the given class.
+        given: the given value: ``"yes"``, ``"no"``, a class, a point or a number.
         predicted: what the model finds most probable.
         probability: the calibrated probability of what is given; NaN for points and numbers.
         predicted_probability: that of what is predicted.
         score: by which suspects are ranked. Labels and classes: the probability of anything but what is given, higher
             if a copy of the image has another label. Points and numbers: robust standard deviations.
-        copies: copies of the image for which something else is given.
+        copies: copies of the image with another given value.
     """
 
     row: int
@@ -69,12 +69,12 @@ class Suspect:
 
 @dataclass(frozen=True, eq=False)
 class SuspectCells:
-    """All that could be suspicious: a row for each image, a column for each label, point or number.
+    """The scores of all cells: a row for each image, a column for each label, point or number.
 
     Args:
-        scores: NaN where nothing is known.
-        suspect: makes a suspect of (row, column, score, names of the copies).
-        contradicting: rows of the copies for which something else is given, by (row, column).
+        scores: the scores; NaN where the target is unknown.
+        suspect: creates a suspect from (row, column, score, names of the copies).
+        contradicting: rows of the copies with another given value, by (row, column).
     """
 
     scores: Float[np.ndarray, "n c"]
@@ -86,16 +86,16 @@ def find_suspects(evaluation: Evaluation, *, limit: int | None = None) -> list[S
     """Labels, classes, points or numbers that are probably wrong, the most suspicious first.
 
     Args:
-        evaluation: the outputs of models for images that they were not trained on, best the out-of-fold predictions for
-            all labelled images. Unknown targets are never suspicious.
-        limit: the most that are returned; None for all.
+        evaluation: the outputs of models for images that they were not trained on, preferably the out-of-fold
+            predictions for all labelled images. Unknown targets are never suspicious.
+        limit: the maximum number that is returned; None for all.
 
     Raises:
         DataError: an output is NaN or infinite.
         InputError: the limit is negative.
     """
     if limit is not None and limit < 0:
-        raise InputError(f"`limit` is a number of suspects, got {limit}")
+        raise InputError(f"`limit` is a number of suspects, 0 or more, got {limit}")
     section = evaluation.decision.target.section
     cells = suspect_cells(evaluation)
     width = cells.scores.shape[1]
@@ -210,7 +210,7 @@ def _tail_scores(probabilities: Float[np.ndarray, "n k"], given: Int[np.ndarray,
 
 
 def _contradicting(pairs: Int[np.ndarray, "p 2"], columns: Int[np.ndarray, " p"]) -> dict[tuple[int, int], list[int]]:
-    """For each (row, column) the rows of copies for which something else is given."""
+    """For each (row, column), the rows of copies with another given value."""
     found: dict[tuple[int, int], list[int]] = {}
     for (first, second), column in zip(pairs.tolist(), columns.tolist(), strict=True):
         found.setdefault((first, column), []).append(second)
@@ -221,7 +221,7 @@ def _contradicting(pairs: Int[np.ndarray, "p 2"], columns: Int[np.ndarray, " p"]
 def _with_copies(
     scores: Float[np.ndarray, "n c"], contradicting: Mapping[tuple[int, int], Sequence[int]]
 ) -> Float[np.ndarray, "n c"]:
-    """The scores with the odds of contradicted ones multiplied: one of the copies' labels is certainly wrong."""
+    """The scores, with increased odds for contradicted labels: one of the copies' labels is certainly wrong."""
     raised = scores.copy()
     for cell in contradicting:
         odds = _COPY_ODDS * scores[cell] / max(1 - scores[cell], 1e-12)
@@ -274,7 +274,7 @@ def _robust_deviations(residuals: Float[np.ndarray, "n *c"]) -> Float[np.ndarray
     """The residuals of each column minus their median, in robust standard deviations; NaN stays.
 
     The deviation is 1.4826 times the median absolute one; where more than half are equal, 1.2533 times the mean one
-    (Iglewicz & Hoaglin). Columns of equal residuals deviate by 0.
+    (Iglewicz & Hoaglin). Columns of equal residuals have deviations of 0.
     """
     columns = residuals.reshape(len(residuals), -1)
     deviations = np.full_like(columns, np.nan)

@@ -1,9 +1,9 @@
-"""The order in which labelling images teaches most: what the model is unsure of, rare labels first, no two alike.
+"""Orders images for labelling, most informative first: uncertain predictions and rare labels, and a variety of images.
 
-Each image has a value: how unsure its most valuable label is, times how rare the label is among the labelled images.
-Images alike are in one cluster, and the value of an image is divided by how many images of its cluster are labelled or
-come before it, so that a batch is spread over what there is. (Batches of unsure images that take from every cluster in
-turn: Citovsky et al., 2021, Batch Active Learning at Scale, section 3.)
+Each image has a value: the uncertainty of its most valuable label, times the rarity of the label among the labelled
+images. Similar images are in one cluster, and the value of an image is divided by how many images of its cluster are
+labelled or come before it, so that a batch is spread over all clusters. (Batches of uncertain images that take from
+every cluster in turn: Citovsky et al., 2021, Batch Active Learning at Scale, section 3.)
 
 Axes: n images, d features, k labels or classes, u images without a label, c clusters.
 """
@@ -16,26 +16,26 @@ from jaxtyping import Float, Int
 from eyebright.errors import InputError
 
 _MAX_CLUSTERS = 512
-_PER_CLUSTER = 8  # images, about
-_DIMENSIONS = 64  # of the random projection in which clusters are found
+_PER_CLUSTER = 8  # approximate number of images of a cluster
+_DIMENSIONS = 64  # dimensions of the random projection in which clusters are found
 _SAMPLE = 20_000  # images that clusters are found with
 _STEPS = 8  # of k-means
 _BLOCK_IMAGES = 8192
 _ENDS_AT = 1e-6
 _DUPLICATE_SIMILARITY = 0.95  # cosine
-_MAX_CANDIDATES = 16  # images that wait, of which one comes next
+_MAX_CANDIDATES = 16  # maximum number of waiting images from which the next one is chosen
 
 
 class TeachingOrder(NamedTuple):
-    """The images without a label, in the order in which labelling them teaches most.
+    """The images without a label, most informative first.
 
     Args:
-        rows: their rows.
-        values: the value of each.
-        labels: the column of the label that makes most of its value; -1 without probabilities.
-        uncertainties: how unsure that label is, from 0 to 1.
-        rarities: how rare it is among the labelled images: 1 for the rarest label, less for others.
-        distances: how unlike the labelled images each is: the cosine distance to the nearest; 1 without any.
+        rows: the rows of these images.
+        values: the value of each image.
+        labels: the column of the label that contributes most to the value; -1 without probabilities.
+        uncertainties: the uncertainty of that label, from 0 to 1.
+        rarities: the rarity of that label among the labelled images: 1 for the rarest label, less for others.
+        distances: the cosine distance of each image to the nearest labelled one; 1 without labelled images.
     """
 
     rows: Int[np.ndarray, " u"]
@@ -55,19 +55,19 @@ def teaching_order(
     counts: Float[np.ndarray, " k"] | None = None,
     seed: int = 0,
 ) -> TeachingOrder:
-    """The images without any known target, in the order in which labelling them teaches most.
+    """The images without any known target, most informative first.
 
     Args:
-        features: of a frozen backbone; images with NaN are left out.
-        probabilities: of each label, by a model that was fitted to the targets; NaN where it says nothing; None: there
-            is no model yet.
-        targets: 0, 1 or NaN (unknown); of classes a column for each class.
-        exclusive: True for classes, of which an image has one.
-        counts: labelled images that have each label; None: those of the targets.
-        seed: of the clusters.
+        features: the features of a frozen backbone; images with NaN are left out.
+        probabilities: the probability of each label, by a model that was fitted to the targets; NaN where it has none;
+            None: there is no model yet.
+        targets: 0, 1 or NaN (unknown); for classes, a column for each class.
+        exclusive: True if an image has exactly one class.
+        counts: the number of labelled images with each label; None: counted from the targets.
+        seed: the seed of the clusters.
 
     Raises:
-        InputError: the arrays are not of the same images and labels.
+        InputError: the arrays are not for the same images and labels.
     """
     _check(features, probabilities, targets)
     usable = np.isfinite(features).all(axis=1)
@@ -94,13 +94,13 @@ def _check(
     probabilities: Float[np.ndarray, "n k"] | None,
     targets: Float[np.ndarray, "n k"],
 ) -> None:
-    """Raises `InputError` unless the arrays have the rows and columns of each other."""
+    """Raises `InputError` unless the arrays have matching rows and columns."""
     if len(features) != len(targets):
-        raise InputError(f"there are {len(features):,} rows of features and {len(targets):,} of targets: give one each")
-    if probabilities is not None and probabilities.shape != targets.shape:
         raise InputError(
-            f"there are probabilities of the shape {probabilities.shape} and targets of {targets.shape}: give one each"
+            f"features need one row for each image, like the targets: got {len(features):,} rows and {len(targets):,}"
         )
+    if probabilities is not None and probabilities.shape != targets.shape:
+        raise InputError(f"probabilities need the shape of the targets: got {probabilities.shape} and {targets.shape}")
 
 
 # ------------------------------------------------------------------ values
@@ -109,11 +109,11 @@ def _check(
 def _values(
     probabilities: Float[np.ndarray, "u k"], counts: Float[np.ndarray, " k"], *, exclusive: bool
 ) -> tuple[Float[np.ndarray, "u k"], Float[np.ndarray, " k"]]:
-    """(how unsure each label of each image is, how rare each label is), both from 0 to 1.
+    """(the uncertainty of each label of each image, the rarity of each label), both from 0 to 1.
 
     Args:
-        probabilities: NaN counts as unsure: the model says nothing.
-        counts: labelled images that have each label.
+        probabilities: the probabilities; NaN (no prediction) counts as uncertain.
+        counts: the number of labelled images with each label.
         exclusive: whether the labels are classes.
     """
     rarities = 1 / np.sqrt(counts + 1)
@@ -125,7 +125,7 @@ def _values(
 
 
 def _class_uncertainties(probabilities: Float[np.ndarray, "u k"]) -> Float[np.ndarray, "u k"]:
-    """One minus how far the best class is ahead of the second, for both of them, and 0 for all others.
+    """One minus the margin between the two most probable classes, for both of them, and 0 for all others.
 
     Best versus second best: Joshi, Porikli & Papanikolopoulos (2009, Multi-Class Active Learning for Image
     Classification, section 4).
@@ -145,7 +145,7 @@ def _class_uncertainties(probabilities: Float[np.ndarray, "u k"]) -> Float[np.nd
 
 
 def _units(features: Float[np.ndarray, "n d"], rows: Int[np.ndarray, " m"], seed: int) -> Float[np.ndarray, "m e"]:
-    """Standardised features of these rows in at most 64 random directions, of length 1: products are about cosines.
+    """Standardised features of these rows in at most 64 random directions, of length 1: products approximate cosines.
 
     Random directions keep distances (Johnson & Lindenstrauss, 1984, Extensions of Lipschitz Mappings).
     """
@@ -202,11 +202,11 @@ def _nearest(
 def _spread_order(
     values: Float[np.ndarray, " u"], clusters: Int[np.ndarray, " u"], labelled: Int[np.ndarray, " m"]
 ) -> Int[np.ndarray, " u"]:
-    """The order of the images by value, over the number of images of its cluster that are labelled or come before it.
+    """The order of the images by value divided by the number of images of the cluster that are labelled or come before.
 
     Args:
-        values: of each image.
-        clusters: of each image.
+        values: the value of each image.
+        clusters: the cluster of each image.
         labelled: the clusters of the labelled images.
     """
     if not len(values):
@@ -224,9 +224,9 @@ def _spread_order(
 def _without_neighbours(
     order: Int[np.ndarray, " u"], clusters: Int[np.ndarray, " u"], units: Float[np.ndarray, "u e"]
 ) -> Int[np.ndarray, " u"]:
-    """The order in which an image that is like the one before it waits until others come, as far as there are others.
+    """The order in which an image that is similar to the previous one is postponed, as long as there are others.
 
-    Two images are alike if they are in one cluster, or nearly the same on both sides of a border.
+    Two images are similar if they are in one cluster, or nearly the same but in neighbouring clusters.
     """
     result: list[int] = []
     waiting: list[int] = []
@@ -255,5 +255,5 @@ def _without_neighbours(
 def _of_rows(
     probabilities: Float[np.ndarray, "n k"] | None, rows: Int[np.ndarray, " u"], count: int
 ) -> Float[np.ndarray, "u k"]:
-    """The probabilities of these images; NaN without any."""
+    """The probabilities of these images; NaN if there is no model."""
     return np.full((len(rows), count), np.nan) if probabilities is None else probabilities[rows]

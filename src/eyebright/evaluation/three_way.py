@@ -20,11 +20,11 @@ class ThreeWay:
 
     Each of the two promises holds with its own confidence; both of them hold with a confidence of at least their sum
     minus 1. Where no yes threshold passed, nothing is answered yes; where no no-threshold passed, nothing is answered
-    no. Where the lower threshold would exceed the upper one, it is the upper one, and nothing asks.
+    no. Where the lower threshold would exceed the upper one, it is set to the upper one, and a person is never asked.
 
     Args:
         yes: the promise of the yes answers (precision or false positive rate).
-        no: the promise of recall: that so few images with the label are answered no.
+        no: the promise of recall, which bounds how many images with the label are answered no.
     """
 
     yes: PromiseResult
@@ -41,13 +41,13 @@ class ThreeWay:
         return tuple(label.threshold for label in self.no.labels)
 
     def thresholds(self, former: Decision) -> Thresholds:
-        """The thresholds of all labels, upper and lower; those without these promises keep theirs.
+        """The thresholds of all labels, upper and lower; labels without these promises keep their own.
 
         Args:
-            former: the decision of the evaluation that they were computed from.
+            former: the decision of the evaluation that the thresholds were computed from.
 
         Raises:
-            LabelError: it has not all of these labels.
+            LabelError: it lacks one of these labels.
         """
         upper = self.yes.decision(former).thresholds
         lows = former.thresholds.values if former.thresholds.lower is None else former.thresholds.lower
@@ -79,9 +79,9 @@ def keep_two_promises(
 
     Args:
         evaluation: as in `keep_promise`.
-        yes: of precision or of the false positive rate, kept by the yes answers.
-        no: of recall, which counts images that ask as found; for the same labels.
-        chosen_on: as in `keep_promise`; for precision.
+        yes: a promise of precision or of the false positive rate, kept by the yes answers.
+        no: a promise of recall for the same labels; an image about which a person is asked counts as found.
+        chosen_on: as in `keep_promise`; used for precision.
         groups: as in `keep_promise`.
         independent: as in `keep_promise`.
 
@@ -110,13 +110,13 @@ def _three_way(upper: PromiseResult, lower: PromiseResult) -> ThreeWay:
 
 @dataclass(frozen=True, slots=True)
 class AskingCurve:
-    """How many images and answers ask a person, for several bounds of one of two promises; the other one is fixed.
+    """The shares of images and answers for which a person is asked, for several bounds of one of two promises.
 
     Args:
         promise: the metric whose bound differs, see `PromiseMetric`.
-        bounds: its bounds, the least demanding first; one of them is that of the promise that was asked for.
-        images: the share of images with at least one label that asks.
-        answers: the share of answers (one for each image and label) that ask.
+        bounds: its bounds, the least demanding first; one of them is that of the requested promise.
+        images: the share of images with at least one label about which a person is asked.
+        answers: the share of answers (one for each image and label) about which a person is asked.
         kept: the share of labels for which both promises are kept.
     """
 
@@ -146,13 +146,13 @@ def asking_curves(
     chosen_on: Evaluation | None = None,
     groups: Sequence[Hashable] | None = None,
 ) -> tuple[AskingCurve, AskingCurve]:
-    """How many images and answers ask a person, against the bound of each of two promises while the other is fixed.
+    """The asking curve of each of two promises: the bound of one varies while the other is fixed.
 
     Args:
         evaluation: as in `keep_promise`; the shares are those of its images.
         yes: as in `keep_two_promises`.
         no: as in `keep_two_promises`.
-        shares: the promised shares of right answers, beside those of the two promises.
+        shares: promised shares of right answers, in addition to those of the two promises.
         chosen_on: as in `keep_promise`.
         groups: as in `keep_promise`.
 
@@ -179,7 +179,7 @@ def _with_share(promise: Promise, share: float) -> Promise:
 
 
 def _asking(evaluation: Evaluation, both: ThreeWay) -> tuple[float, float, float]:
-    """The shares of images and of answers that ask, and of labels for which both promises are kept."""
+    """The shares of images and answers that ask a person, and of labels for which both promises are kept."""
     asking = both.thresholds(evaluation.decision).asks(evaluation.activated)
     kept = [yes.kept and no.kept for yes, no in zip(both.yes.labels, both.no.labels, strict=True)]
     return float(asking.any(dim=1).double().mean()), float(asking.double().mean()), float(np.mean(kept))

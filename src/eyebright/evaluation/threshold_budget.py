@@ -1,9 +1,9 @@
-"""The thresholds, one per class, that find most positives with at most so many false alarms over all classes; exact.
+"""Thresholds, one per class, that find the most positives within a budget of false alarms over all classes; exact.
 
-One cut is chosen of each class: a multiple-choice knapsack problem (Kellerer, Pferschy & Pisinger, 2004, Knapsack
+One cut of each class is chosen: a multiple-choice knapsack problem (Kellerer, Pferschy & Pisinger, 2004, Knapsack
 Problems, chapter 11). A price of a false alarm splits it into one problem for each class; the best price gives a
-solution within the budget and an upper bound of all. Only cuts whose loss at that price is within the gap between both
-can be in a better solution, and dynamic programming chooses among these few.
+solution within the budget and an upper bound for every solution. Only cuts whose loss at that price is within the gap
+between both can be in a better solution, and dynamic programming chooses among these few.
 """
 
 from collections.abc import Sequence
@@ -15,11 +15,11 @@ import numpy as np
 from eyebright.evaluation.cuts import Array
 from eyebright.evaluation.threshold_problem import Problem, within_budget
 
-_HALVINGS = 60  # of the interval of prices: to the precision of float64
+_HALVINGS = 60  # bisection steps of the interval of prices: to the precision of float64
 
 
 def best_within_budget(problem: Problem, start: Array, classes: Sequence[int], allowed: int) -> Array:
-    """The thresholds with the most hits within the budget, and of these with the fewest false alarms.
+    """The thresholds with the most hits within the budget, and among these with the fewest false alarms.
 
     Args:
         problem: the probabilities and the targets.
@@ -41,10 +41,10 @@ def best_within_budget(problem: Problem, start: Array, classes: Sequence[int], a
 
 @dataclass(frozen=True, eq=False)
 class _Choices:
-    """For each class the numbers of hits that a cut can have, each with its smallest number of false alarms.
+    """For each class, the numbers of hits that a cut can have, each with its smallest number of false alarms.
 
     Args:
-        hits: of the choices of all classes, one class after the other, increasing; the first of a class is 0.
+        hits: the hits of the choices of all classes, one class after the other, increasing; the first of a class is 0.
         alarms: the number of false alarms of each choice, at most ``allowed``.
         starts: the index of the first choice of each class.
         allowed: the greatest number of false alarms.
@@ -89,7 +89,7 @@ class _Choices:
         return chosen, high
 
     def _at_price(self, score: Array, price: float) -> Array:
-        """The best choice of each class at a price of a false alarm; of equal ones that with the fewest."""
+        """The best choice of each class at a price of a false alarm; among equal ones that with the fewest alarms."""
         priced = score - price * self.alarms
         lengths = np.diff(np.append(self.starts, len(score)))
         at_best = np.flatnonzero(priced == np.repeat(np.maximum.reduceat(priced, self.starts), lengths))
@@ -100,7 +100,7 @@ class _Choices:
         bounds = np.searchsorted(kept, np.append(self.starts, len(score)))
         of_class = [kept[first:last] for first, last in pairwise(bounds)]
         cheapest = np.array([self.alarms[options[0]] for options in of_class])
-        budget = self.allowed - int(cheapest.sum())  # of what is spent beyond the cheapest choices
+        budget = self.allowed - int(cheapest.sum())  # for false alarms beyond those of the cheapest choices
         reached = np.zeros(budget + 1)
         taken = list[Array]()
         for options in of_class:
@@ -121,7 +121,7 @@ class _Choices:
 
 
 def _frontier(problem: Problem, c: int, allowed: int) -> tuple[Array, Array]:
-    """The numbers of hits of the cuts of a class and of their false alarms: each with the fewest, within the budget."""
+    """(hits, false alarms) of the cuts of a class: per number of hits the fewest alarms, within the budget."""
     cuts = problem.cuts(c)
     hits = cuts.sums(problem.positive[c])
     alarms = cuts.counts - hits

@@ -62,10 +62,10 @@ def threshold_curve(
     metric: str = THRESHOLD_METRIC,
     thresholds: Float[Tensor, " t"] | None = None,
 ) -> ThresholdCurve:
-    """The metric over one threshold for all classes; for one class, pass its column alone.
+    """The metric over one threshold for all classes; for one class, pass only its column.
 
     Args:
-        probabilities: in [0, 1].
+        probabilities: the probabilities, in [0, 1].
         target: 1 where the image has the label, 0 where not, NaN where unknown.
         metric: the name of a metric, as in `eyebright.evaluation.thresholds.tune_thresholds`.
         thresholds: the thresholds; by default from 0 to 1 in steps of 0.01.
@@ -84,5 +84,5 @@ def threshold_curve(
 def _metric(name: str) -> Metric:
     objective = parsed_objective(name)
     if not isinstance(objective, GroupMean):
-        raise InputError(f"a threshold curve shows a metric, and '{name}' is none; choose one such as 'f1_macro'")
+        raise InputError(f"a threshold curve shows a metric, which '{name}' is not; choose one such as 'f1_macro'")
     return objective.score

@@ -1,6 +1,6 @@
-"""Pulls the thresholds of labels with little evidence towards one that rests on all labels.
+"""Shrinks the thresholds of labels with little evidence towards one that rests on all labels.
 
-The best threshold of a label with few positives is mostly noise: it follows those few. Its logit is therefore replaced
+The best threshold of a label with few positives is mostly noise. Its logit is therefore replaced
 by a weighted mean of it and of the logit of the common threshold, with the weight n / `LITTLE_EVIDENCE`, where n is the
 smaller of the numbers of images with and without the label. A label with as much evidence keeps its own threshold.
 """
@@ -16,7 +16,7 @@ from eyebright.evaluation.threshold_problem import Problem
 from eyebright.evaluation.threshold_search import best_per_class
 
 LITTLE_EVIDENCE = 50
-"""The number of images with a label, and of images without it, from which its threshold is its own alone."""
+"""The number of images with a label, and of images without it, from which its threshold is only its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def evidence_weight(positives: int, negatives: int) -> float:
 
 
 def common_thresholds(problem: Problem, single: float) -> Array:
-    """What each class is pulled to, float32: the single threshold, and with costs of labels its own break-even point.
+    """The threshold that each class is pulled to, float32: the single one, or with label costs the break-even point.
 
     A class without positives that the single threshold would give to most of its images gets at least 0.5.
     """
@@ -71,7 +71,7 @@ def pull_towards(problem: Problem, common: Array, own: Array) -> tuple[Array, li
 
     Args:
         problem: the probabilities, the targets and the objective.
-        common: what each class is pulled to.
+        common: the threshold that each class is pulled to.
         own: the best thresholds per class.
     """
     positives = problem.positive.sum(axis=1)
@@ -103,7 +103,7 @@ def pull_towards(problem: Problem, common: Array, own: Array) -> tuple[Array, li
 
 
 def _within_budget(problem: Problem, common: Array, values: Array, few: Sequence[int]) -> Array:
-    """The thresholds, none below the common one if the pulled ones alone would break the budget."""
+    """The thresholds; none is below the common one if the pulled ones would exceed the budget by themselves."""
     if not isinstance(problem.objective, Budget):
         return values
     fixed = sorted({*few, *np.flatnonzero(~problem.positive.any(axis=1)).tolist()})

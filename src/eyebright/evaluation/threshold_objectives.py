@@ -1,4 +1,4 @@
-"""What thresholds can be tuned for: a metric of the decisions, costs, a budget of false alarms, or a number of labels.
+"""Objectives for tuning thresholds: a metric of the decisions, costs, a budget of false alarms, or a number of labels.
 
 An objective is given as a value (`Costs`, `Budget`, `TopK`) or as text. The text is also how it is stored with the
 thresholds: ``"f1_macro"``, ``"f2_micro"``, ``"f0.5_samples"``, ``"hamming_loss"``, ``"accuracy_multi"``,
@@ -37,10 +37,10 @@ class Costs:
     (Elkan, 2001, The foundations of cost-sensitive learning, IJCAI).
 
     Args:
-        fn: of a label that is missed (a false negative).
-        fp: of a label that is predicted wrongly (a false positive).
-        tp: of a label that is predicted rightly; negative for a gain.
-        tn: of a label that is rightly not predicted.
+        fn: the cost of a missed label (a false negative).
+        fp: the cost of a wrongly predicted label (a false positive).
+        tp: the cost of a correctly predicted label; negative for a gain.
+        tn: the cost of a label that is correctly not predicted.
         labels: the costs of single labels that differ from these.
 
     Raises:
@@ -73,7 +73,7 @@ class Costs:
         """The costs of each of these labels.
 
         Raises:
-            InputError: costs of a label that is not among them.
+            InputError: costs of an unknown label.
         """
         for name in self.labels:
             if name not in names:
@@ -97,14 +97,14 @@ class Costs:
 
 @dataclass(frozen=True)
 class Budget:
-    """At most so many false alarms (labels that are predicted wrongly) in so many images, over all labels together.
+    """A maximum number of false alarms (labels that are predicted wrongly) per number of images, over all labels.
 
     Within the budget as many labels as possible are found (the greatest micro recall), with as few false alarms as
     that takes.
 
     Args:
         false_alarms: the number of false alarms.
-        images: in how many images.
+        images: the number of images that this number is for.
 
     Raises:
         InputError: a negative number of false alarms, or no images.
@@ -133,7 +133,7 @@ class TopK:
     """The threshold that predicts at most k labels for an image *on average*, and as near to k as possible.
 
     One threshold for all labels: with calibrated probabilities no other thresholds give more right labels. An image
-    whose answers are sure gets fewer than k, and one with many probable labels more.
+    with few probable labels gets fewer than k, and one with many gets more.
 
     Args:
         k: the number of labels.
@@ -161,7 +161,7 @@ class GroupMean:
         value: the value of a group, a function of its (true positives, predicted labels, positives, number of
             decisions).
         score: the metric of decisions, as it is reported.
-        beta: of an F score; None for other metrics.
+        beta: the beta of an F score; None for other metrics.
     """
 
     group: Literal["classes", "images", "all"]
@@ -183,7 +183,7 @@ def parsed_objective(objective: Objective) -> ParsedObjective:
     """The objective that a string names; a value unchanged.
 
     Raises:
-        InputError: there is no such objective.
+        InputError: the objective is unknown.
     """
     if not isinstance(objective, str):
         return objective
@@ -206,7 +206,7 @@ def check_metric(metric: Objective) -> None:
 
 
 def parsed_costs(text: str) -> Costs:
-    """The costs that a string gives: ``"fn=5,fp=1"``; with those of single labels: ``"fn=5,fp=1,cat:fn=50"``.
+    """The costs that a string states: ``"fn=5,fp=1"``; with costs of single labels: ``"fn=5,fp=1,cat:fn=50"``.
 
     Raises:
         InputError: the text does not have this form, or see `Costs`.
@@ -227,7 +227,7 @@ def parsed_costs(text: str) -> Costs:
 
 
 def parsed_budget(text: str) -> Budget:
-    """The budget that a string gives: ``"100/1000"``, false alarms / images.
+    """The budget that a string states: ``"100/1000"``, false alarms / images.
 
     Raises:
         InputError: the text does not have this form, or see `Budget`.
@@ -244,7 +244,7 @@ def cost_metric(costs: Sequence[Costs]) -> Metric:
     """The mean cost of an image: the costs of its known decisions; images without any are ignored.
 
     Args:
-        costs: of each class.
+        costs: the costs of each class.
     """
     fn, fp, tp, tn = (torch.tensor([getattr(c, name) for c in costs]).double() for name in get_args(CostName))
 
@@ -310,4 +310,4 @@ KNOWN_OBJECTIVES = (
     *_FURTHER,
     *("cost fn=5,fp=1", "budget 100/1000", "top_k 3"),
 )
-"""One text of each kind; F scores take any beta."""
+"""An example of each kind; F scores take any beta."""

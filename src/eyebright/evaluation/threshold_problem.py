@@ -34,7 +34,7 @@ class Problem:
         positive: (k, n), booleans.
         known: the number of known cells of each class, (k,).
         objective: the objective.
-        costs: of each class, if the objective is `Costs`.
+        costs: the costs of each class, if the objective is `Costs`.
     """
 
     probabilities: Array
@@ -54,7 +54,7 @@ class Problem:
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
-        """The metrics of decisions that show how well the objective is met; the first is the one to optimise."""
+        """The metrics of decisions that measure the objective; the first is the one to optimise."""
         match self.objective:
             case GroupMean():
                 return (self.objective.score,)
@@ -66,7 +66,7 @@ class Problem:
                 return (recall_micro, n_labels)
 
     def gains(self, c: int | slice) -> Array:
-        """What predicting each cell of these classes saves, if the objective is `Costs`; float64."""
+        """The costs that predicting each cell of these classes saves, if the objective is `Costs`; float64."""
         found = np.array([costs.fn - costs.tp for costs in self.costs])[c, ..., None]
         lost = np.array([costs.fp - costs.tn for costs in self.costs])[c, ..., None]
         return np.where(self.positive[c], found, -lost)
@@ -81,13 +81,13 @@ def problem_of(
     """The optimisation problem of an objective on these images.
 
     Args:
-        probabilities: in [0, 1].
+        probabilities: the probabilities, in [0, 1].
         target: 1 where the image has the label, 0 where not, NaN where unknown.
         objective: the objective.
         names: the labels, which costs of single labels need.
 
     Raises:
-        InputError: probabilities outside [0, 1], shapes that differ, or costs of a label that is not there.
+        InputError: probabilities outside [0, 1], shapes that differ, or costs of an unknown label.
     """
     positive, known = split_targets(target, probabilities)
     if not bool(((probabilities >= 0) & (probabilities <= 1)).all()):
@@ -111,8 +111,8 @@ def best_single(problem: Problem) -> float:
 def score_at_each_cut(problem: Problem) -> tuple[Cuts, Array]:
     """The cuts of all probabilities, and at each cut the objective, greater for better; NaN if nothing is known.
 
-    Of costs the score is what the predictions save; of a budget or a number of labels it ranks the cuts within the
-    limit and is minus infinity beyond it.
+    For costs, the score is the saved cost; for a budget or a number of labels it ranks the cuts within the limit and is
+    minus infinity beyond it.
     """
     if isinstance(problem.objective, GroupMean):
         return _group_mean_at_each_cut(problem, problem.objective)
@@ -127,19 +127,19 @@ def score_at_each_cut(problem: Problem) -> tuple[Cuts, Array]:
 
 
 def within_budget(hits: Array, false_alarms: Array, allowed: int, cells: int) -> Array:
-    """Ranks by hits, and of equal ones by false alarms; minus infinity where more are made than allowed.
+    """Scores that rank by hits, then by fewer false alarms; minus infinity beyond the allowed number.
 
     Args:
-        hits: of each choice.
-        false_alarms: of each choice.
+        hits: the hits of each choice.
+        false_alarms: the false alarms of each choice.
         allowed: the greatest number of false alarms.
-        cells: no choice makes more false alarms than this; all terms are whole numbers that float64 holds exactly.
+        cells: no choice has more false alarms than this; all terms are whole numbers that float64 holds exactly.
     """
     return np.where(false_alarms <= allowed, hits * (cells + 1.0) - false_alarms, -np.inf)
 
 
 def _group_mean_at_each_cut(problem: Problem, objective: GroupMean) -> tuple[Cuts, Array]:
-    """Each decision, in the sorted order of its group, changes the value of the group by a difference.
+    """The objective at each cut, from the change of the value of its group that each decision causes.
 
     The cumulative sum of these differences over all decisions, sorted by probability, is the objective.
     """

@@ -1,13 +1,13 @@
 """Thresholds that optimise a metric, costs or a budget: one for all classes, or one per class.
 
 The algorithms are in `eyebright.evaluation.threshold_problem` (one threshold) and
-`eyebright.evaluation.threshold_search` (one per class). All are exact but for the metrics that are means over images,
-with one threshold per class.
+`eyebright.evaluation.threshold_search` (one per class). All are exact except metrics that are means over images with
+one threshold per class.
 
 Unknown targets (NaN) are masked, as in `eyebright.metrics.labels`. A class without positives does not determine its
-threshold and gets the best single threshold of all classes, or 0.5 where that would give it to most images.
+threshold and gets the best single threshold of all classes, or 0.5 if that one would predict it for most images.
 
-`eyebright.evaluation.tune.tune` does the same for an evaluation, and says how far to trust the result.
+`eyebright.evaluation.tune.tune` does the same for an evaluation and estimates the score on new images.
 """
 
 from jaxtyping import Bool, Float, Shaped
@@ -34,7 +34,7 @@ def tune_thresholds(
 ) -> Thresholds:
     """The thresholds with the best metric on these images, each in the middle of its plateau.
 
-    Tune on images that the model was not trained on. The metric of the *same* images at the tuned thresholds is
+    Tune on images that the model was not trained on. The metric on the *same* images at the tuned thresholds is
     optimistic, especially for classes with few positives; `cross_fitted_score` returns an unbiased score.
 
     Args:
@@ -61,8 +61,8 @@ def best_thresholds(
     Args:
         problem: the probabilities, the targets and the objective.
         per_class: True for one threshold per class; False for one threshold for all.
-        pull: whether thresholds of classes with little evidence are pulled, see `pull_towards`; they are then not the
-            best of these images.
+        pull: whether thresholds of classes with little evidence are pulled, see `pull_towards`; they are then not
+            optimal for these images.
 
     Raises:
         InputError: no image has any label.
@@ -99,7 +99,7 @@ def cross_fitted_score(
         probabilities: in [0, 1].
         target: 1 where the image has the label, 0 where not, NaN where unknown; images without any known label are
             ignored.
-        metric: as in `tune_thresholds`. The score of costs is the mean cost of an image; that of a budget and of a
+        metric: as in `tune_thresholds`. The score of costs is the mean cost of an image; the score of a budget or a
             number of labels is micro recall.
         per_class: as in `tune_thresholds`.
         folds: number of folds, at most one per image.

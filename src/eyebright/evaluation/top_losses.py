@@ -22,7 +22,7 @@ class LabelCase:
         missing: false negatives: its labels that were answered no.
         extra: false positives: predicted labels that it does not have; unknown labels are neither missing nor extra.
         probabilities: the probability of each label.
-        asked: its labels of which a person is asked, which are not missing.
+        asked: its labels about which a person is asked; they do not count as missing.
     """
 
     index: int
@@ -64,7 +64,7 @@ def top_losses_multilabel(
         probabilities: the probability of each label.
         target: 1 where the image has the label, 0 where not, NaN where unknown.
         vocab: the names of the labels.
-        thresholds: a label is predicted if its probability is greater, and a person may be asked where it is less.
+        thresholds: a label is predicted if its probability is greater; below it a person may be asked.
         k: maximum number of images.
 
     Raises:
@@ -138,7 +138,7 @@ def _cases(
     shape = (len(losses), len(vocab))
     if any(matrix.shape != shape for matrix in (probabilities, predicted, positive)):
         raise InputError(
-            f"with losses for {shape[0]} images and names for {shape[1]} labels, probabilities have the shape "
+            f"losses for {shape[0]} images and names for {shape[1]} labels do not fit probabilities of the shape "
             f"{tuple(probabilities.shape)} and targets {tuple(positive.shape)}"
         )
     return [

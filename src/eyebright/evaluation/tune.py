@@ -1,6 +1,6 @@
-"""Tunes the thresholds of an evaluation for an objective, and says how far to trust the score.
+"""Tunes the thresholds of an evaluation for an objective, and estimates the score on new images.
 
-The score of the images that chose the thresholds is *optimistic*. The *honest* score is cross-fitted: each image is
+The score on the images that chose the thresholds is *optimistic*. The *honest* score is cross-fitted: each image is
 decided by thresholds that were tuned on the images of other folds, in the same way, and groups of images (of one
 patient, one video) are never divided between folds.
 """
@@ -39,7 +39,7 @@ class TunedScore:
         name: the metric's name.
         title: its name for people.
         higher_is_better: False for errors.
-        before: its value at the thresholds that the evaluation has.
+        before: its value at the current thresholds of the evaluation.
         optimistic: its value on the images that the thresholds were tuned on.
         honest: the value to expect on new images, cross-fitted; NaN if there are too few images.
     """
@@ -68,7 +68,7 @@ class PulledLabel:
         label: the name of the label.
         positives: the number of images that have it.
         negatives: the number of images that are known not to have it.
-        own: the best threshold of its own images; None if none has it.
+        own: the best threshold on its own images; None if no image has it.
         common: the threshold that it was pulled to.
         threshold: the result.
         weight: the weight of its own threshold (of the logits), in [0, 1).
@@ -94,18 +94,18 @@ class PulledLabel:
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
-    """Tuned thresholds, with what they can be expected to do.
+    """Tuned thresholds, with the scores to expect of them.
 
     Args:
         objective: the text of the objective.
         thresholds: the thresholds.
-        scores: the metric that was optimised first; with a budget also the false alarms in 1,000 images, with a number
+        scores: first the metric that was optimised; with a budget also the false alarms per 1,000 images, with a number
             of labels also the labels per image.
         pulled: the labels with little evidence.
         images: the number of images with a known label.
         folds: the number of folds of the honest scores; 0 if there are too few images.
         grouped: whether folds keep groups of images together.
-        notes: sentences on what else there is to know.
+        notes: additional remarks, as sentences.
     """
 
     objective: str
@@ -209,7 +209,7 @@ def _calibrated_by_others(evaluation: Evaluation, groups: Groups | None) -> Floa
 def _cross_fitted(
     probabilities: Float[Tensor, "n k"], fold: Int[np.ndarray, " n"], fit: Callable[[Tensor], Thresholds]
 ) -> Bool[Tensor, "n k"] | None:
-    """The decisions of other folds' thresholds; None if there is one fold, or the others have no label."""
+    """The decisions by the thresholds of other folds; None if there is one fold, or the others have no label."""
     if len(set(fold.tolist())) < 2:
         return None
     try:

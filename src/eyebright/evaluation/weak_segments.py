@@ -1,13 +1,13 @@
-"""`find_weak_segments`: groups of images on which the model is worse, found without naming a column.
+"""`find_weak_segments`: groups of images on which the model is worse, found without specifying a column.
 
 Candidates are images with one value, or two values together, of the columns of the data, of the size, the shape and the
 type of the image, of their number of labels, and of the labels themselves: combinations of labels are clusters in label
-space. Among thousands of candidates some look bad by chance. So one half of the images (whole groups) finds the worst
-ten, and the other half, which had no part in the choice, confirms them or not: by a permutation test of the mean error
-(Good, 2005, Permutation, Parametric and Bootstrap Tests of Hypotheses, section 3.3), corrected for the ten (Holm). If
-images of one group are alike, the scores of the groups get random signs instead (a wild bootstrap of clusters; Cameron,
-Gelbach & Miller, 2008, Review of Economics and Statistics 90:414), and the greater p-value counts. Errors and intervals
-are those of the confirming half.
+space. Among thousands of candidates some look bad by chance. So the worst ten are chosen on one half of the images
+(whole groups) and tested on the other half: by a permutation test of the mean error (Good, 2005, Permutation,
+Parametric and Bootstrap Tests of Hypotheses, section 3.3), corrected for the ten (Holm). If the images of a group are
+similar, the scores of the groups get random signs instead (a wild bootstrap of clusters; Cameron, Gelbach & Miller,
+2008, Review of Economics and Statistics 90:414), and the greater p-value counts. Errors and intervals are those of the
+confirming half.
 """
 
 import math
@@ -25,14 +25,14 @@ from eyebright.evaluation.segment_properties import Property, segment_properties
 from eyebright.evaluation.slices import MIN_IMAGES, holm
 
 MAX_SEGMENTS = 10
-"""Candidates that are tested."""
+"""The maximum number of candidates that are tested."""
 MIN_IN_HALF = MIN_IMAGES
-"""Images of a segment, and of the others, in each half."""
+"""The minimum number of images of a segment, and of the others, in each half."""
 SURE = 0.05
 
 _PERMUTATIONS = 2000
-_CHUNK_PERMUTATIONS = 500  # permutations at a time
-_OVERLAP = 0.5  # segments with more of their images in common are one
+_CHUNK_PERMUTATIONS = 500  # permutations computed at a time
+_OVERLAP = 0.5  # segments that share more of their images count as one
 _MIN_STANDARD_ERRORS = 1.0  # standard errors by which a combination is worse than the rest of each of its parts
 
 
@@ -41,13 +41,13 @@ class WeakSegment:
     """Images on which the model is worse than on the others.
 
     Args:
-        values: what the images have in common: one or two (property, value).
+        values: the common properties of the images: one or two (property, value).
         count: number of images, in both halves.
-        error: their mean error, in the confirming half.
+        error: their mean error in the confirming half.
         interval: its 95 % interval.
         others: the mean error of all other images, in the confirming half.
         p_value: one-sided, corrected for all that were tested.
-        error_name: what the error is, see `ImageErrors`.
+        error_name: the name of the error, see `ImageErrors`.
         rows: the rows of the evaluation, those with the greatest errors first.
     """
 
@@ -62,7 +62,7 @@ class WeakSegment:
 
     @property
     def name(self) -> str:
-        """What the images have in common, as text."""
+        """The common properties of the images, as text."""
         return " and ".join(f"{name}: {value}" for name, value in self.values)
 
 
@@ -85,8 +85,8 @@ def find_weak_segments(evaluation: Evaluation, *, seed: int = 0) -> list[WeakSeg
     """The segments on which the model is worse than on all other images by more than chance explains, the worst first.
 
     Args:
-        evaluation: the outputs; best of images that nothing was chosen with, or out-of-fold.
-        seed: divides the images, and permutes them.
+        evaluation: the outputs, preferably of images by which nothing was chosen, or out-of-fold.
+        seed: the seed of the two halves and of the permutations.
 
     Returns:
         Those with a corrected p-value below 0.05; none for fewer than 40 images.
@@ -134,7 +134,7 @@ def _first_half(groups: Int[np.ndarray, " n"], generator: np.random.Generator) -
 
 
 def _worst(half: _Half, properties: Sequence[Property]) -> list[_Worse]:
-    """The worst candidates; of those with much the same images the worst one."""
+    """The worst candidates; of those with mostly the same images only the worst one."""
     has = half.has.astype(np.float32)  # sums of many pairs as products of matrices
     errors = (half.errors - half.errors.mean()).astype(np.float32)
     counts, sums, squares = (has.T @ (has * weight[:, None]) for weight in (np.ones_like(errors), errors, errors**2))
@@ -167,7 +167,7 @@ def _z(
 def _worse_than_parts(
     counts: Float[np.ndarray, "c c"], sums: Float[np.ndarray, "c c"], squares: Float[np.ndarray, "c c"]
 ) -> Bool[np.ndarray, "c c"]:
-    """Which pairs are worse than the rest of both of their parts: else the part alone says as much."""
+    """Which pairs are worse than the rest of both of their parts; otherwise one part explains the error."""
 
     def than(axis: int) -> Bool[np.ndarray, "c c"]:
         part = [np.expand_dims(np.diag(one), axis) for one in (counts, sums, squares)]
@@ -182,7 +182,7 @@ def _worse_than_parts(
 
 
 def _allowed(properties: Sequence[Property]) -> Bool[np.ndarray, "c c"]:
-    """Two values of one property have no image in common, unless they are labels."""
+    """Which pairs are possible: two values of one property have no image in common, unless they are labels."""
     names = np.array([one.name for one in properties])
     pairs = np.array([one.is_combined for one in properties])
     several = np.array([one.is_label for one in properties])
@@ -190,7 +190,7 @@ def _allowed(properties: Sequence[Property]) -> Bool[np.ndarray, "c c"]:
 
 
 def _distinct(candidates: Sequence[_Worse], has: Bool[np.ndarray, "n c"]) -> Iterator[_Worse]:
-    """The first candidates, without those that share most of their images with one before."""
+    """The first candidates, without those that share most of their images with an earlier one."""
     taken: list[Bool[np.ndarray, " n"]] = []
     for one in candidates:
         members = _members(has, one.columns)
@@ -223,7 +223,7 @@ def _p_values(half: _Half, chosen: Sequence[tuple[int, ...]], generator: np.rand
 
 
 def _exceeded(weights: Float[np.ndarray, "n k"], observed: Float[np.ndarray, " k"], draw: Any) -> Int[np.ndarray, " k"]:
-    """How often the products with what is drawn are at least as great as what was observed."""
+    """How often the products with the drawn signs or permutations are at least as great as the observed ones."""
     count = np.zeros(len(observed), dtype=np.int64)
     for _ in range(_PERMUTATIONS // _CHUNK_PERMUTATIONS):
         count += (weights.T @ draw(_CHUNK_PERMUTATIONS) >= observed[:, None] - 1e-9).sum(axis=1)

@@ -1,4 +1,4 @@
-"""Changes the manifest of a saved model, whose weights stay: its decision or its evaluations; this can be undone."""
+"""Changes the manifest of a saved model, its decision or its evaluations, but not its weights; this can be undone."""
 
 import hashlib
 import json
@@ -34,7 +34,7 @@ def save_manifest(folder: str | Path, manifest: Manifest) -> None:
 
     Args:
         folder: the model folder.
-        manifest: of the same model: what is changed is how it decides, and what the report says.
+        manifest: a manifest of the same model, with another decision or other facts of the report.
 
     Raises:
         ArtifactError: the folder contains no model, the manifest is of another architecture or target, or a file cannot
@@ -46,27 +46,27 @@ def save_manifest(folder: str | Path, manifest: Manifest) -> None:
     there, target = Manifest.from_json(content), manifest.to_json()["target"]
     same = there.evaluation == manifest.evaluation and there.out_of_fold == manifest.out_of_fold  # else it was replaced
     if not same or (there.model, content["target"]) != (manifest.model, target):
-        raise ArtifactError(f"the manifest is of another model than the one in '{folder}'")
+        raise ArtifactError(f"the manifest belongs to another model than the one in '{folder}'")
     kept = {name: content[name] for name in ("id", "weights") if name in content}
     text = manifest_text({**manifest.to_json(), **kept})
-    Manifest.from_json(json.loads(text))  # what could not be loaded does not replace what can
+    Manifest.from_json(json.loads(text))  # an invalid manifest must not replace a valid one
     writers = {PREVIOUS: writer_of_text(manifest_text(content)), MANIFEST: writer_of_text(text)}
     write_together(folder, {**writers, PREVIOUS_EVALUATION: None})
 
 
 def save_part(folder: str | Path, evaluation: Evaluation, *, replace: bool = False) -> tuple[str, ...]:
-    """Adds the evaluation of further images to a saved model, as those of a part; what was there before is kept.
+    """Adds the evaluation of more images to a saved model as one of its parts; the previous files are kept for undo.
 
-    If images of the part promise are replaced, what was made with them is given up: promises, label sets, risk control;
-    thresholds stay. Returns what was given up, in words.
+    If images of the part promise are replaced, promises, label sets and risk control computed from them are dropped;
+    thresholds are kept. Returns what was dropped, as text.
 
     Args:
         folder: the model folder.
-        evaluation: of this model, with its part.
+        evaluation: an evaluation of this model, with its part.
         replace: True to replace an earlier evaluation of the part.
 
     Raises:
-        InputError: the model has images of this part already, and they are not to be replaced.
+        InputError: the model already has images of this part, and ``replace`` is False.
         ArtifactError: the folder contains no complete model or no evaluation, the evaluation is of another model or not
             finite, or a file cannot be written; what was there before is unchanged.
     """
@@ -101,7 +101,7 @@ def save_part(folder: str | Path, evaluation: Evaluation, *, replace: bool = Fal
 
 
 def _made_with_part_promise(tuning: Mapping[str, Any]) -> dict[str, str]:
-    """What was made with the images of the part promise, in words, by the names of its entries of ``tuning``."""
+    """The results computed from images of the part promise, as text, by the names of their entries in ``tuning``."""
     found = {name: "the promises" for name in ("promises", "selective", "asking") if name in tuning}
     for name, words in (("risk", "the risk control"), ("label_sets", "the label sets")):
         if isinstance(tuning.get(name), Mapping) and tuning[name].get("part") == "promise":
@@ -111,31 +111,32 @@ def _made_with_part_promise(tuning: Mapping[str, Any]) -> dict[str, str]:
 
 @contextmanager
 def locked_folder(folder: Path) -> Generator[None]:
-    """Within it no other process changes the saved model: of two changes at once, one would be lost.
+    """Context in which no other process can change the saved model: of two concurrent changes one would be lost.
 
     Args:
         folder: the model folder.
 
     Raises:
-        ArtifactError: another process trains or tunes it, or writes its report.
+        ArtifactError: another process is training or tuning the model, or writing its report.
     """
     with exclusive_folder(folder) as is_free:
         if not is_free:
             raise ArtifactError(
-                f"another process trains or tunes the model in '{folder}' or writes its report; wait for its end"
+                f"another process is training or tuning the model in '{folder}' or writing its report; wait until it "
+                f"ends"
             )
         yield
 
 
 @contextmanager
 def restored_on_failure(folder: str | Path, also: Sequence[str] = ()) -> Generator[None]:
-    """Within it a saved model may be changed; what ends it early puts the manifest and the evaluations back.
+    """Context for changes of a saved model; an exception restores the manifest and the evaluations.
 
-    What `undo_manifest` could take back before can be taken back again.
+    It also restores the files that `undo_manifest` reads.
 
     Args:
         folder: the model folder.
-        also: further files of it, which are made from the manifest: they are put back too.
+        also: other files of it, which are generated from the manifest: they are restored too.
     """
     folder = Path(folder)
     names = [one for one in (*also, MANIFEST, PREVIOUS, PREVIOUS_EVALUATION, EVALUATION) if not (folder / one).is_dir()]
@@ -146,39 +147,38 @@ def restored_on_failure(folder: str | Path, also: Sequence[str] = ()) -> Generat
         try:
             writers = {name: None if one is None else writer_of_bytes(one) for name, one in before.items()}
             write_together(folder, writers)
-        except ArtifactError as error:  # the disk may be full still
+        except ArtifactError as error:  # the disk may still be full
             raise ArtifactError(
-                f"{failure}; and the model in '{folder}' could not be put back: {error}; it is changed, which "
-                "`eyebright tune` with `undo` takes back"
+                f"{failure}; and the model in '{folder}' could not be restored: {error}; it is changed, which "
+                f"`eyebright tune` with `undo` reverts"
             ) from failure
         raise
 
 
 def check_free(folder: str | Path, part: str, *, replace: bool) -> None:
-    """Raises `InputError` if a saved model has images of this part already, and they are not to be replaced.
+    """Raises `InputError` if a saved model already has images of this part, unless ``replace`` is True.
 
     Args:
         folder: the model folder.
         part: the part.
-        replace: True if they are to be replaced.
+        replace: True to allow replacing them.
 
     Raises:
-        InputError: see above.
+        InputError: the model has images of the part.
         ArtifactError: the folder contains no model or no evaluation.
     """
     earlier = {str(name): len(one) for name, one in load_manifest_and_evaluations(folder)[1].items()}
     if part in earlier and not replace:
         raise InputError(
-            f"the model has {earlier[part]:,} images of the part '{part}' already; `replace=True` puts these in their "
-            "place"
+            f"the model has {earlier[part]:,} images of the part '{part}' already; `replace=True` replaces them"
         )
 
 
 def undo_manifest(folder: str | Path) -> Manifest:
-    """Puts back what the last `save_manifest` or `save_part` replaced; returns the manifest.
+    """Restores the files that the last `save_manifest` or `save_part` replaced; returns the manifest.
 
     Raises:
-        ArtifactError: the folder contains no model, or nothing earlier of it, or a file cannot be written.
+        ArtifactError: the folder contains no model or no earlier manifest, or a file cannot be written.
     """
     folder = Path(folder)
     content = manifest_content(folder)
@@ -186,7 +186,7 @@ def undo_manifest(folder: str | Path) -> Manifest:
         raise ArtifactError(f"there is nothing to undo: '{folder}' contains no {PREVIOUS}")
     previous = read_manifest(folder / PREVIOUS)
     if not isinstance(previous, dict) or previous.get("id") != content.get("id"):
-        raise ArtifactError(f"'{folder / PREVIOUS}' is of another model than the one in '{folder}'; delete it")
+        raise ArtifactError(f"'{folder / PREVIOUS}' belongs to another model than the one in '{folder}'; delete it")
     try:
         manifest = Manifest.from_json(previous)
     except ArtifactError as error:

@@ -2,8 +2,8 @@
 
 A class activation map weights each channel of the last feature map by the weight that a label's output gives to its
 average (Zhou et al., 2016, arXiv:1512.04150, equation 2). For such a head it equals Grad-CAM (Selvaraju et al., 2017,
-arXiv:1610.02391, section 3.1): the gradient of an output is the same for every image. Of a maximum the gradient is the
-weight at one place and 0 elsewhere, so its mean over the places is the weight divided by their number, as for an
+arXiv:1610.02391, section 3.1): the gradient of an output is the same for every image. The gradient of a maximum is the
+weight at one position and 0 elsewhere, so its mean over the positions is the weight divided by their number, as for an
 average; weights of an average, of a maximum and of each cell of a finer pooling are therefore added.
 """
 
@@ -20,14 +20,14 @@ _WITHOUT_EFFECT = (nn.Dropout, nn.Identity, nn.Flatten)  # on the weights, in ev
 
 
 def has_pooled_maps(model: ImageModel) -> bool:
-    """Whether the head pools feature maps that have places; otherwise the backbone does it itself."""
+    """Whether the head pools spatial feature maps; otherwise the backbone pools them."""
     return isinstance(model.head, nn.Sequential) and len(model.head) > 0 and isinstance(model.head[0], _POOLING)
 
 
 def channel_weights(model: ImageModel) -> Float[np.ndarray, "k c"] | None:
-    """For each output the sum of the weights that it gives to each channel of the last feature map, float32.
+    """The sum of the weights from each channel of the last feature map to each output, float32.
 
-    The mean of the gradient of an output over the places of the map is that, divided by the number of places. None if
+    The mean gradient of an output over the positions of the map is this sum divided by the number of positions. None if
     the head is not linear after a pooling, or the backbone pools itself.
 
     Args:
@@ -45,7 +45,7 @@ def channel_weights(model: ImageModel) -> Float[np.ndarray, "k c"] | None:
 
 
 def _linear_weight(layers: list[nn.Module]) -> Float[Tensor, "k d"] | None:
-    """The weight of the one linear layer that computes all layers but for constants, float64; None if there is none."""
+    """The weight of the linear layer that is equivalent to all layers up to constants, float64; None without one."""
     weight: Tensor | None = None
     for layer in reversed(layers):
         if isinstance(layer, nn.Linear):

@@ -1,4 +1,4 @@
-"""Evaluates a saved model on labelled images: what `load_predictor(folder).predict` computes, beside the targets."""
+"""Evaluates a saved model on labelled images: the outputs of `load_predictor(folder).predict` with the targets."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,8 +21,8 @@ class ImageOutputs(NamedTuple):
     """The model's outputs for one image.
 
     Args:
-        outputs: before calibration and activation, in the user's units.
-        warp: from the original image to the input of the model.
+        outputs: the outputs before calibration and activation, in the user's units.
+        warp: the warp from the original image to the input of the model.
     """
 
     outputs: Float[Tensor, " k"]
@@ -30,10 +30,11 @@ class ImageOutputs(NamedTuple):
 
 
 class Evaluated(NamedTuple):
-    """An evaluation, and what is not in it.
+    """An evaluation, and the skipped images.
 
     Args:
-        evaluation: of the images that could be read; its `indices` are their places among those that were given.
+        evaluation: the evaluation of the images that could be read; its `indices` are their positions among all given
+            images.
         skipped: the reason for each image that could not be read, by its path.
     """
 
@@ -61,14 +62,15 @@ def evaluate_images(
     """The model's outputs for labelled images, with their targets.
 
     Args:
-        predictor: of the saved model.
-        images: each a path, bytes, an array, a tensor or a Pillow image.
-        targets: the target of each image, as the target block reads it; NaN, or a `LabelSet`, says what is unknown.
+        predictor: the predictor of the saved model.
+        images: the images, each a path, bytes, an array, a tensor or a Pillow image.
+        targets: the target of each image, in a form that the target block reads; unknown values are NaN or in a
+            `LabelSet`.
         part: what the images are for.
         bs: number of images in a batch.
 
     Raises:
-        DataError: there are not as many targets as images, or a target has a label that the model lacks.
+        DataError: the numbers of targets and images differ, or a target has a label that the model lacks.
         InputError: no image can be read, or a source has another type.
     """
     if len(images) != len(targets):
@@ -79,7 +81,7 @@ def evaluate_images(
     read = [(i, result) for i, result in enumerate(results) if isinstance(result, ImageOutputs)]
     if not read:
         reason = next((result.reason for result in results if isinstance(result, SkippedImage)), "there is none")
-        raise InputError(f"there is nothing to evaluate: none of the {len(images):,} images can be read ({reason})")
+        raise InputError(f"no image to evaluate: none of the {len(images):,} images can be read ({reason})")
     rows, found = [i for i, _ in read], [result for _, result in read]
     paths = [str(images[i]) if isinstance(images[i], (str, Path)) else None for i in rows]
     root = common_folder([path for path in paths if path is not None])

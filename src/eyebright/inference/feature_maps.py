@@ -1,9 +1,9 @@
-"""The last feature map of a model that still has places, and the gradient of a score with respect to it.
+"""The last spatial feature map of a model, and the gradient of a score with respect to it.
 
-For a convolutional backbone that is its output. A vision transformer pools inside: its last tokens may be those after
-the final norm (average pooling, attention pooling), but where a class token is the only one that is read, the patch
-tokens of its last layers have no gradient, and the last that have one are those that enter the last attention. So the
-outputs of all layers are recorded, and the last with a gradient at the patches is taken: no layer need be named.
+For a convolutional backbone this is its output. A vision transformer pools inside: its last tokens may be those after
+the final norm (average pooling, attention pooling), but if only a class token is read, the patch tokens of its last
+layers have no gradient, and the last ones with a gradient are the input of the last attention. So the outputs of all
+layers are recorded, and the last with a gradient at the patches is used: no layer need be specified.
 """
 
 import math
@@ -20,20 +20,20 @@ from eyebright.errors import InputError
 from eyebright.models.build import ImageModel
 from eyebright.models.timm_backbone import FeatureLayout, TimmBackbone
 
-_MAX_PREFIX_TOKENS = 16  # class and register tokens before those of the patches
-_RATIO = 1.5  # by which height / width of the tokens may differ from that of the image
+_MAX_PREFIX_TOKENS = 16  # most class and register tokens before those of the patches
+_RATIO = 1.5  # largest factor between the aspect ratios of the tokens and of the image
 
 
 @dataclass(frozen=True, eq=False)
 class RecordedFeatures:
-    """A forward pass whose feature maps were kept.
+    """A forward pass with its feature maps.
 
     Args:
         outputs: the model's outputs.
-        maps: for each layer that has places its output, in order.
-        is_tokens: whether they are tokens (b, n, c) and not maps (b, c, h, w).
+        maps: the output of each layer with spatial positions, in order.
+        is_tokens: whether the maps are tokens (b, n, c) and not maps (b, c, h, w).
         size: (height, width) of the images.
-        prefix: number of tokens before those of the patches, as the backbone says.
+        prefix: number of tokens before those of the patches, as declared by the backbone.
     """
 
     outputs: Float[Tensor, "b ..."]
@@ -43,7 +43,7 @@ class RecordedFeatures:
     prefix: int
 
     def with_gradient(self, score: Float[Tensor, " b"]) -> tuple[Float[Tensor, "b c h w"], Float[Tensor, "b c h w"]]:
-        """(the last map on whose places the score depends, the gradient of the score), without a graph.
+        """(the last spatial map that the score depends on, the gradient of the score), without a graph.
 
         Args:
             score: one number for each image, computed from `outputs`.
@@ -58,7 +58,7 @@ class RecordedFeatures:
             if found is not None and (not self.is_tokens or bool(found[1].any())):
                 return found[0].detach().float(), found[1].float()
         if not self.maps:
-            raise InputError("this backbone has no feature map with places, so there are no heat maps")
+            raise InputError("this backbone has no spatial feature map, so it has no heat maps")
         return self._as_maps(self.maps[-1]).detach().float(), torch.zeros_like(self._as_maps(self.maps[-1])).float()
 
     def _as_maps(self, values: Tensor) -> Float[Tensor, "b c h w"]:
@@ -72,8 +72,8 @@ def record_features(model: ImageModel, images: Float[Tensor, "b c h w"]) -> Reco
     """A forward pass that keeps the feature maps.
 
     Args:
-        model: in evaluation mode.
-        images: in [0, 1], on the model's device.
+        model: the model, in evaluation mode.
+        images: the images, in [0, 1], on the model's device.
     """
     body = model.body
     backbone = body.model if isinstance(body, TimmBackbone) and body.layout is FeatureLayout.TOKENS else None

@@ -1,23 +1,23 @@
 """The files of a model folder by name, and the limits of the manifest; importing it loads no torch."""
 
 SCHEMA = 2
-"""The version of the manifest that is written."""
+"""The schema version of a written manifest."""
 WEIGHTS = "model.safetensors"
 MANIFEST = "manifest.json"
-PREVIOUS = "manifest.previous.json"  # what the manifest was before the last change
+PREVIOUS = "manifest.previous.json"  # the manifest before the last change
 PREVIOUS_EVALUATION = "evaluation.previous.parquet"  # the evaluation before the last change, if that changed it
 EVALUATION = "evaluation.parquet"
 OUT_OF_FOLD = "out_of_fold.parquet"
 OUT_OF_DISTRIBUTION = "out_of_distribution.safetensors"  # statistics of the features of training images
-TRAINING_IMAGES = "training_images.json"  # where some training images are
-GRAPH = "network.onnx"  # that `save_onnx` writes; `eyebright export` writes model.onnx
+TRAINING_IMAGES = "training_images.json"  # the paths of some training images
+GRAPH = "network.onnx"  # written by `save_onnx`; `eyebright export` writes model.onnx
 EXPORT_RECORD = "export.json"
 
 HASHED = (EVALUATION, OUT_OF_FOLD, OUT_OF_DISTRIBUTION, TRAINING_IMAGES)
-"""The files beside weights and manifest, whose hash is in the manifest, under their name without its ending."""
+"""The files other than weights and manifest whose hash is in the manifest, under their name without its ending."""
 EXECUTABLE = (".pkl", ".pickle", ".pth", ".pt", ".pt2", ".bin", ".ckpt", ".joblib", ".py")
 """Types of files that can run code when they are loaded or started."""
 MAX_MANIFEST_BYTES = 32 * 2**20
-"""The most bytes of a manifest."""
+"""The maximum size of a manifest in bytes."""
 MAX_MANIFEST_CONTAINERS = 200_000
-"""The most JSON lists and objects in a manifest: they make parsing slow, not numbers and strings."""
+"""The maximum number of JSON lists and objects in a manifest: these make parsing slow, not numbers and strings."""

@@ -11,7 +11,7 @@ from eyebright.inference.predictor import Predictor
 from eyebright.io.atomic import write_atomically
 
 MAX_SIDE = 1200
-"""Pixels of the longer side of a written image; smaller images keep their size."""
+"""The maximum of the longer side of a written image, in pixels; smaller images keep their size."""
 
 _UNSAFE = re.compile(r"[^\w.-]+")
 _MAX_NAME_LENGTH = 100  # characters of a file's name or a label in the name of its heat map
@@ -22,11 +22,11 @@ class HeatMapWriter:
 
     Args:
         predictor: a saved model.
-        folder: gets the files; it is made where it does not exist.
+        folder: the folder of the files; it is created if it does not exist.
 
     Raises:
         InputError: the model predicts points.
-        ArtifactError: the folder cannot be made.
+        ArtifactError: the folder cannot be created.
     """
 
     def __init__(self, predictor: Predictor, folder: Path) -> None:
@@ -34,22 +34,22 @@ class HeatMapWriter:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ArtifactError(f"cannot make the folder of heat maps '{folder}': {os_reason(error)}") from error
+            raise ArtifactError(f"cannot create the folder of heat maps '{folder}': {os_reason(error)}") from error
         self._predictor = predictor
         self._folder = folder
         self._names = set[str]()
         self.count = 0
 
     def write(self, prediction: Prediction) -> None:
-        """Writes the heat maps of the predicted labels of an image; of numbers, one for each.
+        """Writes the heat maps of the predicted labels of an image, or of each number.
 
         Args:
-            prediction: for an image of a file.
+            prediction: the prediction for an image file.
 
         Raises:
             ArtifactError: a file cannot be written.
-            ImageError: the image cannot be read any more.
-            InputError: the backbone has no feature map with places.
+            ImageError: the image can no longer be read.
+            InputError: the backbone has no spatial feature map.
         """
         target = self._predictor.target
         labels = target.labels(prediction.decoded) if target.label_names else target.value_names
@@ -66,7 +66,7 @@ class HeatMapWriter:
             self.count += 1
 
     def _name(self, stem: str, label: str) -> str:
-        """A name of a file that no other heat map has."""
+        """A file name that no other heat map has."""
         parts = [_UNSAFE.sub("_", part)[:_MAX_NAME_LENGTH] or "_" for part in (stem, label)]
         name, number = "--".join(parts), 1
         while (found := f"{name}.png" if number == 1 else f"{name}-{number}.png").casefold() in self._names:

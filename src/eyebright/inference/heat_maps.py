@@ -1,13 +1,14 @@
-"""Heat maps: the places of an image that speak for a label, in the pixels of the user's own image.
+"""Heat maps: the regions of an image that raise the output of a label, in the pixels of the user's own image.
 
 Grad-CAM (Selvaraju et al., 2017, arXiv:1610.02391, equations 1 and 2) weights each channel of the last feature map by
 the mean gradient of the label's logit; LayerCAM (Jiang et al., 2021, IEEE Transactions on Image Processing 30:5875,
-equations 4 and 5) weights each place by its own positive gradient. What speaks against the label is 0 in both. A cell
-of a convolutional network's last map is a seventh of the image wide, and peaks fall beside small objects: finer maps
-are those of Grad-CAM for the image enlarged by half, of which the network answers nearly the same.
+equations 4 and 5) weights each position by its own positive gradient. Regions that lower the output are 0 in both. A
+cell of a convolutional network's last map is a seventh of the image wide, so peaks miss small objects: finer maps are
+those of Grad-CAM for the image enlarged by half, for which the outputs of the network are nearly the same.
 
 The map is resampled once, from the cells of the feature map to the user's pixels, through the inverse of the warp that
-led to the network's input: crops, padding and turned photographs need no thought. What the network did not see is 0.
+led to the network's input: crops, padding and rotated photographs are handled. Regions that the network did not see are
+0.
 """
 
 from collections.abc import Sequence
@@ -32,10 +33,10 @@ from eyebright.types import Size
 
 HeatMapMethod = Literal["gradcam", "layercam", "gradcam-finer"]
 
-_ENLARGEMENT = 1.5  # sides of the images of which finer maps are made; of 7 cells a side they make 11
-_EQUALITY_TOLERANCE = 1e-6  # what values of a heat map may differ by rounding
+_ENLARGEMENT = 1.5  # enlargement of the images for finer maps: 11 instead of 7 cells per side
+_EQUALITY_TOLERANCE = 1e-6  # rounding error of the values of a heat map
 OPACITY = 0.6
-"""Of the hottest places of a drawn map; that of others is in proportion to their values."""
+"""The opacity of the maximum of a drawn map; the opacity of other values is proportional."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +45,8 @@ class HeatMap:
 
     Args:
         label: the label, class or number.
-        values: for each pixel of the image (with its EXIF orientation applied), from 0 to 1 at the hottest place; 0 all
-            over if no region raises the output.
+        values: for each pixel of the image (with its EXIF orientation applied), from 0 to 1 at the maximum; 0
+            everywhere if no region raises the output.
         cells: the cells of the network's feature map, not scaled.
     """
 
@@ -55,9 +56,10 @@ class HeatMap:
 
     @property
     def peak(self) -> tuple[float, float]:
-        """(x, y) of the centre of the hottest pixel; of several equal ones the one nearest to the middle of the image.
+        """(x, y) of the centre of the pixel with the maximum; among equal ones the nearest to the middle of the image.
 
-        From the centre of an outermost cell to the edge of the image all is equal: the centre of the cell is the peak.
+        The values are constant from the centre of an outermost cell to the edge of the image: there the centre of the
+        cell is the peak.
         """
         height, width = self.values.shape
         rows, columns = np.nonzero(self.values >= self.values.max() - _EQUALITY_TOLERANCE)
@@ -65,10 +67,10 @@ class HeatMap:
         return float(columns[nearest]) + 0.5, float(rows[nearest]) + 0.5
 
     def drawn_on(self, image: PIL.Image.Image) -> PIL.Image.Image:
-        """The image with the map over it: hot places are red, and cold ones show the image alone.
+        """The image with the map drawn over it: high values are red, low ones are transparent.
 
         Args:
-            image: as Pillow opens it with its EXIF orientation applied, of any size.
+            image: the image with its EXIF orientation applied, of any size.
         """
         size = image.width, image.height
         values = cv2.resize(self.values, size, interpolation=cv2.INTER_AREA).clip(0, 1)
@@ -93,19 +95,19 @@ def heat_maps_of_input(
     *,
     method: HeatMapMethod = "gradcam",
 ) -> list[HeatMap]:
-    """The heat map of each label, for one image that is the model's input already.
+    """The heat map of each label, for one preprocessed image.
 
     Args:
-        model: in evaluation mode.
+        model: the model, in evaluation mode.
         target: the target block of the model.
-        pixels: shape (height, width, channels), uint8 or float32 in [0, 1].
-        warp: from the user's image to ``pixels``.
+        pixels: the preprocessed image, shape (height, width, channels), uint8 or float32 in [0, 1].
+        warp: the warp from the user's image to ``pixels``.
         labels: labels, classes or names of numbers.
         method: ``"gradcam"``, ``"layercam"``, or ``"gradcam-finer"``, which is ``"gradcam"`` for backbones that take
-            images of one size only.
+            only images of one size.
 
     Raises:
-        InputError: the model predicts points, has no such label, or no feature map with places; an unknown method.
+        InputError: the model predicts points, or has no such label or no spatial feature map; or the method is unknown.
     """
     check_heat_maps(target, labels, method)
     device = next(model.parameters()).device
@@ -123,7 +125,7 @@ def heat_maps_of_input(
 
 
 def _enlarged(model: ImageModel, images: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h2 w2"]:
-    """The images enlarged by half; as they are where the backbone takes no others."""
+    """The images enlarged by half; unchanged if the backbone has a fixed input size."""
     if isinstance(model.body, TimmBackbone) and model.body.fixed_size is not None:
         return images
     return functional.interpolate(images, scale_factor=_ENLARGEMENT, mode="bilinear", align_corners=False)
@@ -133,7 +135,7 @@ def check_heat_maps(target: TargetBlock, labels: Sequence[str], method: str = "g
     """Raises `InputError` unless there are heat maps of these labels.
 
     Raises:
-        InputError: the model predicts points, has no such label; an unknown method.
+        InputError: the model predicts points, has no such label, or the method is unknown.
     """
     if target.is_geometric:
         raise InputError(
@@ -151,11 +153,11 @@ def check_heat_maps(target: TargetBlock, labels: Sequence[str], method: str = "g
 
 
 def in_user_pixels(cells: Float[np.ndarray, "r c"], warp: Warp) -> Float[np.ndarray, "h w"]:
-    """The map in the pixels of the user's image, from 0 to 1; 0 where the network saw nothing of it.
+    """The map in the pixels of the user's image, from 0 to 1; 0 in regions that the network did not see.
 
     Args:
-        cells: not negative; they cover the network's input evenly.
-        warp: from the user's image to the network's input.
+        cells: the cells of the feature map, not negative, which cover the network's input evenly.
+        warp: the warp from the user's image to the network's input.
     """
     highest = float(cells.max())
     if not highest > 0:

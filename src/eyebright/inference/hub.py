@@ -1,7 +1,7 @@
 """Models on the Hugging Face hub: ``hf-hub:owner/name`` or ``hf-hub:owner/name@revision`` in place of a folder.
 
 Only the files that a prediction needs are downloaded, into huggingface_hub's own cache; without a network they are read
-from there. Nothing of a repository is run.
+from there. No code of a repository is run.
 """
 
 import re
@@ -47,14 +47,14 @@ def parse_repository(text: str) -> Repository:
 
 
 def local_folder(place: str | Path) -> Path:
-    """The folder of a model: as it is given, or with the files of the hub for ``hf-hub:owner/name``.
+    """The folder of a model: the given one, or the downloaded files of the hub for ``hf-hub:owner/name``.
 
     Args:
         place: a folder, or ``hf-hub:`` with the name of a repository.
 
     Raises:
-        InputError: the name of the repository has another form.
-        ArtifactError: there is no such repository or revision, it holds no model of Eyebright, or it cannot be
+        InputError: the name of the repository is invalid.
+        ArtifactError: the repository or revision does not exist, contains no model of Eyebright, or cannot be
             downloaded.
     """
     if not str(place).startswith(PREFIX):
@@ -62,24 +62,24 @@ def local_folder(place: str | Path) -> Path:
     repository = parse_repository(str(place))
     manifest = _download(repository, MANIFEST)
     _check_manifest(manifest, repository)
-    exact = Repository(repository.name, manifest.parent.name)  # the folder of a commit: all files are of the same one
+    exact = Repository(repository.name, manifest.parent.name)  # the folder of a commit: all files belong to it
     _download(exact, WEIGHTS)
     for names in ((OUT_OF_DISTRIBUTION,), (GRAPH, f"{GRAPH}.sha256")):
         try:
             for name in names:
                 _download(exact, name)
-        except ArtifactError:  # a prediction does not need it
+        except ArtifactError:  # not needed for a prediction
             continue
     return manifest.parent
 
 
 @contextmanager
 def hub_errors(repository: Repository, what: str) -> Generator[None]:
-    """Within it the errors of huggingface_hub and of its HTTP library become one sentence.
+    """Context that converts the errors of huggingface_hub and its HTTP library to an `ArtifactError` of one sentence.
 
     Args:
-        repository: which is read or written.
-        what: is done, for the message: ``"cannot download 'manifest.json' from"``.
+        repository: the repository that is read or written.
+        what: the operation, for the message: ``"cannot download 'manifest.json' from"``.
 
     Raises:
         ArtifactError: in place of such an error.
@@ -94,7 +94,7 @@ def hub_errors(repository: Repository, what: str) -> Generator[None]:
         raise
     except errors.GatedRepoError:
         raise ArtifactError(
-            f"{begin}its owner lets in those who ask; ask on its page, and log in with `hf auth login`"
+            f"{begin}its owner restricts access; request it on its page, and log in with `hf auth login`"
         ) from None
     except errors.RevisionNotFoundError:
         raise ArtifactError(f"{begin}there is no such revision") from None
@@ -112,10 +112,10 @@ def hub_errors(repository: Repository, what: str) -> Generator[None]:
         status = getattr(error.response, "status_code", None)
         hint = {401: "log in with `hf auth login`", 403: "this login may not do that"}.get(status or 0, "try again")
         raise ArtifactError(f"{begin}the server answered with status {status}; {hint}") from None
-    except Exception as error:  # of the HTTP library, OSError, ValueError: whatever a connection can end with
+    except Exception as error:  # exceptions of the HTTP library, OSError, ValueError: all failures of a connection
         texts = (str(one).rstrip(".") or type(one).__name__ for one in (error, error.__cause__) if one is not None)
         reason = shortened(": ".join(texts), limit=300)
-        raise ArtifactError(f"{begin}{reason}; try again, what was complete is not transferred again") from None
+        raise ArtifactError(f"{begin}{reason}; try again, complete files are not downloaded again") from None
 
 
 def _download(repository: Repository, name: str) -> Path:
@@ -127,12 +127,13 @@ def _download(repository: Repository, name: str) -> Path:
 
 
 def _check_manifest(path: Path, repository: Repository) -> None:
-    """Raises `ArtifactError` unless the file can be a manifest; the weights of other models are not downloaded."""
+    """Raises `ArtifactError` unless the file may be a manifest, before any weights are downloaded."""
     try:
         content = read_json(path)
     except (OSError, ValueError) as error:
         raise ArtifactError(f"'{repository.name}' on the Hugging Face hub has no valid {MANIFEST}: {error}") from None
     if not isinstance(content, dict) or not {"schema", "model", "target"} <= content.keys():
         raise ArtifactError(
-            f"'{repository.name}' on the Hugging Face hub is no model of Eyebright: its {MANIFEST} is of something else"
+            f"'{repository.name}' on the Hugging Face hub is not a model of Eyebright: its {MANIFEST} is another kind "
+            f"of file"
         )

@@ -1,4 +1,4 @@
-"""What ``export.json`` of a model folder says, and whether it fits the manifest beside it; torch is not needed."""
+"""Checks ``export.json`` of a model folder against its manifest; torch is not needed."""
 
 import hashlib
 import json
@@ -19,16 +19,16 @@ def checked_export(content: Any, there: Collection[str], manifest: Mapping[str, 
     Args:
         content: its JSON.
         there: the names of the files in the folder.
-        manifest: of the model in the folder.
+        manifest: the manifest of the model in the folder.
     """
     if not isinstance(content, dict) or not isinstance(content.get("files"), dict):
         return "problem", "is damaged: it has no list of files"
     if missing := [name for name in content["files"] if Path(name).name not in there]:
-        return "problem", f"names files that are not there: {listing(missing)}"
+        return "problem", f"names missing files: {listing(missing)}"
     if _text(content, "id") != manifest.get("id"):
-        return "problem", "is of another model; export it again"
+        return "problem", "belongs to another model; export it again"
     if manifest.get("schema") != SCHEMA:  # the hash of an older manifest is that of what it is read as
-        return "readable", "`eyebright export` with `check` compares it with the thresholds of today"
+        return "readable", "`eyebright export` with `check` compares it with the current thresholds"
     if _text(content, "decision") != decision_hash({name: manifest.get(name) for name in _COMPARED_FIELDS}):
         return "problem", "has other thresholds or another calibration than the manifest; export it again"
     try:
@@ -39,7 +39,7 @@ def checked_export(content: Any, there: Collection[str], manifest: Mapping[str, 
 
 
 def decision_hash(data: Mapping[str, Any]) -> str:
-    """A hash of what a graph has of a manifest beside the network.
+    """A hash of the entries of a manifest that a graph contains in addition to the network.
 
     Args:
         data: the entries ``target``, ``decision``, ``preprocessing`` and ``pixels``.
@@ -51,11 +51,11 @@ def decision_hash(data: Mapping[str, Any]) -> str:
 
 
 def shown_exports(content: Mapping[str, Any], problems: Collection[str]) -> list[ExportedGraph]:
-    """The graphs of an export, with what their comparison found; none if something is wrong with one of its files.
+    """The graphs of an export, with the results of their comparison; empty if one of its files has a problem.
 
     Args:
-        content: the JSON of ``export.json``; empty: there is none.
-        problems: the names of the files that something is wrong with.
+        content: the JSON of ``export.json``; empty if there is no export.
+        problems: the names of the files with a problem.
     """
     files = content.get("files")
     if not isinstance(files, dict) or any(name in problems for name in files):

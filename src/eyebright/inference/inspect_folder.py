@@ -1,6 +1,6 @@
-"""What is inside a model folder, and whether each file is what was saved: nothing is loaded as a model, nothing runs.
+"""Lists the files of a model folder and checks whether they are unchanged; nothing is loaded as a model or run.
 
-Torch is not needed: the manifest is JSON, and the hash of the weights is that of the bytes in their file.
+Torch is not needed: the manifest is JSON, and the hash of the weights is computed from the bytes of their file.
 """
 
 import hashlib
@@ -36,13 +36,13 @@ from eyebright.io.generated_text import state_of
 from eyebright.io.safetensors_header import Header, read_header
 
 _CHUNK_BYTES = 2**20
-_MAX_FILES = 1000  # that are listed
+_MAX_FILES = 1000  # files that are listed
 _KNOWN_FILES = {
     WEIGHTS: "weights",
     MANIFEST: "manifest",
     EVALUATION: "outputs for validation, promise and test images",
-    OUT_OF_FOLD: "outputs of heads that have not seen their images",
-    OUT_OF_DISTRIBUTION: "what computes how unlike the training images an image is",
+    OUT_OF_FOLD: "outputs of heads that were not fitted to their images",
+    OUT_OF_DISTRIBUTION: "out-of-distribution detector",
     TRAINING_IMAGES: "names of some training images",
     PREVIOUS: "manifest before the last change",
     PREVIOUS_EVALUATION: "outputs before the last change",
@@ -65,12 +65,12 @@ class InspectedFile:
     """One file of a folder.
 
     Args:
-        name: relative to the folder.
+        name: the name, relative to the folder.
         bytes: its size; None: it is missing.
-        what: what it holds.
-        check: ``"ok"``: compared with a hash that was saved elsewhere; ``"readable"``: read, there is no hash of it;
-            ``"not checked"``; ``"missing"``: a prediction does not need it; or ``"problem"``.
-        note: what is wrong, or what a reader should know; may be empty.
+        what: its content.
+        check: ``"ok"``: compared with a hash in another file; ``"readable"``: read, but it has no hash;
+            ``"not checked"``; ``"missing"``, but not needed for a prediction; or ``"problem"``.
+        note: the problem, or another remark; may be empty.
     """
 
     name: str
@@ -82,13 +82,13 @@ class InspectedFile:
 
 @dataclass
 class Inspection:
-    """What is inside a model folder.
+    """The content of a model folder.
 
     Args:
-        folder: where.
-        facts: of the model, as JSON; empty if there is no manifest that can be read.
-        files: all files, and those that are missing.
-        exports: the graphs of an export that fits the model, with what their comparison found.
+        folder: the folder.
+        facts: the facts of the model, as JSON; empty without a readable manifest.
+        files: all files, and the missing ones.
+        exports: the graphs of an export that matches the model, with the results of their comparison.
     """
 
     folder: Path
@@ -98,7 +98,7 @@ class Inspection:
 
     @property
     def problems(self) -> list[str]:
-        """A sentence for each file that is not what it should be."""
+        """A sentence for each file with a problem."""
         return [f"{file.name}: {file.note}" for file in self.files if file.check == "problem"]
 
     def to_json(self) -> dict[str, Any]:
@@ -109,17 +109,17 @@ class Inspection:
 
 
 class _Damaged(Exception):  # noqa: N818 - it never leaves this module
-    """What is wrong with a file."""
+    """The problem of a file."""
 
 
 def inspect_folder(folder: str | Path) -> Inspection:
-    """What is inside a model folder; no file is loaded as a model, and none is run.
+    """The content of a model folder; no file is loaded as a model or run.
 
     Args:
-        folder: the model folder; weights and manifest are enough.
+        folder: the model folder; weights and manifest suffice.
 
     Raises:
-        ArtifactError: there is no such folder, or it cannot be read.
+        ArtifactError: the folder does not exist or cannot be read.
     """
     folder = Path(folder)
     try:
@@ -135,7 +135,7 @@ def inspect_folder(folder: str | Path) -> Inspection:
         if len(inspection.files) >= _MAX_FILES:
             break
     wrong = {file.name for file in inspection.files if file.check == "problem"}
-    is_checked = EXPORT_RECORD in {file.name for file in inspection.files} - wrong  # of very many files some are not
+    is_checked = EXPORT_RECORD in {file.name for file in inspection.files} - wrong  # if there are not too many files
     inspection.exports = [] if not is_checked else shown_exports(_object(folder / EXPORT_RECORD), wrong)
     return inspection
 
@@ -144,8 +144,8 @@ def read_json(path: Path) -> Any:
     """The content of a JSON file of a model folder, of bounded size and depth.
 
     Raises:
-        ValueError: it is too large, or not JSON; the message is part of a sentence.
-        OSError: it cannot be read.
+        ValueError: the file is too large, or not JSON; the message is part of a sentence.
+        OSError: the file cannot be read.
     """
     if path.stat().st_size > MAX_MANIFEST_BYTES:
         raise ValueError(f"it is larger than {MAX_MANIFEST_BYTES // 2**20} MiB")
@@ -156,7 +156,7 @@ def parse_json(text: str) -> Any:
     """The content of JSON of bounded depth.
 
     Raises:
-        ValueError: it has too many lists and objects, or is not JSON.
+        ValueError: the text has too many lists and objects, or is not JSON.
     """
     if text.count("[") + text.count("{") > MAX_MANIFEST_CONTAINERS:
         raise ValueError(f"it has more than {MAX_MANIFEST_CONTAINERS:,} lists and objects")
@@ -170,7 +170,7 @@ def parse_json(text: str) -> Any:
 
 
 def _weights_header(folder: Path, sizes: Mapping[str, int]) -> tuple[Header | _Damaged | None, Any]:
-    """(header of the weights or what is wrong with it, copy of the manifest in it); None: there are no weights."""
+    """(header of the weights or its problem, copy of the manifest in it); None without weights."""
     if WEIGHTS not in sizes:
         return None, None
     try:
@@ -181,7 +181,7 @@ def _weights_header(folder: Path, sizes: Mapping[str, int]) -> tuple[Header | _D
 
 
 def _manifest(folder: Path, sizes: Mapping[str, int], copy: Any) -> tuple[dict[str, Any] | None, InspectedFile]:
-    """(the manifest that is used, its file): that of the file, or the copy with the weights, as loading chooses."""
+    """(the manifest that loading uses, its file): from ``manifest.json``, or the copy in the weights."""
     size = sizes.get(MANIFEST)
     copied = copy if isinstance(copy, dict) else None
 
@@ -190,7 +190,7 @@ def _manifest(folder: Path, sizes: Mapping[str, int], copy: Any) -> tuple[dict[s
 
     if size is None:
         if copied is None:
-            return None, file("problem", "is missing, and the weights hold no copy of it: this is no Eyebright model")
+            return None, file("problem", "is missing, and the weights contain no copy: this is not an Eyebright model")
         return copied, file("readable", "is missing; the copy in the weights is used")
     try:
         content = read_json(folder / MANIFEST)
@@ -199,7 +199,7 @@ def _manifest(folder: Path, sizes: Mapping[str, int], copy: Any) -> tuple[dict[s
     except (OSError, ValueError) as error:
         return copied, file("problem", f"cannot be read: {os_reason(error)}")
     if copied is not None and copied.get("id") != content.get("id"):
-        return copied, file("problem", "is of another model than the weights, so the copy in them is used")
+        return copied, file("problem", "belongs to another model than the weights, so the copy in them is used")
     if problem := wrong_manifest(content, copied):
         return content, file("problem", problem)
     if content["schema"] < SCHEMA:
@@ -208,7 +208,7 @@ def _manifest(folder: Path, sizes: Mapping[str, int], copy: Any) -> tuple[dict[s
 
 
 def _weights_problem(folder: Path, header: Header | _Damaged | None, manifest: Mapping[str, Any]) -> tuple[str, str]:
-    """(check, note) of the weights: their hash, which is over the sorted names and the bytes of the tensors."""
+    """(check, note) of the weights, by their hash of the sorted names and the bytes of the tensors."""
     if isinstance(header, _Damaged):
         return "problem", str(header)
     assert header is not None
@@ -226,7 +226,7 @@ def _weights_problem(folder: Path, header: Header | _Damaged | None, manifest: M
                 digest.update(data)
                 left -= len(data)
     if digest.hexdigest() != expected:
-        return "problem", "is damaged, or of another model: its weights have another hash than those that were saved"
+        return "problem", "is damaged, or belongs to another model: the hash of its weights differs from the saved one"
     return "ok", ""
 
 
@@ -239,7 +239,7 @@ _Check = Callable[[], tuple[str, str]]
 def _checks(
     folder: Path, sizes: Mapping[str, int], manifest: Mapping[str, Any], header: Header | _Damaged | None
 ) -> dict[str, _Check]:
-    """What returns (check, note), by the name of the file."""
+    """The function that returns (check, note), by the name of the file."""
     previous = _object(folder / PREVIOUS)
     checks: dict[str, _Check] = {
         WEIGHTS: lambda: _weights_problem(folder, header, manifest),
@@ -265,7 +265,7 @@ def _checks(
 def _inspected(
     name: str, sizes: Mapping[str, int], manifest: Mapping[str, Any], found: InspectedFile, checks: Mapping[str, _Check]
 ) -> Iterator[InspectedFile]:
-    """The file with its check; nothing for one that is missing and need not be there."""
+    """Yields the file with its check; nothing for a missing optional file."""
     what = _KNOWN_FILES.get(name, "")
     if name == MANIFEST:
         yield found
@@ -274,7 +274,7 @@ def _inspected(
             others = [other for other in sizes if Path(other).suffix in EXECUTABLE]
             instead = f", and {listing(others, limit=3)} can run code when loaded: not opened" if others else ""
             if EXPORT_RECORD in sizes:
-                instead = f", but {EXPORT_RECORD} is there: this is an export, not the folder of its model"
+                instead = f", but {EXPORT_RECORD} exists: this is an export, not the folder of its model"
             yield InspectedFile(name, None, what, "problem", f"is missing{instead}")
         elif manifest.get(name.partition(".")[0]) is not None:
             yield InspectedFile(name, None, what, "missing", "left out of this copy; a prediction does not need it")
@@ -297,10 +297,10 @@ def _unknown(name: str) -> str:
 def _hashed(path: Path, expected: Any) -> tuple[str, str]:
     """(check, note) of a file with a SHA-256."""
     if not isinstance(expected, str):
-        return "problem", "belongs to another model: there is no hash of it"
+        return "problem", "belongs to another model: it has no hash"
     with path.open("rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != expected:
-            return "problem", "is damaged, or belongs to another model: its hash is not that which was saved"
+            return "problem", "is damaged, or belongs to another model: its hash differs from the saved one"
     return "ok", ""
 
 
@@ -317,12 +317,12 @@ def _safetensors(path: Path) -> tuple[str, str]:
 def _of_model(path: Path, manifest: Mapping[str, Any]) -> tuple[str, str]:
     content = read_json(path)
     if not isinstance(content, dict) or content.get("id") != manifest.get("id"):
-        return "problem", "is of another model"
+        return "problem", "belongs to another model"
     return "readable", ""
 
 
 def _object(path: Path) -> dict[str, Any]:
-    """The JSON object in a file; empty where it is not there or damaged, which its own check says."""
+    """The JSON object in a file; empty if the file is missing or damaged, which its own check reports."""
     try:
         content = read_json(path)
     except (OSError, ValueError):
@@ -346,7 +346,7 @@ def _text(value: Any, name: str) -> str | None:
 
 
 def _facts(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """What a manifest says of its model, as JSON; what has another form than it should is left out."""
+    """The facts of a model in its manifest, as JSON; invalid entries are left out."""
 
     def entry(name: str) -> dict[str, Any]:
         value = manifest.get(name)

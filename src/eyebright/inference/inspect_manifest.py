@@ -25,9 +25,9 @@ def wrong_manifest(content: Mapping[str, Any], copy: Mapping[str, Any] | None) -
     """
     schema = content.get("schema")
     if not isinstance(schema, int) or isinstance(schema, bool) or schema < 1:
-        return f"has no valid 'schema' number, got {short_repr(schema)}: it is no manifest of Eyebright"
+        return f"has no valid 'schema' number, got {short_repr(schema)}: it is not a manifest of Eyebright"
     if schema > SCHEMA:
-        return f"has schema {short_repr(schema)}, and this version of eyebright reads 1 to {SCHEMA}: update eyebright"
+        return f"has schema {short_repr(schema)}, but this version of eyebright reads 1 to {SCHEMA}: update eyebright"
     for name, kind in _REQUIRED_FIELDS.items():
         if not isinstance(content.get(name), kind):
             return f"has no valid '{name}', got {short_repr(content.get(name))}"

@@ -48,8 +48,9 @@ class Manifest:
         training: the settings of training: seed, epochs, learning rates.
         data: a summary of the data: number of images, fingerprint.
         targets: a summary of the training targets, see `TargetBlock.training_summary`.
-        report: what the report says beside the evaluation, as JSON: title, messages about the data, skipped images.
-        tuning: how the decision was fitted, as JSON: the calibration, the thresholds, the promises.
+        report: the facts of the report that are not in the evaluation, as JSON: title, messages about the data, skipped
+            images.
+        tuning: the record of the fit of the decision, as JSON: the calibration, the thresholds, the promises.
         evaluation: SHA-256 of ``evaluation.parquet``; None if none is saved.
         out_of_fold: SHA-256 of ``out_of_fold.parquet``; None if none is saved.
         out_of_distribution: SHA-256 of ``out_of_distribution.safetensors``; None if none is saved.
@@ -148,8 +149,8 @@ def _read(data: dict[str, Any]) -> Manifest:
     pixels_version, known = data["pixels"], get_args(PixelsVersion)
     if pixels_version not in known:
         raise ArtifactError(
-            f"the model was evaluated with preprocessing version {short_repr(pixels_version)}, and this version"
-            f" of eyebright has only {listing(known)}: update eyebright"
+            f"the model was evaluated with preprocessing version {short_repr(pixels_version)}, but this version of "
+            f"eyebright has only {listing(known)}: update eyebright"
         )
     return Manifest(
         model=ModelDescription.from_json(data["model"]),

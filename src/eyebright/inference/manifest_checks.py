@@ -17,9 +17,9 @@ from eyebright.transforms.draw import Transform, evaluation_pixels_version
 from eyebright.types import is_finite_number
 
 MAX_TRANSFORMS = 16
-"""The most transforms of a saved model's preprocessing."""
+"""The maximum number of transforms of a saved model's preprocessing."""
 MAX_NAME_LENGTH = 1000
-"""The most characters of the name of a class, a point or a predicted number."""
+"""The maximum length of the name of a class, a point or a predicted number."""
 
 
 def check_json(data: Mapping[str, Any]) -> None:
@@ -29,7 +29,7 @@ def check_json(data: Mapping[str, Any]) -> None:
         data: the parsed JSON, of the current schema.
 
     Raises:
-        ArtifactError: the message names the field.
+        ArtifactError: a field is invalid; the message names it.
         KeyError: a field is missing.
     """
     for name, (expected, is_valid) in _FIELDS.items():
@@ -148,7 +148,7 @@ _FIELDS: Mapping[str, _Check] = {
     "training_images": ("the SHA-256 hash of training_images.json, or null", _is_short_string_or_null),
     "versions": _OBJECT_CHECK,
 }
-"""For each field of a manifest: what it must be, and a function that checks a value."""
+"""For each field of a manifest: its required form, and a function that checks a value."""
 
 _TARGET_FIELDS: Mapping[str, _Check] = {
     "vocab": _NAMES,
@@ -163,4 +163,4 @@ _TARGET_FIELDS: Mapping[str, _Check] = {
     "count": _INDEX_OR_COUNT,
     "n_out": _INDEX_OR_COUNT,
 }
-"""The same for the fields of a target block; all others are `_SCALAR_CHECK`."""
+"""The same for the fields of a target block; all other fields use `_SCALAR_CHECK`."""

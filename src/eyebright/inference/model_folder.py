@@ -3,21 +3,20 @@
     model.safetensors   the weights (safetensors), and a copy of the manifest in its header
     manifest.json       schema, architecture, input, preprocessing, target, decision, scores, versions, data
     evaluation.parquet  the model's outputs for the validation images, with their targets, and for those of the parts
-                        promise and test where there are any
-    out_of_fold.parquet  the same for all labelled images, by heads that have not seen them
-    out_of_distribution.safetensors  what computes how unlike the training images an image is
-    training_images.json  where some training images are (`eyebright.inference.training_images`)
-    network.onnx        the network as a graph if asked for, with its hash in network.onnx.sha256 (`save_onnx`)
-    model.onnx          an export with all that belongs to it, described in export.json (``eyebright export``)
+    promise and test, if there are any out_of_fold.parquet  the same for all labelled images, by heads that were not
+    fitted to them out_of_distribution.safetensors  the fitted out-of-distribution detector
+    training_images.json  the paths of some training images (`eyebright.inference.training_images`)
+    network.onnx        the network as a graph if requested, with its hash in network.onnx.sha256 (`save_onnx`)
+    model.onnx          an export with its other files, described in export.json (``eyebright export``)
 
     manifest.previous.json  the manifest before the last change (`eyebright.inference.change_manifest`), and
     evaluation.previous.parquet  the evaluation before it, if that changed it
 
 `save_model` writes those before ``network.onnx``. All files are first written to temporary names and flushed to the
 disk, then renamed one after another, so a full disk leaves an older model unchanged. A crash between two renames can
-leave an old manifest beside new weights, so the weights file holds a copy of its manifest: ``manifest.json`` is used if
-its ``id`` equals that of the copy (it may have been edited by hand), otherwise the copy. Other files are only used if
-their hashes are those in the manifest.
+leave an old manifest with new weights, so the weights file contains a copy of its manifest: ``manifest.json`` is used
+if its ``id`` equals that of the copy (it may have been edited by hand), otherwise the copy. Other files are only used
+if their hashes are those in the manifest.
 
 Loading reads JSON and tensors. It never unpickles, imports or calls anything that the folder names.
 """
@@ -62,7 +61,7 @@ def load_model(folder: str | Path) -> tuple[Manifest, dict[str, Tensor]]:
     Raises:
         ArtifactError: the folder contains no model, an incomplete or damaged one, one of a newer version, or one with
             weights that are not finite. A file that can run code (a pickle) is never opened; the message names it if
-            it is there instead of the weights.
+            the folder has one instead of the weights.
     """
     return _load(Path(folder), weights=True)
 
@@ -94,7 +93,7 @@ def load_evaluation(folder: str | Path, *, part: EvaluatedPart = "valid") -> Eva
     Args:
         folder: the model folder.
         part: ``"valid"``; ``"promise"`` or ``"test"``, if the data had such images; or ``"out_of_fold"``: all labelled
-            images, each with outputs of a head that has not seen it, which are other heads than that of the model.
+            images, each with outputs of a head that was not fitted to it; these heads are not that of the model.
 
     Raises:
         ArtifactError: the folder contains no model or no evaluation, or the evaluation is damaged or belongs to another
@@ -108,7 +107,7 @@ def part_of(evaluations: Mapping[EvaluatedPart, Evaluation], part: EvaluatedPart
     """The evaluation of one part.
 
     Raises:
-        ArtifactError: there is none; the message names those that there are.
+        ArtifactError: the part has no evaluation; the message names the existing ones.
     """
     if part not in evaluations:
         raise ArtifactError(
@@ -124,11 +123,11 @@ def load_evaluations(
 
     Args:
         folder: the model folder.
-        manifest: that of the folder.
+        manifest: the manifest of the folder.
         may_be_missing: whether files that the manifest names may be missing.
 
     Raises:
-        ArtifactError: a file is missing, damaged, or of another model.
+        ArtifactError: a file is missing, damaged, or belongs to another model.
     """
     evaluations: dict[EvaluatedPart, Evaluation] = {}
     for name, digest in ((EVALUATION, manifest.evaluation), (OUT_OF_FOLD, manifest.out_of_fold)):
@@ -145,13 +144,13 @@ def load_out_of_distribution(folder: str | Path, manifest: Manifest | None = Non
         manifest: its manifest; None: it is read.
 
     Raises:
-        ArtifactError: the file is damaged, or of another model.
+        ArtifactError: the file is damaged, or belongs to another model.
     """
     path = Path(folder) / OUT_OF_DISTRIBUTION
     manifest = load_manifest(folder) if manifest is None else manifest
     if manifest.out_of_distribution is None:
         return None
-    for _ in attempts():  # between two renames of a writer it is of another model
+    for _ in attempts():  # between two renames of a writer it belongs to another model
         try:
             content = path.read_bytes()
         except FileNotFoundError:
@@ -168,8 +167,8 @@ def load_manifest_and_evaluations(
 ) -> tuple[Manifest, dict[EvaluatedPart, Evaluation]]:
     """(manifest, evaluations by part) of one saved model, also while another process replaces it.
 
-    The manifest is in the header of the weights, too, but the evaluation is a file of its own: between two renames of a
-    writer it belongs to another model. So reading is repeated for a while before that is an error.
+    The manifest is also in the header of the weights, but the evaluation is a separate file: between two renames of a
+    writer it belongs to another model. So reading is retried for a while before that is an error.
 
     Args:
         folder: the model folder.
@@ -196,10 +195,10 @@ def load_manifest_and_evaluations(
 
 
 def _evaluation_data(path: Path, digest: str | None) -> tuple[str, bytes | None]:
-    """("", content) of the file with this hash; (what is wrong, None) if there is none."""
+    """("", content) of the file with this hash; (the problem, None) without such a file."""
     missing = {
         EVALUATION: "the model was saved without an evaluation: train again, or give one to Learner.save_model",
-        OUT_OF_FOLD: "the model was saved without one: train again with `folds=5`",
+        OUT_OF_FOLD: "the model was saved without out-of-fold predictions: train again with `folds=5`",
     }[path.name]
     try:
         data = path.read_bytes() if digest is not None and path.is_file() else None
@@ -222,7 +221,7 @@ def model_hash(description: ModelDescription, state: Mapping[str, Tensor]) -> st
 
 
 def state_hash(state: Mapping[str, Tensor]) -> str:
-    """A hash of the weights alone; a manifest that a person has edited is still that of its weights."""
+    """A hash of only the weights; an edited manifest still belongs to its weights."""
     digest = hashlib.blake2b(digest_size=16)
     hash_state(digest, state)
     return digest.hexdigest()
@@ -238,7 +237,7 @@ def hash_state(digest: hashlib.blake2b, state: Mapping[str, Tensor]) -> None:
 def _load(folder: Path, *, weights: bool) -> tuple[Manifest, dict[str, Tensor]]:
     """(manifest, weights) of a saved model.
 
-    Without ``weights`` only the header of the weights file is read, and the second is empty.
+    Without ``weights`` only the header of the weights file is read, and the returned weights are empty.
     """
     _check_model_folder(folder)
     path = folder / WEIGHTS
@@ -251,7 +250,7 @@ def _load(folder: Path, *, weights: bool) -> tuple[Manifest, dict[str, Tensor]]:
     except ArtifactError as error:
         raise ArtifactError(f"cannot use the model in '{folder}': {error}") from None
     if weights and content.get("weights", digest := state_hash(state)) != digest:  # older versions saved no hash
-        raise ArtifactError(f"'{path}' is damaged: its weights have another hash than those that were saved")
+        raise ArtifactError(f"'{path}' is damaged: the hash of its weights differs from the saved one")
     return manifest, state
 
 
@@ -271,7 +270,7 @@ def _check_model_folder(folder: Path) -> None:
             f"'{folder}' is a type of file that can run code when it is loaded; a model is a folder with {WEIGHTS}"
         )
     if not os.path.isdir(folder):  # noqa: PTH112 - Path.is_dir raises for a name that is too long
-        raise ArtifactError(f"there is no model folder '{folder}'")
+        raise ArtifactError(f"the model folder '{folder}' does not exist")
     if (folder / WEIGHTS).is_file():
         return
     try:
@@ -299,15 +298,14 @@ def _choose_manifest(path: Path, copy: Any) -> dict[str, Any]:
         copy: the copy of the manifest; None if the weights have none.
 
     Raises:
-        ArtifactError: there is no manifest, or only one that is older than a change, or it is not JSON or cannot be
-            read.
+        ArtifactError: there is no manifest, only one that is older than a change, or it is not JSON or cannot be read.
     """
     from_file = read_manifest(path) if path.is_file() else None
     previous = path.with_name(PREVIOUS)
     if from_file is None and previous.is_file():
         raise ArtifactError(
-            f"there is no {MANIFEST}, and the copy in {WEIGHTS} is older than the last change of the model; copy the"
-            f" file from where you have it, or copy {previous.name}, with what held before that change, to {MANIFEST}"
+            f"there is no {MANIFEST}, and the copy in {WEIGHTS} is older than the last change of the model; copy the "
+            f"file from elsewhere, or copy {previous.name}, the manifest before that change, to {MANIFEST}"
         )
     if isinstance(copy, dict) and not (isinstance(from_file, dict) and from_file.get("id") == copy.get("id")):
         return copy
@@ -319,7 +317,7 @@ def _choose_manifest(path: Path, copy: Any) -> dict[str, Any]:
 
 
 def read_manifest(path: Path) -> Any:
-    """The content of a file of a manifest.
+    """The content of a manifest file.
 
     Raises:
         ArtifactError: the file is too large, not JSON or cannot be read.

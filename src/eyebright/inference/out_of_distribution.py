@@ -1,16 +1,16 @@
-"""`OutOfDistribution`: a score that says how unlike the training images an image is, from its features and outputs.
+"""`OutOfDistribution`: a score of how dissimilar an image is from the training images, from its features and outputs.
 
-Training images differ from each other mostly in few directions of the space of features, their first principal
-components. One part of the score is the length of what an image has outside of these directions (Guan et al., 2023,
-arXiv:2309.16634; they scale the features to length 1 too. Averages and maxima over the places of a feature map are
-scaled each on their own). It tells images that have nothing to do with the training images. The other part, for labels
-and classes, is the greatest logit (Hendrycks et al., 2022, arXiv:1911.11132): an image of a class that was left out has
-no label that fits. Both are divided by their standard deviations over the validation images, and the second is
-subtracted from the first, as ViM subtracts the energy from the residual (Wang et al., 2022, arXiv:2203.10807, equation
-7). ``benchmarks/unlike.py`` has what each of them finds.
+Training images differ from each other mostly in a few directions of the feature space, their first principal
+components. One part of the score is the norm of an image's features orthogonal to these directions (Guan et al., 2023,
+arXiv:2309.16634; they scale the features to length 1 too. Averages and maxima over the positions of a feature map are
+scaled separately). It detects images that are unrelated to the training images. The other part, for labels and classes,
+is the greatest logit (Hendrycks et al., 2022, arXiv:1911.11132): an image of an unknown class has no label with a high
+logit. Both are divided by their standard deviations over the validation images, and the second is subtracted from the
+first, as ViM subtracts the energy from the residual (Wang et al., 2022, arXiv:2203.10807, equation 7).
+``benchmarks/unlike.py`` measures what each part detects.
 
-A score of 0 is that of a typical validation image, and 5 % of the validation images are above 1. It is one product with
-a matrix, on the features of the prediction's own forward pass.
+A score of 0 is that of a typical validation image, and 5 % of the validation images are above 1. It takes one product
+with a matrix, on the features of the prediction's own forward pass.
 """
 
 import json
@@ -35,10 +35,10 @@ FLAGGED_SHARE = 0.05
 """Share of the validation images that have a score above 1."""
 MAX_DIRECTIONS = 32
 MIN_IMAGES = 10
-"""Training images, and validation images, that a score needs."""
+"""The minimum number of training images, and of validation images, for fitting a score."""
 
 MAX_IMAGES = 1000
-"""Training images that it is fitted to; more of them change little."""
+"""The maximum number of training images that it is fitted to; more change little."""
 
 _TENSORS = ("mean", "directions")
 _NUMBERS = ("blocks", "distance_weight", "logit_weight", "offset", "n_train", "n_valid")
@@ -49,14 +49,14 @@ class OutOfDistribution:
     """Computes the out-of-distribution score of images from their features.
 
     Args:
-        mean: of the features of training images, each block scaled to length 1.
+        mean: the mean of the features of training images, each block scaled to length 1.
         directions: the first principal components, orthonormal columns.
-        blocks: number of equal parts of the features that are scaled each on its own.
-        distance_weight: by which the distance from the principal subspace is multiplied.
-        logit_weight: by which the greatest logit is multiplied before it is subtracted; 0 for points and numbers.
-        offset: added to both.
-        n_train: number of training images that it was fitted to.
-        n_valid: number of validation images that the threshold is from.
+        blocks: number of equal parts of the features that are scaled separately.
+        distance_weight: the weight of the distance from the principal subspace.
+        logit_weight: the weight of the greatest logit, which is subtracted; 0 for points and numbers.
+        offset: the constant term.
+        n_train: number of training images that the score was fitted to.
+        n_valid: number of validation images that the threshold was computed from.
     """
 
     mean: Float[Tensor, " d"]
@@ -72,14 +72,14 @@ class OutOfDistribution:
         """The score of each image: above 1 it is less like the training images than 95 % of the validation images.
 
         Args:
-            features: the pooled features, which the head of the model gets.
-            outputs: what the head makes of them.
+            features: the pooled features, the input of the model's head.
+            outputs: the outputs of the head.
         """
         scores = self.distance_weight * self.distances(features) + self.offset
         return scores - self.logit_weight * outputs.flatten(1).amax(dim=1) if self.logit_weight else scores
 
     def distances(self, features: Float[Tensor, "b d"]) -> Float[Tensor, " b"]:
-        """How far the features of each image are from the principal subspace of the training images."""
+        """The distance of the features of each image from the principal subspace of the training images."""
         centred = _unit_length(features, self.blocks) - self.mean
         inside = centred @ self.directions
         return (centred.square().sum(dim=1) - inside.square().sum(dim=1)).clamp_min(0).sqrt()
@@ -94,7 +94,7 @@ class OutOfDistribution:
         """The score that `to_bytes` wrote.
 
         Raises:
-            ArtifactError: the content is something else.
+            ArtifactError: the content is not such a file.
         """
         try:
             tensors, numbers = load(content), _numbers(content)
@@ -117,13 +117,13 @@ def fit_out_of_distribution(
     blocks: int = 1,
     share: float = FLAGGED_SHARE,
 ) -> OutOfDistribution | None:
-    """The score fitted to images; None where there are fewer than 10 of either kind, or they hardly differ.
+    """The score fitted to images; None if there are fewer than 10 of either kind, or they hardly differ.
 
     Args:
         train: the pooled features of training images.
-        valid: those of validation images.
-        logits: the outputs for the validation images; None if they are no logits of labels.
-        blocks: number of equal parts of the features that are scaled each on its own.
+        valid: the pooled features of validation images.
+        logits: the outputs for the validation images; None if they are not logits of labels.
+        blocks: number of equal parts of the features that are scaled separately.
         share: the share of the validation images above 1.
     """
     if min(len(train), len(valid)) < MIN_IMAGES:
@@ -153,9 +153,7 @@ def _check(mean: Tensor, directions: Tensor, blocks: int, weights: Sequence[floa
     fits = fits and blocks > 0 and len(mean) % blocks == 0 and mean.dtype == directions.dtype == torch.float32
     fits = fits and all(map(math.isfinite, weights)) and weights[0] > 0 and weights[1] >= 0
     if not fits or non_finite_reason({"mean": mean, "directions": directions}):
-        raise ArtifactError(
-            "the out-of-distribution score cannot be used: its parts do not fit each other, or are not finite"
-        )
+        raise ArtifactError("the out-of-distribution score cannot be used: its parts do not match, or are not finite")
 
 
 def _unit_length(features: Float[Tensor, "b d"], blocks: int) -> Float[Tensor, "b d"]:
@@ -164,7 +162,7 @@ def _unit_length(features: Float[Tensor, "b d"], blocks: int) -> Float[Tensor, "
 
 
 def _principal_components(centred: Float[Tensor, "n d"]) -> Float[Tensor, "d k"]:
-    """The directions with the greatest variances first, without those that have none up to rounding."""
+    """The principal directions by decreasing variance, without those of zero variance up to rounding."""
     n, d = centred.shape
     products = centred @ centred.T if n < d else centred.T @ centred
     values, vectors = torch.linalg.eigh(products)  # the smaller matrix has the same eigenvalues
@@ -173,12 +171,12 @@ def _principal_components(centred: Float[Tensor, "n d"]) -> Float[Tensor, "d k"]
     directions = vectors[:, kept]
     if n < d:
         directions = centred.T @ directions / values[kept].sqrt()
-    # An eigenvector has two signs: with the greatest entry positive it is the same everywhere.
+    # The sign of an eigenvector is arbitrary: with a positive greatest entry it is the same on every machine.
     return directions * directions.gather(0, directions.abs().argmax(dim=0, keepdim=True)).sign()
 
 
 def _upper_quantile(distances: Float[Tensor, " m"], share: float) -> float:
-    """The order statistic that a new image of the same kind exceeds with at most this probability; else the greatest.
+    """The order statistic that a new image of the same kind exceeds with at most this probability, or the greatest.
 
     Vovk et al. (2005), Algorithmic Learning in a Random World, chapter 2.
     """

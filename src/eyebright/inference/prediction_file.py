@@ -1,4 +1,4 @@
-"""Writes predictions as CSV or JSON, one image after another, so that an interrupted prediction keeps those it has."""
+"""Writes predictions as CSV or JSON, image by image, so that an interrupted prediction keeps the finished ones."""
 
 import csv
 import json
@@ -14,7 +14,7 @@ from eyebright.io.text import valid_unicode
 from eyebright.tasks.base import TargetBlock
 
 Write = Callable[[str], object]
-_END = "\r\n"  # of a row: csv.writer quotes a cell only if it has a character of it, so both must be in it
+_END = "\r\n"  # end of a row: csv.writer quotes only cells that contain one of its characters, so it must have both
 _FIRST_BYTES = ("path,", "[]", '[\n  {\n    "path": ')
 _JSON_ENTRIES = ("probabilities", "points", "values", "ood_score")
 _OOD_COLUMNS = re.compile(r",(image_)*ood_score,(image_)*ood$")  # at the end of a header
@@ -22,7 +22,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def check_predictions_file(path: Path, block: TargetBlock) -> None:
-    """Refuses to write predictions over a file that holds something else, such as a table of labels with paths.
+    """Raises `InputError` if an existing file does not contain predictions, such as a table of labels with paths.
 
     Predictions are known by their out-of-distribution score or, of a model without one, by a column or entry for each
     label. A table of numbers or points has neither: it may be the one that a model was trained on.
@@ -32,7 +32,7 @@ def check_predictions_file(path: Path, block: TargetBlock) -> None:
         block: the target block of the model.
 
     Raises:
-        InputError: the file exists and holds no predictions.
+        InputError: the file exists and does not contain predictions.
     """
     formats: tuple[PredictionFormat, ...] = ("csv", "csv-safe")
     own = tuple(_header(block, one, asks=asks) for one in formats for asks in (False, True) if block.label_names)
@@ -49,18 +49,18 @@ class PredictionWriter:
     """Writes predictions in one format: a row of CSV, or an object in a JSON list, for each image.
 
     The numbers have nine significant digits, which represent a float32 exactly. In CSV, characters of file names and
-    labels that are not valid Unicode have the escapes of `eyebright.io.text.valid_unicode`; JSON has escapes of its
-    own, and a reader gets the names as they were. A JSON list that was interrupted lacks its closing bracket.
+    labels that are not valid Unicode have the escapes of `eyebright.io.text.valid_unicode`; JSON has its own escapes,
+    and a reader gets the original names. A JSON list that was interrupted lacks its closing bracket.
 
     Args:
-        write: writes text to the file or to the screen.
-        file_format: ``"csv"``, ``"json"``, or ``"csv-safe"`` for a spreadsheet: a name that it would take for a
-            formula, since it begins with ``=``, ``+``, ``-``, ``@`` or a tab, gets a ``'`` before it. In ``"csv"``
-            names are as they are. Numbers are the same in both.
+        write: the function that writes text to the file or to the screen.
+        file_format: ``"csv"``, ``"json"``, or ``"csv-safe"`` for a spreadsheet: names that it would run as a formula,
+            since they begin with ``=``, ``+``, ``-``, ``@`` or a tab, get the prefix ``'``. In ``"csv"`` names are
+            unchanged. Numbers are the same in both.
         target: the target block of the model, which formats the predictions.
         asks: whether the model asks a person about some labels, which get a column.
         has_sets: whether its predictions have label sets, which get a column.
-        has_ood: whether its predictions have an out-of-distribution score, which gets two.
+        has_ood: whether its predictions have an out-of-distribution score, which gets two columns.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class PredictionWriter:
         self.count += 1
 
     def end(self) -> None:
-        """Writes what follows the last prediction."""
+        """Writes the end of the file."""
         if self._json:
             self._write("\n]\n" if self.count else "[]\n")
         elif self.count == 0:

@@ -26,12 +26,12 @@ class Prediction:
         decoded: the predicted label, `LabelSet`, points in pixels of the original image, or numbers.
         activated: the activated and calibrated outputs: the probability of each class, shape (classes,); points, shape
             (n, 2); or numbers, shape (n,).
-        note: what may be wrong with the image; empty if nothing was noticed.
-        ask: the labels of which a person is to be asked, in the order of the vocabulary; None if the model answers
+        note: a possible problem of the image; empty if none was found.
+        ask: the labels about which a person is to be asked, in the order of the vocabulary; None if the model answers
             only yes or no.
-        label_set: the labels of the set that covers the right ones as often as was stated, in the order of the
+        label_set: the labels of the set that covers the right ones with the stated coverage, in the order of the
             vocabulary; None if the model has no label sets.
-        ood_score: the out-of-distribution score: how unlike the training images the image is, above 1 more than 95 % of
+        ood_score: the out-of-distribution score; above 1 the image is less similar to the training images than 95 % of
             the validation images (`eyebright.inference.out_of_distribution`); None if the model folder has none.
     """
 
@@ -45,18 +45,18 @@ class Prediction:
 
     @property
     def is_ood(self) -> bool:
-        """Whether the image is so unlike the training images that the prediction should not be trusted."""
+        """Whether the image is so dissimilar from the training images that the prediction is unreliable."""
         return self.ood_score is not None and self.ood_score > THRESHOLD
 
     def to_json(self, block: TargetBlock) -> dict[str, Any]:
-        """The path, the entries of `TargetBlock.prediction_json`, and what the model has of the other fields."""
+        """The path, the entries of `TargetBlock.prediction_json`, and the other fields that the model provides."""
         asked = {} if self.ask is None else {"ask": list(self.ask)}
         inside = {} if self.label_set is None else {"label_set": list(self.label_set)}
         score = {} if self.ood_score is None else {"ood_score": self.ood_score, "ood": self.is_ood}
         return {"path": self.path, **block.prediction_json(self.decoded, self.activated), **asked, **inside, **score}
 
     def row(self, block: TargetBlock) -> tuple[Any, ...]:
-        """The cells of the table, as `table_columns` names them."""
+        """The cells of the table, in the order of `table_columns`."""
         cells = block.table_row(self.decoded, self.activated)
         asked = () if self.ask is None else (block.asked_text(self.ask, self.activated),)
         inside = () if self.label_set is None else (block.names_text(self.label_set),)
@@ -64,7 +64,7 @@ class Prediction:
         return (self.path, *cells, *asked, *inside, *score)
 
     def line(self, block: TargetBlock) -> str:
-        """The prediction as a line of text: the path, the labels or numbers, and what makes it doubtful."""
+        """The prediction as a line of text: the path, the labels or numbers, and reasons for doubt."""
         text = block.text(self.decoded) or NO_LABEL_CAPTION
         asked = f"; ask a person: {', '.join(self.ask)}" if self.ask else ""
         inside = "" if self.label_set is None else f"; label set: {', '.join(self.label_set) or 'empty'}"
@@ -107,12 +107,13 @@ def table_columns(block: TargetBlock, *, asks: bool, has_sets: bool = False, has
 class Predictions(Sequence[Prediction]):
     """The predictions for the images that could be read, in the order of the images.
 
-    Those that could not be read have none, so prediction i is not always that of image i: use `Prediction.path`.
+    Images that could not be read have no prediction, so prediction i is not always that of image i: use
+    `Prediction.path`.
 
     Args:
         predictions: the prediction for each image that could be read.
-        skipped: the reason for each image that could not be read, by its path, or for one in memory by its kind and
-            position, such as ``"<bytes> 3"``.
+        skipped: the reason for each image that could not be read, by its path, or for an image in memory by its kind
+            and position, such as ``"<bytes> 3"``.
         target: the target block of the model, which formats the predictions.
     """
 
@@ -152,10 +153,10 @@ class Predictions(Sequence[Prediction]):
         """A table with one row per image: its path and the columns of the target block.
 
         These are the labels and the probability of each class; x and y of each point; or the numbers. If the model
-        has three answers, the column ``ask`` has the labels of which a person is to be asked; if it has label sets,
-        ``label_set`` has their labels; if it has out-of-distribution scores, ``ood_score`` has them, and ``ood`` "yes"
-        or "no". Characters that are not valid Unicode (in file names of another encoding) become escapes, since pandas
-        has no text with them.
+        answers yes, no or *ask a person*, the column ``ask`` has the labels about which a person is to be asked; if it
+        has label sets, ``label_set`` has their labels; if it has out-of-distribution scores, ``ood_score`` has them,
+        and ``ood`` "yes" or "no". Characters that are not valid Unicode (in file names of another encoding) become
+        escapes, since pandas does not support them.
         """
         rows = [prediction.row(self.target) for prediction in self._predictions]
         cells = [[valid_unicode(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]

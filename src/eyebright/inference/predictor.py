@@ -48,11 +48,11 @@ from eyebright.types import Thresholds, Vocab
 
 _Answer = TypeVar("_Answer")
 
-_PREFETCHED_BATCHES = 2  # batches that are read ahead while the model computes
+_PREFETCHED_BATCHES = 2  # batches that are read in advance while the model computes
 
 
 class _ModelInput(NamedTuple):
-    """An image as the model's input, with the warp that leads to it from the original image."""
+    """A preprocessed image, with the warp from the original image."""
 
     name: str
     pixels: np.ndarray[Any, np.dtype[Any]]
@@ -67,11 +67,11 @@ class Predictor:
         manifest: the description of the model.
         model: the model with its weights, or a function that loads it when it is first needed.
         device: the device of the model if no runtime is given, see `load_predictor`.
-        ood: computes the out-of-distribution score of each image; None: the predictions have none.
-        runtime: computes the outputs; None to use ``model``, unchanged.
-        fast_decode: decode large JPEGs reduced: faster, but not exact, see `load_predictor`.
-        pickled_as: a function that returns what ``__reduce__`` does: a function and its arguments that make the same
-            predictor in another process; None: it cannot be pickled or copied.
+        ood: the out-of-distribution detector; None: predictions have no out-of-distribution score.
+        runtime: the runtime that computes the outputs; None to use ``model``, unchanged.
+        fast_decode: decode large JPEGs at a reduced scale: faster, but not exact, see `load_predictor`.
+        pickled_as: a function that returns the result of ``__reduce__``: a function and its arguments that create the
+            same predictor in another process; None: it cannot be pickled or copied.
     """
 
     def __init__(
@@ -95,15 +95,15 @@ class Predictor:
         )
 
     def __reduce__(self) -> "_Pickled":
-        """How `pickle` and `copy` make another one: it is loaded again from its folder.
+        """The state for `pickle` and `copy`: the predictor is loaded again from its folder.
 
         Raises:
-            InputError: its model is not from a folder.
+            InputError: the model was not loaded from a folder.
         """
         if self._pickled_as is None:
             raise not_copied(
                 self,
-                "its model is in memory alone: save it with `save_model`, and pickle what `load_predictor` returns",
+                "its model is only in memory: save it with `save_model`, and pickle the result of `load_predictor`",
             )
         return self._pickled_as()
 
@@ -112,11 +112,11 @@ class Predictor:
 
     @cached_property
     def model(self) -> ImageModel:
-        """The network as it was saved."""
+        """The saved network."""
         return self._model if isinstance(self._model, ImageModel) else self._model()
 
     def model_hash(self) -> str:
-        """A hash of the model and its weights, as `Evaluation.weights` has it."""
+        """A hash of the model and its weights, as in `Evaluation.weights`."""
         return model_hash(self.manifest.model, self.model.state_dict())
 
     @property
@@ -137,8 +137,8 @@ class Predictor:
     def predict(self, sources: Any, *, bs: int = BATCH_SIZE, workers: int | None = None) -> Predictions:
         """The predictions for the images that can be read, in the order of the images.
 
-        Those that cannot be read are in `Predictions.skipped`, so prediction i is not always that of image i: use
-        `Prediction.path`. Of images in memory, ``skipped`` has the position: ``"<bytes> 3"`` is ``sources[3]``.
+        Images that cannot be read are in `Predictions.skipped`, so prediction i is not always that of image i: use
+        `Prediction.path`. For images in memory, ``skipped`` has the position: ``"<bytes> 3"`` is ``sources[3]``.
 
         All are returned at once; `stream` yields them as they are computed.
 
@@ -168,7 +168,7 @@ class Predictor:
         """The predictions for images in their order, each batch as soon as it is computed.
 
         A batch that fails later does not affect the predictions that were yielded before. Images are read a few batches
-        ahead, so ``sources`` may be an iterator without an end.
+        in advance, so ``sources`` may be an infinite iterator.
 
         Args:
             sources: images, each a path, bytes, an array, a tensor or a Pillow image.
@@ -187,7 +187,7 @@ class Predictor:
     def outputs(
         self, sources: Iterable[Any], *, bs: int = BATCH_SIZE, workers: int | None = None
     ) -> Iterator[ImageOutputs | SkippedImage]:
-        """The outputs, in the user's units, of which `stream` makes predictions; arguments and errors as there."""
+        """The outputs, in the user's units, from which `stream` computes predictions; same arguments and errors."""
         return self._in_order(sources, bs, workers, self._image_outputs)
 
     def evaluate(
@@ -199,18 +199,19 @@ class Predictor:
         part: EvaluatedPart = "test",
         bs: int = BATCH_SIZE,
     ) -> Evaluation:
-        """The model's outputs for labelled images beside their targets, from which all scores are computed.
+        """The model's outputs for labelled images with their targets, from which all scores are computed.
 
         Args:
             images: as in `predict`.
-            targets: of each image: a list of labels (or a `LabelSet`), a class, points in pixels, or numbers.
-            groups: the group of each image, such as a patient; None: it has none. Empty: every image is.
+            targets: the target of each image: a list of labels (or a `LabelSet`), a class, points in pixels, or
+                numbers.
+            groups: the group of each image, such as a patient; None: the image has no group. Empty: no image has one.
             part: what the images are for, see `eyebright.types.Part`.
             bs: number of images in a batch.
 
         Raises:
             ImageError: an image cannot be read.
-            DataError: there are not as many targets as images, or a target has a label that the model lacks.
+            DataError: the numbers of targets and images differ, or a target has a label that the model lacks.
             InputError: there is no image, or a source has another type.
         """
         found = evaluate_images(self, images, targets, part=part, bs=bs)
@@ -223,16 +224,17 @@ class Predictor:
     ) -> list[HeatMap]:
         """The regions that raise the outputs for labels, in the pixels of the image itself, see `HeatMap`.
 
-        They are computed by the network as it was saved, in float32, whatever the runtime.
+        They are computed by the saved network, in float32, whatever the runtime.
 
         Args:
-            source: a path, bytes, an array, a tensor or a Pillow image.
-            labels: labels, classes or names of numbers; None for those that are predicted.
+            source: the image: a path, bytes, an array, a tensor or a Pillow image.
+            labels: labels, classes or names of numbers; None for the predicted ones.
             method: ``"gradcam"``, ``"layercam"``, or ``"gradcam-finer"``, see `eyebright.inference.heat_maps`.
 
         Raises:
             ImageError: the image cannot be read.
-            InputError: the model predicts points, has no such label or no feature map with places; an unknown method.
+            InputError: the model predicts points, or has no such label or no spatial feature map; or the method is
+                unknown.
             ArtifactError: the outputs for the image are not finite.
         """
         check_heat_maps(self.target, labels or (), method)
@@ -271,7 +273,7 @@ class Predictor:
         """Batches of preprocessed images, or of the errors in their place; read in the background."""
         for name, value in (("bs", bs), ("workers", 1 if workers is None else workers)):
             check_count(name, value)
-        if isinstance(sources, (list, tuple)) and len(sources) == 1:  # starting threads would take longer
+        if isinstance(sources, (list, tuple)) and len(sources) == 1:  # threads are not worth starting
             yield [self._preprocess(sources[0])]
             return
         # Images of different sizes cannot be in one batch.
@@ -290,7 +292,7 @@ class Predictor:
             pool.shutdown(cancel_futures=True)
 
     def _preprocess(self, source: Any) -> _ModelInput | ImageError:
-        """The image as the model's input, or the error if it cannot be read."""
+        """The preprocessed image, or the error if it cannot be read."""
         try:
             image = Image.create(source)
             drawn = self._pipeline.draw(image, None)  # without a generator nothing is augmented
@@ -361,13 +363,13 @@ def load_predictor(
             and costs accuracy: on 200 photographs probabilities changed by 0.006 on average and 0.09 at most, and 5
             predictions changed.
         threads: number of CPU threads that compute a batch (intra-op threads); None for `torch.get_num_threads`.
-        fast_decode: let the JPEG decoder reduce large images, and resize them in 8 bits: faster, but not exactly the
-            pixels that the model was evaluated with (docs/why.md has the differences). Models of
-            preprocessing version ``legacy-1`` are always read so.
+        fast_decode: let the JPEG decoder downscale large images, and resize them in 8 bits: faster, but not exactly the
+            pixels that the model was evaluated with (docs/why.md has the differences). Models of preprocessing version
+            ``legacy-1`` are always read this way.
 
     Raises:
         ArtifactError: the folder contains no complete model, or one that this version cannot read; or the repository
-            does not exist, is no model of Eyebright, or cannot be downloaded.
+            does not exist, is not a model of Eyebright, or cannot be downloaded.
         InputError: the runtime, precision or device is unknown, or they cannot be combined.
         MissingExtraError: ONNX Runtime was requested and is not installed.
     """
@@ -416,7 +418,7 @@ def _load_same(options: _LoadOptions, version: str) -> Predictor:
     """The predictor of the same model, loaded again, usually in another process.
 
     Raises:
-        ArtifactError: the folder contains another model now, or none.
+        ArtifactError: the folder now contains another model, or none.
     """
     folder, device, runtime, precision, threads, fast_decode = options
     predictor = load_predictor(
@@ -425,8 +427,8 @@ def _load_same(options: _LoadOptions, version: str) -> Predictor:
     _, (_, found) = predictor.__reduce__()
     if found != version:
         raise ArtifactError(
-            f"'{folder}' contains another model than when the predictor was loaded that is unpickled or copied now; "
-            "load it again with `load_predictor`"
+            f"'{folder}' contains another model than when this predictor was loaded; load it again with "
+            f"`load_predictor`"
         )
     return predictor
 
@@ -440,13 +442,13 @@ def _version(manifest: Manifest, state: dict[str, Tensor]) -> str:
 def save_onnx(folder: str | Path) -> Path:
     """Exports a saved model's network to ONNX, into its folder, where `load_predictor` finds it; returns the path.
 
-    It makes predictions of Eyebright faster where ONNX Runtime is faster than torch. A graph that answers by itself,
-    without Eyebright, is what ``eyebright export`` writes.
+    It makes predictions of Eyebright faster if ONNX Runtime is faster than torch. For a graph that predicts without
+    Eyebright use ``eyebright export``.
 
     Its input ``images`` are images, batch x height x width x 3, resized and cropped to the model's input size but not
     normalised: canonical pixels in [0, 1], float32 (uint8 for models of preprocessing version ``legacy-1``). Its output
     ``outputs`` are the model's outputs before the activation. Any ONNX runtime can use it. Its hash is in
-    ``network.onnx.sha256`` beside it; a graph that has changed since is not used.
+    ``network.onnx.sha256`` in the same folder; a graph that has changed since is not used.
 
     Args:
         folder: the model folder.
@@ -479,4 +481,4 @@ def _build(folder: Path, manifest: Manifest, state: dict[str, Tensor]) -> ImageM
     try:
         return build_saved(manifest.model, state)
     except InputError as error:
-        raise ArtifactError(f"the weights in '{folder}' do not fit its manifest: {shortened(str(error))}") from None
+        raise ArtifactError(f"the weights in '{folder}' do not match its manifest: {shortened(str(error))}") from None

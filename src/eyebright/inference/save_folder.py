@@ -53,18 +53,17 @@ def save_model(
         folder: the folder to write; it is created if necessary, and other files in it are kept.
         manifest: the description of the model.
         state: the state dict of the model.
-        evaluation: the outputs for the validation images; None saves none and deletes that of an older model.
+        evaluation: the outputs for the validation images; None saves no evaluation and deletes that of an older model.
         held_out: the outputs for images of the parts promise and test, saved in the same file.
-        out_of_fold: outputs for all labelled images by heads that have not seen them; None as for ``evaluation``.
-        out_of_distribution: computes how unlike the training images an image is; None as for ``evaluation``.
-        training_images: from `TrainingImages.to_bytes`; None as for ``evaluation``.
+        out_of_fold: outputs for all labelled images by heads that were not fitted to them; None as for ``evaluation``.
+        out_of_distribution: the fitted out-of-distribution detector; None as for ``evaluation``.
+        training_images: the result of `TrainingImages.to_bytes`; None as for ``evaluation``.
 
     Raises:
         ArtifactError: the number of outputs or thresholds is not the number of classes; an evaluation is of another
             target or of other weights; a weight, or an output of the evaluation, is not finite; or a file cannot be
-            written, for example because the disk is full. The message says whether a model that was in the folder
-            before is unchanged: it is if any file cannot be written, but not if one cannot be renamed after another
-            one was.
+            written, for example because the disk is full. The message states whether an earlier model in the folder is
+            unchanged: it is if a file cannot be written, but not if one cannot be renamed after another one was.
     """
     folder = Path(folder)
     manifest.check_consistent()
@@ -87,7 +86,8 @@ def save_model(
     text = manifest_text(data)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     Manifest.from_json(json.loads(text))  # what could not be loaded is not saved in the place of what can
-    # The weights come first: the folder can then be loaded after each rename, since they hold a copy of the manifest.
+    # The weights come first: the folder can then be loaded after each rename, since they contain a copy of the
+    # manifest.
     writers: dict[str, Callable[[Path], Any] | None] = {
         WEIGHTS: lambda path: save_file(tensors, path, metadata={"manifest": text}),
         **{name: writer_of_bytes(files.get(name)) for name in HASHED},
@@ -112,29 +112,29 @@ def _with_hashes(manifest: Manifest, files: Mapping[str, bytes]) -> Manifest:
 
 
 def check_fits(evaluation: Evaluation, manifest: Manifest, weights: str) -> None:
-    """Raises `ArtifactError` for an evaluation of another target than the model's, or of other weights."""
+    """Raises `ArtifactError` if the target or the weights of an evaluation are not the model's."""
     target, expected = evaluation.decision.target, manifest.decision.target
     if (target.name, *target.target_names) != (expected.name, *expected.target_names):
         raise ArtifactError(
-            f"the evaluation is of another target, {target.describe()}; that of the model is {expected.describe()}: "
-            "give what `evaluate` of this learner returns"
+            f"the evaluation has another target, {target.describe()}, than the model, {expected.describe()}: give the "
+            f"result of this learner's `evaluate`"
         )
     if evaluation.weights not in ("", weights):
         raise ArtifactError(
-            "the evaluation is of other weights than the model's, for example from before the last fit: call "
+            "the evaluation belongs to other weights than the model's, for example from before the last fit: call "
             "`evaluate` again"
         )
 
 
 def evaluations_parquet(evaluations: Sequence[Evaluation], folder: Path, metadata: Mapping[str, str]) -> bytes:
-    """The bytes of a file of evaluations, whose image folder is relative to the model folder."""
+    """The bytes of a file of evaluations, with the image folder relative to the model folder."""
     if reason := next((one.not_finite for one in evaluations if one.not_finite), ""):
         raise ArtifactError(f"the model is not saved in '{folder}': {reason}; train again")
     return to_parquet([replace(one, root=relative_folder(one.root, folder)) for one in evaluations], metadata)
 
 
 def relative_folder(image_folder: Path, folder: Path) -> Path:
-    """The image folder relative to the model folder: both can be moved, and no folder of the user is named.
+    """The image folder relative to the model folder: both can be moved together, and no folder of the user is named.
 
     Args:
         image_folder: the folder of images.
@@ -148,12 +148,12 @@ def relative_folder(image_folder: Path, folder: Path) -> Path:
 
 def manifest_text(content: Mapping[str, Any]) -> str:
     """The text of a manifest."""
-    # A lone surrogate (in a label from a file name that is not UTF-8) gets the escape that JSON has for it.
+    # A lone surrogate (in a label from a file name that is not UTF-8) becomes a JSON escape.
     return valid_unicode(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False))
 
 
 def writer_of_text(text: str) -> Callable[[Path], Any]:
-    """A function that writes the text to a file, with a line feed behind it."""
+    """A function that writes the text and a line feed to a file."""
     return lambda path: path.write_text(text + "\n", encoding="utf-8")
 
 
@@ -168,12 +168,12 @@ def write_together(
     """Writes several files into a folder: first all to temporary names, then they are renamed in this order.
 
     Args:
-        folder: is created if necessary.
+        folder: the folder; it is created if necessary.
         writers: by file name, the function that writes the file; None to delete it.
-        what: what is saved, for the message.
+        what: the noun for the saved data, for the message.
 
     Raises:
-        ArtifactError: a file cannot be written or renamed; the message says which files are new.
+        ArtifactError: a file cannot be written or renamed; the message states which files are new.
     """
     steps: dict[str, Callable[[], object]] = {}
     updated: list[str] = []

@@ -1,6 +1,6 @@
-"""Where some training images of a saved model are: ``training_images.json``, from which the ranges of INT8 come.
+"""``training_images.json``: the paths of some training images of a saved model, for calibrating the ranges of INT8.
 
-The file holds names of files, so `push_to_hub` leaves it out, and a prediction does not need it.
+The file contains names of files, so `push_to_hub` leaves it out, and a prediction does not need it.
 """
 
 import hashlib
@@ -22,18 +22,18 @@ from eyebright.io.files import common_folder, relative_name
 from eyebright.io.text import valid_unicode
 
 MAX_TRAINING_IMAGES = 200
-"""The most images that are named."""
+"""The maximum number of images in the file."""
 
 
 def evenly_spread(indices: Sequence[int], most: int = MAX_TRAINING_IMAGES) -> list[int]:
-    """At most so many of the indices, evenly spread.
+    """At most this number of the indices, evenly spread.
 
     >>> evenly_spread(range(10), 4)
     [0, 2, 5, 7]
 
     Args:
-        indices: of all training images.
-        most: their largest number.
+        indices: the indices of all training images.
+        most: the maximum number.
     """
     step = max(len(indices) / most, 1)
     return [indices[int(i * step)] for i in range(min(len(indices), most))]
@@ -44,8 +44,8 @@ class TrainingImages:
     """Some training images.
 
     Args:
-        root: the folder that they have in common.
-        files: relative to it.
+        root: the common folder of the images.
+        files: the paths relative to this folder.
     """
 
     root: Path
@@ -53,10 +53,10 @@ class TrainingImages:
 
     @staticmethod
     def of(paths: Sequence[str | None]) -> "TrainingImages | None":
-        """Those of the images that are files; None without any.
+        """The training images that are files; None if there are none.
 
         Args:
-            paths: of training images; None for one in memory.
+            paths: the paths of training images; None for an image in memory.
         """
         there = [path for path in paths if path is not None]
         root = common_folder(there)
@@ -81,7 +81,7 @@ class TrainingImages:
         """The images from the content of the file.
 
         Raises:
-            ValueError: it has another form; the message is part of a sentence.
+            ValueError: the content does not have the expected form; the message is part of a sentence.
         """
         content: Any = parse_json(data.decode("utf-8"))
         root = content.get("root") if isinstance(content, dict) else None
@@ -92,21 +92,21 @@ class TrainingImages:
 
 
 def load_training_images(folder: str | Path, manifest: Manifest | None = None) -> TrainingImages | None:
-    """The saved places of some training images; None if they were not saved, or the file was not copied.
+    """The saved paths of some training images; None if they were not saved, or the file was not copied.
 
     Args:
         folder: the model folder.
         manifest: its manifest; None: it is read.
 
     Raises:
-        ArtifactError: the folder contains no model, or the file is damaged or of another model.
+        ArtifactError: the folder contains no model, or the file is damaged or belongs to another model.
     """
     folder = Path(folder)
     path, problem = folder / TRAINING_IMAGES, ""
     manifest = load_manifest(folder) if manifest is None else manifest
     if manifest.training_images is None:
         return None
-    for _ in attempts():  # between two renames of a writer it is of another model
+    for _ in attempts():  # between two renames of a writer it belongs to another model
         try:
             data = path.read_bytes()
             if hashlib.sha256(data).hexdigest() == manifest.training_images:

@@ -1,1 +1,1 @@
-"""A report that a person can look at: one self-contained HTML file, made from an `Evaluation` and plain facts."""
+"""The report for people: one self-contained HTML file, built from an `Evaluation` and plain facts."""

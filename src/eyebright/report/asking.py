@@ -1,4 +1,4 @@
-"""The charts of how many images and answers ask a person, against the bounds that the other answers keep."""
+"""Charts of the shares of images and answers about which a person is asked, over the bounds of the other answers."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,11 +13,11 @@ _STYLES: tuple[Style, Style] = ("first", "second")
 
 
 def asking_blocks(tuning: Mapping[str, Any], results: Sequence[PromiseResult]) -> list[Sentences | Charts]:
-    """A sentence on how many images and answers ask, and a chart of each; nothing if no curves are known.
+    """A sentence on the shares of images and answers that ask a person, and a chart of each; empty without curves.
 
     Args:
         tuning: `Manifest.tuning`.
-        results: the two promises of the model, that of yes and that of recall; of other numbers there is no chart.
+        results: the two promises of the model, for yes and for recall; otherwise there is no chart.
 
     Raises:
         KeyError: the curves have another form; or ValueError, TypeError.
@@ -30,8 +30,8 @@ def asking_blocks(tuning: Mapping[str, Any], results: Sequence[PromiseResult]) -
     at = yes_curve.bounds.index(yes.bound)
     asked = f"{100 * yes_curve.images[at]:.3g} % of the images and {100 * yes_curve.answers[at]:.3g} % of the answers"
     sentence = (
-        f"With {yes} and {no}, {asked} go to a person, of the {results[0].n_images:,} images that this rests on. The "
-        "charts show how many it would be for other bounds of one of the two while the other stays."
+        f"With {yes} and {no}, {asked} go to a person, measured on {results[0].n_images:,} images. The charts show "
+        f"these shares for other bounds of one of the two promises, with the other fixed."
     )
     charts = [
         _chart("images that ask", [curve.images for curve in curves], pairs),
@@ -46,7 +46,7 @@ def asking_blocks(tuning: Mapping[str, Any], results: Sequence[PromiseResult]) -
 
 
 def _pairs(curves: Sequence[AskingCurve], promises: Sequence[Promise]) -> list[tuple[AskingCurve, Promise]]:
-    """Each curve with the promise on it; empty unless there are two and both are on their curve."""
+    """Each curve with its promise; empty unless there are two promises and both are on their curve."""
     both = [(curve, promise) for curve, promise in zip(curves, promises, strict=False)]
     fit = [curve.promise == promise.metric and promise.bound in curve.bounds for curve, promise in both]
     return both if len(curves) == len(promises) == 2 and all(fit) else []

@@ -1,4 +1,4 @@
-"""The report of an `Evaluation`: everything that the page shows, as values."""
+"""Builds the report of an `Evaluation`: the content of the page, as values."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -29,7 +29,7 @@ from eyebright.report.weak_segments import weak_segments_json, weak_segments_sec
 from eyebright.web.blocks import Cell, Collapsed, Gallery, Pairs, Section, Sentences, Table
 from eyebright.web.text import count_text
 
-_ROWS_OF_FINE_TUNING = "The rows of the epochs have the scores of the fine-tuned weights alone."  # not of an average
+_ROWS_OF_FINE_TUNING = "The rows of the epochs have the scores of the fine-tuned weights, not of an averaged model."
 
 
 def build_report(
@@ -39,14 +39,14 @@ def build_report(
     test: Evaluation | None = None,
     out_of_fold: Evaluation | None = None,
 ) -> ReportData:
-    """The content of the report; images that are not those that were evaluated have no thumbnail, and a notice says so.
+    """The content of the report; images that differ from the evaluated ones get a notice instead of a thumbnail.
 
     Args:
         evaluation: a model's outputs for a set of images, with their targets and the summary of the training targets.
         facts: the facts that the evaluation lacks.
-        test: the same for the held-out test images; None without any.
-        out_of_fold: the same for all labelled images, by heads that have not seen them, to find wrong labels in; None:
-            they are looked for in ``evaluation``.
+        test: the evaluation on the held-out test images; None without test images.
+        out_of_fold: the evaluation on all labelled images by heads that were not fitted to them, to find wrong labels
+            in; None: they are searched in ``evaluation``.
 
     Raises:
         DataError: the outputs or targets do not have the shape of their kind, or an output is NaN or infinite.
@@ -91,11 +91,11 @@ def build_report(
 
 
 class _Leaks(NamedTuple):
-    """Evaluated images that belong together with training images.
+    """Evaluated images that are copies of training images, or in their groups.
 
     Args:
-        images: how many they are.
-        total: all evaluated images.
+        images: the number of these images.
+        total: the number of all evaluated images.
         without: the main score of the other images; None if there are none.
     """
 
@@ -113,27 +113,27 @@ def _leaks(report: TaskReport) -> _Leaks:
 
 
 def leak_notices(report: TaskReport) -> list[str]:
-    """The sentence on evaluated images that belong together with training images, with the score of the others.
+    """A notice of evaluated images that overlap with training images, with the score of the others; empty without any.
 
     Args:
-        report: with the images in `ReportFacts.leaking`.
+        report: the report, with the overlapping images in `ReportFacts.leaking`.
     """
     return _leak_notices(_leaks(report))
 
 
 def _leak_notices(leaks: _Leaks) -> list[str]:
-    """The most important score again without images that belong together with training images; a sentence."""
+    """The main score without images that overlap with training images, as a sentence."""
     if not leaks.images:
         return []
     total = f"{leaks.total:,} evaluated images"
     which = f"{leaks.images:,} of the {total} are copies of training images, or of their groups"
     if leaks.without is None:
-        return [f"{which}: no score here is one of new images"]
+        return [f"{which}: no score here is for new images"]
     return [f"{which}; without them: {leaks.without.line}"]
 
 
 def _verdict(report: TaskReport, slices: Sequence[Slice], leaks: _Leaks) -> Verdict:
-    """What the kind of target says, with what holds for every kind; three changes at most."""
+    """The verdict for this kind of target, with the rules for every kind; at most three changes."""
     own, rows, facts = report.verdict(), report.metric_rows(), report.facts
     if not rows:
         return own
@@ -188,7 +188,6 @@ def _missing_thumbnails(sections: Sequence[Section]) -> list[str]:
     if not missing:
         return []
     return [
-        f"{missing} of {count_text(len(images), 'image')} on this page could not be read, or have another size than "
-        "the evaluated ones, and have no thumbnail; if they were moved, make the report again with the folder that they"
-        " are in now"
+        f"{missing} of {count_text(len(images), 'image')} on this page could not be read, or differ in size from the "
+        f"evaluated ones, and have no thumbnail; if they were moved, create the report again with their current folder"
     ]

@@ -1,4 +1,4 @@
-"""What a model card must say against the model: what was not measured, and on how little the rest stands."""
+"""The limits that a model card states: what was not measured, and scores that rest on few images."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,8 +14,8 @@ def limits(decision: Decision, manifest: Mapping[str, Any], data: ReportData | N
     """A sentence for each limit.
 
     Args:
-        decision: the model's.
-        manifest: with the entries ``data`` and ``tuning``.
+        decision: the model's decision.
+        manifest: the manifest, with the entries ``data`` and ``tuning``.
         data: the report; None: nothing was measured.
     """
     target = decision.target
@@ -24,18 +24,18 @@ def limits(decision: Decision, manifest: Mapping[str, Any], data: ReportData | N
         "unless the validation images have them."
     ]
     if data is None:
-        sentences = ["No score was measured, so nothing is known of how good the model is."]
+        sentences = ["No score was measured, so the quality of the model is unknown."]
     else:
         sentences += [*_chosen_on(data), *_unknown(data), *_few(data)]
     if decision.target.has_thresholds:
-        sentences.append("An image that shows none of these labels can still be given one.")
+        sentences.append("The model can predict a label for an image that shows none of them.")
     elif target.has_vocab:
         sentences.append(
-            "Every image is given one of the classes, also an image of something else"
+            "The model predicts one of the classes for every image, also for an image of something else"
             + ("; a person is asked where the probability is too low." if decision.thresholds.is_three_way else ".")
         )
     if target.can_calibrate and decision.to_json()["calibration"]["kind"] == "none":
-        sentences.append("The probabilities are not calibrated: 0.8 need not mean right 8 times of 10.")
+        sentences.append("The probabilities are not calibrated: 0.8 need not mean right 8 times out of 10.")
     if target.can_calibrate and not any(manifest["tuning"].get(key) for key in ("promises", "selective")):
         sentences.append("No promise was made about precision, recall or accuracy on new images.")
     return sentences
@@ -51,7 +51,7 @@ def _chosen_on(data: ReportData) -> list[str]:
 
 
 def _unknown(data: ReportData) -> list[str]:
-    """The share of targets that nobody knows."""
+    """The share of unknown targets."""
     images = data.evaluated[1]
     rows = [row for row in data.output_rows if isinstance(row.get("known"), int)]
     if not rows or data.kind == "classes":
@@ -66,14 +66,14 @@ def _unknown(data: ReportData) -> list[str]:
 
 
 def _few(data: ReportData) -> list[str]:
-    """The labels that few of the evaluated images have."""
+    """The labels with few evaluated images."""
     key = {"labels": "label", "classes": "class"}.get(data.kind)
     if key is None:
         return []
     without = [str(row[key]) for row in data.output_rows if row.get("images") == 0]
     few = [str(row[key]) for row in data.output_rows if 0 < (row.get("images") or 0) < MIN_IMAGES]
     sentences = [
-        (without, "no evaluated image has, so nothing is known of their scores"),
-        (few, f"fewer than {MIN_IMAGES} evaluated images have, so their scores say little"),
+        (without, "no evaluated image has, so their scores are unknown"),
+        (few, f"fewer than {MIN_IMAGES} evaluated images have, so their scores are unreliable"),
     ]
     return [f"{count_text(len(names), key)} that {what}: {listing(names)}." for names, what in sentences if names]

@@ -1,6 +1,6 @@
-"""The metadata of a model card, as the Hugging Face hub reads it: the YAML at the start of ``README.md``.
+"""The metadata of a model card for the Hugging Face hub: the YAML at the start of ``README.md``.
 
-The form is that of the hub's documentation (model cards, ``model-index``); the tests read it with huggingface_hub.
+The format follows the hub's documentation (model cards, ``model-index``); the tests read it with huggingface_hub.
 """
 
 import math
@@ -15,16 +15,16 @@ from eyebright.tasks.base import SectionName
 from eyebright.tasks.decision import Decision
 
 LICENCE = "unknown"
-"""What the hub is told if nobody has chosen a licence for the model: Eyebright cannot choose one."""
+"""The licence in the metadata if no licence was chosen for the model: Eyebright cannot choose one."""
 
 
 class _Task(NamedTuple):
-    """What the hub calls a kind of target.
+    """The hub's names for a kind of target.
 
     Args:
         task: the type of the results.
-        pipeline: the hub's task of the model; None: it has none for this kind.
-        tags: further tags.
+        pipeline: the hub's task of the model; None: the hub has no such task.
+        tags: additional tags.
     """
 
     task: str
@@ -49,20 +49,20 @@ _METRICS = {
     "RMSE": "rmse",
     "R2": "r_squared",
 }
-"""The hub's types of metrics, by ours; others keep their name, as an identifier."""
+"""The hub's metric types by our names; other metrics keep their name, as an identifier."""
 _PARTS = {"valid": "validation", "test": "test", "out_of_fold": "train"}
 
 
 def front_matter(
     decision: Decision, data: ReportData | None, *, name: str, fingerprint: str, licence: str = LICENCE
 ) -> str:
-    """The metadata with the lines of dashes around them.
+    """The metadata as YAML between lines of dashes.
 
     Args:
-        decision: the model's.
-        data: its report; None: nothing was measured.
-        name: of the model.
-        fingerprint: of the images that it was trained on.
+        decision: the model's decision.
+        data: the model's report; None: nothing was measured.
+        name: the name of the model.
+        fingerprint: the fingerprint of the training images.
         licence: an identifier of the hub, such as ``"apache-2.0"``.
     """
     target = decision.target

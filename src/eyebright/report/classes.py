@@ -37,15 +37,15 @@ class ClassReport(TaskReport):
     """The report of a model that predicts one class for each image.
 
     Raises:
-        DataError: there is not a probability for each class, or targets are not one class for each image.
+        DataError: the outputs lack a column for each class, or the targets are not one class for each image.
     """
 
     def __post_init__(self) -> None:
         scores, targets = self.evaluation.activated, self.evaluation.targets
         if scores.shape != (len(self.evaluation), len(self.vocab)) or targets.shape != (len(self.evaluation),):
             raise DataError(
-                f"{len(self.evaluation)} images and {len(self.vocab)} classes need as many probabilities and one target"
-                f" for each image, got {tuple(scores.shape)} and {tuple(targets.shape)}"
+                f"{len(self.evaluation)} images and {len(self.vocab)} classes need one probability for each class and "
+                f"one target for each image, got {tuple(scores.shape)} and {tuple(targets.shape)}"
             )
 
     def summary(self) -> str:
@@ -55,13 +55,13 @@ class ClassReport(TaskReport):
         return text + (f"; the class of {unknown:,} is unknown, and they are ignored" if unknown else "")
 
     def metric_rows(self) -> list[MetricRow]:
-        """Accuracy, macro F1 and further metrics of the target block; the baseline predicts the majority class."""
+        """Accuracy, macro F1 and more metrics of the target block; the baseline predicts the majority class."""
         return self._metric_rows
 
     def verdict(self) -> Verdict:
         """The classes that are recognised and confused, and what would improve them."""
         if not len(self.known_indices):
-            return Verdict(cannot=["No class of these images is known, so nothing can be said."])
+            return Verdict(cannot=["No class of these images is known, so the model cannot be judged."])
         data = (self.vocab, self.probabilities, self.predicted, self.targets)
         return ClassVerdict(*data, self.scores, self._metric_rows, self.training.get("counts")).verdict()
 
@@ -141,7 +141,7 @@ class ClassReport(TaskReport):
     # ------------------------------------------------------------------ scores
 
     def _other(self, metric: Metric, interval: Interval) -> MetricRow:
-        # The best constant prediction per metric; "*" is that of all metrics not named (TargetBlock.training_summary).
+        # The best constant prediction per metric; "*" is used for all other metrics (TargetBlock.training_summary).
         constants = self.training.get("baseline", {})
         constant = constants.get(metric.name, constants.get("*"))
         baseline = (
@@ -154,7 +154,7 @@ class ClassReport(TaskReport):
             interval.high,
             baseline,
             higher_is_better=metric.higher_is_better,
-            is_share=False,  # not known to lie in [0, 1], so no bar is drawn
+            is_share=False,  # may be outside [0, 1], so no bar is drawn
         )
         return self._resting(score)
 
@@ -180,7 +180,7 @@ class ClassReport(TaskReport):
     def _macro_f1(self, value: float, interval: Interval) -> MetricRow:
         true, majority = self._one_hot(self.targets), self._majority
         baseline = None if majority is None else f1_macro(self._one_hot(majority), true)
-        note = "mean over the classes, each counts the same"
+        note = "mean over the classes, unweighted"
         return self._resting(MetricRow("macro F1", value, interval.low, interval.high, baseline, note))
 
     def _one_hot(self, indices: Int[Tensor, " m"]) -> Bool[Tensor, "m k"]:
@@ -222,7 +222,7 @@ class ClassReport(TaskReport):
                 for j, (n, tint) in enumerate(zip(counts[i].tolist(), share[i].tolist(), strict=True))
             ]
             rows.append([Cell(name), *cells])
-        caption = "Rows: the true class. Columns: the predicted class. The colour is the share of the row."
+        caption = "Rows: the true class. Columns: the predicted class. The colour shows the share of the row."
         return Table(caption, ("true class", *self.vocab), rows, sortable=False, matrix=True)
 
     def _most_confused(self, counts: Int[Tensor, "k k"]) -> list[Table]:

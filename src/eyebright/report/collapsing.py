@@ -1,11 +1,11 @@
-"""Long tables: the rows that matter most are shown, and all of them are behind a click."""
+"""Long tables: the most important rows are shown, and the whole table is collapsed."""
 
 from collections.abc import Sequence
 
 from eyebright.web.blocks import Collapsed, Table
 
 MAX_ROWS = 100
-"""Rows of a table that is shown whole."""
+"""The maximum number of rows of a table that is not folded."""
 
 MAX_EXPANDED = 20
 """Rows of a longer table that are shown."""
@@ -15,11 +15,11 @@ MAX_CARDS = 24
 
 
 def collapsed(table: Table, importance: Sequence[float], *, which: str) -> list[Table | Collapsed]:
-    """The table; of a long one the rows that matter most, and the whole table collapsed.
+    """The table; if it is long, its most important rows, and the whole table collapsed.
 
     Args:
         table: the table.
-        importance: of each row; the smallest is shown first, NaN is not shown.
+        importance: the sort key of each row; the smallest is shown first, NaN is not shown.
         which: the rows that are shown, for the caption: ``"labels with the lowest F1"``.
     """
     if len(table.rows) <= MAX_ROWS:

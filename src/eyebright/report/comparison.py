@@ -34,7 +34,7 @@ class ComparisonPage:
 
 
 def comparison_sentences(found: ModelComparison) -> list[str]:
-    """What was compared, and what came out: metrics, labels that surely changed, and how many images changed."""
+    """The results as sentences: metrics, labels that changed significantly, and the numbers of images that changed."""
     sentences = [_shared_text(found), *filter(None, [found.lineage]), *relabelled_sentences(found)]
     sentences += [one.text for one in found.metrics]
     sure = [one for one in found.outputs if one.p_value < SIGNIFICANCE]
@@ -56,7 +56,7 @@ def comparison_sentences(found: ModelComparison) -> list[str]:
             first, second = (f"{100 * share:.3g} %" for share in found.asking)
             sentences.append(
                 f"a person is asked about a label on {first} of the images by the first model, on {second} by the "
-                "second; such an answer is no mistake, and counts as no in the metrics"
+                "second; such an answer is not a mistake, and counts as no in the metrics"
             )
     else:
         sentences.append(f"images: {len(found.better):,} with a smaller error, {len(found.worse):,} with a larger one")
@@ -64,12 +64,12 @@ def comparison_sentences(found: ModelComparison) -> list[str]:
 
 
 def relabelled_sentences(found: ModelComparison) -> list[str]:
-    """The main metric by the labels of each model, and on images that were not nominated; none without new labels."""
+    """The main metric by the labels of each model, and on images that were not nominated; empty if no labels differ."""
     if not found.relabelled:
         return []
     said = [
-        f"the targets of {found.relabelled:,} of the {len(found.first):,} images differ; what is not said otherwise is "
-        "judged by those of the second model"
+        f"the targets of {found.relabelled:,} of the {len(found.first):,} images differ; unless stated otherwise, "
+        f"those of the second model are used"
     ]
     said += [f"{_judged_text(one)}: {one.metrics[0].text}" for one in found.judged]
     return [*said, _FAVOURED_MODEL_NOTE]
@@ -80,7 +80,7 @@ def comparison_page(found: ModelComparison, names: tuple[str, str]) -> Compariso
 
     Args:
         found: the comparison.
-        names: of the two models, for the headings.
+        names: the names of the two models, for the headings.
     """
     first, second = names
     sections = [
@@ -139,8 +139,8 @@ _NAMES: Mapping[SectionName, tuple[str, str]] = {
     "numbers": ("Numbers", "columns of numbers"),
 }
 _INTRO = (
-    "Both models are scored on the same images. The interval is that of the difference; if it contains 0, these images"
-    " are too few to know which model is better."
+    "Both models are scored on the same images. The interval is that of the difference; if it contains 0, there are "
+    "too few images to tell which model is better."
 )
 _JUDGED: Mapping[JudgedBy, str] = {
     "first": "{} by the targets of the first model",
@@ -149,10 +149,11 @@ _JUDGED: Mapping[JudgedBy, str] = {
     "not_nominated": "{} that were not nominated",
 }
 _FAVOURED_MODEL_NOTE = (
-    "targets that were corrected because a model doubted them favour that model, and the models that learnt from them;"
-    " images that were not nominated do not"
+    "targets that were corrected because a model suggested it favour that model, and models trained on them;"
+    " "
+    "images that were not nominated do not"
 )
-_MOST_SIGNIFICANT = "rows with the surest difference"
+_MOST_SIGNIFICANT = "rows with the most significant difference"
 
 
 def _shared_text(found: ModelComparison) -> str:
@@ -227,7 +228,7 @@ def _output_table(found: ModelComparison, names: tuple[str, str]) -> Table:
         for one in found.outputs
     ]
     measure = found.outputs[0].measure if found.outputs else "value"
-    caption = f"A row each: {measure} of both models; p-values are corrected for their number (Holm)."
+    caption = f"One row for each: {measure} of both models; p-values are corrected for their number (Holm)."
     return Table(caption, ("name", "images", *names, "difference", "95 % CI", "p, corrected"), rows)
 
 

@@ -1,4 +1,4 @@
-"""The section of the report on labels that are mixed up: what is said instead of a label, and too much beside one."""
+"""The section on confused labels: predicted instead of a missed label, or wrongly together with a correct one."""
 
 from collections.abc import Sequence
 
@@ -11,16 +11,16 @@ from eyebright.web.text import number_text
 
 _MAX_ROWS = 200
 _TITLES: tuple[tuple[Relation, str, str], ...] = (
-    ("instead", "Predicted instead of a label that is missed", "missed label"),
-    ("beside", "Predicted too much beside a label that is found", "found label"),
+    ("instead", "Predicted instead of a missed label", "missed label"),
+    ("beside", "Wrongly predicted together with a correctly predicted label", "found label"),
 )
 
 
 def confusions_section(evaluation: Evaluation) -> list[Section]:
-    """The section; none where no label is predicted wrongly beside or instead of another.
+    """The section; empty if no label is predicted wrongly instead of or together with another.
 
     Args:
-        evaluation: of a multi-label model.
+        evaluation: the evaluation of a multi-label model.
     """
     blocks: list[Table | Collapsed | Sentences] = []
     sure = 0
@@ -33,10 +33,10 @@ def confusions_section(evaluation: Evaluation) -> list[Section]:
     if not blocks:
         return []
     intro = (
-        "Only images that are known not to have the other label count, so labels that stand together are no confusion."
-        " Expected: how often the other label would be predicted wrongly there if both had nothing to do with each"
-        " other. P-values are corrected for the number of pairs (Holm): "
-        f"of those shown {sure or 'none'} {'is' if sure == 1 else 'are'} surely more than expected"
+        "Only images that are known not to have the other label count; labels that occur together do not. "
+        "Expected: how often the other label would be predicted wrongly there if both were independent. P-values are "
+        "corrected for the number of pairs (Holm): "
+        f"of those shown {sure or 'none'} {'is' if sure == 1 else 'are'} significantly more frequent than expected"
         f" (p < {SIGNIFICANCE})."
     )
     return [Section("Mixed up with", "mixed-up", blocks, intro)]

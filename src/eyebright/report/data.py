@@ -24,7 +24,7 @@ from eyebright.web.thumbnails import thumbnail
 Pair = tuple[str, str]
 
 
-_FROZEN_KEPT_SENTENCE = "; the frozen model is kept"  # how folders of older versions say it, in a sentence
+_FROZEN_KEPT_SENTENCE = "; the frozen model is kept"  # the wording in folders of older versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +37,19 @@ class ReportFacts:
         title: the heading of the page.
         messages: sentences on how the data was read.
         split: (name, value) pairs that describe the split of the images, for a report without a summary of the split.
-        split_summary: what can be counted about the split; None: models of older versions have none.
+        split_summary: the counts of the split; None for models of older versions.
         skipped: (path, reason) of each skipped image.
         settings: (name, value) pairs of the training run.
         normalize_by: two points whose distance normalises the errors; None for the diagonal of the image.
-        leaking: evaluated images that belong together with a training image, as the evaluation names them.
-        fine_tuning: what fine-tuning added to the frozen model, as a sentence; empty if nothing was compared.
+        leaking: evaluated images that overlap with a training image, named as in the evaluation.
+        fine_tuning: the gain of fine-tuning over the frozen model, as a sentence; empty if nothing was compared.
         keeps_frozen: whether the model is the frozen one, because fine-tuning was not better.
-        frozen_scores: the validation scores of the frozen model, by the names of the history; empty without one.
+        frozen_scores: the validation scores of the frozen model, named as in the history; empty if there is none.
         tuning: how the decision was fitted, `Manifest.tuning`; empty for a model that was never tuned.
         history: one row per epoch: ``epoch``, ``train_loss``, ``valid_loss``, metrics, ``seconds``.
         versions: (name, value) pairs of the libraries.
         created: when the model was saved, ISO 8601, UTC; empty if unknown.
-        exports: the graphs of the export in the model folder; empty without one that fits the model.
+        exports: the graphs of the export in the model folder; empty if no export matches the model.
     """
 
     title: str = "Report"
@@ -122,7 +122,7 @@ class MetricRow:
     Args:
         name: the name of the metric.
         value: its value.
-        low: the lower end of its 95 % confidence interval; None if there is none.
+        low: the lower end of its 95 % confidence interval; None without an interval.
         high: the upper end.
         baseline: the score of the best constant prediction; None if unknown.
         note: an explanation of the score.
@@ -130,10 +130,10 @@ class MetricRow:
         unit: the unit of the value, for example ``"px"``.
         is_share: True for a score in [0, 1], which is also drawn as a bar.
         decimals: number of decimals; None for three if ``is_share``, else for about three significant digits.
-        expected: the score to expect on new images, if the thresholds were tuned on these; NaN for one that is lower by
-            an unknown amount, None if they were not.
-        images: how many images it rests on.
-        cells: how many known targets of them: a label of an image, a point or a number each.
+        expected: the score to expect on new images, if the thresholds were tuned on these images; NaN if it is lower by
+            an unknown amount, None if they were tuned on others.
+        images: the number of images that the score rests on.
+        cells: the number of their known targets: labels of an image, points or numbers.
     """
 
     name: str
@@ -172,7 +172,7 @@ class MetricRow:
 
     @property
     def rests_on(self) -> str:
-        """The images and the known targets that it rests on: ``"60 images, 240 known targets"``; empty if unknown."""
+        """The numbers of images and known targets: ``"60 images, 240 known targets"``; empty if unknown."""
         if self.images is None:
             return ""
         images = count_text(self.images, "image")
@@ -271,7 +271,7 @@ class TaskReport(ABC):
 
     @abstractmethod
     def verdict(self) -> Verdict:
-        """What the model can do, what it cannot, and what would help, in the order of the rules."""
+        """The strengths and weaknesses of the model and proposed changes, in the order of the rules."""
 
     @abstractmethod
     def output_rows(self) -> list[dict[str, Any]]:
@@ -282,7 +282,7 @@ class TaskReport(ABC):
         """Tables, charts and the images with the greatest errors."""
 
     def images(self, indices: Sequence[int]) -> list[ShownImage]:
-        """The images of these rows of the evaluation."""
+        """The images in these rows of the evaluation, for cards."""
         files, paths, sizes = self.evaluation.files, self.evaluation.paths, self.evaluation.sizes.tolist()
         names = short_names(files, indices)
         return [
@@ -304,15 +304,15 @@ class ReportData:
         title: the heading.
         summary: a short description of the set.
         kind: what the model predicts.
-        evaluated: the part that the images are of, and how many they are.
-        verdict: what the model can do, what it cannot, and what would help most.
+        evaluated: the part that the images belong to, and their number.
+        verdict: the strengths and weaknesses of the model and the most useful changes.
         metric_rows: the metrics of the whole set.
-        test_rows: the metrics of the test images; empty without any.
+        test_rows: the metrics of the test images; empty without test images.
         sections: the sections, in their order.
         output_rows: the scores of each label, class, point or number, see `TaskReport.output_rows`.
         weak_segments: see `weak_segments_json`.
-        facts: what the evaluation lacks.
-        leaks: sentences on evaluated images that belong together with training images.
+        facts: the facts that the evaluation lacks.
+        leaks: sentences on evaluated images that overlap with training images.
         missing_images: sentences on images that could not be shown.
         created: when the model was saved, as text; empty if unknown.
     """
@@ -334,17 +334,17 @@ class ReportData:
 
     @property
     def notices(self) -> Sequence[str]:
-        """Sentences that stand above everything else."""
+        """The sentences at the top of the page."""
         return [*self.leaks, *self.missing_images]
 
     @property
     def opening(self) -> Sequence[Section]:
-        """The first screen."""
+        """The sections of the first screen."""
         return [Section("At a glance", "glance", [self.verdict.block])]
 
     @property
     def footer(self) -> str:
-        """When the model was saved, and what made the page."""
+        """The time when the model was saved, and the generator of the page."""
         return f"Model saved {self.created}. Report" if self.created else "Report"
 
 

@@ -1,4 +1,4 @@
-"""The section on exported graphs: how far their answers are from those of Python, and what a narrow precision costs."""
+"""The section on exported graphs: their differences from Python, and the cost of a lower precision."""
 
 from collections.abc import Sequence
 
@@ -7,20 +7,20 @@ from eyebright.web.blocks import Cell, Section, Table
 from eyebright.web.text import NO_VALUE
 
 _INTRO = (
-    "What eyebright export wrote into this folder, compared with the answers of Python on the same images when it was "
-    "written. A decision is near if it is nearer than 0.0001 to its threshold, and an image if its out-of-distribution "
-    "score is: float32 sums in another order differ in their last digits, so it may change. In float32 no other "
-    "decision may, or nothing would have been written."
+    "The graphs that eyebright export wrote into this folder, compared with Python on the same images at that time. A "
+    "decision is near if it is within 0.0001 of its threshold, and an image if its out-of-distribution score is: "
+    "float32 sums in another order differ in their last digits, so near decisions may change. In float32 no other "
+    "decision changed: otherwise the export would have failed."
 )
 
 _OOD_COLUMNS = ("out-of-distribution score: largest difference", "images changed", "images changed, not near")
 
 
 def exports_section(graphs: Sequence[ExportedGraph]) -> list[Section]:
-    """The section; none without an export.
+    """The section; empty without an export.
 
     Args:
-        graphs: those of the export in the model folder that fits the model as it is.
+        graphs: the graphs of the export in the model folder, if it matches the current model.
     """
     if not graphs:
         return []
@@ -31,7 +31,7 @@ def exports_section(graphs: Sequence[ExportedGraph]) -> list[Section]:
             "graph", "metric", "value", "value in float32", "ms per image", "ms per image in float32",
             "calibration images",
         )  # fmt: skip
-        tables.append(Table("What a lower precision costs", columns, narrow, sortable=False))
+        tables.append(Table("The cost of a lower precision", columns, narrow, sortable=False))
     return [Section("Exports", "exports", tables, _INTRO)]
 
 
@@ -62,7 +62,7 @@ def _decisions(graph: ExportedGraph) -> tuple[int, int, int, int]:
 
 
 def _ood(graph: ExportedGraph) -> list[Cell]:
-    """How far the out-of-distribution scores are from Python's, and the images on the other side of the threshold."""
+    """The differences of the out-of-distribution scores, and the images on the other side of the threshold."""
     if graph.ood_largest_difference is None:
         return [Cell(NO_VALUE)] * len(_OOD_COLUMNS)
     difference = Cell(f"{graph.ood_largest_difference:.2g}", graph.ood_largest_difference)

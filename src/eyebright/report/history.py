@@ -17,14 +17,14 @@ _STYLES: tuple[Style, ...] = ("first", "second", "third")
 def history_section(
     history: Sequence[Mapping[str, float]], note: str = "", *, frozen: Mapping[str, float] | None = None
 ) -> list[Section]:
-    """The section on training; none without a history.
+    """The section on training; empty without a history.
 
     Args:
         history: one row per epoch. ``train_loss`` and ``valid_loss`` are drawn in one chart, and the first three
             columns whose values are all in [0, 1] in another; the table has all columns.
         note: an introduction.
-        frozen: the scores of the frozen model by the same names, a row of the table and, of the first score of each
-            chart, a dashed line; None without one.
+        frozen: the scores of the frozen model by the same names, shown as a row of the table and, for the first score
+            of each chart, as a dashed line; None without a frozen model.
     """
     frozen = frozen or {}
     if not history:
@@ -54,7 +54,7 @@ def _chart(
         for style, values in zip(_STYLES, columns.values(), strict=False)
         for shape in ("line", "dots")
     ]
-    guides = [frozen[name] for name in columns if name in frozen][:1]  # of the main metric: lines have no names
+    guides = [frozen[name] for name in columns if name in frozen][:1]  # only the main metric: lines have no names
     ends = [epochs[0], max(epochs[-1], epochs[0] + 1)]
     series += [Series(ends, [value, value], "guide", "line") for value in guides]
     legend: list[tuple[Style, str]] = list(zip(_STYLES, names, strict=False))

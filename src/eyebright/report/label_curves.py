@@ -87,7 +87,7 @@ def _known(probabilities: Tensor, targets: Tensor, k: int) -> tuple[Float[Tensor
 def _shown_labels(scores: Sequence[ClassScores]) -> list[int]:
     """The labels with a curve, in the order of the vocabulary.
 
-    If they are too many, those with the lowest average precision, of those with enough images to say so.
+    If there are too many, those with the lowest average precision among labels with enough images.
     """
     known = [k for k, row in enumerate(scores) if not math.isnan(row.average_precision)]
     if len(known) > _MAX_CHARTS:
@@ -100,8 +100,8 @@ def _selection(vocab: Sequence[str], shown: Sequence[int], scores: Sequence[Clas
         return ""
     if len(shown) < sum(row.positives > 0 for row in scores):
         enough = f", of those with at least {MIN_IMAGES} images"
-        return f" Shown: of {len(vocab)} labels the {len(shown)} with the lowest average precision{enough}."
-    return f" Shown: the {len(shown)} of {len(vocab)} labels that any of these images has."
+        return f" Shown: the {len(shown)} of {len(vocab)} labels with the lowest average precision{enough}."
+    return f" Shown: the {len(shown)} of {len(vocab)} labels that at least one of these images has."
 
 
 def _precision_recall(
@@ -181,9 +181,9 @@ def common_threshold_scores(
     """(macro F1, micro F1) with one threshold for all labels, at each of several; from counts, a column at a time.
 
     Args:
-        probabilities: in [0, 1].
+        probabilities: the probabilities, in [0, 1].
         targets: 1 where the image has the label, 0 where not, NaN where unknown.
-        thresholds: increasing.
+        thresholds: the thresholds, increasing.
     """
     hits, predicted = (torch.zeros(len(thresholds), targets.shape[1], dtype=torch.float64) for _ in range(2))
     known = ~targets.isnan()

@@ -20,7 +20,7 @@ from eyebright.types import Thresholds
 from eyebright.web.text import count_text
 
 _DECISION_METRICS: Sequence[tuple[Metric, str]] = (
-    (f1_macro, "mean over the labels, each counts the same"),
+    (f1_macro, "mean over the labels, unweighted"),
     (f1_micro, "all image-label pairs pooled: frequent labels count most"),
     (f1_samples, "mean over the images"),
     (subset, "images without a missing or an extra label"),

@@ -158,7 +158,7 @@ class MultiLabelReport(TaskReport):
 
     @cached_property
     def _intervals(self) -> tuple[list[MetricInterval], list[LabelInterval]]:
-        """Of the metrics and of the average precision of each label, from one bootstrap."""
+        """The intervals of the metrics and of the average precision of each label, from one bootstrap."""
         return metric_and_label_intervals(self.evaluation, METRICS)
 
     # ------------------------------------------------------------------ the table
@@ -173,7 +173,7 @@ class MultiLabelReport(TaskReport):
             images = "these same images" if self.thresholds_tuned_on_this_set else "other images"
             origin = f"tuned for {METRIC_TITLES.get(thresholds.metric, thresholds.metric)} on {images}"
         asked = "; between two thresholds a person is asked, which counts as no" * thresholds.is_three_way
-        return f"Precision, recall and F1 are those of the predicted labels: {scope}, {origin}{asked}."
+        return f"Precision, recall and F1 are computed from the predicted labels: {scope}, {origin}{asked}."
 
     def _collapsed_table(self) -> list[Table | Collapsed]:
         known = [row.f1 if row.positives >= MIN_IMAGES else math.nan for row in self.scores]
@@ -194,12 +194,12 @@ class MultiLabelReport(TaskReport):
         caption = (
             "A row per label: images that have it (images), average precision (AP) with its 95 % CI if at least "
             f"{FEW_POSITIVES} images have the label, images for which it was predicted (predicted), and"
-            " all images of which it is known whether they have it (known), which the scores rest on."
+            " all images whose label is known (known), which the scores rest on."
         )
         return Table(caption, columns, rows)
 
     def _asking_cells(self) -> list[tuple[Cell, Cell]]:
-        """The lower threshold of each label, and of how many images a person is asked about it."""
+        """The lower threshold of each label, and the number of images for which a person is asked about it."""
         lower = Thresholds(self.thresholds.values if self.thresholds.lower is None else self.thresholds.lower)
         asked = self.thresholds.asks(self.probabilities).sum(dim=0).tolist()
         each = zip(lower.per_class(len(self.vocab)).tolist(), asked, strict=True)
@@ -227,11 +227,11 @@ class MultiLabelReport(TaskReport):
         cards = [self._card(case, image) for case, image in zip(cases, images, strict=True)]
         intro = (
             f"{count_text(int(wrong.sum()), 'image')} of {len(self.evaluation):,} with a missing or an extra label; "
-            f"shown: {len(cards)}, the highest loss first. Numbers are probabilities."
+            f"shown: {len(cards)}, highest loss first. Numbers are probabilities."
         )
         if not self.thresholds.is_three_way:
             return [Section("Worst mistakes", "worst", [Gallery(cards, _LEGEND)], intro)]
-        intro += f" An answer that asks a person is no mistake: {count_text(int(asked.any(dim=1).sum()), 'image')} ask."
+        intro += f" Asking a person is not a mistake: {count_text(int(asked.any(dim=1).sum()), 'image')} ask."
         return [Section("Worst mistakes", "worst", [Gallery(cards, _LEGEND_OF_ASKED)], intro)]
 
     def _card(self, case: LabelCase, image: ShownImage) -> Card:

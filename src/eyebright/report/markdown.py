@@ -1,40 +1,40 @@
-"""Markdown in which names of labels and files cannot be more than text: no markup, no table cell, no HTML."""
+"""Markdown in which names of labels and files are only text: no markup, no table cell, no HTML."""
 
 import re
 from collections.abc import Iterable, Sequence
 
 from eyebright.errors import bounded, printable
 
-# Character references never are markup in CommonMark; a backslash escape would not hold in every renderer.
+# Character references are never markup in CommonMark; not every renderer supports backslash escapes.
 _MARKUP = re.compile(r"[&<>|`*\[\]\\~$@#]|(?<![^\W_])_|_(?![^\W_])|:(?=//)|:(?=\w+:)|^[-+=]|(?<=\d)[.)](?=\s)")
 _MAX_LENGTH = 200  # characters of a name
 
 
 def escaped(text: str, *, limit: int = 2000) -> str:
-    """The text as Markdown that shows it as it is, on one line.
+    """Markdown that shows the text unchanged, on one line.
 
     >>> escaped("a|b <script> __init__ blue_car")
     'a&#124;b &#60;script&#62; &#95;&#95;init&#95;&#95; blue_car'
 
     Args:
-        text: any.
-        limit: characters that are kept.
+        text: any text.
+        limit: the maximum number of characters that is kept.
     """
     line = printable(bounded(" ".join(text.split()), limit=limit))
     return _MARKUP.sub(lambda match: f"&#{ord(match[0])};", line)
 
 
 def name(text: str) -> str:
-    """A name as Markdown, without its middle where it is very long."""
+    """A name as Markdown; the middle of a very long one is left out."""
     return escaped(text, limit=_MAX_LENGTH)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """The lines of a table.
+    """The lines of a Markdown table.
 
     Args:
-        columns: the headings, and
-        rows: the cells, both already Markdown.
+        columns: the headings, already Markdown.
+        rows: the cells, already Markdown.
     """
     lines = [columns, ["---"] * len(columns), *rows]
     return [f"| {' | '.join(cells)} |" for cells in lines]

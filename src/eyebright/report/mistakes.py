@@ -1,8 +1,8 @@
 """Cards of images with mistakes, and the section with a few of them for each label or pair of classes.
 
-The worst mistakes of the whole set may all be of one label. Here the labels with most mistakes get a gallery each, of
-images where the label is missed and where it is too much; for one class per image it is pairs of a true and a predicted
-class. Their number is limited, so that a model of a thousand labels has a page of the same size.
+The worst mistakes of the whole set may all be of one label. Here each label with many mistakes gets a gallery of images
+where it is missed and where it is predicted wrongly; with one class per image, each pair of a true and a predicted
+class. Their number is limited, so that the page does not grow with the number of labels.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,9 +18,9 @@ from eyebright.web.text import count_text, number_text, short_names
 from eyebright.web.thumbnails import SMALL_SIDE, thumbnail
 
 MAX_LABELS = 6
-"""Labels, or pairs of classes, that get a gallery."""
+"""The maximum number of labels, or pairs of classes, with a gallery."""
 MAX_OF_KIND = 3
-"""Images of one label that is missed, and of one that is too much."""
+"""The maximum numbers of images on which a label is missed, and on which it is predicted wrongly."""
 MIN_MISTAKES = 2
 
 _MAX_TAGS = 6
@@ -33,11 +33,11 @@ _LEGEND: Mapping[SectionName, tuple[Tag, ...]] = {
 
 
 def mistake_gallery(evaluation: Evaluation, rows: Sequence[int]) -> Gallery:
-    """The images of these rows, each with what is wrong.
+    """The images in these rows, each with its mistakes.
 
     Args:
         evaluation: the outputs.
-        rows: in the order in which they are shown.
+        rows: the rows, in the order in which they are shown.
     """
     section = evaluation.decision.target.section
     tags = _TAGS_OF_SECTION[section](evaluation, rows)
@@ -51,7 +51,7 @@ def mistake_gallery(evaluation: Evaluation, rows: Sequence[int]) -> Gallery:
 
 
 def mistakes_section(evaluation: Evaluation) -> list[Section]:
-    """A gallery for each of the labels with most mistakes; none for points and numbers, or without mistakes.
+    """A gallery for each of the labels with most mistakes; empty for points and numbers, or without mistakes.
 
     Args:
         evaluation: the outputs.
@@ -170,7 +170,7 @@ _TAGS_OF_SECTION: Mapping[SectionName, Callable[[Evaluation, Sequence[int]], _Ta
 
 
 def _wrong_labels(evaluation: Evaluation) -> tuple[Bool[np.ndarray, "n k"], Bool[np.ndarray, "n k"]]:
-    """(labels that are in the data and answered no, those that are predicted and not in the data)."""
+    """(labels in the data that are answered no, predicted labels that are not in the data)."""
     thresholds, activated = evaluation.decision.thresholds, evaluation.activated
     predicted = thresholds.decide(activated).cpu().numpy()
     asked = thresholds.asks(activated).cpu().numpy()

@@ -1,7 +1,7 @@
-"""The model card, ``README.md`` of a model folder: what the model is, what its scores are worth, and how to use it.
+"""The model card, ``README.md`` of a model folder: a description of the model, its scores, its limits and its use.
 
-It repeats what manifest and report say, in Markdown, with metadata that the Hugging Face hub reads. Names of files and
-folders of the data never stand in it, since a card is made to be published; names of labels do.
+It repeats the contents of manifest and report as Markdown, with metadata that the Hugging Face hub reads. A card is
+meant to be published, so it has names of labels, but never names of files and folders of the data.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,8 +20,8 @@ from eyebright.web.blocks import Sentences
 from eyebright.web.text import count_text, number_text, score_text
 
 PLACE = "MODEL"
-"""Stands in a card for where the model is; `eyebright push` puts the name of the repository there."""
-_MAX_ROWS = 200  # of the table of labels
+"""The placeholder for the location of the model; `eyebright push` replaces it with the name of the repository."""
+_MAX_ROWS = 200  # rows of the table of labels
 _NOUN_OF_SECTION: Mapping[SectionName, str] = {
     "labels": "any number of {} for each image",
     "classes": "one of {} for each image",
@@ -57,16 +57,16 @@ _SHARES = {"threshold", "average_precision", "precision", "recall", "f1", "pck"}
 
 @dataclass(frozen=True)
 class CardFacts:
-    """What a model card says beside the report.
+    """The facts of a model card that are not in the report.
 
     Args:
         decision: calibration, thresholds and target block.
         arch: the backbone.
-        size: of the model's input; None: images keep their own.
+        size: the size of the model's input; None: images keep their own size.
         manifest: the entries ``training``, ``data``, ``targets``, ``tuning``, ``versions`` and ``created`` of the
             manifest.
-        weights_licence: of the backbone's weights, as declared; empty: none is.
-        licence: of the model, an identifier of the hub.
+        weights_licence: the declared licence of the backbone's weights; empty if undeclared.
+        licence: the licence of the model, an identifier of the hub.
     """
 
     decision: Decision
@@ -81,11 +81,11 @@ def model_card(facts: CardFacts, data: ReportData | None) -> str:
     """The text of the card, without the comment that marks it as generated.
 
     Args:
-        facts: of the model.
-        data: its report; None for a model without an evaluation.
+        facts: the facts of the model.
+        data: the model's report; None for a model without an evaluation.
 
     Raises:
-        DataError: the entry ``tuning`` of the manifest has another form than `eyebright tune` writes.
+        DataError: the entry ``tuning`` of the manifest does not have the form that `eyebright tune` writes.
     """
     target = facts.decision.target
     fingerprint = str(facts.manifest["data"].get("fingerprint", ""))
@@ -108,8 +108,8 @@ def _introduction(facts: CardFacts) -> list[str]:
     target = facts.decision.target
     what = _NOUN_OF_SECTION[target.section].format(_count(target))
     return [
-        f"An image model made with Eyebright: it gives {what}. This card "
-        "is made from the files beside it; `eyebright inspect` checks them."
+        f"An image model trained with Eyebright: it predicts {what}. This card is generated from the files in this "
+        f"folder; `eyebright inspect` checks them."
     ]
 
 
@@ -118,7 +118,7 @@ def _count(target: TargetBlock) -> str:
 
 
 def _outputs(facts: CardFacts, data: ReportData | None) -> list[str]:
-    """What the model answers with: a row for each label, with its scores where it has any."""
+    """The outputs of the model: a row for each label, with its scores if it has any."""
     names = facts.decision.target.value_names
     if data is None or not data.output_rows:
         shown = ", ".join(map(name, names[:_MAX_ROWS]))
@@ -135,11 +135,11 @@ def _outputs(facts: CardFacts, data: ReportData | None) -> list[str]:
 
 
 def _more(count: int) -> str:
-    return f"; {count - _MAX_ROWS:,} more stand in `manifest.json`" if count > _MAX_ROWS else ""
+    return f"; {count - _MAX_ROWS:,} more are in `manifest.json`" if count > _MAX_ROWS else ""
 
 
 def _cell(column: str, row: Mapping[str, Any]) -> str:
-    """A value, with its interval where it has one."""
+    """A value, with its interval if it has one."""
     value, interval = row[column], row.get(f"{column}_interval")
     if isinstance(value, str):
         return name(value)
@@ -159,7 +159,7 @@ def _scores(data: ReportData | None) -> list[str]:
     if data.test_rows:
         lines += [
             "",
-            "Test images, which were used for no choice (training, thresholds, calibration):",
+            "Test images, which were not used to choose anything (training, thresholds, calibration):",
             "",
             *_metric_table(data.test_rows),
         ]
@@ -194,9 +194,9 @@ def _decisions(facts: CardFacts) -> list[str]:
     if decision.target.has_thresholds:
         metric = decision.thresholds.metric
         tuned = f", tuned for {escaped(metric)}" if metric else ""
-        lines.append(f"- A label is given where its probability is above its threshold{tuned}.")
+        lines.append(f"- A label is predicted if its probability is above its threshold{tuned}.")
     if decision.thresholds.is_three_way:
-        lines.append("- Between two thresholds the answer is that a person should be asked.")
+        lines.append("- Between two thresholds the answer is to ask a person.")
     for section in tuning_sections(facts.manifest["tuning"], decision):
         sentences = [one for block in section.blocks if isinstance(block, Sentences) for one in block.sentences]
         lines += [f"- {escaped(sentence)}" for sentence in sentences]
@@ -219,18 +219,18 @@ def _data(facts: CardFacts, data: ReportData | None) -> list[str]:
 
 
 def _backbone(facts: CardFacts) -> list[str]:
-    """The network, and where its weights are from."""
+    """The network, and the origin of its weights."""
     training = facts.manifest["training"]
     licence = facts.weights_licence or "not declared"
     lines = [f"- {name(facts.arch)}" + ("" if facts.size is None else f", images of {facts.size[0]}x{facts.size[1]}")]
     if training.get("weights") is None and "weights" in training:
         return [*lines, "- trained from random weights"]
     changed: Any = training.get("backbone_was_trained")
-    known = {True: "fine-tuned on these data", False: "left as they were; only the head was trained"}
+    known = {True: "fine-tuned on these data", False: "unchanged; only the head was trained"}
     how = known[changed] if isinstance(changed, bool) else "whether they were changed is not recorded"
     return [
         *lines,
         f"- pretrained weights, {how}",
-        f"- licence of these weights, as timm declares it: {escaped(licence)}. The licence of the model, which depends "
-        f"on the data too, is what its owner chooses: {escaped(facts.licence)}.",
+        f"- licence of these weights, as timm declares it: {escaped(licence)}. The licence of the model, which also "
+        f"depends on the data, is chosen by its owner: {escaped(facts.licence)}.",
     ]

@@ -22,7 +22,7 @@ from eyebright.web.charts import WIDE, Axis, Caption, Chart, Series, draw_chart
 from eyebright.web.text import count_text, number_text
 
 _MAX_CHARTS = 6
-_MAX_DOTS = 1500  # of one chart
+_MAX_DOTS = 1500  # dots of one chart
 _METRICS = (
     ("MAE", "mean absolute error; lower is better", False),
     ("RMSE", "root mean squared error: large errors count more; lower is better", False),
@@ -54,11 +54,11 @@ class NumberReport(TaskReport):
         return text + (f"; {unknown:,} of {self.targets.numel():,} targets unknown and ignored" if unknown else "")
 
     def metric_rows(self) -> list[MetricRow]:
-        """MAE, RMSE and R2; the baseline always predicts the mean of the training images, for MAE the median."""
+        """MAE, RMSE and R2; the baseline always predicts the mean of the training targets, for MAE their median."""
         return self._metric_rows
 
     def verdict(self) -> Verdict:
-        """How near the numbers are, where they are biased, and what would improve them."""
+        """The errors of the numbers, their biases, and what would improve them."""
         return NumberVerdict(self.names, self.predicted, self.targets, self._metric_rows).verdict()
 
     @cached_property
@@ -67,7 +67,7 @@ class NumberReport(TaskReport):
         mae, rmse, r2 = (
             Score.of_sums(summands, ERROR, groups, of=lambda sums, i=i: _metric_values(sums)[:, i]) for i in range(3)
         )
-        scores = [mae, rmse, replace(r2, smooth=None)]  # a few numbers can make most of R2, and of its standard error
+        scores = [mae, rmse, replace(r2, smooth=None)]  # a few numbers can dominate R2 and its standard error
         values = [score.value for score in scores]
         resamples = min(affordable_resamples(summands.numel()), 1000)
         intervals = score_intervals(scores, len(summands), groups=groups, n_resamples=resamples)
@@ -111,13 +111,13 @@ class NumberReport(TaskReport):
 
     @cached_property
     def _baseline(self) -> list[float] | None:
-        """The scores of always predicting the mean of the training images, and for the MAE their median.
+        """The scores of always predicting the mean of the training targets, and for the MAE their median.
 
         None if they are unknown.
         """
         if "baseline" not in self.training:
             return None
-        constants = self.training["baseline"]  # by metric; "*": of all others, see `TargetBlock.training_summary`
+        constants = self.training["baseline"]  # by metric; "*": for all others, see `TargetBlock.training_summary`
         of_mean = self._constant_metric_values(constants["*"])
         return [self._constant_metric_values(constants.get("mae", constants["*"]))[0], *of_mean[1:]]
 

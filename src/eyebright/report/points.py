@@ -33,8 +33,8 @@ from eyebright.web.charts import MAX_POINTS, WIDE, Axis, Caption, Chart, Series,
 from eyebright.web.text import count_text, number_text
 
 _BINS = 30
-_SHOWN_SHARE = 0.99  # of the errors; the largest errors would compress all others into one bar
-_PCK_THRESHOLD = 0.05  # of the PCK among the scores and of each point
+_SHOWN_SHARE = 0.99  # share of the errors that is shown; the largest errors would compress all others into one bar
+_PCK_THRESHOLD = 0.05  # threshold of the PCK among the scores and of each point
 _MEDIAN_COST = 50  # a median of a resample takes about as long as this many sums
 _PCK_THRESHOLDS = (0.01, 0.02, 0.05, 0.1, 0.2)
 
@@ -80,7 +80,7 @@ class PointReport(TaskReport):
         return self._metric_rows
 
     def verdict(self) -> Verdict:
-        """How near the points are, which are worst, and what would improve them."""
+        """The errors of the points, the worst points, and what would improve them."""
         return PointVerdict(self.names, self.predicted, self.targets, self.errors, self._metric_rows).verdict()
 
     def sections(self) -> list[Section]:
@@ -175,7 +175,7 @@ class PointReport(TaskReport):
         return [*_means_of_sums(self._summands(errors).sum(dim=0, keepdim=True))[0].tolist(), _median(errors)]
 
     def _intervals(self, summands: Float[Tensor, "n 5"]) -> list[Interval]:
-        """Of the four scores, from one bootstrap."""
+        """The intervals of the four scores, from one bootstrap."""
         groups = self.evaluation.group_codes
         limits: list[Limits] = [ERROR, ERROR, SHARE]
         means = [
@@ -189,7 +189,7 @@ class PointReport(TaskReport):
     def _summands(self, errors: Float[Tensor, "n p"]) -> Float[Tensor, "n 5"]:
         """The summands of each image.
 
-        They are the number of known points and the sum of their errors, then the number of points with a normalised
+        These are the number of known points and the sum of their errors, then the number of points with a normalised
         error, the sum of these errors, and the number of those up to the PCK threshold.
         """
         known = ~self.targets.isnan().any(dim=2)

@@ -1,4 +1,4 @@
-"""Reliability diagrams: whether what gets a probability of 0.8 is right in four of five cases."""
+"""Reliability diagrams: whether predictions with a probability of 0.8 are right in four of five cases."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,11 +22,11 @@ from eyebright.web.charts import SMALL, WIDE, Axis, Caption, Chart, Series, Styl
 from eyebright.web.text import count_text, score_text
 
 MAX_DIAGRAMS = 24
-"""Labels with a diagram of their own: those with the most positives."""
+"""The maximum number of labels with their own diagram: those with the most positives."""
 MIN_POSITIVES = 10
-"""The fewest positives of a label with a diagram."""
+"""The minimum number of positives of a label with a diagram."""
 MAX_CROSS_FITTED = 2_000_000
-"""Images times outputs up to which a calibration is cross-fitted for the report, which takes seconds."""
+"""The maximum of images times outputs for which a calibration is cross-fitted for the report, which takes seconds."""
 
 _MAX_EXPANDED = 8  # diagrams of labels that are not collapsed
 _IN_POOLED_BIN = 100  # cells; the pooled diagram has more bins than its error, as most cells have a probability near 0
@@ -38,10 +38,10 @@ _LEGEND: Sequence[tuple[Style, str]] = (
 
 
 def reliability_section(evaluation: Evaluation, vocab: Sequence[str]) -> list[Section]:
-    """The section on how well probabilities agree with frequencies; none where no target is known.
+    """The section on how well probabilities agree with frequencies; empty if no target is known.
 
     Args:
-        evaluation: of labels or of classes.
+        evaluation: an evaluation of labels or classes.
         vocab: the labels or classes, one for each probability.
     """
     targets = _label_targets(evaluation.targets, len(vocab))
@@ -53,8 +53,8 @@ def reliability_section(evaluation: Evaluation, vocab: Sequence[str]) -> list[Se
         *_label_blocks(vocab, measured.probabilities, targets),
     ]
     intro = (
-        "Are the probabilities frequencies? Each dot is a group of predictions with similar probabilities, equally "
-        "many in each; below the dashed line the probabilities are too high, above it too low."
+        "Are the probabilities frequencies? Each dot is a group of predictions with similar probabilities, all groups "
+        "of equal size; below the dashed line the probabilities are too high, above it too low."
     )
     named = "classes" if evaluation.targets.ndim == 1 else "labels"
     return [Section("Calibration", "calibration", blocks, intro + _selection(targets, named))]
@@ -65,7 +65,7 @@ def reliability_section(evaluation: Evaluation, vocab: Sequence[str]) -> list[Se
 
 @dataclass(frozen=True, eq=False)
 class _Measured:
-    """The probabilities that the diagrams are of, and a sentence on where they come from."""
+    """The probabilities that the diagrams show, and a sentence on their origin."""
 
     probabilities: Float[Tensor, "n k"]
     source: str
@@ -81,8 +81,8 @@ def _measured(evaluation: Evaluation) -> _Measured:
         return _Measured(evaluation.activated, source)
     if evaluation.outputs.numel() <= MAX_CROSS_FITTED:
         source = (
-            f"The calibration of the model ('{kind}') was fitted to these same images, so the numbers here are of "
-            "cross-fitted probabilities: those of each image are from a calibration that was fitted to others."
+            f"The calibration of the model ('{kind}') was fitted to these same images, so the numbers here use "
+            f"cross-fitted probabilities: those of each image are from a calibration that was fitted to other images."
         )
         return _Measured(fit_calibration(evaluation, kind=kind).probabilities, source)
     source = (
@@ -93,7 +93,7 @@ def _measured(evaluation: Evaluation) -> _Measured:
 
 
 def _label_targets(targets: Shaped[Tensor, "..."], n_labels: int) -> Float[Tensor, "n k"]:
-    """1, 0 or NaN for each label; of classes, for each whether it is the right one."""
+    """1, 0 or NaN for each label; for classes, whether each is the right one."""
     if targets.ndim > 1:
         return targets.float()
     known = targets.isfinite() & (targets >= 0)
@@ -127,7 +127,7 @@ def _pooled_blocks(
 
 
 def _scores_text(bins: ReliabilityBins, probabilities: Float[Tensor, "n k"], targets: Shaped[Tensor, "..."]) -> str:
-    """The scores of all known targets, and how many there are."""
+    """The scores of all known targets, and their number."""
     classes = targets.ndim == 1
     known = (targets >= 0)[:, None] if classes else ~targets.isnan()
     error, plain = (float(bins.error(debiased=debiased)) for debiased in (True, False))
@@ -156,7 +156,7 @@ def _bins_table(bins: ReliabilityBins, what: str) -> Table:
                 Cell(f"{low:.3f}-{high:.3f}", high - low),
             ]
         )
-    caption = f"A row per group: how many {what}s it has, their mean probability, and the share that is positive."
+    caption = f"A row per group: its number of {what}s, their mean probability, and the share that is positive."
     return Table(caption, columns, rows)
 
 
@@ -181,7 +181,7 @@ def _label_blocks(
 
 
 def _chosen(targets: Float[Tensor, "n k"]) -> list[int]:
-    """The labels with a diagram of their own, those with the most positives first; the first label of equal ones."""
+    """The labels with their own diagram, by decreasing number of positives; ties in the order of the vocabulary."""
     positives = (targets == 1).sum(dim=0)
     order = positives.argsort(descending=True, stable=True)[:MAX_DIAGRAMS].tolist()
     return [k for k in order if positives[k] >= MIN_POSITIVES]
@@ -214,5 +214,5 @@ def _diagram(title: str, bins: ReliabilityBins, row: int, *, note: str, size: tu
 
 
 def _error_text(error: float) -> str:
-    """A debiased error; noise can make its estimate negative, which says that it cannot be told from 0."""
+    """A debiased error; noise can make its estimate negative, which means that it cannot be distinguished from 0."""
     return score_text(max(error, 0.0))

@@ -13,7 +13,7 @@ from eyebright.web.text import NO_VALUE
 
 SCHEMA = "eyebright-report-1"
 BEGINNING = '{\n "schema": "eyebright-report-'
-"""How each such file begins."""
+"""The beginning of each such file."""
 
 
 def report_json(data: ReportData, *, manifest: str | None = None) -> str:
@@ -28,7 +28,7 @@ def report_json(data: ReportData, *, manifest: str | None = None) -> str:
 
 
 def plain(value: Any) -> Any:
-    """The value as what JSON can hold: NaN is None, characters that are not valid Unicode are escapes."""
+    """The value as JSON values: NaN is None, characters that are not valid Unicode are escapes."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, str):

@@ -11,25 +11,25 @@ from eyebright.web.text import number_text
 
 
 def slices_section(evaluation: Evaluation, slices: Sequence[Slice]) -> list[Section]:
-    """The section; none where no column has slices of enough images.
+    """The section; empty if no column has slices of enough images.
 
     Args:
         evaluation: the outputs.
-        slices: its slices by the most important metric, see `find_slices`.
+        slices: its slices by the main metric, see `find_slices`.
     """
     metric = evaluation.decision.target.metrics()[0]
     if not slices:
         return []
     worse = sum(one.is_worse and one.p_value < SIGNIFICANCE for one in slices)
     intro = (
-        f"{metric.display_name} of images that have one value in a column of the data, beside all other images; the"
-        f" worst first. Columns with 2 to {MAX_VALUES} values, slices of {MIN_IMAGES} images and more. P-values are"
+        f"{metric.display_name} of the images with one value in a column of the data, and of all other images; the "
+        f"worst first. Columns with 2 to {MAX_VALUES} values, slices of {MIN_IMAGES} images and more. P-values are"
         f" of a z test with bootstrap standard errors, corrected for the {len(slices):,} slices (Holm):"
         f" {worse or 'none'} of them {'score' if worse > 1 else 'scores'} worse than all others by more than chance"
         f" explains (p < {SIGNIFICANCE}). The intervals are those of the scores, not corrected."
     )
     if metric is mean_ap:
-        intro += " mAP is lower where fewer images have a label, whatever the model does."
+        intro += " mAP is lower where fewer images have a label, whatever the model."
     rows = [
         [
             Cell(f"{one.column}: {one.value}"),

@@ -1,17 +1,17 @@
-"""The section of the report on the split: what is in more than one part, and the shares of labels in each part."""
+"""The section of the report on the split: overlap between parts, and the shares of labels in each part."""
 
 from eyebright.sources.split_summary import SplitSummary, part_word
 from eyebright.web.blocks import Cell, Pairs, Section, Sentences, Table
 from eyebright.web.text import count_text
 
 _INTRO = (
-    "Images that belong together (a group, near-duplicates) should be in one part: a model recognises what it has seen"
-    " in training, and its score is then not that of new images."
+    "Images that belong together (a group, near-duplicates) should be in one part: a model recognises its training "
+    "images, so their score is not that of new images."
 )
 
 
 def split_section(summary: SplitSummary) -> Section:
-    """What can be counted about the split: sizes, divided groups and near-duplicates, and the shares of labels."""
+    """The counts of the split: sizes, divided groups and near-duplicates, and the shares of labels."""
     blocks: list[Sentences | Pairs | Table] = [Pairs([*summary.sizes(), *summary.facts()])]
     if leaks := summary.leaks():
         blocks.insert(0, Sentences(leaks))

@@ -11,14 +11,17 @@ from eyebright.web.thumbnails import thumbnail
 
 _MAX_EXPANDED = 8  # cards that are not collapsed
 _LEGEND = (Tag("in the data, not predicted", "missing"), Tag("predicted, not in the data", "extra"))
-_SETS = {"out_of_fold": "labelled images, each judged by a head that has not seen it", "valid": "validation images"}
+_SETS = {
+    "out_of_fold": "labelled images, each predicted by a head that was not fitted to it",
+    "valid": "validation images",
+}
 
 
 def suspects_section(evaluation: Evaluation) -> list[Section]:
-    """The section; none where nothing is suspicious.
+    """The section; empty if nothing is suspicious.
 
     Args:
-        evaluation: answers for images that the models were not trained on: out-of-fold, or of the validation images.
+        evaluation: the evaluation on images that the models were not trained on: out-of-fold, or the validation images.
     """
     found = find_suspects(evaluation)
     if not found:
@@ -31,8 +34,9 @@ def suspects_section(evaluation: Evaluation) -> list[Section]:
         blocks.append(Collapsed(f"{count_text(len(rest), 'further image')}", [Gallery(rest, _LEGEND)]))
     which = _SETS.get(evaluation.part, f"{evaluation.part} images")
     intro = (
-        f"What is given in the data and is improbable, of {len(evaluation):,} {which}: {len(found):,} in all; shown: "
-        f"{len(cards)} images, the most suspicious first. Look before you change anything: the model is wrong, too. "
+        f"{len(found):,} values in the data of {len(evaluation):,} {which} are improbable according to the model; "
+        f"shown: {len(cards)} images, the most suspicious first. Check before you change anything: the model also "
+        "makes mistakes. "
         "The command eyebright suspects lists all of them."
     )
     return [Section("Labels to look at", "suspects", blocks, intro)]

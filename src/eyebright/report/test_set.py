@@ -1,4 +1,4 @@
-"""The section on the held-out test images: neither weights, epochs, calibration nor thresholds are chosen by them."""
+"""The section on the held-out test images, by which neither weights, epochs, calibration nor thresholds are chosen."""
 
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ def rows_of_test(test: Evaluation, facts: ReportFacts) -> list[MetricRow]:
     """The metrics of the test images.
 
     Args:
-        test: their evaluation.
+        test: the evaluation of the test images.
         facts: the facts of the report.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Where the threshold of each label comes from: a promise, tuning, or a person."""
+"""The origin of the threshold of each label: a promise, tuning, or a person."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,15 +13,15 @@ _NAMES = 5  # labels in a text
 
 
 def origins_text(decision: Decision, tuning: Mapping[str, Any], titles: Mapping[str, str]) -> str:
-    """The origins of the thresholds of a model with promises, with the labels of each where there are several.
+    """The origins of the thresholds of a model with promises, with the labels of each origin if there are several.
 
     Args:
-        decision: the model's.
+        decision: the model's decision.
         tuning: `Manifest.tuning`.
         titles: the display names of metrics.
 
     Raises:
-        DataError: the entry has another form.
+        DataError: the entry does not have the expected form.
     """
     try:
         found = threshold_origins(decision, tuning, titles)

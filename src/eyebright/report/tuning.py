@@ -1,4 +1,4 @@
-"""The sections on how a saved model decides: its promises, its calibration and its tuned thresholds."""
+"""The sections on the decision of a saved model: its promises, its calibration and its tuned thresholds."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -20,14 +20,14 @@ _PARTS = {"valid": "validation images", "out_of_fold": "out-of-fold predictions"
 
 
 def tuning_sections(tuning: Mapping[str, Any], decision: Decision) -> list[Section]:
-    """The sections on promises, and on the calibration and the thresholds; none for a model that was never tuned.
+    """The sections on promises, calibration and thresholds; empty for a model that was never tuned.
 
     Args:
         tuning: `Manifest.tuning`, the JSON of how the decision was fitted.
-        decision: the model's; a promise whose threshold it does not have any more is named, and not shown.
+        decision: the model's decision; a promise whose threshold has changed since is named, but not shown.
 
     Raises:
-        DataError: it does not have the form that `eyebright tune` writes.
+        DataError: the entry does not have the form that `eyebright tune` writes.
     """
     try:
         return [
@@ -42,7 +42,7 @@ def tuning_sections(tuning: Mapping[str, Any], decision: Decision) -> list[Secti
 
 
 def _selective(tuning: Mapping[str, Any], decision: Decision) -> list[Section]:
-    """The section on answers that are given only where the model is sure enough."""
+    """The section on selective answers: a person is asked about uncertain images."""
     if "selective" not in tuning:
         return []
     found = SelectivePromise.from_json(dict(tuning["selective"]))
@@ -96,8 +96,8 @@ def _label_sets(tuning: Mapping[str, Any], decision: Decision) -> list[Section]:
     else:
         blocks = [Sentences(sentences)]
     intro = (
-        "Predictions have a set of labels beside their answer: one label where the model is sure, several, or none, "
-        "where it is not."
+        "Predictions have a set of labels in addition to their answer: one label if the model is certain, several or "
+        "none if it is not."
     )
     return [Section("Label sets", "label-sets", blocks, intro)]
 
@@ -143,14 +143,14 @@ def _promises(tuning: Mapping[str, Any], decision: Decision) -> list[Section]:
     if decision.thresholds.is_three_way and not changed:
         blocks += asking_blocks(tuning, results)
     intro = (
-        "What the answers keep on new images of the same kind. A promise rests on held-out images, answered "
-        "by this very model; from other images it is an estimate."
+        "Bounds that the answers keep on new images of the same kind. A promise is computed from held-out images and "
+        "the answers of this model; from other images it is an estimate."
     )
     return [Section("Promises" if all(one.is_promise for one in results) else "Estimates", "promises", blocks, intro)]
 
 
 def _threshold(label: LabelPromise, decision: Decision, *, lower: bool) -> float | None:
-    """The threshold that the model has for a label; None if it has no such label."""
+    """The model's threshold for a label; None for an unknown label."""
     thresholds, classes = decision.thresholds, decision.target.classes
     if label.label not in classes:
         return None
@@ -160,7 +160,7 @@ def _threshold(label: LabelPromise, decision: Decision, *, lower: bool) -> float
 
 def _table(result: PromiseResult, *, asks: bool) -> Table:
     threshold = "no at or below" if asks else "yes above"
-    columns = ("label", "kept", threshold, "answers that count", "right", "exact bound", "what it rests on")
+    columns = ("label", "kept", threshold, "answers that count", "right", "exact bound", "evidence")
     rows = [
         [
             Cell(label.label),
@@ -184,7 +184,7 @@ def _fitted(tuning: Mapping[str, Any]) -> list[Section]:
         blocks.append(Sentences([_sentence(f"{calibration_sentence(calibration)} ({images})")]))
     if thresholds := tuning.get("thresholds"):
         blocks += _thresholds(thresholds)
-    intro = "The honest score is cross-fitted: of images that did not choose the thresholds they were decided by."
+    intro = "The honest score is cross-fitted: each image is decided by thresholds that were tuned on other images."
     return [Section("Tuning", "tuning", blocks, intro)] if blocks else []
 
 

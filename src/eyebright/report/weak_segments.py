@@ -1,4 +1,4 @@
-"""The section of the report on weak segments: groups of images on which the model is worse, found without a name."""
+"""The section of the report on weak segments: groups of images on which the model is worse, found automatically."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,15 +11,15 @@ from eyebright.web.text import count_text, number_text
 
 MAX_GALLERIES = 3
 MAX_CARDS = 4
-"""Images of a segment."""
+"""The number of images that are shown of a segment."""
 
 
 def weak_segments_section(evaluation: Evaluation, segments: Sequence[WeakSegment]) -> list[Section]:
-    """The section; none where no segment is worse by more than chance explains.
+    """The section; empty if no segment is worse by more than chance explains.
 
     Args:
         evaluation: the outputs.
-        segments: from `find_weak_segments`.
+        segments: the result of `find_weak_segments`.
     """
     if not segments:
         return []

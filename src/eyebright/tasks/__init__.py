@@ -1,1 +1,1 @@
-"""One kind of field of a sample each: what must agree lives together."""
+"""The input and target blocks, one module per kind of field of a sample, and `Decision`."""

@@ -1,9 +1,9 @@
 """`Block` and `TargetBlock`: one field of a sample, and for a target everything that must agree about its values.
 
 An input block reads what the getter returned. A target block also owns how a value is encoded and decoded, the
-activation, the loss, the metrics, the number of the model's outputs and their names, its columns in a table, its
-JSON and its text. Blocks are immutable; `fit` returns a new one, and what was fitted is data (JSON), so a saved model
-needs the block and the weights and nothing else.
+activation, the loss, the metrics, the number of the model's outputs and their names, its columns in a table, its JSON
+and its text. Blocks are immutable; `fit` returns a new one with its fitted values as JSON data, so a saved model needs
+only the block and the weights.
 
 No code outside of this package checks the class of a block. A layer that needs something per kind (how columns are
 read, a section of the report) keeps one table, and the block names its entry: `form`, `section`.
@@ -39,10 +39,10 @@ KNOWN_NO_SUFFIX = "\0no"
 """The suffix of the name of the stratum of images that are known not to have a label, where most are unknown."""
 
 TargetForm = Literal["labels", "class", "points", "numbers"]
-"""What a table's columns hold for each image: any number of labels, one class, coordinates, or numbers."""
+"""The content of a table's columns for each image: any number of labels, one class, coordinates, or numbers."""
 
 SectionName = Literal["labels", "classes", "points", "numbers"]
-"""The sections that a report has for the kinds of targets."""
+"""The names of the report sections for the kinds of targets."""
 
 
 class Block(ABC):
@@ -52,10 +52,10 @@ class Block(ABC):
 
     @abstractmethod
     def read(self, raw: Any) -> Any:
-        """The field's value, from what the getter returned.
+        """The field's value from the result of the getter.
 
         Raises:
-            InputError: the getter returned something that cannot be such a value.
+            InputError: the result of the getter cannot be such a value.
         """
 
 
@@ -68,7 +68,7 @@ class TargetBlock(Block):
     It is also a value of the option `kind`, which then means the first block of `TARGET_BLOCKS` with this form.
     """
     also_called: ClassVar[str] = ""
-    """Another word that users may give as `kind`; empty: none."""
+    """An alternative name for the option `kind`; empty: none."""
     section: ClassVar[SectionName]
     """The section of the report that shows this kind."""
     has_thresholds: ClassVar[bool] = False
@@ -82,7 +82,7 @@ class TargetBlock(Block):
     is_geometric: ClassVar[bool] = False
     """Whether a value moves with the pixels of its image."""
     can_abstain: ClassVar[bool] = False
-    """Whether the answer on an image is one class, with a probability below which a person can be asked."""
+    """Whether the answer for an image is one class, so that a person can be asked below a probability."""
     can_mix: ClassVar[bool] = False
     """Whether the targets of two images can be mixed, as mixup does; see `soft_targets`."""
     needs_whole_image: ClassVar[bool] = False
@@ -94,7 +94,7 @@ class TargetBlock(Block):
     head_objective: ClassVar[HeadObjective]
     """The loss that a linear head is fitted with, on `head_targets`."""
     head_pool_size: ClassVar[int] = 1
-    """Height and width of the pooled feature maps of a linear head; more than 1 if it has to tell places apart."""
+    """Height and width of the pooled feature maps of a linear head; more than 1 if it must distinguish positions."""
     is_checked_early: ClassVar[bool] = False
     """Whether every unique target is read and checked with `check` before training."""
 
@@ -114,7 +114,7 @@ class TargetBlock(Block):
     def fit(self, values: Iterable[Any]) -> "TargetBlock":
         """A copy of the block fitted to the *training* values, for example with its vocabulary.
 
-        It iterates only as far as it must, since reading a value may open a file.
+        It iterates only as far as necessary, since reading a value may open a file.
         """
 
     @abstractmethod
@@ -122,7 +122,7 @@ class TargetBlock(Block):
         """The value as a tensor for the loss; NaN (-1 for a class) where it is unknown.
 
         Args:
-            value: what `read` returned.
+            value: the result of `read`.
             warp: from the original image to the model's input; None: the value in the user's own units.
 
         Raises:
@@ -131,7 +131,7 @@ class TargetBlock(Block):
         """
 
     def check(self, value: Any) -> None:
-        """Raises `LabelError` unless the value can be encoded; overridden where a check is quicker than encoding.
+        """Raises `LabelError` unless the value can be encoded; overridden if a check is faster than encoding.
 
         Raises:
             LabelError: the value has a label that the vocabulary lacks.
@@ -139,12 +139,12 @@ class TargetBlock(Block):
         self.encode(value)
 
     def to_user_units(self, rows: Shaped[Tensor, "b ..."], warps: Sequence[Warp]) -> Shaped[Tensor, "b ..."]:
-        """Raw outputs or encoded targets in the user's own units; the same tensor for kinds that have one unit only.
+        """Raw outputs or encoded targets in the user's own units; the same tensor for kinds with only one unit.
 
         Points are in pixels of the original image, and numbers are not standardized.
 
         Args:
-            rows: the model's raw outputs, or what `encode` returned with these warps.
+            rows: the model's raw outputs, or targets that `encode` returned with these warps.
             warps: one per row, from the original image to the model's input.
         """
         return rows
@@ -158,15 +158,15 @@ class TargetBlock(Block):
         """The value of one row of activated outputs or of encoded targets.
 
         Args:
-            activated: one row of what `activate` returns, or of encoded targets, in the user's own units.
-            thresholds: from probabilities to decisions, where the block has some; None: 0.5.
+            activated: one row of activated outputs or of encoded targets, in the user's own units.
+            thresholds: the thresholds of the probabilities, if the block uses any; None: 0.5.
         """
 
     def predicted(self, activated: Float[Tensor, "n k"]) -> Int[Tensor, " n"]:
-        """The index of the class that `decode` returns for each row, of targets with one class per image.
+        """The index of the class that `decode` returns for each row, for targets with one class per image.
 
         Raises:
-            InputError: the target has another number of classes per image.
+            InputError: the target does not have exactly one class per image.
         """
         raise InputError(f"a {type(self).__name__} has no single class per image")
 
@@ -174,8 +174,8 @@ class TargetBlock(Block):
         """True for the answers about which a person is to be asked; none unless overridden.
 
         Args:
-            activated: what `activate` returns.
-            thresholds: three-way ones, or others, with which nobody is asked.
+            activated: activated outputs.
+            thresholds: three-way thresholds; with others no person is asked.
         """
         return torch.zeros_like(activated, dtype=torch.bool)
 
@@ -183,7 +183,7 @@ class TargetBlock(Block):
         """Any number of labels as a cell of a table: joined by ;, or a list of JSON if a label has ; in its name.
 
         Args:
-            names: the labels; for none the cell is empty.
+            names: the labels; without labels the cell is empty.
         """
         if names and any(";" in name for name in self.value_names):
             return json.dumps(list(names), ensure_ascii=False)
@@ -194,11 +194,11 @@ class TargetBlock(Block):
 
         Args:
             names: the labels.
-            activated: one row of what `activate` returns.
+            activated: one row of activated outputs.
         """
         return ", ".join(names)
 
-    # ------------------------------------------------------------------ what a model and its training need
+    # ------------------------------------------------------------------ for the model and its training
 
     @property
     @abstractmethod
@@ -219,7 +219,7 @@ class TargetBlock(Block):
         """The loss of training with these options; validation uses `loss`.
 
         Args:
-            values: the training values, counted where ``balance`` asks for it.
+            values: the training values, counted if ``balance`` needs it.
             label_smoothing: the share of each target that is spread evenly over the classes, or over yes and no.
             balance: how rare classes are weighted, see `eyebright.losses`.
 
@@ -236,24 +236,24 @@ class TargetBlock(Block):
     def soft_targets(self, targets: Shaped[Tensor, "b ..."]) -> Float[Tensor, "b k"]:
         """Encoded targets as a probability for each class, which can be mixed; NaN where unknown.
 
-        By default the targets as they are. Called only for kinds with ``can_mix``.
+        By default the unchanged targets. Called only for kinds with ``can_mix``.
         """
         return targets
 
     def head_targets(self, targets: Shaped[Tensor, "n ..."]) -> Shaped[Tensor, "n ..."]:
-        """Encoded targets as a linear head is fitted to them with `head_objective`.
+        """Encoded targets in the form for fitting a linear head with `head_objective`.
 
         Indices of classes for "multinomial" (-1 where unknown), otherwise a column for each output (NaN where unknown).
-        By default the targets as they are.
+        By default the unchanged targets.
         """
         return targets
 
     @abstractmethod
     def metrics(self) -> tuple[Metric, ...]:
-        """The default metrics of this kind; the first is the most important one."""
+        """The default metrics of this kind; the first is the main one."""
 
     def check_learnable(self, train: Iterable[Any], valid: Iterable[Any]) -> tuple[str, ...]:
-        """The labels, numbers or points that are the same in all training images: nothing can be learnt about them.
+        """The labels, numbers or points that are the same in all training images, so that they cannot be learnt.
 
         Args:
             train: the values to train on; read once.
@@ -268,8 +268,8 @@ class TargetBlock(Block):
         """Raises `DataError` if the values of some training images are implausible.
 
         Args:
-            samples: values with the sizes of their images. Each is read from an image header when the iterator reaches
-                it, so a block that needs no sizes should not iterate.
+            samples: values with the sizes of their images. A size is read from an image header when the iterator
+                reaches it, so a block that needs no sizes should not iterate.
 
         Raises:
             DataError: they are implausible, for example points that look like fractions of the image, not like pixels.
@@ -279,8 +279,8 @@ class TargetBlock(Block):
     def training_summary(self, values: Sequence[Any]) -> dict[str, Any]:
         """Counts of the training targets and the best constant predictions, as JSON for the report.
 
-        ``"images"`` is their number. ``"baseline"`` holds for each metric of the report, by its name, the constant
-        scores that the baseline predicts, fitted on the training targets; ``"*"`` stands for all that are not named.
+        ``"images"`` is their number. ``"baseline"`` maps the name of each metric of the report to the constant scores
+        that the baseline predicts, fitted on the training targets; ``"*"`` is for all other metrics.
 
         Args:
             values: the values to train on.
@@ -320,16 +320,16 @@ class TargetBlock(Block):
         """The names of the classes.
 
         Raises:
-            DataError: this kind of target has none.
+            DataError: this kind of target has no classes.
         """
         raise DataError("there is no vocabulary: the target is not a category")
 
     def labels(self, value: Any) -> tuple[str, ...]:
-        """The classes of a value, for counts; none for kinds without classes."""
+        """The classes of a value, for counts; empty for kinds without classes."""
         return ()
 
     def strata(self, value: Any) -> tuple[str, ...]:
-        """What a split spreads evenly: the labels of a value, and those that are unknown, with `UNKNOWN` at their ends.
+        """The strata of a value for a split: its labels, and its unknown labels with the suffix `UNKNOWN`.
 
         By default the labels.
         """
@@ -337,7 +337,7 @@ class TargetBlock(Block):
 
     @property
     def label_names(self) -> tuple[str, ...]:
-        """All classes that `labels` can return; none for kinds without classes, or before the block is fitted."""
+        """All classes that `labels` can return; empty for kinds without classes, or before the block is fitted."""
         return ()
 
     @abstractmethod
@@ -367,7 +367,7 @@ class TargetBlock(Block):
 
     @abstractmethod
     def to_json(self) -> dict[str, Any]:
-        """Everything that was set or fitted; ``type(block).from_json`` brings it back."""
+        """All settings and fitted values; ``type(block).from_json`` restores the block."""
 
     @classmethod
     @abstractmethod
@@ -377,11 +377,12 @@ class TargetBlock(Block):
     @classmethod
     @abstractmethod
     def from_columns(cls, names: Sequence[str], *, mirror: Sequence[int] | None = None) -> "TargetBlock":
-        """A block for what was read from a table.
+        """A block for values that were read from a table.
 
         Args:
-            names: of the points or numbers, or of ordered classes from the lowest to the highest; empty: as fitted.
-            mirror: for each point the index of the one whose name it takes in a mirrored image.
+            names: the names of the points or numbers, or of ordered classes from the lowest to the highest; empty:
+                fitted.
+            mirror: for each point, the index of the point whose name it takes in a mirrored image.
         """
 
 
@@ -389,7 +390,7 @@ def as_block(given: Any) -> Block:
     """A block given as a class or as an instance, as an instance: ``ImageBlock`` or ``ImageBlock()``.
 
     Raises:
-        DataError: it is neither.
+        DataError: the value is neither.
     """
     made = given() if inspect.isclass(given) else given
     if not isinstance(made, Block):
@@ -401,7 +402,7 @@ def as_input_and_target(blocks: Sequence[Any]) -> tuple[Block, TargetBlock]:
     """The blocks of a `DataBlock`, as instances.
 
     Args:
-        blocks: classes or instances, as `as_block` takes them.
+        blocks: classes or instances, as for `as_block`.
 
     Raises:
         DataError: they are not an input block and a target block.
@@ -424,14 +425,12 @@ def fitted_vocab(vocab: Vocab | None, block: str) -> Vocab:
         InputError: the block is not fitted.
     """
     if vocab is None:
-        raise InputError(
-            f"this {block} has no vocabulary yet; it is fitted by DataBlock.datasets, or given as vocab=[...]"
-        )
+        raise InputError(f"this {block} has no vocabulary yet; DataBlock.datasets fits it, or give vocab=[...]")
     return vocab
 
 
 def is_missing(raw: Any) -> bool:
     """True for None, NaN of any dtype, pandas' NA and NaT: an empty cell of a table."""
-    if isinstance(raw, str):  # the usual case, and pandas takes longer
+    if isinstance(raw, str):  # the usual case; pandas is slower
         return False
     return bool(pd.api.types.is_scalar(raw) and pd.isna(raw))

@@ -1,8 +1,8 @@
 """The calibrations that a `Decision` applies: maps of raw outputs that make probabilities agree with frequencies.
 
-Each maps the raw outputs (logits) to other raw outputs, of which the target block then makes probabilities. Every map
-increases strictly, so a label's images keep their order. They are immutable, computed in the dtype of the outputs, and
-written as JSON without loss. What fits them to answers is `eyebright.evaluation.calibrate`.
+Each maps the raw outputs (logits) to other raw outputs, which the target block then converts to probabilities. Every
+map increases strictly, so a label's images keep their order. They are immutable, computed in the dtype of the outputs,
+and written as JSON without loss. `eyebright.evaluation.calibrate` fits them.
 
 - ``"temperature"``: the outputs are divided by one number for all labels or classes (Guo et al., 2017,
   arXiv:1706.04599).
@@ -28,8 +28,8 @@ from eyebright._choices import CalibrationKind
 from eyebright.errors import InputError, did_you_mean, listing, short_repr
 
 MAX_SLOPE = 8.0
-"""The largest slope of an isotonic calibration: one logit of output is at most 8 logits of the calibrated output."""
-_MAX_PARAMETER = 1e6  # of a parameter, so that float32 outputs stay finite
+"""The largest slope of an isotonic calibration, in calibrated logits per logit of output."""
+_MAX_PARAMETER = 1e6  # maximum of a parameter, so that float32 outputs stay finite
 
 
 class Calibration(Protocol):
@@ -39,7 +39,7 @@ class Calibration(Protocol):
 
     @property
     def n_labels(self) -> int | None:
-        """The number of labels that there are parameters for; None: any."""
+        """The number of labels with parameters; None: any."""
         ...
 
     def __call__(self, outputs: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
@@ -47,7 +47,7 @@ class Calibration(Protocol):
         ...
 
     def to_json(self) -> dict[str, Any]:
-        """Everything but the kind."""
+        """The parameters as JSON, without the kind."""
         ...
 
 
@@ -79,7 +79,7 @@ class Temperature:
         value: the temperature, positive.
 
     Raises:
-        InputError: it is not a positive number.
+        InputError: the temperature is not a positive number.
     """
 
     kind: ClassVar[CalibrationKind] = "temperature"
@@ -107,11 +107,11 @@ class Platt:
     """Slope * output + offset, for each label.
 
     Args:
-        slopes: positive, one for each label.
-        offsets: one for each label.
+        slopes: the slopes, positive, one for each label.
+        offsets: the offsets, one for each label.
 
     Raises:
-        InputError: the numbers are not finite, a slope is not positive, or there are not as many of each.
+        InputError: the numbers are not finite, a slope is not positive, or their counts differ.
     """
 
     kind: ClassVar[CalibrationKind] = "platt"
@@ -140,12 +140,12 @@ class Beta:
     """a * ln p - b * ln(1 - p) + c, for each label, where p is the sigmoid of the output.
 
     Args:
-        a: positive, one for each label; the slope where p is near 0.
-        b: positive, one for each label; the slope where p is near 1.
-        c: one for each label.
+        a: the slope where p is near 0, positive, one for each label.
+        b: the slope where p is near 1, positive, one for each label.
+        c: the offset, one for each label.
 
     Raises:
-        InputError: the numbers are not finite, an a or b is not positive, or there are not as many of each.
+        InputError: the numbers are not finite, an a or b is not positive, or their counts differ.
     """
 
     kind: ClassVar[CalibrationKind] = "beta"
@@ -158,7 +158,7 @@ class Beta:
 
     @property
     def n_labels(self) -> int | None:
-        """The number of a."""
+        """The number of labels."""
         return len(self.a)
 
     def __call__(self, outputs: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
@@ -173,15 +173,15 @@ class Beta:
 
 @dataclass(frozen=True)
 class Isotonic:
-    """Linear between knots, for each label; beyond the first and the last knot it goes on with the slope beside it.
+    """Linear interpolation between knots, for each label; extrapolated with the slopes of the outer segments.
 
     Args:
         knots: increasing outputs, at least two for each label.
         values: the calibrated output at each knot, increasing.
 
     Raises:
-        InputError: the numbers are not finite or do not increase, a slope is more than `MAX_SLOPE`, or there are not as
-            many of each.
+        InputError: the numbers are not finite or do not increase, a slope is more than `MAX_SLOPE`, or their counts
+            differ.
     """
 
     kind: ClassVar[CalibrationKind] = "isotonic"
@@ -219,7 +219,7 @@ class Isotonic:
     def tables(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Knots, values, slopes and highest values of the segments, one row for each label, float64.
 
-        Labels with fewer knots than others get further ones on their last segment, which change nothing.
+        Labels with fewer knots than others get additional ones on their last segment, which change nothing.
         """
         most = max(map(len, self.knots))
         rows = [_extended(knots, values, most) for knots, values in zip(self.knots, self.values, strict=True)]
@@ -233,7 +233,7 @@ class Isotonic:
 CALIBRATIONS: dict[str, Callable[..., Calibration]] = {
     kind.kind: kind for kind in (NoCalibration, Temperature, Platt, Beta, Isotonic)
 }
-"""The calibrations by the name that a saved model calls them."""
+"""The calibrations by their name in a saved model."""
 
 
 def calibration_to_json(calibration: Calibration) -> dict[str, Any]:
@@ -260,7 +260,7 @@ def calibration_from_json(data: dict[str, Any]) -> Calibration:
 
 
 def _extended(knots: Sequence[float], values: Sequence[float], length: int) -> list[list[float]]:
-    """(knots, values) with further knots on the last segment, one apart."""
+    """(knots, values) with additional knots on the last segment, one apart."""
     slope = (values[-1] - values[-2]) / (knots[-1] - knots[-2])
     further = range(1, length - len(knots) + 1)
     return [[*knots, *(knots[-1] + i for i in further)], [*values, *(values[-1] + slope * i for i in further)]]
@@ -278,7 +278,7 @@ def _check_increasing(knots: Sequence[float], values: Sequence[float]) -> None:
 
 
 def _set_numbers(calibration: Any, *, positive: Sequence[str]) -> None:
-    """Checks the numbers of a frozen calibration, and makes tuples of them."""
+    """Checks the numbers of a frozen calibration and converts them to tuples."""
     kind, names = calibration.kind, [field.name for field in fields(calibration)]
     for name in names:
         given = _list(kind, name, getattr(calibration, name))
@@ -286,7 +286,7 @@ def _set_numbers(calibration: Any, *, positive: Sequence[str]) -> None:
     counts = [len(getattr(calibration, name)) for name in names]
     if len(set(counts)) != 1 or not counts[0]:
         got = listing(f"{count} {name}" for name, count in zip(names, counts, strict=True))
-        raise InputError(f"the calibration '{kind}' needs one number of each for each label, got {got}")
+        raise InputError(f"the calibration '{kind}' needs equal counts of parameters, one of each per label, got {got}")
 
 
 def _lists(calibration: Any) -> dict[str, Any]:
@@ -303,7 +303,7 @@ def _numbers(kind: str, name: str, given: Sequence[Any], *, positive: bool = Fal
     """The numbers as floats.
 
     Raises:
-        InputError: one is not a number, NaN, very large, or not positive where it must be.
+        InputError: one is not a number, NaN, very large, or not positive although it must be.
     """
     lowest = 1 / _MAX_PARAMETER if positive else -_MAX_PARAMETER
     for value in given:

@@ -54,11 +54,11 @@ class CategoryBlock(OneClassBlock):
         if self.add_na:
             return MISSING
         raise LabelError(
-            "an image has no label, and a CategoryBlock needs one; leave the image out, or give add_na=True"
+            "an image has no label, but a CategoryBlock needs one; leave the image out, or give add_na=True"
         )
 
     def fit(self, values: Iterable[str]) -> "CategoryBlock":
-        """The block whose vocabulary is the labels of ``values``; a given vocabulary stays.
+        """The block with the labels of ``values`` as its vocabulary; a given vocabulary is kept.
 
         Raises:
             LabelError: two labels look the same.
@@ -104,7 +104,7 @@ class CategoryBlock(OneClassBlock):
         return (top1, error)
 
     def training_summary(self, values: Sequence[str]) -> dict[str, Any]:
-        """Images of each class; the baseline always predicts the most frequent one."""
+        """The number of images of each class; the baseline always predicts the most frequent one."""
         each = self.class_counts(values)
         most = max(range(len(each)), key=each.__getitem__)
         return {
@@ -119,7 +119,7 @@ class CategoryBlock(OneClassBlock):
         return tuple(self.classes)
 
     def to_json(self) -> dict[str, Any]:
-        """The vocabulary and how it is made."""
+        """The vocabulary and its options."""
         return {"vocab": None if self.vocab is None else list(self.vocab), "sort": self.sort, "add_na": self.add_na}
 
     @classmethod

@@ -15,7 +15,7 @@ def distinct_columns(
     >>> distinct_columns(["cat", "path"])
     ['cat', 'probability_path']
 
-    Characters that are not valid Unicode become escapes, which also may have the name of another class.
+    Characters that are not valid Unicode become escapes, so such a name may also equal that of another class.
 
     Args:
         names: the names of the classes, points or numbers, without duplicates.

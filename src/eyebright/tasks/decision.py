@@ -1,4 +1,4 @@
-"""`Decision`: activates, calibrates and decodes a model's raw outputs. Nothing else does so."""
+"""`Decision`: activates, calibrates and decodes a model's raw outputs; the only place that does."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -15,19 +15,19 @@ from eyebright.types import Thresholds, refuse_nan
 
 @dataclass(frozen=True)
 class Decision:
-    """From a model's raw outputs to probabilities or values, and to decoded values; immutable, part of a saved model.
+    """Converts a model's raw outputs to probabilities or values and decodes them; immutable, part of a saved model.
 
-    Thresholds are in calibrated probabilities, so the order of the three steps cannot be got wrong.
+    Thresholds are in calibrated probabilities, so the order of the three steps is fixed.
 
     Args:
         target: the fitted target block.
-        thresholds: from calibrated probabilities to decisions, if the target uses them.
-        calibration: the map of the raw outputs before their activation.
-        label_sets: the sets of labels with a stated coverage, in calibrated probabilities; None without.
+        thresholds: the thresholds of calibrated probabilities, if the target uses any.
+        calibration: the calibration of the raw outputs before their activation.
+        label_sets: the sets of labels with a stated coverage, in calibrated probabilities; None without label sets.
 
     Raises:
         InputError: the target cannot have this calibration, or it is for another number of labels; or the label sets
-            are of other labels, or randomised, since a prediction must not depend on the images beside it.
+            are of other labels, or randomised, since a prediction must not depend on other images of the batch.
     """
 
     target: TargetBlock
@@ -50,44 +50,44 @@ class Decision:
         if self.label_sets is None:
             return
         if not self.target.has_vocab or self.label_sets.names != tuple(self.target.value_names):
-            raise InputError(
-                f"the label sets are of other labels ({listing(self.label_sets.names)}) than those of the target"
-            )
+            raise InputError(f"the label sets have other labels ({listing(self.label_sets.names)}) than the target")
         if self.label_sets.is_for_labels != self.target.has_thresholds:
-            raise InputError(f"label sets '{self.label_sets.method}' are not for a {type(self.target).__name__}")
+            raise InputError(
+                f"label sets '{self.label_sets.method}' are not possible for a {type(self.target).__name__}"
+            )
         if self.label_sets.randomised:
             raise InputError(
-                "a decision has no randomised label sets, since predictions must be the same each time; fit "
-                "them without"
+                "a decision cannot have randomised label sets, since predictions must be reproducible; fit them "
+                "without `randomised`"
             )
 
     def activate(self, outputs: Float[Tensor, "n k"]) -> Float[Tensor, "n ..."]:
         """The outputs after activation and calibration: probabilities, points or numbers.
 
         Args:
-            outputs: raw, in the target's own units (`TargetBlock.to_user_units`).
+            outputs: raw outputs, in the target's own units (`TargetBlock.to_user_units`).
         """
         return self.target.activate(self.calibration(outputs))
 
     def decide(self, probabilities: Float[Tensor, "n k"]) -> Bool[Tensor, "n k"]:
-        """Which probabilities are above their threshold.
+        """True for the probabilities above their threshold.
 
         Raises:
-            InputError: a probability is NaN, or there are thresholds for another number of classes.
+            InputError: a probability is NaN, or the thresholds are for another number of classes.
         """
         return self.thresholds.decide(probabilities)
 
     def decode(self, activated: Shaped[Tensor, "..."]) -> Any:
-        """The value of one row of what `activate` returns: labels, a label, points in pixels, or numbers.
+        """The value of one row of activated outputs: labels, a label, points in pixels, or numbers.
 
         Raises:
-            InputError: a probability or value is NaN; only a target can be unknown.
+            InputError: a probability or value is NaN, which only a target can be.
         """
         refuse_nan(activated, "outputs of the image")
         return self.target.decode(activated, self.thresholds)
 
     def decode_batch(self, activated: Shaped[Tensor, "n ..."]) -> list[Any]:
-        """The value of each row of what `activate` returns.
+        """The value of each row of activated outputs.
 
         Raises:
             InputError: a probability or value is NaN.
@@ -95,18 +95,18 @@ class Decision:
         return [self.decode(row) for row in activated]
 
     def asks(self, activated: Float[Tensor, "n *k"]) -> Bool[Tensor, "n *k"]:
-        """True for the answers about which a person is to be asked; nowhere if the thresholds are not three-way.
+        """True for the answers about which a person is to be asked; always False if the thresholds are not three-way.
 
         Args:
-            activated: what `activate` returns.
+            activated: activated outputs.
         """
         return self.target.asks(activated, self.thresholds)
 
     def ask(self, activated: Float[Tensor, "*k"]) -> tuple[str, ...] | None:
-        """The labels of an image of which a person is to be asked; None if the thresholds are not three-way.
+        """The labels of an image about which a person is to be asked; None if the thresholds are not three-way.
 
         Args:
-            activated: one row of what `activate` returns.
+            activated: one row of activated outputs.
         """
         if not self.thresholds.is_three_way:
             return None
@@ -117,7 +117,7 @@ class Decision:
         """The labels in the label set of an image, in the order of the vocabulary; None without label sets.
 
         Args:
-            activated: one row of what `activate` returns.
+            activated: one row of activated outputs.
         """
         if self.label_sets is None:
             return None
@@ -125,10 +125,10 @@ class Decision:
         return tuple(name for name, one in zip(self.target.value_names, inside, strict=True) if one)
 
     def with_thresholds(self, thresholds: Thresholds) -> "Decision":
-        """The decision with other thresholds, which know the names of the classes.
+        """The decision with other thresholds, which get the names of the classes.
 
         Raises:
-            InputError: they are for another number of classes.
+            InputError: the thresholds are for another number of classes.
         """
         if isinstance(thresholds.values, tuple) or isinstance(thresholds.lower, tuple):
             thresholds.check_count(self.target.n_out)
@@ -138,18 +138,18 @@ class Decision:
     def with_calibration(self, calibration: Calibration) -> "Decision":
         """The decision with another calibration; thresholds that were tuned before it need to be tuned again.
 
-        Label sets are left out: they are limits of the former probabilities.
+        Label sets are dropped: their limits hold for the former probabilities.
 
         Raises:
-            InputError: the target cannot have it, or it is for another number of labels.
+            InputError: the target does not support the calibration, or it is for another number of labels.
         """
         return replace(self, calibration=calibration, label_sets=None)
 
     def with_label_sets(self, label_sets: LabelSets | None) -> "Decision":
-        """The decision with other label sets, or without.
+        """The decision with other label sets, or without any.
 
         Raises:
-            InputError: they are of other labels, or randomised.
+            InputError: the label sets have other labels, or are randomised.
         """
         return replace(self, label_sets=label_sets)
 
@@ -177,7 +177,7 @@ class Decision:
         thresholds = Thresholds(
             _as_tuple(given["values"]),
             given["metric"],
-            lower=_as_tuple(given["lower"]) if "lower" in given else None,  # models of older versions have none
+            lower=_as_tuple(given["lower"]) if "lower" in given else None,  # missing in models of older versions
         )
         sets = LabelSets.from_json(data["label_sets"]) if data.get("label_sets") is not None else None
         decision = Decision(block, calibration=calibration_from_json(data["calibration"]), label_sets=sets)

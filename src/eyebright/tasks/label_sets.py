@@ -1,4 +1,4 @@
-"""`LabelSets`: several answers for an image, which contain the right ones with a stated coverage.
+"""`LabelSets`: several labels for an image, which contain the right ones with a stated coverage.
 
 `eyebright.evaluation.conformal` fits them and has the sources. Axes: n images, k classes.
 """
@@ -17,28 +17,28 @@ from eyebright.errors import InputError, listing, short_repr
 from eyebright.types import refuse_nan
 
 FITTED, _ANSWERED = 0, 1
-"""Streams of the random numbers of randomised sets, independent of each other: of fitting, of answering."""
-_ROUNDING = 1e-9  # of sums of probabilities
+"""Independent random streams of randomised sets: for fitting and for prediction."""
+_ROUNDING = 1e-9  # rounding error of sums of probabilities
 
 
 @dataclass(frozen=True, slots=True)
 class LabelSets:
-    """How the label set of an image is made from its probabilities.
+    """The rule that computes the label set of an image from its probabilities.
 
     Args:
-        method: see `eyebright.evaluation.conformal`.
-        coverage: the probability, or the share of labels, that is to be covered; in (0, 1).
-        limits: the greatest nonconformity that is in the set, of each class, or one for all: 1 - probability, or for
-            ``aps`` the sum of probabilities. Infinite where too few images of a class are known: it is in all sets.
+        method: the method, see `eyebright.evaluation.conformal`.
+        coverage: the probability, or the share of labels, to be covered; in (0, 1).
+        limits: the greatest nonconformity in the set, for each class or one for all: 1 - probability, or for
+            ``aps`` the sum of probabilities. Infinite if too few images of a class are known: it is in all sets.
         names: the classes.
-        n_images: the number of images that they were fitted to: with a known class, or with labels.
-        confidence: only of ``rcps``: the probability that the coverage holds, over the draw of the images; None: it
+        n_images: the number of images that the limits were fitted to: with a known class, or with labels.
+        confidence: only for ``rcps``: the probability that the coverage holds, over the draw of the images; None: it
             holds in expectation over the draws.
-        randomised: only of ``aps``: whether the last class is in the set at random, which makes the coverage exact.
+        randomised: only for ``aps``: whether the last class is in the set at random, which makes the coverage exact.
 
     Raises:
         InputError: an unknown method, a coverage or confidence that is not between 0 and 1, a negative number of
-            images, or limits that are neither one nor one for each class, or NaN, or minus infinity.
+            images, or not one limit or one for each class, or a limit that is NaN or minus infinity.
     """
 
     method: SetMethod
@@ -82,13 +82,13 @@ class LabelSets:
     ) -> Bool[Tensor, "n k"]:
         """True for the classes in the set of each image.
 
-        The random number of an image, where sets are randomised, is made from the seed and its index: it has the same
-        set whatever images are answered with it, and independent ones for other seeds.
+        If sets are randomised, the random number of an image is computed from the seed and its index: its set does not
+        depend on the other images, and is independent for other seeds.
 
         Args:
-            probabilities: calibrated, of the decision of the evaluation that it was made from.
+            probabilities: calibrated probabilities, by the decision of the evaluation that the sets were fitted to.
             indices: the index of each image, at least 0; None: its row.
-            seed: of the random numbers.
+            seed: the seed of the random numbers.
 
         Raises:
             InputError: a probability is NaN, or there is not one index for each image.
@@ -103,7 +103,7 @@ class LabelSets:
 
     @property
     def sentence(self) -> str:
-        """What is covered, with what probability, from how many images."""
+        """The coverage, its probability and the number of images, as a sentence."""
         share = f"{100 * self.coverage:.6g} %"
         each = "for each class separately" if self.by_label else "on average over all classes"
         if self.method in ("lac", "aps"):
@@ -128,7 +128,7 @@ class LabelSets:
         return f"{text}, from {self.n_images:,} images{more}"
 
     def to_json(self) -> dict[str, Any]:
-        """All fields; null for a limit that is infinite."""
+        """All fields; null for an infinite limit."""
         fields = {name: getattr(self, name) for name in self.__slots__}
         limits = [None if np.isinf(limit) else limit for limit in self.limits]
         return {**fields, "limits": limits, "names": list(self.names)}
@@ -138,7 +138,7 @@ class LabelSets:
         """The value that `to_json` described.
 
         Raises:
-            InputError: it has another form.
+            InputError: the JSON does not have the expected form.
         """
         try:
             limits = tuple(np.inf if limit is None else float(limit) for limit in data["limits"])
@@ -150,19 +150,19 @@ class LabelSets:
 
 
 def random_parts(n_images: int, indices: Sequence[int] | None, seeds: tuple[int, int]) -> Float[np.ndarray, " n"]:
-    """The random number of each image, in [0, 1): that of its index in the sequence of the seeds."""
+    """The random number of each image, in [0, 1), by its index in the sequence of the seeds."""
     rows = np.arange(n_images) if indices is None else np.asarray(indices)
     if rows.shape != (n_images,) or rows.dtype.kind not in "iu" or (rows < 0).any():
-        raise InputError(f"`indices` are one whole number of at least 0 for each of {n_images} images")
+        raise InputError(f"`indices` must be one whole number of at least 0 for each of {n_images} images")
     return np.random.default_rng(seeds).random(int(rows.max(initial=-1)) + 1)[rows]
 
 
 def cumulative(
     scores: Float[np.ndarray, "n k"], parts: Float[np.ndarray, " n"] | None = None
 ) -> Float[np.ndarray, "n k"]:
-    """The sum of the probabilities down to each class: before it (its first class 0), plus a random part of its own.
+    """The sum of the probabilities of all classes before each class, plus a random part of its own.
 
-    Without random parts, the whole of it counts, but the first class always has 0 so that no set is empty.
+    Without random parts, its own probability counts in full, but the first class always has 0, so that no set is empty.
     """
     order = np.argsort(-scores, axis=1, kind="stable")
     ranked = np.take_along_axis(scores, order, axis=1)

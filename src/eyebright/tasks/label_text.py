@@ -1,4 +1,4 @@
-"""What a getter may return as a label, and labels that would be two classes though they are one."""
+"""Converts and checks the labels that getters return, including spellings of one label that would be two classes."""
 
 from collections.abc import Iterable, Iterator, Mapping, Set as AbstractSet
 from typing import Any
@@ -10,24 +10,24 @@ from eyebright.tasks.base import is_missing
 from eyebright.types import Vocab, ordered_names, plain_spelling
 
 _NUMBERS = (int, float, np.integer, np.floating)
-_UNKNOWN = "?"  # what label files write for an unknown label
+_UNKNOWN = "?"  # an unknown label in label files
 _SYNONYMS = (("1", "True"), ("0", "False"))
 
 
 def label_text(raw: Any) -> str:
-    """A label as text; empty where there is none.
+    """A label as text; empty for no label.
 
-    Whole numbers are written without decimals whatever their type, since pandas makes 1.0 of a 1 in a column with an
+    Whole numbers are written without decimals whatever their type, since pandas reads 1 as 1.0 in a column with an
     empty cell. An array or tensor of one element is that element.
 
     >>> label_text("cat"), label_text(3), label_text(np.float64(3)), label_text(None)
     ('cat', '3', '3', '')
 
     Args:
-        raw: what a getter returned, or an item of the list that it returned.
+        raw: the result of a getter, or an item of it.
 
     Raises:
-        LabelError: it is not a label, such as bytes, a list or an array of several elements.
+        LabelError: the value is not a label, such as bytes, a list or an array of several elements.
     """
     if type(raw) is str:
         return raw if raw and not raw.isspace() else ""
@@ -43,7 +43,7 @@ def label_text(raw: Any) -> str:
 
 
 def single_element(raw: Any) -> Any:
-    """The element of an array or tensor that has one, as a Python value; anything else as it is."""
+    """The only element of an array or tensor as a Python value; any other value unchanged."""
     shape = getattr(raw, "shape", None)
     return raw.item() if isinstance(shape, tuple) and hasattr(raw, "item") and np.prod(shape, dtype=int) == 1 else raw
 
@@ -52,7 +52,7 @@ def labels_of(raw: Any) -> list[str]:
     """The labels in a list that a getter returned; missing ones are left out.
 
     Raises:
-        LabelError: it is not a list, a row of 0 and 1, or holds something that is not a label.
+        LabelError: the value is not a list, is a row of 0 and 1, or contains an item that is not a label.
     """
     if isinstance(raw, (bytes, bytearray, memoryview, Mapping)) or not hasattr(raw, "__iter__"):
         raise LabelError(
@@ -66,13 +66,13 @@ def labels_of(raw: Any) -> list[str]:
 
 
 def vocab_of(names: Iterable[Any]) -> Vocab:
-    """A vocabulary that a user gives, in its order; names that are text stay as they are.
+    """A user's vocabulary as strings, in its order.
 
     Args:
         names: the labels.
 
     Raises:
-        LabelError: the names have no order, as in a set, or they are a string; or a name is repeated.
+        LabelError: the names have no order (a set), are a string, or repeat.
     """
     return Vocab(name if type(name) is str else label_text(name) for name in ordered_names(names))
 
@@ -80,7 +80,7 @@ def vocab_of(names: Iterable[Any]) -> Vocab:
 def check_spellings(names: Iterable[Any]) -> None:
     """Raises `LabelError` for labels that look the same on a screen, that are True and 1, or that are not strings.
 
-    As classes of their own they would be trained against each other. Tables have one spelling when they get here.
+    As separate classes they would be trained against each other. Labels of tables already have one spelling here.
 
     Args:
         names: the labels of the training images, each once.
@@ -88,23 +88,23 @@ def check_spellings(names: Iterable[Any]) -> None:
     spelled: dict[str, str] = {}
     for name in names:
         if not isinstance(name, str):
-            raise LabelError(f"a LabelSet holds strings, got {type(name).__name__}: {_shown(name)}")
+            raise LabelError(f"a LabelSet contains strings, got {type(name).__name__}: {_shown(name)}")
         other = spelled.setdefault(plain_spelling(name), name)
         if other != name:
             raise LabelError(
-                f"the labels {other!a} and {name!a} look the same and would be two classes; give them one "
-                "spelling, for example with unicodedata.normalize('NFC', label).strip()"
+                f"the labels {other!a} and {name!a} look the same but would be two classes; give them one spelling, "
+                f"for example with unicodedata.normalize('NFC', label).strip()"
             )
     if _UNKNOWN in spelled:
         raise LabelError(
-            "the label '?' means unknown in label files, and would be a class; leave images of unknown class out, "
+            "the label '?' means unknown in label files, but would be a class; leave images of unknown class out, "
             "return LabelSet(labels, unknown=labels_that_are_unknown) for any number of labels, or give a vocab that "
             "contains '?'"
         )
     for pair in _SYNONYMS:
         if all(name in spelled for name in pair):
             raise LabelError(
-                f"the labels '{pair[0]}' and '{pair[1]}' mean the same and would be two classes; give them one type, "
+                f"the labels '{pair[0]}' and '{pair[1]}' mean the same but would be two classes; give them one type, "
                 "for example with int(label)"
             )
 
@@ -113,7 +113,7 @@ def _check_no_row(raw: Any, labels: Iterable[Any]) -> None:
     """Raises `LabelError` for a row of 0 and 1, one for each class, that is given as the labels of an image.
 
     Args:
-        raw: what the getter returned, for the message.
+        raw: the result of the getter, for the message.
         labels: its items, as Python values.
     """
     labels = [label for label in labels if not is_missing(label)]

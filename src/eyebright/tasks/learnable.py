@@ -7,24 +7,24 @@ from jaxtyping import Float64
 
 from eyebright.errors import DataError, InputError, listing
 
-_MAX_FLOAT32 = 3.4e38  # of float32
+_MAX_FLOAT32 = 3.4e38  # the largest float32
 _RESOLUTION = 1e-3  # float32 must tell numbers apart that differ by this part of their standard deviation
 
 
 def check_numbers(
     names: Sequence[str], train: Float64[np.ndarray, "n k"], valid: Float64[np.ndarray, "m k"], *, what: str
 ) -> tuple[str, ...]:
-    """The names of the columns with the same number in every training image where it is known.
+    """The names of the columns whose known numbers are the same in all training images.
 
     Args:
         names: the names of the columns.
-        train: NaN where a number is unknown.
-        valid: the same of the validation images.
-        what: the columns hold, in the plural.
+        train: the numbers of the training images; NaN where unknown.
+        valid: the numbers of the validation images.
+        what: the noun for the numbers, in the plural.
 
     Raises:
-        DataError: all are constant, none is known for training or validation, or float32 cannot tell those of a column
-            apart.
+        DataError: all are constant, none is known for training or validation, or float32 cannot distinguish those of a
+            column.
     """
     if len(train) and bool(np.isnan(train).all()):
         raise DataError(f"no training image has known {what}, so nothing can be learnt")
@@ -43,8 +43,7 @@ def check_numbers(
         if 0 < _RESOLUTION * float(numbers.std()) < step:
             raise DataError(
                 f"the numbers '{name}' are around {numbers.mean():.10g} with a standard deviation of "
-                f"{numbers.std():.3g}, and the float32 of a model has steps of {step:.3g} there; subtract a constant "
-                "from them first"
+                f"{numbers.std():.3g}, but float32 has steps of {step:.3g} there; subtract a constant from them first"
             )
     return constant
 
@@ -54,7 +53,7 @@ def check_range(numbers: Sequence[float], what: str) -> None:
 
     Args:
         numbers: the numbers of an image.
-        what: one of them, for the message.
+        what: the noun for one number, for the message.
     """
     for number in numbers:
         if abs(number) > _MAX_FLOAT32:
@@ -62,10 +61,10 @@ def check_range(numbers: Sequence[float], what: str) -> None:
 
 
 def _constant_columns(train: Float64[np.ndarray, "n k"]) -> list[int]:
-    """The columns with the same number in all rows where it is known, if it is known in two rows at least.
+    """The columns whose known numbers are all the same, if at least two are known.
 
     Args:
-        train: NaN where a number is unknown.
+        train: the numbers of the training images; NaN where unknown.
     """
     known = ~np.isnan(train)
     spread = np.where(known, train, -np.inf).max(axis=0) - np.where(known, train, np.inf).min(axis=0)

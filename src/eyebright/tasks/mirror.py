@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from eyebright.errors import InputError, did_you_mean, listing
 
 Mirror = tuple[int, ...]
-"""For each point the index of the one whose name it takes; its own index where the name has no side."""
+"""For each point, the index of the point whose name it takes; its own index if it is not part of a left/right pair."""
 
 _SIDES = {"left": "right", "right": "left", "l": "r", "r": "l"}
 _SIDE = re.compile(r"(?i:left|right|(?<![a-z])[lr](?![a-z]))|(?<=[a-z0-9])[LR](?![a-z])")  # left, l_eye, eyeL
 
 
 def find_mirror(names: Sequence[str]) -> Mirror | None:
-    """The pairs that left and right in names make, also ``l_``, ``_r`` and ``eyeL``; None where no name has a partner.
+    """The pairs of names that differ in left and right, also ``l_``, ``_r`` and ``eyeL``; None if there are no pairs.
 
     >>> find_mirror(["left_eye", "right_eye", "nose"])
     (1, 0, 2)
@@ -25,7 +25,7 @@ def find_mirror(names: Sequence[str]) -> Mirror | None:
 
 
 def names_without_partner(names: Sequence[str], mirror: Mirror | None) -> list[str]:
-    """The names with a left or right side that keep it in a mirrored image, where they would be wrong.
+    """The names with a left or right side but without a partner, which would be wrong in a mirrored image.
 
     >>> names_without_partner(["left_eye", "right_eye", "left_ear"], (1, 0, 2))
     ['left_ear']
@@ -38,11 +38,11 @@ def names_without_partner(names: Sequence[str], mirror: Mirror | None) -> list[s
 
 
 def parse_mirror(text: str, names: Sequence[str]) -> Mirror:
-    """The pairs that a string names; with ``"none"`` each point keeps its own name.
+    """The pairs that a string lists; with ``"none"`` each point keeps its own name.
 
     Args:
         text: ``"left_eye:right_eye,left_ear:right_ear"``, or ``"none"``.
-        names: the names of the points; numbers from 1 where they have none.
+        names: the names of the points; numbers from 1 for points without names.
 
     Raises:
         InputError: the text is not a list of pairs, or a point does not exist or is in two pairs.
@@ -57,18 +57,18 @@ def parse_mirror(text: str, names: Sequence[str]) -> Mirror:
                 )
         left, right = map(names.index, pair)
         if left == right or mirror[left] != left or mirror[right] != right:
-            raise InputError(f"`mirror` may name each point once only, and '{pair[0]}:{pair[1]}' repeats one")
+            raise InputError(f"`mirror` may name each point only once, but '{pair[0]}:{pair[1]}' repeats one")
         mirror[left], mirror[right] = right, left
     return tuple(mirror)
 
 
 def mirror_message(mirror: Mirror | None, names: Sequence[str]) -> str:
-    """What happens to the names of points in mirrored images, a sentence for the user."""
+    """The exchange of names of points in mirrored images, as a sentence for the user."""
     pairs = [f"{names[i]}:{names[j]}" for i, j in enumerate(mirror or ()) if i < j]
     if pairs:
         return f"in a mirrored image these points exchange their names: {', '.join(pairs)}"
     example = ":".join(names[:2]) if len(names) > 1 else "left_eye:right_eye"
-    return f"points keep their names in mirrored images; `mirror` names pairs that exchange them, such as {example}"
+    return f"points keep their names in mirrored images; to exchange names, give `mirror`, such as {example}"
 
 
 def _other_side(match: re.Match[str]) -> str:

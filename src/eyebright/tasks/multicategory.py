@@ -30,21 +30,21 @@ from eyebright.tasks.base import (
 from eyebright.tasks.label_text import check_spellings, labels_of, vocab_of
 from eyebright.types import LabelSet, Thresholds, Vocab
 
-_MAX_BASELINE_LABELS = 20  # constant label sets of up to 20 labels are tried for the baseline, and that of all
-_BASELINE_IMAGES = 10_000  # at most twice as many training images choose the constant label set
+_MAX_BASELINE_LABELS = 20  # for the baseline, constant label sets of up to 20 labels are tried, and that of all labels
+_BASELINE_IMAGES = 10_000  # the constant label set is chosen on at most twice as many training images
 
 
 @dataclass(frozen=True, init=False)
 class MultiCategoryBlock(TargetBlock):
     """The target field with any number of labels, also none: sigmoid and binary cross-entropy.
 
-    None, NaN, ``''`` and ``[]`` mean *no label*; there is never a class called ''. A `LabelSet` can also say that a
-    label is unknown: it is then masked in the loss and in every metric.
+    None, NaN, ``''`` and ``[]`` mean *no label*; there is never a class called ''. A `LabelSet` can also mark a label
+    as unknown: it is then masked in the loss and in every metric.
 
     Args:
         encoded: True if the getter returns a row of 0 and 1, one for each class of ``vocab``; NaN for unknown.
         vocab: the classes, in the order of the outputs; None: the sorted labels of the training images.
-        add_na: kept for fastai's signature; an image without a label needs no class of its own here.
+        add_na: kept for fastai's signature; an image without a label needs no separate class here.
     """
 
     name: ClassVar[str] = "multicategory"
@@ -73,7 +73,7 @@ class MultiCategoryBlock(TargetBlock):
 
         Raises:
             LabelError: the value is not a list of labels, a row of 0 and 1 without ``encoded``, or a row that does not
-                fit the vocabulary.
+                match the vocabulary.
         """
         if isinstance(raw, LabelSet):
             return raw
@@ -83,13 +83,13 @@ class MultiCategoryBlock(TargetBlock):
             return LabelSet()
         if isinstance(raw, str):
             raise LabelError(
-                f"the labels of an image are a list, and the getter returned the text '{raw}'; "
-                "split it, for example get_y=ColReader('labels', label_delim=' ')"
+                f"the labels of an image must be a list, but the getter returned the text '{raw}'; split it, for "
+                f"example get_y=ColReader('labels', label_delim=' ')"
             )
         return LabelSet(labels_of(raw))
 
     def fit(self, values: Iterable[LabelSet]) -> "MultiCategoryBlock":
-        """The block whose vocabulary is the labels that any of ``values`` has; a given vocabulary stays.
+        """The block with all labels of ``values`` as its vocabulary; a given vocabulary is kept.
 
         Raises:
             LabelError: two labels look the same.
@@ -116,22 +116,22 @@ class MultiCategoryBlock(TargetBlock):
             self.classes.index_of(label)
 
     def activate(self, outputs: Float[Tensor, "b k"]) -> Float[Tensor, "b k"]:
-        """One probability for each class (sigmoid)."""
+        """The probability of each class (sigmoid)."""
         return outputs.sigmoid()
 
     def decode(self, activated: Shaped[Tensor, " k"], thresholds: Thresholds | None = None) -> LabelSet:
-        """The labels whose probability is above their threshold; unknown are those between two thresholds, and NaN."""
+        """The labels whose probability is above their threshold; those between two thresholds and NaN are unknown."""
         thresholds, known = thresholds or Thresholds(), activated.nan_to_num(0.0)
         given, open_ = thresholds.decide(known), thresholds.asks(known) | activated.isnan()
         unknown = self.classes[open_] if bool(open_.any()) else ()
         return LabelSet(self.classes[given], unknown=unknown)
 
     def asks(self, activated: Float[Tensor, "n k"], thresholds: Thresholds) -> Bool[Tensor, "n k"]:
-        """The labels between the two thresholds."""
+        """True for the labels between the two thresholds."""
         return thresholds.asks(activated)
 
     def asked_text(self, names: Sequence[str], activated: Float[Tensor, " k"]) -> str:
-        """The labels as in the column of the predicted ones."""
+        """The labels in the same form as in the column of predicted labels."""
         return self.names_text(names)
 
     @property
@@ -160,7 +160,7 @@ class MultiCategoryBlock(TargetBlock):
         return (mean_ap, f1_macro, f1_micro, subset)
 
     def check_learnable(self, train: Iterable[LabelSet], valid: Iterable[LabelSet]) -> tuple[str, ...]:
-        """The labels that every training image has where it is known, or that none has.
+        """The labels that all or none of the training images have, as far as they are known.
 
         Raises:
             DataError: these are all labels, or no validation image has a label.
@@ -169,8 +169,8 @@ class MultiCategoryBlock(TargetBlock):
             raise DataError("no image to train on has a label")
         if len(constant := self._constant_labels(train)) == self.n_out:
             raise DataError(
-                f"nothing can be learnt: each of the labels {listing(constant)} is on every training image or on none; "
-                "a label is learnt from images that have it and images that do not have it"
+                f"nothing can be learnt: all or none of the training images have each of the labels "
+                f"{listing(constant)}; a label is learnt from images that have it and images that do not have it"
             )
         count, any_label = 0, False
         for value in valid:
@@ -186,7 +186,7 @@ class MultiCategoryBlock(TargetBlock):
         return tuple(name for name in self.classes if positive[name] in (0, images - unknown[name]))
 
     def training_summary(self, values: Sequence[LabelSet]) -> dict[str, Any]:
-        """Images with each label; baselines: the label frequencies, and the best constant label set for decisions."""
+        """The number of images of each label; baselines: the label frequencies, and the best constant label set."""
         _, counts, unknown = _counts(values)
         each = [counts[name] for name in self.classes]
         known = [max(len(values) - unknown[name], 1) for name in self.classes]
@@ -213,7 +213,7 @@ class MultiCategoryBlock(TargetBlock):
         return tuple(sorted(value))
 
     def strata(self, value: LabelSet) -> tuple[str, ...]:
-        """The labels, and the unknown ones; of all but a few the known ones instead, which say the same."""
+        """The labels and the unknown labels; if most are unknown, the known ones instead, which is equivalent."""
         unknown = value.unknown
         if not unknown:
             return tuple(value)
@@ -223,7 +223,7 @@ class MultiCategoryBlock(TargetBlock):
 
     @property
     def label_names(self) -> tuple[str, ...]:
-        """The classes; none before the block is fitted."""
+        """The classes; empty before the block is fitted."""
         return tuple(self.vocab or ())
 
     def text(self, value: LabelSet) -> str:
@@ -247,7 +247,7 @@ class MultiCategoryBlock(TargetBlock):
         return f"MultiCategoryBlock with {len(self.vocab)} classes: {listing(self.vocab)}"
 
     def to_json(self) -> dict[str, Any]:
-        """The vocabulary and how targets are given."""
+        """The vocabulary and the form of the targets."""
         return {"encoded": self.encoded, "vocab": None if self.vocab is None else list(self.vocab)}
 
     @classmethod
@@ -269,7 +269,7 @@ class MultiCategoryBlock(TargetBlock):
 
 
 def _counts(values: Iterable[LabelSet]) -> tuple[int, Counter[str], Counter[str]]:
-    """(images, images with each label, images of which each label is unknown)."""
+    """(number of images, images with each label, images where each label is unknown)."""
     positive: Counter[str] = Counter()
     unknown: list[AbstractSet[str]] = []
     for value in values:

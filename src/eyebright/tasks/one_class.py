@@ -17,7 +17,7 @@ from eyebright.types import Thresholds, Vocab
 
 
 class OneClassBlock(TargetBlock):
-    """A target field with exactly one class of a vocabulary; a subclass says how outputs become probabilities."""
+    """A target field with exactly one class of a vocabulary; a subclass defines the activation of the outputs."""
 
     form: ClassVar[TargetForm] = "class"
     section: ClassVar[SectionName] = "classes"
@@ -50,7 +50,7 @@ class OneClassBlock(TargetBlock):
         return activated.argmax(dim=-1)
 
     def asks(self, activated: Float[Tensor, "n k"], thresholds: Thresholds) -> Bool[Tensor, "n k"]:
-        """The predicted class of each image whose probability is not above the threshold, if it is a three-way one."""
+        """True for predicted classes whose probability is not above the threshold, if it is three-way."""
         asked = torch.zeros_like(activated, dtype=torch.bool)
         if not thresholds.is_three_way:
             return asked
@@ -62,13 +62,13 @@ class OneClassBlock(TargetBlock):
         return one_hot(targets, len(self.classes))
 
     def check_learnable(self, train: Iterable[str], valid: Iterable[str]) -> tuple[str, ...]:
-        """Nothing: all classes are learnt together.
+        """An empty list: all classes are learnt together.
 
         Raises:
             DataError: there are fewer than two classes.
         """
         if len(self.classes) < 2:
-            raise DataError(f"there is one class, {listing(self.classes)}; a model tells at least two apart")
+            raise DataError(f"there is only one class, {listing(self.classes)}; a model needs at least two")
         return ()
 
     @property
@@ -77,7 +77,7 @@ class OneClassBlock(TargetBlock):
         return tuple(self.classes)
 
     def target_row(self, target: Shaped[Tensor, ""]) -> Float[Tensor, " k"]:
-        """1 for the class, 0 for all others; all NaN where it is unknown."""
+        """1 for the class, 0 for all others; all NaN if it is unknown."""
         return self.soft_targets(target[None])[0].double()
 
     def target_of_row(self, row: Float[Tensor, " k"]) -> Shaped[Tensor, ""]:
@@ -90,7 +90,7 @@ class OneClassBlock(TargetBlock):
 
     @property
     def label_names(self) -> tuple[str, ...]:
-        """The classes; none before the block is fitted."""
+        """The classes; empty before the block is fitted."""
         return tuple(self.vocab or ())
 
     def text(self, value: str) -> str:
@@ -118,15 +118,15 @@ class OneClassBlock(TargetBlock):
 
 
 def single_class(raw: Any, block: str, *, otherwise: str = "") -> Any:
-    """The class, which a getter may return by itself or as the only item of a list.
+    """The class of an image, returned by a getter as a value or as the only item of a list.
 
     Args:
-        raw: what the getter returned.
+        raw: the result of the getter.
         block: the name of the block, for the message.
-        otherwise: what to do where an image has several.
+        otherwise: advice if an image has several classes, for the message.
 
     Raises:
-        LabelError: the list has none, or several.
+        LabelError: the list is empty or has several classes.
     """
     if not isinstance(raw, (list, tuple, set, frozenset)):
         several = raw.tolist() if getattr(raw, "ndim", 0) and hasattr(raw, "tolist") else [raw]

@@ -29,7 +29,7 @@ class OrdinalBlock(OneClassBlock):
     decoded value is the median class, see `eyebright.metrics.ordinal`.
 
     Args:
-        classes: from the lowest to the highest; None: the numbers that the training images have.
+        classes: the classes from the lowest to the highest; None: the numbers of the training images.
     """
 
     name: ClassVar[str] = "ordinal"
@@ -49,10 +49,10 @@ class OrdinalBlock(OneClassBlock):
         raw = single_class(raw, "OrdinalBlock")
         if text := _class_name(raw):
             return text
-        raise LabelError("an image has no rating, and an OrdinalBlock needs one; leave the image out")
+        raise LabelError("an image has no rating, but an OrdinalBlock needs one; leave the image out")
 
     def fit(self, values: Iterable[str]) -> "OrdinalBlock":
-        """The block whose classes are the numbers in ``values``, sorted; given classes stay.
+        """The block whose classes are the numbers in ``values``, sorted; given classes are kept.
 
         Raises:
             InputError: the order of classes that are not numbers was not given.
@@ -84,7 +84,7 @@ class OrdinalBlock(OneClassBlock):
 
     @property
     def n_out(self) -> int:
-        """One output for each class but the highest."""
+        """One output for each class except the highest."""
         return len(self.classes) - 1
 
     def loss(self) -> nn.Module:
@@ -94,14 +94,14 @@ class OrdinalBlock(OneClassBlock):
     def training_loss(
         self, values: Iterable[str], *, label_smoothing: float = 0.0, balance: Balance = "none"
     ) -> nn.Module:
-        """The same with smoothed targets, and with a weight for each class (`eyebright.losses.class_weights`)."""
+        """`CornLoss` with smoothed targets and a weight for each class (`eyebright.losses.class_weights`)."""
         if balance == "none":
             return CornLoss(label_smoothing=label_smoothing)
         images = torch.tensor(self.class_counts(values), dtype=torch.float32)
         return CornLoss(class_weights(images, balance), label_smoothing=label_smoothing)
 
     def head_targets(self, targets: Shaped[Tensor, " n"]) -> Float[Tensor, "n j"]:
-        """For each output 1 above its class, 0 at it, and NaN (unknown) below it: the loss is that of `CornLoss`."""
+        """For each output, 1 above its class, 0 at it, and NaN (unknown) below it, which gives the loss `CornLoss`."""
         classes = torch.arange(self.n_out)
         index = targets.long()[:, None]
         known = (index >= classes) & (index >= 0)
@@ -112,7 +112,7 @@ class OrdinalBlock(OneClassBlock):
         return (median_class_mae, kappa, median_class_accuracy)
 
     def training_summary(self, values: Sequence[str]) -> dict[str, Any]:
-        """Images of each class; the baselines always predict the most frequent class, and for the MAE the median."""
+        """The number of images of each class; the baseline is the most frequent class, for the MAE the median."""
         each = torch.tensor(self.class_counts(values), dtype=torch.float32)
         n_classes = len(each)
         return {
@@ -126,7 +126,7 @@ class OrdinalBlock(OneClassBlock):
 
     @property
     def output_names(self) -> tuple[str, ...]:
-        """``above CLASS`` for each class but the highest."""
+        """``above CLASS`` for each class except the highest."""
         return tuple(f"above {name}" for name in list(self.classes)[:-1])
 
     @property
@@ -151,15 +151,16 @@ class OrdinalBlock(OneClassBlock):
 
     @classmethod
     def from_columns(cls, names: Sequence[str], *, mirror: Sequence[int] | None = None) -> "OrdinalBlock":
-        """A block whose classes are ``names``, from the lowest to the highest; fitted where there are none."""
+        """A block whose classes are ``names``, from the lowest to the highest; without names they are fitted."""
         return cls(names or None)
 
 
 class CornLoss(FlattenedLoss):
-    """The negative log-likelihood of ordered classes from their conditional logits, as in `OrdinalBlock`.
+    """The negative log-likelihood of ordered classes from their conditional logits, see `OrdinalBlock`.
 
     For class c it is the binary cross-entropy of the outputs up to c: "yes" for those below c, "no" for c. It is CORN's
-    loss (Shi, Cao & Raschka, 2021, equation 7) but for its scale: the mean is over images, not over all these outputs.
+    loss (Shi, Cao & Raschka, 2021, equation 7) except for its scale: the mean is over images, not over all these
+    outputs.
 
     Args:
         weight: one weight for each class; the loss is then the weighted mean.
@@ -181,15 +182,15 @@ class CornLoss(FlattenedLoss):
     def terms(
         self, pred: Float[Tensor, "b j"], target: Shaped[Tensor, "b ..."]
     ) -> tuple[Float[Tensor, " b"], Float[Tensor, " b"]]:
-        """For each image its weighted negative log-likelihood, and its weight.
+        """(weighted negative log-likelihood, weight) of each image.
 
         Args:
-            pred: conditional logits, one for each class but the highest.
-            target: the index of each image's class, negative where it is unknown; or a probability for each class, of
+            pred: conditional logits, one for each class except the highest.
+            target: the index of each image's class, negative if it is unknown; or a probability for each class, of
                 shape (b, k) (mixed images; NaN: unknown).
 
         Raises:
-            InputError: the shapes do not fit.
+            InputError: the shapes do not match.
         """
         n_images, n_classes = len(pred), pred.shape[1] + 1
         if target.shape not in ((n_images,), (n_images, n_classes)):

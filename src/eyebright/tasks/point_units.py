@@ -12,9 +12,9 @@ from eyebright.types import Points, Size
 
 FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 
-_MIN_INSIDE_SHARE = 0.95  # of the points; a few may lie outside of their image
-_MIN_LARGE_SIDE = 200  # pixels; on a shorter side, points below 100 are no sign of percentages
-_MAX_CHANCE = 1e-4  # points this unlikely to lie within 100 pixels of the corner by chance are percentages
+_MIN_INSIDE_SHARE = 0.95  # share of the points; a few may be outside their image
+_MIN_LARGE_SIDE = 200  # pixels; on a shorter side, points below 100 do not indicate percentages
+_MAX_CHANCE = 1e-4  # probability of being within 100 pixels of the corner by chance, below which points are percentages
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Implausible:
     """The reason why points are implausible as pixels.
 
     Args:
-        unit: what they seem to be: ``"fraction"`` or ``"percent"`` of the image; None: no known unit.
+        unit: the apparent unit: ``"fraction"`` or ``"percent"`` of the image; None: unknown.
         reason: a sentence with two example values and the size of their image.
     """
 
@@ -31,10 +31,10 @@ class Implausible:
 
 
 def implausible_reason(samples: Sequence[tuple[Points, Size]]) -> Implausible | None:
-    """Why the points of these images are implausible as pixels; None if they are plausible.
+    """The reason why the points of these images are implausible as pixels; None if they are plausible.
 
     Args:
-        samples: (points, size) of each image. A few dozen are enough; one image alone is never judged.
+        samples: (points, size) of each image. A few dozen suffice; a single image is never checked.
     """
     known = [(points.xy[points.known].numpy(), size) for points, size in samples if bool(points.known.any())]
     if len(known) < 2:
@@ -45,14 +45,14 @@ def implausible_reason(samples: Sequence[tuple[Points, Size]]) -> Implausible | 
     if wh.min() > 4 and _share_within(xy, -1.0, 1.0) >= _MIN_INSIDE_SHARE:
         if _share_within(xy, -0.05, 1.0) >= _MIN_INSIDE_SHARE:
             return Implausible("fraction", f"points look like fractions of the image, not like pixels: {example}")
-        return Implausible(None, f"points lie between -1 and 1, and pixels were expected: {example}")
+        return Implausible(None, f"points are between -1 and 1, but pixels were expected: {example}")
     if _share_within(xy, -5.0, 100.0) >= _MIN_INSIDE_SHARE and _corner_chance(known) < _MAX_CHANCE:
         return Implausible("percent", f"points look like percentages of the image, not like pixels: {example}")
     outside = ((xy < 0) | (xy > wh)).any(axis=1)
     if outside.mean() > 0.5:
         swapped = bool((((xy[:, ::-1] >= 0) & (xy[:, ::-1] <= wh)).all(axis=1)).mean() >= _MIN_INSIDE_SHARE)
-        hint = "; with x and y exchanged they would lie inside" if swapped else ""
-        count = f"{int(outside.sum())} of {len(xy)} points lie outside of their image"
+        hint = "; with x and y exchanged they would be inside" if swapped else ""
+        count = f"{int(outside.sum())} of {len(xy)} points are outside their image"
         return Implausible(None, f"{count}: {_example(*known[_first_outside(known)])}{hint}")
     return None
 
@@ -62,7 +62,7 @@ def _share_within(xy: FloatArray, low: float, high: float) -> float:
 
 
 def _corner_chance(known: Sequence[tuple[FloatArray, Size]]) -> float:
-    """The probability that one uniformly random point of each large image lies within 100 pixels of the corner."""
+    """The probability that one uniformly random point of each large image is within 100 pixels of the corner."""
     large = [size for _, size in known if min(size) >= _MIN_LARGE_SIDE]
     return math.exp(sum(math.log(100 / size.width) + math.log(100 / size.height) for size in large))
 

@@ -38,9 +38,9 @@ class PointBlock(TargetBlock):
     the loss.
 
     Args:
-        count: how many points; None: as many as the training images have.
-        mirror: for each point the index of the one whose name it takes in a mirrored image, for example
-            ``(1, 0)`` for a left and a right eye; None: names have no side.
+        count: the number of points; None: taken from the first training image.
+        mirror: for each point, the index of the point whose name it takes in a mirrored image, for example ``(1, 0)``
+            for a left and a right eye; None: points are not left/right pairs.
         names: the names of the points; None: ``point1``, ``point2``, ...
         in_pixels: True: coordinates are pixels even if they look like fractions or percentages of the image.
 
@@ -73,7 +73,7 @@ class PointBlock(TargetBlock):
         swaps = None if mirror is None else tuple(mirror)
         known = range(len(swaps or ()))
         if swaps is not None and not (set(swaps) <= set(known) and [swaps[i] for i in swaps] == list(known)):
-            raise InputError(f"mirror names a partner for each point, and is its own inverse; got {swaps}")
+            raise InputError(f"mirror must name a partner for each point and be its own inverse; got {swaps}")
         if names is not None:
             names = ordered_names(names)
             count = len(names) if count is None else count
@@ -86,17 +86,17 @@ class PointBlock(TargetBlock):
 
     @property
     def no_flip_reason(self) -> str:
-        """Why points of a mirrored image may have wrong names: they have none, or a side without a partner.
+        """The reason why points of a mirrored image may get wrong names: points without names or without a partner.
 
-        Empty where ``mirror`` says that every point keeps its name.
+        Empty if ``mirror`` specifies that every point keeps its name.
         """
         if self.mirror is not None and self.mirror == tuple(range(len(self.mirror))):
             return ""
         if self.names is None:
             named = self.count == 1 or self.mirror is not None
-            return "" if named else "the points have no names that say which are mirrored partners; `mirror` says it"
+            return "" if named else "the names of the points do not show which are left/right pairs; give `mirror`"
         unpaired = names_without_partner(self.names, self.mirror)
-        return f"a mirrored {listing(unpaired)} has another name; `mirror` says which" if unpaired else ""
+        return f"a mirrored {listing(unpaired)} has another name; give `mirror`" if unpaired else ""
 
     def read(self, raw: Any) -> Points:
         """The points, in pixels.
@@ -111,25 +111,25 @@ class PointBlock(TargetBlock):
             check_range((x, y), "a coordinate")
             if (x != x) != (y != y):
                 raise InputError(
-                    f"a point has one coordinate, ({x}, {y}), and two are needed; give (nan, nan) or None where a "
-                    "point is unknown"
+                    f"a point has only one known coordinate, ({x}, {y}); give both, or (nan, nan) or None if the "
+                    f"point is unknown"
                 )
         if points.known.any():
             check_range((float(points.xy[points.known].abs().max()),), "a coordinate")
         return points
 
     def fit(self, values: Iterable[Points]) -> "PointBlock":
-        """The block with the number of points, which the first training image says."""
+        """The block with the number of points, taken from the first training image."""
         count = self.count if self.count is not None else len(next(iter(values)))
         if self.mirror is not None and len(self.mirror) != count:
-            raise InputError(f"mirror has {len(self.mirror)} entries, and there are {count} points")
+            raise InputError(f"mirror has {len(self.mirror)} entries, but there are {count} points")
         return PointBlock(count, mirror=self.mirror, names=self.names, in_pixels=self.in_pixels)
 
     def check_learnable(self, train: Iterable[Points], valid: Iterable[Points]) -> tuple[str, ...]:
-        """The coordinates that are the same in every training image where they are known.
+        """The coordinates whose known values are the same in all training images.
 
         Raises:
-            DataError: no coordinate varies, float32 cannot tell them apart, or validation images have no known points.
+            DataError: no coordinate varies, float32 cannot distinguish them, or validation images have no known points.
         """
         return check_numbers(self._coordinates, self._rows(train), self._rows(valid), what="points")
 
@@ -168,9 +168,7 @@ class PointBlock(TargetBlock):
     def n_out(self) -> int:
         """Two outputs for each point."""
         if self.count is None:
-            raise InputError(
-                "this PointBlock does not know how many points there are; it is fitted, or given count=..."
-            )
+            raise InputError("this PointBlock does not know the number of points; fit it, or give count=...")
         return 2 * self.count
 
     def loss(self) -> nn.Module:
@@ -186,27 +184,27 @@ class PointBlock(TargetBlock):
         return (point_error,)
 
     def check_plausible(self, samples: Iterable[tuple[Points, Size]]) -> None:
-        """Raises `DataError` if the points are implausible as pixels, unless ``in_pixels`` says that they are pixels.
+        """Raises `DataError` if the points are implausible as pixels, unless ``in_pixels`` is True.
 
         Raises:
-            DataError: they look like fractions or percentages of the image, or most lie outside of it.
+            DataError: the points look like fractions or percentages of the image, or most are outside it.
         """
         wrong = None if self.in_pixels else implausible_reason(list(samples))
         if wrong is None:
             return
         raise DataError(
-            f"{wrong.reason}; {_CONVERSIONS[wrong.unit]}give PointBlock(in_pixels=True) where the points are right"
+            f"{wrong.reason}; {_CONVERSIONS[wrong.unit]}give PointBlock(in_pixels=True) if the points are right"
         )
 
     def training_summary(self, values: Sequence[Points]) -> dict[str, Any]:
-        """Images with each point; the baseline is the mean place of each."""
+        """The number of images with each point; the baseline is the mean position of each."""
         xy = torch.stack([self.encode(value) for value in values]).double()
         counts = (~xy.isnan().any(dim=2)).sum(dim=0).tolist()
         return {"images": len(values), "counts": counts, "baseline": {"*": xy.nanmean(dim=0).nan_to_num().tolist()}}
 
     @property
     def value_names(self) -> tuple[str, ...]:
-        """A name for each point: those that were given, or ``point1``, ``point2``, ..."""
+        """A name for each point: the given one, or ``point1``, ``point2``, ..."""
         return self.names or tuple(f"point{i + 1}" for i in range(self.n_out // 2))
 
     @property
@@ -225,7 +223,7 @@ class PointBlock(TargetBlock):
         return " ".join(f"({x:.0f}, {y:.0f})" for x, y in value.xy[value.known].tolist())
 
     def points_of(self, value: Points) -> Points:
-        """The value itself: it is points."""
+        """The value itself, which consists of points."""
         return value
 
     @property
@@ -243,10 +241,11 @@ class PointBlock(TargetBlock):
 
     def describe(self) -> str:
         """The block and its number of points on one line."""
-        return "PointBlock, not fitted yet" if self.count is None else f"PointBlock with {self.n_out} outputs"
+        points = "1 point" if self.count == 1 else f"{self.count} points"
+        return "PointBlock, not fitted yet" if self.count is None else f"PointBlock with {points}"
 
     def to_json(self) -> dict[str, Any]:
-        """How many points, which exchange their names, and the names."""
+        """The number of points, their mirrored partners and their names."""
         return {
             "count": self.count,
             "mirror": None if self.mirror is None else list(self.mirror),
@@ -262,7 +261,7 @@ class PointBlock(TargetBlock):
 
     @classmethod
     def from_columns(cls, names: Sequence[str], *, mirror: Sequence[int] | None = None) -> "PointBlock":
-        """A block for the points of a table, which were made pixels as they were read."""
+        """A block for the points of a table, which were converted to pixels when they were read."""
         return cls(mirror=mirror, names=names or None, in_pixels=True)
 
     def _to_pixels(self, row: Tensor, warp: Warp) -> Float[Tensor, "n 2"]:

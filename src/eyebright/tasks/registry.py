@@ -1,4 +1,4 @@
-"""`TARGET_BLOCKS`: the class of every kind of target block by its name, as a saved model gives it."""
+"""`TARGET_BLOCKS`: the class of every kind of target block by its name in a saved model."""
 
 from collections.abc import Sequence
 from typing import Any

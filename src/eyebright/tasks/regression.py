@@ -25,15 +25,15 @@ from eyebright.types import Thresholds, ordered_names
 class RegressionBlock(TargetBlock):
     """The target field with one or several numbers that are not coordinates, such as an age or a mass.
 
-    Transforms of the image leave the numbers as they are.
+    Transforms of the image do not change the numbers.
 
     Args:
-        n_out: how many numbers; None: as many as the training images have.
+        n_out: the number of outputs; None: taken from the first training image.
         names: the names of the numbers; None: ``value1``, ``value2``, ...
         standardize: the model learns numbers with mean 0 and standard deviation 1 over the training images, so that
-            numbers of any size are learnt equally well. Predictions and metrics are in the user's own unit anyway.
-        center: the mean of each number over the training images, if it is fitted and standardizes.
-        scale: its standard deviation there.
+            numbers of any size are learnt equally well. Predictions and metrics are always in the user's own unit.
+        center: the mean of each number over the training images, if the block is fitted and standardizes.
+        scale: the standard deviation of each number over the training images.
 
     Raises:
         InputError: the number of names is wrong, names repeat, or they have no order.
@@ -71,7 +71,7 @@ class RegressionBlock(TargetBlock):
 
     @property
     def no_flip_reason(self) -> str:
-        """A mirrored image may have another number, such as an angle or a position."""
+        """The reason: a mirrored image may have another number, such as an angle or a position."""
         return "a number may depend on left and right"
 
     def read(self, raw: Any) -> tuple[float, ...]:
@@ -93,7 +93,7 @@ class RegressionBlock(TargetBlock):
         """The block with the count of numbers in the first value and, if it standardizes, with mean and std of each.
 
         Raises:
-            DataError: it standardizes, and no number varies, none is known, or float32 cannot tell them apart.
+            DataError: the block standardizes, and no number varies, none is known, or float32 cannot distinguish them.
         """
         if not self.standardize:
             count = self.count if self.count is not None else len(next(iter(values)))
@@ -106,7 +106,7 @@ class RegressionBlock(TargetBlock):
         n_known = known.sum(dim=0).clamp(min=1)
         center = rows.nan_to_num().sum(dim=0) / n_known
         scale = (((rows - center).nan_to_num() ** 2).sum(dim=0) / n_known).sqrt()
-        scale = torch.where(scale > 0, scale, 1.0)  # a constant number is only centred
+        scale = torch.where(scale > 0, scale, 1.0)  # a constant number is only centered
         return RegressionBlock(
             counted.count, self.names, standardize=True, center=center.tolist(), scale=scale.tolist()
         )
@@ -114,10 +114,10 @@ class RegressionBlock(TargetBlock):
     def check_learnable(
         self, train: Iterable[tuple[float, ...]], valid: Iterable[tuple[float, ...]]
     ) -> tuple[str, ...]:
-        """The numbers that are the same in every training image where they are known.
+        """The numbers whose known values are the same in all training images.
 
         Raises:
-            DataError: no number varies, float32 cannot tell them apart, or validation images have none.
+            DataError: no number varies, float32 cannot distinguish them, or validation images have none.
         """
         return check_numbers(self.target_names, self._rows(train), self._rows(valid), what="numbers")
 
@@ -125,7 +125,7 @@ class RegressionBlock(TargetBlock):
         return np.array(list(values), dtype=np.float64).reshape(-1, self.n_out)
 
     def encode(self, value: tuple[float, ...], warp: Warp | None = None) -> Float[Tensor, " k"]:
-        """The numbers, float32, standardized where a warp is given and the block does so; NaN where one is unknown."""
+        """The numbers, float32, standardized if a warp is given and the block standardizes; NaN where unknown."""
         if self.count is not None and len(value) != self.count:
             raise InputError(f"this image has {len(value)} numbers, the others have {self.count}; use NaN for unknown")
         numbers = torch.tensor(value, dtype=torch.float64)
@@ -142,7 +142,7 @@ class RegressionBlock(TargetBlock):
         return (rows.detach().cpu().double() * scale + center).float()
 
     def activate(self, outputs: Float[Tensor, "b k"]) -> Float[Tensor, "b k"]:
-        """The outputs as they are."""
+        """The unchanged outputs."""
         return outputs
 
     def decode(self, activated: Shaped[Tensor, "..."], thresholds: Thresholds | None = None) -> tuple[float, ...]:
@@ -153,9 +153,7 @@ class RegressionBlock(TargetBlock):
     def n_out(self) -> int:
         """One output for each number."""
         if self.count is None:
-            raise InputError(
-                "this RegressionBlock does not know how many numbers there are; it is fitted, or given n_out=..."
-            )
+            raise InputError("this RegressionBlock does not know the number of outputs; fit it, or give n_out=...")
         return self.count
 
     def loss(self) -> nn.Module:
@@ -167,7 +165,7 @@ class RegressionBlock(TargetBlock):
         return (mae,)
 
     def training_summary(self, values: Sequence[tuple[float, ...]]) -> dict[str, Any]:
-        """Images with each number; the baseline is the mean of each, and for the MAE the median."""
+        """The number of images with each number; the baseline is the mean of each, and for the MAE the median."""
         numbers = torch.tensor(list(values), dtype=torch.float64)
         counts = (~numbers.isnan()).sum(dim=0).tolist()
         return {
@@ -208,7 +206,7 @@ class RegressionBlock(TargetBlock):
         return f"RegressionBlock with {self.count} output{'s' * (self.count > 1)}"
 
     def to_json(self) -> dict[str, Any]:
-        """How many numbers, their names, and how they are standardized."""
+        """The number of outputs, their names, and their standardization."""
         names = None if self.names is None else list(self.names)
         return {
             "n_out": self.count,

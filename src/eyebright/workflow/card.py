@@ -18,14 +18,14 @@ def card_text(manifest: Manifest, data: ReportData | None, *, licence: str = LIC
     """The text of the model card, without the comment that marks it as generated.
 
     Args:
-        manifest: of the model.
+        manifest: the manifest of the model.
         data: the content of its report; None for a model without an evaluation.
-        licence: of the model, an identifier of the Hugging Face hub.
+        licence: the licence of the model, an identifier of the Hugging Face hub.
     """
     training = manifest.training
     if "weights_licence" in training:
         weights_licence = str(training["weights_licence"])
-    else:  # older versions have not saved it
+    else:  # not saved by older versions
         weights_licence = declared_licence(manifest.model.arch)
     content = manifest.to_json()
     facts = {name: content[name] for name in ("training", "data", "targets", "tuning", "versions", "created")}
@@ -34,11 +34,11 @@ def card_text(manifest: Manifest, data: ReportData | None, *, licence: str = LIC
 
 
 def write_card(folder: Path, manifest: Manifest, data: ReportData | None, *, say: Say = lambda _: None) -> None:
-    """Writes the model card, unless somebody has edited the one that is there.
+    """Writes the model card, unless the existing one was edited.
 
     Args:
         folder: the model folder.
-        manifest: of the model.
+        manifest: the manifest of the model.
         data: the content of its report.
         say: called with a sentence if the card is kept.
 
@@ -47,6 +47,6 @@ def write_card(folder: Path, manifest: Manifest, data: ReportData | None, *, say
     """
     if not write_generated(folder / CARD, card_text(manifest, data)):
         say(
-            f"'{folder / CARD}' was written or edited by a person, so it is kept as it is, whatever its scores say; "
-            "remove it to have the model card written"
+            f"'{folder / CARD}' was written or edited by a person, so it is kept unchanged, even if its scores are "
+            f"outdated; remove it to have the model card written"
         )

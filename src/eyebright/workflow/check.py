@@ -1,4 +1,4 @@
-"""`check_source` and `write_check`: what is found in labelled images before a model is trained, and its JSON file."""
+"""`check_source` and `write_check`: checks labelled images before a model is trained, and writes the result as JSON."""
 
 import json
 from collections.abc import Callable, Collection
@@ -29,18 +29,18 @@ from eyebright.sources.source import Source
 from eyebright.web.page import write_page
 
 Advance = Callable[[str, int, int], None]
-"""Called with what is done (``"images"`` or ``"pairs"``), how much of it has been done, and how much there is."""
+"""Called with the step (``"images"`` or ``"pairs"``), the number that is done, and the total."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """What is found in labelled images.
+    """The result of a check of labelled images.
 
     Args:
         source: the labelled images.
-        findings: the worst first.
-        facts: of each image; None where no image was read.
-        duplicates: the images that are the same; None where no image was read.
+        findings: the findings, the worst first.
+        facts: the facts of each image; None if no image was read.
+        duplicates: the duplicate images; None if no image was read.
     """
 
     source: Source
@@ -50,12 +50,12 @@ class Check:
 
     @cached_property
     def reading(self) -> dict[str, Any]:
-        """What was understood of the data, see `eyebright.check.reading.reading`."""
+        """The interpretation of the data, see `eyebright.check.reading.reading`."""
         return reading(self.source)
 
     @property
     def summary(self) -> str:
-        """How many images, labels and unknown targets there are, in a sentence."""
+        """The numbers of images, labels and unknown targets, as a sentence."""
         read = counts(self.source)
         facts = [counted(read["count"], "image")]
         if read["classes"]:
@@ -70,10 +70,10 @@ class Check:
         return "; ".join(facts)
 
     def messages(self, *, without: Collection[str] = ()) -> list[str]:
-        """The errors and warnings, a sentence each, but for what a split divides: `split_source` says that.
+        """The errors and warnings, a sentence each, except those on divided groups, which `split_source` reports.
 
         Args:
-            without: kinds of findings that are left out.
+            without: the kinds of findings to leave out.
         """
         return [
             f"{found.severity}: {found.sentence} {found.remedy}"
@@ -83,7 +83,7 @@ class Check:
 
     @property
     def counts(self) -> str:
-        """How many findings there are of each severity: ``"2 errors, 1 warning"``; ``"nothing found"``."""
+        """The number of findings of each severity: ``"2 errors, 1 warning"``; ``"nothing found"``."""
         counts = {one: sum(found.severity == one for found in self.findings) for one in SEVERITIES}
         return ", ".join(f"{n} {one}{'' if n == 1 else 's'}" for one, n in counts.items() if n) or "nothing found"
 
@@ -93,7 +93,7 @@ class Check:
         return all(finding.severity == "note" for finding in self.findings)
 
     def to_json(self) -> dict[str, Any]:
-        """``reading``, what was understood of the data, and ``findings``."""
+        """``reading``, the interpretation of the data, and ``findings``."""
         return {"reading": self.reading, "findings": [finding.to_json() for finding in self.findings]}
 
 
@@ -106,13 +106,13 @@ def check_source(
     threads: int | None = None,
     advance: Advance = lambda _what, _done, _total: None,
 ) -> Check:
-    """What is found in labelled images.
+    """Checks labelled images.
 
     Args:
         source: the labelled images.
-        pixels: False to read no image, only the labels.
-        unnamed: False to leave out images that no row names, for which all folders are gone through.
-        cache: keeps what is read of each image; None: nothing is kept.
+        pixels: False to check only the labels and read no image.
+        unnamed: False to skip the search of all folders for images that no row names.
+        cache: the cache of the facts of each image; None: no cache.
         threads: number of images that are read in parallel; None: the number of CPUs.
         advance: called as the images are read and compared.
     """
@@ -133,16 +133,16 @@ def check_source(
 
 
 def write_check_page(check: Check, path: Path, *, worded: Callable[[str], str] = lambda text: text) -> None:
-    """Writes what was found as an HTML page with thumbnails.
+    """Writes the result of a check as an HTML page with thumbnails.
 
     Args:
-        check: what was found.
+        check: the result of the check.
         path: the file.
         worded: words a message for the reader, such as with the options of the command line.
 
     Raises:
         ArtifactError: the file cannot be written.
-        InputError: the file exists and is no HTML page.
+        InputError: the file exists and is not an HTML page.
     """
     sections = overview_sections(overview(check.source, check.facts))
     write_page(check_page(check.source, check.findings, check.summary, overview=sections, worded=worded), path, "check")
@@ -155,11 +155,11 @@ def same_images(
     threads: int | None = None,
     advance: Advance = lambda _what, _done, _total: None,
 ) -> Codes:
-    """Shape (n,): a code for each image, equal for those that are the same image, see `Duplicates.codes`.
+    """Shape (n,): a code for each image, equal for copies of an image, see `Duplicates.codes`.
 
     Args:
         source: the labelled images.
-        cache: keeps what is read of each image; None: nothing is kept.
+        cache: the cache of the facts of each image; None: no cache.
         threads: number of images that are read in parallel; None: the number of CPUs.
         advance: called as the images are read and compared.
     """
@@ -176,7 +176,7 @@ def _facts_and_duplicates(
 def facts_and_duplicates(
     paths: list[str], cache: ImageCache | None, threads: int | None, advance: Advance
 ) -> tuple[FactTable, Duplicates]:
-    """What is read of these images, and which are the same; arguments as in `check_source`."""
+    """The facts of these images, and their duplicates; arguments as in `check_source`."""
     facts = _facts(paths, cache, threads, advance)
     return facts, find_duplicates(
         paths, facts, threads=threads, advance=lambda done, total: advance("pairs", done, total)
@@ -195,15 +195,15 @@ def _facts(paths: list[str], cache: ImageCache | None, threads: int | None, adva
 
 
 def check_json_file(path: Path) -> None:
-    """Raises `InputError` where a file exists that is no JSON of a check, so that it must not be replaced."""
+    """Raises `InputError` if the file exists and is not the JSON of a check, so that it is not replaced."""
     check_replaceable(path, ('{"reading"',), "result of a check")
 
 
 def write_check(check: Check, path: Path) -> None:
-    """Writes what was found as JSON; an older file is kept until the new one is complete.
+    """Writes the result of a check as JSON; an older file is kept until the new one is complete.
 
     Raises:
-        InputError: the file cannot be written, or exists and is no JSON of this command.
+        InputError: the file cannot be written, or exists and is not the JSON of a check.
     """
     check_json_file(path)
     text = json.dumps(check.to_json(), ensure_ascii=False)

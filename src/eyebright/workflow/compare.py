@@ -26,8 +26,8 @@ def make_comparison(options: CompareOptions) -> ModelComparison:
 
     Raises:
         ArtifactError: a model or its evaluation is missing or damaged, or a file cannot be written.
-        InputError: the models cannot be compared, there is no such folder of images, or a file to write exists and
-            holds something else.
+        InputError: the models cannot be compared, there is no such folder of images, or a file to write exists and has
+            other content.
     """
     if options.out is not None:
         check_page_file(options.out, "comparison")
@@ -38,7 +38,7 @@ def make_comparison(options: CompareOptions) -> ModelComparison:
     found = replace(compare_models(first, second, nominated=nominated), lineage=_lineage(options))
     if options.images is not None:
         if not options.images.is_dir():
-            raise InputError(f"there is no folder of images '{options.images}'")
+            raise InputError(f"the folder of images '{options.images}' does not exist")
         found = replace(found, first=replace(found.first, root=options.images))
     names = _names(options.first, options.second)
     if options.json is not None:
@@ -49,16 +49,16 @@ def make_comparison(options: CompareOptions) -> ModelComparison:
 
 
 def _nominated_files(path: Path, evaluated: Collection[str]) -> frozenset[str]:
-    """The files that somebody looked at.
+    """The files whose labels were reviewed.
 
     Args:
-        path: of a table with a column ``file`` and perhaps ``copies``, as ``eyebright suspects --out`` writes it; or of
-            the journal of a review, or its folder.
+        path: the path of a table with a column ``file`` and optionally ``copies``, as ``eyebright suspects --out``
+            writes it; or of the journal of a review, or of its folder.
         evaluated: the files that the first model evaluated.
 
     Raises:
         ArtifactError: the journal cannot be read.
-        InputError: there is no column ``file`` and it is no journal, or none of the files was evaluated.
+        InputError: the file is not a journal and has no column ``file``, or none of the files was evaluated.
     """
     if path.is_dir() or path.suffix == Path(JOURNAL).suffix:
         files = files_in_journal(path / JOURNAL if path.is_dir() else path)
@@ -70,25 +70,25 @@ def _nominated_files(path: Path, evaluated: Collection[str]) -> frozenset[str]:
         files = frozenset((*table.columns["file"], *(name for names in copies for name in names))) - {""}
     if files and files.isdisjoint(evaluated):
         raise InputError(
-            f"none of the {len(files):,} files in '{path}', such as '{min(files)}', is one that the first model "
-            f"evaluated, such as '{min(evaluated)}': give the review of these images, or name files as "
-            "`eyebright suspects` does"
+            f"none of the {len(files):,} files in '{path}', such as '{min(files)}', was evaluated by the first model, "
+            f"whose files are such as '{min(evaluated)}': give the review of these images, or name files as "
+            f"`eyebright suspects` does"
         )
     return files
 
 
 def _lineage(options: CompareOptions) -> str:
-    """A sentence if one model started from the other; empty otherwise."""
+    """A sentence if one model was trained from the other; empty otherwise."""
     models = ("first", options.first), ("second", options.second)
     for (name, folder), (other, origin) in permutations(models, 2):
         parent, weights = load_manifest(folder).training.get("parent"), weights_hash(origin)
         if weights and isinstance(parent, dict) and {**parent}.get("weights") == weights:
-            return f"the {name} model started from the {other}"
+            return f"the {name} model was trained from the {other}"
     return ""
 
 
 def _names(first: Path, second: Path) -> tuple[str, str]:
-    """The names of the folders, with the folders above them where they are the same."""
+    """The names of the folders, with their parent folders if the names are equal."""
     names = first.resolve().name, second.resolve().name
     return names if names[0] != names[1] else (str(first), str(second))
 

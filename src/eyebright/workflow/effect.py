@@ -1,4 +1,4 @@
-"""Finds options of a training that would have no effect with its data."""
+"""Finds options of a training run that have no effect with its data."""
 
 from torch import nn
 
@@ -11,14 +11,14 @@ from eyebright.workflow.options import Options
 
 
 def check_effect(options: Options, block: TargetBlock) -> None:
-    """Raises `InputError` if an option was changed that has no effect with this kind of target, or a value it lacks.
+    """Raises `InputError` if a changed option has no effect with this kind of target, or is not supported by it.
 
     Args:
-        options: how the model is trained.
+        options: the training options.
         block: the target block.
 
     Raises:
-        InputError: there is such an option; the message names it and the targets that have it.
+        InputError: there is such an option; the message names it and the targets that support it.
     """
     for field in option_fields(Options):
         needs = field.option.needs
@@ -34,10 +34,10 @@ def check_effect(options: Options, block: TargetBlock) -> None:
 
 
 def share_note(options: Options, source: Source) -> str:
-    """A sentence for the user if the share of validation images has no effect; empty if it has.
+    """A sentence for the user if the share of validation images has no effect; otherwise empty.
 
     Args:
-        options: how the model is trained.
+        options: the training options.
         source: the labelled images, before they are split at random.
     """
     if source.split is None or options.valid_pct == Options.valid_pct:
@@ -63,10 +63,10 @@ def epochs_note(options: Options) -> str:
 
 
 def statistics_note(options: Options, body: nn.Module) -> str:
-    """A sentence for the user if the backbone has no batch-norm statistics that could be trained; empty if it has.
+    """A sentence for the user if the backbone has no batch-norm statistics to train; otherwise empty.
 
     Args:
-        options: how the model is trained.
+        options: the training options.
         body: the backbone.
     """
     if options.keep_statistics or has_batch_norms(body):

@@ -1,7 +1,7 @@
-"""Evaluates a saved model on labelled images that it has not seen, and keeps the answers as one of its parts if asked.
+"""Evaluates a saved model on new labelled images, and saves the evaluation as one of its parts if requested.
 
-The answers are those of `load_predictor(folder)` in float32. Kept as the part promise they can make promises; kept as
-the part test their scores stand in the report.
+The outputs are those of `load_predictor(folder)` in float32. Saved as the part promise, the evaluation can be used for
+promises; saved as the part test, its scores are in the report.
 """
 
 import json
@@ -56,7 +56,7 @@ class NewScores:
         evaluation: the model's outputs for the images, with their targets.
         rows: the metrics.
         outputs: the scores of each label, class, point or number, see `TaskReport.output_rows`.
-        notices: sentences that a reader must know before the scores.
+        notices: sentences to show before the scores.
     """
 
     evaluation: Evaluation
@@ -72,18 +72,18 @@ def evaluate_model(
     say: Say = lambda _: None,
     advance: Advance = lambda _what, _done, _total: None,
 ) -> NewScores:
-    """Evaluates a saved model on labelled images; writes what the options ask for, and returns the scores.
+    """Evaluates a saved model on labelled images; writes the requested files, and returns the scores.
 
     Args:
-        options: the model folder, the labelled images, and what is written.
-        reading: how the images are read; None as detected. Their kind is that of the model.
+        options: the model folder, the labelled images, and the files to write.
+        reading: the options of reading; None: detected. The kind of target is that of the model.
         say: called with each sentence about the images.
         advance: called as images are read and compared.
 
     Raises:
-        InputError: the images cannot be read, have no targets that the model can be compared with, or are all known to
-            it; the model has images of the part already; or a file to write exists and holds something else.
-        ArtifactError: the model is missing or damaged, or a file cannot be written; the saved model is as it was.
+        InputError: the images cannot be read, have no targets of the model, or are all known to it; the model already
+            has images of the part; or a file to write exists and has other content.
+        ArtifactError: the model is missing or damaged, or a file cannot be written; the saved model is unchanged.
     """
     _check_files(options)
     manifest = load_manifest(options.model)
@@ -99,7 +99,7 @@ def evaluate_model(
     for sentence in (*source.messages[said:], *held_out.left_out_messages):
         say(sentence)
     if not len(held_out.rows):
-        raise InputError("no image is left to evaluate; the sentences above say why")
+        raise InputError("no image is left to evaluate; see the reasons above")
     evaluation, skipped = _evaluated(source, held_out, found, options)
     for path, reason in {**source.skipped, **skipped}.items():
         say(f"skipped: {path}: {reason}")
@@ -122,7 +122,7 @@ def _read(path: Path, reading: ReadOptions, manifest: Manifest) -> Source:
     """The labelled images, with targets of the model's kind.
 
     Raises:
-        InputError: they cannot be read.
+        InputError: the images cannot be read.
     """
     try:
         return read(path, reading if reading.kind is not None else replace(reading, kind=manifest.target.name))
@@ -135,7 +135,7 @@ def _read(path: Path, reading: ReadOptions, manifest: Manifest) -> Source:
 def _chosen(
     source: Source, options: EvaluateOptions, manifest: Manifest, say: Say, advance: Advance
 ) -> tuple[HeldOut, Overlap]:
-    """(images to evaluate, their overlap with the model's): a part leaves out those that it has seen or reserved."""
+    """(images to evaluate, their overlap with the model's images): a part leaves out known or reserved images."""
     part: HeldOutPart | None = "promise" if options.part == "promise" else "test" if options.part else None
     chosen = rows_of_part(source, manifest.target, part, _rows(source, part))
     evaluations = saved_evaluations(options.model, manifest)
@@ -165,7 +165,7 @@ def _rows(source: Source, part: HeldOutPart | None) -> "np.ndarray[Any, np.dtype
     """The images of the part, if the data name parts; otherwise all.
 
     Raises:
-        InputError: the data name parts, and none is this one.
+        InputError: the data name parts, but not this one.
     """
     if source.part is None or part is None:
         return np.arange(len(source))
@@ -174,8 +174,8 @@ def _rows(source: Source, part: HeldOutPart | None) -> "np.ndarray[Any, np.dtype
         counts = {name: int(source.part.isin([name]).sum()) for name in PART_WORDS}
         named = ", ".join(f"{name} {count:,}" for name, count in counts.items() if count)
         raise InputError(
-            f"the data name the parts of their images ({named}), and none is of the part '{part}'; `split='none'` "
-            "takes all images"
+            f"the data name the parts of their images ({named}), but none is of the part '{part}'; `split='none'` "
+            f"uses all images"
         )
     return rows
 
@@ -210,7 +210,7 @@ class _Scores(NamedTuple):
 def _facts(
     options: EvaluateOptions, manifest: Manifest, source: Source, held_out: HeldOut, found: Overlap
 ) -> ReportFacts:
-    """The facts of the page: how the images were read, and which of them the model has seen."""
+    """The facts of the page: how the images were read, and which of them the model already knows."""
     leaking = [str(source.root / source.files[row]) for row in held_out.rows.tolist() if found.seen[row]]
     return ReportFacts(
         title=f"{manifest.model.arch} on {options.source.name}",
@@ -231,7 +231,7 @@ def _scores(evaluation: Evaluation, facts: ReportFacts) -> _Scores:
 
 
 def _write(options: EvaluateOptions, scores: _Scores, say: Say) -> None:
-    """The page, the JSON file and the part, each if it is asked for."""
+    """Writes the page, the JSON file and the part, each if requested."""
     evaluation = scores.found.evaluation
     if options.out is not None:
         write_page(build_report(evaluation, scores.report.facts), options.out, "evaluation")
@@ -242,10 +242,7 @@ def _write(options: EvaluateOptions, scores: _Scores, say: Say) -> None:
     with locked_folder(options.model), restored_on_failure(options.model, DESCRIPTIONS):
         given_up = save_part(options.model, evaluation, replace=options.replace)
         if given_up:
-            say(
-                f"given up, since their images were replaced: {listing(given_up)}; make them again with "
-                "`eyebright tune`"
-            )
+            say(f"dropped, since their images were replaced: {listing(given_up)}; repeat them with `eyebright tune`")
         make_report(options.model, say=say)
 
 

@@ -1,4 +1,4 @@
-"""Exports a saved model, as the command line asks for it."""
+"""Exports a saved model with the options of the command line."""
 
 from pathlib import Path
 
@@ -18,22 +18,22 @@ from eyebright.workflow.report import REPORT, report_model
 
 
 def export_model(options: ExportOptions, *, say: Say = lambda _: None) -> ExportRecord | ExportedPage:
-    """Exports a saved model, or checks an export; returns what ``export.json`` says, or the page that was written.
+    """Exports a saved model, or checks an export; returns the content of ``export.json``, or the written page.
 
     Args:
-        options: the model folder, and what to make of it.
-        say: called with each sentence about what was done and found.
+        options: the model folder, and what to export.
+        say: called with each sentence about the steps and results.
 
     Raises:
-        ArtifactError: the folder contains no model or a damaged one, torch cannot export it, the export does not answer
-            as Python does, or a file cannot be written; what was there before is unchanged.
-        InputError: the model cannot be exported, or images are asked for that are not there.
+        ArtifactError: the folder contains no model or a damaged one, torch cannot export it, the predictions of the
+            export differ from Python's, or a file cannot be written; existing files are unchanged.
+        InputError: the model cannot be exported, or requested images do not exist.
         MissingExtraError: the packages of ``eyebright[onnx]`` or ``eyebright[openvino]`` are not installed.
     """
     folder = options.model if options.out is None else options.out
     if options.check:
         record = check_export(folder, options.model)
-        say(f"all {len(record.files)} files of the export in '{folder}' are as they were exported")
+        say(f"all {len(record.files)} files of the export in '{folder}' are unchanged")
         return record
     validation = validation_images(options.model, images=options.images, most=options.compared)
     if options.to == "page":
@@ -51,14 +51,14 @@ def export_model(options: ExportOptions, *, say: Say = lambda _: None) -> Export
         _report_again(options, say, has_images=bool(validation.paths))
     elif (options.model / REPORT).is_file():
         say(
-            f"the comparison is in '{exported.folder / RECORD}'; the model's report shows exports in its own folder "
-            "only"
+            f"the comparison is in '{exported.folder / RECORD}'; the model's report shows only exports in its own "
+            f"folder"
         )
     return exported.record
 
 
 def _exported(options: ExportOptions, validation: Validation, say: Say) -> Exported:
-    """The export to graphs or a program."""
+    """The record of the export to graphs or a program."""
     if options.to == "openvino":
         return export_openvino_files(options.model, out=options.out, validation=validation, say=say)
     if options.to == "torch-export":
@@ -74,9 +74,9 @@ def _exported(options: ExportOptions, validation: Validation, say: Say) -> Expor
 
 
 def _report_again(options: ExportOptions, say: Say, *, has_images: bool) -> None:
-    """Puts the comparison into the report of the model, if there is one; without images it would lose its thumbnails.
+    """Adds the comparison to the report of the model, if there is one and its images are found for the thumbnails.
 
-    The export is complete, so an error of the report is a sentence.
+    The export is complete, so an error of the report is only a message.
     """
     if not (options.model / REPORT).is_file():
         return
@@ -94,7 +94,7 @@ def _report_again(options: ExportOptions, say: Say, *, has_images: bool) -> None
 
 
 def _image_paths(source: Path | None) -> list[str | Path]:
-    """The images in a folder, or those that a label file names; none without a source."""
+    """The images in a folder, or those that a label file names; empty without a source."""
     if source is None:
         return []
     return list(get_image_files(source)) if source.is_dir() else [row.path for row in read_source(source)]

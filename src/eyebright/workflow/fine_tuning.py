@@ -1,4 +1,4 @@
-"""The ways in which a run trains its model: a fitted head alone, LP-FT, or the fine-tuning of the fastai book."""
+"""The training methods of a run: only a fitted head, LP-FT, or the fine-tuning of the fastai book."""
 
 import time
 from collections.abc import Sequence
@@ -30,15 +30,15 @@ def fit(
     resume: bool,
     say: Say,
 ) -> FineTuned | None:
-    """Trains the model as the options say, and says how; returns the comparison of LP-FT, None without one.
+    """Trains the model by the options, and reports how; returns the comparison of LP-FT, None without one.
 
     Args:
-        learner: its model is trained.
-        options: how the model is trained.
-        budget: the time that is left, for ``minutes``; None without.
+        learner: the learner whose model is trained.
+        options: the training options.
+        budget: the time that is left, for ``minutes``; None without it.
         groups: the group of each image, which inner folds do not divide; None without groups.
         checkpoint: the file to which the state is written after each epoch.
-        resume: True to continue from it.
+        resume: True to continue from this checkpoint.
         say: called with each sentence.
     """
     found = None
@@ -63,7 +63,7 @@ def fit(
 
 
 def say_cache(learner: Learner, say: Say) -> None:
-    """Says what the cache of the loaders has stored; nothing without a cache."""
+    """Reports the content of the cache of the loaders, if there is a cache."""
     cache = learner.dls.cache
     if cache is not None:
         cache.store.measure()  # worker processes have written to it too
@@ -106,7 +106,7 @@ def _fine_tune(learner: Learner, options: Options, *, checkpoint: Path, resume: 
     settings = fine_tuning_of(options)
     views, frozen = options.augment_views, settings.freeze_epochs or 0
     if views is not None and views >= frozen:
-        say(f"{views} augmented views save nothing in a frozen phase of {frozen}; give more `freeze_epochs` than views")
+        say(f"{views} augmented views save no time in a frozen phase of {frozen}; give more `freeze_epochs` than views")
     learner.fine_tune(
         EPOCHS if options.epochs is None else options.epochs,
         settings.lr,
@@ -128,7 +128,7 @@ def check_goal(options: Options, metrics: Sequence[Metric]) -> Metric | None:
     """The metric of ``options.until``; None without a goal.
 
     Raises:
-        InputError: there is no such metric, or it is better the other way round.
+        InputError: the metric is unknown, or is better in the other direction.
     """
     if options.until is None:
         return None
@@ -138,7 +138,7 @@ def check_goal(options: Options, metrics: Sequence[Metric]) -> Metric | None:
     if metric is None:
         known = [metric.display_name for metric in metrics]
         raise InputError(
-            f"`until`: there is no metric '{goal.metric}'.{did_you_mean(goal.metric, known)} Known: {listing(known)}"
+            f"`until`: unknown metric '{goal.metric}'.{did_you_mean(goal.metric, known)} Known: {listing(known)}"
         )
     sign = ">=" if metric.higher_is_better else "<="
     if goal.sign != sign:
@@ -156,7 +156,7 @@ def _observers(learner: Learner, options: Options, *, resume: bool, say: Say) ->
 
 
 def _say_resumed(learner: Learner, say: Say) -> Observer:
-    """An observer that says after which epoch training goes on."""
+    """An observer that reports after which epoch training continues."""
     said: list[str] = []
 
     def observe(event: Event) -> None:

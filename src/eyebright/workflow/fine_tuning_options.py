@@ -1,6 +1,6 @@
-"""The settings of fine-tuning: what the options say, with the defaults of the head that is trained.
+"""The settings of fine-tuning: the options, with the defaults of the head that is trained.
 
-Importing this module loads no torch, so that ``--help`` is quick.
+Importing this module loads no torch, so that ``--help`` is fast.
 """
 
 from typing import NamedTuple, TypeVar
@@ -15,12 +15,13 @@ class FineTuning(NamedTuple):
     """The settings of fine-tuning, with the defaults of the head.
 
     Args:
-        head: how the head begins, ``"linear"`` or ``"book"``, see `Options`.
+        head: the initial head, ``"linear"`` or ``"book"``, see `Options`.
         lr: peak learning rate of the head.
         lr_mult: learning rate of the head divided by that of the first layers.
         freeze_epochs: epochs with a frozen backbone; None for a linear head, which is fitted.
         dropout: dropout of the head; None for a linear head.
-        wise_ft: share of the fine-tuned weights in the final ones; None to choose it, and for the head of the book.
+        wise_ft: share of the fine-tuned weights in the final ones; None to choose the share, and for the head of the
+            book.
     """
 
     head: str
@@ -32,7 +33,7 @@ class FineTuning(NamedTuple):
 
 
 def fine_tuning_of(options: Options) -> FineTuning:
-    """The settings of the options, with the defaults of the head where they are None."""
+    """The settings of the options, with the defaults of the head in place of None."""
     if not options.has_book_head:
         return FineTuning(
             "linear",

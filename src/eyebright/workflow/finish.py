@@ -1,4 +1,4 @@
-"""The last steps of a training run: the model is evaluated, decides, and is written with its report."""
+"""The last steps of a training run: evaluation, calibration, thresholds, and writing the model and its report."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -44,13 +44,13 @@ def finish(
     """The learner with its decision; its model, report and options are written, and its checkpoint is deleted.
 
     Args:
-        learner: trained.
-        prepared: what it was trained on.
+        learner: the trained learner.
+        prepared: the data that it was trained on.
         out: the model folder.
-        options: how it was trained.
+        options: the training options.
         checkpoint: the file of the checkpoint.
-        out_of_fold: the evaluation of heads that have not seen its images.
-        fine_tuned: what fine-tuning added.
+        out_of_fold: the evaluation by heads that were not fitted to the images.
+        fine_tuned: the gain of fine-tuning.
         say: called with each sentence about the results.
 
     Raises:
@@ -105,16 +105,16 @@ def _write_beside(learner: Learner, saved_options: SavedOptions, out: Path, chec
 def _calibrate(
     learner: Learner, evaluation: Evaluation, out_of_fold: Evaluation | None, options: Options, say: Say
 ) -> tuple[Evaluation, dict[str, Any]]:
-    """(evaluation, how it was fitted): with the calibration that the options ask for, which the learner gets too.
+    """(evaluation, record of the fit) with the calibration of the options, which is also set in the learner.
 
-    Out-of-fold answers are of heads like that of the model only where the backbone has not been trained.
+    Out-of-fold predictions are comparable to the model's only if the backbone was not trained.
     """
     if options.calibrate == "none":
         return evaluation, {}
     on = evaluation if out_of_fold is None or options.trains_epochs else out_of_fold
     try:
         calibration, facts = calibrated(on, cast("CalibrationChoice", options.calibrate), say)
-    except InputError as error:  # too few images; the trained model is saved all the same
+    except InputError as error:  # too few images; the trained model is saved anyway
         say(f"no calibration: {error}")
         return evaluation, {}
     learner.decision = evaluation.decision.with_calibration(calibration)
@@ -122,7 +122,7 @@ def _calibrate(
 
 
 def _decide(learner: Learner, evaluation: Evaluation, options: Options, say: Say) -> Evaluation:
-    """The evaluation with thresholds tuned on it; the learner gets them too."""
+    """The evaluation with thresholds tuned on it, which are also set in the learner."""
     if not learner.dls.target.has_thresholds:
         return evaluation
     learner.decision = fit_decision(evaluation, metric=options.threshold_metric)
@@ -132,8 +132,8 @@ def _decide(learner: Learner, evaluation: Evaluation, options: Options, say: Say
     has = (evaluation.targets == 1).any(dim=0).tolist()
     if absent := [name for name, positive in zip(learner.dls.vocab, has, strict=True) if not positive]:
         say(
-            f"labels that no validation image has: {listing(absent)}; they get the threshold for all "
-            "labels, or 0.5 where that gives them to most images; macro F1 counts them as 0, mAP ignores them"
+            f"labels that no validation image has: {listing(absent)}; they get the threshold for all labels, or 0.5 "
+            f"if that one would predict them for most images; macro F1 counts them as 0, mAP ignores them"
         )
     return evaluation.with_decision(learner.decision)
 
@@ -141,7 +141,7 @@ def _decide(learner: Learner, evaluation: Evaluation, options: Options, say: Say
 def _say_out_of_fold(
     out_of_fold: Evaluation, evaluation: Evaluation, facts: ReportFacts, options: Options, say: Say
 ) -> None:
-    """Says the most important score of the out-of-fold outputs."""
+    """Reports the main score of the out-of-fold outputs."""
     scored = replace(out_of_fold, decision=evaluation.decision, training=evaluation.training)
     row = task_report(scored, facts).metric_rows()[0]
     say(f"out of fold, {len(out_of_fold)} images by {options.folds} heads on the pretrained backbone: {row.line}")
@@ -150,7 +150,7 @@ def _say_out_of_fold(
 def _facts(
     learner: Learner, source: Source, options: Options, skipped: Mapping[str, str], fine_tuned: FineTuned | None
 ) -> ReportFacts:
-    """The facts in the report beside the evaluation."""
+    """The facts of the report that are not in the evaluation."""
     dls = learner.dls
     return ReportFacts(
         title=f"{options.arch} on {len(source)} images",
@@ -192,7 +192,7 @@ def _resolved(learner: Learner, options: Options) -> dict[str, Any]:
     dls, device = learner.dls, learner.run.device
     settings = fine_tuning_of(options)._asdict() if options.trains_epochs else {}
     if options.start_from is not None:
-        settings.pop("dropout", None)  # it is that of the head of the other model
+        settings.pop("dropout", None)  # taken from the head of the other model
     return {
         "bs": dls.bs,
         "device": str(device.torch_device),
@@ -204,6 +204,6 @@ def _resolved(learner: Learner, options: Options) -> dict[str, Any]:
 
 
 def say_skipped(skipped: Mapping[str, str], say: Say) -> None:
-    """Says which images were skipped, and why."""
+    """Reports which images were skipped, and why."""
     for path, reason in skipped.items():
         say(f"skipped: {path}: {reason}")

@@ -1,4 +1,4 @@
-"""The goal of ``--until``: a metric and the value that it must reach. Importing this module loads no torch."""
+"""The goal of ``--until``: a metric and its target value. Importing this module loads no torch."""
 
 import math
 import re
@@ -8,10 +8,10 @@ from eyebright.errors import InputError
 
 
 class Goal(NamedTuple):
-    """A metric and the value that it must reach.
+    """A metric and its target value.
 
     Args:
-        metric: its name, as it was written.
+        metric: the name of the metric, as it was written.
         sign: ``">="`` or ``"<="``.
         value: the value.
     """
@@ -22,7 +22,7 @@ class Goal(NamedTuple):
 
 
 def parse_goal(text: str) -> Goal:
-    """The goal from a string such as ``"mAP >= 0.8"`` or ``"mean distance <= 12"``.
+    """The goal parsed from a string such as ``"mAP >= 0.8"`` or ``"mean distance <= 12"``.
 
     >>> parse_goal("macro F1>=.9")
     Goal(metric='macro F1', sign='>=', value=0.9)
@@ -41,10 +41,10 @@ def parse_goal(text: str) -> Goal:
 
 
 def checked_goal(value: Any) -> str:
-    """The text of a goal, checked; for the option.
+    """The checked text of a goal, for the option.
 
     Raises:
-        InputError: it is not a goal.
+        InputError: the text is not a goal.
     """
     if not isinstance(value, str):
         raise InputError(f"must be a string such as 'mAP >= 0.8', got {value!r}")

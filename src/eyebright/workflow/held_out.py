@@ -26,12 +26,12 @@ class HeldOut:
     """The images of a held-out part.
 
     Args:
-        part: the part; None: the images are evaluated and kept for nothing.
-        rows: their indices in the source, without the images whose label the model does not have.
-        left_out: the number of images that have a label that the model does not have.
+        part: the part; None: the images are evaluated, but not saved as a part.
+        rows: their indices in the source, without images that have a label unknown to the model.
+        left_out: the number of images that have a label unknown to the model.
         new_labels: these labels, with the number of images of each.
-        leaks: the number of images that belong together with an image for training or validation, so that they are not
-            new to the model.
+        leaks: the number of images that overlap with an image for training or validation, so that they are not new to
+            the model.
         keeps_leaks: whether ``rows`` has them.
     """
 
@@ -46,7 +46,8 @@ class HeldOut:
     def messages(self) -> list[str]:
         """Sentences for the user: how many images there are, and which are left out."""
         first = (
-            f"{count_text(len(self.rows), 'image')} for {self._words}: they choose nothing and are evaluated at the end"
+            f"{count_text(len(self.rows), 'image')} for {self._words}: nothing is chosen by them; they are evaluated "
+            f"at the end"
         )
         return [first, *self.left_out_messages]
 
@@ -72,11 +73,11 @@ class HeldOut:
         return "the evaluation" if self.part is None else PART_WORDS[self.part]
 
     def with_leaks(self, leaking: Mask, *, keep: bool) -> "HeldOut":
-        """The images, of which some are not new to the model.
+        """The part with leaks: images that are not new to the model.
 
         Args:
-            leaking: for each of `rows`, whether it belongs together with an image for training or validation.
-            keep: False to leave these out.
+            leaking: for each of `rows`, whether it overlaps with an image for training or validation.
+            keep: False to leave these images out.
         """
         return replace(
             self, rows=self.rows if keep else self.rows[~leaking], leaks=int(leaking.sum()), keeps_leaks=keep
@@ -84,13 +85,13 @@ class HeldOut:
 
 
 def held_out_parts(source: Source, block: TargetBlock, codes: Sequence[int] | None = None) -> list[HeldOut]:
-    """The parts promise and test of a source, those of them that have images.
+    """The parts promise and test of a source that have images.
 
     Args:
         source: the labelled images.
         block: the fitted target block of the model.
-        codes: an integer for each image, equal for images that belong together, also many; None without any. Those that
-            belong together with images for training or validation make no promise; for testing they stay.
+        codes: an integer for each image, equal for images that belong together, however many; None without such images.
+            Images that overlap with those for training or validation are not used for promises, but kept for testing.
     """
     if source.part is None:
         return []
@@ -109,7 +110,7 @@ def rows_of_part(source: Source, block: TargetBlock, part: HeldOutPart | None, r
     Args:
         source: the labelled images.
         block: the fitted target block of the model.
-        part: the part; None for images that are kept for nothing.
+        part: the part; None for images that are not saved as a part.
         rows: the indices of its images.
     """
     targets = source.targets
@@ -125,12 +126,12 @@ def rows_of_part(source: Source, block: TargetBlock, part: HeldOutPart | None, r
 def evaluate_held_out(
     learner: Learner, source: Source, parts: Sequence[HeldOut], groups: Sequence[str | None]
 ) -> list[Evaluation]:
-    """The model's evaluation of each part, computed once, as the saved model predicts.
+    """The evaluation of each part, computed once, with the predictions of the saved model.
 
     Args:
         learner: the trained model with its decision.
         source: the labelled images.
-        parts: from `held_out_parts`.
+        parts: the result of `held_out_parts`.
         groups: the group of each image of the source; empty without groups.
 
     Raises:
@@ -146,11 +147,11 @@ def evaluate_held_out(
 
 
 def joined_groups(source: Source, copies: Codes | None) -> list[int] | None:
-    """The group of each image: those of one group of the data, and copies, are together. None without any.
+    """The group of each image, which joins the groups of the data and copies; None without groups and copies.
 
     Args:
         source: the labelled images.
-        copies: shape (n,), the same code for images that are the same; None: not known.
+        copies: shape (n,), the same code for copies of an image; None: unknown.
     """
     copies = None if copies is None or len(np.unique(copies)) == len(copies) else copies
     together = [codes for codes in (None if source.group is None else source.group.codes, copies) if codes is not None]
@@ -158,7 +159,7 @@ def joined_groups(source: Source, copies: Codes | None) -> list[int] | None:
 
 
 def group_names(source: Source, codes: Sequence[int] | None) -> tuple[str | None, ...]:
-    """The name of the group of each image: that of the source, or the file of the first image of the group.
+    """The name of each image's group: its name in the source, or the file of the group's first image.
 
     Args:
         source: the labelled images.
@@ -179,7 +180,7 @@ def with_groups(evaluation: Evaluation, groups: Sequence[str | None]) -> Evaluat
     """The evaluation with the groups of its images.
 
     Args:
-        evaluation: with the indices of its images.
+        evaluation: the evaluation, with the indices of its images.
         groups: the group of each item of its dataset; empty without groups.
     """
     return replace(evaluation, groups=tuple(groups[index] for index in evaluation.indices) if groups else ())

@@ -30,11 +30,11 @@ def source_dataloaders(source: Source, options: Options, *, batch: int) -> DataL
 
     Args:
         source: the labelled images.
-        options: how the model is trained.
+        options: the training options.
         batch: number of images in a batch.
 
     Raises:
-        InputError: the source and the options do not go together, for example a batch larger than the training set.
+        InputError: the source and the options are incompatible, for example a batch larger than the training set.
     """
     train, valid = source.split or (range(len(source)), ())
     target = source.block()
@@ -60,11 +60,11 @@ def source_dataloaders(source: Source, options: Options, *, batch: int) -> DataL
 
 
 def batch_size(source: Source, options: Options) -> int:
-    """The number of images in a batch: ``bs`` of the options, by default 32, or a quarter of fewer than 128 images.
+    """The number of images in a batch: ``bs`` of the options, by default 32, or a quarter of less than 128 images.
 
     Args:
-        source: the labelled images, split; a quarter of the images for training is meant.
-        options: how the model is trained.
+        source: the labelled images, split.
+        options: the training options.
     """
     if options.bs is not None:
         return options.bs
@@ -74,7 +74,7 @@ def batch_size(source: Source, options: Options) -> int:
 
 
 def shows_whole_images(block: TargetBlock, options: Options) -> bool:
-    """True if images are padded instead of cropped: ``whole`` of the options, by default what the target needs."""
+    """True if images are padded instead of cropped: ``whole`` of the options, by default as the target needs."""
     return block.needs_whole_image if options.whole is None else options.whole
 
 
@@ -95,7 +95,7 @@ def augmentation_message(block: TargetBlock, options: Options) -> str:
     varied = "perspective, rotation, zoom, brightness and contrast"
     if flips_images(block, options):
         return f"{seen}; training images vary in flips, {varied}"
-    reason = "" if options.flip is False else f", since {block.no_flip_reason}; `flip=True` mirrors images all the same"
+    reason = "" if options.flip is False else f", since {block.no_flip_reason}; `flip=True` mirrors images anyway"
     return f"{seen}; training images vary in {varied}; no flips{reason}"
 
 
@@ -117,7 +117,7 @@ def sample_weights(source: Source, options: Options) -> Weights | None:
 
     Args:
         source: the labelled images; the weights of validation images are not used.
-        options: how the model is trained.
+        options: the training options.
 
     Returns:
         With balanced sampling the weight of an image is 1 over the number of training images with its

@@ -1,4 +1,4 @@
-"""Writes a model folder of an older version as one of today: the same weights, decision, pixels and predictions."""
+"""Converts a model folder of an older version to the current one, with the same weights, decision and predictions."""
 
 from pathlib import Path
 
@@ -16,19 +16,19 @@ from eyebright.workflow.report import HISTORY, make_report
 
 
 def migrate_model(folder: str | Path, *, out: str | Path | None = None, say: Say = lambda _: None) -> Path:
-    """Writes a saved model in the form of today; returns its folder.
+    """Writes a saved model in the current format; returns its folder.
 
-    All files are complete under other names before the first of the old ones is replaced. The preprocessing version
-    stays, so that predictions do too.
+    All files are complete under other names before the first of the old ones is replaced. The preprocessing version is
+    kept, so that predictions do not change.
 
     Args:
         folder: the model folder.
-        out: the folder to write, which must be new or empty; None replaces the model where it is.
-        say: called with sentences on what was done.
+        out: the folder to write, which must be new or empty; None replaces the model in place.
+        say: called with sentences on the steps.
 
     Raises:
-        InputError: ``out`` holds something.
-        ArtifactError: the folder contains no complete model, or a file cannot be written; what was there is unchanged.
+        InputError: ``out`` is not empty.
+        ArtifactError: the folder contains no complete model, or a file cannot be written; existing files are unchanged.
     """
     folder = Path(folder)
     target = folder if out is None else Path(out)
@@ -41,7 +41,7 @@ def migrate_model(folder: str | Path, *, out: str | Path | None = None, say: Say
         if content["schema"] == SCHEMA and not missing and out is None:
             remove_stale(folder)
             if (folder / CARD).is_file():
-                say(f"'{folder}' has schema {SCHEMA} already, with all that this version writes; nothing was changed")
+                say(f"'{folder}' already has schema {SCHEMA} and all files of this version; nothing was changed")
                 return folder
             say(f"'{folder}' has schema {SCHEMA} already; its report and model card are written")
             _describe(folder, manifest, say, has_evaluation=manifest.evaluation is not None)
@@ -60,7 +60,7 @@ def migrate_model(folder: str | Path, *, out: str | Path | None = None, say: Say
             training_images=None if images is None else images.to_bytes(target),
         )
         _copy_history(folder, target)
-        say(f"'{target}' has schema {SCHEMA} now (it was {content['schema']}); its predictions are the same")
+        say(f"'{target}' now has schema {SCHEMA} (before: {content['schema']}); its predictions are the same")
         _describe(target, manifest, say, has_evaluation=valid is not None)
     return target
 
@@ -78,13 +78,13 @@ def _check_empty(out: Path) -> None:
     try:
         found = next(iter(sorted(out.iterdir())), None) if out.exists() else None
     except OSError as error:
-        raise InputError(f"`out` must be a new or an empty folder, and '{out}' is not: {os_reason(error)}") from None
+        raise InputError(f"`out` must be a new or an empty folder, but '{out}' is not: {os_reason(error)}") from None
     if found is not None:
-        raise InputError(f"`out` must be a new or an empty folder, and '{out}' contains '{found.name}'")
+        raise InputError(f"`out` must be a new or an empty folder, but '{out}' contains '{found.name}'")
 
 
 def _copy_history(folder: Path, target: Path) -> None:
-    """The losses by epoch, which the report shows."""
+    """Copies the losses by epoch, which the report shows."""
     if target == folder or not (folder / HISTORY).is_file():
         return
     try:

@@ -1,7 +1,7 @@
-"""Which of some images a saved model has seen: those that trained or validated it, their copies, and their groups.
+"""Finds images that a saved model already knows: its training and validation images, their copies, and their groups.
 
-A model folder does not list its training images. Its evaluations name the validation images (and with folds the others,
-too), and ``options.json`` names the data, which are read again if they are still there.
+A model folder does not list its training images. Its evaluations name the validation images (and with folds also the
+others), and ``options.json`` names the data, which are read again if they still exist.
 """
 
 import os
@@ -32,14 +32,14 @@ from eyebright.workflow.saved_options import SavedOptions
 
 @dataclass(frozen=True)
 class ModelImages:
-    """The images that trained or validated a model, as far as its folder knows.
+    """The images that trained or validated a model, as far as they are known from its folder.
 
     Args:
-        paths: of the images.
-        groups: the group of each; None where it has none, or it is not known.
-        group_name: what the groups are: a column of the data; empty where it is not known.
-        messages: what is not known, sentences for the user.
-        is_complete: False if there may be further images that are not known.
+        paths: the paths of the images.
+        groups: the group of each image; None without a group, or if it is unknown.
+        group_name: the column of the data that defines the groups; empty if unknown.
+        messages: sentences for the user on what is unknown.
+        is_complete: False if there may be more images that are unknown.
     """
 
     paths: tuple[str, ...]
@@ -50,12 +50,12 @@ class ModelImages:
 
 
 class Overlap(NamedTuple):
-    """Which images of a source belong together with images of a model.
+    """The overlap of the images of a source with those of a model.
 
     Args:
-        seen: for each of the images, whether it belongs together with one that trained or validated the model.
-        reserved: for each of the images, whether it belongs together with one that the model has for another purpose.
-        messages: what cannot be compared, sentences for the user.
+        seen: for each image, whether it overlaps with one that trained or validated the model.
+        reserved: for each image, whether it overlaps with one that the model uses for another purpose.
+        messages: sentences for the user on what cannot be compared.
         groups: an integer for each image, equal for images that belong together; None without any.
     """
 
@@ -69,7 +69,7 @@ def saved_evaluations(folder: Path, manifest: Manifest) -> dict[EvaluatedPart, E
     """The evaluations that are saved with a model, by part.
 
     Raises:
-        ArtifactError: one is missing or damaged.
+        ArtifactError: an evaluation is missing or damaged.
     """
     evaluations: dict[EvaluatedPart, Evaluation] = {}
     if manifest.evaluation is not None:
@@ -84,8 +84,8 @@ def images_of_model(folder: Path, manifest: Manifest, evaluations: Mapping[Evalu
 
     Args:
         folder: the model folder.
-        manifest: of the model.
-        evaluations: those that are saved with it, by part.
+        manifest: the manifest of the model.
+        evaluations: the saved evaluations of the model, by part.
     """
     evaluated = dict.fromkeys(
         str(path) for part in ("valid", "out_of_fold") if part in evaluations for path in evaluations[part].paths
@@ -122,16 +122,15 @@ def find_overlap(
     cache: ImageCache | None = None,
     advance: Advance = lambda _what, _done, _total: None,
 ) -> Overlap:
-    """Which images of a source belong together with images of a model, and which with one another.
+    """The overlap of the images of a source with those of a model, and with each other.
 
     Args:
         source: labelled images.
-        images: those of the model.
-        others: the paths of images that the model has for another purpose.
-        is_split: True if the source's own images for training and validation are known, too: they may have trained it.
-        pixels: True to read all of these images, and find copies, however many there are of one; False: the same paths
-            and groups only.
-        cache: keeps what is read of each image; None: nothing is kept.
+        images: the images of the model.
+        others: the paths of images that the model uses for another purpose.
+        is_split: True if the source's images for training and validation also count as known: they may have trained it.
+        pixels: True to read all of these images and find copies, however many; False: only equal paths and groups.
+        cache: the cache of the facts of each image; None: no cache.
         advance: called as the images are read and compared.
     """
     paths = [*images.paths, *others, *(str(source.root / file) for file in source.files)]
@@ -155,7 +154,7 @@ def find_overlap(
 
 
 def _training_source(folder: Path) -> Source | None:
-    """The images for training and validation, read again as the training run read them; None if they have no file."""
+    """The images for training and validation, read again with the options of the training run; None without a file."""
     options = SavedOptions.load(folder)
     if options.source is None:
         return None
@@ -168,12 +167,12 @@ def _only_evaluated(paths: Mapping[str, None], why: str, manifest: Manifest, *, 
         return ModelImages(tuple(paths), (None,) * len(paths))
     train = manifest.data.get("train")
     images = f"its {count_text(train, 'training image')}" if isinstance(train, int) else "its training images"
-    message = f"{why}; so {images} are not recognised here, only {count_text(len(paths), 'image')} that it evaluated"
+    message = f"{why}; so {images} are not recognised, only the {count_text(len(paths), 'image')} that it evaluated"
     return ModelImages(tuple(paths), (None,) * len(paths), messages=(message,), is_complete=False)
 
 
 def _changed(source: Source, manifest: Manifest) -> tuple[str, ...]:
-    """A sentence if the data have another number of images than they had."""
+    """A sentence if the number of images of the data has changed."""
     counts = [manifest.data.get(name) for name in ("train", "valid", "skipped")]
     before = sum(count for count in counts if isinstance(count, int))
     if None in counts or len(source) >= before - (counts[2] or 0):
@@ -187,26 +186,23 @@ def _changed(source: Source, manifest: Manifest) -> tuple[str, ...]:
 def _missing_message(count: int) -> tuple[str, ...]:
     if not count:
         return ()
-    return (
-        f"images of the model that are not on this disk any more, so that copies of them are not recognised here: "
-        f"{count:,}",
-    )
+    return (f"images of the model that no longer exist, so that copies of them are not recognised here: {count:,}",)
 
 
 def _groups_message(source: Source, images: ModelImages) -> tuple[str, ...]:
-    """A sentence where the groups of the model's images and of the source cannot be compared."""
+    """A sentence if the groups of the model's images and of the source cannot be compared."""
     if not any(images.groups) or (source.group_name == images.group_name and source.group is not None):
         return ()
     model = f"'{images.group_name}'" if images.group_name else "a part of their paths"
     mine = "none" if source.group is None else f"those of '{source.group_name}'" if source.group_name else "other ones"
     return (
-        f"the images of the model have groups by {model}, and these images have {mine}, so images of the same group "
+        f"the images of the model have groups by {model}, but these images have {mine}, so images of the same group "
         "are not recognised; `group` names the column",
     )
 
 
 def _named(group: str) -> str | None:
-    """The name of a group; None for an image without one, whose group begins with NUL."""
+    """The name of a group; None for an image without a group, whose code begins with NUL."""
     return None if group.startswith("\0") else group
 
 
@@ -214,14 +210,14 @@ def _named(group: str) -> str | None:
 
 
 def _at(rows: Sequence[int], codes: Codes, count: int) -> Codes:
-    """Shape (count,): the codes of these rows; each other row has a group of its own."""
+    """Shape (count,): the codes of these rows; every other row is a group of its own."""
     found = np.arange(count, dtype=np.int32)
     found[rows] = np.array(rows, dtype=np.int32)[codes]
     return found
 
 
 def _group_codes(source: Source, images: ModelImages, n_others: int) -> Codes:
-    """The group of each image, of those of the model and of the source; groups with one name are one if both say it."""
+    """The groups of the images of the model and the source; equal names are one group if both name the same column."""
     here = [None] * len(source) if source.group is None else [_named(name) for name in source.group]
     same = source.group is not None and source.group_name == images.group_name
     of_model = [None if name is None else f"{'' if same else 'model '}{name}" for name in images.groups]

@@ -1,4 +1,4 @@
-"""The targets of labelled images as a saved model takes them: its labels, and its points or numbers in its order."""
+"""Converts the targets of labelled images to those of a saved model: its labels, or its points or numbers in order."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -18,10 +18,10 @@ from eyebright.web.text import count_text
 
 
 def with_targets_of_model(source: Source, target: TargetBlock) -> Source:
-    """The source with its targets as the model's target block takes them, and messages on what differs.
+    """The source with its targets converted for the model's target block, and messages on differences.
 
-    Labels that the model does not have are left out of label sets. Labels that the data say nothing of - they declare
-    others, such as 0/1 columns - are unknown, and so are points and numbers that the data do not have.
+    Labels that the model does not have are left out of label sets. Labels that the data do not declare (other than, for
+    example, their 0/1 columns) are unknown, and so are points and numbers that the data do not have.
 
     Args:
         source: labelled images.
@@ -32,7 +32,7 @@ def with_targets_of_model(source: Source, target: TargetBlock) -> Source:
     """
     if not isinstance(target, TARGET_BLOCKS[source.kind]):
         raise InputError(
-            f"the model predicts {FORMS[target.form].description} ({target.describe()}), and these data have "
+            f"the model predicts {FORMS[target.form].description} ({target.describe()}), but these data have "
             f"{FORMS[source.block().form].description}"
         )
     if isinstance(source.targets, np.ndarray):
@@ -49,12 +49,12 @@ def _with_values(source: Source, target: TargetBlock) -> Source:
     if not source.names:
         if values.shape[1] != len(names):
             raise InputError(
-                f"the model predicts {listing(names)}, and these data have {values.shape[1]} of them, without names"
+                f"the model predicts {listing(names)}, but these data have {values.shape[1]} without names"
             )
         return source
     shared = [name for name in names if name in source.names]
     if not shared:
-        raise InputError(f"these data have {listing(source.names)}, and the model predicts {listing(names)}")
+        raise InputError(f"these data have {listing(source.names)}, but the model predicts {listing(names)}")
     ordered = np.full((len(source), len(names), *values.shape[2:]), np.nan)
     ordered[:, [names.index(name) for name in shared]] = values[:, [source.names.index(name) for name in shared]]
     absent, further = _without(names, source.names), _without(source.names, names)
@@ -66,13 +66,13 @@ def _with_values(source: Source, target: TargetBlock) -> Source:
 
 
 def _with_labels(source: Source, target: TargetBlock) -> Source:
-    """The source without labels that the model lacks, and with those as unknown that the data do not declare."""
+    """The source without labels that the model lacks; labels that the data do not declare are unknown."""
     sets = cast("Categorical[LabelSet]", source.targets)
     labels = target.label_names
     found = {label for one in sets.categories for label in one}
     if not found.intersection(labels) and not set(source.declared).intersection(labels):
         raise InputError(
-            f"no image has a label that the model has ({listing(labels)}); these data have {listing(sorted(found))}"
+            f"no image has a label of the model ({listing(labels)}); these data have {listing(sorted(found))}"
         )
     counts = Counter[str]()
     each = np.bincount(sets.codes, minlength=len(sets.categories)).tolist()
@@ -84,7 +84,7 @@ def _with_labels(source: Source, target: TargetBlock) -> Source:
         named = listing(f"{label} ({count_text(counts[label], 'image')})" for label in new)
         messages.append(f"labels that the model does not have, which are not scored: {named}")
     if unsaid:
-        messages.append(f"labels of the model of which these data say nothing, so unknown: {listing(unsaid)}")
+        messages.append(f"labels of the model that these data do not declare, so unknown: {listing(unsaid)}")
     targets = sets.map(lambda one: _labels_of_model(one, labels, unsaid))
     return replace(source, targets=targets).with_messages(*messages)
 
@@ -97,7 +97,7 @@ def _labels_of_model(labels: LabelSet, known: Sequence[str], unsaid: Sequence[st
 
 
 def _lacking(source: Source, target: TargetBlock) -> list[str]:
-    """A sentence about labels of the model that are known not to be on any image."""
+    """A sentence about labels of the model that no image has."""
     targets = cast("Categorical[Any]", source.targets).remove_unused_categories()
     values = [target.read(raw) for raw in targets.categories]
     unknown = [value.unknown for value in values if getattr(value, "unknown", ())]

@@ -1,14 +1,14 @@
-"""Options: annotated fields of a frozen dataclass, from which the command line and the saved form are made.
+"""Options: annotated fields of a frozen dataclass, which define the command line and the saved form.
 
     @dataclass(frozen=True)
     class Options:
         epochs: Annotated[int, Range(at_least=1), Option("Epochs with all layers.", group="Training")] = 5
 
-The field's name, type and default and its `Option` are the only declaration. The command line, its help, the check of
-the values, the JSON form and the table in ``docs/options.md`` are made from it.
+The field's name, type, default and `Option` are the only declaration. The command line, its help, the validation, the
+JSON form and the table in ``docs/options.md`` are generated from it.
 
-Error messages name an option in backticks, as it is written in Python: ```skip_bad=True` skips them``. The command
-line replaces it by what is typed, ``--skip-bad``.
+Error messages name an option in backticks, as it is written in Python: ```skip_bad=True` skips them``. The command line
+replaces it by ``--skip-bad``.
 """
 
 import dataclasses
@@ -32,7 +32,7 @@ TARGETS_WITH: Mapping[str, str] = {
     "has_vocab": "labels and classes",
     "is_geometric": "points",
 }
-"""The targets that have a property which an option needs, see `Option`, in words."""
+"""The targets that have a property which an option needs, as text, see `Option`."""
 
 
 @dataclass(frozen=True)
@@ -42,21 +42,21 @@ class Option:
     Its name, type, choices, range and default are those of the dataclass field, see `eyebright._value_type`.
 
     Args:
-        help: what the option does, in one or two sentences.
+        help: the description of the option, in one or two sentences.
         group: the heading under which the help lists it; empty for the options that most users need.
-        unset: what None, or an empty tuple, stands for in the help, for example ``"one per CPU"``.
-        metavar: the placeholder of the value in the help; empty for one made from the type.
+        unset: the meaning of None, or of an empty tuple, in the help, for example ``"one per CPU"``.
+        metavar: the placeholder of the value in the help; empty: derived from the type.
         convert: returns the option's value for a string from the command line, a value from JSON or one from Python
             code; raises an `InputError` whose message continues a sentence that begins with the option's name
-            (``"must be ..., got ..."``). None converts by the type alone.
-        aliases: the option's names as an argument of the library's functions, where they differ: ``num_workers`` for
-            ``workers``. The command line replaces them in messages too.
-        typed: how the option is typed, without dashes, where it is not its name: ``from``, which Python reserves.
+            (``"must be ..., got ..."``). None: by the type only.
+        aliases: other names of the option as an argument of the library's functions: ``num_workers`` for ``workers``.
+            The command line replaces them in messages too.
+        typed: the name on the command line, without dashes, if it differs: ``from``, which Python reserves.
         positional: True for an argument that is given by its position, without a name.
         python_only: True for an option that the command line does not have.
         needs: the property of a target block without which the option has no effect; empty for none.
-        needs_epochs: the option has no effect where no epoch is trained.
-        head: the only head of `Options.head` that the option is for, and that it chooses; empty for both.
+        needs_epochs: True if the option has no effect without trained epochs.
+        head: the only head of `Options.head` that the option applies to and selects; empty for both.
     """
 
     help: str
@@ -91,7 +91,7 @@ class OptionField:
 
     @property
     def help(self) -> str:
-        """What the option does, and the targets or the head that it is for, if it is not for all."""
+        """The description of the option, with the targets or the head that it is limited to."""
         targets = TARGETS_WITH.get(self.option.needs)
         only = f"head {self.option.head}" if self.option.head else targets
         return f"{self.option.help} Only for {only}." if only else self.option.help
@@ -111,7 +111,7 @@ class OptionField:
         """The value converted to the type of the field, and checked.
 
         Args:
-            value: from the command line, from JSON or from Python code.
+            value: a value from the command line, from JSON or from Python code.
 
         Raises:
             InputError: the value has another type, is out of range or not among the choices.
@@ -136,7 +136,7 @@ def option_fields(cls: type) -> tuple[OptionField, ...]:
 
 
 def with_options_in_docstring(cls: type[T]) -> type[T]:
-    """The dataclass, decorated: its docstring lists the options as ``Args``."""
+    """Class decorator that adds the options to the docstring as ``Args``."""
     lines = [f"    {field.name}: {field.help}" for field in option_fields(cls)]
     cls.__doc__ = "\n".join([(cls.__doc__ or "").strip(), "", "Args:", *lines])
     return cls

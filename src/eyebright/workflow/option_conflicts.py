@@ -29,18 +29,18 @@ def check_conflicts(options: "Options") -> None:
         )
     if options.flip and not options.augment:
         raise InputError(
-            "`flip=True` mirrors images at random, and `augment=False` leaves them as they are: leave one out"
+            "`flip=True` mirrors images at random, but `augment=False` does not augment them: leave one out"
         )
 
 
 def given_for_head(options: "Options", head: str) -> list[str]:
-    """The options that were given and are for this head alone."""
+    """The given options that are only for this head."""
     fields = option_fields(type(options))
     return [field.name for field in fields if field.option.head == head and getattr(options, field.name) is not None]
 
 
 def _check_minutes(options: "Options") -> None:
-    """Raises `InputError` where the time is given and what is planned from it as well."""
+    """Raises `InputError` if `minutes` is given together with an option that it plans."""
     if options.minutes is None:
         return
     for name in ("epochs", "steps_per_epoch"):
@@ -49,15 +49,15 @@ def _check_minutes(options: "Options") -> None:
 
 
 def _check_start(options: "Options") -> None:
-    """Raises `InputError` where the head of the model that training starts from is to be another one."""
+    """Raises `InputError` if an option would change the head of the model that training starts from."""
     if options.start_from is not None and options.dropout is not None:
         raise InputError(
-            "`dropout` is of a new head, and `start_from` goes on with the head of its model: leave one of them out"
+            "`dropout` is for a new head, but `start_from` continues with the head of its model: leave one of them out"
         )
 
 
 def _check_head(options: "Options") -> None:
-    """Raises `InputError` where an option is for another head than the one that is trained."""
+    """Raises `InputError` if an option is not for the head that is trained."""
     head = "book" if options.has_book_head else "linear"
     other = "linear" if head == "book" else "book"
     if wrong := given_for_head(options, other):
@@ -68,9 +68,9 @@ def _check_head(options: "Options") -> None:
         )
         raise InputError(f"`{wrong[0]}` is for `head='{other}'`, and {given} was given: leave one of them out")
     if options.head == "book" and not options.trains_epochs:
-        raise InputError("`epochs=0` fits a linear head, and `head='book'` needs an epoch: leave one of them out")
+        raise InputError("`epochs=0` fits a linear head, but `head='book'` needs an epoch: leave one of them out")
     if options.wise_ft not in (None, 1) and not options.keep_statistics:
         raise InputError(
-            f"`wise_ft={options.wise_ft:g}` averages weights, and an average of batch-norm statistics fits neither "
-            "model: leave it out, or keep the statistics"
+            f"`wise_ft={options.wise_ft:g}` averages weights, but an average of batch-norm statistics matches neither "
+            f"model: leave it out, or keep the statistics"
         )

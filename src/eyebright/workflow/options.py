@@ -1,6 +1,6 @@
 """`Options`: how a model is trained, each option declared once; see `eyebright.workflow.option`.
 
-Importing this module loads no torch, so that ``--help`` is quick.
+Importing this module loads no torch, so that ``--help`` is fast.
 """
 
 from collections.abc import Mapping
@@ -38,7 +38,7 @@ _WISE_FT = " or ".join([", ".join(map(str, sorted(_defaults.WISE_FT)[:-1])), str
 @with_options_in_docstring
 @dataclass(frozen=True)
 class Options:
-    """How a model is trained; the defaults suit a few thousand photographs."""
+    """The training options; the defaults suit a few thousand photographs."""
 
     valid_pct: Annotated[
         float,
@@ -56,7 +56,7 @@ class Options:
     sampling: Annotated[
         Sampling,
         Option(
-            "Images of an epoch: each once, or drawn so that rare labels come more often.",
+            "Images of an epoch: each once, or drawn so that rare labels occur more often.",
             DATA,
             needs="has_vocab",
         ),
@@ -65,7 +65,7 @@ class Options:
     size: Annotated[
         int | tuple[int, int] | None,
         Option(
-            "Size in pixels of what the model sees: 224, or HEIGHTxWIDTH such as 192x256.",
+            "Input size of the model in pixels: 224, or HEIGHTxWIDTH such as 192x256.",
             IMAGES,
             convert=image_size,
             metavar="SIZE",
@@ -96,8 +96,8 @@ class Options:
     start_from: Annotated[
         Path | None,
         Option(
-            "Model folder to start from: its backbone and size, and the outputs of the labels that both have. Its "
-            "validation images stay for validation, those that trained it stay for training.",
+            "Model folder to start from: its backbone, its size and its outputs for shared labels are taken over. Its "
+            "validation images stay validation images, and its training images stay training images.",
             TRAINING,
             typed="from",
             unset="the pretrained backbone",
@@ -108,14 +108,14 @@ class Options:
         Option(
             "Backbone: any timm name, or resnet18, resnet34, resnet50.",
             TRAINING,
-            unset=f"{_defaults.ARCH}, or that of `start_from`",
+            unset=f"{_defaults.ARCH}, or the backbone of `start_from`",
         ),
     ] = None
     epochs: Annotated[
         int | None,
         Range(at_least=0),
         Option(
-            "Epochs in which all layers train; 0 trains none and fits a linear head to the frozen backbone.",
+            "Epochs in which all layers are trained; 0 only fits a linear head to the frozen backbone.",
             TRAINING,
             unset=f"{_defaults.EPOCHS}; with `minutes` as many as fit",
         ),
@@ -124,10 +124,10 @@ class Options:
         float | None,
         Range(above=0),
         Option(
-            "Time that everything may take, with the start and the report: a few steps are measured, then the image "
-            "size and the epochs are planned.",
+            "Time limit for the whole run, including the start and the report: a few steps are measured, then the "
+            "image size and the epochs are planned.",
             TRAINING,
-            unset="as long as the epochs take",
+            unset="no limit",
             needs_epochs=True,
             head="linear",
         ),
@@ -135,8 +135,8 @@ class Options:
     steps_per_epoch: Annotated[
         BatchCount | None,
         Option(
-            "Batches in an epoch, for sets so large that validation cannot wait until all images were seen; each epoch "
-            "takes other images.",
+            "Batches in an epoch, for datasets so large that validation should not wait for all images; each epoch "
+            "uses other images.",
             TRAINING,
             unset="all",
             needs_epochs=True,
@@ -145,11 +145,11 @@ class Options:
     head: Annotated[
         HeadName | None,
         Option(
-            "How the head begins. linear: one layer, fitted to the features of the frozen backbone; then all layers "
-            "train, and the better of both models is kept (LP-FT). book: fastai's two layers with random weights, "
-            "which train alone for `freeze_epochs` first.",
+            "Initial head. linear: one layer, fitted to the features of the frozen backbone; then all layers are "
+            "trained, and the better of both models is kept (LP-FT). book: fastai's two layers with random weights, "
+            "which are first trained with a frozen backbone for `freeze_epochs`.",
             TRAINING,
-            unset="linear, or book with an option that is only for it",
+            unset="linear, or book with an option that is only for book",
             needs_epochs=True,
         ),
     ] = None
@@ -157,7 +157,7 @@ class Options:
         int | None,
         Range(at_least=0),
         Option(
-            "Epochs before those of `epochs`, with a frozen backbone.",
+            "Epochs with a frozen backbone, before those of `epochs`.",
             TRAINING,
             unset=f"{_defaults.FREEZE_EPOCHS}",
             needs_epochs=True,
@@ -169,7 +169,7 @@ class Options:
         Range(at_least=1),
         Option(
             "Cache the features of this many augmented views of each image in the first frozen epochs; later frozen "
-            "epochs reuse them and are quick.",
+            "epochs reuse them and are fast.",
             TRAINING,
             unset="a new view in each epoch",
             needs_epochs=True,
@@ -229,8 +229,8 @@ class Options:
         str | None,
         Option(
             "Stop as soon as the confidence interval of a metric of the validation images reaches a value, such as "
-            "'mAP >= 0.8'; the interval is widened because it is checked several times, before the first epoch and "
-            "after each.",
+            "'mAP >= 0.8'; the interval is widened because it is checked repeatedly, before the first epoch and after "
+            "each.",
             TRAINING,
             convert=checked_goal,
             metavar="METRIC>=VALUE",
@@ -262,7 +262,7 @@ class Options:
         ),
     ] = TrainingOptions.clip
     accumulate: Annotated[
-        BatchCount, Option("Batches whose gradients make one update of the weights.", TRAINING, needs_epochs=True)
+        BatchCount, Option("Batches of accumulated gradients per update.", TRAINING, needs_epochs=True)
     ] = TrainingOptions.accumulate
     ema: Annotated[
         Decay | None,
@@ -294,7 +294,7 @@ class Options:
     label_smoothing: Annotated[
         Smoothing,
         Option(
-            "Share of each label that is spread over the others.",
+            "Label smoothing: the share of each label that is spread over the others.",
             TRAINING,
             needs="has_vocab",
             needs_epochs=True,
@@ -316,8 +316,8 @@ class Options:
     calibrate: Annotated[
         CalibrationChoice,
         Option(
-            "Calibration of the probabilities, fitted at the end to the validation answers, or with `folds` and "
-            "`epochs` 0 to the out-of-fold ones; auto keeps one only where it helps.",
+            "Calibration of the probabilities, fitted at the end to the validation images, or with `folds` and "
+            "`epochs` 0 to the out-of-fold predictions; auto keeps one only if it helps.",
             TRAINING,
             needs="can_calibrate",
         ),
@@ -366,13 +366,11 @@ class Options:
             unset="none",
         ),
     ] = None
-    profile: Annotated[bool, Option("Print what the time of training was used for.", MACHINE, needs_epochs=True)] = (
-        False
-    )
+    profile: Annotated[bool, Option("Print how long each step of training took.", MACHINE, needs_epochs=True)] = False
     progress: Annotated[
         ProgressMode,
         Option(
-            "How progress is shown.",
+            "Display of progress.",
             MACHINE,
             python_only=True,
         ),
@@ -384,16 +382,16 @@ class Options:
 
     @property
     def trains_epochs(self) -> bool:
-        """Whether epochs are trained, and not a head alone."""
+        """Whether epochs are trained, and not only a head."""
         return self.epochs != 0
 
     @property
     def backbone(self) -> str:
-        """The name of the architecture, which is the default where none is given."""
+        """The name of the architecture; the default if none is given."""
         return self.arch or _defaults.ARCH
 
     def with_defaults(self) -> "Options":
-        """The options with default backbone, size and epochs where they are None; with ``minutes`` epochs stay None."""
+        """The options with default backbone, size and epochs in place of None; with ``minutes`` epochs stay None."""
         epochs = _defaults.EPOCHS if self.epochs is None and self.minutes is None else self.epochs
         return replace(self, arch=self.backbone, epochs=epochs, size=self.size or _defaults.IMAGE_SIZE)
 
@@ -403,13 +401,13 @@ class Options:
         return self.head == "book" or (self.head is None and bool(given_for_head(self, "book")))
 
     def override(self, given: Mapping[str, Any]) -> "Options":
-        """The options with other values; settings that these make useless are left out.
+        """The options with other values; settings without effect under these values are left out.
 
-        Those are settings for another head, and those of epochs where no epoch is trained: options that were saved have
-        the values that were chosen by default, too.
+        These are settings for another head, and those of epochs if no epoch is trained: saved options also have the
+        values that were chosen by default.
 
         Args:
-            given: values by name.
+            given: the values by name.
 
         Raises:
             InputError: a value is invalid, or two contradict each other.

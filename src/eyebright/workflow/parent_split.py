@@ -1,7 +1,7 @@
-"""The split of images for a model that starts from another one, so that no image that trained it validates.
+"""The split for a model that starts from another one, so that no training image of that model is used for validation.
 
-Images that trained the first model would get answers that are too good. So they stay in training, its validation images
-stay for validation - which makes both models comparable -, and only images that are new are split.
+Scores on images that trained the first model would be too good. So these stay in training, its validation images stay
+for validation (which makes both models comparable), and only new images are split.
 """
 
 import os
@@ -28,15 +28,15 @@ from eyebright.workflow.model_images import ModelImages, find_overlap, images_of
 from eyebright.workflow.start_from import Parent
 
 _PARTS: tuple[Part, ...] = ("train", "valid", "promise", "test")
-"""Of the parts of images that belong together with a new one, the first is also its part."""
+"""The priority of parts: a new image gets the first of the parts of the images that it belongs together with."""
 _NO_PART = -1
 
 
 class _Known(NamedTuple):
-    """The images of a model beside those of a source.
+    """The images of a model matched with those of a source.
 
     Args:
-        codes: shape (n,), the index in `_PARTS` of the part that the model has each image in, or `_NO_PART`.
+        codes: shape (n,), the index in `_PARTS` of each image's part in the model's split, or `_NO_PART`.
         absent: the images that trained or validated the model and that are not in the source.
     """
 
@@ -50,12 +50,12 @@ def split_after(
     """The source with a part for every image, in which no image that trained the model validates, and messages.
 
     Args:
-        source: labelled images. Where they name validation images, their parts are checked and kept.
+        source: labelled images. If they name validation images, their parts are checked and kept.
         parent: the model that training starts from.
         valid_pct: the share of new images that is for validation.
-        seed: of the draw.
-        same: shape (n,), the same code for copies; None: not known.
-        cache: of the images, see `Options.cache`.
+        seed: the seed of the draw.
+        same: shape (n,), the same code for copies; None: unknown.
+        cache: the cache of the images, see `Options.cache`.
         pixels: True to look for copies of images of the model that are not among these.
 
     Raises:
@@ -83,8 +83,8 @@ def split_after(
         codes[new] = _PARTS.index("train")
     if not (codes == _PARTS.index("valid")).any():
         raise InputError(
-            f"no image is left for validation: all may have trained the model '{parent.name}', so that its answers on "
-            "them are too good; give new labelled images, or train without `start_from`"
+            f"no image is left for validation: all may have trained the model '{parent.name}', so that its scores on "
+            f"them would be too good; give new labelled images, or train without `start_from`"
         )
     source = replace(source, part=cast("Categorical[Any]", Categorical(_PARTS, codes).remove_unused_categories()))
     drawn = int((codes[new] == _PARTS.index("valid")).sum())
@@ -96,17 +96,17 @@ def split_after(
 
 
 def _with_ancestors(known: ModelImages, parent: Parent) -> ModelImages:
-    """The images of a model, which are not all known if it started from another one: no folder names those of that."""
+    """The images of a model; not all are known if it started from another model whose images no folder names."""
     first = parent.manifest.training.get("parent")
     if not first:
         return known
     name = f" '{first['name']}'" if isinstance(first, dict) and "name" in first else ""
-    said = f"'{parent.name}' started from another model{name}, and images that trained only that one are not known here"
+    said = f"'{parent.name}' started from another model{name}, whose own training images are unknown here"
     return replace(known, messages=(*known.messages, said), is_complete=False)
 
 
 def _matched(source: Source, known: ModelImages, parent: Parent) -> _Known:
-    """The images by their paths, or else by their names in the folder of the images, if they have moved."""
+    """The images matched by their paths, or, if they have moved, by their names in the image folder."""
     files = source.files.tolist()
     paths = [os.path.realpath(source.root / file) for file in files]
     parts = _parts_of(known, parent)
@@ -126,7 +126,7 @@ def _matched(source: Source, known: ModelImages, parent: Parent) -> _Known:
 
 
 def _parts_of(known: ModelImages, parent: Parent) -> dict[str, Part]:
-    """The part that the model has each of its images in, by path."""
+    """The part of each image in the model's split, by path."""
     parts: dict[str, Part] = {os.path.realpath(path): "train" for path in known.paths}
     for part in ("valid", *get_args(HeldOutPart)):
         evaluation = parent.evaluations.get(cast("EvaluatedPart", part))
@@ -136,7 +136,7 @@ def _parts_of(known: ModelImages, parent: Parent) -> dict[str, Part]:
 
 
 def _root(parent: Parent) -> Path | None:
-    """The folder that the images of the model were in; None where it is not known."""
+    """The folder that the images of the model were in; None if unknown."""
     evaluation = next(iter(parent.evaluations.values()), None)
     return None if evaluation is None else Path(os.path.realpath(evaluation.root))
 
@@ -147,7 +147,7 @@ def _codes(keys: Sequence[str], parts: Mapping[str, Part]) -> Codes:
 
 
 def _with_copies(source: Source, codes: Codes, absent: ModelImages, cache: str | None) -> tuple[Codes, tuple[str, ...]]:
-    """(codes, messages): new images that are copies of images of the model, or of their groups, are for training."""
+    """(codes, messages): new images that are copies of images of the model, or in their groups, are for training."""
     new = np.flatnonzero(codes == _NO_PART)
     if not len(new) or not absent.paths:
         return codes, ()
@@ -162,7 +162,7 @@ def _with_copies(source: Source, codes: Codes, absent: ModelImages, cache: str |
 
 
 def _checked(source: Source, codes: Codes, parent: Parent, *, same: Codes | None, is_sure: bool) -> Source:
-    """The source, whose data name validation images; none of them is known to have trained the model."""
+    """The source, checked that none of the validation images named by its data is known to have trained the model."""
     assert source.part is not None
     trained = codes == _PARTS.index("train")
     for part in ("valid", *HELD_OUT):
@@ -181,7 +181,7 @@ def _checked(source: Source, codes: Codes, parent: Parent, *, same: Codes | None
 
 
 def _codes_of_data(source: Source, codes: Codes, parent: Parent) -> Codes:
-    """The codes with the parts promise and test of the data; and no others, since no image is for validation there."""
+    """The codes with only the parts promise and test of the data, since the data name no validation images."""
     if source.part is None:
         return codes
     codes = codes.copy()
@@ -193,7 +193,7 @@ def _codes_of_data(source: Source, codes: Codes, parent: Parent) -> Codes:
 
 
 def _check_new(source: Source, rows: Mask, part: str, parent: Parent) -> None:
-    """Raises `InputError` if the data give images to a part that trained the model."""
+    """Raises `InputError` if images of another part of the data trained the model."""
     if rows.any():
         example = source.files[int(rows.argmax())]
         raise InputError(
@@ -209,7 +209,7 @@ def _units(source: Source, same: Codes | None) -> IndexArray:
 
 
 def _with_units(codes: Codes, units: IndexArray) -> Codes:
-    """The codes, where new images have the part of an image that they belong together with."""
+    """The codes, in which new images have the part of the image that they belong together with."""
     of_unit = np.full(int(units.max(initial=-1)) + 1, _NO_PART, dtype=np.int32)
     for part in reversed(range(len(_PARTS))):
         of_unit[units[codes == part]] = part
@@ -229,9 +229,9 @@ def _drawn(source: Source, rows: IndexArray, valid_pct: float, *, seed: int, sam
 
 
 def _messages(parent: Parent, n_valid: int, n_train: int, new: tuple[int, int], known: ModelImages) -> list[str]:
-    """What the split is, sentences for the user."""
+    """Sentences for the user about the split."""
     count, drawn = new
-    said = f"the split goes on from that of '{parent.name}': {count_text(n_valid, 'image')} stay for validation"
+    said = f"the split continues that of '{parent.name}': {count_text(n_valid, 'image')} stay for validation"
     if not known.is_complete:
         return [f"{said}; all {n_train + count:,} others are for training, since they may have trained it"]
     said += f", {n_train:,} that trained it stay for training"

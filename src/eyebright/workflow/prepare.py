@@ -1,4 +1,4 @@
-"""The first steps of a training run: the source is checked and split, and its data loaders are made."""
+"""The first steps of a training run: the source is checked and split, and its data loaders are created."""
 
 from dataclasses import replace
 from typing import NamedTuple
@@ -24,7 +24,7 @@ from eyebright.workflow.options import Options
 from eyebright.workflow.parent_split import split_after
 from eyebright.workflow.start_from import Parent, check_kind, start_messages
 
-_CAMERA = "camera"  # the column with maker and model, where EXIF data name several
+_CAMERA = "camera"  # the column with maker and model, if EXIF data name several
 
 
 class Prepared(NamedTuple):
@@ -34,7 +34,7 @@ class Prepared(NamedTuple):
         source: the labelled images with a split, without unreadable ones.
         dls: their data loaders.
         same: shape (n,), the same code for images that the split should keep together; None: not checked.
-        groups: the group of each image, which folds do not divide; None without any.
+        groups: the group of each image, which folds do not divide; None without groups.
         held_out: the images of the parts promise and test.
     """
 
@@ -50,7 +50,7 @@ def prepare(source: Source, options: Options, say: Say, parent: Parent | None = 
 
     Args:
         source: the labelled images.
-        options: how the model is trained.
+        options: the training options.
         say: called with each sentence.
         parent: the model that training starts from.
 
@@ -69,7 +69,7 @@ def prepare(source: Source, options: Options, say: Say, parent: Parent | None = 
     if options.check:
         source, duplicates = _checked(source, options)
         copies, all_copies = duplicates.codes(), duplicates.codes(whole=True)
-        # A random split does not keep large groups whole; what a given split divides is a leak, however large.
+        # A random split may divide large groups; in a given split every divided group is a leak.
         same = copies if source.split is None else all_copies
     source = _split(source, options, same, parent)
     dls = source_dataloaders(source, options, batch=batch_size(source, options))
@@ -107,7 +107,7 @@ def _split(source: Source, options: Options, same: Codes | None, parent: Parent 
 
 
 def _checked(source: Source, options: Options) -> tuple[Source, Duplicates]:
-    """(source, duplicates): the source with what was found as messages, and the images that are the same."""
+    """(source, duplicates): the source with the findings as messages, and the duplicate images."""
     cache = None if options.cache == "memory" else ImageCache.from_option(options.cache)
     found = check_source(source, cache=cache, unnamed=False)
     assert found.facts is not None

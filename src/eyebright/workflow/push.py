@@ -1,8 +1,8 @@
-"""Publishes a saved model on the Hugging Face hub: a copy without what names files of the data, with a model card.
+"""Publishes a saved model on the Hugging Face hub: a copy without file names of the data, with a model card.
 
-The evaluations, the report and the options are left out unless they are asked for: they hold names of files, other
-columns of the data and thumbnails. The manifest of the copy, also the one in the header of the weights, has no names of
-files and says of no file that is not there.
+The evaluations, the report and the options are left out unless requested: they contain names of files, other columns of
+the data and thumbnails. The manifest of the copy, also the one in the header of the weights, has no names of files of
+the data, and lists only uploaded files.
 """
 
 import json
@@ -41,15 +41,15 @@ from eyebright.workflow.card import CARD, card_text
 from eyebright.workflow.report import HISTORY, REPORT
 
 _DATA_FILES = (EVALUATION, OUT_OF_FOLD, TRAINING_IMAGES, REPORT, "report.json")
-"""Files that hold names of files, other columns of the data, or thumbnails."""
+"""Files that contain names of files, other columns of the data, or thumbnails."""
 _COPIED_FILES = (HISTORY, OUT_OF_DISTRIBUTION)
 _REPLACED_FILES = (*_COPIED_FILES, *_DATA_FILES, GRAPH, f"{GRAPH}.sha256", CONFIG, BACKBONE)
-"""Files of an earlier model that are removed from the repository where this one has none."""
+"""Files of an earlier model that are removed from the repository if this model does not have them."""
 _REPORT_ENTRIES = (
     *("title", "split", "split_proof", "settings", "normalise_by"),
     *("fine_tuning", "keeps_frozen", "frozen_scores"),
 )
-"""Those entries of the manifest's ``report`` that name no file."""
+"""The entries of the manifest's ``report`` without file names."""
 _LICENCE = re.compile(r"[a-z0-9][a-z0-9.\-]{0,60}")
 
 
@@ -64,19 +64,19 @@ def push_to_hub(
 ) -> str:
     """Uploads a saved model to the Hugging Face hub; returns the address of the commit.
 
-    It logs in as huggingface_hub does: with ``HF_TOKEN``, or with what ``hf auth login`` has stored.
+    It logs in as huggingface_hub does: with ``HF_TOKEN``, or with the token that ``hf auth login`` has stored.
 
     Args:
         folder: the model folder; it is not changed.
-        repository: ``"owner/name"``, which is created if there is none, or ``"owner/name@branch"``.
-        private: make a new repository private, otherwise it is public; an existing one keeps its visibility.
-        with_evaluation: also upload the evaluations and the report, which hold names of files, other columns of the
+        repository: ``"owner/name"``, which is created if it does not exist, or ``"owner/name@branch"``.
+        private: True to create a private repository instead of a public one; an existing one keeps its visibility.
+        with_evaluation: also upload the evaluations and the report, which contain names of files, other columns of the
             data, and thumbnails of images.
-        licence: of the model, an identifier of the hub such as ``"apache-2.0"``; None leaves what the card says.
-        say: called with sentences on what is uploaded and what is left out, before the upload.
+        licence: the licence of the model, an identifier of the hub such as ``"apache-2.0"``; None keeps the card's.
+        say: called with sentences on the uploaded and the left-out files, before the upload.
 
     Raises:
-        InputError: the name of the repository or of the licence has another form, or the card was edited and a licence
+        InputError: the name of the repository or of the licence is invalid, or the card was edited and a licence
             is given.
         ArtifactError: the folder contains no complete model, or it cannot be uploaded.
     """
@@ -95,12 +95,12 @@ def push_to_hub(
 def write_published(
     folder: Path, copy: Path, name: str, *, with_evaluation: bool = False, licence: str | None = None, say: Say
 ) -> None:
-    """Writes the copy of a model that is uploaded, and says what is in it.
+    """Writes the copy of a model that is uploaded, and reports its content.
 
     Args:
         folder: the model folder.
         copy: an empty folder.
-        name: of the repository, for the card.
+        name: the name of the repository, for the card.
         with_evaluation: as in `push_to_hub`.
         licence: as in `push_to_hub`.
         say: as in `push_to_hub`.
@@ -128,7 +128,7 @@ def write_published(
 
 
 def published_manifest(content: Mapping[str, Any], manifest: Manifest, *, with_evaluation: bool) -> dict[str, Any]:
-    """The manifest without names of files and folders of the data, and without what is not uploaded.
+    """The manifest without names of files and folders of the data, and without files that are not uploaded.
 
     Args:
         content: the JSON of the manifest.
@@ -146,20 +146,20 @@ def published_manifest(content: Mapping[str, Any], manifest: Manifest, *, with_e
 
 
 def _is_path(value: Any) -> bool:
-    """Whether a text, or one of a pair, may be a path of the machine."""
+    """Whether a text, or one of a pair, may be a path on this machine."""
     texts = value if isinstance(value, (list, tuple)) else [value]
     return any(isinstance(text, str) and ("/" in text or "\\" in text) for text in texts)
 
 
 def _card(folder: Path, manifest: Manifest, name: str, licence: str | None, say: Say) -> str:
-    """The card for the repository: the generated one with its name, the edited one as it is."""
+    """The card for the repository: the generated one with its name, or the edited one unchanged."""
     if state_of(folder / CARD) == "edited":
         if licence is not None:
             raise InputError(
                 f"`licence` cannot be written into '{folder / CARD}', which was edited: put 'license: {licence}' into "
                 "its first lines"
             )
-        say(f"the model card is '{folder / CARD}' as it was edited")
+        say(f"the model card is the edited '{folder / CARD}'")
         return _edited_card(folder / CARD)
     text = None
     if (folder / CARD).is_file():
@@ -168,7 +168,7 @@ def _card(folder: Path, manifest: Manifest, name: str, licence: str | None, say:
         text = card_text(manifest, None)
     if licence is not None:
         text = text.replace(f"license: {LICENCE}\n", f"license: {licence}\n", 1)
-        text = text.replace(f"what its owner chooses: {LICENCE}.", f"what its owner chooses: {licence}.", 1)
+        text = text.replace(f"is chosen by its owner: {LICENCE}.", f"is chosen by its owner: {licence}.", 1)
     text = text.replace(f'"{PLACE}"', f'"{PREFIX}{name}"')
     return marked(text.replace(f"`{PLACE}` is the folder of this model.", "It is downloaded once, and then cached."))
 
@@ -181,7 +181,7 @@ def _edited_card(path: Path) -> str:
 
 
 def _write_graph(graph: Path, copy: Path, say: Say) -> None:
-    """Writes the graph without paths of this machine, which older versions left in it, and its hash."""
+    """Writes the graph, without the paths that older versions left in it, and its hash."""
     try:
         write_graph(copy, without_code_notes(read_graph(graph)))
     except (ArtifactError, MissingExtraError) as error:
@@ -201,11 +201,12 @@ def _say_files(copy: Path, there: set[str], say: Say) -> None:
     left = sorted(there - {file.name for file in files})
     if of_data := [file for file in left if file in _DATA_FILES]:
         say(
-            f"left out, since they hold names of files, other columns of the data and thumbnails: {listing(of_data)}; "
+            f"left out, since they contain names of files, other columns of the data and thumbnails: "
+            f"{listing(of_data)}; "
             "`with_evaluation` uploads them"
         )
     if others := [file for file in left if file not in (*_DATA_FILES, GRAPH, f"{GRAPH}.sha256")]:
-        say(f"left out, since a prediction does not need them and they may hold paths: {listing(others)}")
+        say(f"left out, since a prediction does not need them and they may contain paths: {listing(others)}")
 
 
 def _upload(copy: Path, target: Repository, *, private: bool, with_evaluation: bool) -> str:
@@ -213,7 +214,7 @@ def _upload(copy: Path, target: Repository, *, private: bool, with_evaluation: b
 
     api = HfApi(library_name="eyebright")
     with hub_errors(target, "cannot upload the model to"), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "It seems that you are about to commit a data file")  # as was asked for
+        warnings.filterwarnings("ignore", "It seems that you are about to commit a data file")  # intended
         api.create_repo(target.name, private=private, exist_ok=True)
         if target.revision is not None:
             api.create_branch(target.name, branch=target.revision, exist_ok=True)

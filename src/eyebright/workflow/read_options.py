@@ -20,11 +20,11 @@ from eyebright.workflow.shared_options import DATA
 @with_options_in_docstring
 @dataclass(frozen=True)
 class ReadOptions:
-    """How a table of labels, or a folder, is read."""
+    """The options for reading a table of labels, or a folder."""
 
     images: Annotated[
         Path | None,
-        Option("Folder that the file names of the images start from.", DATA, unset="the folder of the labels"),
+        Option("Folder that the file names of the images are relative to.", DATA, unset="the folder of the labels"),
     ] = None
     files: Annotated[str | None, Option("Column or key with the names of the images.", DATA, unset="detected")] = None
     labels: Annotated[
@@ -80,29 +80,27 @@ class ReadOptions:
     blank: Annotated[
         BlankMeaning | None,
         Option(
-            "What a blank cell of a 0/1 column means.",
+            "Meaning of an empty cell of a 0/1 column.",
             DATA,
-            unset="unknown where there are 0 too, else no",
+            unset="unknown if the column also has 0, else no",
         ),
     ] = None
     uncertain: Annotated[
         UncertainMeaning | None,
         Option(
-            "What -1 in a 0/1 column means.",
+            "Meaning of -1 in a 0/1 column.",
             DATA,
-            unset="unknown where there are 0 and 1 too, else no",
+            unset="unknown if the column also has 0 and 1, else no",
         ),
     ] = None
     none_label: Annotated[
         str | None,
-        Option(
-            "Label that means that an image has no labels, such as 'No Finding'; it is removed.", DATA, unset="none"
-        ),
+        Option("Label for images without labels, such as 'No Finding'; it is removed.", DATA, unset="none"),
     ] = None
     group: Annotated[
         str | None,
         Option(
-            "Images that stay in one part of a split: those with the same value in this column, or the same number "
+            "Groups that a split does not divide: images with the same value in this column, or with the same number "
             "after this word in their paths (patient); none: no groups.",
             DATA,
             unset="detected by names such as patient, lesion and session",
@@ -112,7 +110,7 @@ class ReadOptions:
         str | None,
         Option(
             "Column with the parts (train, valid, test), or a table with a row for each image and its part; none: "
-            "ignore the parts that the data name.",
+            "ignore the parts in the data.",
             DATA,
             unset="detected",
         ),
@@ -121,7 +119,7 @@ class ReadOptions:
         int | None,
         Range(at_least=0),
         Option(
-            "Fold for validation, where `split` names a column or a table that numbers folds; the others are for "
+            "Fold for validation, if `split` names a column or a table with numbered folds; the others are for "
             "training.",
             DATA,
             unset="none",
@@ -132,10 +130,12 @@ class ReadOptions:
         Option(
             "File with the labels of the validation images, if the source has those of the training images.",
             DATA,
-            unset="valid.csv beside train.csv",
+            unset="valid.csv next to train.csv",
         ),
     ] = None
-    test: Annotated[Path | None, Option("The same for testing.", DATA, unset="test.csv beside train.csv")] = None
+    test: Annotated[
+        Path | None, Option("File with the labels for testing.", DATA, unset="test.csv next to train.csv")
+    ] = None
 
     def __post_init__(self) -> None:
         check_options(self)

@@ -12,7 +12,7 @@ def read(path: Path, options: ReadOptions) -> Source:
 
     Args:
         path: the label file or the folder.
-        options: how it is read.
+        options: the options of reading.
 
     Raises:
         InputError: as in `eyebright.sources.read.read_source`.

@@ -1,7 +1,7 @@
-"""Writes the report of a saved model from its folder, without running the model; images are read for thumbnails only.
+"""Writes the report of a saved model from its folder, without running the model; images are read only for thumbnails.
 
 `train_model` calls the same function, so a report that is written again is identical, byte for byte. The model card is
-written with it, since it repeats its scores.
+written with the report, since it repeats the scores.
 """
 
 from contextlib import nullcontext
@@ -32,7 +32,7 @@ REPORT = "report.html"
 HISTORY = "history.csv"
 NUMBERS = "report.json"
 DESCRIPTIONS = (REPORT, NUMBERS, CARD)
-"""The files of a model folder that are made from its manifest and its evaluations, for people to read."""
+"""The files of a model folder for people, which are generated from its manifest and its evaluations."""
 
 
 def report_model(options: ReportOptions, *, say: Say = lambda _: None) -> ReportData:
@@ -61,30 +61,30 @@ def make_report(
     normalize_by: tuple[str, str] | None = None,
     say: Say = lambda _: None,
 ) -> ReportData:
-    """Writes the report, beside it its numbers as JSON, and the model card; returns the content of the report.
+    """Writes the report, its numbers as JSON, and the model card; returns the content of the report.
 
-    The card, ``README.md`` in the model folder, is only written with a report that goes there too, and only where
-    nobody has edited the one that is there.
+    The card, ``README.md`` in the model folder, is only written with a report in that folder, and only if the existing
+    card was not edited.
 
     Args:
         folder: the model folder; it must contain ``evaluation.parquet``.
-        images: the folder of the evaluated images; None for where they were at evaluation.
+        images: the folder of the evaluated images; None: the folder at evaluation.
         out: the HTML file to write; None for ``report.html`` in the folder. The JSON file has the same name, with
             ``.json``.
-        normalize_by: two points whose distance normalises the errors of points; None for those of the training run.
+        normalize_by: two points whose distance normalises the errors of points; None: those of the training run.
         say: called with a sentence if the card was edited and is kept, and if the folder has an export that does not
-            fit the model, which is not shown.
+            match the model, which is not shown.
 
     Raises:
         ArtifactError: the model or its evaluation is missing or damaged, or the file cannot be written.
         InputError: ``images`` is not a folder, ``normalize_by`` does not name two points of the model, or a file to
-            write exists and holds something else.
+            write exists and has other content.
     """
     folder = Path(folder)
     manifest, evaluations = load_manifest_and_evaluations(folder)
     if images is not None:
         if not Path(images).is_dir():
-            raise InputError(f"there is no folder of images '{images}'")
+            raise InputError(f"the folder of images '{images}' does not exist")
         evaluations["valid"] = replace(part_of(evaluations, "valid", folder), root=Path(images))
     evaluation = part_of(evaluations, "valid", folder)
     out_of_fold = _out_of_fold(folder, manifest, images)
@@ -113,7 +113,7 @@ def make_report(
 
 
 def _out_of_fold(folder: Path, manifest: Manifest, images: str | Path | None) -> Evaluation | None:
-    """The out-of-fold predictions; None without any, or if the file was removed since."""
+    """The out-of-fold predictions; None if there are none, or if the file was removed."""
     if manifest.out_of_fold is None or not (folder / OUT_OF_FOLD).exists():
         return None
     found = load_evaluation(folder, part="out_of_fold")
@@ -121,7 +121,7 @@ def _out_of_fold(folder: Path, manifest: Manifest, images: str | Path | None) ->
 
 
 def _exports(folder: Path, say: Say) -> list[ExportedGraph]:
-    """The graphs of the export in the folder; none if one of its files, or the model, was changed since."""
+    """The graphs of the export in the folder; empty if one of its files, or the model, was changed since."""
     if not (folder / RECORD).exists():
         return []
     try:
@@ -132,7 +132,7 @@ def _exports(folder: Path, say: Say) -> list[ExportedGraph]:
 
 
 def _beside(page: Path) -> Path:
-    """The JSON file beside the HTML file."""
+    """The path of the JSON file for an HTML file."""
     if page.suffix.lower() == ".json":
         raise InputError(
             f"`out` is the HTML file of the report, got '{page}'; its numbers go to the .json file of the same name"

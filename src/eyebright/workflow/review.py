@@ -1,4 +1,4 @@
-"""`open_review`: all that ``eyebright review`` needs, from a model folder or from a folder of images without labels."""
+"""`open_review`: prepares ``eyebright review`` for a model folder or a folder of unlabelled images."""
 
 import getpass
 import os
@@ -40,7 +40,7 @@ from eyebright.workflow.suspects import unseen_answers
 
 _MAX_SUSPECTS = 50_000
 _FORMATS: dict[str, WriteFormat] = {"coco": "coco", "label-studio": "labelstudio", "parquet": "parquet"}
-"""The format in which a table is written, by the one in which it was read; others are CSV."""
+"""The format in which a table is written, by the format in which it was read; others are written as CSV."""
 _KINDS = {"labels": "multicategory", "class": "category", "points": "points", "numbers": "regression"}
 
 
@@ -51,7 +51,7 @@ class Review:
     Args:
         app: answers the requests of the page.
         table: writes the new table.
-        folder: of the journal.
+        folder: the folder of the journal.
         messages: sentences for the user.
     """
 
@@ -67,12 +67,12 @@ class _Material:
 
     Args:
         items: the images.
-        block: the target block of the model; None: there is none.
-        answers: of the model; None: there are none.
+        block: the target block of the model; None without a model.
+        answers: the predictions of the model; None without a model.
         suspects: labels that are probably wrong.
-        source: the images as the label file has them; None: there is no label file.
-        to: the format in which the labels came.
-        name: of the new table.
+        source: the images of the label file; None without a label file.
+        to: the format of the label file.
+        name: the name of the new table.
         messages: sentences for the user.
     """
 
@@ -87,11 +87,11 @@ class _Material:
 
 
 def open_review(options: ReviewOptions) -> Review:
-    """Opens the review: reads the images and what a model says of them, and applies the journal of former reviews.
+    """Opens the review: reads the images and the model's predictions, and applies the journal of former reviews.
 
     Raises:
         ArtifactError: the model or the journal is damaged, cannot be read, or is open in another process.
-        InputError: there is no image, the journal is of other images, or an option does not fit.
+        InputError: there is no image, the journal is of other images, or an option does not apply.
         MissingExtraError: the packages of ``eyebright[review]`` are not installed.
     """
     check_installed()
@@ -132,7 +132,7 @@ def open_review(options: ReviewOptions) -> Review:
 
 
 def _next_model(folder: Path) -> Path:
-    """The folder for the next model, beside this one: ``model-v2`` for ``model``, ``model-v3`` for ``model-v2``."""
+    """The folder for the next model, next to this one: ``model-v2`` for ``model``, ``model-v3`` for ``model-v2``."""
     path = folder.resolve()
     numbered = re.fullmatch(r"(.+)-v(\d{1,6})", path.name)
     name, version = (path.name, 1) if numbered is None else (numbered[1], int(numbered[2]))
@@ -140,7 +140,7 @@ def _next_model(folder: Path) -> Path:
 
 
 def _beside(path: Path) -> Path:
-    """The folder of the journal: beside what is reviewed, so that training again into a folder leaves it alone."""
+    """The folder of the journal: outside the model folder, so that training into that folder does not change it."""
     path = path.resolve()
     return path.with_name(f"{path.name or 'images'}-review")
 
@@ -157,7 +157,7 @@ def _login() -> str:
 
 def _of_model(options: ReviewOptions) -> _Material:
     if options.labels or options.kind != "labels":
-        raise InputError("`labels` and `kind` are for a folder of images; a model has its own")
+        raise InputError("`labels` and `kind` are for a folder of images; a model has its own labels and kind")
     manifest = load_manifest(options.source)
     evaluation, notice = unseen_answers(options.source)
     block = manifest.target
@@ -188,7 +188,7 @@ def _of_model(options: ReviewOptions) -> _Material:
 
 
 def _given(evaluation: Evaluation, vocabulary: Vocabulary) -> Float[np.ndarray, "n c w"]:
-    """The targets as a review has them."""
+    """The targets in the form of a review."""
     targets = evaluation.targets.cpu().numpy()
     if vocabulary.kind == "class":
         index = targets.astype(np.float32)
@@ -198,7 +198,7 @@ def _given(evaluation: Evaluation, vocabulary: Vocabulary) -> Float[np.ndarray, 
 
 
 def _answers(evaluation: Evaluation, vocabulary: Vocabulary, count: int) -> Answers:
-    """What the model says of the images that it was not trained on, which are the first ones."""
+    """The model's predictions for the images that it was not trained on, which are the first ones."""
     decision = evaluation.decision
     activated = evaluation.activated
     flat: Float[np.ndarray, "n k"] = activated.cpu().numpy().reshape(len(activated), -1)
@@ -219,7 +219,7 @@ def _answers(evaluation: Evaluation, vocabulary: Vocabulary, count: int) -> Answ
 
 
 def _extended(rows: np.ndarray[Any, Any], count: int, fill: object = np.nan) -> np.ndarray[Any, Any]:
-    """The rows, and further ones up to so many."""
+    """The rows, extended to this number."""
     further = np.full((count - len(rows), *rows.shape[1:]), fill, dtype=rows.dtype)
     return np.concatenate([rows, further])
 
@@ -232,7 +232,7 @@ def _mirror(block: TargetBlock) -> Mapping[str, str]:
 
 
 def _labels_of(options: ReviewOptions, root: Path) -> tuple[Source | None, WriteFormat, str, str]:
-    """(the labels as they came, their format, the name of the new table, a sentence if they cannot be read again)."""
+    """(the source of the labels, their format, the name of the new table, a sentence if they cannot be read again)."""
     try:
         saved = SavedOptions.load(options.source)
         if saved.source is None:
@@ -242,7 +242,7 @@ def _labels_of(options: ReviewOptions, root: Path) -> tuple[Source | None, Write
     except EyebrightError as error:
         return None, "csv", "labels-v2.csv", f"the labels that trained the model cannot be read again: {error}"
     if root.resolve() != source.root.resolve():
-        return None, "csv", "labels-v2.csv", "the images are not where the labels have them; the table is CSV"
+        return None, "csv", "labels-v2.csv", "the images are not at the paths in the label file; the table is CSV"
     stem = re.sub(r"-v\d+$", "", saved.source.stem or "labels")
     number = re.search(r"-v(\d+)$", saved.source.stem)
     version = int(number[1]) + 1 if number else 2
@@ -250,7 +250,7 @@ def _labels_of(options: ReviewOptions, root: Path) -> tuple[Source | None, Write
 
 
 def _missing(root: Path) -> str:
-    return "" if root.is_dir() else f"the images are not in '{root}' any more; `images` names their folder"
+    return "" if root.is_dir() else f"the images are no longer in '{root}'; give their folder as `images`"
 
 
 # ------------------------------------------------------------------ images without labels
@@ -258,12 +258,12 @@ def _missing(root: Path) -> str:
 
 def _of_images(options: ReviewOptions) -> _Material:
     if options.new is not None:
-        raise InputError(f"'{options.source}' is no model folder; for a folder of images give it alone")
+        raise InputError(f"'{options.source}' is not a model folder; a folder of images must be the only argument")
     if options.images is not None:
         raise InputError("`images` is for the images of a model")
     if options.source.is_file():
         raise InputError(
-            f"'{options.source}' is a file; give a model folder (`eyebright train` makes one), or a folder of images"
+            f"'{options.source}' is a file; give a model folder (`eyebright train` writes one), or a folder of images"
         )
     content = folder_content(options.source)
     root = options.source.resolve()
@@ -279,7 +279,7 @@ def _of_images(options: ReviewOptions) -> _Material:
 
 
 def _new_files(folder: Path, root: Path, evaluation: Evaluation, model: Path) -> tuple[list[str], list[str]]:
-    """(names of new images: relative to the root of the others where they are in it, else absolute; sentences)."""
+    """(names of new images, relative to the root of the others if they are in it, else absolute; sentences)."""
     manifest = load_manifest(model)
     seen = images_of_model(model, manifest, saved_evaluations(model, manifest))
     known = {*evaluation.files, *(_relative(Path(path).resolve(), evaluation.root.resolve()) for path in seen.paths)}
@@ -288,12 +288,12 @@ def _new_files(folder: Path, root: Path, evaluation: Evaluation, model: Path) ->
     names = [_relative(path, base) for path in paths]
     new = [name for name, path in zip(names, paths, strict=True) if name not in known and str(path) not in known_paths]
     if not new:
-        raise InputError(f"the images in '{folder}' are all images of the model; there is no new one")
+        raise InputError(f"all images in '{folder}' are images of the model; none is new")
     left_out = count_text(len(names) - len(new), "image")
     sentence = f"not new, and left out: {left_out} in '{folder}' that trained or validated the model"
     return new, [*seen.messages, *([sentence] if len(new) < len(names) else [])]
 
 
 def _relative(path: Path, base: Path) -> str:
-    """The name of an image: relative to the base where it is in it, else absolute."""
+    """The name of an image: relative to the base if it is in it, else absolute."""
     return path.relative_to(base).as_posix() if path.is_relative_to(base) else str(path)

@@ -1,4 +1,4 @@
-"""`TaughtModel`: what a review asks of a model: to learn from answers, and to show heat maps."""
+"""`TaughtModel`: the model of a review, which learns from answers and shows heat maps."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,20 +21,20 @@ from eyebright.tasks.registry import TARGET_BLOCKS
 from eyebright.types import Thresholds
 from eyebright.workflow.teaching import Backbone, Teacher
 
-_OPACITY = 0.6  # of the hottest places of a heat map
+_OPACITY = 0.6  # opacity of the maximum of a heat map
 
 
 @final
 class TaughtModel:
-    """A frozen backbone with a head that is fitted again to what is known.
+    """A frozen backbone with a head that is fitted again to the known targets.
 
     Args:
         paths: the images.
-        block: the target block of the model; None: there is no model, and the backbone is a pretrained one.
-        folder: of the model; None: there is none.
-        unseen: what the model says of images that it was not trained on, which stays; None: nothing.
-        cache: folder that keeps the features.
-        device: of the backbone.
+        block: the target block of the model; None without a model, then the backbone is a pretrained one.
+        folder: the model folder; None without a model.
+        unseen: the model's predictions for images that it was not trained on, which are kept; None: no predictions.
+        cache: the cache folder of the features.
+        device: the device of the backbone.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class TaughtModel:
 
     @property
     def can_show(self) -> bool:
-        """Whether there are heat maps: of a model, unless it predicts points."""
+        """Whether there are heat maps: for models, unless they predict points."""
         return self._folder is not None and self._block is not None and not self._block.is_geometric
 
     def learn(
@@ -95,8 +95,8 @@ def fitted_block(vocabulary: Vocabulary, block: TargetBlock | None) -> TargetBlo
     """The target block with the names of a review.
 
     Args:
-        vocabulary: of the review, which can have more labels than the model.
-        block: of the model; None: there is none.
+        vocabulary: the vocabulary of the review, which can have more labels than the model.
+        block: the target block of the model; None without a model.
     """
     if block is not None and tuple(block.value_names) == vocabulary.names:
         return block
@@ -120,10 +120,10 @@ def taught_answers(
     """The answers of the head that was fitted, in the form of a review.
 
     Args:
-        vocabulary: of the review.
-        probabilities: of labels and classes; of points and numbers their values.
-        order: of the images without labels.
-        thresholds: of the labels of the model; 0.5 for others.
+        vocabulary: the vocabulary of the review.
+        probabilities: the probabilities of labels and classes, or the values of points and numbers.
+        order: the teaching order of the images without labels.
+        thresholds: the thresholds of the model's labels; 0.5 for others.
     """
     values = probabilities.numpy()
     cuts = [thresholds.get(name, 0.5) for name in vocabulary.names] if vocabulary.kind == "labels" else []
@@ -140,12 +140,12 @@ def taught_answers(
 def predicted_values(
     vocabulary: Vocabulary, activated: Float[np.ndarray, "n k"], thresholds: Sequence[float]
 ) -> Float[np.ndarray, "n c w"]:
-    """The values that activated outputs say.
+    """The predicted values of activated outputs.
 
     Args:
-        vocabulary: of the review.
+        vocabulary: the vocabulary of the review.
         activated: probabilities, points or numbers; NaN rows stay unknown.
-        thresholds: of labels; a label is yes above its threshold.
+        thresholds: the thresholds of labels; a label is yes above its threshold.
     """
     if vocabulary.kind == "labels":
         yes = (activated > np.asarray(thresholds, dtype=np.float64)).astype(np.float32)
@@ -161,8 +161,8 @@ def merged(taught: Answers, unseen: Answers | None) -> Answers:
     """The answers of the fitted head, replaced by a model's own where it gave any for images that it had not seen.
 
     Args:
-        taught: of all images; the head was fitted to those that have labels.
-        unseen: of the same images; None: of none.
+        taught: the predictions for all images; the head was fitted to those that have labels.
+        unseen: the model's predictions for the same images; None: there are none.
     """
     if unseen is None or unseen.names != taught.names[: len(unseen.names)]:
         return taught
@@ -180,7 +180,7 @@ def merged(taught: Answers, unseen: Answers | None) -> Answers:
 
 
 def cuts_of(thresholds: Thresholds, count: int) -> tuple[list[float], list[float]]:
-    """(thresholds, lower thresholds or none) of so many labels."""
+    """(thresholds, lower thresholds or None) of this number of labels."""
     upper = thresholds.per_class(count).tolist()
     if thresholds.lower is None:
         return upper, []
@@ -189,11 +189,11 @@ def cuts_of(thresholds: Thresholds, count: int) -> tuple[list[float], list[float
 
 
 def colors(values: Float[np.ndarray, "h w"], longest: int) -> UInt8[np.ndarray, "h2 w2 4"]:
-    """A heat map as colours with opacity: hot places are red, and cold ones are transparent.
+    """A heat map as colours with opacity: high values are red, low ones are transparent.
 
     Args:
-        values: from 0 to 1.
-        longest: pixels of the longer side at most; the map is made smaller, never larger.
+        values: the values, from 0 to 1.
+        longest: the maximum of the longer side in pixels; the map is shrunk, never enlarged.
     """
     scale = min(longest / max(values.shape), 1.0)
     height, width = (max(int(scale * side + 0.5), 1) for side in values.shape)
@@ -212,7 +212,7 @@ def _targets(vocabulary: Vocabulary, values: Float[np.ndarray, "n c w"]) -> Shap
 
 
 def _reasons(vocabulary: Vocabulary, order: TeachingOrder) -> dict[int, str]:
-    """Why each image is suggested."""
+    """The reason for suggesting each image."""
     reasons: dict[int, str] = {}
     columns: list[Any] = [order.rows, order.labels, order.uncertainties, order.rarities, order.distances]
     for row, label, uncertainty, rarity, distance in zip(*(column.tolist() for column in columns), strict=True):
@@ -220,7 +220,7 @@ def _reasons(vocabulary: Vocabulary, order: TeachingOrder) -> dict[int, str]:
         if 0 <= label < len(vocabulary.names) and uncertainty >= 0.5:
             said.append(f"not sure about {vocabulary.names[label]}")
         if 0 <= label < len(vocabulary.names) and rarity >= 0.5:
-            said.append(f"{vocabulary.names[label]} is rare so far")
+            said.append(f"{vocabulary.names[label]} is still rare")
         if distance >= 0.5:
             said.append("unlike the images that have labels")
         reasons[row] = "; ".join(said)

@@ -1,7 +1,7 @@
 """``options.json``: the options of a training run, and the values that were chosen automatically.
 
 ``eyebright train --options model/options.json`` repeats the run. Paths in the file are relative to its folder, so
-that a project can be moved, and a model folder that is given away contains no paths of the user.
+that a project can be moved, and a published model folder contains no paths of the user.
 """
 
 import json
@@ -26,9 +26,9 @@ _REPEATED_OPTIONS = (
     "bs",
     "precision",
     *FineTuning._fields,
-)  # they change the weights, so a repeated training uses the values that were chosen
+)  # these change the weights, so a repeated training run uses the chosen values
 _PATHS = ("images", "valid", "test")  # the reading options that are paths
-_START_OPTION = "start_from"  # the training option that is one
+_START_OPTION = "start_from"  # the training option that is a path
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class SavedOptions:
     Args:
         source: the table or folder; None if the source was not read from a file.
         out: the model folder.
-        reading: how the source is read.
-        training: how the model is trained.
+        reading: the options of reading.
+        training: the training options.
         resolved: the values that were used: batch size, device, precision, workers, the origin of the weights, and the
             settings of fine-tuning.
     """
@@ -108,7 +108,7 @@ class SavedOptions:
 
 
 def _content(path: Path) -> dict[str, Any]:
-    """The content of the file, with all its parts checked."""
+    """The checked content of the file."""
     content = _parsed(path)
     parts: dict[str, type | tuple[type, ...]] = {
         "schema": int, "source": (str, type(None)), "out": str, "reading": dict, "training": dict, "resolved": dict,
@@ -133,13 +133,13 @@ def _content(path: Path) -> dict[str, Any]:
 
 def _parsed(path: Path) -> Any:
     try:
-        if not path.is_file() and path.exists():  # reading a pipe waits for ever
+        if not path.is_file() and path.exists():  # reading a pipe would block
             raise InputError(f"cannot read options from '{path}': it is not a regular file")
         if path.stat().st_size > _MAX_BYTES:
             raise InputError(f"cannot read options from '{path}': it has more than {_MAX_BYTES // 10**6} MB")
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError(f"there is no '{path}'; training writes it to the model folder") from None
+        raise InputError(f"'{path}' does not exist; training writes it to the model folder") from None
     except InputError:
         raise
     except (OSError, ValueError, RecursionError) as error:
@@ -147,7 +147,7 @@ def _parsed(path: Path) -> Any:
 
 
 def _relative(path: str | Path | None, folder: Path) -> str | None:
-    """The path relative to the folder, whose links are resolved, as are those of the folder that the path is in."""
+    """The path relative to the folder; links of both folders are resolved."""
     if path is None:
         return None
     path = Path(path)

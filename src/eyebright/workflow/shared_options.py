@@ -13,7 +13,7 @@ IMAGES = "Images"
 TRAINING = "Training"
 MACHINE = "Machine"
 GROUPS = (DATA, IMAGES, TRAINING, MACHINE)
-"""The headings of the help, in order; options without one come first."""
+"""The headings of the help, in order; options without a heading come first."""
 MAX_SEED = 2**63 - 1  # the maximum of numpy and torch
 _MIN_SIDE = 32  # pixels; the backbones divide their input by 32
 DEVICE = Option(

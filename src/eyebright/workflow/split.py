@@ -1,4 +1,4 @@
-"""`make_split` and `write_split`: a part for each image, its summary, and the file that ``--split`` reads."""
+"""`make_split` and `write_split`: splits images into parts, and writes the file that ``--split`` reads."""
 
 import csv
 from collections.abc import Iterable, Iterator
@@ -21,7 +21,7 @@ from eyebright.sources.split_summary import SplitSummary, part_word, parts_in_or
 from eyebright.sources.times import Times, read_times
 from eyebright.workflow.command_options.data import SplitOptions
 
-_MIN_SHARE = 1e-9  # a smaller one is the rounding of shares that add up to 1
+_MIN_SHARE = 1e-9  # a smaller share is a rounding error of shares that add up to 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,9 +30,9 @@ class Split:
 
     Args:
         source: the labelled images.
-        plan: the part, or the fold, of each image, and why.
-        summary: what can be counted about it.
-        messages: how the images were split, sentences for the user.
+        plan: the part, or the fold, of each image, and the reason.
+        summary: the counts of the split.
+        messages: sentences for the user on how the images were split.
     """
 
     source: Source
@@ -43,31 +43,31 @@ class Split:
 
 @collector_paused()
 def make_split(source: Source, options: SplitOptions, *, same: Codes | None = None) -> Split:
-    """A part for each image that the data leave open; images to which they give one keep it.
+    """A part for each image; images that have a part in the data keep it.
 
     Args:
         source: the labelled images.
         options: the shares, the folds, the seed and the column with the time.
-        same: shape (n,), the same code for images that stay together besides groups, such as near-duplicates of one
-            another; None: not known.
+        same: shape (n,), the same code for images that stay together in addition to groups, such as near-duplicates;
+            None: unknown.
 
     Raises:
         InputError: options contradict each other or the data, or all images have the same time.
         TableError: a cell of the column with the time is not a time.
-        DataError: all images belong together, or none is left to train on.
+        DataError: all images belong together, or none is left for training.
     """
     shares, messages = _shares(source, options)
     times = None if options.time is None else read_times(source, options.time)
     if times is not None and len(source) > 1 and (times.values == times.values[0]).all():
         raise InputError(
-            f"`time`: all {len(source):,} images have the same time in column '{times.name}', so none is older than "
-            "another; leave `time` out for a split at random"
+            f"`time`: all {len(source):,} images have the same time in column '{times.name}', so they have no order; "
+            f"leave `time` out for a random split"
         )
     plan = plan_split(source, shares, seed=options.seed, same=same, times=times)
     summary = summarize_split(source, plan.part, same=same)
     if options.folds is None and not summary.images.get("train"):
-        reason = "the shares are too large" if plan.is_drawn.any() else "the data hold all of them out"
-        raise DataError(f"of {len(source):,} images nothing is left to train on: {reason}")
+        reason = "the shares are too large" if plan.is_drawn.any() else "the data hold out all of them"
+        raise DataError(f"of {len(source):,} images none is left for training: {reason}")
     messages += [*_kept_messages(plan), *_drawn_messages(source, plan, options, times)]
     if plan.is_drawn.any():
         messages += [
@@ -80,10 +80,10 @@ def make_split(source: Source, options: SplitOptions, *, same: Codes | None = No
 
 
 def check_out(path: Path | None) -> None:
-    """Raises `InputError` if the file exists and holds no split; before anything is computed.
+    """Raises `InputError` if the file exists and is not a split; called before anything is computed.
 
     Raises:
-        InputError: it does.
+        InputError: the file exists and is not a split.
     """
     if path is not None:
         check_replaceable(path, (",".join(SPLIT_COLUMNS),), "split")
@@ -91,10 +91,10 @@ def check_out(path: Path | None) -> None:
 
 @collector_paused()
 def write_split(split: Split, path: Path) -> None:
-    """Writes a row for each image: its file, its part or fold, its group and why; an older file is kept until then.
+    """Writes a row for each image: its file, part or fold, group and reason; an older file is kept until then.
 
     Raises:
-        InputError: the file cannot be written, or exists and holds no split.
+        InputError: the file cannot be written, or exists and is not a split.
     """
     check_out(path)
 
@@ -120,7 +120,7 @@ def _rows(split: Split) -> Iterator[tuple[str, str, str, str]]:
 
 
 def _shares(source: Source, options: SplitOptions) -> tuple[dict[str, float], list[str]]:
-    """(the share of each part or fold of the images that the data leave open, messages)."""
+    """(the share of each part or fold among the images without a part in the data, messages)."""
     _check_options(source, options)
     held_out = {name for name in ("test", "promise") if source.part is not None and source.part.isin([name]).any()}
     has_folds = options.folds is not None
@@ -141,7 +141,7 @@ def _shares(source: Source, options: SplitOptions) -> tuple[dict[str, float], li
         shares = {"train": rest - valid, "valid": valid}
     if min(rest, shares.get("train", rest)) < _MIN_SHARE:
         raise InputError(
-            "`valid_pct`, `test_pct` and `promise_pct` must add up to less than 1: they leave nothing to train on"
+            "`valid_pct`, `test_pct` and `promise_pct` must add up to less than 1: they leave no image for training"
         )
     return {**shares, **{name: share for name, share in (("promise", promise), ("test", test)) if share}}, messages
 
@@ -156,25 +156,21 @@ def _check_options(source: Source, options: SplitOptions) -> None:
     elif source.split is not None:
         for name in ("valid_pct", "test_pct", "promise_pct", "time"):
             if getattr(options, name) is not None:
-                raise InputError(f"the data say which images are for validation, so `{name}` has no use: {remedy}")
+                raise InputError(f"the data specify the images for validation, so `{name}` has no effect: {remedy}")
     for name, part in (("test_pct", "test"), ("promise_pct", "promise")):
         if getattr(options, name) and source.part is not None and source.part.isin([part]).any():
             raise InputError(
-                f"the data have images of the part {part}, which keep it, so `{name}` has no use: {remedy}"
+                f"the data have images of the part {part}, which keep it, so `{name}` has no effect: {remedy}"
             )
 
 
 def _kept_messages(plan: SplitPlan) -> list[str]:
     kept = _counts(plan.part[~plan.is_drawn])
-    return (
-        [f"images that keep the part that the data give them: {kept}; `split='none'` ignores these parts"]
-        if kept
-        else []
-    )
+    return [f"images that keep their part in the data: {kept}; `split='none'` ignores these parts"] if kept else []
 
 
 def _drawn_messages(source: Source, plan: SplitPlan, options: SplitOptions, times: Times | None) -> list[str]:
-    """How the other images were split."""
+    """Sentences on how the other images were split."""
     drawn = _counts(plan.part[plan.is_drawn])
     if not drawn:
         return []
@@ -185,7 +181,7 @@ def _drawn_messages(source: Source, plan: SplitPlan, options: SplitOptions, time
 
 
 def _counts(part: Categorical[str]) -> str:
-    """How many images each part or fold has; empty for no image."""
+    """The number of images of each part or fold as text; empty for no image."""
     used = part.remove_unused_categories()
     counts = dict(zip(used.categories, np.bincount(used.codes).tolist(), strict=True))
     return ", ".join(
@@ -194,7 +190,7 @@ def _counts(part: Categorical[str]) -> str:
 
 
 def _ranges(plan: SplitPlan, times: Times) -> list[str]:
-    """The oldest and the newest of each part."""
+    """The oldest and the newest time of each part, as sentences."""
     ranges: list[str] = []
     for name in parts_in_order(plan.part.categories):
         rows = np.flatnonzero(plan.part.isin([name]) & plan.is_drawn)

@@ -1,4 +1,4 @@
-"""The model that a training run starts from: what the options must agree with, and what is said of it."""
+"""The model that a training run starts from, with checks of the options and messages about it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -28,9 +28,9 @@ class Parent:
     """A saved model that training starts from.
 
     Args:
-        folder: its folder.
-        manifest: its manifest.
-        evaluations: those that are saved with it, by part.
+        folder: the model folder.
+        manifest: the manifest of the model.
+        evaluations: the saved evaluations of the model, by part.
     """
 
     folder: Path
@@ -47,17 +47,17 @@ def load_parent(folder: Path, out: Path) -> Parent:
     """The model that training starts from.
 
     Args:
-        folder: its folder.
+        folder: the model folder.
         out: the folder of the new model.
 
     Raises:
         ArtifactError: the folder contains no model, or a damaged one.
-        InputError: both folders are one.
+        InputError: both folders are the same.
     """
     if out.resolve() == folder.resolve():
         raise InputError(
-            f"`start_from` and `out` are one folder, '{out}': give another `out`, so that `eyebright compare` can say "
-            "what the new model is better at"
+            f"`start_from` and `out` are the same folder, '{out}': give another `out`, so that `eyebright compare` "
+            f"can compare both models"
         )
     manifest = load_manifest(folder)
     return Parent(folder, manifest, saved_evaluations(folder, manifest))
@@ -67,23 +67,23 @@ def options_of_parent(options: Options, parent: Parent) -> Options:
     """The options with the backbone, the size and the kind of head of the model that training starts from.
 
     Raises:
-        InputError: an option asks for another backbone, size, placement of images or head, or for out-of-fold answers
-            of a backbone that has seen the images.
+        InputError: an option requests another backbone, size, placement of images or head, or out-of-fold predictions
+            with a backbone that was trained on the images.
     """
     model, name = parent.manifest.model, f"the model in '{parent.folder}'"
     if options.arch not in (None, model.arch):
-        raise InputError(f"{name} is a {model.arch}, and `arch={options.arch}` is another backbone: leave `arch` out")
+        raise InputError(f"{name} has the backbone {model.arch}, not `arch={options.arch}`: leave `arch` out")
     size = Size.of(options.size) if options.size else model.input.size
     if size != model.input.size:
-        raise InputError(f"{name} takes images of {model.input.size}, and `size` is {size}: leave `size` out")
+        raise InputError(f"{name} takes images of {model.input.size}, but `size` is {size}: leave `size` out")
     whole = _shows_whole_images(parent.manifest.preprocessing)
     if None not in (whole, options.whole) and whole != options.whole:
         how = "padded" if whole else "cropped"
-        raise InputError(f"{name} was trained on {how} images, and `whole={options.whole}`: leave `whole` out")
+        raise InputError(f"{name} was trained on {how} images, but `whole={options.whole}`: leave `whole` out")
     if options.folds is not None and parent.manifest.training.get("backbone_was_trained", True):
         raise InputError(
-            "`folds` needs predictions from models that have not seen the image, and the backbone of "
-            f"{name} may have been trained on these images: leave `folds` out, or train without `start_from`"
+            "`folds` needs predictions from models that were not trained on the image, but the backbone of {name} may "
+            "have been trained on these images: leave `folds` out, or train without `start_from`"
         )
     given = model.input.size
     return replace(
@@ -100,18 +100,18 @@ def check_kind(source: Source, parent: Parent) -> None:
     saved = parent.manifest.target
     if not isinstance(saved, TARGET_BLOCKS[source.kind]):
         raise InputError(
-            f"the model in '{parent.folder}' predicts {FORMS[saved.form].description} ({saved.describe()}), and these "
-            f"data have {FORMS[source.block().form].description}: a model starts from one of its own kind"
+            f"the model in '{parent.folder}' predicts {FORMS[saved.form].description} ({saved.describe()}), but these "
+            f"data have {FORMS[source.block().form].description}: a model can only start from one of the same kind"
         )
 
 
 def start_messages(parent: Parent, target: TargetBlock, transforms: Sequence[Transform]) -> list[str]:
-    """What the new model has of the model that it starts from, sentences for the user.
+    """Sentences for the user on what the new model takes over from the model that it starts from.
 
     Args:
         parent: the model that training starts from.
         target: the fitted target block of the new model.
-        transforms: those of its validation images.
+        transforms: the transforms of its validation images.
     """
     saved, noun = parent.manifest.target, target.section
     before, after = saved.value_names, target.value_names
@@ -125,14 +125,14 @@ def start_messages(parent: Parent, target: TargetBlock, transforms: Sequence[Tra
         said.append(f"{noun} of '{parent.name}' that these data do not have, which are dropped: {listing(dropped)}")
     if preprocessing_to_json(transforms) != preprocessing_to_json(parent.manifest.preprocessing):
         said.append(
-            f"the preprocessing (resize, crop or padding) differs from that of '{parent.name}', so that its answers "
-            "may differ"
+            f"the preprocessing (resize, crop or padding) differs from that of '{parent.name}', so that its "
+            f"predictions may differ"
         )
     return said
 
 
 def _score(parent: Parent) -> str:
-    """The main validation score of the model, in brackets; empty where it is not known."""
+    """The main validation score of the model, in brackets; empty if unknown."""
     metric = parent.manifest.target.metrics()[0]
     value: Any = parent.manifest.scores.get(metric.name)
     images = parent.manifest.data.get("valid")
@@ -142,12 +142,12 @@ def _score(parent: Parent) -> str:
 
 
 def _head(options: Options, parent: Parent) -> str | None:
-    """The head of the options, by default that of the model."""
+    """The head of the options, by default the head of the model."""
     is_linear = parent.manifest.model.lin_ftrs == ()
     if options.has_book_head and is_linear:
         raise InputError(
-            f"the model in '{parent.folder}' has a linear head, and `head='book'` or an option for it was given: leave "
-            "it out"
+            f"the model in '{parent.folder}' has a linear head, but `head='book'` or an option for it was given: "
+            f"leave it out"
         )
     is_open = options.trains_epochs and options.head is None and not options.has_book_head
     given_for_linear = options.minutes is not None or options.wise_ft is not None

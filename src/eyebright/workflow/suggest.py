@@ -1,6 +1,6 @@
 """Suggests which images without labels to label next, and proposes their labels, with a saved model.
 
-The images that the model knows count as labelled, so that images unlike them come early. Proposed labels are those of
+The images that the model knows count as labelled, so that dissimilar images come early. Proposed labels are those of
 `load_predictor(folder).predict`.
 """
 
@@ -36,8 +36,8 @@ FIRST_COLUMNS = ("file", "why", "value")
 """The first columns of the CSV file, before those of a prediction."""
 
 _BEGINNING = '{\n "suggested_by":'
-_MIN_UNCERTAINTY = 0.5  # of 1: a probability from 0.25 to 0.75
-_RARE_RATIO = 0.5  # of the images that the label in the middle has
+_MIN_UNCERTAINTY = 0.5  # uncertainty of a probability from 0.25 to 0.75
+_RARE_RATIO = 0.5  # share of the median label's number of images
 _UNLIKE_QUANTILE = 0.8  # quantile of the distances
 
 
@@ -47,9 +47,9 @@ class Suggestion:
 
     Args:
         path: the image.
-        why: why it is suggested, one sentence.
-        value: by which images are ranked, before images alike are spread.
-        activated: what the model says of it: probabilities, points or numbers.
+        why: the reason for suggesting it, one sentence.
+        value: the value by which images are ranked, before similar images are spread.
+        activated: the model's prediction: probabilities, points or numbers.
     """
 
     path: Path
@@ -63,9 +63,9 @@ class Suggestions:
     """The images to label next.
 
     Args:
-        manifest: of the model.
-        images: those that are suggested, in order.
-        n_unlabelled: number of images without labels that could be read.
+        manifest: the manifest of the model.
+        images: the suggested images, in order.
+        n_unlabelled: the number of images without labels that could be read.
         skipped: the reason for each image that cannot be read, by its path.
     """
 
@@ -79,13 +79,13 @@ def suggest(options: SuggestOptions, *, say: Say = lambda _: None, progress: Pro
     """The images to label next; writes the files that the options name.
 
     Args:
-        options: the model folder, the images, and what is written.
+        options: the model folder, the images, and the files to write.
         say: called with each sentence about the images.
         progress: called with the share of the images whose features are computed.
 
     Raises:
-        InputError: there is no image without a label, none can be read, or a file to write exists and holds something
-            else.
+        InputError: there is no image without a label, none can be read, or a file to write exists and has other
+            content.
         ArtifactError: the model is missing or damaged, or a file cannot be written.
     """
     for path, beginning in ((options.out, ",".join(FIRST_COLUMNS)), (options.json, _BEGINNING)):
@@ -119,7 +119,7 @@ def suggest(options: SuggestOptions, *, say: Say = lambda _: None, progress: Pro
 
 
 def _images(options: SuggestOptions, manifest: Manifest, say: Say) -> tuple[list[str], list[str]]:
-    """(images without labels, images that the model knows and that are on this disk)."""
+    """(images without labels, existing images that the model knows)."""
     given = dict.fromkeys(
         str(file) for path in options.images for file in (folder_content(path).images if path.is_dir() else [path])
     )
@@ -143,7 +143,7 @@ def _images(options: SuggestOptions, manifest: Manifest, say: Say) -> tuple[list
 def _order(
     features: Float[Tensor, "n d"], activated: Float[Tensor, "n ..."], n_new: int, manifest: Manifest, seed: int
 ) -> TeachingOrder:
-    """The order of the first ``n_new`` images; the others are labelled."""
+    """The teaching order of the first ``n_new`` images; the others are labelled."""
     target = manifest.target
     has_labels = bool(target.label_names)
     probabilities = activated.flatten(1) if has_labels else activated.new_zeros(len(activated), 1)
@@ -160,7 +160,7 @@ def _order(
 
 
 def _counts(manifest: Manifest) -> list[float]:
-    """Training images with each label; zeros where the model does not say it."""
+    """The number of training images with each label; zeros if the model does not record it."""
     counts = manifest.targets.get("counts")
     names = manifest.target.label_names
     return (
@@ -171,7 +171,7 @@ def _counts(manifest: Manifest) -> list[float]:
 
 
 def _whys(order: TeachingOrder, activated: Float[Tensor, "n ..."], manifest: Manifest) -> list[str]:
-    """Why each image is where it is."""
+    """The reason for the position of each image."""
     names, counts = manifest.target.label_names, _counts(manifest)
     far = float(np.quantile(order.distances, _UNLIKE_QUANTILE)) if len(order.rows) else 1.0
     rare = _RARE_RATIO * float(np.median(counts)) if counts else 0.0
@@ -191,7 +191,7 @@ def _whys(order: TeachingOrder, activated: Float[Tensor, "n ..."], manifest: Man
                 parts.append(f"rare: {names[label]} on {count_text(int(counts[label]), 'labelled image')}")
         if distance >= far and distance < 1:
             parts.append("unlike the labelled images")
-        sentences.append("; ".join(parts) or "stands for a group of similar images")
+        sentences.append("; ".join(parts) or "represents a group of similar images")
     return sentences
 
 

@@ -1,4 +1,4 @@
-"""Finds labels of a saved model's data that are probably wrong, from its folder alone, without running a model."""
+"""Finds labels of a saved model's data that are probably wrong, using only its folder, without running a model."""
 
 import csv
 import io
@@ -23,7 +23,7 @@ COLUMNS = ("file", "kind", "label", "given", "predicted", "probability", "predic
 
 _BEGINNING = '{\n "suspects_of":'
 COPY_SEPARATOR = "; "
-"""Between the names of copies in a cell of the CSV file."""
+"""The separator of the names of copies in a cell of the CSV file."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,9 +31,9 @@ class FoundSuspects:
     """The suspects of a model folder.
 
     Args:
-        evaluation: the answers that they are from: out-of-fold, or those for the validation images.
-        suspects: the most suspicious first.
-        notice: a sentence if not all labelled images were looked at; empty otherwise.
+        evaluation: the predictions that the suspects are from: out-of-fold, or for the validation images.
+        suspects: the suspects, the most suspicious first.
+        notice: a sentence if not all labelled images were examined; empty otherwise.
     """
 
     evaluation: Evaluation
@@ -47,7 +47,7 @@ def make_suspects(options: SuspectOptions) -> FoundSuspects:
     Raises:
         ArtifactError: the model or its evaluation is missing or damaged, or a file cannot be written.
         DataError: an output is NaN or infinite.
-        InputError: a file to write exists and holds something else.
+        InputError: a file to write exists and has other content.
     """
     for path, beginning in ((options.out, ",".join(COLUMNS)), (options.json, _BEGINNING)):
         if path is not None:
@@ -62,7 +62,7 @@ def make_suspects(options: SuspectOptions) -> FoundSuspects:
 
 
 def unseen_answers(folder: Path) -> tuple[Evaluation, str]:
-    """(the out-of-fold predictions, or without them those for the validation images, a sentence that says so).
+    """(the out-of-fold predictions, or if there are none those for the validation images with a sentence about it).
 
     Raises:
         ArtifactError: as in `load_evaluation`.
@@ -70,7 +70,7 @@ def unseen_answers(folder: Path) -> tuple[Evaluation, str]:
     if load_manifest(folder).out_of_fold is not None:
         return load_evaluation(folder, part="out_of_fold"), ""
     evaluation = load_evaluation(folder)
-    return evaluation, f"no out-of-fold predictions: only the {len(evaluation):,} validation images are looked at"
+    return evaluation, f"no out-of-fold predictions: only the {len(evaluation):,} validation images are examined"
 
 
 def _csv(suspects: Sequence[Suspect]) -> str:

@@ -1,7 +1,7 @@
-"""Teaches a frozen backbone while a person labels: features once, then a linear head in seconds as often as wanted.
+"""Fits a linear head to the features of a frozen backbone while a person labels images.
 
-`Teacher.compute_features` is slow and done once; `Teacher.learn` fits the head again to the targets that are known by
-then, and says which images to label next. Both can run in a thread, and end soon after they are cancelled.
+`Teacher.compute_features` is slow and runs once; `Teacher.learn` fits the head in seconds to the targets that are known
+by then, and orders the images to label next. Both can run in a thread, and end soon after they are cancelled.
 """
 
 import time
@@ -36,12 +36,12 @@ Progress = Callable[[float], None]
 
 @dataclass(frozen=True, eq=False)
 class Backbone:
-    """A backbone that stays as it is.
+    """A frozen backbone with its preprocessing.
 
     Args:
-        model: its body is used.
-        pipeline: how it sees an image.
-        pool_size: of its features, see `eyebright.models.linear_head.pooled_features`.
+        model: the model whose backbone is used.
+        pipeline: the preprocessing of images.
+        pool_size: the size of its pooled features, see `eyebright.models.linear_head.pooled_features`.
     """
 
     model: ImageModel
@@ -50,14 +50,14 @@ class Backbone:
 
     @staticmethod
     def pretrained(target: TargetBlock, options: Options | None = None) -> "Backbone":
-        """The backbone with which ``eyebright train --epochs 0`` begins: architecture and image size of its options.
+        """The pretrained backbone of ``eyebright train --epochs 0``, with architecture and image size of the options.
 
         Args:
             target: the kind of target; it decides whether images are cropped.
-            options: of training; None for the defaults.
+            options: the training options; None for the defaults.
 
         Raises:
-            InputError: there is no such architecture.
+            InputError: the architecture is unknown.
             WeightsError: its pretrained weights are not available.
         """
         options = replace(options or Options(), epochs=0).with_defaults()
@@ -71,7 +71,7 @@ class Backbone:
 
         Args:
             folder: the model folder.
-            device: where the model is loaded; see `load_predictor`.
+            device: the device of the model; see `load_predictor`.
 
         Raises:
             ArtifactError: the folder has no complete model.
@@ -87,12 +87,12 @@ class Taught:
     """A head that was fitted to the known targets, with its answers for all images and the order to label others in.
 
     Args:
-        probabilities: of each label or class; for points and numbers the values, in the user's units; NaN for images
-            that cannot be read, and everywhere without any known target.
-        order: the images without a known target, in the order in which labelling them teaches most.
-        head: what was fitted, with the chosen strengths of the penalty (`LinearHead.C_choices`) and sentences about
-            labels without positives or negatives (`LinearHead.notes`); None while nothing is known.
-        seconds: that it took.
+        probabilities: the probability of each label or class; for points and numbers the values, in the user's units;
+            NaN for images that cannot be read, and everywhere without any known target.
+        order: the images without a known target, most informative first.
+        head: the fitted head, with the chosen strengths of the penalty (`LinearHead.C_choices`) and sentences about
+            labels without positives or negatives (`LinearHead.notes`); None without known targets.
+        seconds: the time that fitting took.
     """
 
     probabilities: Float[Tensor, "n k"]
@@ -107,10 +107,10 @@ class Teacher:
 
     Args:
         paths: the images.
-        backbone: from `Backbone.pretrained` or `Backbone.of_model`.
-        cache: keeps features between runs, see `CacheOption`; None: they are in the memory of this object alone.
+        backbone: the result of `Backbone.pretrained` or `Backbone.of_model`.
+        cache: keeps features between runs, see `CacheOption`; None: they are only in memory.
         device: the device of the backbone.
-        seed: of the folds by which the strength of the penalty is chosen, and of the order.
+        seed: the seed of the folds for choosing the strength of the penalty, and of the order.
 
     Raises:
         InputError: the cache or the device cannot be used.
@@ -132,19 +132,19 @@ class Teacher:
 
     @property
     def skipped(self) -> dict[str, str]:
-        """The reason for each image that cannot be read, by its path, of those that were tried."""
+        """The reason for each image that could not be read so far, by its path."""
         return dict(self._images.skipped)
 
     @property
     def features(self) -> Float[Tensor, "n d"]:
-        """A row for each image; NaN where it cannot be read, or is not computed yet."""
+        """A row for each image; NaN if the image cannot be read, or its features are not computed yet."""
         return self._images.features
 
     def compute_features(self, *, cancelled: Cancel = lambda: False, progress: Progress = lambda _: None) -> None:
-        """Computes the features that are not there yet; an interruption loses at most a few hundred images.
+        """Computes the missing features; an interruption loses at most a few hundred images.
 
         Args:
-            cancelled: asked after each batch; True ends it.
+            cancelled: called after each batch; True ends the computation.
             progress: called with the share that is done, from 0 to 1.
 
         Raises:
@@ -182,7 +182,7 @@ class Teacher:
             target: the kind of target, with its labels or classes.
             targets: a row for each image: labels 0, 1 or NaN (unknown), shape (n, k); classes their index, NaN or -1
                 (unknown), shape (n,); points in pixels of the image, NaN unknown, shape (n, p, 2); numbers (n, k).
-            cancelled: asked often; True ends it.
+            cancelled: called often; True ends the fit.
             progress: called with the share that is done, from 0 to 1.
 
         Raises:
@@ -246,7 +246,7 @@ class Teacher:
     def _order(
         self, target: TargetBlock, rows: Shaped[Tensor, "n ..."], activated: Float[Tensor, "n k"]
     ) -> TeachingOrder:
-        """The order; points and numbers have no probabilities, so it is by likeness alone."""
+        """The teaching order; points and numbers have no probabilities, so it depends only on similarity."""
         features = self._images.features.numpy()
         known = is_labelled(target, rows)
         if target.head_objective == "squared":
@@ -268,19 +268,19 @@ def _checked_targets(target: TargetBlock, targets: Shaped[Tensor, "n ..."], n: i
     """The targets: classes as integers, -1 where unknown; all others as float32.
 
     Raises:
-        InputError: they do not fit the images or the block.
+        InputError: the targets do not match the images or the block.
     """
     if len(targets) != n:
-        raise InputError(f"there are targets of {len(targets):,} images, and {n:,} images: give a row for each")
+        raise InputError(f"targets need one row for each of {n:,} images, got {len(targets):,}")
     if targets.ndim > 1:
         width = len(target.target_names) if target.head_objective != "squared" else targets[:1].numel()
         if targets[:1].numel() != width and n:
-            raise InputError(f"a row of targets has {targets[:1].numel()} values, and the target {width} labels")
+            raise InputError(f"a row of targets needs {width} values, one for each label, got {targets[:1].numel()}")
         return targets.float()
     index = torch.where(targets.isnan(), -1, targets).long() if targets.is_floating_point() else targets.long()
     count = len(target.value_names)
     if n and int(index.max()) >= count:
-        raise InputError(f"a target is class {int(index.max())}, and there are {count}, counted from 0")
+        raise InputError(f"a target is class {int(index.max())}, but there are only {count} classes, counted from 0")
     return index
 
 

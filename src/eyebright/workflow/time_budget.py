@@ -1,4 +1,4 @@
-"""The time of a training run with ``minutes``: what is left of it, and the image size that it allows."""
+"""The time of a training run with ``minutes``: the remaining time, and the image size that it allows."""
 
 import time
 from contextlib import closing
@@ -13,18 +13,19 @@ from eyebright.models.timm_backbone import TimmBackbone
 from eyebright.train.state import read_checkpoint, saved_plans
 from eyebright.workflow.options import Options
 
-_STEP = 2.5  # a training step in forward passes
-_RUNTIME = 2.5  # how many times faster another runtime may compute features
+_STEP = 2.5  # cost of a training step, in forward passes
+_RUNTIME = 2.5  # possible speed-up of features by another runtime
 _FINISH_SHARE = 0.5  # seconds for scores, files and the exit, in seconds of the start: both are work of one processor
 
 
 @dataclass(frozen=True)
 class TimeBudget:
-    """The time that a training run may take.
+    """The time limit of a training run.
 
     Args:
-        minutes: its length.
-        end_of_training: when the epochs must be over, as ``time.time()``: what follows takes time, too.
+        minutes: the time limit.
+        end_of_training: the time by which the epochs must end, as ``time.time()``, earlier than the limit because of
+            the final steps.
     """
 
     minutes: float
@@ -35,8 +36,8 @@ class TimeBudget:
         """The budget of a run whose model has just been built.
 
         Args:
-            minutes: its length.
-            started: when it began, as ``time.time()``.
+            minutes: the time limit.
+            started: the start of the run, as ``time.time()``.
         """
         return TimeBudget(minutes, started + 60 * minutes - _FINISH_SHARE * (time.time() - started))
 
@@ -54,7 +55,7 @@ class Estimate:
         n_train: number of training images.
         n_valid: number of validation images.
         decode: seconds to read an image.
-        forward: seconds of the network for an image, of the pixels of ``IMAGE_SIZE``.
+        forward: seconds of the network for an image of ``IMAGE_SIZE`` pixels.
     """
 
     n_train: int
@@ -63,11 +64,11 @@ class Estimate:
     forward: float
 
     def frozen(self, size: int) -> float:
-        """The seconds of the frozen model with square images of this size."""
+        """The seconds for the frozen model with square images of this size."""
         return (self.n_train + self.n_valid) * (self.decode + self._forward(size))
 
     def epoch(self, size: int) -> float:
-        """The seconds of an epoch with square images of this size, with its validation."""
+        """The seconds for an epoch, including validation, with square images of this size."""
         forward = self._forward(size)
         return self.n_train * (self.decode + _STEP * forward) + self.n_valid * forward
 
@@ -78,12 +79,12 @@ class Estimate:
 def largest_size(estimate: Estimate, seconds: float) -> int | None:
     """The largest of `IMAGE_SIZES` with which the frozen model and an epoch fit into the time.
 
-    More than `IMAGE_SIZE` needs time for the default's number of epochs. The smallest size is also taken for the frozen
-    model alone; None if not even that fits.
+    More than `IMAGE_SIZE` needs time for the default's number of epochs. The smallest size is also chosen if only the
+    frozen model fits; None if not even that fits.
 
     Args:
-        estimate: what a training takes.
-        seconds: the time.
+        estimate: the estimated times.
+        seconds: the available time.
     """
     for size in IMAGE_SIZES:
         epochs = 1 if size <= IMAGE_SIZE else EPOCHS
@@ -112,25 +113,25 @@ def check_enough(estimate: Estimate, size: int, seconds: float, budget: TimeBudg
     """Raises `InputError` if the frozen model does not fit into the time.
 
     Args:
-        estimate: what a training takes.
+        estimate: the estimated times.
         size: height and width of the images.
         seconds: the time for the frozen model and the epochs.
         budget: the whole time.
 
     Raises:
-        InputError: it does not fit, even if another runtime computes the features.
+        InputError: the frozen model does not fit, even if another runtime computes the features.
     """
     needed = estimate.frozen(size) / _RUNTIME
     if needed > seconds:
         enough = budget.minutes + (1.2 * estimate.frozen(size) - seconds) / 60
         raise InputError(
-            f"`minutes={budget.minutes:g}` is too short: after the start, {max(seconds, 0):.0f} s are left, and the"
-            f" frozen model alone takes about {needed:.0f} s with images of {size} pixels; give about {enough:.1f}"
+            f"`minutes={budget.minutes:g}` is too short: after the start, {max(seconds, 0):.0f} s are left, but the "
+            f"frozen model already takes about {needed:.0f} s with images of {size} pixels; give about {enough:.1f}"
         )
 
 
 def has_fixed_size(learner: Learner) -> bool:
-    """Whether the backbone takes images of one size only."""
+    """Whether the backbone takes only images of one size."""
     body = learner.model.body
     return isinstance(body, TimmBackbone) and body.fixed_size is not None
 
@@ -139,11 +140,11 @@ def resumed_options(options: Options, checkpoint: Path) -> Options:
     """The options with the epochs and the size that were planned before the training was interrupted.
 
     Args:
-        options: how the model is trained, with ``minutes``.
+        options: the training options, with ``minutes``.
         checkpoint: the checkpoint to resume.
 
     Raises:
-        TrainingError: there is no such file, or it is not a whole checkpoint.
+        TrainingError: the file does not exist, or is not a complete checkpoint.
     """
     plan = saved_plans(checkpoint)[-1]
     _, description = read_checkpoint(checkpoint)
@@ -153,7 +154,7 @@ def resumed_options(options: Options, checkpoint: Path) -> Options:
 
 
 def used_options(options: Options, fine_tuned: FineTuned | None) -> Options:
-    """The options that repeat a training: with the epochs that were planned, and without ``minutes``."""
+    """The options that repeat a training run: with the planned epochs, and without ``minutes``."""
     if options.minutes is None or fine_tuned is None:
         return options
     plan = fine_tuned.plan

@@ -67,9 +67,9 @@ def train_model(
     Args:
         source: the labelled images.
         out: the model folder; it is created if it does not exist.
-        options: how the model is trained; None for the defaults.
+        options: the training options; None for the defaults.
         resume: True to continue from the checkpoint in ``out``.
-        started: when the time of ``options.minutes`` began, as ``time.time()``; None: now.
+        started: the start of the time of ``options.minutes``, as ``time.time()``; None: now.
         say: called with each sentence about the data and the progress, for example ``print``.
 
     Raises:
@@ -124,7 +124,7 @@ def _model_folder(out: Path) -> Generator[None, None, None]:
     """Creates the folder, and deletes it again if the ``with`` block fails before anything is written to it.
 
     Raises:
-        ArtifactError: the folder cannot be written to, or another process writes to it.
+        ArtifactError: the folder is not writable, or another process writes to it.
     """
     created = [folder for folder in (out, *out.parents) if not os.path.exists(folder)]  # noqa: PTH110
     try:
@@ -144,11 +144,11 @@ def _model_folder(out: Path) -> Generator[None, None, None]:
 
 
 def _check_no_checkpoint(checkpoint: Path, *, resume: bool) -> None:
-    """Raises `InputError` where a new training run would replace the checkpoint of an interrupted one."""
+    """Raises `InputError` if a new training run would replace the checkpoint of an interrupted one."""
     if not resume and checkpoint.exists():
         raise InputError(
-            f"'{checkpoint}' is from a training run that was interrupted, and `resume=True` continues it; to start "
-            "again, delete it or give another folder"
+            f"'{checkpoint}' is from an interrupted training run, which `resume=True` continues; to start again, "
+            f"delete it or give another folder"
         )
 
 
@@ -166,14 +166,14 @@ def _check_writable(out: Path) -> None:
 def _fit_size(
     learner: Learner, source: Source, options: Options, budget: TimeBudget, *, size_is_open: bool, say: Say
 ) -> Options:
-    """The options with the image size that the time allows; the learner gets the images in it.
+    """The options with the image size that the time allows; the learner gets images of this size.
 
     Raises:
         InputError: the time is too short for the frozen model.
     """
     device, estimate = learner.run.device, measured_estimate(learner)
-    seconds, estimate = device.from_main((budget.left_for_training, estimate))  # so that all choose alike
-    size = round(math.sqrt(math.prod(Size.of(options.size or IMAGE_SIZE))))  # of a square with as many pixels
+    seconds, estimate = device.from_main((budget.left_for_training, estimate))  # the same for all processes
+    size = round(math.sqrt(math.prod(Size.of(options.size or IMAGE_SIZE))))  # side of a square with as many pixels
     if size_is_open and not has_fixed_size(learner):
         size = largest_size(estimate, seconds) or min(IMAGE_SIZES)
         if size != IMAGE_SIZE:
@@ -215,7 +215,7 @@ def _make_learner(dls: DataLoaders, options: Options, say: Say) -> Learner:
 
 
 def _set_resume_conditions(learner: Learner, options: Options) -> None:
-    """A checkpoint is only resumed with the same preprocessing, augmentation and precision."""
+    """Sets the conditions for resuming a checkpoint: the same preprocessing, augmentation and precision."""
     target = learner.dls.target
     learner.run.resume_conditions |= {
         "whole": shows_whole_images(target, options),
@@ -227,10 +227,10 @@ def _set_resume_conditions(learner: Learner, options: Options) -> None:
 
 @contextmanager
 def _said_if_it_fails(learner: Learner, say: Say) -> Generator[None, None, None]:
-    """Says which images were skipped where the ``with`` block fails: they may be the reason.
+    """Reports the skipped images if the ``with`` block fails: they may be the reason.
 
     Raises:
-        InputError: an image cannot be read; the message says how to skip it.
+        InputError: an image cannot be read; the message states how to skip it.
     """
     try:
         yield
@@ -242,4 +242,4 @@ def _said_if_it_fails(learner: Learner, say: Say) -> Generator[None, None, None]
 
 
 def _say_nothing(_: str) -> None:
-    """Ignores the sentence; for all processes but the main one."""
+    """Ignores the sentence; for all processes except the main one."""

@@ -1,7 +1,7 @@
-"""Changes how a saved model decides - its calibration, thresholds and promises - from its saved evaluations alone.
+"""Changes the calibration, thresholds and promises of a saved model, using only its saved evaluations.
 
-Nothing is trained and no image is read. The new manifest replaces the old one, which is kept (`undo_tuning`), and the
-report is made again.
+Nothing is trained and no image is read. The new manifest replaces the old one, which is kept for `undo_tuning`, and the
+report is written again.
 """
 
 from collections.abc import Mapping
@@ -36,8 +36,8 @@ from eyebright.workflow.command_options.evaluation import TuneOptions
 from eyebright.workflow.report import DESCRIPTIONS, make_report
 from eyebright.workflow.tune_sets import sizes_sentence, with_controlled_risk, with_label_sets
 
-_THRESHOLD_FACTS = ("promises", "asking", "before", "risk")  # facts that are given up with the thresholds
-_MAX_ANSWERS = 2_000_000  # with more of which curves of many promises would take longer than the tuning
+_THRESHOLD_FACTS = ("promises", "asking", "before", "risk")  # facts that are dropped with the thresholds
+_MAX_ANSWERS = 2_000_000  # with more answers the curves of many promises would take longer than the tuning
 
 
 def tune_model(options: TuneOptions, *, say: Say = lambda _: None) -> ReportData:
@@ -45,13 +45,13 @@ def tune_model(options: TuneOptions, *, say: Say = lambda _: None) -> ReportData
 
     Args:
         options: the model folder, and what to change.
-        say: called with each sentence about what was found.
+        say: called with each sentence about the results.
 
     Raises:
         InputError: there is nothing to change, an objective or a promise cannot be understood, or the target has no
             thresholds.
         ArtifactError: the model or its evaluation is missing or damaged, or a file cannot be written; the saved model
-            is as it was.
+            is unchanged.
     """
     with locked_folder(options.model):
         return _tune_model(options, say)
@@ -84,7 +84,7 @@ def _tune_model(options: TuneOptions, say: Say) -> ReportData:
 
 
 def undo_tuning(folder: str | Path, *, say: Say = lambda _: None) -> ReportData:
-    """Takes the last change of a saved model's decision back, and makes its report again; returns its content.
+    """Reverts the last change of a saved model's decision, and writes its report again; returns its content.
 
     Args:
         folder: the model folder.
@@ -99,12 +99,12 @@ def undo_tuning(folder: str | Path, *, say: Say = lambda _: None) -> ReportData:
 
 
 def calibrated(evaluation: Evaluation, kind: CalibrationChoice, say: Say) -> tuple[Calibration, dict[str, Any]]:
-    """(calibration, how it was fitted): the latter as JSON for the manifest.
+    """(calibration, record of the fit): the latter as JSON for the manifest.
 
     Args:
-        evaluation: of images that the model was not trained on.
+        evaluation: the evaluation on images that the model was not trained on.
         kind: as in `eyebright.evaluation.calibrate.fit_calibration`.
-        say: called with a sentence about what was chosen.
+        say: called with a sentence about the choice.
 
     Raises:
         InputError: as in `eyebright.evaluation.calibrate.fit_calibration`.
@@ -116,10 +116,10 @@ def calibrated(evaluation: Evaluation, kind: CalibrationChoice, say: Say) -> tup
 
 
 def _check_target(target: TargetBlock, objective: str | None, promises: list[Promise], options: TuneOptions) -> None:
-    """Raises `InputError` if the target cannot have what is asked for."""
+    """Raises `InputError` if the target does not support the requested changes."""
     if target.has_thresholds or (objective is None and not promises):
         return
-    also = "; `calibrate` is for it too" if target.can_calibrate else ""
+    also = "; it supports `calibrate`" if target.can_calibrate else ""
     if objective is not None or not target.can_abstain:
         raise InputError(
             "thresholds and promises are for models with any number of labels per image, and this model is a "
@@ -128,16 +128,16 @@ def _check_target(target: TargetBlock, objective: str | None, promises: list[Pro
     if [promise.metric for promise in promises] != ["accuracy"] or options.keep_former:
         raise InputError(
             f"this model is a {type(target).__name__}, with one label per image: it can keep one promise of accuracy, "
-            f"such as 'accuracy >= 0.95', and asks a person where it is not sure enough; "
-            f"got {', '.join(map(str, promises))}{' and `keep_former`' if options.keep_former else ''}"
+            f"such as 'accuracy >= 0.95', and asks a person about uncertain images; got "
+            f"{', '.join(map(str, promises))}{' and `keep_former`' if options.keep_former else ''}"
         )
 
 
-# ------------------------------------------------------------------ what is there
+# ------------------------------------------------------------------ the saved model
 
 
 class _Tuning(NamedTuple):
-    """The decision, and how it was fitted, as JSON for the manifest."""
+    """The decision, and the record of its fit as JSON for the manifest."""
 
     decision: Decision
     facts: dict[str, Any]
@@ -161,7 +161,7 @@ class _Saved(NamedTuple):
         """The evaluation that chooses calibration and thresholds.
 
         Raises:
-            ArtifactError: there is none of this part.
+            ArtifactError: the model has no evaluation of this part.
         """
         if part == "out_of_fold" and "out_of_fold" not in self.evaluations:
             raise ArtifactError(
@@ -171,7 +171,7 @@ class _Saved(NamedTuple):
         return part_of(self.evaluations, part, self.folder)
 
     def others_than(self, evaluation: Evaluation) -> Evaluation | None:
-        """Answers on other images, which choose the thresholds to test; None without any."""
+        """The evaluation on other images, for choosing the thresholds to test; None if there is none."""
         taken = set(evaluation.paths)
         for part in ("out_of_fold", "valid"):
             other = self.evaluations.get(part)
@@ -189,22 +189,22 @@ def _calibrate(state: _Tuning, evaluation: Evaluation, kind: CalibrationChoice, 
     _say_removed(state, say)
     if state.decision.label_sets is not None:
         say(
-            "given up, since the probabilities are new: the label sets; make them again with `sets` "
-            f"{state.decision.label_sets.coverage:g} if they are still wanted"
+            "dropped, since the probabilities have changed: the label sets; to keep them, repeat `sets` "
+            "{state.decision.label_sets.coverage:g}"
         )
     decision = state.decision.with_calibration(calibration)
     return _Tuning(decision if decision.target.has_thresholds else decision.with_thresholds(Thresholds()), facts)
 
 
 def _say_removed(state: _Tuning, say: Say) -> None:
-    """Says which promises are given up: they hold for the thresholds that they were made with."""
+    """Reports which promises are dropped: they hold only for the thresholds that they were computed with."""
     promises = dict.fromkeys(str(result.promise) for result in _results(state.facts))
     if "selective" in state.facts:
         promises |= {str(state.decision.thresholds.metric): None}
     if "risk" in state.facts:
         promises |= {_risk_text(state.facts): None}
     if promises:
-        say(f"given up, since the thresholds are new: {', '.join(promises)}; make them again if they are still wanted")
+        say(f"dropped, since the thresholds have changed: {', '.join(promises)}; to keep them, repeat them")
 
 
 def _risk_text(facts: Mapping[str, Any]) -> str:
@@ -212,7 +212,7 @@ def _risk_text(facts: Mapping[str, Any]) -> str:
 
 
 def _former_objective(decision: Decision) -> str:
-    """What the thresholds were tuned for, if it can be done again; otherwise the default."""
+    """The former objective of the thresholds, if it can be repeated; otherwise the default."""
     try:
         check_metric(decision.thresholds.metric or THRESHOLD_METRIC)
     except InputError:
@@ -235,10 +235,10 @@ def _tune(state: _Tuning, evaluation: Evaluation, objective: str, *, per_class: 
 
 
 def _promises(options: TuneOptions) -> list[Promise]:
-    """The promises that are asked for.
+    """The requested promises.
 
     Raises:
-        InputError: one cannot be understood, or they cannot be kept together.
+        InputError: a promise is invalid, or they cannot be kept together.
     """
     promises = [
         parse_promise(text, confidence=options.confidence, label=options.label, all_labels=options.all_labels)
@@ -254,7 +254,7 @@ def _promises(options: TuneOptions) -> list[Promise]:
 
 
 def _keep_accuracy(state: _Tuning, saved: _Saved, promises: list[Promise], options: TuneOptions, say: Say) -> _Tuning:
-    """Answers of a model with one label per image, which asks a person where it is not sure enough."""
+    """Keeps a promise of accuracy of a model with one label per image, which asks a person about uncertain images."""
     evaluation = _images_that_test(state, saved, say)
     result = keep_accuracy(evaluation, promises[0], chosen_on=saved.others_than(evaluation), groups=_groups(evaluation))
     say(str(result))
@@ -268,13 +268,13 @@ def _keep_accuracy(state: _Tuning, saved: _Saved, promises: list[Promise], optio
 
 
 def _images_that_test(state: _Tuning, saved: _Saved, say: Say) -> Evaluation:
-    """The evaluation that promises are tested on: of the part promise, or else of validation images, which is said."""
+    """The evaluation that promises are tested on: the part promise, or with a message the validation images."""
     if "promise" in saved.evaluations:
         return saved.of("promise").with_decision(state.decision)
     say(
         "the model has no images of the part promise, so this is an estimate from validation images; `eyebright "
-        "evaluate` with `part='promise'` adds labelled images that it has not seen, and a split with that part "
-        "(`eyebright split`) keeps some from the start"
+        "evaluate` with `part='promise'` adds new labelled images, and a split with that part (`eyebright split`) "
+        "holds some out from the start"
     )
     return saved.of("valid").with_decision(state.decision)
 
@@ -285,8 +285,8 @@ def _keep(state: _Tuning, saved: _Saved, promises: list[Promise], options: TuneO
     groups = _groups(evaluation)
     facts = {
         name: value for name, value in state.facts.items() if name not in ("thresholds", "asking", "risk")
-    }  # of others now
-    if not facts.get("promises"):  # where the thresholds of labels without a promise come from
+    }  # the keys of this tuning
+    if not facts.get("promises"):  # the origin of the thresholds of labels without a promise
         former = state.decision.thresholds
         facts["before"] = {"metric": former.metric, "values": former.per_class(state.decision.target.n_out).tolist()}
     if len(promises) == 1:
@@ -318,7 +318,7 @@ def _keep(state: _Tuning, saved: _Saved, promises: list[Promise], options: TuneO
             "count as no in the scores below"
         )
     if "risk" in state.facts:
-        say(f"given up, since the thresholds are new: {_risk_text(state.facts)}")
+        say(f"dropped, since the thresholds have changed: {_risk_text(state.facts)}")
     earlier = _others(_results(state.facts), results)
     return _Tuning(decision, {**facts, "promises": [result.to_json() for result in (*earlier, *results)]})
 
@@ -336,7 +336,7 @@ def _control_risk(state: _Tuning, saved: _Saved, text: str, say: Say) -> _Tuning
 
 
 def _independent_images(state: _Tuning, saved: _Saved, say: Say) -> Evaluation:
-    """The images that test promises, of which one of each group is independent of the others, which is said."""
+    """The images that promises are tested on: one image of each group, since those of a group are not independent."""
     evaluation = _images_that_test(state, saved, say)
     groups = _groups(evaluation)
     counted = one_image_of_each_group(evaluation, groups)
@@ -363,7 +363,7 @@ def _results(facts: dict[str, Any]) -> list[PromiseResult]:
     """The promises that the model keeps.
 
     Raises:
-        ArtifactError: the manifest was edited, and they have another form.
+        ArtifactError: the manifest was edited, so that the promises have the wrong form.
     """
     try:
         return [PromiseResult.from_json(dict(one)) for one in facts.get("promises", [])]
@@ -372,7 +372,7 @@ def _results(facts: dict[str, Any]) -> list[PromiseResult]:
 
 
 def _others(earlier: list[PromiseResult], new: list[PromiseResult]) -> list[PromiseResult]:
-    """The earlier results without the labels of the new ones."""
+    """The earlier promises for labels without a new one."""
     taken = {label.label for result in new for label in result.labels}
     kept = [
         replace(result, labels=tuple(label for label in result.labels if label.label not in taken))

@@ -1,4 +1,4 @@
-"""What `eyebright tune` makes beside thresholds and promises: label sets, and bounds of a mean over images."""
+"""Label sets and bounds of a mean over images for `eyebright tune`."""
 
 import re
 from collections.abc import Sequence
@@ -18,17 +18,17 @@ _RISK = re.compile(r"\s*(\w[\w -]*?)\s*(?:<=|≤)\s*([0-9.eE+-]+)\s*(%?)\s*")
 def with_label_sets(
     evaluation: Evaluation, coverage: float, *, method: SetMethod | None, by_label: bool, confidence: float
 ) -> tuple[Decision, dict[str, Any]]:
-    """(the decision with label sets, how they were fitted): the latter as JSON for the manifest.
+    """(the decision with label sets, the record of the fit): the latter as JSON for the manifest.
 
     Args:
-        evaluation: of independent images by which nothing was chosen.
+        evaluation: the evaluation on independent images by which nothing was chosen.
         coverage: as in `eyebright.evaluation.conformal.fit_sets`.
-        method: as there.
-        by_label: as there.
-        confidence: as there, of ``rcps``; other methods have none.
+        method: as in `fit_sets`.
+        by_label: as in `fit_sets`.
+        confidence: as in `fit_sets`; used only by ``rcps``.
 
     Raises:
-        InputError: as there.
+        InputError: as in `fit_sets`.
     """
     sets = fit_sets(
         evaluation,
@@ -56,14 +56,14 @@ def sizes_sentence(counts: Sequence[int]) -> str:
 
 
 def with_controlled_risk(evaluation: Evaluation, text: str) -> tuple[Decision, dict[str, Any], str]:
-    """(the decision with one threshold for all labels, the risk as JSON, what was found).
+    """(the decision with one threshold for all labels, the risk as JSON, the result).
 
     Args:
-        evaluation: of images by which nothing was chosen.
-        text: such as ``missed_labels <= 0.1`` or ``wrong_answers <= 5 %``.
+        evaluation: the evaluation on images by which nothing was chosen.
+        text: the bound, such as ``missed_labels <= 0.1`` or ``wrong_answers <= 5 %``.
 
     Raises:
-        InputError: the text has another form, no threshold bounds the mean with so few images, or as in
+        InputError: the text does not have this form, no threshold bounds the mean with so few images, or as in
             `eyebright.evaluation.risk_control.control_risk`.
     """
     match = _RISK.fullmatch(text)

@@ -168,6 +168,6 @@ def test_a_pooling_that_cannot_be_exported_prints_nothing_and_leaves_torch(
     uneven = nn.Sequential(nn.Conv2d(3, 4, 3, stride=5), pooling, nn.Flatten()).eval()  # 6x6 places
     faster = FasterExtractor(uneven, 1000)
     assert torch.equal(faster(images(8)), uneven(images(8)))
-    assert faster.why.startswith("torch: ONNX has no pooling of 6x6 places into 4x")
+    assert faster.why.startswith("torch: ONNX has no pooling of 6x6 positions into 4x")
     assert capfd.readouterr().out == ""  # torch prints the whole graph where its exporter fails
     assert not pooling._forward_pre_hooks

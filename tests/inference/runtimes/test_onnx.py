@@ -122,7 +122,7 @@ def test_notes_about_the_code_are_removed_from_a_graph_of_an_older_version() -> 
 
 
 def test_what_is_no_graph_has_no_notes_to_remove() -> None:
-    with pytest.raises(ArtifactError, match="the graph is no ONNX file"):
+    with pytest.raises(ArtifactError, match="the graph is not an ONNX file"):
         without_code_notes(b"no graph")
 
 

@@ -32,7 +32,7 @@ def test_a_classifier_without_a_mistake_has_nothing_to_do(targets):
     found = verdict(targets, targets)
     assert found.changes == []
     assert found.cannot == []
-    assert found.can[0] == "It gives 100 % of the images their class (80 of 80)."
+    assert found.can[0] == "It predicts the right class for 100 % of the images (80 of 80)."
 
 
 def test_the_most_confused_pair_is_named_with_the_exact_gain(targets):
@@ -40,7 +40,7 @@ def test_the_most_confused_pair_is_named_with_the_exact_gain(targets):
     predicted[20:25], predicted[40:43], predicted[0] = 2, 1, 3
     change = rule(verdict(predicted, targets), "confused_classes")
     assert change.about == ("car", "cat")
-    assert change.evidence == "8 of the 9 misclassified images are one of the two taken for the other."
+    assert change.evidence == "8 of the 9 misclassified images are confusions of these two."
     assert (change.gain.before, change.gain.after) == (71 / 80, 79 / 80)
 
 
@@ -57,7 +57,7 @@ def test_sure_mistakes_are_proposed_for_checking(targets):
     predicted = targets.clone()
     predicted[:4] = torch.tensor([1, 2, 3, 1])
     change = rule(verdict(predicted, targets, sure=20.0), "suspicious_labels")
-    assert change.evidence.startswith("On 4 misclassified images the model is at least 95 % sure")
+    assert change.evidence.startswith("On 4 misclassified images the model is at least 95 % certain")
     assert change.gain.at_most
     assert "suspicious_labels" not in {one.rule for one in verdict(predicted, targets).changes}
 
@@ -65,10 +65,10 @@ def test_sure_mistakes_are_proposed_for_checking(targets):
 def test_a_class_without_images_is_not_judged(targets):
     few = targets.clamp(max=2)
     found = verdict(few, few)
-    assert found.cannot == ["Too few images to say how good it is, fewer than 10: 1 of 4 classes: 'dog' (0)."]
+    assert found.cannot == ["Too few images to judge, fewer than 10: 1 of 4 classes: 'dog' (0)."]
     assert rule(found, "few_images").gain is None
 
 
 def test_without_known_classes_nothing_is_said(targets):
     found = verdict(targets, torch.full_like(targets, -1))
-    assert found == Verdict(cannot=["No class of these images is known, so nothing can be said."])
+    assert found == Verdict(cannot=["No class of these images is known, so the model cannot be judged."])

@@ -38,7 +38,7 @@ def test_leaks_put_every_other_change_behind_them(evaluation, page):
 
 def test_without_leaks_nothing_is_said_of_them():
     assert leak_change(0, 60, ROW, None) == []
-    assert leak_change(60, 60, ROW, None)[0].evidence.endswith("no score here is one of new images.")
+    assert leak_change(60, 60, ROW, None)[0].evidence.endswith("no score here is for new images.")
 
 
 @pytest.mark.parametrize(

@@ -54,10 +54,11 @@ def test_a_model_without_a_mistake_is_reliable_and_has_nothing_to_do(right, targ
     assert found.changes == []
     assert found.cannot == []
     assert found.can[0] == (
-        "Of the labels that it gives, 100 % are right (80 of 80); of the labels that the images have, it finds 100 % "
+        "Of the labels that it predicts, 100 % are right (80 of 80); of the labels that the images have, it finds 100 "
+        "% "
         "(80 of 80)."
     )
-    assert "Reliable are 4 of 4 labels" in found.can[-1]
+    assert "4 of 4 labels are reliable" in found.can[-1]
 
 
 def test_two_labels_that_are_taken_for_each_other_are_named_with_the_exact_gain(right, targets):
@@ -82,7 +83,7 @@ def test_weak_rare_labels_are_to_be_labelled_and_weak_frequent_ones_to_be_looked
     assert rare.about == ("bus",)
     assert "on 20 images, 5 training images (median label: 100)" in rare.evidence
     assert hard.about == ("car",)
-    assert "missed on 8 of 20 images, given wrongly on 0" in hard.evidence
+    assert "missed on 8 of 20 images, predicted wrongly on 0" in hard.evidence
     each = f1_score(targets, wrong > 0.5, average=None)
     assert rare.gain.after - rare.gain.before == pytest.approx((np.median(each) - each[0]) / 4)
 
@@ -94,7 +95,7 @@ def test_sure_contradictions_of_the_data_are_proposed_for_checking(right, target
     wrong[50, 3] = 0.9  # extra, not sure
     change = rule(verdict(wrong, targets), "suspicious_labels")
     assert "On 5 images" in change.evidence
-    assert "(4 times of a label that the data lack, 1 times that one is not there)" in change.evidence
+    assert "(4 labels that the data lack, 1 that the model does not see)" in change.evidence
     corrected = targets.clone()
     corrected[3:7, 2], corrected[45, 2] = 1, 0
     assert change.gain.at_most
@@ -106,14 +107,14 @@ def test_a_score_at_tuned_thresholds_that_is_too_good_is_said(targets):
     assert "optimistic_thresholds" not in rules(verdict(random, targets))
     change = rule(verdict(random, targets, tuned=True), "optimistic_thresholds")
     assert change.gain.before < change.gain.after
-    assert f"Count on macro F1 {change.gain.before:.3f}" in change.action
+    assert f"Expect macro F1 {change.gain.before:.3f}" in change.action
 
 
 def test_labels_with_few_images_are_named_and_not_judged(right, targets):
     few = targets.clone()
     few[:15, 0], few[20:22, 1] = 0, math.nan
     found = verdict(right, few)
-    assert found.cannot == ["Too few images to say how good it is, fewer than 10: 1 of 4 labels: 'bus' (5)."]
+    assert found.cannot == ["Too few images to judge, fewer than 10: 1 of 4 labels: 'bus' (5)."]
     assert rule(found, "few_images").evidence.startswith("1 of 4 labels have fewer than 10 evaluated images")
 
 
@@ -122,18 +123,18 @@ def test_unknown_targets_are_neither_right_nor_wrong(right, targets):
     masked[:, 3] = math.nan
     wrong = right.clone()
     wrong[:, 3] = 0.9
-    assert verdict(wrong, masked).can[0].startswith("Of the labels that it gives, 100 % are right (60 of 60)")
+    assert verdict(wrong, masked).can[0].startswith("Of the labels that it predicts, 100 % are right (60 of 60)")
 
 
 def test_without_known_targets_nothing_is_said(right, targets):
     found = verdict(right, torch.full_like(targets, math.nan))
-    assert found == Verdict(cannot=["No target of these images is known, so nothing can be said."])
+    assert found == Verdict(cannot=["No target of these images is known, so the model cannot be judged."])
 
 
 def test_a_label_that_is_never_given_is_said_to_be(right, targets):
     wrong = right.clone()
     wrong[:, 0] = 0.1
     assert (
-        "'bus': it finds 0 of the 20 images that have it, and never gives it (F1 0.00)."
+        "'bus': it finds 0 of the 20 images that have it, and never predicts it (F1 0.00)."
         in verdict(wrong, targets).cannot
     )

@@ -56,7 +56,7 @@ def test_few_images_that_hold_most_of_the_squared_error_are_found(targets, noise
     bad = targets + noise
     bad[:10] += 60
     change = rule(verdict(bad, targets), "worst_images")
-    assert change.evidence.startswith("10 images of 200 hold 99 % of the squared error")
+    assert change.evidence.startswith("10 images of 200 cause 99 % of the squared error")
     assert change.gain.after == pytest.approx(float(noise[10:].abs().mean()), rel=1e-4)
 
 
@@ -64,7 +64,7 @@ def test_columns_are_named_where_there_are_several(targets, noise):
     both = torch.cat([targets, targets], dim=1)
     found = verdict(torch.cat([targets + noise, targets.mean() + 0 * targets], dim=1), both, ("age", "height"))
     assert "Half of its numbers of 'age' are within" in found.can[0]
-    assert any(one.startswith("Its numbers of 'height' say little about the targets") for one in found.cannot)
+    assert any(one.startswith("Its numbers of 'height' explain little of the targets") for one in found.cannot)
 
 
 def test_equal_targets_have_no_share_that_is_explained(noise):
@@ -74,4 +74,4 @@ def test_equal_targets_have_no_share_that_is_explained(noise):
 
 def test_without_known_numbers_nothing_is_said(targets, noise):
     found = verdict(noise, torch.full_like(targets, math.nan))
-    assert found == Verdict(cannot=["No number of these images is known, so nothing can be said."])
+    assert found == Verdict(cannot=["No number of these images is known, so the model cannot be judged."])

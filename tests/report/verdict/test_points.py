@@ -50,7 +50,7 @@ def test_points_at_each_others_places_are_found(near, targets):
     swapped[:7, [0, 1]] = near[:7, [1, 0]]
     change = rule(verdict(swapped, targets), "swapped_points")
     assert change.about == ("left eye", "right eye")
-    assert change.evidence == "On 7 images the two are predicted at each other's places."
+    assert change.evidence == "On 7 images the two are swapped."
     assert change.gain.before == pytest.approx(mean_error(swapped, targets), rel=1e-5)
     assert change.gain.after == pytest.approx(mean_error(near, targets), rel=1e-5)
 
@@ -70,7 +70,7 @@ def test_few_images_that_hold_much_of_the_error_are_found(near, targets):
     bad = near.clone()
     bad[:3] += 150
     change = rule(verdict(bad, targets), "worst_images")
-    assert change.evidence.startswith("3 images of 60 hold ")
+    assert change.evidence.startswith("3 images of 60 cause ")
     assert change.gain.after == pytest.approx(mean_error(near[3:], targets[3:]), rel=1e-4)
 
 
@@ -85,9 +85,9 @@ def test_the_point_that_is_clearly_worse_than_the_median_is_named(near, targets)
 def test_points_that_are_rarely_known_are_not_judged(near, targets):
     few = targets.clone()
     few[5:, 1] = math.nan
-    assert "Too few images to say how good it is, fewer than 10: 'right eye' (5)." in verdict(near, few).cannot
+    assert "Too few images to judge, fewer than 10: 'right eye' (5)." in verdict(near, few).cannot
 
 
 def test_without_known_points_nothing_is_said(near, targets):
     found = verdict(near, torch.full_like(targets, math.nan))
-    assert found == Verdict(cannot=["No point of these images is known, so nothing can be said."])
+    assert found == Verdict(cannot=["No point of these images is known, so the model cannot be judged."])

@@ -13,7 +13,7 @@ from eyebright._choices import Precision
 ImageBatch = Shaped[np.ndarray[Any, np.dtype[Any]], "b h w c"]
 """Preprocessed images: uint8, or float32 in [0, 1]."""
 ForwardFunction = Callable[[ImageBatch], Float[Tensor, "b ..."]]
-"""From preprocessed images to the model's outputs before the activation: float32, on the CPU."""
+"""A function from preprocessed images to the model's outputs before the activation: float32, on the CPU."""
 FeatureFunction = Callable[[ImageBatch], tuple[Float[Tensor, "b ..."], Float[Tensor, "b d"]]]
 """The same, with the pooled features that the outputs are computed from: float32, on the CPU."""
 
@@ -26,8 +26,8 @@ class Runtime:
         name: ``"torch"`` or ``"onnx"``.
         precision: dtype in which the backbone computes.
         why: the reason for the choice, as one sentence.
-        run: from preprocessed images of shape (batch, height, width, channels), uint8 or float32 in [0, 1], to the
-            model's outputs: float32, on the CPU.
+        run: the function from preprocessed images of shape (batch, height, width, channels), uint8 or float32 in [0,
+            1], to the model's outputs: float32, on the CPU.
         run_with_features: the same, with the pooled features of the images (`eyebright.models.split_model`) from the
             same forward pass; None for a graph that older versions exported.
     """

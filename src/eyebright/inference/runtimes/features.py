@@ -22,22 +22,22 @@ from eyebright.errors import first_line
 from eyebright.inference.runtimes.onnx_runtime import IMAGES, OUTPUTS, create_session
 
 TOLERANCE = 3e-5  # relative to the largest feature; float32 sums in another order differ by less
-_MIN_SECONDS = 10.0  # of torch; an export takes one or two
-_MIN_IMAGES = 200  # of fewer images even the measurement would take a noticeable share
+_MIN_SECONDS = 10.0  # estimated time of torch from which an export, of one or two seconds, is tried
+_MIN_IMAGES = 200  # with fewer images the measurement would take a noticeable share
 _N_TIMED = 4  # images with which both are timed
-_CLEAR_SPEEDUP = 3  # times as fast: then torch is not timed again without its first, slower call
+_CLEAR_SPEEDUP = 3  # speed-up from which torch is not timed again without its first, slower call
 _OPSET = 18
 
 
 @final
 class FasterExtractor(nn.Module):
-    """The same features as an extractor, up to rounding; on a CPU by ONNX Runtime, if there are many and it is faster.
+    """Computes an extractor's features, up to rounding; on a CPU by ONNX Runtime, if there are many and it is faster.
 
     Torch is timed with a few images of the first batch. If all images would take it more than ten seconds, the
     extractor is exported and timed with the same images; it is used if it was faster and its features are the same.
 
     Args:
-        extractor: computes features of shape (b, d), in evaluation mode.
+        extractor: the network that computes features of shape (b, d), in evaluation mode.
         n_images: number of images whose features will be computed.
         known: whether ONNX Runtime was faster when it was measured; None: it is measured. A run that is repeated or
             resumed then has the same features, whatever else the machine is doing.
@@ -71,7 +71,7 @@ class FasterExtractor(nn.Module):
         if self._known is False:
             self.why = "torch: ONNX Runtime was not faster, as measured before"
             return
-        expected, torch_seconds = _timed(self.extractor, x)  # with the time in which it chooses its kernels
+        expected, torch_seconds = _timed(self.extractor, x)  # including the choice of kernels
         if self._known is None:
             self.measured = False
             if torch_seconds / len(x) * self._n_images < _MIN_SECONDS:
@@ -125,13 +125,13 @@ def feature_graph(extractor: nn.Module, x: Float[Tensor, "b c h w"]) -> bytes:
     """An extractor as an ONNX graph, from images of shape (batch, height, width, channels) to features.
 
     Args:
-        extractor: in evaluation mode, on the CPU.
+        extractor: the network, in evaluation mode, on the CPU.
         x: a batch; the graph is for images of this size, and for batches of any length.
 
     Raises:
-        NotImplementedError: the exporter has no pooling of that many places into that many.
+        NotImplementedError: the exporter does not support this pooling.
     """
-    # Of another length than the batch: a graph that is for one length alone then fails when it is compared.
+    # Another length than the batch: a graph with a fixed batch size then fails in the comparison.
     example = torch.zeros(2 if len(x) != 2 else 3, *x.permute(0, 2, 3, 1).shape[1:])
     file: Any = io.BytesIO()  # torch takes it, although its annotation says otherwise
     pooled = (nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
@@ -139,7 +139,7 @@ def feature_graph(extractor: nn.Module, x: Float[Tensor, "b c h w"]) -> bytes:
     with ExitStack() as stack, warnings.catch_warnings(), torch.inference_mode(mode=False), torch.no_grad():
         for hook in hooks:
             stack.callback(hook.remove)
-        warnings.simplefilter("ignore")  # of torch about its own code, and that this exporter is the older one
+        warnings.simplefilter("ignore")  # warnings of torch about its own code and about this older exporter
         torch.onnx.export(
             _FromPixels(extractor).eval(),
             (example,),
@@ -154,9 +154,9 @@ def feature_graph(extractor: nn.Module, x: Float[Tensor, "b c h w"]) -> bytes:
 
 
 def _check_pooling(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-    """Raises where the exporter would fail, which first prints the whole graph on standard output."""
+    """Raises before the exporter would fail, since that prints the whole graph on standard output."""
     wanted: Any = module.output_size
     places = [int(side) for side in inputs[0].shape[-2:]]
     into = wanted if isinstance(wanted, tuple) else (wanted, wanted)
     if any(side is not None and have % side for have, side in zip(places, into, strict=True)):
-        raise NotImplementedError(f"ONNX has no pooling of {places[0]}x{places[1]} places into {into[0]}x{into[1]}")
+        raise NotImplementedError(f"ONNX has no pooling of {places[0]}x{places[1]} positions into {into[0]}x{into[1]}")

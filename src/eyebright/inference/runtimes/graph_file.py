@@ -1,7 +1,7 @@
-"""The ONNX graph in a model folder, with the hash of its bytes in a small file beside it.
+"""The ONNX graph in a model folder, with the hash of its bytes in a separate small file.
 
-ONNX Runtime also runs a graph whose weights were damaged after the export. The graph's metadata say which model was
-exported, but cannot hold a hash of the file that they are in. So ``network.onnx.sha256`` holds it, in the format of
+ONNX Runtime also runs a graph whose weights were damaged after the export. The graph's metadata state which model was
+exported, but cannot contain a hash of their own file. So ``network.onnx.sha256`` contains it, in the format of
 ``sha256sum --check``.
 """
 
@@ -38,10 +38,10 @@ def write_graph(path: Path, graph: bytes) -> None:
 
 
 def read_graph(path: Path) -> bytes:
-    """The content of a graph file, checked to be what was exported; also while another process replaces it.
+    """The content of a graph file, checked to be unchanged since the export; also while another process replaces it.
 
     Raises:
-        ArtifactError: a file cannot be read, or the hash of the bytes is not that in the file beside it.
+        ArtifactError: a file cannot be read, or the hash of the bytes differs from the saved one.
     """
     hash_file = hash_path(path)
     for _ in attempts():
@@ -52,8 +52,7 @@ def read_graph(path: Path) -> bytes:
             raise ArtifactError(f"'{path}' cannot be read: {os_reason(error)}") from None
         if not expected:
             raise ArtifactError(
-                f"'{path}' cannot be checked, since there is no {hash_file.name} beside it;"
-                " export it again with save_onnx"
+                f"'{path}' cannot be checked, since {hash_file.name} is missing; export it again with save_onnx"
             )
         if hashlib.sha256(graph).hexdigest() == expected[0]:
             return graph

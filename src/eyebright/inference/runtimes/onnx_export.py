@@ -33,7 +33,7 @@ from eyebright.models.split_model import split_at_head
 from eyebright.types import Size
 
 TOLERANCE = 1e-4  # relative to the largest output; float32 sums in another order differ by less
-ROUNDS = 5  # of timing; their median counts
+ROUNDS = 5  # rounds of timing; the median is used
 
 
 def export_onnx(model: ImageModel, size: Size, *, model_hash: str, pixels_version: PixelsVersion) -> bytes:
@@ -71,29 +71,29 @@ def export_onnx(model: ImageModel, size: Size, *, model_hash: str, pixels_versio
 
 
 def without_code_notes(graph: bytes) -> bytes:
-    """A serialized graph without what torch's exporter notes about the code, such as paths of the machine.
+    """A serialized graph without the code notes of torch's exporter, such as paths of the machine.
 
     Args:
-        graph: the bytes of an ONNX file; its metadata of Eyebright stay.
+        graph: the bytes of an ONNX file; its metadata of Eyebright are kept.
 
     Raises:
         MissingExtraError: onnx is not installed.
-        ArtifactError: the bytes are no ONNX file.
+        ArtifactError: the bytes are not an ONNX file.
     """
     onnx: Any = import_optional("onnx", extra="onnx", purpose="removing paths from a graph")
     try:
         model = onnx.load_from_string(graph)
     except Exception as error:  # protobuf's class depends on its version
-        raise ArtifactError(f"the graph is no ONNX file: {first_line(error)}") from None
+        raise ArtifactError(f"the graph is not an ONNX file: {first_line(error)}") from None
     clear_code_notes(model)
     return model.SerializeToString()
 
 
 def clear_code_notes(model: Any) -> None:
-    """Removes what torch's exporter notes about the code, such as stack traces with paths, from a ``ModelProto``.
+    """Removes the code notes of torch's exporter, such as stack traces with paths, from a ``ModelProto``.
 
     Args:
-        model: is changed; its metadata of Eyebright stay.
+        model: the model, which is changed; its metadata of Eyebright are kept.
     """
     kept = [(one.key, one.value) for one in model.metadata_props if one.key == METADATA_KEY]
     _clear(model)
@@ -108,7 +108,7 @@ def _clear_graph(graph: Any) -> None:
     _clear(graph)
     for name in ("value_info", "initializer", "input", "output"):
         for part in getattr(graph, name):
-            if not isinstance(part, str):  # a function has names
+            if not isinstance(part, str):  # the inputs of a function are only names
                 _clear(part)
     for node in graph.node:
         _clear(node)
@@ -155,10 +155,10 @@ def torch_program(
     """The module exported by torch, an ``ONNXProgram`` for batches of any length.
 
     Args:
-        module: in evaluation mode, on the CPU.
+        module: the module, in evaluation mode, on the CPU.
         images: a batch of two.
         input_name: the name of its input.
-        output_names: those of its outputs.
+        output_names: the names of its outputs.
 
     Raises:
         ArtifactError: torch cannot export this module.
@@ -192,7 +192,7 @@ def _compare(model: ImageModel, fused: Runtime, onnx: Runtime, images: ImageBatc
 
 
 def _milliseconds(runtimes: tuple[Runtime, Runtime], images: ImageBatch) -> tuple[float, float]:
-    """Milliseconds per image in each runtime: the mean of an image alone and one in a batch, measured in turn."""
+    """Milliseconds per image in each runtime: the mean for batches of one and of several images."""
     spent: tuple[list[float], list[float]] = ([], [])
     for _ in range(ROUNDS):
         for runtime, times in zip(runtimes, spent, strict=True):

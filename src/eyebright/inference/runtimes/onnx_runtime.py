@@ -30,10 +30,9 @@ class GraphMetadata:
         model_hash: the hash of the exported model, see `eyebright.inference.model_folder.model_hash`.
         torch_ms: milliseconds per image in torch, with fused batch norms, on the machine that exported the graph; 0 if
             the export did not measure.
-        onnx_ms: the same in ONNX Runtime.
-        pixels_version: the version of the decoding and resizing of the images that the graph takes: uint8 for
-            `LIBRARY_PIXELS`, float32 in [0, 1] for `CANONICAL`; graphs that were exported before there were canonical
-            pixels have no such entry.
+        onnx_ms: milliseconds per image in ONNX Runtime.
+        pixels_version: the version of the decoding and resizing of the graph's input images: uint8 for
+            `LIBRARY_PIXELS`, float32 in [0, 1] for `CANONICAL`; graphs from before canonical pixels have no such entry.
     """
 
     model_hash: str
@@ -116,7 +115,7 @@ def create_session(graph: bytes, threads: int | None = None) -> Any:
     # With its default, ONNX Runtime pins its threads to cores, which other processes may be using; an explicit number
     # is not pinned.
     options.intra_op_num_threads = threads or torch.get_num_threads()
-    # Threads that wait in a loop would take the CPUs from the threads that read images.
+    # Busy-waiting threads would take the CPUs from the threads that read images.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3  # errors only
     return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])

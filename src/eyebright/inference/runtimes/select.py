@@ -25,7 +25,7 @@ from eyebright.models.build import ImageModel
 from eyebright.types import Size
 
 _MAX_THREADS = 1024
-_FORMER_GRAPH = "model.onnx"  # what `save_onnx` wrote before exports with that name had answers as outputs
+_FORMER_GRAPH = "model.onnx"  # written by `save_onnx` of older versions; exports now use this name
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,10 @@ class SavedModel:
     Args:
         onnx_path: the path of its ONNX graph; the file need not exist.
         size: the size of its preprocessed images; None if they have different sizes.
-        pixels_version: the version of the decoding and resizing that makes them, ``"legacy-1"`` or ``"canonical-1"``.
-        load_model: returns the model with its weights.
-        read_model_hash: returns the hash of the model, see `eyebright.inference.model_folder.model_hash`.
+        pixels_version: the version of their decoding and resizing, ``"legacy-1"`` or ``"canonical-1"``.
+        load_model: the function that returns the model with its weights.
+        read_model_hash: the function that returns the hash of the model, see
+            `eyebright.inference.model_folder.model_hash`.
         needs_features: whether a graph without `Runtime.run_with_features` cannot be used.
     """
 
@@ -51,7 +52,7 @@ class SavedModel:
 
 @dataclass(frozen=True)
 class RuntimeOptions:
-    """The runtime, precision, device and number of threads that the user asked for.
+    """The requested runtime, precision, device and number of threads.
 
     Args:
         name: ``"torch"``, ``"onnx"``, or ``"auto"`` for the faster one.
@@ -89,9 +90,9 @@ class RuntimeOptions:
 
     @property
     def why_not_onnx(self) -> str | None:
-        """Why ONNX Runtime cannot be used; None if it can."""
+        """The reason why ONNX Runtime cannot be used; None if it can."""
         if self.torch_device.type != "cpu":
-            return f"ONNX Runtime runs on the CPU only, not on '{self.torch_device}'"
+            return f"ONNX Runtime runs only on the CPU, not on '{self.torch_device}'"
         return None if self.precision == "float32" else f"ONNX Runtime computes in float32, not in {self.precision}"
 
 
@@ -100,7 +101,7 @@ def choose_runtime(saved: SavedModel, options: RuntimeOptions) -> Runtime:
 
     Args:
         saved: the model.
-        options: what the user asked for.
+        options: the requested options.
 
     Raises:
         InputError: ONNX Runtime was requested, but the model's preprocessing keeps different image sizes.
@@ -118,11 +119,11 @@ def choose_runtime(saved: SavedModel, options: RuntimeOptions) -> Runtime:
 
 
 def _why_no_graph(path: Path) -> str:
-    """Why there is no graph: there never was one, or one of an older version, which had its hash beside it."""
+    """The reason why there is no graph: it never existed, or it is one of an older version."""
     former = path.with_name(_FORMER_GRAPH)
     if former.is_file() and hash_path(former).is_file():
         return (
-            f"{former.name} is a graph of an older version of eyebright, which is not used any more; save_onnx writes "
+            f"{former.name} is a graph of an older version of eyebright, which is no longer used; save_onnx writes "
             f"{path.name}"
         )
     return f"there is no {path.name} in the model folder"

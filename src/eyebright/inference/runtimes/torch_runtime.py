@@ -38,7 +38,7 @@ def torch_runtime(
         dtype = getattr(torch, precision)
         fused.body = nn.Sequential(_Cast(dtype), fused.get_submodule("body").to(dtype), _Cast(torch.float32))
     placed = fused.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    assert isinstance(placed, ImageModel)  # it is a copy of it
+    assert isinstance(placed, ImageModel)  # a copy of the model
     run = runner(placed, device, threads)
     return Runtime("torch", precision, why, run, runner_with_features(placed, device, threads))
 

@@ -1,1 +1,1 @@
-"""The first screen of a report: what the model can do, what it cannot, and what would help most, each from evidence."""
+"""The first screen of a report: strengths and weaknesses of the model and the most useful changes, with evidence."""

@@ -16,16 +16,16 @@ from eyebright.report.verdict.values import MIN_IMAGES, Change, Gain, Verdict, j
 from eyebright.web.text import count_text
 
 _MIN_GOOD_F1 = 0.8  # F1
-_SUSPICIOUS = 0.95  # probability of a wrong class that makes the target suspicious
+_SUSPICIOUS = 0.95  # probability of a wrong class from which the target is suspicious
 _MIN_CASES = 3
-_MIN_SHARE = 0.1  # of the misclassified images, for a pair of classes
+_MIN_SHARE = 0.1  # minimum share of the misclassified images, for a pair of classes
 _NAMES = 5
 _MAX_CLASSES = 3
 
 
 @dataclass(frozen=True, eq=False)
 class ClassVerdict:
-    """What a classifier does well and badly on images whose class is known, at least one.
+    """Strengths and weaknesses of a classifier on images with a known class, at least one.
 
     Args:
         vocab: the classes.
@@ -59,8 +59,8 @@ class ClassVerdict:
     def _overall(self) -> list[str]:
         n_images = len(self.targets)
         baseline = self.rows[0].baseline if self.rows else None
-        compared = "" if baseline is None else f"; always the most frequent class: {percent(baseline, 1)}"
-        text = f"It gives {percent(self._right, n_images)} of the images their class"
+        compared = "" if baseline is None else f"; always predicting the most frequent class: {percent(baseline, 1)}"
+        text = f"It predicts the right class for {percent(self._right, n_images)} of the images"
         return [f"{text} ({self._right:,} of {n_images:,}{compared})."]
 
     def _good(self) -> list[str]:
@@ -83,8 +83,8 @@ class ClassVerdict:
         hits = round(row.recall * row.positives)
         text = f"'{self.vocab[k]}': it recognises {hits:,} of its {count_text(row.positives, 'image')}"
         if not row.predicted:
-            return f"{text}, and never gives it (F1 {row.f1:.2f})."
-        return f"{text}, and is wrong {row.predicted - hits:,} of the {row.predicted:,} times that it gives it."
+            return f"{text}, and never predicts it (F1 {row.f1:.2f})."
+        return f"{text}, and is wrong {row.predicted - hits:,} of the {row.predicted:,} times that it predicts it."
 
     # ------------------------------------------------------------------ what would help
 
@@ -121,7 +121,7 @@ class ClassVerdict:
         ]
 
     def _confused_pair(self) -> list[Change]:
-        """The two classes that are most often taken for each other."""
+        """The two classes that are most often confused."""
         wrong = self.predicted != self.targets
         low, high = (f(self.predicted[wrong], self.targets[wrong]) for f in (torch.minimum, torch.maximum))
         pairs, counts = torch.unique(low * len(self.vocab) + high, return_counts=True)
@@ -133,18 +133,18 @@ class ClassVerdict:
             return []
         names = tuple(self.vocab[k] for k in divmod(int(pairs[best]), len(self.vocab)))
         action = f"Tell '{names[0]}' and '{names[1]}' apart: compare their images, and label more that look alike."
-        evidence = f"{count:,} of the {total:,} misclassified images are one of the two taken for the other."
+        evidence = f"{count:,} of the {total:,} misclassified images are confusions of these two."
         return [Change("confused_classes", action, evidence, self._gain(count, "if these were right"), about=names)]
 
     def _suspicious_targets(self) -> list[Change]:
-        """Images of which the model is very sure, and which the data call otherwise."""
+        """Images on which the model is very certain of another class than the data."""
         sure = (self.probabilities.max(dim=1).values >= _SUSPICIOUS) & (self.predicted != self.targets)
         count = int(sure.sum())
         if count < _MIN_CASES:
             return []
         evidence = (
-            f"On {count_text(count, 'misclassified image')} the model is at least {100 * _SUSPICIOUS:.0f} % sure of a "
-            "class that the data do not give."
+            f"On {count_text(count, 'misclassified image')} the model is at least {100 * _SUSPICIOUS:.0f} % certain "
+            f"of a class that differs from the data."
         )
         gain = self._gain(count, "if the data are wrong in all of them", at_most=True)
         action = "Check the classes of the images at the top of Worst mistakes, and correct those that are wrong."
@@ -155,11 +155,13 @@ class ClassVerdict:
         if 4 * few < len(self.scores):
             return []
         classes = count_text(len(self.scores), "class", "classes")
-        evidence = f"{few:,} of {classes} have fewer than {MIN_IMAGES} evaluated images, so their scores say little."
+        evidence = (
+            f"{few:,} of {classes} have fewer than {MIN_IMAGES} evaluated images, so their scores are unreliable."
+        )
         return [Change("few_images", "Evaluate on more images of the rare classes.", evidence)]
 
     def _gain(self, more: float, condition: str, *, at_most: bool = False) -> Gain:
-        """The accuracy with so many more images right."""
+        """The accuracy with this many more images right."""
         n_images = len(self.targets)
         return Gain("accuracy", self._right / n_images, (self._right + more) / n_images, condition, at_most=at_most)
 

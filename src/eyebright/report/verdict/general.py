@@ -9,22 +9,22 @@ from eyebright.report.data import MetricRow, ReportFacts
 from eyebright.report.verdict.values import Change, Gain
 from eyebright.web.text import count_text, number_text
 
-_MAX_WIDTH = 0.15  # of the interval of a share
-_OVERFITTING_RATIO = 1.1  # of the validation loss after its lowest value: more is overfitting
+_MAX_WIDTH = 0.15  # width of the interval of a share
+_OVERFITTING_RATIO = 1.1  # last validation loss over the lowest: more is overfitting
 
 
 def leak_change(count: int, total: int, with_leaks: MetricRow, without: MetricRow | None) -> list[Change]:
     """The change to split again, if evaluated images belong together with training images; none otherwise.
 
     Args:
-        count: images that do.
-        total: all evaluated images.
+        count: the number of these images.
+        total: the number of all evaluated images.
         with_leaks: the main score.
         without: the main score of the other images; None if there are none.
     """
     if not count:
         return []
-    score = "no score here is one of new images"
+    score = "no score here is for new images"
     if without is not None:
         score = f"without them the {without.name} is {without.text} instead of {with_leaks.text}"
     return [
@@ -48,11 +48,11 @@ def baseline_sentences(row: MetricRow) -> list[str]:
         return []
     how = "may be no better" if better else "is no better"
     details = "; ".join(row.details[:2])
-    return [f"Its {row.name} of {row.text} {how} than that of one answer for all images ({details})."]
+    return [f"Its {row.name} of {row.text} {how} than that of one constant prediction ({details})."]
 
 
 def slice_sentences(slices: Sequence[Slice], metric: str) -> list[str]:
-    """A sentence on the slice that is significantly worse by the most, if there is one."""
+    """A sentence on the slice that is worst among those that are significantly worse, if there is one."""
     worse = _significantly_worse(slices)
     if not worse:
         return []
@@ -69,9 +69,9 @@ def slice_changes(slices: Sequence[Slice], row: MetricRow, *, is_share: bool) ->
     """The change to add images like those of the slice that is significantly worse by the most; none without one.
 
     Args:
-        slices: of the evaluation.
-        row: the main score, which the slices are scored by.
-        is_share: whether it lies in [0, 1].
+        slices: the slices of the evaluation.
+        row: the main score, by which the slices are scored.
+        is_share: whether it is in [0, 1].
     """
     worse = _significantly_worse(slices)
     if not worse:

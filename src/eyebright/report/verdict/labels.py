@@ -17,17 +17,17 @@ from eyebright.report.verdict.values import MIN_IMAGES, Change, Gain, Verdict, j
 from eyebright.web.text import count_text, score_text
 
 _GOOD, _POOR = 0.8, 0.5  # F1
-_SUSPICIOUS = 0.95  # probability of a wrong answer that makes the target suspicious
+_SUSPICIOUS = 0.95  # probability of a wrong answer from which the target is suspicious
 _MIN_CASES = 3
-_MIN_SHARE = 0.1  # of the images with a mistake, for a pair of labels
-_OPTIMISM = 0.03  # of the score at tuned thresholds
+_MIN_SHARE = 0.1  # minimum share of the images with a mistake, for a pair of labels
+_OPTIMISM = 0.03  # minimum difference of the score at tuned thresholds from the expected one
 _NAMES = 5  # labels in a sentence
 _MAX_LABELS = 3  # labels in one proposal
 
 
 @dataclass(frozen=True, eq=False)
 class LabelVerdict:
-    """What a multi-label model does well and badly on one set of images.
+    """Strengths and weaknesses of a multi-label model on a set of images.
 
     Args:
         vocab: the labels.
@@ -48,9 +48,9 @@ class LabelVerdict:
     counts: Sequence[int] | None = None
 
     def verdict(self) -> Verdict:
-        """The sentences and the proposals; of a set without known targets, nothing."""
+        """The sentences and the proposals; without known targets, only that."""
         if not bool(self._known.any()):
-            return Verdict(cannot=["No target of these images is known, so nothing can be said."])
+            return Verdict(cannot=["No target of these images is known, so the model cannot be judged."])
         changes = [
             *self._more_images(),
             *self._hard_labels(),
@@ -70,14 +70,15 @@ class LabelVerdict:
         sentences: list[str] = []
         if predicted and positives:
             sentences.append(
-                f"Of the labels that it gives, {percent(hits, predicted)} are right ({hits:,} of {predicted:,}); of the"
+                f"Of the labels that it predicts, {percent(hits, predicted)} are right ({hits:,} of {predicted:,}); "
+                f"of the"
                 f" labels that the images have, it finds {percent(hits, positives)} ({hits:,} of {positives:,})."
             )
         judged = self._known.any(dim=1)
         right = int((~self._wrong.any(dim=1) & judged).sum())
         of = int(judged.sum())
         baseline = next((row.baseline for row in self.rows if row.name == "exact match"), None)
-        compared = "" if baseline is None else f"; one answer for all images: {percent(baseline, 1)}"
+        compared = "" if baseline is None else f"; a constant prediction: {percent(baseline, 1)}"
         sentences.append(
             f"{percent(right, of)} of the images have no missing and no extra label ({right:,} of {of:,}{compared})."
         )
@@ -101,7 +102,7 @@ class LabelVerdict:
         sentences = [self._weakness(k) for k in weak if self.scores[k].f1 < 1]
         if len(poor) > 2:
             names = listing([self.vocab[k] for k in poor[2:]], limit=_NAMES)
-            sentences.append(f"As weak (F1 below {_POOR:g}): {names}.")
+            sentences.append(f"Also weak (F1 below {_POOR:g}): {names}.")
         return sentences
 
     def _weakness(self, k: int) -> str:
@@ -110,8 +111,8 @@ class LabelVerdict:
         wrong = row.predicted - hits
         text = f"'{self.vocab[k]}': it finds {hits:,} of the {count_text(row.positives, 'image')} that have it"
         if not row.predicted:
-            return f"{text}, and never gives it (F1 {row.f1:.2f})."
-        return f"{text}, and is wrong {wrong:,} of the {row.predicted:,} times that it gives it (F1 {row.f1:.2f})."
+            return f"{text}, and never predicts it (F1 {row.f1:.2f})."
+        return f"{text}, and is wrong {wrong:,} of the {row.predicted:,} times that it predicts it (F1 {row.f1:.2f})."
 
     # ------------------------------------------------------------------ what would help
 
@@ -150,12 +151,12 @@ class LabelVerdict:
         action = f"Go through the mistakes with '{name}': is it clear when an image has it, and are its labels right?"
         evidence = (
             f"F1 {row.f1:.2f} although {self.counts[k]:,} training images have it (median label: {typical:,.0f}); "
-            f"missed on {missed:,} of {row.positives:,} images, given wrongly on {extra:,}."
+            f"missed on {missed:,} of {row.positives:,} images, predicted wrongly on {extra:,}."
         )
         return [Change("hard_label", action, evidence, self._gain_at_median(hard), about=(name,))]
 
     def _confused_pair(self) -> list[Change]:
-        """The two labels of which one is most often given in place of the other."""
+        """The two labels that are most often predicted instead of each other."""
         missing, extra = (self._positive & self._wrong).float(), (self._predicted & self._wrong).float()
         counts = missing.T @ extra
         counts = counts + counts.T
@@ -170,12 +171,12 @@ class LabelVerdict:
             fixed[swapped, k] = self._positive[swapped, k]
         names = (self.vocab[a], self.vocab[b])
         action = f"Tell '{names[0]}' and '{names[1]}' apart: compare their images, and label more that look alike."
-        evidence = f"On {count:,} of the {wrong:,} images with a mistake one of the two is given in place of the other."
+        evidence = f"On {count:,} of the {wrong:,} images with a mistake one is predicted instead of the other."
         gain = self._gain(fixed, self.targets, "if these were right")
         return [Change("confused_labels", action, evidence, gain, about=names)]
 
     def _suspicious_targets(self) -> list[Change]:
-        """Targets that contradict very sure answers; the data may be wrong there."""
+        """Targets that contradict very certain answers, where the data may be wrong."""
         sure = torch.where(self.decisions, self.probabilities, 1 - self.probabilities) >= _SUSPICIOUS
         cells = self._wrong & sure
         images, extra = int(cells.any(dim=1).sum()), int((cells & self._predicted).sum())
@@ -184,8 +185,8 @@ class LabelVerdict:
         corrected = torch.where(cells, self.decisions.to(self.targets.dtype), self.targets)
         missing = int(cells.sum()) - extra
         evidence = (
-            f"On {count_text(images, 'image')} the model is at least {100 * _SUSPICIOUS:.0f} % sure of the opposite of "
-            f"the data ({extra:,} times of a label that the data lack, {missing:,} times that one is not there)."
+            f"On {count_text(images, 'image')} the model is at least {100 * _SUSPICIOUS:.0f} % certain of the "
+            f"opposite of the data ({extra:,} labels that the data lack, {missing:,} that the model does not see)."
         )
         gain = self._gain(self.decisions, corrected, "if the data are wrong in all of them", at_most=True)
         action = "Check the labels of the images at the top of Worst mistakes, and correct those that are wrong."
@@ -201,9 +202,9 @@ class LabelVerdict:
                 continue
             evidence = (
                 f"Tuned on some of these images and scored on the others, {row.name} is {score_text(expected)}; "
-                f"{row.text} is the score of the images that the thresholds were tuned on."
+                f"{row.text} is the score on the images that the thresholds were tuned on."
             )
-            action = f"Count on {row.name} {score_text(expected)}, not {row.text}, and tune thresholds on more images."
+            action = f"Expect {row.name} {score_text(expected)}, not {row.text}, and tune thresholds on more images."
             gain = Gain(row.name, expected, row.value, "on new images", at_most=True)
             changes.append(Change("optimistic_thresholds", action, evidence, gain))
         return changes
@@ -214,7 +215,7 @@ class LabelVerdict:
             return []
         evidence = (
             f"{few:,} of {count_text(len(self.scores), 'label')} have fewer than {MIN_IMAGES} evaluated images, so "
-            "their scores say little."
+            f"their scores are unreliable."
         )
         return [Change("few_images", "Evaluate on more images of the rare labels.", evidence)]
 
@@ -254,12 +255,12 @@ class LabelVerdict:
 
     @property
     def _judged(self) -> list[int]:
-        """The labels with enough images to say something."""
+        """The labels with enough images to be judged."""
         return judged([row.positives for row in self.scores])
 
     @property
     def _scored(self) -> list[int]:
-        """The labels that macro F1 is the mean over."""
+        """The labels over which macro F1 is the mean."""
         return [k for k, row in enumerate(self.scores) if row.known]
 
     @cached_property
@@ -268,7 +269,7 @@ class LabelVerdict:
 
     @cached_property
     def _below_median(self) -> list[int]:
-        """Labels that images here have, and whose F1 is clearly below the median; the weakest first."""
+        """Labels of these images whose F1 is clearly below the median; the weakest first."""
         weak = [k for k in self._scored if self.scores[k].positives and self.scores[k].f1 < self._median_f1 - 0.02]
         return sorted(weak, key=lambda k: self.scores[k].f1)
 

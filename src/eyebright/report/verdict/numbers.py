@@ -1,4 +1,4 @@
-"""The verdict on a regression model: how near its numbers are, where they are biased, and what would improve them."""
+"""The verdict on a regression model: the errors of its numbers, their biases, and what would improve them."""
 
 import math
 from collections.abc import Sequence
@@ -12,18 +12,18 @@ from eyebright.report.data import MetricRow
 from eyebright.report.verdict.values import MIN_IMAGES, Change, Gain, Verdict, percent
 from eyebright.web.text import count_text, number_text
 
-_MIN_SHIFT = 0.25  # of the mean absolute error: a mean error as large as this is systematic
-_MIN_SHRINKAGE = 0.5  # of the mean absolute error of the extreme targets
+_MIN_SHIFT = 0.25  # share of the mean absolute error from which a mean error is systematic
+_MIN_SHRINKAGE = 0.5  # share of the mean absolute error of the extreme targets
 _Z = 3.0  # standard errors
-_EXTREME_SHARE = 0.1  # of the targets at each end
-_LARGE_SHARE = 0.5  # of the squared error, in the worst twentieth of the images
+_EXTREME_SHARE = 0.1  # share of the targets at each end
+_LARGE_SHARE = 0.5  # share of the squared error in the worst twentieth of the images
 _MIN_R2 = 0.3  # R2
-_MAX_COLUMNS = 3  # described one by one
+_MAX_COLUMNS = 3  # columns that are described one by one
 
 
 @dataclass(frozen=True, eq=False)
 class NumberVerdict:
-    """What a regression model does well and badly on one set of images.
+    """Strengths and weaknesses of a regression model on a set of images.
 
     Args:
         names: the numbers.
@@ -38,10 +38,10 @@ class NumberVerdict:
     rows: Sequence[MetricRow]
 
     def verdict(self) -> Verdict:
-        """The sentences and the proposals; of a set without known numbers, nothing."""
+        """The sentences and the proposals; without known numbers, only that."""
         known = [k for k in range(len(self.names)) if len(self._errors(k))]
         if not known:
-            return Verdict(cannot=["No number of these images is known, so nothing can be said."])
+            return Verdict(cannot=["No number of these images is known, so the model cannot be judged."])
         can = [self._near(k) for k in known[:_MAX_COLUMNS]]
         if len(known) > _MAX_COLUMNS:
             can.append(f"{len(known) - _MAX_COLUMNS:,} more columns are under Numbers.")
@@ -71,8 +71,8 @@ class NumberVerdict:
         share = self._r2(k)
         if math.isnan(share) or share >= _MIN_R2:
             return []
-        how = f"R2 {share:.2f}; 0 is as good as always giving the mean"
-        return [f"Its numbers{self._of(k)} say little about the targets ({how})."]
+        how = f"R2 {share:.2f}; 0 is as good as always predicting the mean"
+        return [f"Its numbers{self._of(k)} explain little of the targets ({how})."]
 
     def _far(self, k: int) -> list[str]:
         sizes = self._errors(k).abs().numpy()
@@ -125,7 +125,7 @@ class NumberVerdict:
         return [Change("extreme_targets", action, evidence, gain, about=(self.names[k],))]
 
     def _worst_images(self, k: int) -> list[Change]:
-        """Few images that hold much of the squared error."""
+        """Few images that cause much of the squared error."""
         errors = self._errors(k)
         if len(errors) < 20:
             return []
@@ -135,7 +135,7 @@ class NumberVerdict:
         if math.isnan(share) or share < _LARGE_SHARE:
             return []
         held = f"{percent(share, 1)} of the squared error{self._of(k)}"
-        evidence = f"{count_text(count, 'image')} of {len(errors):,} hold {held}."
+        evidence = f"{count_text(count, 'image')} of {len(errors):,} cause {held}."
         gain = self._gain(k, float(sizes[count:].mean()), "if they were as good as the others")
         action = "Look at the images under Worst images, and correct wrong numbers."
         return [Change("worst_images", action, evidence, gain, about=(self.names[k],))]

@@ -1,4 +1,4 @@
-"""The verdict on a point model: how near its points are, which are worst, and what would improve them."""
+"""The verdict on a point model: the errors of its points, the worst points, and what would improve them."""
 
 import math
 from collections.abc import Sequence
@@ -15,16 +15,16 @@ from eyebright.report.verdict.values import MIN_IMAGES, Change, Gain, Verdict, c
 from eyebright.web.text import count_text, number_text
 
 _MIN_CASES = 3
-_MAX_PAIRED = 100  # points whose pairs are looked at
-_WEAK_RATIO = 1.25  # times the median of the points' mean errors
-_LARGE_SHARE = 0.3  # of the sum of the errors, in the worst twentieth of the images
-_MIN_SHIFT = 0.5  # of the mean error: a shift as large as this is systematic
+_MAX_PAIRED = 100  # points of which pairs are examined
+_WEAK_RATIO = 1.25  # ratio to the median of the points' mean errors
+_LARGE_SHARE = 0.3  # share of the sum of the errors in the worst twentieth of the images
+_MIN_SHIFT = 0.5  # share of the mean error from which a shift is systematic
 _Z = 3.0  # standard errors
 
 
 @dataclass(frozen=True, eq=False)
 class PointVerdict:
-    """What a point model does well and badly on one set of images.
+    """Strengths and weaknesses of a point model on a set of images.
 
     Args:
         names: the points.
@@ -41,9 +41,9 @@ class PointVerdict:
     rows: Sequence[MetricRow]
 
     def verdict(self) -> Verdict:
-        """The sentences and the proposals; of a set without known points, nothing."""
+        """The sentences and the proposals; without known points, only that."""
         if not len(self._known):
-            return Verdict(cannot=["No point of these images is known, so nothing can be said."])
+            return Verdict(cannot=["No point of these images is known, so the model cannot be judged."])
         changes = [*self._swapped(), *self._shifted(), *self._worst_images(), *self._worst_point(), *self._few_images()]
         return Verdict(self._overall(), [*self._weak(), *self._far(), *self._unjudged()], changes)
 
@@ -52,7 +52,7 @@ class PointVerdict:
     def _overall(self) -> list[str]:
         half, most = (number_text(self._quantile(share)) for share in (0.5, 0.9))
         sentences = [
-            f"Half of its points lie within {half} px of the target, 90 % within {most} px "
+            f"Half of its points are within {half} px of the target, 90 % within {most} px "
             f"({count_text(len(self._known), 'known point')} of {count_text(self._n_images, 'image')})."
         ]
         sentences += [
@@ -89,7 +89,7 @@ class PointVerdict:
     # ------------------------------------------------------------------ what would help
 
     def _swapped(self) -> list[Change]:
-        """Pairs of points that are often predicted at each other's places."""
+        """Pairs of points that are often swapped."""
         best: tuple[int, int, int, float] | None = None
         if len(self.names) > _MAX_PAIRED:
             return []
@@ -105,7 +105,7 @@ class PointVerdict:
             return []
         a, b, count, saved = best
         names = (self.names[a], self.names[b])
-        evidence = f"On {count_text(count, 'image')} the two are predicted at each other's places."
+        evidence = f"On {count_text(count, 'image')} the two are swapped."
         action = f"Check the names '{names[0]}' and '{names[1]}' in the data, and that mirrored images exchange them."
         return [
             Change("swapped_points", action, evidence, self._gain(saved, "if they were exchanged there"), about=names)
@@ -138,7 +138,7 @@ class PointVerdict:
         ]
 
     def _worst_images(self) -> list[Change]:
-        """Few images that hold much of the error."""
+        """Few images that cause much of the error."""
         sums = self.errors.nansum(dim=1)
         count = max(self._n_images // 20, 1)
         if self._n_images < 20 or float(sums.sum()) == 0:
@@ -150,7 +150,7 @@ class PointVerdict:
         known = (~self.errors.isnan()).sum(dim=1)
         others = float((sums.sum() - sums[worst].sum()) / (known.sum() - known[worst].sum()))
         saved = float(sums[worst].sum()) - others * int(known[worst].sum())
-        evidence = f"{count_text(count, 'image')} of {self._n_images:,} hold {percent(share, 1)} of the error."
+        evidence = f"{count_text(count, 'image')} of {self._n_images:,} cause {percent(share, 1)} of the error."
         action = "Look at the images under Worst images: correct wrong points, and label more images like the others."
         return [Change("worst_images", action, evidence, self._gain(saved, "if they were as good as the others"))]
 
@@ -168,7 +168,7 @@ class PointVerdict:
             f"{number_text(typical)} px."
         )
         gain = self._gain((self._means[worst] - typical) * count, f"if '{name}' reached the median point")
-        action = f"Go through the mistakes with '{name}': is its place clear, and is it marked alike in all images?"
+        action = f"Go through the mistakes with '{name}': is its place clear, and the same in all images?"
         return [Change("hard_point", action, evidence, gain, about=(name,))]
 
     def _few_images(self) -> list[Change]:

@@ -1,4 +1,4 @@
-"""What promises change in the verdict on a model: labels that are never answered yes, and what it would take."""
+"""The effect of promises on the verdict: labels that are never answered yes, and how many images would change that."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -18,13 +18,13 @@ _NAMES = 5  # labels in a sentence
 def with_promises(verdict: Verdict, tuning: Mapping[str, Any], *, asks: bool) -> Verdict:
     """The verdict of a model that keeps promises; unchanged without any.
 
-    A label that is never answered yes because of its promise is no weakness of the weights: what is said of its F1 is
+    A label that is never answered yes because of its promise is not a weakness of the weights: sentences on its F1 are
     left out.
 
     Args:
-        verdict: of the predicted labels.
+        verdict: the verdict on the predicted labels.
         tuning: `Manifest.tuning`.
-        asks: whether the model has three answers.
+        asks: whether the model answers yes, no or *ask a person*.
     """
     if not tuning.get("promises"):
         return verdict
@@ -36,7 +36,7 @@ def with_promises(verdict: Verdict, tuning: Mapping[str, Any], *, asks: bool) ->
     if never:
         said.append(f"Never answered yes, since no threshold passed its test: {listing(sorted(never), limit=_NAMES)}.")
     if asks:
-        said.append("Answers that go to a person count as no in the scores here.")
+        said.append("Answers that ask a person count as no in the scores here.")
     changes = [change for change in verdict.changes if not never & set(change.about)]
     return replace(verdict, cannot=[*said, *cannot], changes=[*_wanted(results), *changes])
 
@@ -44,7 +44,7 @@ def with_promises(verdict: Verdict, tuning: Mapping[str, Any], *, asks: bool) ->
 def answered_sentence(
     decisions: Bool[Tensor, "n k"], asked: Bool[Tensor, "n k"], targets: Shaped[Tensor, "n k"]
 ) -> str:
-    """How many answers are given without a person, and how many of these are right.
+    """A sentence on the answers given without a person, and how many of these are right.
 
     Args:
         decisions: True where a label is answered yes.
@@ -55,13 +55,13 @@ def answered_sentence(
     n_given, right = int(given.sum()), int((given & (decisions == (targets == 1))).sum())
     images, known = int(asked.any(dim=1).sum()), int((~targets.isnan()).sum())
     return (
-        f"It answers {percent(n_given, known)} without a person, of which {percent(right, n_given)} are right "
+        f"It answers {percent(n_given, known)} without a person; {percent(right, n_given)} of these answers are right "
         f"({right:,} of {n_given:,}); it asks about a label of {images:,} of the {count_text(len(targets), 'image')}."
     )
 
 
 def _wanted(results: Sequence[PromiseResult]) -> list[Change]:
-    """Held-out images where there are none; more of them for the label that needs the fewest."""
+    """The proposal of held-out images if there are none, or of more for the label that needs the fewest."""
     if estimate := next((result for result in results if not result.is_promise), None):
         return [
             Change(

@@ -1,4 +1,4 @@
-"""`Verdict`: what a model can do, what it cannot, and the changes that would help most, as plain values."""
+"""`Verdict`: strengths and weaknesses of a model, and the most useful changes, as plain values."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -12,23 +12,23 @@ from eyebright.web.text import count_text, number_text, score_text
 
 MAX_CHANGES = 3
 MIN_IMAGES = 10
-"""Images that have a label, with fewer of which its scores say little."""
+"""Labels with fewer images than this have unreliable scores."""
 
-_MIN_GAIN = 0.002  # of a share; a smaller one is none
+_MIN_GAIN = 0.002  # gain of a share; a smaller gain is ignored
 
 
 @dataclass(frozen=True, slots=True)
 class Gain:
-    """What a change would do to a score, if what it says comes true.
+    """The effect of a change on a score, under a condition.
 
     Args:
         metric: the name of the metric.
         before: its value now.
-        after: its value then.
-        condition: what must come true.
+        after: its value after the change.
+        condition: the condition, as a clause with "if".
         is_share: True for a score in [0, 1]; False for an error in a unit.
         unit: the unit of an error.
-        at_most: True where the value then is a bound.
+        at_most: True if ``after`` is a bound.
     """
 
     metric: str
@@ -41,7 +41,7 @@ class Gain:
 
     @property
     def size(self) -> float:
-        """The change of the score; of an error, relative to its value now. A bound counts half."""
+        """The change of the score; for an error, relative to its value now. A bound counts half."""
         change = abs(self.after - self.before)
         size = change if self.is_share else change / max(abs(self.before), 1e-12)
         return size / 2 if self.at_most else size
@@ -62,10 +62,10 @@ class Change:
     Args:
         rule: the rule that proposes it, for programs.
         action: what to do, an imperative sentence.
-        evidence: why: what was counted.
-        gain: what it would do to a score; None where that cannot be computed.
-        comes_first: True where the scores themselves are in doubt.
-        about: the labels, points, columns or slices that it concerns.
+        evidence: the reason, with its counts.
+        gain: the effect on a score; None if it cannot be computed.
+        comes_first: True if the scores themselves are in doubt.
+        about: the affected labels, points, columns or slices.
     """
 
     rule: str
@@ -97,12 +97,12 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a model can do, what it cannot, and what would help.
+    """Strengths and weaknesses of a model, and useful changes.
 
     Args:
-        can: sentences.
-        cannot: sentences.
-        changes: proposals; those of `ranked` are shown.
+        can: sentences on the strengths.
+        cannot: sentences on the weaknesses.
+        changes: the proposals; those of `ranked` are shown.
     """
 
     can: Sequence[str] = ()
@@ -121,15 +121,15 @@ class Verdict:
 def ranked(changes: Iterable[Change]) -> list[Change]:
     """The changes that would help most, at most three.
 
-    Where the scores are in doubt, that comes first; then those with a gain, the greatest first; then those without a
-    number, in their order. A gain of nearly nothing is left out.
+    Doubts about the scores come first; then changes with a gain, the greatest first; then those without a gain, in
+    their order. Changes with a negligible gain are left out.
     """
     worth = [one for one in changes if one.gain is None or one.gain.size >= _MIN_GAIN]
     return sorted(worth, key=_rank)[:MAX_CHANGES]
 
 
 def percent(part: float, whole: float) -> str:
-    """A share in whole percent: ``"71 %"``; with a decimal where it would be 0 or 100 and is not."""
+    """A share in whole percent: ``"71 %"``; with a decimal if it would otherwise be rounded to 0 or 100."""
     if not whole or math.isnan(part):
         return "–"
     share = 100 * part / whole
@@ -138,7 +138,7 @@ def percent(part: float, whole: float) -> str:
 
 
 def counted_names(names: Sequence[tuple[str, int]], *, limit: int = 5) -> str:
-    """The quoted names with a number each; of a long list only the first ones and the total."""
+    """The quoted names with a number each; for a long list only the first ones and the total."""
     shown = ", ".join(f"{listing([name])} ({count:,})" for name, count in names[:limit])
     return shown if len(names) <= limit else f"{shown}, ... ({len(names):,} in all)"
 
@@ -155,13 +155,13 @@ def judged(counts: Sequence[int]) -> list[int]:
 def unjudged(
     names: Sequence[str], scores: Sequence[ClassScores], singular: str, plural: str | None = None
 ) -> list[str]:
-    """A sentence on the labels or classes that too few images have; none where there are no such.
+    """A sentence on the labels or classes with too few images; empty if there are none.
 
     Args:
-        names: their names.
+        names: the names of all labels or classes.
         scores: their scores.
-        singular: what one of them is called.
-        plural: what several are called; None: with an s.
+        singular: the noun for one of them.
+        plural: the noun for several; None: the singular with an s.
     """
     few = [(name, row.positives) for name, row in zip(names, scores, strict=True) if row.positives < MIN_IMAGES]
     if not few:

@@ -19,7 +19,7 @@ from eyebright.workflow.shared_options import MAX_SEED
 @with_options_in_docstring
 @dataclass(frozen=True)
 class CheckOptions:
-    """The options of ``eyebright check`` beside those of reading."""
+    """The options of ``eyebright check`` other than those of reading."""
 
     source: Annotated[Path, Option("A file with labels, or a folder of images.", positional=True)]
     json: Annotated[Path | None, Option("JSON file to write the results to.", unset="none")] = None
@@ -28,7 +28,7 @@ class CheckOptions:
     ] = None
     pixels: Annotated[bool, Option("Read the images; without it, only the labels are checked.")] = True
     cache: Annotated[
-        Path | None, Option("Folder that keeps what was read of each image; training can share it.", unset="none")
+        Path | None, Option("Cache folder for the facts of each image; training can share it.", unset="none")
     ] = None
     strict: Annotated[bool, Option("Exit code 1 if there is an error or a warning.")] = False
 
@@ -39,12 +39,12 @@ class CheckOptions:
 @with_options_in_docstring
 @dataclass(frozen=True)
 class SplitOptions:
-    """The options of ``eyebright split`` beside those of reading."""
+    """The options of ``eyebright split`` other than those of reading."""
 
     source: Annotated[Path, Option("A file with labels, or a folder of images.", positional=True)]
     out: Annotated[
         Path | None,
-        Option("CSV file to write: a row per image with its part, its group and why.", metavar="FILE", unset="none"),
+        Option("CSV file to write: a row per image with its part, group and reason.", metavar="FILE", unset="none"),
     ] = None
     valid_pct: Annotated[
         float | None,
@@ -55,7 +55,7 @@ class SplitOptions:
         float | None,
         Range(at_least=0, at_most=0.9),
         Option(
-            "Share of the images for testing: nothing is chosen by them, neither epochs nor thresholds.",
+            "Share of the images for testing: neither epochs nor thresholds are chosen by them.",
             unset=f"{_defaults.TEST_PCT}; 0 with `folds`, or if the data have images for testing",
         ),
     ] = None
@@ -64,7 +64,7 @@ class SplitOptions:
         Range(at_least=0, at_most=0.9),
         Option(
             "Share of the images for promises (statistical guarantees).",
-            unset=f"{_defaults.PROMISE_PCT} from {_defaults.PROMISE_FROM:,} images up, else 0; 0 with `folds`",
+            unset=f"{_defaults.PROMISE_PCT} for at least {_defaults.PROMISE_FROM:,} images, else 0; 0 with `folds`",
         ),
     ] = None
     folds: Annotated[
@@ -73,8 +73,8 @@ class SplitOptions:
     time: Annotated[
         str | None,
         Option(
-            "Column with dates or numbers: the oldest images are for training, the newest for testing; a group is as "
-            "old as its newest image.",
+            "Column with dates or numbers: the oldest images are for training, the newest for testing; a group has "
+            "the time of its newest image.",
             unset="at random",
         ),
     ] = None
@@ -83,7 +83,7 @@ class SplitOptions:
         bool, Option("Read the images, to keep near-duplicates in one part; without it, only groups are kept whole.")
     ] = True
     cache: Annotated[
-        Path | None, Option("Folder that keeps what was read of each image; training can share it.", unset="none")
+        Path | None, Option("Cache folder for the facts of each image; training can share it.", unset="none")
     ] = None
 
     def __post_init__(self) -> None:
@@ -93,7 +93,7 @@ class SplitOptions:
 @with_options_in_docstring
 @dataclass(frozen=True)
 class ConvertOptions:
-    """The options of ``eyebright convert`` beside those of reading."""
+    """The options of ``eyebright convert`` other than those of reading."""
 
     source: Annotated[Path, Option("A file with labels, or a folder of images.", positional=True)]
     out: Annotated[Path, Option("File or folder to write; it must not exist.")]

@@ -22,20 +22,20 @@ from eyebright.workflow.shared_options import DEVICE
 @with_options_in_docstring
 @dataclass(frozen=True)
 class EvaluateOptions:
-    """The options of ``eyebright evaluate`` beside those of reading."""
+    """The options of ``eyebright evaluate`` other than those of reading."""
 
     model: Annotated[Path, Option("The model folder.", positional=True)]
     source: Annotated[Path, Option("A file with labels, or a folder of images.", positional=True)]
     part: Annotated[
         HeldOutPart | None,
         Option(
-            "Keep the answers in the model folder: promise, for statistical guarantees (`eyebright tune` with "
-            "`promise`); test, for the scores of the report. If the data name parts, their images of this part are "
-            "taken.",
-            unset="nothing is kept, and all images are evaluated",
+            "Save the evaluation in the model folder: promise, for statistical guarantees (`eyebright tune` with "
+            "`promise`); test, for the scores of the report. If the data name parts, only the images of this part are "
+            "used.",
+            unset="nothing is saved, and all images are evaluated",
         ),
     ] = None
-    replace: Annotated[bool, Option("Replace the images of this part that the model has already.")] = False
+    replace: Annotated[bool, Option("Replace the model's existing images of this part.")] = False
     out: Annotated[
         Path | None, Option("HTML page to write, one file with all scores and the worst mistakes.", unset="none")
     ] = None
@@ -43,12 +43,12 @@ class EvaluateOptions:
     pixels: Annotated[
         bool,
         Option(
-            "Also read the images that trained the model, to find copies of them; without it, only the same files and "
-            "groups are found."
+            "Also read the model's training images, to find copies of them; without it, only equal paths and groups "
+            "are found."
         ),
     ] = True
     cache: Annotated[
-        Path | None, Option("Folder that keeps what was read of each image; training can share it.", unset="none")
+        Path | None, Option("Cache folder for the facts of each image; training can share it.", unset="none")
     ] = None
     bs: Annotated[int, Range(at_least=1), Option("Images in a batch.")] = _defaults.BATCH_SIZE
     device: Annotated[str | None, DEVICE] = None
@@ -72,21 +72,23 @@ class CompareOptions:
     json: Annotated[
         Path | None, Option("JSON file to write the scores and all images that changed to.", unset="none")
     ] = None
-    part: Annotated[Literal["valid", HeldOutPart], Option("Part on whose images the models are compared.")] = "valid"
+    part: Annotated[Literal["valid", HeldOutPart], Option("Part on which the models are compared.")] = "valid"
     images: Annotated[
-        Path | None, Option("Folder of the evaluated images, for their thumbnails.", unset="where they were evaluated")
+        Path | None, Option("Folder of the evaluated images, for their thumbnails.", unset="the folder at evaluation")
     ] = None
     nominated: Annotated[
         Path | None,
         Option(
-            "Images whose labels were looked at, which favour the model that picked them; there is one more score "
-            "without them. The folder of the journal of eyebright review, or a CSV table with a column file, such as "
-            "that of eyebright suspects.",
+            "Images whose labels were reviewed because a model suggested them. They favour that model, so the scores "
+            "are also given without them. The folder of the journal of eyebright review, or a CSV table with a column "
+            "file, such as that of eyebright suspects.",
             unset="none",
         ),
     ] = None
     show: Annotated[
-        int, Range(at_least=0), Option("Images to print of those that got worse, and of those that got better.")
+        int,
+        Range(at_least=0),
+        Option("Number of printed images that got worse, and of those that got better."),
     ] = 10
 
     def __post_init__(self) -> None:
@@ -115,8 +117,8 @@ class TuneOptions:
     cost: Annotated[
         str | None,
         Option(
-            "Costs of a missed label (fn) and a false alarm (fp), whose sum the thresholds minimise; cat:fn=50 sets it "
-            "for one label.",
+            "Costs of a missed label (fn) and a false alarm (fp), whose sum the thresholds minimise; cat:fn=50 sets a "
+            "cost of one label.",
             metavar="fn=N,fp=N",
             unset="none",
         ),
@@ -124,7 +126,7 @@ class TuneOptions:
     budget: Annotated[
         str | None,
         Option(
-            "False alarms that are allowed per number of images, such as 100/1000.", metavar="N/IMAGES", unset="none"
+            "Maximum number of false alarms per number of images, such as 100/1000.", metavar="N/IMAGES", unset="none"
         ),
     ] = None
     top_k: Annotated[
@@ -134,7 +136,7 @@ class TuneOptions:
     calibrate: Annotated[
         CalibrationChoice | None,
         Option(
-            "Calibration of the probabilities; auto keeps one only where it helps. The thresholds are tuned again.",
+            "Calibration of the probabilities; auto keeps one only if it helps. The thresholds are tuned again.",
             unset="unchanged",
         ),
     ] = None
@@ -149,29 +151,26 @@ class TuneOptions:
         tuple[str, ...],
         Option(
             "A bound that holds on new images with probability `confidence`: 'precision >= 0.95', 'recall >= 0.9' or "
-            "'fpr <= 0.01'. It needs images of the part promise; from others it is an estimate. One bound of precision "
-            "or fpr and one of recall give three answers: yes, no, ask a person. With one label per image "
-            "'accuracy >= 0.95': a person is asked where the model is not sure enough.",
+            "'fpr <= 0.01'. It needs images of the part promise; on others it is an estimate. A bound of precision or "
+            "fpr together with one of recall gives three answers: yes, no, ask a person. With one label per image "
+            "'accuracy >= 0.95': a person is asked about uncertain images.",
             metavar="PROMISE",
             unset="none",
         ),
     ] = ()
-    label: Annotated[str | None, Option("The only label that the promise is for.", unset="each label separately")] = (
-        None
-    )
+    label: Annotated[str | None, Option("The label that the promise is for.", unset="each label separately")] = None
     all_labels: Annotated[bool, Option("The confidence is for all labels jointly.")] = False
     confidence: Annotated[
         float,
         Range(above=0, below=1),
         Option(
-            "Probability that the promise, or the coverage of label sets made by rcps, holds, over the draw of the "
-            "images.",
+            "Probability that the promise, or the coverage of label sets by rcps, holds, over the draw of the images.",
         ),
     ] = _defaults.CONFIDENCE
     keep_former: Annotated[
         bool,
         Option(
-            "A label for which the promise cannot be kept keeps its threshold; without this option it is never "
+            "Keep the threshold of a label for which the promise cannot be kept; without this option it is never "
             "predicted (for recall: at every probability above 0)."
         ),
     ] = False
@@ -189,23 +188,23 @@ class TuneOptions:
         float | None,
         Range(above=0, below=1),
         Option(
-            "Coverage of label sets, which predictions get beside their answer. One label per image: the set contains "
-            "it with at least this probability. Any number: the set contains on average at least this share of an "
-            "image's labels. The thresholds stay.",
+            "Coverage of label sets, which predictions get in addition to their answer. One label per image: the set "
+            "contains it with at least this probability. Any number: the set contains on average at least this share "
+            "of an image's labels. The thresholds do not change.",
             unset="none",
         ),
     ] = None
     set_method: Annotated[
         SetMethod | None,
         Option(
-            "How label sets are made: lac or aps for one class per image, crc or rcps (with `confidence`) for labels.",
+            "Method of label sets: lac or aps for one class per image, crc or rcps (with `confidence`) for labels.",
             unset="lac for one label per image, crc for any number",
         ),
     ] = None
     sets_by_label: Annotated[
         bool, Option("Each class or label is covered separately by the label sets (not with rcps).")
     ] = False
-    undo: Annotated[bool, Option("Undo the last change; the one before it cannot be undone.")] = False
+    undo: Annotated[bool, Option("Undo the last change; earlier ones cannot be undone.")] = False
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -214,7 +213,7 @@ class TuneOptions:
             raise InputError(f"`{given[0]}` and `{given[1]}` are two objectives; give one of them")
         changes = [*given, *(name for name in _OTHER_CHANGES if getattr(self, name) not in (None, ()))]
         if self.undo and changes:
-            raise InputError(f"`undo` takes the last change back, and `{changes[0]}` makes a new one; give one of them")
+            raise InputError(f"`undo` reverts the last change, but `{changes[0]}` is a new one; give one of them")
         if not self.undo and not changes:
             raise InputError(
                 "there is nothing to change: give `objective`, `cost`, `budget`, `top_k`, `calibrate`, `promise`, "
@@ -223,8 +222,8 @@ class TuneOptions:
         self._check_owners()
         if given and self.promise and not self.keep_former:
             raise InputError(
-                f"`{given[0]}` and `promise` both set the thresholds; give one of them, or `keep_former` too: a label "
-                "that cannot keep the promise then has the threshold of the objective"
+                f"`{given[0]}` and `promise` both set the thresholds; give one of them, or add `keep_former`: a label "
+                f"that cannot keep the promise then has the threshold of the objective"
             )
         if self.keep_former and len(self.promise) > 1:
             raise InputError("`keep_former` is for one `promise`; with two, a label without a promise asks a person")
@@ -232,24 +231,22 @@ class TuneOptions:
         if self.on != "valid" and not (given or self.calibrate):
             raise InputError("`on` is for `calibrate` and the objectives; promises are tested on the part promise")
         if self.one_threshold and not (given or self.calibrate):
-            raise InputError("`one_threshold` is for `objective`, `cost`, `budget` or `top_k`, and none is given")
+            raise InputError("`one_threshold` is for `objective`, `cost`, `budget` or `top_k`, but none is given")
 
     def _check_risk_and_sets(self, given: list[str]) -> None:
-        """Raises `InputError` if they cannot be together with the other options."""
+        """Raises `InputError` if `risk` or `sets` cannot be combined with the other options."""
         if self.risk is not None and (given or self.promise):
             raise InputError(f"`risk` and `{[*given, 'promise'][0]}` both set the thresholds; give one of them")
 
     def _check_owners(self) -> None:
-        """Raises `InputError` if an option is given without the one that it is for."""
+        """Raises `InputError` if an option is given without the option that it belongs to."""
         if (
             self.confidence != _defaults.CONFIDENCE
             and self.sets is not None
             and not self.promise
             and self.set_method != "rcps"
         ):
-            raise InputError(
-                "label sets have a `confidence` if they are made by rcps; give `set_method` rcps, or leave it"
-            )
+            raise InputError("only label sets by rcps have a `confidence`; give `set_method` rcps, or leave it")
         for owner, names in (("promise", ("label", "all_labels", "keep_former")), ("sets", _SET_OPTIONS)):
             for name in names:
                 if getattr(self, name) and not getattr(self, owner):

@@ -26,7 +26,7 @@ class ReportOptions:
     model: Annotated[Path, Option("The model folder.", positional=True)]
     images: Annotated[
         Path | None,
-        Option("Folder of the validation images, for their thumbnails.", unset="where they were at training"),
+        Option("Folder of the validation images, for their thumbnails.", unset="the folder at training"),
     ] = None
     out: Annotated[Path | None, Option("HTML file to write.", unset="report.html in the model folder")] = None
     normalize_by: Annotated[
@@ -66,12 +66,12 @@ class PushOptions:
     with_evaluation: Annotated[
         bool,
         Option(
-            "Also upload the evaluations and the report: they hold names of files, other columns of the data, and "
+            "Also upload the evaluations and the report: they contain names of files, other columns of the data, and "
             "thumbnails."
         ),
     ] = False
     licence: Annotated[
-        str | None, Option("Licence of the model, such as apache-2.0.", unset="what the model card says")
+        str | None, Option("Licence of the model, such as apache-2.0.", unset="the licence in the model card")
     ] = None
 
     def __post_init__(self) -> None:
@@ -84,9 +84,7 @@ class MigrateOptions:
     """The options of ``eyebright migrate``."""
 
     model: Annotated[Path, Option("The model folder.", positional=True)]
-    out: Annotated[Path | None, Option("Folder to write, new or empty.", unset="the model is replaced where it is")] = (
-        None
-    )
+    out: Annotated[Path | None, Option("Folder to write, new or empty.", unset="the model is replaced in place")] = None
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -101,23 +99,25 @@ class ExportOptions:
     to: Annotated[
         ExportTarget,
         Option(
-            "What to make: onnx is a graph from an image's pixels to answers, openvino the same for OpenVINO, "
-            "torch-export a program that torch loads alone, page one HTML file that answers in a browser without a "
-            "network.",
+            "Format to write: onnx is a graph from an image's pixels to answers, openvino the same for OpenVINO, "
+            "torch-export a program that loads with torch only, page one HTML file that predicts in a browser without "
+            "a network.",
         ),
     ] = "onnx"
     out: Annotated[Path | None, Option("The folder to write.", unset="the model folder")] = None
     images: Annotated[
-        Path | None, Option("Folder of the validation images, for the comparison.", unset="where they were evaluated")
+        Path | None, Option("Folder of the validation images, for the comparison.", unset="the folder at evaluation")
     ] = None
     compared: Annotated[
-        int, Range(at_least=0), Option("The most validation images on which the export is compared with Python.")
+        int,
+        Range(at_least=0),
+        Option("Maximum number of validation images to compare with Python."),
     ] = _defaults.EXPORT_IMAGES
     precision: Annotated[
         ExportPrecision,
         Option(
-            "float16 and int8 write a further graph, model_float16.onnx or model_int8.onnx, whose answers differ; what "
-            "that costs is measured. For onnx.",
+            "float16 and int8 also write model_float16.onnx or model_int8.onnx, whose answers differ; the cost in "
+            "accuracy is measured. For onnx.",
         ),
     ] = _defaults.EXPORT_PRECISION
     calibrate_on: Annotated[
@@ -128,16 +128,16 @@ class ExportOptions:
             unset=f"{_defaults.CALIBRATION_IMAGES} training images, whose names the folder has",
         ),
     ] = None
-    check: Annotated[
-        bool, Option("Write nothing; check that an export that is there is whole and from this model.")
-    ] = False
+    check: Annotated[bool, Option("Write nothing; check that the existing export is complete and from this model.")] = (
+        False
+    )
 
     def __post_init__(self) -> None:
         check_options(self)
         if self.calibrate_on is not None and self.precision != "int8":
-            raise InputError("`calibrate_on` is for `precision` int8; leave it out, or ask for that")
+            raise InputError("`calibrate_on` is for `precision` int8; leave it out, or give that")
         if self.to == "page" and self.precision != "float32":
-            raise InputError(f"a page has a graph of float32, so `precision` cannot be {self.precision}; leave it out")
+            raise InputError(f"a page has a float32 graph, so `precision` cannot be {self.precision}; leave it out")
         if self.to in ("openvino", "torch-export") and self.precision != "float32":
             raise InputError(f"`precision` {self.precision} is for `to` onnx, not for {self.to}; leave it out")
         if self.to == "page" and self.check:

@@ -22,7 +22,7 @@ class SuspectOptions:
     """The options of ``eyebright suspects``."""
 
     model: Annotated[Path, Option("The model folder.", positional=True)]
-    limit: Annotated[int, Range(at_least=0), Option("Suspects that are printed, the most suspicious first.")] = 20
+    limit: Annotated[int, Range(at_least=0), Option("Number of suspects to print, the most suspicious first.")] = 20
     out: Annotated[Path | None, Option("CSV file to write all suspects to.", unset="none")] = None
     json: Annotated[Path | None, Option("JSON file to write all suspects to.", unset="none")] = None
 
@@ -37,13 +37,13 @@ class SuggestOptions:
 
     model: Annotated[Path, Option("The model folder.", positional=True)]
     images: Annotated[tuple[Path, ...], Option("Images without labels, or folders of images.", positional=True)]
-    count: Annotated[int, Range(at_least=1), Option("Images that are suggested.")] = 100
+    count: Annotated[int, Range(at_least=1), Option("Number of images to suggest.")] = 100
     out: Annotated[
         Path | None, Option("CSV file to write the suggestions to, with the proposed labels.", unset="printed")
     ] = None
     json: Annotated[Path | None, Option("JSON file to write the suggestions to.", unset="none")] = None
     cache: Annotated[
-        Path | None, Option("Folder that keeps the features of each image; training can share it.", unset="none")
+        Path | None, Option("Cache folder for the features of each image; training can share it.", unset="none")
     ] = None
     device: Annotated[str | None, DEVICE] = None
     seed: Annotated[int, Range(at_least=0, at_most=MAX_SEED), Option("Seed of the order.")] = 0
@@ -58,34 +58,32 @@ class ReviewOptions:
     """The options of ``eyebright review``."""
 
     source: Annotated[
-        Path, Option("The model folder, or a folder of images without any labels.", metavar="MODEL", positional=True)
+        Path, Option("The model folder, or a folder of unlabelled images.", metavar="MODEL", positional=True)
     ]
-    new: Annotated[
-        Path | None, Option("Folder of new images, which have no labels yet.", metavar="IMAGES", positional=True)
-    ] = None
+    new: Annotated[Path | None, Option("Folder of new images without labels.", metavar="IMAGES", positional=True)] = (
+        None
+    )
     out: Annotated[
         Path | None,
         Option(
-            "File to write the new table to when *save* is pressed; it must not exist, unless this review wrote it.",
-            unset="the name of the labels with -v2, or labels.csv, in the working folder",
+            "File to write the new table to by *save*; it must not exist, unless this review wrote it.",
+            unset="the name of the label file with -v2, or labels.csv, in the working folder",
         ),
     ] = None
     labels: Annotated[
         tuple[str, ...],
-        Option("Names of the labels (a,b,c), for a folder of images without a model.", unset="named in the page"),
+        Option("Names of the labels (a,b,c), for a folder of images without a model.", unset="entered in the page"),
     ] = ()
     kind: Annotated[
         Literal["labels", "class", "points", "numbers"],
-        Option("What the images have, for a folder without a model."),
+        Option("Kind of target, for a folder without a model."),
     ] = "labels"
-    images: Annotated[Path | None, Option("Folder of the model's own images.", unset="where they were at training")] = (
-        None
-    )
+    images: Annotated[Path | None, Option("Folder of the model's own images.", unset="the folder at training")] = None
     journal: Annotated[
         Path | None,
         Option(
-            "Folder that keeps the journal of all changes and the thumbnails; the next review continues there.",
-            unset="beside the model folder or the images, with -review at the end of the name",
+            "Folder of the journal of all changes and of the thumbnails; the next review continues there.",
+            unset="next to the model folder or the images, with the suffix -review",
         ),
     ] = None
     who: Annotated[str | None, Option("Name of the person, for the log.", unset="the login name")] = None
@@ -100,9 +98,9 @@ class ReviewOptions:
     def __post_init__(self) -> None:
         check_options(self)
         if self.kind in ("points", "numbers") and self.labels == () and not is_model_folder(self.source):
-            raise InputError(f"`labels` names the {self.kind}; give it, such as `labels` a,b,c")
+            raise InputError(f"the names of the {self.kind} are missing; give `labels`, such as `labels` a,b,c")
 
 
 def is_model_folder(path: Path) -> bool:
-    """Whether a folder holds a model, as its manifest says."""
+    """Whether a folder contains a model, by its manifest."""
     return (path / MANIFEST).exists()

@@ -21,7 +21,7 @@ from eyebright.workflow.shared_options import DEVICE, MACHINE, TRAINING
 @with_options_in_docstring
 @dataclass(frozen=True)
 class TrainCommand:
-    """The options of ``eyebright train`` beside those of reading and training."""
+    """The options of ``eyebright train`` other than those of reading and training."""
 
     source: Annotated[
         Path | None,
@@ -55,8 +55,8 @@ class PredictOptions:
     out: Annotated[
         Path | None,
         Option(
-            "File to write: a row per image with its labels and their probabilities, its points or its numbers. Until"
-            " all images are done the rows are in FILE.part, and stay there after an interruption.",
+            "File to write: a row per image with its labels and their probabilities, its points or its numbers. The "
+            "rows are in FILE.part until all images are done, also after an interruption.",
             unset="printed",
         ),
     ] = None
@@ -71,8 +71,8 @@ class PredictOptions:
     heat_maps: Annotated[
         Path | None,
         Option(
-            "Folder to write images to that show which regions raise the output for each predicted label (Grad-CAM); "
-            "each image takes a few times as long. Not for points.",
+            "Folder for heat maps of the regions that raise the output of each predicted label (Grad-CAM); each image "
+            "takes several times as long. Not for points.",
             unset="none",
         ),
     ] = None
@@ -80,7 +80,7 @@ class PredictOptions:
     device: Annotated[str | None, DEVICE] = None
     runtime: Annotated[
         RuntimeName,
-        Option("What computes the predictions; auto chooses the faster one.", MACHINE),
+        Option("Runtime that computes the predictions; auto chooses the faster one.", MACHINE),
     ] = "auto"
     precision: Annotated[Precision, Option("Precision of the model.", MACHINE)] = _defaults.PREDICTION_PRECISION
     fast_decode: Annotated[

@@ -27,7 +27,8 @@ from eyebright.export.answers_graph import ANSWERS
 from eyebright.export.page import PAGE
 from eyebright.export.parity import LIMIT
 from eyebright.export.record import read_record
-from eyebright.inference.predictor import Predictor, load_predictor
+from eyebright.inference.load_predictor import load_predictor
+from eyebright.inference.predictor import Predictor
 from eyebright.io.files import get_image_files
 
 Rows = dict[str, dict[str, float | int]]

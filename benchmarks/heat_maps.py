@@ -24,7 +24,8 @@ from measure import save, table
 from eyebright.image.image import Image
 from eyebright.image.warp import Warp
 from eyebright.inference.heat_maps import HeatMapMethod
-from eyebright.inference.predictor import Predictor, load_predictor
+from eyebright.inference.load_predictor import load_predictor
+from eyebright.inference.predictor import Predictor
 from eyebright.sources.read import read_source
 from eyebright.transforms.pipeline import Pipeline
 from eyebright.workflow.options import Options

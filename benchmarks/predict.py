@@ -27,8 +27,8 @@ import torch
 from peers.prediction_protocol import PredictionResult, Settings
 
 from eyebright import CategoryBlock, Image, Resize, get_image_files
+from eyebright.inference.load_predictor import save_onnx
 from eyebright.inference.manifest import Manifest
-from eyebright.inference.predictor import save_onnx
 from eyebright.inference.save_folder import save_model
 from eyebright.models.build import ImageModel, build_model, model_description
 from eyebright.tasks.decision import Decision

@@ -31,7 +31,8 @@ from measure import save, table
 from torch import Tensor
 
 from eyebright.image.image import Image
-from eyebright.inference.predictor import Predictor, load_predictor
+from eyebright.inference.load_predictor import load_predictor
+from eyebright.inference.predictor import Predictor
 from eyebright.sources.categorical import Categorical
 from eyebright.sources.read import read_source
 from eyebright.sources.source import Source

@@ -42,12 +42,9 @@ if TYPE_CHECKING:  # the same names for type checkers and editors; a test compar
     from eyebright.export.record import check_export as check_export, read_export as read_export
     from eyebright.image.image import Image as Image, Picture as Picture
     from eyebright.inference.heat_maps import HeatMap as HeatMap
+    from eyebright.inference.load_predictor import load_predictor as load_predictor, save_onnx as save_onnx
     from eyebright.inference.model_folder import load_evaluation as load_evaluation
-    from eyebright.inference.predictor import (
-        Predictor as Predictor,
-        load_predictor as load_predictor,
-        save_onnx as save_onnx,
-    )
+    from eyebright.inference.predictor import Predictor as Predictor
     from eyebright.io.download import URLs as URLs, untar_data as untar_data
     from eyebright.io.files import get_image_files as get_image_files
     from eyebright.learner.fine_tuned import FineTuned as FineTuned
@@ -121,8 +118,9 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
     "eyebright.export.record": ("check_export", "read_export"),
     "eyebright.image.image": ("Image", "Picture"),
     "eyebright.inference.heat_maps": ("HeatMap",),
+    "eyebright.inference.load_predictor": ("load_predictor", "save_onnx"),
     "eyebright.inference.model_folder": ("load_evaluation",),
-    "eyebright.inference.predictor": ("Predictor", "load_predictor", "save_onnx"),
+    "eyebright.inference.predictor": ("Predictor",),
     "eyebright.io.download": ("URLs", "untar_data"),
     "eyebright.io.files": ("get_image_files",),
     "eyebright.learner.fine_tuned": ("FineTuned",),

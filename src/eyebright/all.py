@@ -43,9 +43,10 @@ from eyebright.evaluation.threshold_curve import threshold_curve
 from eyebright.evaluation.thresholds import tune_thresholds
 from eyebright.image.image import Image, Picture, verify as _verify
 from eyebright.image.resize_files import resize_images
+from eyebright.inference.load_predictor import load_predictor, save_onnx
 from eyebright.inference.manifest import Manifest
 from eyebright.inference.model_folder import load_evaluation
-from eyebright.inference.predictor import Predictor, load_predictor, save_onnx
+from eyebright.inference.predictor import Predictor
 from eyebright.io.download import URLs, untar_data
 from eyebright.io.download_images import download_images
 from eyebright.io.files import get_image_files

@@ -18,7 +18,7 @@ import torch
 from eyebright.cli.main import main, options_of, run
 from eyebright.cli.worker import TrainingJob
 from eyebright.errors import InputError, TrainingError
-from eyebright.inference.predictor import load_predictor
+from eyebright.inference.load_predictor import load_predictor
 from eyebright.sources.read import read_source
 from eyebright.workflow.options import Options
 from eyebright.workflow.read_options import ReadOptions

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from eyebright.data.block import DataBlock
 from eyebright.inference.folder_format import MANIFEST, WEIGHTS
-from eyebright.inference.predictor import load_predictor
+from eyebright.inference.load_predictor import load_predictor
 from eyebright.models.build import build_model, model_description
 from eyebright.tasks.image import ImageBlock
 from eyebright.tasks.multicategory import MultiCategoryBlock

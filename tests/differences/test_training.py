@@ -10,7 +10,7 @@ import torch
 from matplotlib import pyplot as plt
 from sklearn.metrics import f1_score
 
-from eyebright.inference.predictor import load_predictor
+from eyebright.inference.load_predictor import load_predictor
 from eyebright.learner.learner import Learner
 from eyebright.losses import BCEWithLogitsLossFlat, CrossEntropyLossFlat, pos_weights
 from eyebright.metrics.labels import f1_macro

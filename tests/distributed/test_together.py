@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from eyebright.inference.predictor import load_predictor
+from eyebright.inference.load_predictor import load_predictor
 from support.images import coloured_squares
 from support.together import UNREADABLE, all_results, train_learner, training_result
 from support.training import in_another_process

@@ -23,9 +23,9 @@ from eyebright.export.record import check_export, read_export, read_record
 from eyebright.image.canonical import LIBRARY_PIXELS
 from eyebright.image.image import Image
 from eyebright.inference.change_manifest import save_manifest
+from eyebright.inference.load_predictor import load_predictor
 from eyebright.inference.model_folder import load_evaluation, load_manifest
 from eyebright.inference.out_of_distribution import OutOfDistribution
-from eyebright.inference.predictor import load_predictor
 from eyebright.types import Thresholds
 from support.exports import cached_network
 from support.models import model_folder

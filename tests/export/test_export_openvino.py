@@ -16,7 +16,7 @@ from eyebright.export.exportable import validation_images
 from eyebright.export.files import Exported
 from eyebright.export.parity import LIMIT
 from eyebright.export.record import check_export
-from eyebright.inference.predictor import load_predictor
+from eyebright.inference.load_predictor import load_predictor
 from eyebright.types import Thresholds
 from support.exports import cached_network
 

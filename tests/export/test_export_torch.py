@@ -20,8 +20,8 @@ from eyebright.export.exportable import Validation, load_exportable
 from eyebright.export.files import Exported
 from eyebright.export.parity import LIMIT
 from eyebright.export.record import check_export
+from eyebright.inference.load_predictor import load_predictor
 from eyebright.inference.model_folder import load_evaluation
-from eyebright.inference.predictor import load_predictor
 from support.learners import SQUARES, small_learner, squares_block
 
 ALONE = """

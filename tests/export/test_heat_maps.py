@@ -20,8 +20,9 @@ from eyebright.export.parity import LIMIT, Parity
 from eyebright.image.image import Image
 from eyebright.image.warp import Warp
 from eyebright.inference.heat_maps import OPACITY, in_user_pixels
+from eyebright.inference.load_predictor import load_predictor
 from eyebright.inference.manifest import Manifest
-from eyebright.inference.predictor import Predictor, load_predictor
+from eyebright.inference.predictor import Predictor
 from eyebright.models.build import build_model, model_description
 from eyebright.tasks.base import TargetBlock
 from eyebright.tasks.category import CategoryBlock

@@ -12,7 +12,7 @@ from eyebright.export.export_onnx import export_onnx_files
 from eyebright.export.files import Exported
 from eyebright.export.parity import LIMIT
 from eyebright.export.record import read_export
-from eyebright.inference.predictor import load_predictor
+from eyebright.inference.load_predictor import load_predictor
 from eyebright.types import Thresholds
 from support.learners import SQUARES, small_learner, squares_block
 

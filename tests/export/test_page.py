@@ -19,9 +19,9 @@ from eyebright.export.exportable import Validation
 from eyebright.export.files import Exported
 from eyebright.export.page import PAGE, ExportedPage, export_page
 from eyebright.export.parity import LIMIT, Parity
+from eyebright.inference.load_predictor import load_predictor
 from eyebright.inference.prediction_file import PredictionWriter
 from eyebright.inference.predictions import Prediction, SkippedImage
-from eyebright.inference.predictor import load_predictor
 from eyebright.tasks.multicategory import MultiCategoryBlock
 from eyebright.types import LabelSet
 from eyebright.web.offline import WASM, OfflinePage, page_script, render_offline_page, runtime_files, worker_script

@@ -16,7 +16,7 @@ from eyebright.export.exportable import validation_images
 from eyebright.export.files import Exported
 from eyebright.export.precision import Cost, to_int8
 from eyebright.export.record import check_export, read_export
-from eyebright.inference.predictor import load_predictor
+from eyebright.inference.load_predictor import load_predictor
 from support.exports import cached_network
 
 

@@ -22,9 +22,9 @@ import torch
 
 from eyebright.export.record import read_record
 from eyebright.inference.inspect_folder import inspect_folder
+from eyebright.inference.load_predictor import load_predictor
 from eyebright.inference.manifest import Manifest
 from eyebright.inference.model_folder import load_evaluation
-from eyebright.inference.predictor import load_predictor
 from eyebright.inference.save_folder import save_model
 from eyebright.models.build import build_model, model_description
 from eyebright.tasks.decision import Decision

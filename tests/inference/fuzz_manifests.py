@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from eyebright.errors import ArtifactError
+from eyebright.inference.load_predictor import load_predictor
 from eyebright.inference.manifest import Manifest
-from eyebright.inference.predictor import load_predictor
 from eyebright.inference.save_folder import save_model
 from eyebright.models.build import build_model, model_description
 from eyebright.tasks.base import TargetBlock

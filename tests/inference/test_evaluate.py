@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from eyebright.errors import DataError, ImageError, InputError
-from eyebright.inference.predictor import Predictor, load_predictor
+from eyebright.inference.load_predictor import load_predictor
+from eyebright.inference.predictor import Predictor
 from support.models import model_folder
 
 

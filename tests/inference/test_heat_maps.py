@@ -16,8 +16,9 @@ from eyebright.image.warp import Warp
 from eyebright.inference.feature_maps import record_features
 from eyebright.inference.heat_map_files import HeatMapWriter
 from eyebright.inference.heat_maps import HeatMap, HeatMapMethod, heat_maps_of_input, in_user_pixels
+from eyebright.inference.load_predictor import load_predictor
 from eyebright.inference.manifest import Manifest
-from eyebright.inference.predictor import Predictor, load_predictor
+from eyebright.inference.predictor import Predictor
 from eyebright.inference.save_folder import save_model
 from eyebright.models.build import ImageModel, build_model, model_description
 from eyebright.tasks.base import TargetBlock

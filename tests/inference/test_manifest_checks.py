@@ -12,8 +12,8 @@ import torch
 
 from eyebright.errors import ArtifactError, InputError
 from eyebright.inference.folder_format import MANIFEST
+from eyebright.inference.load_predictor import load_predictor
 from eyebright.inference.manifest import Manifest
-from eyebright.inference.predictor import load_predictor
 from eyebright.inference.save_folder import save_model
 from eyebright.models.build import ModelDescription, build_model, model_description
 from eyebright.models.saved import build_saved

@@ -422,7 +422,7 @@ def test_what_could_not_be_loaded_is_not_saved(tmp_path: Path) -> None:
 
 
 def test_weights_that_do_not_fit_the_architecture_are_refused(tmp_path: Path) -> None:
-    from eyebright.inference.predictor import load_predictor
+    from eyebright.inference.load_predictor import load_predictor
 
     model = build_model(model_description("test_resnet", 2, size=32))
     save_model(

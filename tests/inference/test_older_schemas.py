@@ -8,8 +8,8 @@ import pytest
 
 from eyebright.errors import ArtifactError
 from eyebright.inference.folder_format import MANIFEST
+from eyebright.inference.load_predictor import load_predictor
 from eyebright.inference.model_folder import load_evaluation, load_model
-from eyebright.inference.predictor import load_predictor
 from eyebright.inference.save_folder import save_model
 
 FOLDER = Path(__file__).with_name("schema_1")

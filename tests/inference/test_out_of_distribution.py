@@ -13,10 +13,10 @@ from torch import Tensor
 
 from eyebright.errors import ArtifactError
 from eyebright.inference.folder_format import OUT_OF_DISTRIBUTION
+from eyebright.inference.load_predictor import load_predictor, save_onnx
 from eyebright.inference.model_folder import load_manifest, load_out_of_distribution
 from eyebright.inference.out_of_distribution import MAX_DIRECTIONS, OutOfDistribution, fit_out_of_distribution
 from eyebright.inference.predictions import Prediction
-from eyebright.inference.predictor import load_predictor, save_onnx
 from eyebright.inference.save_folder import save_model
 from support.models import SIZE, model_folder, small_model
 

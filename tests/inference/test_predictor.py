@@ -21,7 +21,9 @@ from eyebright._choices import RuntimeName
 from eyebright.errors import ArtifactError, InputError, MissingExtraError
 from eyebright.image.canonical import LIBRARY_PIXELS, canonical_pixels, fit_size, place_center
 from eyebright.image.image import Image
-from eyebright.inference.predictor import GRAPH, Predictor, load_predictor, save_onnx
+from eyebright.inference.folder_format import GRAPH
+from eyebright.inference.load_predictor import load_predictor, save_onnx
+from eyebright.inference.predictor import Predictor
 from eyebright.inference.runtimes import onnx_runtime, select as choose
 from eyebright.inference.runtimes.graph_file import hash_path, read_graph, write_graph
 from eyebright.models import saved
@@ -123,7 +125,8 @@ def test_with_a_graph_no_network_is_built_until_it_is_needed(
     built: list[str] = []
     made = saved.build_saved
     monkeypatch.setattr(
-        "eyebright.inference.predictor.build_saved", lambda *given, **how: (built.append("it"), made(*given, **how))[1]
+        "eyebright.inference.load_predictor.build_saved",
+        lambda *given, **how: (built.append("it"), made(*given, **how))[1],
     )
     predictor = load_predictor(with_graph, device="cpu")
     predictor.predict(photos)
@@ -150,7 +153,8 @@ def test_a_saved_graph_is_in_the_folder_and_is_found(plain: Path, monkeypatch: p
     assert "there is no network.onnx" in load_predictor(plain, device="cpu").runtime.why
     asked: list[object] = []
     monkeypatch.setattr(
-        "eyebright.inference.predictor.export_onnx", lambda *given, **how: (asked.append(given[1]), small_graph())[1]
+        "eyebright.inference.load_predictor.export_onnx",
+        lambda *given, **how: (asked.append(given[1]), small_graph())[1],
     )
     assert save_onnx(plain) == plain / "network.onnx"
     assert asked == [SIZE]
@@ -261,7 +265,7 @@ def test_a_graph_needs_a_fixed_image_size(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("method", ["write_bytes", "write_text"])
 def test_a_full_disk_leaves_the_old_graph(method: str, with_graph: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("eyebright.inference.predictor.export_onnx", lambda *_, **__: b"new")
+    monkeypatch.setattr("eyebright.inference.load_predictor.export_onnx", lambda *_, **__: b"new")
 
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 import torch
 
+from eyebright.inference.load_predictor import load_predictor
 from eyebright.inference.model_folder import load_evaluation
-from eyebright.inference.predictor import load_predictor
 from eyebright.learner.learner import Learner
 from eyebright.models.build import ImageModel
 from eyebright.tasks.registry import TARGET_BLOCKS

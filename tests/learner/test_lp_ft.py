@@ -12,7 +12,7 @@ from torch import nn
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.errors import EyebrightError, InputError, TrainingError
 from eyebright.evaluation.metric_value import metric_value
-from eyebright.inference.predictor import load_predictor
+from eyebright.inference.load_predictor import load_predictor
 from eyebright.learner import learner as module
 from eyebright.learner.callbacks import EarlyStoppingCallback, GradientAccumulation, MixUp
 from eyebright.learner.learner import Learner

@@ -13,7 +13,7 @@ from torch import nn
 
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.errors import EyebrightError
-from eyebright.inference.predictor import load_predictor
+from eyebright.inference.load_predictor import load_predictor
 from eyebright.learner.learner import Learner
 from eyebright.losses import CrossEntropyLossFlat
 from eyebright.train.device import Device

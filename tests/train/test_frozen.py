@@ -13,8 +13,8 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from torch.nn import functional
 
 from eyebright.errors import ArtifactError, InputError
+from eyebright.inference.load_predictor import load_predictor
 from eyebright.inference.model_folder import load_evaluation
-from eyebright.inference.predictor import load_predictor
 from eyebright.learner.learner import Learner
 from eyebright.models.build import build_model, model_description
 from eyebright.models.linear_head import pooled_features, use_linear_head

@@ -16,8 +16,8 @@ from PIL import Image as PILImage
 from eyebright.cli.main import run
 from eyebright.errors import ArtifactError, InputError
 from eyebright.inference.change_manifest import save_manifest
+from eyebright.inference.load_predictor import load_predictor
 from eyebright.inference.model_folder import load_evaluation, load_manifest
-from eyebright.inference.predictor import load_predictor
 from eyebright.report.data import ReportFacts
 from eyebright.report.kinds import task_report
 from eyebright.sources.read import read_source

@@ -13,8 +13,8 @@ from PIL import Image as PILImage
 from eyebright._choices import EvaluatedPart
 from eyebright.errors import ArtifactError
 from eyebright.evaluation.decide import fit_decision
+from eyebright.inference.load_predictor import load_predictor
 from eyebright.inference.model_folder import load_evaluation
-from eyebright.inference.predictor import load_predictor
 from eyebright.sources.read import read_source
 from eyebright.workflow.held_out import group_names
 from eyebright.workflow.options import Options

@@ -11,7 +11,7 @@ from eyebright.cli.main import run
 from eyebright.errors import ArtifactError, InputError
 from eyebright.inference import save_folder
 from eyebright.inference.inspect_folder import inspect_folder
-from eyebright.inference.predictor import load_predictor
+from eyebright.inference.load_predictor import load_predictor
 from eyebright.workflow.migrate import migrate_model
 
 OLD = Path(__file__).parents[1] / "inference" / "schema_1"

@@ -22,9 +22,9 @@ from eyebright.cli.main import run
 from eyebright.errors import ArtifactError, InputError
 from eyebright.inference.hub import local_folder, parse_repository
 from eyebright.inference.inspect_folder import inspect_folder
+from eyebright.inference.load_predictor import load_predictor, save_onnx
 from eyebright.inference.manifest import Manifest
 from eyebright.inference.model_folder import load_model
-from eyebright.inference.predictor import load_predictor, save_onnx
 from eyebright.inference.runtimes.graph_file import write_graph
 from eyebright.inference.save_folder import save_model
 from eyebright.inference.training_images import TrainingImages

@@ -10,7 +10,7 @@ import torch
 
 from eyebright.cli.main import run
 from eyebright.errors import InputError
-from eyebright.inference.predictor import load_predictor
+from eyebright.inference.load_predictor import load_predictor
 from eyebright.workflow.command_options.labelling import SuggestOptions
 from eyebright.workflow.suggest import FIRST_COLUMNS, suggest
 from support.images import coloured_squares

@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from torch import Tensor
 
 from eyebright.errors import CancelledError, InputError
-from eyebright.inference.predictor import load_predictor
+from eyebright.inference.load_predictor import load_predictor
 from eyebright.models.build import build_model, model_description
 from eyebright.tasks.base import TargetBlock
 from eyebright.tasks.category import CategoryBlock

@@ -13,8 +13,8 @@ from safetensors.torch import load_file
 from eyebright.errors import InputError
 from eyebright.evaluation.calibrate import fit_calibration
 from eyebright.evaluation.decide import fit_decision
+from eyebright.inference.load_predictor import load_predictor
 from eyebright.inference.model_folder import load_evaluation, load_manifest
-from eyebright.inference.predictor import load_predictor
 from eyebright.metrics.labels import mean_ap
 from eyebright.sources.read import read_source
 from eyebright.workflow import finish

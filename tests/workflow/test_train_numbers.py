@@ -7,8 +7,8 @@ import pytest
 import torch
 from sklearn.metrics import mean_absolute_error
 
+from eyebright.inference.load_predictor import load_predictor
 from eyebright.inference.model_folder import load_evaluation
-from eyebright.inference.predictor import load_predictor
 from eyebright.sources.read import read_source
 from eyebright.workflow.options import Options
 from eyebright.workflow.train_model import train_model

@@ -42,8 +42,8 @@ def predict(arguments: "CommandArguments") -> None:
 
     options = arguments.parse(PredictOptions)
     from eyebright.errors import InputError
+    from eyebright.inference.load_predictor import load_predictor
     from eyebright.inference.prediction_file import check_predictions_file
-    from eyebright.inference.predictor import load_predictor
 
     if options.out is not None:
         _check_name(options.out, options.format)

@@ -18,10 +18,11 @@ from eyebright.export.parity import existing
 from eyebright.export.pixels_graph import Steps, steps_of
 from eyebright.export.record import CONTRACT, decision_hash
 from eyebright.image.canonical import CANONICAL
+from eyebright.inference.load_predictor import load_predictor
 from eyebright.inference.manifest import Manifest
 from eyebright.inference.model_folder import load_evaluation, load_manifest, manifest_content
 from eyebright.inference.out_of_distribution import THRESHOLD
-from eyebright.inference.predictor import Predictor, load_predictor
+from eyebright.inference.predictor import Predictor
 from eyebright.models.weights import declared_licence
 from eyebright.tasks.registry import block_to_json
 from eyebright.transforms.draw import output_size

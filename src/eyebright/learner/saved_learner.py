@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 
 from eyebright.errors import ImageError
-from eyebright.inference.predictor import Prediction, Predictor, load_predictor
+from eyebright.inference.load_predictor import load_predictor
+from eyebright.inference.predictor import Prediction, Predictor
 from eyebright.types import Vocab
 
 

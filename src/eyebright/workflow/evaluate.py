@@ -18,11 +18,11 @@ from eyebright.evaluation.evaluation import Evaluation
 from eyebright.image.cache import ImageCache
 from eyebright.inference.change_manifest import check_free, locked_folder, restored_on_failure, save_part
 from eyebright.inference.evaluate import evaluate_images
+from eyebright.inference.load_predictor import load_predictor
 from eyebright.inference.manifest import Manifest
 from eyebright.inference.model_folder import (
     load_manifest,
 )
-from eyebright.inference.predictor import load_predictor
 from eyebright.io.atomic import write_text
 from eyebright.io.files import check_replaceable
 from eyebright.report.build import build_report, leak_notices

@@ -11,7 +11,8 @@ from jaxtyping import Float, Shaped, UInt8
 from torch import Tensor
 
 from eyebright.evaluation.teaching_order import TeachingOrder
-from eyebright.inference.predictor import Predictor, load_predictor
+from eyebright.inference.load_predictor import load_predictor
+from eyebright.inference.predictor import Predictor
 from eyebright.review.items import Answers
 from eyebright.review.values import Vocabulary
 from eyebright.tasks.base import TargetBlock

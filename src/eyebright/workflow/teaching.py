@@ -18,7 +18,7 @@ from eyebright.errors import CancelledError, InputError
 from eyebright.evaluation.teaching_order import TeachingOrder, teaching_order
 from eyebright.image.cache import CacheOption, ImageCache
 from eyebright.image.warp import Warp
-from eyebright.inference.predictor import load_predictor
+from eyebright.inference.load_predictor import load_predictor
 from eyebright.models.build import ImageModel, build_model, model_description
 from eyebright.models.split_model import split_at_head
 from eyebright.tasks.base import TargetBlock

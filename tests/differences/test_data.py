@@ -97,7 +97,7 @@ def test_a_batch_with_a_single_image_is_an_error_before_training(
     assert gold("g13_misc")["bs=1 in train mode"].startswith("ValueError: Expected more than 1 value per channel")
     learner = small_learner(squares_block(folder).dataloaders(table, **options))
     for method in (lambda: learner.fit(1), lambda: learner.lr_find(show_plot=False)):
-        with pytest.raises(InputError, match=f"batches of {options['bs']} out of 18 images leave one alone"):
+        with pytest.raises(InputError, match=f"batches of {options['bs']} out of 18 images leave a batch of one image"):
             method()
 
 

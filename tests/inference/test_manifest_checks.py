@@ -55,7 +55,7 @@ DAMAGES: dict[str, tuple[Change, str]] = {
     ),
     "another hidden layer": (
         lambda d: d["model"].update(lin_ftrs=[9]),
-        r"the head has layers with \[8, 2\] outputs, and the manifest says \[9, 2\]",
+        r"the head has layers with \[8, 2\] outputs, but the manifest has \[9, 2\]",
     ),
     "10,000 hidden layers": (lambda d: d["model"].update(lin_ftrs=[8] * 10_000), "got 10,000 sizes"),
     "a range that is not finite": (lambda d: d["model"].update(y_range=[0, float("inf")]), "y_range must be"),

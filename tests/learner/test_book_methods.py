@@ -52,7 +52,7 @@ def test_predictions_of_given_batches_are_those_of_the_loader(several: Learner) 
 def test_batches_that_are_none_are_an_error(several: Learner) -> None:
     x, y = several.dls.one_batch()
     for wrong in ([x], [(x, y[:1])], [(x[0], y)]):
-        with pytest.raises(InputError, match=r"`dl` is a loader, or batches as `dls.one_batch\(\)` returns them"):
+        with pytest.raises(InputError, match=r"`dl` must be a loader, or batches as from `dls.one_batch\(\)`"):
             several.get_preds(dl=wrong)
     for wrong in ([], [(x, y), (x, None)]):
         with pytest.raises(InputError, match="`dl` has no batch, or only some of its batches have targets"):
@@ -74,7 +74,7 @@ def test_tta_is_the_books_mean_of_augmented_and_plain_predictions(several: Learn
 
 
 def test_tta_refuses_points_and_numbers_out_of_range(folder: Path, table: pd.DataFrame, several: Learner) -> None:
-    with pytest.raises(InputError, match="tta has no mean of them: use get_preds"):
+    with pytest.raises(InputError, match="tta cannot average them: use get_preds"):
         made(folder, table, Path(), "points").tta()
     with pytest.raises(InputError, match="`n`, the number of augmented views, must be at least 1, got 0"):
         several.tta(n=0)
@@ -110,7 +110,7 @@ def test_weights_of_classes_in_another_order_are_refused(folder: Path, table: pd
     other = small_learner(block.dataloaders(table, bs=8, num_workers=0))
     with pytest.raises(ArtifactError, match="has the weights of another target"):
         other.load(path.resolve())
-    with pytest.raises(InputError, match="give their block what this one was fitted with"):
+    with pytest.raises(InputError, match="give their block the fitted values of this one"):
         several.dls = other.dls
 
 
@@ -136,7 +136,7 @@ def test_other_data_train_the_same_model_at_another_size(folder: Path, table: pd
 def test_data_of_another_normalisation_are_refused(folder: Path, table: pd.DataFrame, several: Learner) -> None:
     stats = Normalize((0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
     block = squares_block(folder).new(batch_tfms=[*aug_transforms(size=32), stats])
-    with pytest.raises(InputError, match="leave Normalize out, or make a new learner"):
+    with pytest.raises(InputError, match="leave Normalize out, or create a new learner"):
         several.dls = block.dataloaders(table, bs=8, num_workers=0)
 
 

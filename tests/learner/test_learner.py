@@ -378,7 +378,7 @@ def test_the_precision_can_be_changed_and_weights_stay_float32(folder: Path, tab
     learner.fit(1, 1e-3)
     assert {parameter.dtype for parameter in learner.model.parameters()} == {torch.float32}
     if learner.run.device.torch_device.type == "cpu":
-        assert "float16 was asked for" in learner.to_fp16().run.device.precision_reason
+        assert "float16 was requested" in learner.to_fp16().run.device.precision_reason
     assert learner.to_fp32().run.device.precision == "float32"
 
 
@@ -594,5 +594,5 @@ def test_a_learner_starts_only_from_a_model_of_its_own_kind_and_architecture(fol
         small_learner(dls).start_from(folder / "parent")
     dls = squares_block(folder).dataloaders(table, bs=8, num_workers=0)
     other = vision_learner(dls, "resnet18", pretrained=False, precision="float32", progress="quiet")
-    with pytest.raises(InputError, match=r"is a test_resnet, and this learner has a resnet18: make it with"):
+    with pytest.raises(InputError, match=r"is a test_resnet, and this learner has a resnet18: create it with"):
         other.start_from(folder / "parent")

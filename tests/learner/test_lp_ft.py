@@ -241,7 +241,7 @@ def test_a_last_batch_of_one_image_is_refused_for_batch_norms_of_the_old_head_on
     assert (len(train) - (len(train) % 8 + 7)) % 8 == 1
     dls = squares_block(folder).dataloaders(some, bs=8, num_workers=0, drop_last=False)
     learner = small_learner(dls, train_bn=False, keep_statistics=True)
-    with pytest.raises(InputError, match="one alone in a batch, which the head's batch norms cannot learn from"):
+    with pytest.raises(InputError, match="leave a batch of one image, which the head's batch norms cannot learn from"):
         learner.fit(1)
     learner.lp_ft(1)
 

@@ -20,7 +20,7 @@ from support.learners import small_learner, squares_block
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"mixup": 0.2}, "`mixup` and `cutmix` mix the classes of two images, and the target is a .*: leave them out"),
+        ({"mixup": 0.2}, "`mixup` and `cutmix` mix the classes of two images, but the target is a .*: leave them out"),
         ({"cutmix": 1.0}, "`mixup` and `cutmix` mix the classes of two images"),
         ({"label_smoothing": 0.1}, "`label_smoothing` and `balance` are for labels and classes, and the target is a "),
         ({"balance": "pos_weight"}, "`label_smoothing` and `balance` are for labels and classes"),
@@ -43,14 +43,14 @@ def test_options_that_change_a_custom_loss_are_an_error(folder: Path, table: pd.
     replaced = small_learner(dls, options=TrainingOptions(balance="pos_weight"))
     replaced.loss_func = nn.BCEWithLogitsLoss()
     for learner in (given, replaced):
-        with pytest.raises(InputError, match="this learner has a loss of its own: give them to that loss"):
+        with pytest.raises(InputError, match="but this learner has its own loss: give them to that loss"):
             learner.fit(1)
 
 
 def test_batches_of_one_image_are_an_error(folder: Path, table: pd.DataFrame) -> None:
     for options in ({"bs": 1}, {"bs": 29, "drop_last": False}):
         with pytest.raises(
-            InputError, match=r"out of 30 images leave one alone .* give `bs=2` or more, and `drop_last"
+            InputError, match=r"out of 30 images leave a batch of one image.* give `bs=2` or more, and `drop_last"
         ):
             small_learner(squares_block(folder).dataloaders(table, **options)).fit(1)
 

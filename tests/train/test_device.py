@@ -24,7 +24,7 @@ def test_float16_on_a_cpu_becomes_bfloat16_with_a_reason() -> None:
     assert (device.precision, device.scaler) == ("bfloat16", None)
     assert (
         device.precision_reason
-        == "bfloat16: float16 was asked for, but its gradients need a GPU's loss scaling, not 'cpu'"
+        == "bfloat16: float16 was requested, but its gradients need a GPU's loss scaling, not 'cpu'"
     )
 
 

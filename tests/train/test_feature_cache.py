@@ -281,7 +281,7 @@ def test_lr_find_does_not_use_the_cache(folder: Path, table: pd.DataFrame, looke
 
 def test_augment_views_without_a_frozen_backbone_is_an_error(folder: Path, table: pd.DataFrame) -> None:
     learner = frozen(folder, table)
-    with pytest.raises(InputError, match="`freeze_epochs=0` freezes none"):
+    with pytest.raises(InputError, match="`freeze_epochs=0` never freezes it"):
         learner.fine_tune(1, freeze_epochs=0, augment_views=2)
     with pytest.raises(
         InputError, match=r"`augment_views` must be a whole number of views of each image, at least 1, got 0"

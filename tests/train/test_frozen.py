@@ -153,7 +153,7 @@ def test_weights_of_images_count_in_the_fit(folder: Path, table: pd.DataFrame) -
 def test_there_is_a_group_for_each_item_of_the_data(folder: Path, table: pd.DataFrame) -> None:
     learner = learner_of(folder, table, "multicategory")
     learner.fit_head(groups=[f"person {i % 7}" for i in range(len(table))])
-    with pytest.raises(InputError, match=r"`groups` has 3 values, for 40 items: give the group of each item"):
+    with pytest.raises(InputError, match=r"`groups` needs one group for each of 40 items, got 3"):
         learner.fit_head(groups=["a", "b", "c"])
     with pytest.raises(InputError, match="`groups` must be values that can be compared"):
         learner.fit_head(groups=[["a"]] * len(table))

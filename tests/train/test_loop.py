@@ -247,7 +247,7 @@ def test_an_epoch_without_batches_is_an_error() -> None:
 
 
 def test_a_run_without_a_plan_is_an_error() -> None:
-    with pytest.raises(TrainingError, match="begins with at least one plan"):
+    with pytest.raises(TrainingError, match="a run needs at least one plan, got none"):
         tiny_run().begin()
     with pytest.raises(TrainingError, match="no plan to train: give it one with begin"):
         _ = tiny_run().plan

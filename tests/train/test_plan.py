@@ -53,13 +53,13 @@ def test_an_invalid_plan_is_an_error(fields: dict[str, Any], message: str) -> No
 
 def test_cached_features_with_mixed_images_are_an_error() -> None:
     with pytest.raises(
-        InputError, match="`augment_views=2` caches features of single images, and `mixup` and `cutmix` mix"
+        InputError, match="`augment_views=2` caches features of single images, but `mixup` and `cutmix` mix"
     ):
         Plan(4, (1e-3,) * 3, train_bn=False, frozen_to=2, augment_views=2, options=TrainingOptions(mixup=0.2))
 
 
 def test_cached_features_with_shorter_epochs_are_an_error() -> None:
-    with pytest.raises(InputError, match="`steps_per_epoch=3` ends an epoch before it has seen all: leave one out"):
+    with pytest.raises(InputError, match="`steps_per_epoch=3` ends an epoch before all are used: leave one out"):
         Plan(4, (1e-3,) * 3, train_bn=False, frozen_to=2, augment_views=2, options=TrainingOptions(steps_per_epoch=3))
 
 

@@ -117,7 +117,7 @@ def test_one_learning_rate_per_group_is_accepted() -> None:
         ("1e-3", "a learning rate must be a positive number, got '1e-3'"),
         (True, "a learning rate must be a positive number, got True"),
         (float("nan"), "a learning rate must be a positive number"),
-        ([1e-3, 1e-3], "3 parameter groups and 2 learning rates"),
+        ([1e-3, 1e-3], "3 parameter groups need one learning rate or 3, got 2"),
     ],
 )
 def test_invalid_learning_rates_are_an_error(lr: Any, message: str) -> None:

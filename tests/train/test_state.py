@@ -105,7 +105,7 @@ except TrainingError as error:
     said = in_another_process("-c", program)
     assert "cannot write the checkpoint" in said.stdout, said.stderr
     assert "File too large" in said.stdout
-    assert "the one from before is still there" in said.stdout
+    assert "the previous one is kept" in said.stdout
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["run.safetensors"]
 

@@ -89,7 +89,7 @@ def test_training_ends_when_its_time_is_over(monkeypatch: pytest.MonkeyPatch) ->
     [
         (EpochsPlanned(3, 8, 8, 61.4), "planned: 3 epochs of 8 batches, about 61 s with validation"),
         (EpochsPlanned(1, 5, 8, 9.6), "planned: 1 epoch of 5 of the 8 batches, about 10 s with validation"),
-        (EpochsPlanned(0, 0, 8, 0.0), "the time that is left is not enough for a step of fine-tuning"),
+        (EpochsPlanned(0, 0, 8, 0.0), "the remaining time is too short for a step of fine-tuning"),
     ],
 )
 def test_the_plan_is_a_sentence(event: EpochsPlanned, message: str) -> None:

@@ -25,10 +25,10 @@ def predict_augmented(
     """(predictions, targets) of a dataset: ``beta`` times the plain predictions, the rest from augmented views.
 
     Args:
-        trainer: computes the outputs.
+        trainer: the trainer that computes the outputs.
         loader: the loader of the dataset, without augmentation.
         pipeline: the transforms of the augmented views.
-        decision: from outputs to probabilities or values.
+        decision: converts outputs to probabilities or values.
         n: number of augmented views, at least 1.
         beta: share of the plain predictions; None returns (augmented, plain) instead of one tensor.
         use_max: the greatest score of all views instead of a mean.
@@ -37,7 +37,7 @@ def predict_augmented(
         InputError: the targets are points, ``n`` or ``beta`` is out of range, or no image can be read.
     """
     if decision.target.is_geometric:
-        raise InputError("an augmented view has its points at other places, so tta has no mean of them: use get_preds")
+        raise InputError("points move in augmented views, so tta cannot average them: use get_preds")
     if n < 1:
         raise InputError(f"`n`, the number of augmented views, must be at least 1, got {n}")
     if beta is not None and not 0 <= beta <= 1:
@@ -57,5 +57,5 @@ def _predictions_in_order(augmented: Outputs, plain: Outputs, decision: Decision
     row_of = {index: row for row, index in enumerate(augmented.indices)}
     missing = [index for index in plain.indices if index not in row_of]
     if missing:
-        raise InputError(f"{len(missing)} images could be read once and then no longer, the first is item {missing[0]}")
+        raise InputError(f"{len(missing)} images could be read at first but not again, the first is item {missing[0]}")
     return decision.activate(augmented.outputs[[row_of[index] for index in plain.indices]])

@@ -1,6 +1,6 @@
-"""The fastai book's callbacks, as values that stand for an observer or for an option of training.
+"""The fastai book's callbacks, as values that represent an observer or an option of training.
 
-`Learner` and its fits take them in ``cbs``, beside observers, which are plain functions of an event.
+`Learner` and its fits take them in ``cbs``, in addition to observers, which are plain functions of an event.
 """
 
 import math
@@ -19,14 +19,14 @@ from eyebright.train.run import Run
 
 
 class Fit(NamedTuple):
-    """What a callback sees of the learner that is fitted.
+    """The parts of a learner that a callback can use in a fit.
 
     Args:
         run: the state of training.
         dls: the data.
         metrics: the metrics of validation.
-        save: saves the weights under a name.
-        load: loads them.
+        save: the function that saves the weights under a name.
+        load: the function that loads them.
     """
 
     run: Run
@@ -42,8 +42,8 @@ class BookCallback:
 
     Args:
         name: its name in fastai.
-        options: a function from the data to options of `TrainingOptions` that the fit has; None: none.
-        observer: a function from the fit to an observer; None: none.
+        options: a function from the data to options of `TrainingOptions` for the fit, or None.
+        observer: a function from the fit to an observer, or None.
     """
 
     name: str
@@ -99,12 +99,12 @@ def EarlyStoppingCallback(  # noqa: N802
 
     Args:
         monitor: the name of the score, as in the table of epochs.
-        comp: ``np.less`` or ``np.greater``; None: less is better for losses, errors, and metrics that say so.
-        min_delta: a smaller improvement counts as none.
+        comp: ``np.less`` or ``np.greater``; None: less is better for losses, errors, and metrics that declare it.
+        min_delta: smaller improvements are ignored.
         patience: number of epochs without an improvement.
 
     Raises (when the fit begins):
-        InputError: the fit has no such score, or an argument is negative.
+        InputError: the score is unknown in the fit, or an argument is negative.
     """
 
     def observer(fit: Fit) -> Observer:
@@ -162,7 +162,7 @@ def as_callbacks(given: Callbacks) -> list[AnyCallback]:
     """One callback or several as a list; a callback of fastai may be given without brackets, as ``cbs=MixUp``.
 
     Raises:
-        InputError: something else.
+        InputError: an item is neither an observer nor a callback.
     """
     several: list[Any] = list(given) if isinstance(given, Iterable) else [given]
     made: list[AnyCallback] = []
@@ -183,7 +183,7 @@ def observers_of(callbacks: Iterable[AnyCallback], fit: Fit) -> list[Observer]:
 
 
 def options_of(callbacks: Iterable[AnyCallback], dls: DataLoaders) -> dict[str, Any]:
-    """The options of `TrainingOptions` that the callbacks stand for."""
+    """The options of `TrainingOptions` that the callbacks represent."""
     chosen: dict[str, Any] = {}
     for each in callbacks:
         if isinstance(each, BookCallback) and each.options is not None:
@@ -203,15 +203,13 @@ _WITHOUT_ARGUMENTS = (
 
 
 def _higher_is_better(fit: Fit, monitor: str, comp: Callable[[Any, Any], Any] | None, min_delta: float) -> bool:
-    """Whether a higher score is better; fastai knows it by the name alone, which is wrong for a mean absolute error."""
+    """Whether a higher score is better; fastai decides by the name only, which is wrong for a mean absolute error."""
     if min_delta < 0:
         raise InputError(f"`min_delta` must be 0 or more, got {min_delta}")
     metrics = {metric.name: metric for metric in fit.metrics}
     known = ["train_loss", "valid_loss", *metrics]
     if monitor not in known:
-        raise InputError(
-            f"there is no score '{monitor}' to monitor.{did_you_mean(monitor, known)} Known: {listing(known)}"
-        )
+        raise InputError(f"unknown score '{monitor}' to monitor.{did_you_mean(monitor, known)} Known: {listing(known)}")
     if comp is not None:
         return bool(comp(2, 1))
     declared = metrics[monitor].higher_is_better if monitor in metrics else False
@@ -219,7 +217,7 @@ def _higher_is_better(fit: Fit, monitor: str, comp: Callable[[Any, Any], Any] | 
 
 
 def _save_averaged(fit: Fit, name: str) -> None:
-    """Saves the weights that the epoch was validated with: the averaged ones, where there are any."""
+    """Saves the weights that the epoch was validated with: the averaged ones, if any."""
     average = fit.run.ema
     with nullcontext() if average is None else average.in_model(keep=False):
         fit.save(name)

@@ -1,4 +1,4 @@
-"""`FineTuned`: what `Learner.lp_ft` returns: the frozen and the fine-tuned model, compared on the validation images."""
+"""`FineTuned`, the result of `Learner.lp_ft`: the frozen and the fine-tuned model compared on the validation images."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from eyebright.web.text import number_text
 
 @dataclass(frozen=True, eq=False)
 class FineTuned:
-    """The result of fine-tuning beside the frozen model.
+    """The comparison of the fine-tuned with the frozen model.
 
     Args:
         head: the linear head that was fitted to the features of the frozen backbone; fine-tuning started from it.
@@ -19,11 +19,10 @@ class FineTuned:
         comparison: the main metric of the frozen (first) and of the fine-tuned (second) model, on the validation
             images; None if there was no time for fine-tuning.
         share: share of the fine-tuned weights in the model that was compared; the rest is that of the frozen model.
-        keeps_frozen: whether the learner has the weights of the frozen model again, because fine-tuning was not better.
-        seconds: the duration of the epochs, with those before a resume.
+        keeps_frozen: whether the weights of the frozen model were restored, because fine-tuning was not better.
+        seconds: the duration of the epochs, including those before a resume.
         plan: the plan of the epochs; None if there was no time for them.
-        doublings: how often the time was doubled from the frozen model to the end, log2 of the ratio; None without
-            ``minutes``.
+        doublings: log2 of the ratio of the whole time to that of the frozen model; None without ``minutes``.
     """
 
     head: LinearHead
@@ -47,7 +46,7 @@ class FineTuned:
 
     @property
     def twice_the_time(self) -> str:
-        """A sentence on what twice the time would bring, if each doubling adds as much; empty without ``minutes``."""
+        """A sentence on the expected gain of twice the time, if doublings add equally; empty without ``minutes``."""
         if self.comparison is None or self.doublings is None:
             return ""
         metric, interval = self.comparison.metric.display_name, self.comparison.interval

@@ -1,4 +1,4 @@
-"""`ClassificationInterpretation`: what a model confuses, from an `Evaluation` and the loss of each image."""
+"""`ClassificationInterpretation`: the confusions of a model, from an `Evaluation` and the loss of each image."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -42,7 +42,7 @@ class TopLosses(NamedTuple):
 
 
 class ClassificationInterpretation:
-    """The predictions of a model for a dataset, and what it confuses.
+    """The predictions of a model for a dataset, with its mistakes and confusions.
 
     Also for multi-label, keypoint and regression targets.
 
@@ -101,7 +101,7 @@ class ClassificationInterpretation:
         """The names of the classes.
 
         Raises:
-            DataError: there are none.
+            DataError: the target has no classes.
         """
         return self.evaluation.decision.target.classes
 
@@ -263,7 +263,7 @@ class ClassificationInterpretation:
         return torch.tensor([names[name] for name in self.decoded])
 
     def _title(self, i: int, row: int, loss: float) -> str:
-        """Prediction, target, loss and probabilities of what is predicted; of points the loss alone."""
+        """Prediction, target, loss and probability of the prediction; for points only the loss."""
         block, value = self.evaluation.decision.target, self.dataset.raw_target(row)
         if block.points_of(value) is not None:
             return f"{loss:.2f}"

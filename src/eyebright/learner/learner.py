@@ -78,7 +78,7 @@ from eyebright.types import Thresholds
 AnyMetric = Metric | Callable[[Tensor, Tensor], Any]
 Rate = float | slice
 
-_MAX_OVERRUN = 0.03  # share of the time by which planned epochs may be late before they are stopped
+_MAX_OVERRUN = 0.03  # share of the time by which planned epochs may exceed it before they are stopped
 
 
 class Learner:
@@ -111,16 +111,17 @@ class Learner:
     The fits (`fit`, `fit_one_cycle`, `fit_flat_cos`, `fine_tune`) share these arguments:
 
     - ``lr``, ``lr_max``: a learning rate; ``slice(low, high)`` spreads it over the parameter groups from the first to
-      the last, and ``slice(high)`` gives all groups but the head a tenth of it.
+      the last, and ``slice(high)`` gives all groups except the head a tenth of it.
     - ``wd``: weight decay; None for that of the learner.
-    - ``cbs``: observers and callbacks of fastai, for this fit besides those of the learner.
+    - ``cbs``: observers and callbacks of fastai for this fit, in addition to those of the learner.
     - ``augment_views``: cache the features of this many augmented views of each image (about 10 kB per image and view);
       after as many epochs, only the head is computed. Needs a frozen backbone and ``train_bn=False``.
     - ``checkpoint``: a file to which the state of training is written after each epoch.
     - ``resume``: continue from that file.
 
-    They raise an `InputError` if an argument, the options or the batch size do not fit the model and its target, and a
-    `TrainingError` if a loss is not finite, there is no batch, or a checkpoint cannot be written or does not fit.
+    They raise an `InputError` if an argument, the options or the batch size are invalid for the model and its target,
+    and a `TrainingError` if a loss is not finite, there is no batch, or a checkpoint cannot be written or does not
+    match.
     """
 
     @checked_keywords
@@ -164,8 +165,8 @@ class Learner:
     def __reduce__(self) -> NoReturn:
         raise not_copied(
             self,
-            "it holds loaders and a training: other processes predict with `load_predictor` after `save_model`, and"
-            " `vision_learner` with `save` and `load` makes a second learner with the same weights",
+            "it contains loaders and a training run: other processes predict with `load_predictor` after "
+            "`save_model`, and `vision_learner` with `save` and `load` creates a second learner with the same weights",
         )
 
     def __repr__(self) -> str:
@@ -188,7 +189,7 @@ class Learner:
 
     @property
     def metrics(self) -> list[Metric]:
-        """The metrics of validation, besides the loss."""
+        """The metrics of validation, other than the loss."""
         return self._metrics
 
     @metrics.setter
@@ -202,14 +203,14 @@ class Learner:
         """The training and the validation loader; others can be set, for example with larger images.
 
         Raises, when it is set:
-            InputError: the target, the normalisation, the size or the device does not fit the model.
+            InputError: the target, the normalisation, the size or the device does not match the model.
         """
         return self.trainer.dls
 
     @dls.setter
     def dls(self, given: DataLoaders) -> None:
         self.trainer.use_data(given)
-        self._loaded_scores = {}  # those of the last epoch are of other images
+        self._loaded_scores = {}  # the scores of the last epoch belong to other images
 
     @property
     def data(self) -> DataLoaders:
@@ -243,7 +244,7 @@ class Learner:
     # ------------------------------------------------------------------ freezing and precision
 
     def freeze(self) -> None:
-        """Freeze all parameter groups but the head; with ``train_bn``, norm layers are trained too."""
+        """Freeze all parameter groups except the head; with ``train_bn``, norm layers are trained too."""
         self.freeze_to(-1)
 
     def unfreeze(self) -> None:
@@ -378,14 +379,14 @@ class Learner:
         if augment_views is not None:
             if not freeze_epochs:
                 raise InputError(
-                    "`augment_views` caches the features of a frozen backbone, and `freeze_epochs=0` freezes none"
+                    "`augment_views` caches the features of a frozen backbone, but `freeze_epochs=0` never freezes it"
                 )
             plans[0] = replace(plans[0], augment_views=augment_views)
         self._fit(plans, cbs, checkpoint, resume=resume)
 
     @checked_keywords
     def fit_head(self, C: float | Sequence[float] | None = None, *, groups: Sequence[Any] | None = None) -> LinearHead:
-        """Fit a linear head to the features of the backbone, which stays as it is; it replaces the head of the model.
+        """Fit a linear head to the features of the frozen backbone; it replaces the head of the model.
 
         The features of each image are computed once, without augmentation and in float32. The head is the optimum of
         scikit-learn's objective (`eyebright.train.linear_head.fit.fit_linear_head`): logistic regression for labels,
@@ -393,21 +394,19 @@ class Learner:
         fine-tuning, in a fraction of the time. A fit that follows starts from it; give the learner
         ``keep_statistics=True`` then, since other statistics of batch norms change the features.
 
-        ``loss_func`` and ``options`` of the learner have no part in the fit, and a ``y_range`` is dropped: the outputs
-        are unbounded. For points the features keep their places in a grid of 4 x 4, or of 2 x 2 for more than 5,000
-        images.
+        ``loss_func`` and ``options`` of the learner do not affect the fit, and a ``y_range`` is dropped: the outputs
+        are unbounded. For points the features are pooled in a grid of 4 x 4, or of 2 x 2 for more than 5,000 images.
 
         Args:
             C: the inverse strength of the penalty; several values, or None for a grid, are chosen from by inner folds
                 of the training images.
-            groups: for each item of the data the group that it belongs to, such as a person; groups are not divided by
-                inner folds.
+            groups: the group of each item of the data, such as a person; groups are not divided by inner folds.
 
         Returns:
-            The head, with the values of ``C`` that were chosen and what was noted about labels.
+            The head, with the chosen values of ``C`` and notes about labels.
 
         Raises:
-            InputError: an image has no target, no target is known, or ``C`` or ``groups`` does not fit.
+            InputError: an image has no target, no target is known, or ``C`` or ``groups`` is invalid.
         """
         return self._fit_head(C, groups, self._observers(as_callbacks(self.observers)))
 
@@ -443,16 +442,17 @@ class Learner:
             lr_mult: the peak of the first group is that of the head divided by this.
             pct_start: fraction of steps in which the learning rate rises.
             div: the first learning rate is the peak divided by this.
-            minutes: how long everything may take, with the frozen model: a few steps are measured, and as many epochs
-                are planned as fit, shorter ones (``steps_per_epoch``) where whole ones would leave time. If there is no
-                time for a step, the frozen model is the result. A resumed training keeps the epochs of its checkpoint.
+            minutes: the time limit of the whole fit, including the frozen model: a few steps are measured, and as many
+                epochs are planned as fit, shorter ones (``steps_per_epoch``) if whole ones would leave time unused. If
+                there is no time for a step, the frozen model is the result. A resumed training run keeps the epochs of
+                its checkpoint.
             wise_ft: share of the fine-tuned weights in the final ones, in (0, 1]; the rest is that of the frozen model
                 (WiSE-FT; Wortsman et al., 2022, arXiv:2109.01903). None for the one of 1/3, 2/3 and 1 with the lowest
-                loss on the validation images, or for 1 where batch norms do not keep their statistics. The scores after
-                each epoch are those of the fine-tuned weights alone.
+                loss on the validation images, or for 1 if batch norms do not keep their statistics. The scores after
+                each epoch are those of the fine-tuned weights, not of the average.
             C: as in `fit_head`.
             groups: as in `fit_head`.
-            keep_better: whether the learner gets the weights of the frozen model back where the main metric of the
+            keep_better: whether the weights of the frozen model are restored if the main metric of the
                 target (mAP, accuracy, mean distance or error) on the validation images is not better after training.
 
         Returns:
@@ -460,8 +460,8 @@ class Learner:
 
         Raises:
             InputError: as in `fit_head`, ``wise_ft`` is out of range, not exactly one of ``epochs`` and ``minutes`` is
-                given, or the main metric cannot be computed from the validation images. Arguments that do not fit are
-                refused before the head is replaced.
+                given, or the main metric cannot be computed from the validation images. Invalid arguments are rejected
+                before the head is replaced.
             TrainingError: as in the other fits. Where the loss is not finite, the learner has the frozen model then.
         """
         started, n_epochs = time.perf_counter(), epochs_or_minutes(epochs, minutes)
@@ -490,7 +490,7 @@ class Learner:
                 return FineTuned(head, frozen.scores, None, 0.0, keeps_frozen=True, seconds=0.0, plan=None)
         try:
             self._train([plan], observers, checkpoint, resume=resume)
-        except LossNotFiniteError:  # the frozen model is not lost with it
+        except LossNotFiniteError:  # keep the frozen model
             self._restore(frozen)
             raise
         share, comparison, keeps_frozen = self._keep(frozen, shares, keep_better=keep_better)
@@ -502,12 +502,12 @@ class Learner:
     def out_of_fold(
         self, n_folds: int = FOLDS, *, C: float | Sequence[float] | None = None, groups: Sequence[Any] | None = None
     ) -> Evaluation:
-        """An evaluation of all labelled images, each by a linear head that has not seen it.
+        """An evaluation of all labelled images, each by a linear head that was not fitted to it.
 
         The training and the validation images are divided into folds, with the labels' shares in each. For each fold a
         head is fitted as in `fit_head` to the images of the others, on the features of the backbone as it is. The heads
-        are others than that of the model. Of sample weights those of the training images count; validation images have
-        the weight 1.
+        are others than that of the model. Only training images use their sample weights; validation images have the
+        weight 1.
 
         Args:
             n_folds: the number of folds, from 2 to the number of images or groups.
@@ -546,8 +546,8 @@ class Learner:
                 into, in this order; it always has all four as attributes.
 
         Raises:
-            InputError: not 0 < start_lr < end_lr, fewer than 8 steps, another function, or options that do not fit the
-                target.
+            InputError: not 0 < start_lr < end_lr, fewer than 8 steps, another function, or options that are invalid for
+                the target.
             TrainingError: the loss diverged too early for a suggestion, or there was no batch.
             MissingExtraError: Matplotlib is not installed, and ``show_plot`` is True.
         """
@@ -591,8 +591,8 @@ class Learner:
     ) -> tuple[Any, ...]:
         """Predictions and targets of a dataset, in its order; predictions are probabilities, points or numbers.
 
-        The result is a tuple (inputs, predictions, targets, decoded, losses) without those not asked for. Targets are
-        None if the dataset has none.
+        The result is a tuple (inputs, predictions, targets, decoded, losses) of which only the requested ones are
+        returned. Targets are None if the dataset has none.
 
         Args:
             ds_idx: 1 for the validation set, 0 for the training set without augmentation.
@@ -633,8 +633,8 @@ class Learner:
             dl: another loader.
             n: number of augmented views of each image.
             item_tfms: transforms of the views; None, with ``batch_tfms``: those of training.
-            batch_tfms: further transforms of the views.
-            beta: share of the plain predictions; None gives (augmented, plain) instead of one tensor.
+            batch_tfms: more transforms of the views.
+            beta: share of the plain predictions; None returns (augmented, plain) instead of one tensor.
             use_max: the greatest score of all views instead of a mean.
 
         Raises:
@@ -648,7 +648,7 @@ class Learner:
         )
 
     def evaluate(self, ds_idx: int = 1, dl: Loader | None = None, *, part: EvaluatedPart = "valid") -> Evaluation:
-        """The model's outputs for a dataset, in float32 as the saved model predicts, with targets, files and warps.
+        """The model's outputs for a dataset, in float32 like the saved model, with targets, files and warps.
 
         Args:
             ds_idx: 1 for the validation set, 0 for the training set without augmentation.
@@ -664,7 +664,7 @@ class Learner:
         return replace(build_evaluation(loader.dataset, outputs, self.decision, part=part), weights=weights)
 
     def fit_out_of_distribution(self) -> OutOfDistribution | None:
-        """The out-of-distribution score, fitted to the features of training images, for `save_model`.
+        """The out-of-distribution detector, fitted to the features of training images, for `save_model`.
 
         Returns:
             None for fewer than 10 training or validation images.
@@ -782,16 +782,16 @@ class Learner:
         Args:
             folder: the folder; it is created if missing.
             evaluation: an evaluation from `evaluate` to save with the model, from which thresholds and reports can be
-                made again without the images; with it the names of some training images are saved too.
-            held_out: evaluations of images of the parts promise and test, to save beside it.
+                recomputed without the images; the names of some training images are saved with it.
+            held_out: evaluations of images of the parts promise and test, to save with it.
             out_of_fold: an evaluation from `out_of_fold` to save with the model.
-            out_of_distribution: from `fit_out_of_distribution`; with it predictions have a score that says how unlike
-                the training images an image is.
-            report: further content of the report, as JSON (`ReportFacts.to_json`).
-            tuning: how the decision was fitted, as JSON (`Manifest.tuning`).
+            out_of_distribution: the result of `fit_out_of_distribution`; with it predictions have an
+                out-of-distribution score.
+            report: more content of the report, as JSON (`ReportFacts.to_json`).
+            tuning: the record of the fit of the decision, as JSON (`Manifest.tuning`).
 
         Raises:
-            ArtifactError: the folder cannot be written, or the evaluation is of other weights or of another target; a
+            ArtifactError: the folder cannot be written, or the evaluation belongs to other weights or another target; a
                 previous model in it is kept.
         """
         targets = dict(evaluation.training) if evaluation else {}
@@ -816,8 +816,8 @@ class Learner:
     def save(self, file: str | Path) -> Path:
         """Save the weights as ``models/FILE.safetensors`` inside ``dls.path``; `load` loads them.
 
-        It has the weights alone: every fit has an optimizer of its own. A training that may break off is continued with
-        ``checkpoint`` and ``resume`` of the fits, and `save_model` saves what predicts.
+        The file has only the weights: every fit creates its own optimizer. To continue an interrupted training run, use
+        ``checkpoint`` and ``resume`` of the fits; for prediction use `save_model`.
 
         Raises:
             InputError: the name is that of a pickle.
@@ -838,7 +838,7 @@ class Learner:
 
         Raises:
             InputError: the name is that of a pickle.
-            ArtifactError: there is no such file, it is damaged, or it is of another model or target; the weights are
+            ArtifactError: the file does not exist, is damaged, or belongs to another model or target; the weights are
                 unchanged.
         """
         about = load_weights(weights_path(self.dls.path, file), self.model, target=block_to_json(self.dls.target))
@@ -848,26 +848,26 @@ class Learner:
         return self
 
     def start_from(self, folder: str | Path) -> "Learner":
-        """Take the weights of a saved model, to go on from them; returns the learner.
+        """Take over the weights of a saved model, to train further; returns the learner.
 
         The backbone, the normalisation and the head are those of the saved model. Labels, points and numbers that both
         have keep their outputs and their thresholds; new ones get new outputs, and others are dropped. The backbone is
-        frozen. The saved calibration is not taken: it is fitted to the outputs of the saved model.
+        frozen. The saved calibration is dropped: it was fitted to the outputs of the saved model.
 
-        Images that the saved model was trained on make no honest validation image here: give the data the same split.
+        Images that the saved model was trained on must not be validation images here: give the data the same split.
 
         Args:
             folder: a model folder, as `save_model` writes it; the learner needs the same architecture.
 
         Raises:
             ArtifactError: the folder contains no model, or a damaged one; the learner is unchanged.
-            InputError: the saved model is of another architecture, image size or kind of target.
+            InputError: the saved model has another architecture, image size or kind of target.
         """
         start = saved_start(folder, self.dls.target)
         saved, own = start.model.description.arch, self.model.description.arch
         if saved != own:
             raise InputError(
-                f"the model in '{folder}' is a {saved}, and this learner has a {own}: make it with '{saved}'"
+                f"the model in '{folder}' is a {saved}, but this learner has a {own}: create it with '{saved}'"
             )
         self.trainer.start_from(start.model, start.rows, start.record)
         self.decision = Decision(self.dls.target)
@@ -901,7 +901,7 @@ class Learner:
         return "nothing has been trained yet" if is_new else "none of these weights for these data yet"
 
     def _last_scores(self) -> dict[str, float]:
-        """The scores of the weights: of the last epoch, or of the weights that were loaded since."""
+        """The scores of the current weights: of the last epoch, or of weights that were loaded since."""
         if self._loaded_scores is not None:
             return self._loaded_scores
         return dict(history_rows(self.run.history)[-1].scores) if self.run.history else {}
@@ -962,7 +962,7 @@ class Learner:
         keeps_frozen = keep_better and not comparison.second_is_better
         if keeps_frozen:
             self._restore(frozen)
-        elif share < 1:  # the scores of the last epoch are of other weights
+        elif share < 1:  # the scores of the last epoch belong to other weights
             self._loaded_scores = self._exact_scores(self.metrics)
         return share, comparison, keeps_frozen
 
@@ -971,7 +971,7 @@ class Learner:
         self._loaded_scores = dict(frozen.scores)
 
     def _show(self, event: Event, observers: Sequence[Observer]) -> None:
-        """Shows an event that is not of the training loop, and gives it to the observers."""
+        """Shows an event from outside the training loop, and passes it to the observers."""
         with show_progress(self.progress if self.run.device.is_main else "quiet") as shown:
             for observer in (shown, *observers):
                 observer(event)
@@ -979,7 +979,7 @@ class Learner:
     def _planned(
         self, plan: Plan, observers: list[Observer], end: float, n_validations: int, *, checkpoint: bool
     ) -> Plan | None:
-        """The plan with the epochs that fit, which it shows and observes; None if no step fits."""
+        """The plan with the epochs that fit into the time; None if no step fits."""
         planned, event = planned_epochs(
             self.trainer, plan, self._validate, end=end, n_validations=n_validations, checkpoint=checkpoint
         )
@@ -1000,7 +1000,7 @@ class Learner:
         return replace(plan, weight_decay=decay, train_bn=self.trainer.train_bn, options=self.options)
 
     def _with_options(self, plan: Plan, callbacks: Sequence[AnyCallback]) -> Plan:
-        """The plan with the options that the callbacks stand for."""
+        """The plan with the options that the callbacks represent."""
         return replace(plan, options=replace(plan.options, **options_of(callbacks, self.dls)))
 
     def _with_precision(self, precision: str) -> "Learner":

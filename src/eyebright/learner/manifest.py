@@ -15,7 +15,7 @@ def manifest_of(trainer: Trainer, decision: Decision, scores: Mapping[str, float
     """The description of the trained model, of its training run and of its data, as `Learner.save_model` saves it.
 
     Args:
-        trainer: has the model, the data and the run.
+        trainer: the trainer, with the model, the data and the run.
         decision: calibration, thresholds and the target block.
         scores: the scores of the validation images, by metric.
     """

@@ -1,4 +1,4 @@
-"""Names of fastai that Eyebright does not have: each of them is told, when it is used, what to use here.
+"""Names of fastai that Eyebright does not have: using one raises an error that states the replacement.
 
 They are the names that chapters 1, 2, 5, 6 and 7 of the fastai book and the vision tutorials of fastai's documentation
 call.
@@ -8,7 +8,7 @@ from typing import Any, NoReturn, final
 
 from eyebright.errors import InputError
 
-_OTHER_DATA_REASON = "Eyebright is for images alone: use fastai for text, tables and recommendations"
+_OTHER_DATA_REASON = "Eyebright is only for images: use fastai for text, tables and recommendations"
 _MASKS = (
     "Eyebright has no masks and boxes: use labels, points or numbers, or torchvision for segmentation and detection"
 )
@@ -113,16 +113,16 @@ NOT_TAKEN: dict[str, str] = {
     "xresnet34": _XRESNET,
     "xresnet50": _XRESNET,
 }
-"""For each name what to use here."""
+"""The replacement of each name."""
 
 
 @final
 class NotTaken:
-    """A name of fastai that Eyebright does not have: each use of it raises an `InputError` that says what to use.
+    """A name of fastai that Eyebright does not have: each use of it raises an `InputError` that states the replacement.
 
     Args:
         name: the name.
-        instead: what to use.
+        instead: the replacement.
     """
 
     def __init__(self, name: str, instead: str) -> None:
@@ -133,7 +133,7 @@ class NotTaken:
         return self._message
 
     def __call__(self, *args: Any, **keywords: Any) -> NoReturn:
-        """Raises what to use instead."""
+        """Raises the error with the replacement."""
         raise InputError(self._message)
 
     def __getattr__(self, attribute: str) -> NoReturn:
@@ -142,7 +142,7 @@ class NotTaken:
         raise InputError(self._message)
 
     def __mro_entries__(self, bases: tuple[Any, ...]) -> NoReturn:
-        """Raises what to use instead, for a class that would inherit from it."""
+        """Raises the error with the replacement, for a class that would inherit from it."""
         raise InputError(self._message)
 
     def __iter__(self) -> NoReturn:

@@ -1,4 +1,4 @@
-"""Predictions for a dataset beside its targets and losses: `Learner.get_preds`."""
+"""Predictions for a dataset with its targets and losses: `Learner.get_preds`."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -29,12 +29,12 @@ def predict_dataset(
     with_loss: bool,
     act: Callable[[Tensor], Tensor] | None,
 ) -> tuple[Any, ...]:
-    """(inputs, predictions, targets, decoded, losses) without those not asked for, in the order of the dataset.
+    """(inputs, predictions, targets, decoded, losses) only the requested ones, in the order of the dataset.
 
     Args:
-        trainer: computes the outputs.
+        trainer: the trainer that computes the outputs.
         loader: the loader of the dataset, without augmentation; or batches as tensors.
-        decision: from outputs to probabilities or values, and to decoded values.
+        decision: converts outputs to probabilities or values, and decodes them.
         with_input: return the images.
         with_decoded: return the predicted labels, points or numbers.
         with_loss: return the loss of each image.
@@ -72,8 +72,8 @@ def _as_batches(pairs: Sequence[Any], device: torch.device) -> list[Batch]:
                 start += len(x)
             case _:
                 raise InputError(
-                    "`dl` is a loader, or batches as `dls.one_batch()` returns them: (x, y) with as many targets y as"
-                    " images x, or (x, None)"
+                    "`dl` must be a loader, or batches as from `dls.one_batch()`: (x, y) with as many targets y as "
+                    "images x, or (x, None)"
                 )
     if len({batch.y is None for batch in batches}) != 1:
         raise InputError("`dl` has no batch, or only some of its batches have targets")

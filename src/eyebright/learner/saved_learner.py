@@ -16,7 +16,7 @@ class PredictionTuple(NamedTuple):
 
     Args:
         decoded: the predicted label, labels, points or numbers.
-        decision: the same as a target tensor.
+        decision: the prediction as a target tensor.
         activated: the probability of each class; for points and numbers the predicted values.
     """
 
@@ -40,7 +40,7 @@ def predict_one(predictor: Predictor, item: Any) -> PredictionTuple:
 
 
 class SavedData(NamedTuple):
-    """What a saved model knows of its data: ``learn_inf.dls.vocab``, as in chapter 2 of the fastai book.
+    """The data of a saved model, as far as they are saved: ``learn_inf.dls.vocab``, as in chapter 2 of the fastai book.
 
     Args:
         vocab: the names of the classes; None for points and numbers.
@@ -71,7 +71,7 @@ class SavedLearner:
 
     @property
     def dls(self) -> SavedData:
-        """What the model knows of its data."""
+        """The saved properties of the model's data."""
         return SavedData(self.vocab)
 
     def predict(self, item: Any) -> PredictionTuple:

@@ -34,7 +34,7 @@ def check_no_pickle(name: str | Path, *, instead: str) -> None:
 
     Args:
         name: the name of the file or folder to write.
-        instead: what to do, for the message; ``{stem}`` stands for the name without its extension.
+        instead: the advice for the message; ``{stem}`` is the name without its extension.
     """
     if Path(name).suffix in (".pkl", ".pth", ".pt"):
         raise InputError(
@@ -44,13 +44,13 @@ def check_no_pickle(name: str | Path, *, instead: str) -> None:
 
 
 def save_weights(path: Path, model: ImageModel, *, target: Mapping[str, Any], about: Mapping[str, Any]) -> None:
-    """Writes the weights; a file that was there stays until the new one is complete.
+    """Writes the weights; an existing file is kept until the new one is complete.
 
     Args:
         path: the file.
         model: the model.
         target: the target block as JSON; `load_weights` compares it.
-        about: further values, as JSON.
+        about: more values, as JSON.
 
     Raises:
         ArtifactError: the file cannot be written.
@@ -68,7 +68,7 @@ def load_weights(path: Path, model: ImageModel, *, target: Mapping[str, Any]) ->
     """Replaces the weights of the model, all or none; returns ``about``.
 
     Raises:
-        ArtifactError: there is no such file, it is damaged, or it is of another model or target; the model is
+        ArtifactError: the file does not exist, is damaged, or belongs to another model or target; the model is
             unchanged.
     """
     if not path.is_file():
@@ -102,7 +102,7 @@ def load_weights(path: Path, model: ImageModel, *, target: Mapping[str, Any]) ->
 
 
 def _meaning(model: ImageModel) -> dict[str, Any]:
-    """What changes the predictions of the same weights, as JSON."""
+    """The settings that change the predictions of the same weights, as JSON."""
     images = model.description.input
     y_range = model.description.y_range
     return {

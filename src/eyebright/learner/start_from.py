@@ -1,4 +1,4 @@
-"""What a learner takes from a saved model that it goes on with: `Learner.start_from`."""
+"""The parts of a saved model that a learner takes over: `Learner.start_from`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,10 +22,11 @@ class SavedStart:
     """A saved model from which training starts.
 
     Args:
-        model: it, with its weights.
-        rows: for each output of the new model the saved output that it goes on with; None for a new one.
-        thresholds: those of the outputs that both have, 0.5 for new ones; None where the saved ones cannot be used.
-        record: what the manifest of the new model says of it, as JSON: its name, the hash of its weights, its scores
+        model: the saved model, with its weights.
+        rows: for each output of the new model, the index of the saved output whose weights it takes; None: new.
+        thresholds: the thresholds of the outputs that both have, 0.5 for new ones; None if the saved ones cannot be
+            used.
+        record: its record in the manifest of the new model, as JSON: its name, the hash of its weights, its scores
             and data, which outputs were kept, are new and were dropped, and the models that it started from.
     """
 
@@ -75,7 +76,7 @@ def check_same_kind(saved: TargetBlock, target: TargetBlock, folder: Path) -> No
 
 
 def matching_outputs(saved: TargetBlock, target: TargetBlock) -> tuple[int | None, ...]:
-    """For each output of a target the index of the saved output of the same name; None for a new one."""
+    """For each output of a target, the index of the saved output of the same name; None for a new one."""
     index = {name: row for row, name in enumerate(saved.output_names)}
     return tuple(index.get(name) for name in target.output_names)
 
@@ -100,7 +101,7 @@ def _ancestors(manifest: Manifest) -> list[dict[str, str]]:
 
 
 def _thresholds(manifest: Manifest, rows: Sequence[int | None]) -> Thresholds | None:
-    """The thresholds of the outputs that both have; a promise and a calibration are those of the saved model alone."""
+    """The thresholds of the outputs that both have; promises and calibration belong only to the saved model."""
     saved = manifest.decision.thresholds
     if (
         not manifest.target.has_thresholds

@@ -1,4 +1,4 @@
-"""`StopAt`: ends training when a metric has surely reached a value."""
+"""`StopAt`: ends training when a metric has reached a value with 95 % confidence."""
 
 from contextlib import nullcontext
 
@@ -8,15 +8,15 @@ from eyebright.learner.learner import Learner
 from eyebright.metrics.meter import Metric
 from eyebright.train.events import EpochDone, Event, PhaseStarted
 
-_ERROR = 0.05  # probability that any of the checks finds the value reached while it is not
+_ERROR = 0.05  # probability that any check wrongly finds the value reached
 
 
 class StopAt:
     """An observer that ends training when the confidence interval of a metric has reached a value.
 
     It checks before the first epoch and after each. Each check could be wrong, so the interval is corrected for their
-    number (Bonferroni): with n checks its level is 1 - 0.05 / n, which makes it wider. It covers the choice of the
-    validation images; that thresholds, a share of weights and the like are chosen by them is not covered.
+    number (Bonferroni): with n checks its level is 1 - 0.05 / n, which makes it wider. It covers the draw of the
+    validation images, but not that thresholds, a share of weights and so on are chosen by them.
 
     Args:
         learner: the learner that is trained; the metric is computed from `Learner.evaluate`.
@@ -29,7 +29,7 @@ class StopAt:
 
     def __init__(self, learner: Learner, metric: Metric, value: float) -> None:
         if metric.takes == "logits" and learner.dls.target.is_geometric:
-            raise InputError(f"the metric '{metric.name}' takes logits, and points are compared in pixels")
+            raise InputError(f"the metric '{metric.name}' takes logits, but points are compared in pixels")
         self.learner, self.metric, self.value = learner, metric, value
 
     def __call__(self, event: Event) -> None:

@@ -1,4 +1,4 @@
-"""Plans the epochs of `Learner.lp_ft` that fit into the time that is left after the frozen model."""
+"""Plans the epochs of `Learner.lp_ft` that fit into the remaining time after the frozen model."""
 
 import time
 from dataclasses import replace

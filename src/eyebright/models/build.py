@@ -25,26 +25,26 @@ from eyebright.models.weights import find_weights
 from eyebright.types import InputDescription, Size, check_side
 
 MAX_OUTPUTS = 100_000
-"""How many outputs a model may have."""
+"""The maximum number of outputs of a model."""
 MAX_CHANNELS = 1000
-"""How many channels an image may have."""
+"""The maximum number of channels of an image."""
 MAX_POOL_SIZE = 16
 """The largest height and width of pooled feature maps."""
-_MAX_LAYERS, _MAX_WIDTH = 16, 65_536  # of the head
+_MAX_LAYERS, _MAX_WIDTH = 16, 65_536  # most layers of the head, and their largest size
 _KEYS = {"n_out": "classes"}  # of fields that saved folders have under an older name
 _MAX_CONSTANT = 1e6  # absolute value of mean, std and y_range
 
 
 @dataclass(frozen=True)
 class ModelDescription:
-    """The configuration of a model: all that is needed to build it, except for its weights.
+    """The configuration of a model: everything needed to build it, except its weights.
 
     Args:
         arch: name of the backbone, torchvision's or timm's.
         n_out: number of outputs per image, at least 1: one for each class, two for each point.
         input: size, mean and std of the images, and the interpolation used for resizing.
         n_in: number of image channels, at least 1.
-        concat_pool: concatenate max and average pooling in the head; False uses average pooling alone.
+        concat_pool: concatenate max and average pooling in the head; False uses only average pooling.
         lin_ftrs: sizes of the head's hidden layers; None for one of 512.
         ps: dropout probability in the head, see ``create_head``.
         bn_final: end the head with a batch norm over the outputs.
@@ -52,8 +52,8 @@ class ModelDescription:
         lin_first: in each block of the head, place the linear layer before batch norm and dropout.
         y_range: (low, high) range of the outputs, by a scaled sigmoid; None for unbounded outputs.
         pool: pool the backbone's feature maps in the head; ignored for backbones that pool themselves.
-        pool_size: height and width of the pooled feature maps, whose pixels the head gets one by one; 1: one value of
-            each channel.
+        pool_size: height and width of the pooled feature maps, whose cells are separate inputs of the head; 1: one
+            value of each channel.
         output_shape: output shape for one image, for example (5, 2) for five points; None for a vector of all outputs.
 
     Raises:
@@ -155,7 +155,7 @@ def model_description(
         output_shape: output shape for one image.
 
     Raises:
-        InputError: there is no such backbone, or the arguments contradict each other.
+        InputError: the backbone is unknown, or the arguments contradict each other.
     """
     return ModelDescription(
         arch=architecture_name(arch),
@@ -187,7 +187,7 @@ class ImageModel(nn.Sequential):
         origin: source of the pretrained weights, for messages; None for random initialisation.
 
     Attributes:
-        backbone_was_trained: set to True once the backbone is trained, so that its features have seen images.
+        backbone_was_trained: set to True once the backbone is trained, so that its features depend on the images.
         inputs_normalized: set to True if the inputs are already normalised; ``forward`` then skips normalisation.
     """
 
@@ -263,7 +263,7 @@ def build_model(
 
     Raises:
         InputError: the backbone does not exist or cannot process the described input, or its feature maps need pooling.
-        WeightsError: pretrained weights are required and were not found, cannot be read, or do not fit.
+        WeightsError: pretrained weights are required and were not found, cannot be read, or do not match.
     """
     arch = architecture_name(description.arch)
     weights = find_weights(arch, required=pretrained is True) if pretrained else None
@@ -369,7 +369,7 @@ def _check_json(data: Any, fields: Mapping[str, _JsonType], *, required: Sequenc
     Args:
         data: the parsed JSON value.
         fields: the type of each known field.
-        required: the names of the fields that must be there.
+        required: the names of the required fields.
         prefix: precedes the names of fields in error messages.
     """
     if not isinstance(data, Mapping):

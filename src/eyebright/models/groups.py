@@ -28,7 +28,7 @@ def parameter_groups(model: ImageModel) -> list[list[nn.Parameter]]:
     the middle of the stages or blocks that timm's ``group_matcher`` defines, any other in the middle of its children.
 
     Args:
-        model: stays unchanged.
+        model: the model; it is not changed.
     """
     return [*_split_backbone(model), list(model.head.parameters())]
 

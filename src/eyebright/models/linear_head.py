@@ -14,10 +14,10 @@ def pooled_features(model: ImageModel, pool_size: int = 1) -> FeatureExtractor:
     """Normalisation, backbone and pooling of a model with a linear head.
 
     Args:
-        model: its modules are shared.
-        pool_size: 1 for the pooling of the model's head; else height and width of average-pooled feature maps, whose
-            pixels become features one by one, so that a linear head can tell places apart. Backbones that pool
-            themselves have one value of each channel in any case.
+        model: the model, whose modules are shared.
+        pool_size: 1 for the pooling of the model's head; otherwise height and width of average-pooled feature maps,
+            whose cells become separate features, so that a linear head can distinguish positions. Backbones that pool
+            themselves always have one value of each channel.
     """
     extractor = split_at_head(model).feature_extractor
     if pool_size == 1 or not len(extractor.pooling):
@@ -32,8 +32,8 @@ def use_linear_head(
 
     Args:
         model: changed in place, with its description.
-        weight: for the features of `pooled_features`, copied.
-        bias: copied.
+        weight: the weights for the features of `pooled_features`, which are copied.
+        bias: the biases, which are copied.
         pool_size: as for `pooled_features`.
     """
     parameter = next(model.head.parameters())

@@ -1,8 +1,8 @@
-"""Builds the model of saved weights, after a check that both belong together that allocates nothing.
+"""Builds the model of saved weights, after a check without allocation that both belong together.
 
 A description can name any architecture with any number of outputs. So the network is first built on torch's meta
-device, which knows shapes and holds no values, and only as far as it can fit the weights; then it takes the saved
-tensors as they are, which also saves the time of random initialisation.
+device, which has shapes but no values, and only as far as it can match the weights; then it takes over the saved
+tensors, which also saves the time of random initialisation.
 """
 
 import threading
@@ -19,7 +19,7 @@ from eyebright.errors import InputError, WeightsError
 from eyebright.models.build import ImageModel, ModelDescription, build_model
 
 _HEAD = "head."
-_MAX_EXTRA_TENSORS = 64  # parameters that a backbone has before layers are removed that its features do not depend on
+_MAX_EXTRA_TENSORS = 64  # additional parameters of a backbone before unused layers are removed
 _MAX_EXTRA_VALUES = 100_000_000  # of them: the largest classifiers of timm
 
 
@@ -27,11 +27,11 @@ def build_saved(description: ModelDescription, state: Mapping[str, Tensor]) -> I
     """The model of ``description`` with the weights ``state``, in evaluation mode.
 
     Args:
-        description: from a saved model.
+        description: the description of a saved model.
         state: its state dict; the model gets copies of the tensors.
 
     Raises:
-        InputError: the weights do not fit the description, or there is no such backbone.
+        InputError: the weights do not match the description, or the backbone is unknown.
     """
     _check_head(description, state)
     with _no_larger_than(state):
@@ -51,13 +51,13 @@ def build_saved(description: ModelDescription, state: Mapping[str, Tensor]) -> I
 
 
 def _check_head(description: ModelDescription, state: Mapping[str, Tensor]) -> None:
-    """Raises `InputError` unless the head's linear layers have the outputs that the description says."""
+    """Raises `InputError` unless the head's linear layers have the outputs of the description."""
     weights = [(name, tensor) for name, tensor in state.items() if name.startswith(_HEAD) and tensor.ndim == 2]
     found = [len(tensor) for _, tensor in sorted(weights, key=lambda one: (len(one[0]), one[0]))]
     hidden = (512,) if description.lin_ftrs is None else description.lin_ftrs
     expected = [*hidden, description.n_out]
     if found != expected:
-        raise InputError(f"the head has layers with {found[:8]} outputs, and the manifest says {expected[:8]}")
+        raise InputError(f"the head has layers with {found[:8]} outputs, but the manifest has {expected[:8]}")
 
 
 def _check_shapes(expected: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None:

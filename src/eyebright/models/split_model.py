@@ -32,7 +32,7 @@ def split_at_head(model: ImageModel) -> SplitModel:
     """The model split after the pooling layers of its head; both parts share the model's modules.
 
     Args:
-        model: stays unchanged.
+        model: the model; it is not changed.
     """
     layers = list(model.head) if isinstance(model.head, nn.Sequential) else [model.head]
     start = next((index for index, layer in enumerate(layers) if not isinstance(layer, _POOLING)), len(layers))
@@ -44,8 +44,8 @@ class FeatureExtractor(nn.Module):
     """Normalisation, backbone and pooling of a model.
 
     Args:
-        model: its normalisation and backbone are used.
-        pooling: the layers at the start of its head that have no parameters.
+        model: the model whose normalisation and backbone are used.
+        pooling: the layers without parameters at the start of its head.
     """
 
     def __init__(self, model: ImageModel, pooling: list[nn.Module]) -> None:
@@ -65,8 +65,8 @@ class Head(nn.Module):
     """The layers of a model's head after the pooling.
 
     Args:
-        layers: applied in order.
-        output_shape: output shape for one image; None leaves the output of the last layer as it is.
+        layers: the layers, applied in order.
+        output_shape: output shape for one image; None does not change the output of the last layer.
     """
 
     def __init__(self, layers: list[nn.Module], output_shape: tuple[int, ...] | None) -> None:

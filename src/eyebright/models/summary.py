@@ -19,7 +19,7 @@ class LayerSummary:
 
     Args:
         name: class name of the layer.
-        shape: output shape including the batch; None for a module with parameters of its own and submodules, such as
+        shape: output shape including the batch; None for a module with both parameters and submodules, such as
             a ViT with its position embedding.
         parameters: number of parameters of the layer itself, without submodules.
         trainable: whether any of them requires gradients; None if it has no parameters.
@@ -47,7 +47,7 @@ class ModelSummary:
     Args:
         model: class name of the model.
         input_shape: input shape (b, c, h, w).
-        layers: in the order of ``model.modules()``.
+        layers: the layers, in the order of ``model.modules()``.
         total: number of parameters.
         trainable: number of trainable parameters.
     """

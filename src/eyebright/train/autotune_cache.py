@@ -40,7 +40,7 @@ def measurement_key(measurement: str, model: nn.Module, *shapes: tuple[int, ...]
 
 
 def read_measurement(key: str) -> Any:
-    """The cached result of a measurement; None if there is none."""
+    """The cached result of a measurement; None if it is not cached."""
     return _read_all().get(key)
 
 

@@ -34,9 +34,9 @@ def recompute_statistics(model: nn.Module, batches: Iterable[TrainBatch], device
     """Recomputes the statistics of every batch norm in training mode over these batches, without dropout.
 
     Args:
-        model: on the device; its modes are restored.
+        model: the model, on the device; its modes are restored.
         batches: the batches of training, on the device.
-        device: where the model is, and its precision.
+        device: the device of the model, and its precision.
     """
     norms = [m for m in model.modules() if m.training and getattr(m, "running_mean", None) is not None]
     momenta = [norm.momentum for norm in norms]

@@ -25,35 +25,35 @@ def check_batch_size(loader: Loader, head: nn.Module, device: Device) -> None:
         device: the device, which has the number of processes.
 
     Raises:
-        InputError: a batch has one image, or fewer than there are processes.
+        InputError: a batch has one image, or fewer images than there are processes.
     """
     left_over = 0 if loader.drop_last else len(loader.dataset) % loader.bs
     device.check_batch_size(left_over or loader.bs)
     if 1 in (loader.bs, left_over) and any(isinstance(layer, nn.BatchNorm1d) for layer in head.modules()):
         raise InputError(
-            f"batches of {loader.bs} out of {len(loader.dataset)} images leave one alone in a batch, which the head's"
-            " batch norms cannot learn from; give `bs=2` or more, and `drop_last=True` where one is left over"
+            f"batches of {loader.bs} out of {len(loader.dataset)} images leave a batch of one image, which the head's "
+            f"batch norms cannot learn from; give `bs=2` or more, and `drop_last=True` if one is left over"
         )
 
 
 def check_options(options: TrainingOptions, block: TargetBlock, *, n_batches: int, custom_loss: bool) -> None:
-    """Raises `InputError` unless the options fit the data, the targets and the loss.
+    """Raises `InputError` unless the options are valid for the data, the targets and the loss.
 
     Args:
         options: the options of a phase.
         block: the target block.
-        n_batches: number of batches that the training images make.
+        n_batches: number of batches of the training images.
         custom_loss: whether the loss is not that of the target block.
 
     Raises:
-        InputError: an epoch has fewer batches than are asked for or accumulated; mixing, label smoothing or balancing
+        InputError: an epoch has fewer batches than requested or accumulated; mixing, label smoothing or balancing
             is not possible for this target or loss.
     """
     steps = options.steps_per_epoch
     if steps is not None and steps > n_batches:
         raise InputError(
-            f"`steps_per_epoch={steps}` is more than the {n_batches} batches that the training images make: give at"
-            f" most {n_batches}, or leave it out"
+            f"`steps_per_epoch={steps}` is more than the {n_batches} batches of the training images: give at most "
+            f"{n_batches}, or leave it out"
         )
     n_steps = n_batches if steps is None else steps
     if options.accumulate > max(n_steps, 1):
@@ -63,13 +63,13 @@ def check_options(options: TrainingOptions, block: TargetBlock, *, n_batches: in
         )
     if options.mixes and not block.can_mix:
         raise InputError(
-            f"`mixup` and `cutmix` mix the classes of two images, and the target is a {type(block).__name__}:"
+            f"`mixup` and `cutmix` mix the classes of two images, but the target is a {type(block).__name__}:"
             " leave them out"
         )
     if options.changes_loss and custom_loss:
         raise InputError(
-            "`label_smoothing` and `balance` change the loss of the target block, and this learner has a loss of its"
-            " own: give them to that loss, or leave `loss_func` out"
+            "`label_smoothing` and `balance` change the loss of the target block, but this learner has its own loss: "
+            "give them to that loss, or leave `loss_func` out"
         )
     block.training_loss((), label_smoothing=options.label_smoothing, balance=options.balance)
 
@@ -77,36 +77,36 @@ def check_options(options: TrainingOptions, block: TargetBlock, *, n_batches: in
 def description_for_data(
     model: ImageModel, block: TargetBlock, dls: DataLoaders, device: torch.device
 ) -> ModelDescription:
-    """The description of the model with the image size of other data, which were checked to fit it.
+    """The description of the model with the image size of other data, after checking that they fit the model.
 
     Args:
         model: the model.
-        block: the target block that it was made for.
+        block: the target block of the model.
         dls: the other data.
         device: the device of the model, its precision, and the processes that train with it.
 
     Raises:
-        InputError: the target, the normalisation, the size or the device does not fit the model.
+        InputError: the target, the normalisation, the size or the device does not match the model.
     """
     if block_to_json(dls.target) != block_to_json(block):
         raise InputError(
-            f"the model predicts what a {block.describe()} says, and the new data have a {dls.target.describe()};"
-            " give their block what this one was fitted with, such as vocab=learn.dls.vocab"
+            f"the model has a {block.describe()}, but the new data have a {dls.target.describe()}; give their block "
+            f"the fitted values of this one, such as vocab=learn.dls.vocab"
         )
     if dls.device != device:
-        raise InputError(f"the new data are for the device '{dls.device}', and the model is on '{device}'")
+        raise InputError(f"the new data are for the device '{dls.device}', but the model is on '{device}'")
     check_normalization(model, dls)
     only = model.body.fixed_size if isinstance(model.body, TimmBackbone) else None
     if only is not None and only != dls.size:
-        raise InputError(f"the backbone takes images of {only} only, and the new data have images of {dls.size}")
+        raise InputError(f"the backbone only takes images of {only}, but the new data have images of {dls.size}")
     return dataclasses.replace(model.description, input=dataclasses.replace(model.description.input, size=dls.size))
 
 
 def check_normalization(model: ImageModel, dls: DataLoaders) -> None:
-    """Raises `InputError` where the data declare another mean or std than the model normalises with."""
+    """Raises `InputError` if the data declare another mean or std than the model's normalisation."""
     expected, declared = model.description.input, dls.pipeline.normalize
     if declared is not None and (declared.mean, declared.std) != (expected.mean, expected.std):
         raise InputError(
-            f"the new data declare the mean {declared.mean} and std {declared.std}, and the model normalises with"
-            f" {expected.mean} and {expected.std}: leave Normalize out, or make a new learner"
+            f"the new data declare the mean {declared.mean} and std {declared.std}, but the model normalises with "
+            f"{expected.mean} and {expected.std}: leave Normalize out, or create a new learner"
         )

@@ -27,10 +27,10 @@ PRECISIONS: tuple[str, ...] = get_args(TrainingPrecision)
 
 
 class Device:
-    """What accelerate calls an ``Accelerator``: the device of the model, its precision, and all training processes.
+    """The device of the model, its precision, and all training processes, like an ``Accelerator`` of accelerate.
 
     Args:
-        name: as `eyebright._system.device.choose_device` takes it.
+        name: the name of the device, as for `eyebright._system.device.choose_device`.
         precision: ``"float32"``, ``"bfloat16"``, ``"float16"``, or ``"auto"``: float32 until `set_precision` is called.
 
     Attributes:
@@ -38,12 +38,12 @@ class Device:
         world_size: number of processes.
         rank: the rank of this process, from 0.
         precision: the precision of autocast; weights stay float32.
-        precision_reason: a sentence on why it was chosen.
+        precision_reason: the reason for the choice, as a sentence.
         precision_is_set: False for ``"auto"`` until a precision is chosen.
-        scaler: the gradient scaler for float16; else None.
+        scaler: the gradient scaler for float16; otherwise None.
 
     Raises:
-        InputError: there is no such device or precision.
+        InputError: the device or the precision is unknown.
     """
 
     def __init__(self, name: str | torch.device | None = None, precision: str = TRAINING_PRECISION) -> None:
@@ -57,7 +57,7 @@ class Device:
         self.scaler = _scaler(self.precision, self.torch_device)
 
     def set_precision(self, precision: str, reason: str) -> None:
-        """Sets the precision if it is ``"auto"`` and none has been chosen yet."""
+        """Sets the precision if it is ``"auto"`` and has not been chosen yet."""
         if not self.precision_is_set:
             self.precision, self.precision_reason = _supported(precision, self.torch_device, reason)
             self.scaler = _scaler(self.precision, self.torch_device)
@@ -111,7 +111,7 @@ class Device:
                 generator.set_state(state)
 
     def data_parallel(self, model: nn.Module) -> nn.Module:
-        """The model to call in training: itself, or wrapped so that all processes share gradients and statistics.
+        """The model to call in training: itself, or a wrapper that shares gradients and statistics among processes.
 
         Args:
             model: the model, with its modules in the modes of training.
@@ -134,15 +134,15 @@ class Device:
         """This process's loss, scaled so that the mean gradient of all processes is that of the whole batch's loss.
 
         Args:
-            loss: the mean over the part of the batch of this process.
-            weight: the weight of this part among all, usually its number of images.
+            loss: the mean loss over this process's part of the batch.
+            weight: the weight of this part, usually its number of images.
         """
         if self.world_size == 1:
             return ScaledLoss(loss, loss.detach(), weight)
         own = loss.new_tensor([float(weight), 0], dtype=torch.float64)
         own[1] = loss.detach() * own[0]
         total_weight, weighted_sum = self.all_reduce(own)
-        divisor = torch.where(total_weight > 0, total_weight, 1.0)  # all targets are unknown: then the loss is 0
+        divisor = torch.where(total_weight > 0, total_weight, 1.0)  # the loss is 0 if all targets are unknown
         scale = own[0] * self.world_size / divisor  # DistributedDataParallel takes the mean over the processes
         return ScaledLoss(loss * scale.to(loss.dtype), weighted_sum / divisor, total_weight)
 
@@ -165,7 +165,7 @@ class Device:
         return torch.cat([shard[:n] for shard, n in zip(padded.chunk(self.world_size), lengths.tolist(), strict=True)])
 
     def gather_batches(self, batches: Iterable[tuple[Tensor, ...]]) -> Iterator[tuple[Tensor, ...]]:
-        """The rows of all processes: batch by batch for one process, else as one batch.
+        """Yields the rows of all processes: batch by batch for one process, otherwise as one batch.
 
         Args:
             batches: the batches of this process, tensors with one row per image; can be empty.
@@ -190,7 +190,7 @@ class Device:
             values |= others
 
     def on_main(self, function: Callable[[], object]) -> None:
-        """Calls a function in the main process only; the others wait, and raise the same error.
+        """Calls a function only in the main process; the others wait, and raise the same error.
 
         Args:
             function: a function, for example one that writes a file.
@@ -217,7 +217,7 @@ class Device:
         if batch < self.world_size:
             raise InputError(
                 f"a batch of {batch} cannot be divided among {self.world_size} processes; give `bs={self.world_size}`"
-                " or more, and `drop_last=True` where fewer are left over, or train with fewer processes"
+                " or more, and `drop_last=True` if fewer are left over, or train with fewer processes"
             )
 
     @property
@@ -276,11 +276,11 @@ def _world(device: torch.device) -> tuple[int, int]:
 def _supported(precision: str, device: torch.device, reason: str) -> tuple[Precision, str]:
     """(precision, reason): the precision, or the nearest one that the device supports for training."""
     if precision == "auto":
-        return "float32", "float32: nothing else has been tried for this model yet"
+        return "float32", "float32: no other precision has been measured for this model yet"
     if precision == "float16" and device.type != "cuda":
         return (
             "bfloat16",
-            f"bfloat16: float16 was asked for, but its gradients need a GPU's loss scaling, not '{device}'",
+            f"bfloat16: float16 was requested, but its gradients need a GPU's loss scaling, not '{device}'",
         )
     return cast("Precision", precision), f"{precision}: {reason}"
 

@@ -1,6 +1,6 @@
 """An exponential moving average (EMA) of the weights (Polyak and Juditsky, 1992, doi:10.1137/0330046).
 
-The decay after n updates is min(decay, (1 + n) / (10 + n)), so that the first weights are soon forgotten.
+The decay after n updates is min(decay, (1 + n) / (10 + n)), so that the initial weights soon lose their influence.
 """
 
 import contextlib
@@ -39,7 +39,7 @@ class AveragedWeights:
 
     @torch.no_grad()
     def copy_to_model(self) -> None:
-        """Copies the averaged weights into the model, unless they are there already."""
+        """Copies the averaged weights into the model, unless it already has them."""
         if not self._model_has_average:
             for name, live in self._live.items():
                 live.copy_(self.weights[name])
@@ -52,7 +52,7 @@ class AveragedWeights:
         Running statistics that are recomputed inside belong to the averaged weights, and are stored with them.
 
         Args:
-            keep: the model keeps the averaged weights, except after an error; False: it gets its own again.
+            keep: True: the model keeps the averaged weights, except after an error; False: its own are restored.
         """
         own = {name: live.clone() for name, live in self._live.items()}
         try:

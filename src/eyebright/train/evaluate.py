@@ -1,4 +1,4 @@
-"""Computes a model's outputs for a whole dataset, their metrics, and the `Evaluation` made from them."""
+"""Computes a model's outputs for a whole dataset, their metrics, and the `Evaluation` built from them."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -28,7 +28,7 @@ from eyebright.types import Size
 _LOSS_BATCH = 1024  # number of images whose loss is computed at once
 
 OutputRows = tuple[Tensor, Tensor, Tensor, Tensor]
-"""Outputs, targets (no columns if there are none), indices and warps of some images; `to_rows` makes them."""
+"""Outputs, targets (no columns without targets), indices and warps of some images; created by `to_rows`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +75,7 @@ def gathered_outputs(rows: Iterable[OutputRows], device: Device) -> Outputs:
     """
     columns = list(device.gather_batches(rows))
     if not columns:
-        raise InputError("there is nothing to evaluate: no image can be read")
+        raise InputError("no image to evaluate can be read")
     outputs, targets, indices, warps = (torch.cat(parts).cpu() for parts in zip(*columns, strict=True))
     return Outputs(
         outputs,
@@ -106,7 +106,7 @@ def to_rows(
     """Rows of images, which processes can exchange.
 
     Args:
-        outputs: one row for each image, float32.
+        outputs: the outputs, one row for each image, float32.
         targets: the encoded targets; None if the images have none.
         indices: the index of each image among the items of the dataset's source.
         warps: the warp from each image to the input of the model.
@@ -116,7 +116,7 @@ def to_rows(
 
 
 def warps_of_rows(warps: Float[Tensor, "b 13"]) -> tuple[Warp, ...]:
-    """The warps from which `to_rows` made the last of its tensors."""
+    """The warps in the last tensor of `to_rows`."""
     return tuple(_warp_from_row(row) for row in warps.cpu().numpy())
 
 
@@ -144,7 +144,7 @@ def targets_in_user_units(dataset: Dataset, given: Outputs) -> Shaped[Tensor, "n
 
     Args:
         dataset: the evaluated dataset.
-        given: the outputs for it.
+        given: the outputs for this dataset.
 
     Raises:
         InputError: there are no targets.
@@ -153,7 +153,7 @@ def targets_in_user_units(dataset: Dataset, given: Outputs) -> Shaped[Tensor, "n
         raise InputError("these images have no targets; for new images use predict")
     block = dataset.target
     if not block.is_geometric:
-        return block.to_user_units(given.targets, given.warps)  # the network is trained on standardized numbers
+        return block.to_user_units(given.targets, given.warps)  # the network predicts standardized numbers
     positions = {index: i for i, index in enumerate(dataset.indices)}
     return torch.stack([block.encode(dataset.raw_target(positions[index])) for index in given.indices])
 
@@ -165,7 +165,7 @@ def build_evaluation(
 
     Args:
         dataset: the evaluated dataset.
-        given: the outputs for it, in float32.
+        given: the outputs for this dataset, in float32.
         decision: converts outputs to predictions.
         part: the part of the data.
 
@@ -204,7 +204,8 @@ def score(
 ) -> Scores:
     """``valid_loss`` and the metrics by name, computed over all images, not averaged over batches.
 
-    If an output is NaN or infinite, every metric is NaN, as the loss is: none is computed of some images alone.
+    If an output is NaN or infinite, every metric is NaN, like the loss: metrics are never computed from a part of the
+    images.
 
     Args:
         given: a model's outputs, with targets.

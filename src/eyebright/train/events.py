@@ -11,9 +11,9 @@ class PhaseStarted:
     """A phase of training begins, or continues after a resume.
 
     Args:
-        phase: its index, from 0.
+        phase: the index of the phase, from 0.
         phases: the number of phases of the run.
-        plan: its settings.
+        plan: the settings of the phase.
     """
 
     phase: int
@@ -25,7 +25,7 @@ class PhaseStarted:
         """A title for the phase; empty if it is the only one."""
         if self.phases == 1:
             return ""
-        return "the head alone" if self.plan.frozen_to else "everything"
+        return "only the head" if self.plan.frozen_to else "everything"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +65,12 @@ class HeadFitted:
 
 @dataclass(frozen=True, slots=True)
 class EpochsPlanned:
-    """The epochs that fit into the time that is left were planned, from measured steps.
+    """The epochs that fit into the remaining time were planned, from measured steps.
 
     Args:
-        epochs: their number; 0 if there is no time for a step.
-        steps: batches of an epoch.
-        batches: batches that all training images make.
+        epochs: the number of epochs; 0 if there is no time for a step.
+        steps: the number of batches of an epoch.
+        batches: the number of batches of all training images.
         seconds: the expected duration of the epochs.
     """
 
@@ -83,7 +83,7 @@ class EpochsPlanned:
     def message(self) -> str:
         """A sentence about the plan."""
         if not self.epochs:
-            return "the time that is left is not enough for a step of fine-tuning"
+            return "the remaining time is too short for a step of fine-tuning"
         share = "" if self.steps == self.batches else f" of the {self.batches}"
         return (
             f"planned: {self.epochs} epoch{'s' * (self.epochs > 1)} of {self.steps}{share} batches, about"
@@ -125,7 +125,7 @@ class EpochDone:
     """An epoch is over: the run can be saved, stopped and resumed here.
 
     Args:
-        epoch: counts from 0 within its phase.
+        epoch: the number of the epoch, from 0 within its phase.
         scores: ``train_loss`` (exact mean over the epoch's images), then the validation scores.
         seconds: the duration of the epoch, including validation.
     """

@@ -4,8 +4,8 @@ Each training image is used in a number of *views*: augmented copies of it. Epoc
 number, so the first epochs are those of a run without a cache, step by step, and later ones use the same views in
 another order. Validation images have one view, so caching their features changes nothing.
 
-A view is always computed in the same batches, those of the epoch that it belongs to, whenever that happens: a resumed
-training computes the same features as one that was not interrupted.
+A view is always computed in the batches of the epoch that it belongs to: a resumed training run computes the same
+features as one that was not interrupted.
 """
 
 import time
@@ -31,9 +31,9 @@ TrainBatches = Generator[TrainBatch, None, None]
 
 @final
 class FeatureCache:
-    """The features of a loader's images, in memory, in the precision that they are computed in.
+    """The features of a loader's images, in memory, in the precision of their computation.
 
-    Pooled features take about 10 kB an image and view (1,280 channels, two poolings, float32; half in bfloat16).
+    Pooled features take about 10 kB per image and view (1,280 channels, two poolings, float32; half in bfloat16).
 
     Args:
         model: the model, split at the head, with a frozen backbone in evaluation mode.
@@ -42,7 +42,7 @@ class FeatureCache:
         shard: the part of each batch that belongs to this process.
         first_epoch: the number of the first epoch that uses the cache; the view of an epoch depends on it.
         views: number of views of each image.
-        required: features that take more than half of the free memory are an error; else they are not cached.
+        required: True: features that take more than half of the free memory are an error; False: they are not cached.
         timer: a timer in which the time of the backbone is moved from waiting for a batch to the forward pass.
     """
 
@@ -67,13 +67,13 @@ class FeatureCache:
         self._required = required
         self._timer = timer
         self._fits = True
-        self._tables: dict[int, _FeatureTable] = {}  # of each view, by its epoch
+        self._tables: dict[int, _FeatureTable] = {}  # the table of each view, by its epoch
 
     def batches(self, epoch: int) -> TrainBatches:
         """Features and targets of each batch of an epoch, on the device.
 
         Args:
-            epoch: its number: it decides the order, and which view is used.
+            epoch: the number of the epoch, which determines the order and the view.
 
         Raises:
             InputError: the cache is required and its features take more than half of the free memory, or the images
@@ -87,7 +87,7 @@ class FeatureCache:
             with closing(self._computed(view_epoch)) as batches:
                 for _ in batches:
                     pass
-        if view_epoch not in self._tables:  # it does not fit into memory
+        if view_epoch not in self._tables:  # the view does not fit into memory
             yield from self._computed(epoch)
             return
         self._add_missing(self._tables[view_epoch], view_epoch, epoch)
@@ -134,7 +134,7 @@ class FeatureCache:
         if self._shard == WHOLE:
             missing = [i for i in range(len(indices)) if indices[i] not in table.tried]
         table.tried.update(indices[i] for i in missing)
-        # A loader drops a batch of one: each batch gets an image that is in the table already.
+        # A loader drops a batch of one: each batch gets an additional image that is already in the table.
         companion = next(i for i in range(len(indices)) if indices[i] in table.rows)
         with_companion = [
             [*missing[i : i + self._loader.bs], companion] for i in range(0, len(missing), self._loader.bs)
@@ -145,7 +145,7 @@ class FeatureCache:
 
     def _features(self, batch: Batch) -> TrainBatch:
         if batch.y is None:
-            raise InputError("these images have no targets, so there is nothing to learn")
+            raise InputError("these images have no targets, so nothing can be learnt")
         started = time.perf_counter()
         with torch.no_grad(), self._device.autocast():
             features = self.model.feature_extractor(batch.x)
@@ -169,10 +169,10 @@ class FeatureCache:
 
 @final
 class _FeatureTable:
-    """The features and the targets of one view of each image, a row an image, on the CPU.
+    """The features and the targets of one view of each image, one row per image, on the CPU.
 
     Args:
-        n_images: the most rows that there can be.
+        n_images: the maximum number of rows.
         features: the features of a first batch: dtype and the shape of a row.
         targets: the targets of a first batch: dtype and the shape of a row.
     """
@@ -186,7 +186,7 @@ class _FeatureTable:
 
     def add(self, indices: list[int], features: Tensor, targets: Tensor) -> None:
         """Adds the rows of images that are not in the table yet."""
-        first = {index: i for i, index in reversed(list(enumerate(indices)))}  # one can be twice in a batch
+        first = {index: i for i, index in reversed(list(enumerate(indices)))}  # a batch can have an image twice
         new = [i for i, index in enumerate(indices) if index not in self.rows and first[index] == i]
         rows = range(self._used, self._used + len(new))
         self._used = rows.stop
@@ -196,5 +196,5 @@ class _FeatureTable:
         self.tried.update(indices)
 
     def rows_of(self, indices: Iterable[int]) -> list[int]:
-        """The rows of those of the images that are in the table."""
+        """The rows of the images that are in the table."""
         return [self.rows[index] for index in indices if index in self.rows]

@@ -1,9 +1,9 @@
-"""The pooled features of a loader's images: read from the cache (`eyebright.image.cache`), or computed and kept there.
+"""The pooled features of a loader's images: read from the cache (`eyebright.image.cache`), or computed and cached.
 
-A row of features is kept under a hash of all that decides it: the content of the image file and the versions of its
-decoders, how canonical pixels are made of the image (`Placement`), the weights and layers of the backbone, the pooling,
-the type of the device, and the versions of the libraries that compute. So another label, split, head, batch size or
-path does not matter, and anything else finds no row. Rows are float32: a model is the same with and without a cache.
+The key of a row of features is a hash of everything that determines it: the content of the image file and the versions
+of its decoders, the placement of canonical pixels (`Placement`), the weights and layers of the backbone, the pooling,
+the type of the device, and the versions of the libraries. So a change of label, split, head, batch size or path keeps
+the row, and any other change invalidates it. Rows are float32: a model is the same with and without a cache.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ from eyebright.train.evaluate import OutputRows, Outputs, gathered_outputs, outp
 from eyebright.train.events import FeaturesComputed, FeaturesStarted, Observer
 from eyebright.transforms.pipeline import DrawnImage
 
-_VERSION = 1  # of what decides the features besides the key: increase it when they change
+_VERSION = 1  # increase it when the features change for other reasons than the key
 _LIBRARIES = ("torch", "torchvision", "timm", "numpy")
 
 
@@ -43,10 +43,10 @@ def compute_features(
 
     Args:
         extractor: normalisation, backbone and pooling, on the device.
-        loader: a loader that does not augment.
+        loader: a loader without augmentation.
         device: the device.
         observe: called with an event before the first batch that is computed, and after each of them.
-        backbone: a hash from `backbone_hash`, with which the cache of the loader is used; None: it is not.
+        backbone: the result of `backbone_hash`, to use the cache of the loader; None: no cache.
 
     Returns:
         The features as ``outputs``, shape (n, d), with the targets of the loss.
@@ -68,8 +68,7 @@ def features_without_targets(
 ) -> Outputs | None:
     """The pooled features of images whose targets are not read; None if no image can be read.
 
-    The arguments are those of `compute_features`, and so is a row that the cache has: training and this function take
-    the same from it.
+    The arguments are those of `compute_features`, and both share the rows of the cache.
 
     Raises:
         ImageError: an image cannot be read, and unreadable images are not skipped.
@@ -79,12 +78,12 @@ def features_without_targets(
 
 
 def backbone_hash(model: ImageModel, extractor: FeatureExtractor, device: Device) -> str:
-    """A hash of all that decides the features of given pixels: layers, weights, pooling, device and libraries.
+    """A hash of all that determines the features of given pixels: layers, weights, pooling, device and libraries.
 
     Args:
-        model: the model, with its own batch norms.
-        extractor: its pooling is used.
-        device: the device that computes.
+        model: the model, without fused batch norms.
+        extractor: the extractor whose pooling is used.
+        device: the device of the computation.
     """
     mean_and_std = "" if model.inputs_normalized else f"{model.mean.tolist()} {model.std.tolist()}"
     about = [
@@ -102,7 +101,7 @@ def backbone_hash(model: ImageModel, extractor: FeatureExtractor, device: Device
 def _rows_of(
     extractor: nn.Module, loader: Loader, device: Device, observe: Observer, backbone: str | None
 ) -> list[OutputRows]:
-    """The rows of the images of this process that can be read, in the order of the loader; none or one batch."""
+    """The rows of the readable images of this process, in the order of the loader, in at most one batch."""
     shard = Shard(*device.shard)
     positions = list(chain.from_iterable(loader.index_batches(0, shard)))
     rows = _Rows(loader, backbone)
@@ -122,7 +121,7 @@ class _Row(NamedTuple):
 
 
 class _Place(NamedTuple):
-    """Where the features of an image are to be kept: the key, and the file with its size and times before reading."""
+    """The place of an image's features in the cache: the key, and the file with its size and times before reading."""
 
     key: str
     path: str | None
@@ -131,10 +130,10 @@ class _Place(NamedTuple):
 
 @final
 class _Rows:
-    """The rows of a loader's images: those that the cache has, and those that are computed.
+    """The rows of a loader's images, from the cache or computed.
 
     Args:
-        loader: its pipeline has the cache.
+        loader: the loader, whose pipeline has the cache.
         backbone: the hash of the backbone; None: the cache is not used.
     """
 
@@ -146,7 +145,7 @@ class _Rows:
         self._places: dict[int, _Place] = {}  # of images that are not in the cache yet
 
     def find(self, i: int) -> bool:
-        """Looks the i-th image of the loader up in the cache; returns whether its features are there."""
+        """Looks up the i-th image of the loader in the cache; returns whether its features were found."""
         if self._cache is None:
             return False
         try:
@@ -154,7 +153,7 @@ class _Rows:
             path = opened.drawn.image.path
             signature = None if path is None else file_signature(path)
             key = self._key(opened.drawn)
-        except ImageError:  # reading it again raises the error, or skips the image
+        except ImageError:  # reading the image again raises the error, or skips it
             return False
         if key is None:
             return False
@@ -166,15 +165,15 @@ class _Rows:
         return True
 
     def add(self, computed: OutputRows) -> None:
-        """Adds the rows of a computed batch, and keeps their features in the cache."""
+        """Adds the rows of a computed batch, and stores their features in the cache."""
         features, targets, indices, warps = computed
         features, targets = features.flatten(1).cpu(), targets.cpu()
         for row, target, index, warp in zip(features, targets, indices.tolist(), warps_of_rows(warps), strict=True):
             self._rows[index] = _Row(row, target, warp)
             place = self._places.pop(index, None)
-            # Features of a file that has changed since it was hashed would be kept under a wrong key.
+            # Features of a file that has changed since it was hashed would be stored under a wrong key.
             if place is not None and (place.path is None or file_signature(place.path) == place.signature):
-                assert self._cache is not None  # there is a place only with a cache
+                assert self._cache is not None  # places exist only with a cache
                 self._cache.put_features(place.key, row.numpy())
 
     def in_order(self, item_indices: Iterator[int]) -> OutputRows | None:
@@ -192,7 +191,7 @@ class _Rows:
         )
 
     def _key(self, drawn: DrawnImage) -> str | None:
-        """The key of an image's features; None if the versions of the libraries decide its pixels."""
+        """The key of an image's features; None if its pixels depend on the versions of the libraries."""
         assert self._cache is not None
         if drawn.placement is None or self._loader.pipeline.fast_decode:
             return None
@@ -205,7 +204,7 @@ def _missing_batches(
 ) -> Generator[Batch, None, None]:
     """The batches of the images whose features the cache lacks, with an event before the first and after each.
 
-    The cache is asked for an image shortly before it would be read, so that its file is read from the disk once.
+    The cache is searched for an image shortly before it would be read, so that its file is read from disk only once.
     """
     bs, n_steps = loader.bs, math.ceil(len(positions) / loader.bs)
     step_of = {loader.dataset.indices[i]: place // bs + 1 for place, i in enumerate(positions)}

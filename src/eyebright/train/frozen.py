@@ -1,7 +1,7 @@
-"""The frozen model: a linear head that is fitted to the features of a backbone, which does not change.
+"""The frozen model: a linear head that is fitted to the features of a frozen backbone.
 
-The features of each image are computed once, in evaluation mode and float32, from the image as validation sees it: they
-are those that the saved model computes.
+The features of each image are computed once, in evaluation mode and float32, with the transforms of validation: they
+equal those of the saved model.
 """
 
 from collections.abc import Iterable, Sequence
@@ -44,11 +44,11 @@ class Features:
 
 
 class FrozenModel:
-    """A model whose backbone stays as it is: its features, and the linear heads that are fitted to them.
+    """A model with a frozen backbone: its features, and the linear heads that are fitted to them.
 
     Args:
         model: the model of the run.
-        run: has its device, seed and number of steps.
+        run: the run, with the device, the seed and the number of steps.
         fused: the forms in which the model computes.
     """
 
@@ -56,10 +56,10 @@ class FrozenModel:
         self.model = model
         self._run = run
         self._fused = fused
-        self._last: tuple[tuple[Any, ...], Features] | None = None  # with what they were computed from
+        self._last: tuple[tuple[Any, ...], Features] | None = None  # with the data that they were computed from
 
     def features(self, dls: DataLoaders, observe: Observer) -> Features:
-        """The features of both sets, each in the order of its loader; the last ones, if nothing has changed.
+        """The features of both sets, each in the order of its loader; they are reused if nothing has changed.
 
         Args:
             dls: the training loader, whose images are read without augmentation, and the validation loader.
@@ -98,7 +98,7 @@ class FrozenModel:
         return self._last[1] if is_same and last_version == self._run.version_of(self.model.body) else None
 
     def forget_features(self) -> None:
-        """Frees the memory of the last features; they are of other images or of another backbone."""
+        """Frees the memory of the last features, which belong to other images or another backbone."""
         self._last = None
 
     def fit_head(
@@ -109,16 +109,16 @@ class FrozenModel:
         C: float | Sequence[float] | None,
         groups: Sequence[Any] | None,
     ) -> tuple[LinearHead, Outputs]:
-        """Fits a linear head to the training images, which replaces the head; with its outputs for the validation set.
+        """Fits a linear head to the training images, which replaces the head; returns it with its validation outputs.
 
         Args:
             dls: the data of the features.
-            features: those of the backbone as it is.
+            features: the features of the current backbone.
             C: the inverse strength of the penalty, see `fit_linear_head`.
-            groups: for each item of the data the group that it belongs to; groups are not divided by inner folds.
+            groups: the group of each item of the data; groups are not divided by inner folds.
 
         Raises:
-            InputError: no target is known, or ``C`` or ``groups`` does not fit.
+            InputError: no target is known, or ``C`` or ``groups`` is invalid.
         """
         fitted = fit_linear_head(
             *_features_and_targets(features.train, dls.target),
@@ -141,13 +141,13 @@ class FrozenModel:
         C: float | Sequence[float] | None,
         groups: Sequence[Any] | None,
     ) -> Outputs:
-        """Outputs for all images of both sets, in the order of the items, by linear heads that have not seen them.
+        """Outputs for all images of both sets, in the order of the items, by linear heads that were not fitted to them.
 
         Args:
             dls: the data of the features.
-            features: those of the backbone as it is, for which `check_not_trained` raises no error.
-            n_folds: the number of folds, each with a head of its own.
-            C: as in `fit_head`, chosen for each fold on its own.
+            features: the features of the current backbone, for which `check_not_trained` raises no error.
+            n_folds: the number of folds, each with its own head.
+            C: as in `fit_head`, chosen separately for each fold.
             groups: as in `fit_head`; no group is in two folds.
 
         Raises:
@@ -171,11 +171,11 @@ class FrozenModel:
         return replace(both, outputs=outputs.float())
 
     def check_not_trained(self) -> None:
-        """Raises `InputError` if the backbone was trained, so that its features have perhaps seen the images."""
+        """Raises `InputError` if the backbone was trained, since it may have been trained on the images."""
         if self.model.backbone_was_trained:
             raise InputError(
-                "the backbone was trained, perhaps on these images, so no head on its features is one that has not seen"
-                " them: compute out-of-fold outputs before training, with a new learner"
+                "the backbone was trained, perhaps on these images, so no head on its features is independent of "
+                "them: compute out-of-fold outputs before training, with a new learner"
             )
 
     def head_outputs(self, features: Float[Tensor, "n d"]) -> Float[Tensor, "n k"]:
@@ -187,12 +187,12 @@ class FrozenModel:
 
 
 def _data_of(dls: DataLoaders) -> tuple[Any, ...]:
-    """What the features are computed from, beside the model."""
+    """The data that the features are computed from."""
     return dls.train.dataset, dls.train.pipeline, dls.valid, dls.valid.dataset, dls.valid.pipeline
 
 
 def head_pool_size(dls: DataLoaders) -> int:
-    """Height and width of the pooled maps of a linear head: what the target wants, or at most 2 for many images."""
+    """Height and width of the pooled maps of a linear head: the size for the target, or at most 2 for many images."""
     wanted = dls.target.head_pool_size
     return wanted if len(dls.train_ds) <= _MANY_IMAGES else min(wanted, 2)
 
@@ -211,7 +211,7 @@ def image_weights(loader: Loader, given: Outputs) -> Float[Tensor, " n"] | None:
 
 
 def image_groups(groups: Sequence[Any] | None, given: Outputs, n_items: int) -> Int[Tensor, " n"] | None:
-    """A number for the group of each image of ``given``; None without groups.
+    """An integer for the group of each image of ``given``; None without groups.
 
     Args:
         groups: the group of each item of the data, of any hashable type; None or NaN: the image is its own group.
@@ -219,12 +219,12 @@ def image_groups(groups: Sequence[Any] | None, given: Outputs, n_items: int) -> 
         n_items: the number of items.
 
     Raises:
-        InputError: there is not one group for each item, or one is not hashable.
+        InputError: there is not one group for each item, or a group is not hashable.
     """
     if groups is None:
         return None
     if len(groups) != n_items:
-        raise InputError(f"`groups` has {len(groups)} values, for {n_items} items: give the group of each item")
+        raise InputError(f"`groups` needs one group for each of {n_items} items, got {len(groups)}")
     numbers: dict[Any, int] = {}
     own = [groups[index] for index in given.indices]
     try:
@@ -236,7 +236,7 @@ def image_groups(groups: Sequence[Any] | None, given: Outputs, n_items: int) -> 
 
 
 def _features_and_targets(given: Outputs, block: TargetBlock) -> tuple[Float[Tensor, "n d"], Shaped[Tensor, "n ..."]]:
-    """The features as rows, and the targets as a linear head is fitted to them."""
+    """The features as rows, and the targets in the form for fitting a linear head."""
     assert given.targets is not None  # `compute_features` refuses images without targets
     return given.outputs.flatten(1), block.head_targets(given.targets)
 

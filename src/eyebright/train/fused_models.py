@@ -11,7 +11,7 @@ from eyebright.models.groups import set_training_mode
 class FusedModels:
     """The forms of a model for training and for evaluation, which are faster than the model itself.
 
-    Which batch norm follows which convolution is traced once, and again if layers of the model were replaced.
+    The pairs of convolution and batch norm are traced once, and again if layers of the model were replaced.
 
     Args:
         model: the model, whose parameters all forms share.
@@ -19,7 +19,7 @@ class FusedModels:
 
     def __init__(self, model: ImageModel) -> None:
         self.model = model
-        self._traced: tuple[list[nn.Module], list[ConvNormPair]] = ([], [])  # layers at that time, and their pairs
+        self._traced: tuple[list[nn.Module], list[ConvNormPair]] = ([], [])  # the traced layers, and their pairs
 
     def for_training(self, *, train_bn: bool, keep_statistics: bool) -> ImageModel:
         """The model that a training step calls: in training mode, with batch norms fused that are in evaluation mode.
@@ -30,13 +30,13 @@ class FusedModels:
         """
         set_training_mode(self.model, train_bn=train_bn, keep_statistics=keep_statistics)
         fused = fuse_for_training(self.model, self.model.description.input.size, pairs=self._pairs())
-        assert isinstance(fused, ImageModel)  # it is the model, or a copy of it
+        assert isinstance(fused, ImageModel)  # the model, or a copy of it
         return fused
 
     def for_evaluation(self) -> ImageModel:
         """A copy of the model with the current weights and in evaluation mode."""
         fused = fuse_conv_bn(self.model, self.model.description.input.size, pairs=self._pairs())
-        assert isinstance(fused, ImageModel)  # it is a copy of it
+        assert isinstance(fused, ImageModel)  # a copy of the model
         return fused
 
     def _pairs(self) -> list[ConvNormPair]:

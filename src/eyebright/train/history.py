@@ -58,7 +58,7 @@ def text_table(rows: Sequence[EpochRow]) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """A duration as minutes and seconds, ``"01:05"``, or from one hour on as ``"1:01:05"``."""
+    """A duration as minutes and seconds, ``"01:05"``, or for an hour and more as ``"1:01:05"``."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes:02}:{rest:02}"

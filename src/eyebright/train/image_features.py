@@ -1,6 +1,6 @@
 """`ImageFeatures`: the features of image files by a frozen backbone, computed once, in pieces that can be interrupted.
 
-They are those that a linear head is fitted to in training (`eyebright.train.features`), and come from the same cache.
+They equal the features for fitting a linear head in training (`eyebright.train.features`), and share their cache.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ from eyebright.train.features import backbone_hash, features_without_targets
 from eyebright.train.fused_models import FusedModels
 from eyebright.transforms.pipeline import Pipeline
 
-_CHUNK_IMAGES = 16 * BATCH_SIZE  # images between two moments at which cached features can be interrupted
+_CHUNK_IMAGES = 16 * BATCH_SIZE  # images after which a computation from cached features can be interrupted
 
 
 @final
@@ -38,16 +38,16 @@ class ImageFeatures:
     """The pooled features of images, and which of them are computed; not safe to share between threads.
 
     Args:
-        model: its backbone is used; moved to the device.
-        pipeline: preprocesses the images, as for validation; features that its cache has are not computed.
+        model: the model whose backbone is used; it is moved to the device.
+        pipeline: the preprocessing of validation; features in its cache are not computed again.
         paths: the images.
         pool_size: as for `pooled_features`.
-        device: as `Device` takes it.
+        device: the device, as for `Device`.
 
     Attributes:
         paths: the images.
         skipped: the reason for each image that cannot be read, by its path.
-        warps: the warp from each image to the input of the model; None where there are no features.
+        warps: the warp from each image to the input of the model; None if it has no features.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class ImageFeatures:
 
     @property
     def features(self) -> Float[Tensor, "n d"]:
-        """A row for each image, in float32; NaN where it cannot be read, or is not computed yet."""
+        """A row for each image, in float32; NaN if it cannot be read, or is not computed yet."""
         if self._features is None:
             return torch.full((len(self.paths), 0), torch.nan)
         return self._features
@@ -99,10 +99,10 @@ class ImageFeatures:
         cancelled: Callable[[], bool] = lambda: False,
         progress: Callable[[float], None] = lambda _: None,
     ) -> None:
-        """Computes the features that are not there yet; what is computed stays when it is interrupted.
+        """Computes the missing features; an interruption keeps the computed ones.
 
         Args:
-            cancelled: asked after each batch; True ends it.
+            cancelled: called after each batch; True ends the computation.
             progress: called with the share of the images that is done, from 0 to 1.
 
         Raises:
@@ -166,7 +166,7 @@ class ImageFeatures:
 
     @contextlib.contextmanager
     def _measured_extractor(self) -> Generator[torch.nn.Module]:
-        """The extractor in the faster of its two forms, as measured before or now, and kept for the next run."""
+        """The extractor in the faster of its two forms, by a cached or a new measurement."""
         if self._faster is None:
             n_images, size = len(self.paths), self._model.description.input.size
             key = measurement_key("features", self._extractor, (n_images, *size))

@@ -40,11 +40,11 @@ def train(run: Run, setup: PhaseSetup, *, step: Step = step) -> Events:
 
     Args:
         run: the model and the state of its training; ``run.begin`` gives it plans.
-        setup: what the plan is trained with.
-        step: learns from one batch.
+        setup: the setup of the current phase.
+        step: the training step of one batch.
 
     Raises:
-        TrainingError: the run has no plan to train; a loss is not finite; there was no batch at all.
+        TrainingError: the run has no plan to train; a loss is not finite; there was no batch.
     """
     run.start_phase()
     setup.set_training_mode()
@@ -87,7 +87,7 @@ def _validation_scores(run: Run, setup: PhaseSetup) -> Scores:
 
 
 def watch(events: Events, observers: Iterable[Observer]) -> None:
-    """Goes through the events and shows each to every observer, in order; closes the events whatever happens."""
+    """Runs through the events and passes each to every observer, in order; always closes the events."""
     observers = list(observers)
     with contextlib.closing(events):
         for event in events:

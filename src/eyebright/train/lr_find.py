@@ -1,6 +1,6 @@
 """The learning-rate finder: trial steps with growing learning rates (Smith, 2017, arXiv:1506.01186, section 3.3).
 
-However it ends - after the last step, with a diverging loss, an error or Ctrl-C - weights, buffers, gradients, training
+At the end - after the last step, a diverging loss, an error or Ctrl-C - weights, buffers, gradients, training
 mode, counters and generators are restored.
 """
 
@@ -52,8 +52,8 @@ class LRFind:
         slide: the learning rate at which, seen from the end, the loss stops rising steeply.
         minimum: a tenth of the learning rate with the lowest loss.
         steep: the learning rate at which the loss falls fastest.
-        warning: a sentence if the suggestions are unreliable; else None.
-        unpacked: the names of the suggestions that iteration gives, in this order.
+        warning: a sentence if the suggestions are unreliable; otherwise None.
+        unpacked: the names of the suggestions that iteration yields, in this order.
     """
 
     lrs: list[float]

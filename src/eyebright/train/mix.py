@@ -49,7 +49,7 @@ def mix(images: Float[Tensor, "b c h w"], targets: Float[Tensor, "b k"], options
     Args:
         images: the images of a batch.
         targets: fractions of each class; NaN where unknown. A mixed target is unknown if one of its two targets is.
-        options: those with alpha of mixup and CutMix, ``mixup`` and ``cutmix``; at least one is above 0.
+        options: the options, with the alpha of ``mixup`` and ``cutmix``; at least one is above 0.
     """
     use_cutmix = options.cutmix > 0 and (options.mixup == 0 or bool(torch.rand(()) < 0.5))
     share = _beta(options.cutmix if use_cutmix else options.mixup)
@@ -75,7 +75,7 @@ def cutmix(images: Float[Tensor, "b c h w"], targets: Float[Tensor, "b k"], box:
     Args:
         images: the images of a batch.
         targets: fractions of each class; NaN where unknown.
-        box: inside the images, in pixels.
+        box: the box inside the images, in pixels.
     """
     top, bottom, left, right = box
     mixed = images.clone()
@@ -88,9 +88,9 @@ def draw_box(height: int, width: int, share: float) -> Box:
     """A random box with about ``1 - share`` of the area; its centre is anywhere, and it is clipped to the image.
 
     Args:
-        height: of the images, in pixels.
-        width: of the images, in pixels.
-        share: the fraction of the area that stays, in [0, 1].
+        height: the height of the images, in pixels.
+        width: the width of the images, in pixels.
+        share: the fraction of the area that is kept, in [0, 1].
     """
     cut_height, cut_width = int(height * math.sqrt(1 - share)), int(width * math.sqrt(1 - share))
     y, x = int(torch.randint(height, ())), int(torch.randint(width, ()))

@@ -18,12 +18,12 @@ FUSED_DEVICES = frozenset({"cpu", "cuda", "mps", "xpu"})
 
 
 class GroupedOptimizer:
-    """Torch's optimizer over parameter groups, without weight decay of norm layers and biases (all with one axis).
+    """Torch's optimizer over parameter groups, without weight decay of parameters with one axis (norms, biases).
 
     Args:
         groups: all parameters including frozen ones, backbone first, head last.
         kind: ``"adamw"`` or ``"sgd"``.
-        weight_decay: decoupled from the gradient (arXiv:1711.05101).
+        weight_decay: the weight decay, decoupled from the gradient (arXiv:1711.05101).
     """
 
     def __init__(

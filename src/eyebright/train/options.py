@@ -1,4 +1,4 @@
-"""`TrainingOptions`; importing this module does not load torch, so that ``--help`` can show the defaults quickly."""
+"""`TrainingOptions`; importing this module does not load torch, so that ``--help`` is fast."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from eyebright._value_type import value_types
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingOptions:
-    """Options of a training step, besides learning rates and weight decay; the defaults are those of fastai.
+    """Options of a training step, other than learning rates and weight decay; the defaults are those of fastai.
 
     Args:
         optimizer: ``"adamw"`` (fastai's Adam) or ``"sgd"``.
@@ -25,7 +25,7 @@ class TrainingOptions:
             Labels and classes only. 0 for no CutMix.
         label_smoothing: the fraction of each target that is spread evenly over the classes (one label per image) or
             over yes and no (multi-label); labels and classes only. Validation uses the plain loss.
-        balance: how rare classes are weighted in the training loss: ``"none"``; ``"pos_weight"``, by their frequency;
+        balance: the weighting of rare classes in the training loss: ``"none"``; ``"pos_weight"``, by their frequency;
             ``"effective_number"``, by the effective number of their images (`eyebright.losses.class_weights`,
             `eyebright.losses.pos_weights`); labels and classes only.
         steps_per_epoch: the number of batches after which an epoch ends, with its validation and its checkpoint; the

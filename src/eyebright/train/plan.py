@@ -36,10 +36,10 @@ class Plan:
         frozen_to: the index of the first group that is not frozen; 0 freezes none.
         augment_views: number of augmented views of each image whose features are cached; after as many epochs, only the
             head is computed. Needs a fully frozen backbone. None for a new view in each epoch.
-        options: further options of training.
+        options: more options of training.
 
     Raises:
-        InputError: the fields do not go together.
+        InputError: the fields contradict each other.
     """
 
     epochs: int
@@ -71,13 +71,13 @@ class Plan:
             raise InputError(f"`augment_views` must be a whole number of views of each image, at least 1, got {views}")
         if self.options.mixes:
             raise InputError(
-                f"`augment_views={views}` caches features of single images, and `mixup` and `cutmix` mix images anew in"
-                " each step: leave one of them out"
+                f"`augment_views={views}` caches features of single images, but `mixup` and `cutmix` mix images anew "
+                f"in each step: leave one of them out"
             )
         if self.options.steps_per_epoch is not None:
             raise InputError(
-                f"`augment_views={views}` caches the features of all images in the first epochs, and"
-                f" `steps_per_epoch={self.options.steps_per_epoch}` ends an epoch before it has seen all: leave one out"
+                f"`augment_views={views}` caches the features of all images in the first epochs, but "
+                f"`steps_per_epoch={self.options.steps_per_epoch}` ends an epoch before all are used: leave one out"
             )
         if self.is_fully_frozen:
             return

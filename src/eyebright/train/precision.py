@@ -1,10 +1,10 @@
 """Measures which precision trains a model fastest on this machine, which cannot be predicted.
 
-bfloat16 makes ResNets two to three times faster where the processor multiplies matrices of it (AMX, tensor cores), and
-makes other networks hardly faster. Weights stay float32 in both, so both are safe.
+bfloat16 makes ResNets two to three times faster on processors with bfloat16 matrix units (AMX, tensor cores), but other
+networks hardly faster. Weights stay float32 in both, so both are safe.
 
-On a CPU the CPU time of one thread is measured, so that other programs have no influence. The result is cached
-(`eyebright.train.autotune_cache`): the same model gets the same precision the next time, at once.
+On a CPU, the CPU time of one thread is measured, which other programs do not influence. The result is cached
+(`eyebright.train.autotune_cache`): the same model gets the same precision the next time, without a measurement.
 """
 
 import contextlib
@@ -80,7 +80,7 @@ def _measured(model: nn.Module, batch: TrainBatch, loss: Loss, device: Device) -
         for _ in range(ROUNDS):
             for dtype, seconds in spent.items():
                 seconds.append(_seconds(trial, batch, loss, dtype))
-            if time.perf_counter() - started > MAX_SECONDS / 2:  # the next round may take as long again
+            if time.perf_counter() - started > MAX_SECONDS / 2:  # the next round may take as long
                 break
     least = [min(seconds) for seconds in spent.values()]
     float32_s, bfloat16_s = device.gather(torch.tensor([least], dtype=torch.float64)).sum(0).tolist()

@@ -1,6 +1,6 @@
-"""The state of a training run: everything that a checkpoint holds, and how each stage of training changes it.
+"""The state of a training run: everything that a checkpoint contains, and its changes in each stage of training.
 
-Nothing here computes a step or knows where batches come from; `eyebright.train.loop` is given both (`PhaseSetup`).
+Nothing here computes a step or loads batches; `eyebright.train.loop` gets both (`PhaseSetup`).
 """
 
 import math
@@ -39,15 +39,15 @@ WAITING, FORWARD, BACKWARD, OPTIMIZER, VALIDATING = (
 
 @dataclass(frozen=True)
 class PhaseSetup:
-    """What one phase is trained with: the loop computes with this and changes only the run.
+    """The inputs of one phase of training: the loop uses these and changes only the run.
 
     Args:
-        model: what a step calls: the run's model, or another form of it that has the same parameters and less to
-            compute.
+        model: the model that a step calls: the run's model, or a faster form of it with the same parameters.
         batches: inputs and targets on the device.
-        steps: batches in an epoch: the schedules need to know.
-        validate: the scores of the run's model as it is now; it may leave any mode behind. None: no validation.
-        eval_modules: modules of ``model`` that stay in evaluation mode, as those of a frozen backbone do.
+        steps: the number of batches in an epoch, for the schedules.
+        validate: a function that returns the scores of the run's current model; it may change its mode. None: no
+            validation.
+        eval_modules: modules of ``model`` that stay in evaluation mode, such as those of a frozen backbone.
     """
 
     model: nn.Module
@@ -64,11 +64,11 @@ class PhaseSetup:
 
 
 class StepResult(NamedTuple):
-    """What a step says of its batch.
+    """The result of a step.
 
     Args:
-        loss: the mean over the batch; of several processes, over the batch of all.
-        weight: how much it counts in the mean over the epoch: as many as there are images, or their weights' sum.
+        loss: the mean loss over the batch, of all processes.
+        weight: its weight in the mean over the epoch: the number of images, or the sum of their weights.
     """
 
     loss: float
@@ -77,12 +77,12 @@ class StepResult(NamedTuple):
 
 @dataclass
 class Accumulation:
-    """The batches whose gradients are being added up for one update.
+    """The batches whose gradients are being accumulated for one update.
 
     Args:
-        batches: how many there are so far.
-        weight: what their images weigh together.
-        expected_weight: the expected weight of a full update, if all its batches weigh as much as its first.
+        batches: the number of accumulated batches.
+        weight: the total weight of their images.
+        expected_weight: the expected weight of a full update, if all its batches have the weight of the first.
     """
 
     batches: int = 0
@@ -95,31 +95,32 @@ class Run:
     """One model in training.
 
     ``begin`` sets new plans, ``train`` continues from the current epoch, and ``load_checkpoint`` restores the state of
-    an earlier run. The last two fields are of the epoch in progress, which a checkpoint does not hold: checkpoints are
-    taken between epochs, and an epoch that is interrupted starts again.
+    an earlier run. The last two fields belong to the epoch in progress, which a checkpoint does not contain:
+    checkpoints are taken between epochs, and an epoch that is interrupted starts again.
 
     Args:
-        model: on its device.
+        model: the model, on its device.
         loss: the loss function of the model's output (float32) and the targets: the mean over the images.
         param_groups: all parameters in groups, backbone first, head last.
         device: the device, its precision, and the other processes.
-        seed: all randomness of training comes from it and from counters.
-        resume_conditions: what must be the same when a checkpoint is resumed (architecture, vocabulary, data), as JSON.
+        seed: the seed of all randomness of training, together with counters.
+        resume_conditions: values that must be equal when a checkpoint is resumed (architecture, vocabulary, data), as
+            JSON.
         plans: the settings of each phase of training, in order.
         phase: the index of the current phase.
         phase_epoch: finished epochs of that phase.
-        epoch: finished epochs in all phases since the run was made; the next epoch's number for ``batches``.
-        step: steps since the run was made.
-        stopped: why training was stopped early.
+        epoch: finished epochs in all phases since the run was created; the next epoch's number for ``batches``.
+        step: steps since the run was created.
+        stopped: the reason why training was stopped early.
         history: one row for each epoch: ``epoch`` (from 0, through all phases), ``train_loss``, the validation scores,
             ``seconds``.
         losses: the losses of each batch.
         lrs: for each batch the learning rate of each parameter group.
         optimizer: the optimizer of the current phase, or of the last one.
-        ema: the moving average of the weights, where the plan asks for one.
+        ema: the moving average of the weights, if the plan has one.
         phase_started: whether the current phase has its optimizer.
         timer: the seconds of training, by part (`WAITING` and the others).
-        accumulation: the gradients that are not yet an update.
+        accumulation: the gradients that are not yet applied.
         epoch_results: the results of the steps of the epoch in progress.
     """
 
@@ -160,15 +161,15 @@ class Run:
         return self.step, tuple((tensor.data_ptr(), tensor._version) for tensor in module.state_dict().values())
 
     def begin(self, *plans: Plan) -> None:
-        """Sets what is to be trained, from the current weights: a new optimizer and history; the counters go on."""
+        """Sets new plans, from the current weights: a new optimizer and history; the counters continue."""
         if not plans:
-            raise TrainingError("there is nothing to train: a run begins with at least one plan")
+            raise TrainingError("a run needs at least one plan, got none")
         self.plans, self.phase, self.phase_epoch = plans, 0, 0
         self.history, self.losses, self.lrs = [], [], []
         self.stopped, self.phase_started = None, False
 
     def use_groups(self, groups: Sequence[Sequence[nn.Parameter]]) -> None:
-        """Sets other parameters, as of a new head; what was trained before is no longer the history of the model."""
+        """Sets other parameters, such as those of a new head, and clears the history of the former ones."""
         self.param_groups = groups
         self.plans, self.phase, self.phase_epoch = (), 0, 0
         self.history, self.losses, self.lrs = [], [], []
@@ -179,7 +180,7 @@ class Run:
         """The current plan.
 
         Raises:
-            TrainingError: there is none.
+            TrainingError: the run has no plan.
         """
         if self.finished:
             raise TrainingError("the run has no plan to train: give it one with begin, then go through train")
@@ -195,7 +196,7 @@ class Run:
         self.stopped = reason
 
     def start_phase(self) -> None:
-        """Makes the optimizer of the current phase, unless it has one, as after a checkpoint was loaded."""
+        """Creates the optimizer of the current phase, unless it has one from a checkpoint."""
         plan = self.plan
         if not self.phase_started:
             kind, ema = plan.options.optimizer, plan.options.ema
@@ -204,16 +205,16 @@ class Run:
             self.phase_started = True
 
     def end_phase(self) -> None:
-        """Closes the current phase: the averaged weights, where there are any, become the model's."""
+        """Closes the current phase: the averaged weights, if any, become the model's."""
         if self.ema:
             self.ema.copy_to_model()
         self.phase = self.phase + 1 if self.stopped is None else len(self.plans)
         self.phase_epoch, self.ema, self.phase_started = 0, None, False
 
     def evaluation_weights(self) -> AbstractContextManager[None]:
-        """The model has the weights that are evaluated: the averaged ones, where there are any.
+        """Context in which the model has the weights to evaluate: the averaged ones, if any.
 
-        In the last epoch of a phase it keeps them: they are its weights from then on.
+        In the last epoch of a phase the model keeps them.
         """
         if self.ema is None:
             return nullcontext()
@@ -229,7 +230,7 @@ class Run:
         return rates
 
     def record(self, result: StepResult, rates: tuple[float, ...]) -> None:
-        """Notes the result of a step and the rates it was made with."""
+        """Records the result of a step and its learning rates."""
         self.step += 1
         self.losses.append(result.loss)
         self.lrs.append(rates)
@@ -245,7 +246,7 @@ class Run:
 
     @property
     def train_loss(self) -> float:
-        """The exact mean loss over the images of the epoch in progress, of all processes; NaN where nothing counted.
+        """The exact mean loss over the images of the epoch in progress, of all processes; NaN if no target is known.
 
         Raises:
             TrainingError: there was no batch.
@@ -269,12 +270,12 @@ class Run:
         return self.optimizer
 
     def discard_epoch(self) -> None:
-        """Forgets gradients and results of an epoch that was interrupted: no half step is left."""
+        """Discards gradients and results of an interrupted epoch: no partial step is left."""
         self.epoch_results = []
         self.discard_gradients()
 
     def discard_gradients(self) -> None:
-        """Forgets the gradients that are not yet an update."""
+        """Discards the gradients that are not yet applied."""
         self.accumulation = Accumulation()
         if self.optimizer:
             self.optimizer.zero_grad()

@@ -167,7 +167,7 @@ def combined_cos(pct: float, start: float, middle: float, end: float) -> Curve:
 
 
 def even_mults(start: float, stop: float, n: int) -> list[float]:
-    """``n`` numbers from ``start`` to ``stop`` by equal factors; ``stop`` alone when ``n`` is 1."""
+    """``n`` numbers from ``start`` to ``stop`` by equal factors; only ``stop`` if ``n`` is 1."""
     if n == 1:
         return [stop]
     step = (stop / start) ** (1 / (n - 1))
@@ -183,7 +183,7 @@ def lr_groups(lr: float | slice | Sequence[float], n: int) -> tuple[float, ...]:
         n: the number of parameter groups.
 
     Raises:
-        InputError: another form, or a learning rate that is not a positive number.
+        InputError: ``lr`` has another form, or a learning rate is not a positive number.
     """
     if isinstance(lr, (str, bool)):
         raise InputError(f"a learning rate must be a positive number, got {lr!r}")
@@ -194,7 +194,7 @@ def lr_groups(lr: float | slice | Sequence[float], n: int) -> tuple[float, ...]:
     else:
         rates = [float(lr)] * n
     if len(rates) != n:
-        raise InputError(f"there are {n} parameter groups and {len(rates)} learning rates; give one number or {n}")
+        raise InputError(f"{n} parameter groups need one learning rate or {n}, got {len(rates)}")
     if not all(rate > 0 and math.isfinite(rate) for rate in rates):
         raise InputError(f"a learning rate must be a positive number, got {lr}")
     for rate in rates:

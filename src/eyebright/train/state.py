@@ -37,7 +37,7 @@ _KINDS = {
     "history": list,
     "phase_started": bool,
 }
-_MAX_LENGTH = 200  # characters of a value in a message
+_MAX_LENGTH = 200  # most characters of a value in a message
 
 Tensors = dict[str, Tensor]
 Description = dict[str, Any]
@@ -47,7 +47,7 @@ def save_checkpoint(run: Run, path: str | Path) -> None:
     """Writes the state of the run to ``path``, in the main process; the others wait.
 
     Raises:
-        TrainingError: the disk is full, read-only, or the like; a checkpoint that was there before still is.
+        TrainingError: the file cannot be written, for example because the disk is full; an older checkpoint is kept.
     """
     path = Path(path)
     tensors, description = run_state(run)
@@ -58,7 +58,7 @@ def save_checkpoint(run: Run, path: str | Path) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata=header))
         except (OSError, SafetensorError) as reason:
-            kept = "the one from before is still there" if path.exists() else "free some space or choose another place"
+            kept = "the previous one is kept" if path.exists() else "free some space or choose another place"
             raise TrainingError(f"cannot write the checkpoint '{path}': {reason}; {kept}") from None
 
     run.device.on_main(write)
@@ -73,23 +73,23 @@ def load_checkpoint(run: Run, path: str | Path, *, plans: Sequence[Plan] | None 
         plans: the plans to train, which must be those of the checkpoint; None for no check.
 
     Raises:
-        TrainingError: there is no such file, it is damaged, or it does not fit this run; the run is unchanged.
+        TrainingError: the file does not exist, is damaged, or does not match this run; the run is unchanged.
     """
     tensors, description = read_checkpoint(path)
     restore(run, tensors, description, plans=plans)
 
 
 def check_checkpoint(run: Run, path: str | Path, *, plans: Sequence[Plan], unless: str) -> None:
-    """Raises an error for a checkpoint that `load_checkpoint` would refuse; nothing is loaded.
+    """Raises an error for a checkpoint that `load_checkpoint` would reject; nothing is loaded.
 
     Args:
-        run: the run, before one of its conditions of resuming becomes what it was at the checkpoint.
+        run: the run, before one of its resume conditions is set to its value in the checkpoint.
         path: path of the checkpoint.
         plans: the plans to train.
         unless: the name of that condition, which is not compared.
 
     Raises:
-        TrainingError: there is no such file, it is damaged, or it does not fit this run.
+        TrainingError: the file does not exist, is damaged, or does not match this run.
     """
     _, description = read_checkpoint(path)
     about = {name: value for name, value in run.resume_conditions.items() if name != unless}
@@ -97,10 +97,10 @@ def check_checkpoint(run: Run, path: str | Path, *, plans: Sequence[Plan], unles
 
 
 def saved_plans(path: str | Path) -> tuple[Plan, ...]:
-    """The plans of a checkpoint, which a training that is resumed goes on with.
+    """The plans of a checkpoint, with which a resumed training run continues.
 
     Raises:
-        TrainingError: there is no such file, or it is not a whole checkpoint.
+        TrainingError: the file does not exist, or is not a complete checkpoint.
     """
     _, description = read_checkpoint(path)
     return tuple(Plan.from_json(plan) for plan in description["plans"])
@@ -110,7 +110,7 @@ def read_checkpoint(path: str | Path) -> tuple[Tensors, Description]:
     """The tensors and the JSON of a checkpoint.
 
     Raises:
-        TrainingError: there is no such file, or it is not a whole checkpoint.
+        TrainingError: the file does not exist, or is not a complete checkpoint.
     """
     if not Path(path).is_file():
         raise TrainingError(f"there is no checkpoint '{path}': train without resuming first")
@@ -153,7 +153,7 @@ def restore(
     """Restores the state from `run_state` of another run.
 
     Raises:
-        TrainingError: the state does not fit this run; the run is unchanged.
+        TrainingError: the state does not match this run; the run is unchanged.
     """
     saved_plans = _check_same(run.seed, run.resume_conditions, description, plans)
     _check_tensors(run, tensors)
@@ -192,7 +192,7 @@ def _description(run: Run) -> Description:
 
 
 def _what_is_wrong(tensors: Tensors, description: Description) -> str:
-    """A description of what is missing or of the wrong type in a checkpoint; empty if it is valid."""
+    """A description of missing or invalid entries of a checkpoint; empty if it is valid."""
     wrong = [name for name, kind in _KINDS.items() if not isinstance(description.get(name), kind)]
     wrong += [name for name in _COUNTS if name not in wrong and description[name] < 0]
     wrong += [name for name in ("curve/losses", "curve/lrs") if name not in tensors]
@@ -208,7 +208,7 @@ def _what_is_wrong(tensors: Tensors, description: Description) -> str:
 def _check_same(
     seed: int, about: Mapping[str, Any], description: Mapping[str, Any], requested: Sequence[Plan] | None
 ) -> tuple[Plan, ...]:
-    """The plans of a checkpoint, if it fits."""
+    """The plans of a checkpoint, if it matches the run."""
     saved = tuple(Plan.from_json(plan) for plan in description["plans"])
     differences = _differences("", description["about"], json.loads(json.dumps(dict(about))))
     if description["seed"] != seed:

@@ -44,7 +44,7 @@ class TrainingSummary:
 def profile_lines(run: Run, loading: Timer, workers: int) -> list[str]:
     """The lines of a table with the time that each part of training took, and the CPU time of the loader's workers.
 
-    On a GPU the forward pass is asynchronous, and is waited for in the backward pass; their sum is right.
+    On a GPU the forward pass is asynchronous and partly counted in the backward pass; their sum is right.
 
     Args:
         run: a run that has been trained.

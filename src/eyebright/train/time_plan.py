@@ -1,4 +1,4 @@
-"""How many epochs fit into a time: measured seconds of a step and of a validation, and the plan that they allow."""
+"""Plans the epochs that fit into a time limit, from the measured seconds of a step and of a validation."""
 
 import math
 import time
@@ -13,8 +13,8 @@ from eyebright.train.step import Step
 from eyebright.train.trial import endless_batches, trial_run
 
 _WARM_UP = 2  # steps that are not counted: the first ones allocate memory and wait for the first images
-_MIN_STEPS = 4  # that are counted
-_TOLERANCE = 0.04  # of the time: whole epochs are preferred to shorter ones within it
+_MIN_STEPS = 4  # steps that are counted
+_TOLERANCE = 0.04  # share of the time within which whole epochs are preferred to shorter ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Speed:
     """The measured speed of training on this machine.
 
     Args:
-        step: seconds of a step, with what it waits for its images.
+        step: seconds of a step, including waiting for its images.
         epoch_end: seconds between the last step of an epoch and the first one of the next: validation, checkpoint.
     """
 
@@ -30,7 +30,7 @@ class Speed:
     epoch_end: float
 
     def seconds(self, epochs: int, steps: int) -> float:
-        """The seconds of a training.
+        """The seconds of a training run.
 
         Args:
             epochs: number of epochs.
@@ -47,7 +47,7 @@ def step_seconds(run: Run, setup: PhaseSetup, *, plan: Plan, step: Step, seconds
         setup: the model that a step calls, and the training batches.
         plan: the plan to measure for.
         step: the training step.
-        seconds: how long to measure; at least six steps are made.
+        seconds: the duration of the measurement; at least six steps are run.
     """
     plan = replace(plan, options=replace(plan.options, ema=None))
     started, times = time.perf_counter(), list[float]()
@@ -66,8 +66,8 @@ def step_seconds(run: Run, setup: PhaseSetup, *, plan: Plan, step: Step, seconds
 def epochs_within(seconds: float, speed: Speed, n_batches: int) -> tuple[int, int] | None:
     """(epochs, steps of an epoch) that take the given time, or a bit less; None if not a single step fits.
 
-    Whole epochs, unless these leave more than 4 % of the time, and one more epoch would leave less, with each of them
-    shorter by the same number of steps.
+    Whole epochs, unless they leave more than 4 % of the time unused, and one more epoch, with all epochs shortened
+    equally, would leave less.
 
     >>> epochs_within(100, Speed(step=1, epoch_end=2), n_batches=8)
     (10, 8)
@@ -78,8 +78,8 @@ def epochs_within(seconds: float, speed: Speed, n_batches: int) -> tuple[int, in
 
     Args:
         seconds: the time for training with its validations.
-        speed: what a step and the end of an epoch take.
-        n_batches: number of batches that the training images make.
+        speed: the measured times of a step and of the end of an epoch.
+        n_batches: number of batches of the training images.
 
     Raises:
         InputError: there is no batch.

@@ -1,6 +1,6 @@
 """Trains a model on its data: freezes, chooses the precision, caches features, and sets up the loop.
 
-The loop knows nothing of datasets, and `eyebright.learner` has the names of fastai; the trainer connects the two.
+The loop is independent of datasets, and `eyebright.learner` has the names of fastai; the trainer connects the two.
 """
 
 import hashlib
@@ -62,7 +62,7 @@ from eyebright.train.step import Step, step
 from eyebright.train.summary import TrainingSummary
 from eyebright.train.time_plan import Speed, step_seconds
 
-_MAX_OOD_IMAGES = 500  # images whose features are computed for the out-of-distribution score
+_MAX_OOD_IMAGES = 500  # most images whose features are computed for the out-of-distribution score
 
 Validate = Callable[[FeatureCache | None], Scores]
 """A function that returns the scores of the validation set, from its cached features if it gets any."""
@@ -75,7 +75,7 @@ class Trainer:
         dls: the training and the validation loader.
         model: the model; it is moved to the device of the data.
         loss: a function of raw outputs and targets; None: the loss of the target block.
-        precision: a number format; ``"auto"`` measures before the first fit which one is faster.
+        precision: the precision of training; ``"auto"`` measures before the first fit which one is faster.
         seed: seed of dropout and of mixing.
         train_bn: whether norm layers of a frozen backbone are trained.
         keep_statistics: batch norms of the backbone keep their pretrained running statistics.
@@ -100,7 +100,7 @@ class Trainer:
         self._loss: Loss = loss or dls.loss_func
         self._custom_loss = loss is not None
         self._fused = FusedModels(model)
-        self._last_outputs: tuple[Loader, Any, Outputs] | None = None  # of a loader with these weights
+        self._last_outputs: tuple[Loader, Any, Outputs] | None = None  # of a loader with the current weights
         device = Device(dls.device, precision)
         device.to_device(model)
         self.run = Run(
@@ -143,9 +143,9 @@ class Trainer:
         """Gives the model the weights of a saved one; the backbone is frozen.
 
         Args:
-            saved: of the same architecture.
-            rows: for each output the saved output that it goes on with; None for a new one.
-            parent: of the saved model, as JSON, with the hash of its ``weights``.
+            saved: a saved model of the same architecture.
+            rows: for each output, the index of the saved output whose weights it takes; None: new.
+            parent: the facts of the saved model, as JSON, with the hash of its ``weights``.
 
         Raises:
             InputError: the backbones differ, or the data declare another normalisation.
@@ -196,9 +196,10 @@ class Trainer:
             progress: the progress display, see `show_progress`.
 
         Raises:
-            InputError: the options, the batch size or the data do not fit the model or its target; or ``resume``
+            InputError: the options, the batch size or the data are invalid for the model or its target; or ``resume``
                 without a checkpoint.
-            TrainingError: a loss is not finite, there is no batch, or the checkpoint cannot be written or does not fit.
+            TrainingError: a loss is not finite, there is no batch, or the checkpoint cannot be written or does not
+                match.
         """
         self._check(plans, self.model.head)
         watching = list(observers)
@@ -222,12 +223,12 @@ class Trainer:
         checkpoint: str | Path | None,
         resume: bool,
     ) -> None:
-        """Raises what `fit` would raise after a linear head was fitted, before the head is replaced.
+        """Raises the errors that `fit` would raise after a linear head was fitted, before the head is replaced.
 
-        A checkpoint is resumed only with the same head, so ``C`` and ``groups`` become conditions of it.
+        A checkpoint is resumed only with the same head, so ``C`` and ``groups`` become its conditions.
 
         Args:
-            plan: of the fit.
+            plan: the plan of the fit.
             C: as in `fit_head`.
             groups: as in `fit_head`.
             checkpoint: as in `fit`.
@@ -235,7 +236,7 @@ class Trainer:
 
         Raises:
             InputError: as in `fit`, or ``C`` is not positive.
-            TrainingError: the checkpoint does not fit.
+            TrainingError: the checkpoint does not match.
         """
         self._check([plan], nn.Identity())  # a linear head has no batch norms either
         self.run.resume_conditions |= {"C": checked_c(C), "groups": _hash_of_groups(groups)}
@@ -251,13 +252,13 @@ class Trainer:
         metrics: Sequence[Metric],
         decision: Decision,
     ) -> tuple[LinearHead, Scores]:
-        """Fits a linear head to the features of the training images, which replaces the head; with its scores.
+        """Fits a linear head to the features of the training images and replaces the model's head; returns its scores.
 
-        The validation images are read here as well, so that an evaluation that follows does not read them again.
+        The validation images are also read here, so that a following evaluation does not read them again.
 
         Args:
             C: the inverse strength of the penalty, see `fit_linear_head`.
-            groups: for each item of the data the group that it belongs to; groups are not divided by inner folds.
+            groups: the group of each item of the data; groups are not divided by inner folds.
             progress: the progress display, see `show_progress`.
             metrics: the metrics of validation.
             decision: converts outputs to predictions.
@@ -273,11 +274,11 @@ class Trainer:
     def out_of_fold(
         self, n_folds: int, *, C: float | Sequence[float] | None, groups: Sequence[Any] | None, progress: str
     ) -> Outputs:
-        """Outputs for all images of both sets, in the order of the items, by linear heads that have not seen them.
+        """Outputs for all images of both sets, in the order of the items, by linear heads that were not fitted to them.
 
         Args:
-            n_folds: the number of folds, each with a head of its own.
-            C: as in `fit_head`, chosen for each fold on its own.
+            n_folds: the number of folds, each with its own head.
+            C: as in `fit_head`, chosen separately for each fold.
             groups: as in `fit_head`; no group is in two folds.
             progress: the progress display, see `show_progress`.
         """
@@ -310,9 +311,9 @@ class Trainer:
         Args:
             plan: the plan to measure for.
             validate: as in `fit`.
-            seconds: how long to measure steps.
+            seconds: the duration of the measurement of steps.
         """
-        # As in `fit`: without it a step takes half as long again on a CPU.
+        # As in `fit`: without it a step takes 1.5 times as long on a CPU.
         with retain_freed_memory(self.run.device.torch_device):
             return self._measured_speed(plan, validate, seconds)
 
@@ -328,7 +329,7 @@ class Trainer:
         finally:
             freeze_to(self.model, self.frozen_to, train_bn=self.train_bn)
         validated = self._validation_seconds(validate)
-        if self.run.device.from_main(validated < seconds / 2):  # the first time images are read, which are kept
+        if self.run.device.from_main(validated < seconds / 2):  # the first one includes reading and caching the images
             validated = self._validation_seconds(validate)
         return self.run.device.from_main(Speed(each, validated))
 
@@ -347,7 +348,7 @@ class Trainer:
             loader: the validation loader, or another one that does not augment.
             metrics: the metrics.
             decision: converts outputs to predictions.
-            cache: features of the images of the loader, from the backbone as it is.
+            cache: features of the images of the loader, from the current backbone.
             exact: True for float32, whatever the precision of training.
         """
         if cache is not None and not self.dls.target.is_geometric:
@@ -379,9 +380,9 @@ class Trainer:
         return given
 
     def fit_out_of_distribution(self) -> OutOfDistribution | None:
-        """The out-of-distribution score, fitted to features; None for fewer than 10 training or validation images.
+        """The fitted out-of-distribution detector; None for fewer than 10 training or validation images.
 
-        The features of a frozen backbone are at hand; of a trained one those of some images are computed.
+        The features of a frozen backbone are reused; for a trained one those of some images are computed.
         """
         extractor = split_at_head(self.model).feature_extractor
         blocks = 1 + any(isinstance(layer, AdaptiveConcatPool2d) for layer in extractor.pooling)
@@ -420,7 +421,7 @@ class Trainer:
         learn = sum(parameter.numel() for parameter in parameters if parameter.requires_grad)
         total = sum(parameter.numel() for parameter in parameters)
         return {
-            "model": f"{self.model.description.arch}: {total:,} parameters, of which {learn:,} learn",
+            "model": f"{self.model.description.arch}: {total:,} parameters, {learn:,} trainable",
             "weights": self.model.origin or "random at the start",
             "data": repr(self.dls),
             "loss": repr(self._loss),
@@ -480,7 +481,7 @@ class Trainer:
             return every_batch(epoch) if steps == len(self.dls.train) else _first(every_batch(epoch), steps)
 
         stepped = model if train_cache is None else train_cache.model.head
-        # Norm layers of the model itself are those of the form that trains, as far as they have statistics of batches.
+        # The form that trains shares the model's norm layers, except those that are fused in it.
         learns = self.model if train_cache is None else train_cache.model.head
 
         def validate_now() -> Scores:
@@ -500,9 +501,9 @@ class Trainer:
         return self._fused.for_training(train_bn=self.train_bn, keep_statistics=self.keep_statistics)
 
     def _train_cache(self, plan: Plan, model: ImageModel) -> FeatureCache | None:
-        """The cache of the training features, if the plan asks for one or if no transform is random; else None.
+        """The cache of the training features, if the plan has one or if no transform is random; otherwise None.
 
-        Without random transforms an image has one view only, so the cache does not change the result.
+        Without random transforms an image has only one view, so the cache does not change the result.
         """
         required = plan.augment_views is not None
         can_cache = self._can_cache(plan) and plan.options.steps_per_epoch is None and not plan.options.mixes
@@ -522,7 +523,7 @@ class Trainer:
         )
 
     def _valid_cache(self, plan: Plan) -> FeatureCache | None:
-        """The cache of the validation features, if they are the same in all epochs of the plan; else None."""
+        """The cache of the validation features, if they are the same in all epochs of the plan; otherwise None."""
         if not self._can_cache(plan):
             return None
         return FeatureCache(split_at_head(self._fused.for_evaluation()), self.dls.valid, self.run.device, self._shard)

@@ -1,4 +1,4 @@
-"""Trial steps: a training that leaves no trace, however it ends - after its last step, with an error or Ctrl-C.
+"""Trial steps: training that is undone at its end, also after an error or Ctrl-C.
 
 Weights, buffers, gradients, training mode, counters and generators are restored.
 """

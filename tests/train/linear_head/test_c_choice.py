@@ -112,7 +112,7 @@ def test_a_label_with_one_positive_gets_the_c_of_labels_with_more() -> None:
 def test_with_one_positive_for_each_label_c_is_the_default_and_that_is_said() -> None:
     head = fit_linear_head(random_features(6, 20), torch.eye(6), objective="binary")
     assert [choice.C for choice in head.C_choices] == [0.01]
-    assert head.notes == ("too few images to choose C by cross-validation: it is 0.01",)
+    assert head.notes == ("too few images to choose C by cross-validation: C = 0.01",)
 
 
 def test_groups_are_held_out_together() -> None:
@@ -167,7 +167,7 @@ def test_images_without_a_class_count_for_no_class_in_the_folds() -> None:
 def test_fewer_images_or_groups_than_folds_are_said() -> None:
     features = random_features(40, 10)
     head = fit_linear_head(features, random_labels(features, 1), objective="binary", groups=torch.arange(40) % 3)
-    assert head.notes[-1] == "C is chosen by 3 folds, because there are only so many groups of images"
+    assert head.notes[-1] == "C is chosen with 3 folds, because there are only as many groups of images"
 
 
 @pytest.mark.parametrize("cells", [0, 1_500_000])

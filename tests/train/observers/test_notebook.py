@@ -76,10 +76,10 @@ def test_each_plan_has_its_own_table_and_finally_no_bar(now: list[float]) -> Non
         [head, ["0", "0.500000", "0.250000", "00:03"]],
         [head, ["0", "0.500000", "0.250000", "00:03"], ["1", "0.500000", "0.250000", "00:03"]],
     ]
-    assert last[0].text.startswith("the head alone")
+    assert last[0].text.startswith("only the head")
     assert last[1].text.startswith("everything")
     assert not any(tag == "progress" for page in last for tag, _ in page.tags)
-    assert outputs.states[0][-1][1].splitlines()[0] == "the head alone"
+    assert outputs.states[0][-1][1].splitlines()[0] == "only the head"
 
 
 def test_the_current_epoch_has_a_bar_below_the_table(now: list[float]) -> None:
@@ -154,7 +154,7 @@ def test_a_notebook_is_detected_by_its_shell(shell: object, notebook: bool, monk
 def test_without_ipython_there_is_no_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "IPython", raising=False)
     assert not in_notebook()
-    refused = pytest.raises(InputError, match="needs the kernel of a notebook, and there is none; use 'auto'")
+    refused = pytest.raises(InputError, match="needs the kernel of a notebook; use 'auto'")
     with refused, show_progress("notebook"):
         pass
 

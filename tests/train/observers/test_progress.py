@@ -42,7 +42,7 @@ EVENTS: list[Event] = [
 ]
 
 TABLE = """\
-the head alone
+only the head
    epoch  train_loss  valid_loss  accuracy_multi      time
        0    0.850000    0.700000        0.500000     01:05
 everything

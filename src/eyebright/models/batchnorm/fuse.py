@@ -31,16 +31,16 @@ def fuse_conv_bn(
 ) -> nn.Module:
     """A copy of the model, in evaluation mode and without gradients, with batch norms fused into convolutions.
 
-    Weights and biases are computed in float64. Batch norms that do not follow a convolution stay. Layers that are not
-    fused share their memory with the model.
+    Weights and biases are computed in float64. Batch norms that do not follow a convolution are kept. Layers that are
+    not fused share their memory with the model.
 
     Args:
-        model: its batch norms are used with their running statistics, whatever its mode.
+        model: the model; its batch norms use their running statistics, whatever its mode.
         size: the size of images that the model accepts.
         n_in: channels of the images.
-        pairs: what `find_conv_bn_pairs` returned for this model; None: it is called.
+        pairs: the result of `find_conv_bn_pairs` for this model; None: it is called.
     """
-    # New tensors over the same memory: moving or casting the copy leaves the model alone.
+    # New tensors over the same memory: moving or casting the copy does not change the model.
     shared: dict[int, Any] = {id(p): nn.Parameter(p.detach(), requires_grad=False) for p in model.parameters()}
     shared |= {id(buffer): buffer.detach() for buffer in model.buffers()}
     fused = copy.deepcopy(model, shared).eval()
@@ -56,15 +56,15 @@ def fuse_conv_bn(
 
 
 def find_conv_bn_pairs(model: nn.Module, size: Size, *, n_in: int = 3) -> list[ConvNormPair]:
-    """Every convolution with the batch norm that follows it, where nothing else uses either.
+    """Every convolution with the batch norm that follows it, if nothing else uses either.
 
     Args:
-        model: stays unchanged.
+        model: the model; it is not changed.
         size: the size of images that the model accepts.
         n_in: channels of the images.
 
     Returns:
-        The pairs; none where the model cannot run on the meta device, because its path depends on values.
+        The pairs; empty if the model cannot run on the meta device, because its control flow depends on values.
     """
     image = torch.zeros(1, n_in, *size, device="meta")
     traced = copy.deepcopy(model).to("meta", torch.float32).eval()
@@ -90,14 +90,14 @@ def find_conv_bn_pairs(model: nn.Module, size: Size, *, n_in: int = 3) -> list[C
 def fused_weight_and_bias(
     conv: Any, norm: Any, *, cast: Callable[[Tensor], Tensor] = lambda tensor: tensor
 ) -> tuple[Float[Tensor, "c ..."], Float[Tensor, " c"]]:
-    """(weight, bias) of the one convolution that computes a convolution and the batch norm after it.
+    """(weight, bias) of the convolution that is equivalent to a convolution and the batch norm after it.
 
     For each output channel w' = w * gamma / sqrt(var + eps) and b' = beta + (b - mean) * gamma / sqrt(var + eps)
     (Jacob et al., 2018, arXiv:1712.05877, equation 14). Gradients reach the parameters of both.
 
     Args:
         conv: an ``nn.Conv2d``.
-        norm: its running statistics are used, whatever its mode.
+        norm: the batch norm; its running statistics are used, whatever its mode.
         cast: applied to every tensor first, for example to compute in another dtype.
     """
     scale = torch.rsqrt(cast(norm.running_var) + norm.eps)
@@ -109,7 +109,7 @@ def fused_weight_and_bias(
 
 
 def without_norm(norm: nn.Module) -> nn.Module | None:
-    """What a norm layer computes besides normalising, such as its activation; None for an unknown kind of layer."""
+    """The other operations of a norm layer, such as its activation; None for an unknown kind of layer."""
     if type(norm) in (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d):
         return nn.Identity()
     if type(norm).__name__ == "BatchNormAct2d":  # timm's, with dropout and activation in the same module

@@ -1,11 +1,11 @@
 """Fuses batch norms into convolutions for training: the same gradients with less to compute.
 
 A batch norm in evaluation mode, with fixed running statistics, multiplies and adds one number for each channel,
-and the convolution before it can do both with other weights. These are computed anew in each step from the parameters
-themselves, so the same parameters learn from the same gradients; only passes over large feature maps are saved.
+and the convolution before it can do both with other weights. These weights are recomputed in each step from the
+parameters, so the same parameters get the same gradients; only passes over large feature maps are saved.
 
-Depthwise convolutions learn in float32 on a CPU: their bfloat16 gradients are so slow there that they would take back
-all that bfloat16 saves in the other layers (`docs/why.md` has the measurement). Without gradients, as in a frozen
+Depthwise convolutions are trained in float32 on a CPU: their bfloat16 gradients are so slow there that they would
+outweigh the gain of bfloat16 in the other layers (`docs/why.md` has the measurement). Without gradients, as in a frozen
 backbone, they are as fast in bfloat16.
 """
 
@@ -31,8 +31,8 @@ def fuse_for_training(
     depthwise convolutions that have gradients compute in float32, inside autocast too.
 
     Args:
-        model: with its modules in the modes that they will train in; stays unchanged, and is returned itself where
-            there is nothing to change.
+        model: the model, with its modules in the modes of training; it is not changed, and returned itself if nothing
+            can be fused.
         size: the size of images that the model accepts.
         n_in: channels of the images.
         pairs: what `find_conv_bn_pairs` returned for this model; None: it is called.
@@ -60,7 +60,7 @@ class _FusedConv(nn.Module):
 
     Args:
         conv: an ``nn.Conv2d``, or a subclass such as timm's with same padding.
-        norm: in evaluation mode.
+        norm: the batch norm, in evaluation mode.
     """
 
     def __init__(self, conv: nn.Module, norm: nn.Module) -> None:

@@ -1,10 +1,10 @@
-"""Batch norms that use the statistics of the whole batch where several processes have a part of it each.
+"""Batch norms that use the statistics of the whole batch when it is divided among several processes.
 
 Otherwise each part would be normalised by its own statistics: the same images, seed and batch size would give another
-model for every number of processes, and a worse one for small parts. torch's own ``SyncBatchNorm`` runs on GPUs only.
+model for every number of processes, and a worse one for small parts. torch's own ``SyncBatchNorm`` runs only on GPUs.
 
 The parts may have different sizes. Mean and variance are combined in float64 from those of the parts (Chan, Golub and
-LeVeque, 1983, equation 2.1), so nothing is lost where the mean is large compared with the standard deviation.
+LeVeque, 1983, equation 2.1), so no precision is lost if the mean is large compared with the standard deviation.
 """
 
 from collections.abc import Callable
@@ -29,9 +29,9 @@ def sync_batch_norms(model: nn.Module, all_reduce: AllReduce) -> nn.Module:
     """A copy of the model with batch norms that use the statistics of the whole batch; its tensors are the model's own.
 
     Args:
-        model: stays unchanged; with its modules in the modes that they will train in, since batch norms in evaluation
-            mode are not replaced.
-        all_reduce: sums over the processes.
+        model: the model, with its modules in the modes of training, since batch norms in evaluation mode are not
+            replaced; it is not changed.
+        all_reduce: the function that sums over the processes.
 
     Raises:
         InputError: a batch norm of an unknown kind.
@@ -48,8 +48,8 @@ class _SyncBatchNorm(nn.Module):
     """A batch norm in training mode, over the parts of all processes.
 
     Args:
-        norm: whose parameters and running statistics are used and updated.
-        all_reduce: sums over the processes.
+        norm: the batch norm whose parameters and running statistics are used and updated.
+        all_reduce: the function that sums over the processes.
     """
 
     def __init__(self, norm: BatchNorm, all_reduce: AllReduce) -> None:
@@ -105,7 +105,7 @@ class _Normalize(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
-        """The gradient of x; mean and scale depend on x, and are no inputs of their own."""
+        """The gradient of x; mean and scale depend on x, and are not separate inputs."""
         [gradient] = grad_outputs
         normalized, scale, count = ctx.saved_tensors
         axes = _axes_but_channels(normalized)

@@ -2,8 +2,8 @@
 
 The penalty of a head, the squared length of its weights, is the same in every orthonormal basis. In the basis of the
 eigenvectors of the covariance the second derivatives of the objective are nearly diagonal, so that a diagonal
-preconditioner serves every label and every C. With fewer images than features only the directions in which the
-images differ can have weights (the representer theorem; Schoelkopf, Herbrich & Smola, 2001, A Generalized Representer
+preconditioner serves every label and every C. With fewer images than features only directions in which the images
+differ can have weights (the representer theorem; Schoelkopf, Herbrich & Smola, 2001, A Generalized Representer
 Theorem), so the problem has no more unknowns than images.
 
 Axes: n images, d features, r principal directions, r1 the directions and the intercept (the last row or column).
@@ -16,9 +16,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-_BLOCK_IMAGES = 8192  # images at a time, of which standardised copies exist
+_BLOCK_IMAGES = 8192  # images that are standardised at a time
 _RANK_TOLERANCE = 1e-14
-"""Directions with less than this share of the largest variance are left out: float64 cannot tell them from none."""
+"""Directions with less than this share of the largest variance are left out: float64 cannot distinguish them from 0."""
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,10 @@ class Basis:
     """Images in the coordinates of their principal directions.
 
     Args:
-        coordinates: of each image, and a last column of ones for the intercept.
+        coordinates: the coordinates of each image, and a last column of ones for the intercept.
         spectrum: the sum of squares of each column of ``coordinates``.
         directions: the unit vectors of the directions in the space of the standardised features.
-        mean: of each feature.
+        mean: the mean of each feature.
         scale: the standard deviation of each feature, at least the median one; 1 where the feature is constant.
         constant: whether each feature is constant.
     """
@@ -45,7 +45,7 @@ class Basis:
         """Weights and biases for the raw features, in float64.
 
         Args:
-            solution: a column of weights for each output, in this basis; the last row are the intercepts.
+            solution: a column of weights for each output, in this basis; the last row has the intercepts.
         """
         solution = solution.double()
         weight = (self.directions @ solution[:-1]).T / self.scale
@@ -58,7 +58,7 @@ def principal_basis(features: Float[Tensor, "n d"], *, dtype: torch.dtype) -> Ba
 
     Args:
         features: raw features of any float dtype.
-        dtype: of the coordinates; everything else is float64.
+        dtype: the dtype of the coordinates; everything else is float64.
     """
     mean, scale, constant = _standardisation(features)
     build = _by_images if len(features) < features.shape[1] else _by_features
@@ -72,8 +72,8 @@ def _standardisation(features: Float[Tensor, "n d"]) -> tuple[Tensor, Tensor, Te
     """Mean and scale of each feature, and whether it is constant, by scikit-learn's rule.
 
     The scale is the standard deviation, but at least the median one: features that are nearly always 0 would otherwise
-    get weights that make a new image in which they are not an outlier. The mean is rounded to the dtype in which it is
-    subtracted: the intercept makes up for what that changes.
+    get such large weights that a new image in which they are not 0 is an outlier. The mean is rounded to the dtype in
+    which it is subtracted: the intercept compensates for the rounding.
     """
     n, dtype = len(features), _working_dtype(features)
     mean = _summed(features, lambda block: block) / n
@@ -95,7 +95,7 @@ def _summed(features: Float[Tensor, "n d"], function: Callable[[Tensor], Tensor]
 
 
 def _working_dtype(features: Float[Tensor, "n d"]) -> torch.dtype:
-    """The dtype in which features can be centered without an error: float32, or float64 if that is theirs."""
+    """The dtype in which features can be centered without an error: float32, or float64 for float64 features."""
     return torch.float64 if features.dtype == torch.float64 else torch.float32
 
 

@@ -1,8 +1,8 @@
 """Chooses C, the inverse strength of the penalty, by cross-validation, for groups of outputs together.
 
-Outputs of a group share their C: labels with about as many positives, all classes, each number. The C that suits labels
-with few positives cannot be measured on one of them alone. All labels and folds of a candidate are solved together,
-each starting from its solution of the candidate before.
+Outputs of a group share their C: labels with similar numbers of positives, all classes, or each number. The best C of
+labels with few positives cannot be measured on a single one of them. All labels and folds of a candidate are solved
+together, each starting from its solution of the candidate before.
 
 Axes: p problems (of an output and a fold), g groups of outputs.
 """
@@ -21,27 +21,27 @@ from eyebright.train.linear_head.newton import solve
 from eyebright.train.linear_head.problem import Problem
 
 DEFAULT_C = 0.01
-"""C where nothing can be held out."""
+"""The value of C if nothing can be held out."""
 
 _FREQUENCIES = (10, 30, 100, 300, 1000, 3000, 10_000, 30_000, 100_000)
-_MAX_NAMES = 5  # outputs that a sentence names
-_MAX_NUMBERS = 20  # with more of them all share one C
+_MAX_NAMES = 5  # outputs named in a sentence
+_MAX_NUMBERS = 20  # with more numbers all of them share one C
 _GRID = tuple(10 ** (e / 2) for e in range(-10, 9))  # 1e-5 to 1e4
 _SMALLER_CANDIDATES = tuple(10 ** (e / 2) for e in range(-11, -19, -1))  # down to 1e-9
-_PATIENCE = 2  # candidates that are worse than the best, after which the search ends
-_CLEAR_RISE = 0.01  # of the loss, relative, after which it ends at once: the loss is a smooth function of log C
-_MIN_GAIN = 1e-4  # of the loss, relative: a gain by a smaller candidate that is none
-_TOLERANCE = 1e-2  # of a probability: losses, which are flat around their minimum, hardly change
+_PATIENCE = 2  # number of candidates worse than the best after which the search ends
+_CLEAR_RISE = 0.01  # relative rise of the loss that ends the search at once: the loss is a smooth function of log C
+_MIN_GAIN = 1e-4  # relative gain in loss that a smaller candidate must have
+_TOLERANCE = 1e-2  # tolerance of a probability: losses, which are flat around their minimum, hardly change
 
 
 @dataclass(frozen=True)
 class CChoice:
-    """The C of a group of outputs, and what it was chosen from.
+    """The C of a group of outputs, and its candidates.
 
     Args:
         outputs: the indices of the group's outputs.
         C: the chosen inverse strength of the penalty, as in scikit-learn: larger means less penalty.
-        candidates: the values of C that were tried, ascending; empty if none was.
+        candidates: the values of C that were tried, ascending; empty if none was tried.
         losses: the mean held-out loss of a known cell for each candidate: log loss, or half the squared error of
             standardised numbers.
     """
@@ -61,19 +61,19 @@ def choose_c(
     groups: Int[Tensor, " n"] | None,
     seed: int,
 ) -> tuple[list[CChoice], list[str]]:
-    """The C of each group of fitted outputs, that of the lowest held-out loss, and sentences about them.
+    """The C of each group of fitted outputs, chosen by the lowest held-out loss, and sentences about the choices.
 
     A group that cannot be tried, because its labels have one positive each, gets the C of the group with the nearest
     number of positives.
 
     Args:
-        basis: all images.
+        basis: the basis of all images.
         problem: the outputs to fit.
-        names: of all outputs, for the sentences.
+        names: the names of all outputs, for the sentences.
         candidates: the values of C to try; None tries powers of the square root of 10, upwards from 1e-5 until the
             held-out loss has risen, and downwards if it was lowest there.
         groups: the group of each image, which folds keep whole.
-        seed: of folds, and of the images and labels that are tried.
+        seed: the seed of folds, and of the images and labels that are tried.
     """
     if not len(problem.to_fit):
         return [], []
@@ -81,7 +81,7 @@ def choose_c(
     held_out = hold_out(basis, problem, members, groups, seed)
     if held_out is None:
         outputs = tuple(problem.to_fit.tolist())
-        note = f"too few images to choose C by cross-validation: it is {DEFAULT_C}"
+        note = f"too few images to choose C by cross-validation: C = {DEFAULT_C}"
         return [CChoice(outputs, DEFAULT_C, (), ())], [note]
     tried = _search(held_out, len(members), candidates)
     choices = [
@@ -90,12 +90,12 @@ def choose_c(
     notes = _edge_notes(choices, names, given=candidates is not None)
     if held_out.n_folds < N_FOLDS:
         kind = "images" if groups is None else "groups of images"
-        notes.append(f"C is chosen by {held_out.n_folds} folds, because there are only so many {kind}")
+        notes.append(f"C is chosen with {held_out.n_folds} folds, because there are only as many {kind}")
     return choices, notes
 
 
 def output_groups(problem: Problem) -> list[list[int]]:
-    """The fitted outputs whose C is chosen together, as positions in ``problem.to_fit``."""
+    """Groups of fitted outputs whose C is chosen together, as positions in ``problem.to_fit``."""
     count = len(problem.to_fit)
     if problem.joint:
         return [list(range(count))]
@@ -110,7 +110,7 @@ _Tried = dict[float, float]  # the mean held-out loss of each candidate
 
 
 def _search(held_out: HeldOut, n_groups: int, candidates: Sequence[float] | None) -> list[_Tried]:
-    """The held-out losses of the candidates that each group tries."""
+    """The held-out losses of the tried candidates of each group."""
     path = _Path(held_out, n_groups)
     if candidates is not None:
         for given in sorted(candidates):
@@ -157,14 +157,14 @@ class _Path:
 
 
 def _best(tried: _Tried) -> float | None:
-    """The candidate with the lowest loss, of several the smallest; None if there is none."""
+    """The candidate with the lowest loss, among equal ones the smallest; None without candidates."""
     return min(sorted(tried), key=lambda C: tried[C], default=None)
 
 
 def _goes_on(tried: _Tried, *, upwards: bool) -> bool:
     """Whether the loss may still fall beyond the last candidate.
 
-    It will not if it clearly rises or has risen twice; nor downwards if it is flat, where outputs are constant already.
+    It will not if it clearly rises or has risen twice; nor downwards if it is flat, since outputs are then constant.
     """
     best = _best(tried)
     if best is None:
@@ -180,9 +180,9 @@ def _choice(outputs: tuple[int, ...], tried: _Tried, nearest: _Tried) -> CChoice
     """The choice of a group.
 
     Args:
-        outputs: the indices of its outputs.
-        tried: its own candidates.
-        nearest: the candidates of the nearest group that has some.
+        outputs: the indices of the group's outputs.
+        tried: the group's own candidates.
+        nearest: the candidates of the nearest group that has any.
     """
     candidates = tuple(sorted(tried))
     C = _best(tried or nearest)
@@ -191,12 +191,12 @@ def _choice(outputs: tuple[int, ...], tried: _Tried, nearest: _Tried) -> CChoice
 
 
 def _nearest(tried: Sequence[_Tried], group: int) -> _Tried:
-    """The candidates of the nearest group that has some, of two that with more positives."""
+    """The candidates of the nearest group that has any; of two equally near ones, that with more positives."""
     return tried[min((g for g, of in enumerate(tried) if of), key=lambda g: (abs(g - group), -g))]
 
 
 def _edge_notes(choices: Sequence[CChoice], names: Sequence[str], *, given: bool) -> list[str]:
-    """A sentence for each choice that is the smallest or largest C that was tried."""
+    """A sentence for each choice that is the smallest or largest tried C."""
     notes: list[str] = []
     for choice in choices:
         if len(choice.candidates) < 2 or choice.C not in (choice.candidates[0], choice.candidates[-1]):

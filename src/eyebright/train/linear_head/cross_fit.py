@@ -1,4 +1,4 @@
-"""Out-of-fold outputs: each image gets those of a head that has not seen it."""
+"""Out-of-fold outputs: each image gets the outputs of a head that was not fitted to it."""
 
 from collections.abc import Sequence
 
@@ -26,22 +26,21 @@ def cross_fit(
 ) -> Float[Tensor, "n k"]:
     """The raw outputs of every image, in float64, by a head that was fitted without the image's fold.
 
-    Nothing that a head depends on, the standardisation of features and the choice of C included, has seen the fold.
+    Everything that a head depends on, including the standardisation of features and the choice of C, excludes the fold.
 
     Args:
         features: see `fit_linear_head`, like ``objective``, ``names``, ``sample_weight`` and ``seed``.
         targets: an image without a known target gets outputs like any other.
-        folds: the fold of each image, from 0 on; see `target_folds`.
-        objective: as there.
-        names: as there.
-        sample_weight: as there.
+        folds: the fold of each image, from 0; see `target_folds`.
+        objective: as in `fit_linear_head`.
+        names: as in `fit_linear_head`.
+        sample_weight: as in `fit_linear_head`.
         groups: the group of each image; folds must keep groups whole.
-        C: the inverse strength of the penalty; several to choose from, for each fold on its own; None for a grid.
-        seed: as there.
+        C: the inverse strength of the penalty; several to choose from, separately for each fold; None for a grid.
+        seed: as in `fit_linear_head`.
 
     Raises:
-        InputError: folds are negative, there is one fold only, a group is in two folds, or what `fit_linear_head`
-            raises.
+        InputError: folds are negative, there is only one fold, a group is in two folds, or as in `fit_linear_head`.
     """
     names, weights = check_inputs(features, targets, objective, names, sample_weight, groups)
     _check_folds(folds, len(features), groups)
@@ -66,7 +65,7 @@ def _check_folds(folds: Int[Tensor, " n"], n: int, groups: Int[Tensor, " n"] | N
     """Checks the folds.
 
     Raises:
-        InputError: they do not fit the images or the groups.
+        InputError: the folds do not match the images or the groups.
     """
     if len(folds) != n:
         raise InputError(f"`folds` must have the fold of each of the {n:,} images, got {len(folds):,}")

@@ -6,7 +6,7 @@ median of the standard deviations:
 - "binary" and "multinomial" (`sklearn.linear_model.LogisticRegression`): ``C * sum_i w_i loss_i + 0.5 * ||w||^2``, with
   the log loss of a sigmoid for each label, or of a softmax over the classes. Two classes have one sigmoid.
 - "squared" (`sklearn.linear_model.Ridge`, ``alpha = 1 / C``): ``C * sum_i w_i (y_i - x_i w - b)^2 + ||w||^2``; numbers
-  are standardised before, which changes the scale of the weights and nothing else.
+  are standardised before, which only changes the scale of the weights.
 
 Intercepts have no penalty. Features are standardised as by `sklearn.preprocessing.StandardScaler`, ignoring
 ``sample_weight``, and the standardisation is folded into the returned weight and bias.
@@ -33,8 +33,8 @@ from eyebright.train.linear_head.problem import Problem, class_problem, label_pr
 
 # The solver stops after a step that changes no probability by more than this; the remaining error is at most a tenth.
 _TOLERANCE = 1e-4
-_FLOAT64_MAX_SIZE = 1_500_000  # images times principal directions up to which float64 costs little
-_BATCH_MAX_SIZE = 12_000_000  # images times outputs that are solved together: 48 MB for each copy
+_FLOAT64_MAX_SIZE = 1_500_000  # images times principal directions up to which float64 is used
+_BATCH_MAX_SIZE = 12_000_000  # most images times outputs that are solved together: 48 MB for each copy
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,9 @@ class LinearHead:
     """A linear head for raw features: ``outputs = features @ weight.T + bias``.
 
     Args:
-        weight: in float64, for features that are not standardised.
-        bias: in float64.
-        C_choices: which C was chosen for which outputs, and the held-out loss of every candidate.
+        weight: the weights in float64, for features that are not standardised.
+        bias: the biases in float64.
+        C_choices: the chosen C of each group of outputs, and the held-out loss of every candidate.
         notes: sentences about labels without positives or negatives, constant features, and so on.
     """
 
@@ -75,17 +75,18 @@ def fit_linear_head(
         features: pooled features of a frozen backbone, of any float dtype.
         targets: "binary": shape (n, k), 0, 1 or a probability, NaN where unknown. "multinomial": shape (n,), the index
             of the class, -1 where unknown. "squared": shape (n, k), numbers, NaN where unknown.
-        objective: what the targets are.
-        names: of the outputs, for messages; with "multinomial" their count is the number of classes. None: "0",
-            "1", ...
-        sample_weight: of each image, not negative; None for equal weights of 1.
+        objective: the kind of targets.
+        names: the names of the outputs, for messages; with "multinomial" their count is the number of classes. None:
+            "0", "1", ...
+        sample_weight: the weight of each image, not negative; None for equal weights of 1.
         groups: the group of each image; images of a group are held out together when C is chosen.
         C: the inverse strength of the penalty, for all outputs; several to choose from by cross-validation; None to
             choose from a grid.
-        seed: of the folds by which C is chosen.
+        seed: the seed of the folds by which C is chosen.
 
     Raises:
-        InputError: features are NaN or infinite, no target is known, shapes or values do not fit, or C is not positive.
+        InputError: features are NaN or infinite, no target is known, shapes or values are invalid, or C is not
+            positive.
     """
     candidates = checked_c(C)
     names, weights = check_inputs(features, targets, objective, names, sample_weight, groups)
@@ -141,9 +142,9 @@ def _solve_labels(basis: Basis, problem: Problem, Cs: Float[Tensor, " f"], colum
     """The heads of some labels or numbers.
 
     Args:
-        basis: all images.
+        basis: the basis of all images.
         problem: the outputs to fit.
-        Cs: C of each output.
+        Cs: the C of each output.
         columns: the labels, as positions in ``problem.to_fit``.
     """
     n, rows = basis.coordinates.shape
@@ -173,13 +174,13 @@ def _solve_classes(basis: Basis, problem: Problem, Cs: Float[Tensor, " f"], colu
     start = losses.constant_solution(basis.coordinates.shape[1], len(columns))
     solved = solve(basis, losses, Cs[:1], start, tolerance=_TOLERANCE)
     solution = solved.weights[:, 0].double()
-    # Probabilities do not depend on the mean of the biases; scikit-learn's add up to zero, too.
+    # Probabilities do not depend on the mean of the biases; scikit-learn's biases also sum to zero.
     solution[-1] -= solution[-1].mean()
     return *basis.head(solution), solved.converged.expand(len(columns)).clone()
 
 
 def _feature_notes(basis: Basis) -> list[str]:
-    """A sentence about constant features, if there are some."""
+    """A sentence about constant features, if there are any."""
     constant, total = int(basis.constant.sum()), len(basis.constant)
     if not constant:
         return []

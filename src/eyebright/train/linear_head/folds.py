@@ -1,4 +1,4 @@
-"""Folds of images for a head: stratified over what its targets are."""
+"""Folds of images for a head, stratified by its targets."""
 
 import numpy as np
 import torch
@@ -15,15 +15,15 @@ _MAX_STRATA = 1000
 def target_folds(
     targets: Tensor, n_folds: int, *, objective: HeadObjective, groups: Int[Tensor, " n"] | None = None, seed: int = 0
 ) -> Int[Tensor, " n"]:
-    """The fold of each image, from 0 on: groups stay whole, and each fold has its share of every label.
+    """The fold of each image, from 0: groups are not divided, and each fold has its share of every label.
 
     Args:
         targets: as for `fit_linear_head`. Numbers are stratified by neighbourhood: each fold has its share of small and
             of large ones.
         n_folds: the number of folds, at least 2.
-        objective: what the targets are.
-        groups: the group of each image; None if there are none.
-        seed: of the order of images.
+        objective: the kind of targets.
+        groups: the group of each image; None without groups.
+        seed: the seed of the order of images.
 
     Raises:
         InputError: there are fewer images or groups than folds.

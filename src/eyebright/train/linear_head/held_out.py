@@ -18,7 +18,7 @@ from eyebright.train.linear_head.problem import Problem
 N_FOLDS = 5
 MAX_IMAGES = 10_000
 _LABELS_MAX_SIZE = 30_000  # labels of a group times images: 3 labels of 10,000 images, 30 labels of 1,000
-_MAX_POSITIVES = 200  # of a tried label that are certainly among the images
+_MAX_POSITIVES = 200  # positives of a tried label that are always used
 _SOFTMAX_MAX_SIZE = 20_000_000  # images times classes times folds
 
 
@@ -28,10 +28,10 @@ class HeldOut:
 
     Args:
         basis: the images that are used.
-        losses: of the problems, on the images that are not held out.
+        losses: the losses of the problems, on the images that are not held out.
         held: the weights of the cells that are held out.
         group: the group of outputs that each problem belongs to.
-        n_outputs: of one problem.
+        n_outputs: the number of outputs of one problem.
         n_folds: the number of folds of the images.
     """
 
@@ -53,15 +53,15 @@ def hold_out(
     """The problems of the inner cross-validation; None if nothing can be held out.
 
     Of many images at most 10,000 are used, with all positives of rare labels; of many labels a few of each group. A
-    label whose positives, or negatives, are all in one fold is left out; a class whose images are is never held out.
+    label whose positives, or negatives, are all in one fold is left out; a class whose images are all in one fold is
+    never held out.
 
     Args:
-        basis: all images, in coordinates that are standardised over all of them, held out or not: that tells nothing
-            about the targets.
+        basis: all images, in coordinates that are standardised over all of them, held out or not: this uses no targets.
         problem: the outputs to fit.
         members: the groups of outputs, as positions in ``problem.to_fit``.
         groups: the group of each image, which folds keep whole.
-        seed: of folds, images and labels.
+        seed: the seed of folds, images and labels.
     """
     generator = torch.Generator().manual_seed(seed)
     outputs = _tried_outputs(problem, members, min(len(problem.targets), MAX_IMAGES), generator)
@@ -108,7 +108,7 @@ def _tried_images(problem: Problem, outputs: Int[Tensor, " o"], generator: torch
 
 
 def _sampled(basis: Basis, problem: Problem, rows: Int[Tensor, " m"]) -> tuple[Basis, Problem]:
-    """Some of the images, in the coordinates of all."""
+    """A sample of the images, in the coordinates of all."""
     spectrum = basis.spectrum * (len(rows) / len(problem.targets))
     basis = replace(basis, coordinates=basis.coordinates[rows], spectrum=spectrum)
     return basis, replace(problem, targets=problem.targets[rows], sample_weights=problem.sample_weights[rows])

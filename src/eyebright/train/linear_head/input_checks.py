@@ -26,12 +26,12 @@ def check_inputs(
         features: pooled features.
         targets: see `fit_linear_head`.
         objective: ``"binary"``, ``"multinomial"`` or ``"squared"``, see `fit_linear_head`.
-        names: of the outputs, or None.
-        sample_weight: of each image, or None.
-        groups: of each image, or None.
+        names: the names of the outputs, or None.
+        sample_weight: the weight of each image, or None.
+        groups: the group of each image, or None.
 
     Raises:
-        InputError: features are NaN or infinite, no target is known, or shapes or values do not fit.
+        InputError: features are NaN or infinite, no target is known, or shapes or values are invalid.
     """
     check_features(features)
     n = len(features)
@@ -54,7 +54,7 @@ def check_features(features: Float[Tensor, "n d"]) -> None:
     """Checks pooled features.
 
     Raises:
-        InputError: there are none, or some are NaN or infinite.
+        InputError: there are no features, or some are NaN or infinite.
     """
     if features.ndim != 2 or not features.numel():
         raise InputError(f"features must have the shape (images, features), got {tuple(features.shape)}")
@@ -70,7 +70,7 @@ def check_targets(targets: Tensor, objective: HeadObjective) -> None:
     """Checks the targets of a head.
 
     Raises:
-        InputError: shape, dtype or values do not fit the objective.
+        InputError: shape, dtype or values are invalid for the objective.
     """
     if objective not in ("binary", "multinomial", "squared"):
         raise InputError(f"`objective` must be 'binary', 'multinomial' or 'squared', got {short_repr(objective)}")
@@ -93,7 +93,7 @@ def checked_c(C: "float | Sequence[float] | None") -> list[float] | None:
     """The values of C to choose from, ascending and without repetitions; None for a grid.
 
     Raises:
-        InputError: there is none, or one is not positive and finite.
+        InputError: there is no value, or one is not positive and finite.
     """
     if C is None:
         return None
@@ -105,7 +105,7 @@ def checked_c(C: "float | Sequence[float] | None") -> list[float] | None:
 
 
 def output_names(targets: Tensor, objective: HeadObjective, names: Sequence[str] | None) -> list[str]:
-    """The names of the outputs, counted from 0 if there are none.
+    """The names of the outputs; without names numbers from 0.
 
     Raises:
         InputError: there are more or fewer names than outputs.

@@ -24,7 +24,7 @@ _FAR, _NEAR = 0.4, 0.1
 
 _MAX_STALLS = 4
 _HALVINGS = 40
-_SMALL_CHANGE = 0.5  # of all outputs: the second derivatives change by a factor of at most exp(0.5)
+_SMALL_CHANGE = 0.5  # largest change of the outputs: the second derivatives change by a factor of at most exp(0.5)
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class Solution:
     """The solutions of the problems.
 
     Args:
-        weights: in the basis; the last row are the intercepts.
-        outputs: of every image, held out or not.
+        weights: the weights in the basis; the last row has the intercepts.
+        outputs: the outputs of every image, held out or not.
         converged: whether each problem reached the tolerance.
     """
 
@@ -50,13 +50,13 @@ def solve(
     A step of length t in the metric of the second derivatives changes the probability of a training image by at most
     ``t / (2 sqrt(C))``, and the distance that remains after the last step is shorter. (With ``H >= C D x x'``,
     ``x' inv(H) x <= 1 / (C D)``, where ``D = p (1 - p) <= 1/4``.) For other images the bound is ``t ||x|| / 4``,
-    because ``H >= I``: with ``C > 1`` the smaller steps that it asks for are taken as far as the dtype allows.
+    because ``H >= I``: with ``C > 1`` the smaller steps that it needs are taken as far as the dtype allows.
 
     Args:
-        basis: the images.
-        losses: of the problems.
-        Cs: C of each problem.
-        start: first weights.
+        basis: the basis of the images.
+        losses: the losses of the problems.
+        Cs: the C of each problem.
+        start: the initial weights.
         tolerance: the largest change of a training image's probability by the last step.
     """
     weights = start.clone()
@@ -76,15 +76,15 @@ def solve(
 
 @dataclass(frozen=True)
 class _Progress:
-    """How far each problem has come; changed in place.
+    """The progress of each problem; changed in place.
 
     Args:
         tight: the length of a last step that suffices for all images.
         loose: the length of a last step that suffices for the images that are fitted.
-        forcing: how exact the next step shall be.
+        forcing: the required precision of the next step.
         decrement: the length of the last step.
-        stalls: how many steps were not as exact as they should be, or exact and hardly shorter than the one before.
-        converged: whether it is done.
+        stalls: the number of steps that missed the required precision, or were hardly shorter than the previous step.
+        converged: whether the problem has converged.
     """
 
     tight: Float[Tensor, " p"]
@@ -108,7 +108,7 @@ class _Progress:
         )
 
     def is_finished(self, step: "_Step", active: Int[Tensor, " a"]) -> Bool[Tensor, " a"]:
-        """Whether each active problem has converged, or does not come nearer because of rounding errors."""
+        """Whether each active problem has converged, or makes no more progress because of rounding errors."""
         exact = step.is_small & (self.forcing[active] <= _NEAR)
         self.stalls[active] += ~step.solved | (exact & (step.decrement > 0.5 * self.decrement[active]))
         self.decrement[active] = step.decrement
@@ -123,10 +123,10 @@ class _Step:
     """A step of each problem.
 
     Args:
-        weights: their change.
-        outputs: their change.
+        weights: the change of the weights.
+        outputs: the change of the outputs.
         decrement: its length in the metric of the second derivatives.
-        solved: whether it is as exact as it should be.
+        solved: whether it has the required precision.
         is_whole: whether it is the whole Newton step.
         is_small: whether the second derivatives hardly change on the way.
     """
@@ -147,7 +147,7 @@ def _step(
     outputs: Float[Tensor, "n p c"],
     forcing: Float[Tensor, " p"],
 ) -> _Step:
-    """The Newton step of each problem, shortened where the whole one would go too far."""
+    """The Newton step of each problem, shortened if the whole step would be too long."""
     slopes = losses.slopes(outputs)
     quadratic = Quadratic.of(basis, losses, slopes, Cs, weights)
     direction, change, solved = conjugate_gradients(quadratic, forcing)
@@ -173,18 +173,18 @@ def _line_search(
     slope: Float[Tensor, " p"],
     searched: Bool[Tensor, " p"],
 ) -> Float[Tensor, " p"]:
-    """How far each problem goes along its direction, and whether that is the whole way.
+    """The step length of each problem along its direction, and whether it is the whole step.
 
-    A length is taken if the objective still falls there, or rises by less than a tenth of how it falls at the start:
-    derivatives, other than values, do not lose their digits near the minimum.
+    A length is accepted if the derivative there is negative, or positive by less than a tenth of the slope at the
+    start: derivatives, unlike values, do not lose their digits near the minimum.
 
     Args:
-        losses: of the problems.
-        Cs: C of each problem.
+        losses: the losses of the problems.
+        Cs: the C of each problem.
         weights: weights and direction.
         outputs: outputs, and their change along the whole direction.
         slope: the derivatives along the direction at the start.
-        searched: the others go the whole way.
+        searched: the problems to search for; the others take the whole step.
     """
     length = torch.ones_like(slope)
     active = searched.nonzero()[:, 0]

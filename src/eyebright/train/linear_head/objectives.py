@@ -24,7 +24,7 @@ class Slopes:
     Args:
         residual: the first derivatives, times the image's weight.
         curvature: the second derivatives on the diagonal, times the image's weight.
-        probabilities: of a softmax, which its second derivatives beside the diagonal need; None otherwise.
+        probabilities: the probabilities of a softmax, which its off-diagonal second derivatives need; otherwise None.
     """
 
     residual: Float[Tensor, "n p c"]
@@ -40,7 +40,7 @@ class Slopes:
         return change.sub_(self.probabilities * mean).mul_(sample_weights)
 
     def select(self, problems: Tensor) -> "Slopes":
-        """Those of some problems."""
+        """The derivatives of some problems."""
         return Slopes(
             self.residual[:, problems],
             _selected(self.curvature, problems),
@@ -54,12 +54,12 @@ class Losses:
     """The weighted losses of several problems on the same images.
 
     Args:
-        objective: which loss; "binary" is the cross-entropy of a sigmoid, "multinomial" that of a softmax, "squared"
+        objective: the loss; "binary" is the cross-entropy of a sigmoid, "multinomial" that of a softmax, "squared"
             half the squared error.
         targets: zeros and ones or values between, numbers, or the class of each image ("multinomial", shared by all
             problems). Cells of weight 0 may hold any finite value.
-        sample_weights: not negative; 0 where the target is unknown or the image is held out. One column if all
-            problems have the same.
+        sample_weights: the weights, not negative; 0 where the target is unknown or the image is held out. One column if
+            all problems have the same.
     """
 
     objective: HeadObjective
@@ -100,11 +100,11 @@ class Losses:
         return Slopes(residual.mul_(self.sample_weights), curvature, probabilities)
 
     def constant_solution(self, n_rows: int, n_outputs: int) -> Float[Tensor, "r1 p c"]:
-        """The weights, all of them zero, with the best intercepts in the last row: where to start.
+        """The starting point: zero weights, with the best intercepts in the last row.
 
         Args:
-            n_rows: the number of weights of one output, and its intercept.
-            n_outputs: of one problem.
+            n_rows: the number of weights of one output, including its intercept.
+            n_outputs: the number of outputs of one problem.
         """
         total = self.sample_weights.sum(dim=0)
         if self.objective == "multinomial":
@@ -129,5 +129,5 @@ class Losses:
 
 
 def _selected(values: Float[Tensor, "n p c"], problems: Tensor) -> Float[Tensor, "n q c"]:
-    """The columns of some problems; one column for all stays."""
+    """The columns of some problems; a shared column is kept."""
     return values if values.shape[1] == 1 else values[:, problems]

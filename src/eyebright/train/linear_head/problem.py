@@ -1,7 +1,7 @@
-"""What a head is fitted to: targets with unknown cells, and the outputs that they leave to be fitted.
+"""The problem of fitting a head: targets with unknown cells, and the outputs that can be fitted.
 
-An output that the images say nothing about is constant: a label that all or none of its known images have, a class
-without images, a number that is always the same. The fit of all others is not touched by them.
+An output without information in the images is constant: a label that all or none of its known images have, a class
+without images, a number that is always the same. These do not affect the fit of all others.
 
 Axes: n images, d features, k outputs, f outputs that are fitted.
 """
@@ -16,21 +16,21 @@ from torch import Tensor
 from eyebright._choices import HeadObjective
 from eyebright.errors import listing
 
-_BLOCK_IMAGES = 8192  # images at a time
+_BLOCK_IMAGES = 8192  # images that are processed at a time
 
 
 @dataclass(frozen=True)
 class Problem:
-    """The outputs to fit, and what the others are.
+    """The outputs to fit, and the constants of the others.
 
     Args:
         objective: the loss. Two classes are fitted like one label, as scikit-learn does.
-        targets: with zeros where they are unknown, numbers standardised; of classes the indices in ``to_fit``.
-        sample_weights: of each cell, 0 where the target is unknown; one column for classes.
-        to_fit: the indices of the outputs that are not constant; of two classes the second.
-        constants: the values of the outputs that are not fitted; of an absent class the logarithm of its odds.
+        targets: the targets, zeros where unknown, numbers standardised; for classes the indices in ``to_fit``.
+        sample_weights: the weight of each cell, 0 where the target is unknown; one column for classes.
+        to_fit: the indices of the outputs that are not constant; for two classes only the second.
+        constants: the values of the outputs that are not fitted; for an absent class the logarithm of its odds.
         centers: the mean of each fitted output's numbers; zeros for labels and classes.
-        scales: their standard deviations; ones for labels and classes.
+        scales: the standard deviation of each fitted output's numbers; ones for labels and classes.
         two_classes: the indices of the two classes that are fitted like one label; None otherwise.
         notes: sentences about the targets.
     """
@@ -47,7 +47,7 @@ class Problem:
 
     @property
     def joint(self) -> bool:
-        """Whether the outputs are those of one softmax."""
+        """Whether the outputs belong to one softmax."""
         return self.objective == "multinomial"
 
     def expand(
@@ -58,9 +58,9 @@ class Problem:
         The odds of an absent class are those of half an image, against the other classes of an average image.
 
         Args:
-            features: of all images.
-            weight: of the fitted outputs, for raw features.
-            bias: of the fitted outputs.
+            features: the features of all images.
+            weight: the weights of the fitted outputs, for raw features.
+            bias: the biases of the fitted outputs.
         """
         fitted = self.to_fit
         if self.two_classes is not None:
@@ -80,12 +80,12 @@ class Problem:
 
 
 def label_problem(targets: Float[Tensor, "n k"], sample_weights: Float[Tensor, " n"], names: Sequence[str]) -> Problem:
-    """The problem of labels, each of which an image has or not.
+    """The problem of any number of labels per image.
 
     Args:
         targets: zeros, ones or values between; NaN where unknown.
-        sample_weights: of the images.
-        names: of the labels.
+        sample_weights: the weights of the images.
+        names: the names of the labels.
     """
     cells = ~targets.isnan() * sample_weights.to(targets.dtype)[:, None]
     values = targets.nan_to_num()
@@ -108,12 +108,12 @@ def label_problem(targets: Float[Tensor, "n k"], sample_weights: Float[Tensor, "
 
 
 def class_problem(targets: Int[Tensor, " n"], sample_weights: Float[Tensor, " n"], names: Sequence[str]) -> Problem:
-    """The problem of classes, of which an image has one.
+    """The problem of one class per image.
 
     Args:
         targets: the class of each image; -1 where unknown.
-        sample_weights: of the images.
-        names: of the classes.
+        sample_weights: the weights of the images.
+        names: the names of the classes.
     """
     sample_weights = sample_weights * (targets >= 0)
     counts = torch.zeros(len(names), dtype=torch.float64).index_add_(0, targets.clamp(min=0), sample_weights)
@@ -140,8 +140,8 @@ def number_problem(targets: Float[Tensor, "n k"], sample_weights: Float[Tensor, 
 
     Args:
         targets: the numbers; NaN where unknown.
-        sample_weights: of the images.
-        names: of the numbers.
+        sample_weights: the weights of the images.
+        names: the names of the numbers.
     """
     known = ~targets.isnan()
     cells = known * sample_weights[:, None]
@@ -151,7 +151,7 @@ def number_problem(targets: Float[Tensor, "n k"], sample_weights: Float[Tensor, 
     centered = (values - center) * known
     scale = ((cells * centered.square()).sum(dim=0) / total.clamp(min=torch.finfo(torch.float64).tiny)).sqrt()
     varies = scale > 1e-12 * center.abs()
-    kinds = [((total == 0), "no image with a known value"), (~varies & (total > 0), "one value only")]
+    kinds = [((total == 0), "no image with a known value"), (~varies & (total > 0), "only one value")]
     notes = tuple(
         f"{_counted(which, names, 'number')} {what}: the prediction is the same for every image"
         for which, what in kinds

@@ -15,21 +15,21 @@ from eyebright.train.linear_head.basis import Basis
 from eyebright.train.linear_head.objectives import Losses, Slopes
 
 _MAX_PRODUCTS = {torch.float32: 500, torch.float64: 5000}
-"""Iterations of one step; in float32 rounding errors end the progress earlier."""
+"""The maximum number of iterations of one step; in float32 rounding errors end the progress earlier."""
 
 _MIN_FINISHED_SHARE = 0.25  # share of finished problems that is worth copying the rest
 
 
 @dataclass(frozen=True)
 class Quadratic:
-    """The objective of each problem to second order around the weights that it has.
+    """The objective of each problem to second order around its current weights.
 
     Args:
-        coordinates: of the images.
-        losses: of the problems.
-        slopes: of the losses at the weights.
-        Cs: C of each problem.
-        gradient: of the objective.
+        coordinates: the coordinates of the images.
+        losses: the losses of the problems.
+        slopes: the derivatives of the losses at the weights.
+        Cs: the C of each problem.
+        gradient: the gradient of the objective.
         preconditioner: an approximation of the second derivatives' diagonal.
     """
 
@@ -80,8 +80,8 @@ def _add_penalty(
 ) -> None:
     """Adds the derivatives of the penalty to ``product``.
 
-    Intercepts have no penalty, but of a softmax only their differences count: a penalty on their mean, which is zero at
-    the start and stays so, keeps rounding errors from growing in a direction without curvature.
+    Intercepts have no penalty, but for a softmax only their differences count: a penalty on their mean, which starts
+    and stays at zero, keeps rounding errors from growing in a direction without curvature.
     """
     product[:-1] += weights[:-1]
     if weights.shape[2] > 1:
@@ -94,7 +94,7 @@ def conjugate_gradients(
     """The direction to the minimum of each quadratic, the change of outputs along it, and whether it is exact enough.
 
     Args:
-        quadratic: of the problems.
+        quadratic: the quadratic model of the problems.
         forcing: the share of the gradient's norm (that of the preconditioner) that may remain.
     """
     direction = torch.zeros_like(quadratic.gradient)
@@ -118,7 +118,7 @@ def conjugate_gradients(
 
 @dataclass(frozen=True)
 class _Iteration:
-    """The state of conjugate gradients: the rest of the gradients, and where to go next."""
+    """The state of conjugate gradients: the residuals of the gradients, and the search directions."""
 
     quadratic: Quadratic
     residual: Float[Tensor, "r1 p c"]

@@ -11,7 +11,8 @@ def checkpoint(run: Run, path: str | Path) -> Observer:
     """An observer that writes the run to ``path`` after each epoch; the file is always complete.
 
     Raises, when it writes:
-        TrainingError: the disk is full, read-only, or the like; the previous checkpoint is kept.
+        TrainingError: the file cannot be written, for example because the disk is full; the previous checkpoint is
+        kept.
     """
 
     def observe(event: Event) -> None:

@@ -26,10 +26,10 @@ def early_stop(
         score: the name of the score, as in the table of epochs.
         patience: number of epochs without an improvement after which training ends.
         higher_is_better: False for a loss.
-        min_delta: a smaller improvement of the best score counts as none.
+        min_delta: smaller improvements of the best score are ignored.
 
     Raises:
-        InputError: ``patience`` is not positive; or during training, the epochs have no such score.
+        InputError: ``patience`` is not positive; or, during training, the score is unknown.
     """
     if patience < 1:
         raise InputError(f"`patience` must be at least 1 epoch, got {patience}")
@@ -40,7 +40,7 @@ def early_stop(
             return
         if score not in event.scores:
             near = did_you_mean(score, event.scores)
-            raise InputError(f"there is no score '{score}' to stop by.{near} Known: {listing(event.scores)}")
+            raise InputError(f"unknown score '{score}' for early stopping.{near} Known: {listing(event.scores)}")
         values = [sign * row[score] for row in run.history[-run.phase_epoch :]]
         waited = len(values) - 1 - best_epoch(values, min_delta)
         if waited >= patience:
@@ -56,7 +56,7 @@ def best_epoch(values: Sequence[float], min_delta: float = 0.0) -> int:
     1
 
     Args:
-        values: the values of each epoch, the greater the better; -1 is returned where none is a number.
+        values: the values of each epoch, the greater the better; -1 is returned if none is a number.
         min_delta: 0 or more.
     """
     best, index = -math.inf, -1

@@ -18,7 +18,7 @@ from eyebright.train.history import SmoothLoss, format_duration
 class EpochProgress:
     """The progress of an epoch, its validation, the learning-rate finder, or the features of a dataset.
 
-    ``name`` says what is running, ``step`` is the number of steps done, ``steps`` that of all steps, and ``loss`` the
+    ``name`` is the running task, ``step`` the number of steps done, ``steps`` that of all steps, and ``loss`` the
     smoothed training loss, None before the first step.
     """
 

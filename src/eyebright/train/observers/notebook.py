@@ -1,7 +1,7 @@
 """Shows progress in a notebook: one table for each phase, with a bar below it for the current epoch.
 
-A table is a single output that is updated in place, so a saved notebook has the finished table only. It is updated a
-few times a second at most, because every update is a message from the kernel to the browser.
+A table is a single output that is updated in place, so a saved notebook has only the finished table. It is updated at
+most a few times per second, because every update is a message from the kernel to the browser.
 """
 
 import sys
@@ -35,7 +35,7 @@ def notebook_output() -> Show:
         InputError: no kernel of a notebook runs this code.
     """
     if not in_notebook():
-        raise InputError("progress 'notebook' needs the kernel of a notebook, and there is none; use 'auto'")
+        raise InputError("progress 'notebook' needs the kernel of a notebook; use 'auto'")
     display = import_optional("IPython.display", extra="notebook", purpose="a table in a notebook").display
 
     def show(html: str, text: str) -> Update:

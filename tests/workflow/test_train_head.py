@@ -114,7 +114,7 @@ def test_the_calibration_is_fitted_as_by_tune_and_the_thresholds_are_in_its_prob
     assert manifest.decision.calibration == fit_calibration(on, kind="temperature").calibration
     assert manifest.decision.thresholds == fit_decision(evaluation).thresholds
     assert manifest.tuning["calibration"]["part"] == part
-    assert any(line.startswith("calibration: temperature, asked for; on images") for line in said)
+    assert any(line.startswith("calibration: temperature, as requested; on images") for line in said)
     assert 'id="tuning"' in (tmp_path / "model" / "report.html").read_text()
 
 

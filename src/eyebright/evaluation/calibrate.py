@@ -110,18 +110,18 @@ def fit_calibration(
     """
     evaluation.check_finite()
     target = evaluation.decision.target
-    candidates = _candidates(target, kind)
+    candidates = _kinds(target, kind)
     problem = _Problem.of(evaluation, groups, folds=folds, seed=seed)
     if candidates == ("none",):
-        reason = "asked for" if kind == "none" else f"a {type(target).__name__} has no probabilities to calibrate"
-        return problem.fitted("none", problem.tried(()), reason)
+        reason = "as requested" if kind == "none" else f"a {type(target).__name__} has no probabilities to calibrate"
+        return problem.result("none", problem.cross_validate(()), reason)
     if kind != "auto":
-        return problem.fitted(candidates[0], problem.tried(candidates), "asked for")
+        return problem.result(candidates[0], problem.cross_validate(candidates), "as requested")
     if problem.n_units < MIN_IMAGES:
         reason = f"{problem.n_units:,} images or groups with known targets are too few to choose a calibration"
-        return problem.fitted("none", problem.tried(()), reason)
-    tried = problem.tried(candidates)
-    return problem.fitted(*problem.chosen(tried))
+        return problem.result("none", problem.cross_validate(()), reason)
+    tried = problem.cross_validate(candidates)
+    return problem.result(*problem.select(tried))
 
 
 def cross_fitted_probabilities(
@@ -138,13 +138,13 @@ def cross_fitted_probabilities(
     """
     if kind not in ("auto", "none"):  # the kind is fixed, so the slower measurement is not needed
         evaluation.check_finite()
-        (chosen,) = _candidates(evaluation.decision.target, kind)
-        return _Problem.of(evaluation, groups, folds=folds, seed=seed).cross_fitted(chosen)[1]
+        (chosen,) = _kinds(evaluation.decision.target, kind)
+        return _Problem.of(evaluation, groups, folds=folds, seed=seed).cross_fit(chosen)[1]
     return fit_calibration(evaluation, kind=kind, groups=groups, folds=folds, seed=seed).probabilities
 
 
 @dataclass(frozen=True, eq=False)
-class _Tried:
+class _Candidate:
     """A kind of calibration, cross-fitted.
 
     Args:
@@ -169,7 +169,7 @@ class _Problem:
         outputs: raw outputs.
         targets: encoded targets.
         has_losses: whether there are probabilities that have a log loss.
-        known: the known cells of each image.
+        n_known: the number of known cells of each image.
         unit: the number of each image's unit, an image or a group; -1 for images without known targets.
         fold: the fold of each image; -1 for images without known targets.
     """
@@ -178,7 +178,7 @@ class _Problem:
     outputs: Float[Tensor, "n j"]
     targets: Shaped[Tensor, "n ..."]
     has_losses: bool
-    known: Int[Tensor, " n"]
+    n_known: Int[Tensor, " n"]
     unit: Int[Tensor, " n"]
     fold: Int[Tensor, " n"]
 
@@ -197,36 +197,36 @@ class _Problem:
             evaluation.targets.cpu(),
         )
         has_losses = len(target.calibrations) > 1
-        known = torch.zeros(len(outputs), dtype=torch.int64)
+        n_known = torch.zeros(len(outputs), dtype=torch.int64)
         if has_losses:
-            known = (targets >= 0).long() if targets.ndim == 1 else (~targets.isnan()).sum(1)
+            n_known = (targets >= 0).long() if targets.ndim == 1 else (~targets.isnan()).sum(1)
         unit = torch.full((len(outputs),), -1)
         codes = evaluation.group_codes if groups is None else _codes(groups, len(outputs))
         codes = np.arange(len(outputs)) if codes is None else codes
-        there = known > 0
+        there = n_known > 0
         unit[there] = torch.from_numpy(np.unique(codes[there.numpy()], return_inverse=True)[1].reshape(-1)).long()
         n_units = int(unit.max()) + 1
         of_unit = torch.from_numpy(np.random.default_rng(seed).permutation(n_units) % folds)
         fold = torch.where(there, of_unit[unit.clamp_min(0)] if n_units else -1, -1)
-        return _Problem(target, outputs, targets, has_losses, known, unit, fold)
+        return _Problem(target, outputs, targets, has_losses, n_known, unit, fold)
 
     @property
     def n_units(self) -> int:
         """The number of images, or groups, with known targets."""
         return int(self.unit.max()) + 1
 
-    def tried(self, kinds: Sequence[CalibrationKind]) -> dict[CalibrationKind, _Tried]:
+    def cross_validate(self, kinds: Sequence[CalibrationKind]) -> dict[CalibrationKind, _Candidate]:
         """Each of the kinds and "none", cross-fitted."""
         none = NoCalibration()
         tried = {"none": self._scored("none", none, self.target.activate(self.outputs))}
         for kind in kinds:
             if kind != "none":
-                tried[kind] = self._scored(kind, *self.cross_fitted(kind))
+                tried[kind] = self._scored(kind, *self.cross_fit(kind))
         return tried  # type: ignore[return-value]
 
-    def chosen(
-        self, tried: dict[CalibrationKind, _Tried]
-    ) -> tuple[CalibrationKind, dict[CalibrationKind, _Tried], str]:
+    def select(
+        self, tried: dict[CalibrationKind, _Candidate]
+    ) -> tuple[CalibrationKind, dict[CalibrationKind, _Candidate], str]:
         """(kind, all kinds that were tried, the reason for this kind)."""
         others = [one for kind, one in tried.items() if kind != "none"]
         best = min(others, key=lambda one: float(one.losses.sum()))
@@ -241,15 +241,15 @@ class _Problem:
             f"{error:.4f})",
         )
 
-    def fitted(self, kind: CalibrationKind, tried: dict[CalibrationKind, _Tried], reason: str) -> CalibrationFit:
+    def result(self, kind: CalibrationKind, tried: dict[CalibrationKind, _Candidate], reason: str) -> CalibrationFit:
         """The calibration of a kind that was tried, with its evidence."""
         before, after = tried["none"], tried[kind]
         gain, error = self._gain(before, after)
-        cells = int(self.known.sum())
+        cells = int(self.n_known.sum())
         evidence = CalibrationEvidence(
             kind=kind,
             reason=reason,
-            images=int((self.known > 0).sum()),
+            images=int((self.n_known > 0).sum()),
             log_loss_before=_ratio(float(before.losses.sum()), cells),
             log_loss_after=_ratio(float(after.losses.sum()), cells),
             gain=gain,
@@ -260,13 +260,13 @@ class _Problem:
         )
         return CalibrationFit(after.calibration, evidence, after.probabilities)
 
-    def _scored(self, kind: CalibrationKind, calibration: Calibration, probabilities: Tensor) -> _Tried:
+    def _scored(self, kind: CalibrationKind, calibration: Calibration, probabilities: Tensor) -> _Candidate:
         losses = torch.zeros(len(self.outputs), dtype=torch.float64)
         if self.has_losses:
             losses = image_log_losses(probabilities, self.targets)[0]
-        return _Tried(kind, calibration, probabilities, losses)
+        return _Candidate(kind, calibration, probabilities, losses)
 
-    def cross_fitted(self, kind: CalibrationKind) -> tuple[Calibration, Tensor]:
+    def cross_fit(self, kind: CalibrationKind) -> tuple[Calibration, Tensor]:
         """(calibration fitted to all images, probabilities from calibrations that were fitted to the other folds)."""
         folds = range(int(self.fold.max()) + 1)
         on_all, *on_others = self._fits(kind)
@@ -286,24 +286,24 @@ class _Problem:
     def _counts(self) -> LabelCounts:
         return count_labels(self.outputs, self.target.head_targets(self.targets), self.fold)
 
-    def _gain(self, before: _Tried, after: _Tried) -> tuple[float, float]:
+    def _gain(self, before: _Candidate, after: _Candidate) -> tuple[float, float]:
         """(how much lower the second log loss is, its standard error); NaN without two units."""
         difference = (before.losses - after.losses)[self.unit >= 0]
         of_unit = torch.bincount(self.unit[self.unit >= 0], difference)
-        cells = int(self.known.sum())
+        cells = int(self.n_known.sum())
         if len(of_unit) < 2:
             return float("nan"), float("nan")
         return float(of_unit.sum()) / cells, float(of_unit.std()) * len(of_unit) ** 0.5 / cells
 
-    def _is_near(self, one: _Tried, best: _Tried) -> bool:
+    def _is_near(self, one: _Candidate, best: _Candidate) -> bool:
         gain, error = self._gain(one, best)
         return gain <= error
 
-    def _calibration_error(self, one: _Tried) -> float:
+    def _calibration_error(self, one: _Candidate) -> float:
         return expected_calibration_error(one.probabilities, self.targets) if self.has_losses else float("nan")
 
 
-def _candidates(target: TargetBlock, kind: CalibrationChoice) -> tuple[CalibrationKind, ...]:
+def _kinds(target: TargetBlock, kind: CalibrationChoice) -> tuple[CalibrationKind, ...]:
     """The kinds to try.
 
     Raises:

@@ -594,5 +594,5 @@ def test_a_learner_starts_only_from_a_model_of_its_own_kind_and_architecture(fol
         small_learner(dls).start_from(folder / "parent")
     dls = squares_block(folder).dataloaders(table, bs=8, num_workers=0)
     other = vision_learner(dls, "resnet18", pretrained=False, precision="float32", progress="quiet")
-    with pytest.raises(InputError, match=r"is a test_resnet, and this learner has a resnet18: create it with"):
+    with pytest.raises(InputError, match=r"is a test_resnet, but this learner has a resnet18: create it with"):
         other.start_from(folder / "parent")

@@ -16,9 +16,6 @@ from eyebright.export.pixels_graph import Placed
 from eyebright.tasks.base import TargetBlock
 from eyebright.tasks.decision import Decision
 
-YES, NO, ASK = 1, 0, -1
-"""The decisions about a label."""
-
 Floats = np.ndarray[Any, np.dtype[Any]]
 
 
@@ -26,7 +23,8 @@ class Output(NamedTuple):
     """An output of an exported graph.
 
     Args:
-        name: ``"probabilities"``, ``"decisions"``, ``"asks"``, ``"points"`` or ``"values"``; or of another module.
+        name: ``"probabilities"``, ``"decisions"`` (of labels: 1 yes, 0 no, -1 ask a person), ``"asks"``, ``"points"``
+            or ``"values"``; or of another module.
         value: its name in the graph while it is made.
         dtype: of numpy.
         shape: without the axis of images; a name where a side depends on the network.

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import pytest
 import torch
 
 from eyebright.errors import ArtifactError
-from eyebright.inference.change_manifest import save_manifest, undo_manifest
+from eyebright.inference import change_manifest
+from eyebright.inference.change_manifest import restored_on_failure, save_manifest, undo_manifest
 from eyebright.inference.folder_format import MANIFEST, PREVIOUS, WEIGHTS
 from eyebright.inference.manifest import Manifest
 from eyebright.inference.model_folder import load_manifest, load_model
@@ -130,3 +132,45 @@ def test_a_manifest_of_a_model_that_was_replaced_in_the_meantime_is_refused(fold
     late = replace(with_thresholds(folder, 0.7, 0.8), evaluation="0" * 64)
     with pytest.raises(ArtifactError, match="the manifest belongs to another model than the one in"):
         save_manifest(folder, late)
+
+
+def test_a_change_that_wrote_nothing_on_a_full_disk_is_not_said_to_be_one(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_manifest(folder, with_thresholds(folder, 0.7, 0.8))
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    def full(*_: object, **__: object) -> None:
+        raise ArtifactError("No space left on device")
+
+    monkeypatch.setattr(change_manifest, "write_together", full)
+    with pytest.raises(ArtifactError, match="^No space left on device$"), restored_on_failure(folder):
+        save_manifest(folder, with_thresholds(folder, 0.1, 0.2))
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (MANIFEST, "could not be restored: No space left on device; it is changed, which `eyebright tune` with `undo`"),
+        ("report.html", "it decides as before, but 'report.html' is not as it was"),
+    ],
+)
+def test_what_cannot_be_restored_is_said(
+    name: str, message: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "report.html").touch()
+
+    def full(_: object, writers: Mapping[str, object]) -> None:
+        assert list(writers) == [name]
+        raise ArtifactError("No space left on device")
+
+    monkeypatch.setattr(change_manifest, "write_together", full)
+
+    def stop() -> None:
+        with restored_on_failure(folder, ["report.html"]):
+            (folder / name).write_text("changed")
+            raise ArtifactError("Stopped")
+
+    with pytest.raises(ArtifactError, match=f"^Stopped; .*{message}"):
+        stop()

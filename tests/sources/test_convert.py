@@ -269,3 +269,19 @@ def test_what_another_process_has_written_in_the_meantime_is_not_replaced(
         convert_source(source, to, out)
     assert out.read_text() == "of another process"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "photos"]
+
+
+@pytest.mark.parametrize("to", ["csv", "parquet", "labelstudio"])
+def test_names_that_would_be_read_as_those_of_other_images_are_refused(to: str, tmp_path: Path) -> None:
+    source = source_of_classes(["cat", "dog", "cat"], [" a/1.png", "a/1.png", "b.png "])
+    message = (
+        "' a/1.png' would be read as 'a/1.png', another image, since readers of .* remove the spaces around a name"
+    )
+    with pytest.raises(InputError, match=message):
+        convert_source(source, to, tmp_path / "out")
+
+
+@pytest.mark.parametrize(("to", "name"), [("csv", "a.parquet"), ("parquet", "a.CSV"), ("parquet", "a.json")])
+def test_a_name_of_another_format_is_refused(to: str, name: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=f"{name}' is the name of another format than .*; give one that ends in .{to}"):
+        convert_source(SOURCES["classes"], to, tmp_path / name)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from eyebright.errors import ArtifactError, InputError, os_reason
+from eyebright.errors import ArtifactError, InputError, listing, os_reason
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.inference.folder_format import EVALUATION, MANIFEST, PREVIOUS, PREVIOUS_EVALUATION
 from eyebright.inference.manifest import Manifest
@@ -140,19 +140,30 @@ def restored_on_failure(folder: str | Path, also: Sequence[str] = ()) -> Generat
     """
     folder = Path(folder)
     names = [one for one in (*also, MANIFEST, PREVIOUS, PREVIOUS_EVALUATION, EVALUATION) if not (folder / one).is_dir()]
-    before = {name: (folder / name).read_bytes() if (folder / name).is_file() else None for name in names}
+    before = {name: _bytes_of(folder / name) for name in names}
     try:
         yield
     except BaseException as failure:
+        changed = {name: one for name, one in before.items() if one != _bytes_of(folder / name)}
         try:
-            writers = {name: None if one is None else writer_of_bytes(one) for name, one in before.items()}
-            write_together(folder, writers)
+            if changed:
+                write_together(folder, {name: writer_of_bytes(one) for name, one in changed.items()})
         except ArtifactError as error:  # the disk may still be full
+            changed = {name: one for name, one in changed.items() if one != _bytes_of(folder / name)}
+            state = (
+                "it is changed, which `eyebright tune` with `undo` reverts"
+                if MANIFEST in changed
+                else f"it decides as before, but {listing(changed)} is not as it was"
+            )
             raise ArtifactError(
-                f"{failure}; and the model in '{folder}' could not be restored: {error}; it is changed, which "
-                f"`eyebright tune` with `undo` reverts"
+                f"{failure}; and the model in '{folder}' could not be restored: {error}; {state}"
             ) from failure
         raise
+
+
+def _bytes_of(path: Path) -> bytes | None:
+    """The content of a file; None if there is none."""
+    return path.read_bytes() if path.is_file() else None
 
 
 def check_free(folder: str | Path, part: str, *, replace: bool) -> None:

@@ -59,6 +59,11 @@ def convert_source(source: Source, to: WriteFormat, path: str | Path) -> Convert
     path = Path(path)
     messages = check_writable(source, writer)
     _check_new(path)
+    others = {one.suffix for one in WRITERS.values()} - {writer.suffix, ""}
+    if writer.suffix and path.suffix.lower() in others:
+        raise InputError(
+            f"'{path}' is the name of another format than {writer.title}; give one that ends in {writer.suffix}"
+        )
     target = link_target(path)
     options: dict[str, Any] = {}
     try:

@@ -54,7 +54,8 @@ def check_writable(source: Source, writer: Writer) -> list[str]:
     """Sentences for the user on what the file will not hold.
 
     Raises:
-        InputError: the format cannot hold these targets, or unknown ones, so that what is read back would be wrong.
+        InputError: the format cannot hold these targets, unknown ones, or the names of the images, so that what is read
+            back would be wrong.
     """
     form = source.block().form
     if form not in writer.forms:
@@ -91,6 +92,12 @@ def _check_names(source: Source, writer: Writer) -> None:
     for file in source.files:
         if not _is_unicode(str(file)):
             raise InputError(f"{writer.title} is UTF-8, which the name of '{file}' is not; rename the file")
+    files = {str(file) for file in source.files}
+    if twins := [file for file in files if file != file.strip() and file.strip() in files]:
+        raise InputError(
+            f"'{min(twins)}' would be read as '{min(twins).strip()}', another image, since readers of {writer.title} "
+            "remove the spaces around a name; rename one of them"
+        )
     for name in vocabulary(source) if isinstance(source.targets, Categorical) else ():
         if not _is_unicode(name):
             raise InputError(f"{writer.title} is UTF-8, which the label or class '{name}' is not; rename it")

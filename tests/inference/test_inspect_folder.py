@@ -90,7 +90,7 @@ def change(**fields: Any) -> Callable[[Path], None]:
 @pytest.mark.parametrize(
     ("damage", "problem"),
     [
-        (lambda folder: flip(folder / "model.safetensors", -1), "model.safetensors: is damaged, or of another model"),
+        (lambda folder: flip(folder / "model.safetensors", -1), "model.safetensors: is damaged, or belongs to another"),
         (lambda folder: flip(folder / "evaluation.parquet", 20), "evaluation.parquet: is damaged, or belongs to"),
         (lambda folder: (folder / "model.safetensors").unlink(), "model.safetensors: is missing"),
         (lambda folder: (folder / "model.safetensors").write_bytes(b"x"), "model.safetensors: is damaged or not a"),
@@ -98,7 +98,7 @@ def change(**fields: Any) -> Callable[[Path], None]:
         (lambda folder: (folder / "manifest.json").write_text("[]"), "manifest.json: cannot be read: it is not a JSON"),
         (lambda folder: (folder / "options.json").write_text("["), "options.json: cannot be read: it is not JSON"),
         (lambda folder: (folder / "out_of_fold.parquet").write_text(""), "out_of_fold.parquet: belongs to another"),
-        (change(schema=99), "manifest.json: has schema 99, and this version of eyebright reads 1 to 2: update"),
+        (change(schema=99), "manifest.json: has schema 99, but this version of eyebright reads 1 to 2: update"),
         (change(schema="2"), "manifest.json: has no valid 'schema' number, got '2': it is not a manifest of Eyebright"),
         (change(target=3), "manifest.json: has no valid 'target', got 3"),
         (change(decision={"thresholds": {"values": [0.5, 1.5]}}), "manifest.json: has thresholds that are no numbers"),
@@ -117,7 +117,7 @@ def change(**fields: Any) -> Callable[[Path], None]:
             change(target={"kind": "multicategory", "encoded": False, "vocab": ["b c", "naïve"]}),
             "manifest.json: has the labels in another order than the outputs of the weights: output 0 is 'naïve', not",
         ),
-        (change(id="another"), "manifest.json: is of another model than the weights, so the copy in them is used"),
+        (change(id="another"), "manifest.json: belongs to another model than the weights, so the copy in them is used"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_said(model: Path, damage: Callable[[Path], None], problem: str) -> None:

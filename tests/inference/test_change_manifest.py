@@ -71,7 +71,7 @@ def test_the_manifest_of_another_model_is_refused(folder: Path, tmp_path: Path) 
     save_manifest(folder, with_thresholds(folder, 0.7, 0.8))
     elsewhere = save_model(tmp_path / "other", other, {"weight": torch.zeros(3)})
     (elsewhere / PREVIOUS).write_bytes((folder / PREVIOUS).read_bytes())
-    with pytest.raises(ArtifactError, match=f"{PREVIOUS}' is of another model than the one in .*delete it"):
+    with pytest.raises(ArtifactError, match=f"{PREVIOUS}' belongs to another model than the one in .*delete it"):
         undo_manifest(elsewhere)
     (folder / PREVIOUS).unlink()
     assert {name: (folder / name).read_bytes() for name in before if name != MANIFEST} == {

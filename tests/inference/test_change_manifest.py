@@ -94,7 +94,7 @@ def test_without_its_manifest_a_model_that_was_changed_does_not_answer_as_before
 def test_a_damaged_earlier_manifest_changes_nothing(folder: Path) -> None:
     save_manifest(folder, with_thresholds(folder, 0.7, 0.8))
     now = (folder / MANIFEST).read_bytes()
-    for damaged, message in (("{", "is not JSON"), ("[]", "is of another model")):
+    for damaged, message in (("{", "is not JSON"), ("[]", "belongs to another model")):
         (folder / PREVIOUS).write_text(damaged)
         with pytest.raises(ArtifactError, match=message):
             undo_manifest(folder)

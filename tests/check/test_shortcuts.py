@@ -69,7 +69,8 @@ def test_the_finding_says_the_direction_and_shows_images_of_both_sides() -> None
     brightness = facts_of(N).brightness + GLASSES
     finding = found(source(), facts_of(N, brightness=brightness))["brightness: glasses"]
     assert finding.sentence.startswith(
-        "Images with 'glasses' are brighter: the brightness alone predicts the label, AUC 1.000 (corrected interval 0."
+        "Images with 'glasses' are brighter: the brightness by itself predicts the label, AUC 1.000 (corrected "
+        "interval 0."
     )
     assert "40 images with it, 80 without" in finding.sentence
     order = np.argsort(brightness)

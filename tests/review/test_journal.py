@@ -120,7 +120,7 @@ def test_two_processes_do_not_write_one_journal(tmp_path):
             {"format": "eyebright review journal", "version": 1, "kind": "points"},
             "a review of points, and these images",
         ),
-        ({"revision": 1}, "is no journal of a review"),
+        ({"revision": 1}, "is not a journal of a review"),
     ],
 )
 def test_other_journals_are_refused_and_stay_as_they_are(tmp_path, header, message):
@@ -190,10 +190,14 @@ def test_the_files_of_a_journal_are_read_while_it_is_open(tmp_path):
     ("content", "error", "message"),
     [
         (None, ArtifactError, "cannot read the journal of the review"),
-        ("", InputError, "is no journal of a review"),
-        ('{"file": 1}\n', InputError, "is no journal of a review"),
+        ("", InputError, "is not a journal of a review"),
+        ('{"file": 1}\n', InputError, "is not a journal of a review"),
         (f'{{"format": "{FORMAT}", "version": 1, "kind": "class"}}\nx\n', ArtifactError, "line 2 of the journal"),
-        (f'{{"format": "{FORMAT}", "version": 1}}\n{{"changes": [1]}}\n', ArtifactError, "is no action of a review"),
+        (
+            f'{{"format": "{FORMAT}", "version": 1}}\n{{"changes": [1]}}\n',
+            ArtifactError,
+            "is not an action of a review",
+        ),
         (f'{{"format": "{FORMAT}", "version": 9}}\n', InputError, "newer version"),
     ],
 )

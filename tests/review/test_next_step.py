@@ -17,7 +17,7 @@ from eyebright.review.learning import ACTIONS
 from eyebright.review.values import Vocabulary, unknown_values
 from support.reviews import change, get, label_items, open_app, post
 
-DONE = {"state": "done", "progress": 1.0, "message": "learnt from what is known"}
+DONE = {"state": "done", "progress": 1.0, "message": "learnt from the known values"}
 LABELS = ("bus", "car")
 N = 60
 FILES = tuple(f"{number:02}.jpg" for number in range(N))

@@ -193,7 +193,7 @@ def test_a_journal_of_other_images_is_refused(tmp_path):
     first = open_app(label_items(tmp_path, FILES, YES_NO), tmp_path / "review")
     post(first, "api/change", {"action": "1", "changes": [change(0, "dog", "no", "yes")]})
     first.close()
-    with pytest.raises(InputError, match=r"is the journal of other images \('a.jpg'\), of which none is here"):
+    with pytest.raises(InputError, match=r"is the journal of other images \('a.jpg'\), none of which is here"):
         open_app(label_items(tmp_path, ["z.jpg"], [[1, 0]]), tmp_path / "review")
 
 
@@ -201,7 +201,7 @@ def test_a_line_that_is_no_action_is_refused(tmp_path):
     open_app(label_items(tmp_path, FILES, YES_NO), tmp_path / "review").close()
     with (tmp_path / "review/journal.jsonl").open("a") as file:
         file.write(json.dumps({"revision": 1, "action": "1", "changes": [{"file": 3}]}) + "\n")
-    with pytest.raises(ArtifactError, match="line 2 of .* is no action of a review"):
+    with pytest.raises(ArtifactError, match="line 2 of .* is not an action of a review"):
         open_app(label_items(tmp_path, FILES, YES_NO), tmp_path / "review")
 
 

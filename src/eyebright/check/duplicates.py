@@ -64,7 +64,7 @@ class Duplicates:
 
     Args:
         count: the number of images of the dataset.
-        pairs: the pairs that connect the images of each group, each image with one that is like it.
+        pairs: the pairs of similar images that connect each group.
     """
 
     count: int
@@ -113,8 +113,8 @@ def find_duplicates(
     images are compared by their content only. An image that cannot be read is like no other.
 
     Args:
-        paths: of the images.
-        facts: of the same images.
+        paths: the paths of the images.
+        facts: the facts of the same images.
         threads: number of pairs that are compared in parallel; None: the number of CPUs.
         advance: called with the number of pairs that have been compared, and that of all.
     """

@@ -25,7 +25,7 @@ def file_findings(source: Source, facts: FactTable | None = None, *, unnamed: bo
 
     Args:
         source: the labelled images.
-        facts: of the same images; None: whether the files exist is not known.
+        facts: the facts of the same images; None: it is unknown whether the files exist.
         unnamed: False to leave out images that no row names, for which all folders are gone through.
     """
     return [*_missing(source, facts), *(_unnamed(source) if unnamed else []), *_left_out(source)]
@@ -132,7 +132,7 @@ def _images_by_folder(root: Path) -> Iterator[tuple[str, list[str], int]]:
 
 
 def _entries(folder: Path) -> Iterator["os.DirEntry[str]"]:
-    """What a folder holds; nothing if it cannot be read or is not a folder."""
+    """The content of a folder; empty if it cannot be read or is not a folder."""
     try:
         with os.scandir(folder) as entries:
             yield from entries

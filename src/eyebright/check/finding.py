@@ -21,16 +21,16 @@ class Finding:
     """One thing that was found.
 
     Args:
-        kind: what it is, one of the names in the guide "Check the data", such as ``"near_duplicates"``.
+        kind: the kind of finding, one of the names in the guide "Check the data", such as ``"near_duplicates"``.
         severity: see `Severity`.
-        sentence: what was found, for a person.
-        remedy: what to do, for a person.
+        sentence: the finding, as a sentence for a person.
+        remedy: the remedy, as a sentence for a person.
         figure: how much of it there is: a number of images, or a score whose name ``figure_name`` is.
         figure_name: the unit of the figure, such as ``"images"`` and ``"AUC"``.
         files: the images that it concerns, paths as in `eyebright.sources.source.Source.files`.
         groups: for duplicates: the files of each group of images that are the same.
         labels: the labels that it concerns.
-        details: further facts by name, values that JSON can hold.
+        details: additional facts by name, as JSON values.
     """
 
     kind: str
@@ -50,5 +50,5 @@ class Finding:
 
 
 def ranked(findings: "list[Finding]") -> list[Finding]:
-    """The findings from the worst on; those of one severity stay in their order."""
+    """The findings, the worst first; those of one severity keep their order."""
     return sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))

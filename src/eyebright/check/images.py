@@ -50,7 +50,7 @@ GREY = 0.005
 _MEASURED_SIDE = 128  # pixels in which the sharpness was measured: smaller images were enlarged, and look blurry
 
 USUAL = 0.1
-"""Share of a set from which on a property is how this set is: it is noted, and no longer a warning."""
+"""If at least this share of the images has the property, it is normal for the dataset: a note, not a warning."""
 
 _MAX_DEVIATIONS = 5 * 1.4826  # median absolute deviations; 5 standard deviations of a normal distribution
 
@@ -75,7 +75,7 @@ class _Check(NamedTuple):
 
 
 def image_findings(source: Source, facts: FactTable) -> list[Finding]:
-    """What is wrong with the files and with the pixels of images.
+    """Findings on the files and the pixels of images.
 
     Args:
         source: the labelled images.
@@ -154,7 +154,7 @@ _CHECKS = (
     _Check(
         "low_information",
         _low_information,
-        "of nearly one colour: nothing can be seen",
+        "of nearly one colour: they show nothing",
         "Look at them: blank images teach the label that they have by mistake. Leave them out, or find the real ones.",
     ),
     _Check(
@@ -217,7 +217,7 @@ def _unreadable(source: Source, facts: FactTable) -> list[Finding]:
             severity="error",
             sentence=f"{counted(len(reasons), 'image')} cannot be read: '{file}' ({why})"
             f"{', ...' if len(reasons) > 1 else ''}.",
-            remedy="Training ends at the first one: get these files again from where they come, or remove them; the "
+            remedy="Training ends at the first one: get these files again from their origin, or remove them; the "
             "option `skip_bad` leaves them out.",
             figure=len(reasons),
             files=tuple(reasons)[:MAX_FILES],
@@ -227,7 +227,7 @@ def _unreadable(source: Source, facts: FactTable) -> list[Finding]:
 
 
 def _alike_names(source: Source) -> list[Finding]:
-    """Names that a file system takes for one if it ignores case (Windows, macOS) or composes characters (macOS)."""
+    """Names that are the same for a file system that ignores case (Windows, macOS) or composes characters (macOS)."""
     by_name: dict[str, list[int]] = {}
     for row, file in enumerate(source.files):
         by_name.setdefault(unicodedata.normalize("NFC", str(file)).casefold(), []).append(row)
@@ -283,7 +283,7 @@ _MODES = {
     "RGBA": "transparency, which is laid over white",
     "LA": "grey with transparency, which is laid over white",
     "1": "black and white",
-    "I": "16 or 32 bits, of which 8 are kept",
+    "I": "16 or 32 bits, reduced to 8",
     "I;16": "16 bits, of which 8 are kept",
     "I;16B": "16 bits, of which 8 are kept",
     "I;16L": "16 bits, of which 8 are kept",

@@ -1,4 +1,4 @@
-"""`LabelCells`: which images have each label, and of which it is unknown, kept by unique set of labels.
+"""`LabelCells`: the images that have each label and those where it is unknown, stored by unique set of labels.
 
 A million images with a hundred labels take no array of a hundred million cells unless one is asked for.
 """

@@ -22,7 +22,7 @@ IMBALANCE = 10
 
 
 def label_findings(source: Source) -> list[Finding]:
-    """What is wrong with the labels or classes of images, and with the split that the data give.
+    """Findings on the labels or classes of images, and on the split in the data.
 
     Args:
         source: with labels or classes; other targets have no findings.
@@ -88,7 +88,7 @@ def _labels_outside_of_training(source: Source, cells: LabelCells) -> list[Findi
 
 
 def _parts(source: Source) -> dict[str, Mask]:
-    """Which images are in each part; images without one are for training."""
+    """The images of each part; images without a part are for training."""
     assert source.part is not None
     held = {part: source.part.isin([part]) for part in ("valid", "promise", "test")}
     return {"train": ~np.any(list(held.values()), axis=0), **held}
@@ -103,7 +103,7 @@ def _labels_of_all(cells: LabelCells, yes: Any, known: Any) -> list[Finding]:
             kind="labels_of_all_images",
             severity="warning",
             sentence=f"Every image for which it is known has {_label(labels)}.",
-            remedy="What all images have cannot be learnt: add images without it, or leave the label out.",
+            remedy="A label that all images have cannot be learnt: add images without it, or leave the label out.",
             figure=len(labels),
             figure_name="labels",
             labels=tuple(labels),

@@ -20,7 +20,7 @@ _MAX_NAMED = 20  # cameras that are listed
 
 
 def overview(source: Source, facts: FactTable | None = None) -> dict[str, Any]:
-    """What labelled images are like, in numbers.
+    """Statistics of labelled images.
 
     - ``images``: how many; ``parts``: how many in each part; ``groups``: how many groups, None without.
     - ``labels``: for each label its name and the images that have it and of which it is unknown, in all and in each
@@ -34,7 +34,7 @@ def overview(source: Source, facts: FactTable | None = None) -> dict[str, Any]:
 
     Args:
         source: the labelled images.
-        facts: of the same images; None: nothing is known of their pixels.
+        facts: the facts of the same images; None: their pixels were not read.
     """
     masks = _parts(source)
     result: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""`overview_sections`: what labelled images are like, in numbers, as sections of a page."""
+"""`overview_sections`: the statistics of labelled images, as sections of a page."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""`check_page`: what was found in labelled images, as a page with thumbnails."""
+"""`check_page`: the findings on labelled images, as a page with thumbnails."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ def check_page(
         source: the labelled images.
         findings: the worst first.
         summary: one sentence on the data.
-        overview: further sections.
+        overview: additional sections.
         worded: words a message for the reader, such as with the options of the command line.
     """
     images = _Images(source)

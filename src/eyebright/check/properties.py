@@ -1,4 +1,4 @@
-"""`properties`: what is known of each image besides what it shows, and might predict its labels."""
+"""`properties`: properties of each image other than its content that may predict its labels."""
 
 import re
 from collections.abc import Iterator
@@ -28,13 +28,13 @@ class Property:
     """A property of n images.
 
     Args:
-        name: what it is called, such as ``"brightness"``.
+        name: the name, such as ``"brightness"``.
         values: shape (n,), a number for each image, NaN where it has none; or categories.
         more: how images with a larger value are, such as ``"brighter"``; empty for categories.
         less: how those with a smaller value are.
-        remedy: what to do if it is a shortcut.
-        limit: the AUC from which on it is one.
-        is_of_pixels: whether a model can see it, or what it comes from, in the pixels.
+        remedy: the remedy if it is a shortcut.
+        limit: the AUC from which it counts as a shortcut.
+        is_of_pixels: whether a model can detect it, or its cause, in the pixels.
     """
 
     name: str
@@ -72,7 +72,7 @@ def folders(source: Source) -> "Categorical[str]":
 
 
 def in_class_folders(source: Source) -> bool:
-    """Whether most images lie in a folder that is called after a label."""
+    """Whether most images are in a folder that is named after a label."""
     labels = _label_keys(source)
     folder = Categorical.of(str(file).rpartition("/")[0] for file in source.files)
     is_named = [any(spelling_key(name) in labels for name in path.split("/")) for path in folder.categories]
@@ -131,7 +131,7 @@ def _of_pixels(facts: FactTable) -> Iterator[Property]:
 def _of_files(facts: FactTable) -> Iterator[Property]:
     readable = facts.is_readable
     n_bytes = np.where(readable, facts.size_bytes, np.nan).astype(np.float64)
-    saved = "save all images in the same format and quality: what compression leaves behind is seen by a model"
+    saved = "save all images in the same format and quality: a model can detect compression artefacts"
     yield Property("file size", n_bytes, "larger as files", "smaller as files", saved)
     density = n_bytes / np.maximum(facts.sizes.astype(np.float64).prod(axis=1), 1)
     yield Property("number of bytes per pixel", density, "less compressed", "more compressed", saved)

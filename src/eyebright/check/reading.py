@@ -1,4 +1,4 @@
-"""`reading`: what was understood of a label file or a folder, as data for JSON."""
+"""`reading`: the interpretation of a label file or a folder, as data for JSON."""
 
 import math
 import os
@@ -16,7 +16,7 @@ from eyebright.tasks.base import TargetForm
 from eyebright.types import LabelSet
 
 KINDS: dict[TargetForm, str] = {"labels": "multi", "class": "single", "points": "points", "numbers": "numbers"}
-"""What the targets are, in one word, by their form."""
+"""The noun for the targets, by their form."""
 
 _MAX_CELLS = 1_000_000  # unknown labels of images that are listed
 _CHECKED_PARTS = ("train", "valid", "test")
@@ -24,7 +24,7 @@ _CHECKED_PARTS = ("train", "valid", "test")
 
 
 def reading(source: Source) -> dict[str, Any]:
-    """What was understood of the data.
+    """The interpretation of the data.
 
     - ``kind``: multi, single, points or numbers; ``block``: the name of the target block.
     - ``classes``: the labels that images have, sorted; ``unused``: those that are declared and that no image has.

@@ -1,7 +1,7 @@
-"""`shortcut_findings`: properties such as the brightness that alone predict a label.
+"""`shortcut_findings`: properties such as the brightness that predict a label by themselves.
 
-A model learns what tells the images apart. If all images with glasses are brighter, it learns the brightness, scores
-well on the validation images, which have the same fault, and fails on other images.
+A model learns whatever distinguishes the images. If all images with glasses are brighter, it learns the brightness,
+scores well on the validation images, which have the same fault, and fails on other images.
 
 A shortcut is reported if even the lower end of the interval of its AUC is above a limit (`LIMIT`). Real labels come
 with other light and other sharpness, too: in photographs of objects, pets and faces the AUCs of honest labels with
@@ -58,8 +58,8 @@ class Shortcut(NamedTuple):
 
     Args:
         property: the property.
-        label: what it predicts.
-        auc: from 0.5 on; of the side that ``is_more`` says.
+        label: the predicted label.
+        auc: the AUC, at least 0.5, in the direction of ``is_more``.
         low: the lower end of its interval.
         high: the upper end.
         is_more: whether images with the label have the larger values; True for categories.
@@ -84,7 +84,7 @@ class _Block(NamedTuple):
 
 
 def shortcut_findings(source: Source, facts: FactTable) -> list[Finding]:
-    """The properties that predict a label alone, the surest first.
+    """The properties that predict a label by themselves, the most significant first.
 
     Args:
         source: with labels, classes or numbers; points have no shortcuts.
@@ -208,7 +208,7 @@ def _above_limit(one: Property, block: _Block, auc: Auc, low: Any, high: Any) ->
 
 
 def _without_names_of_labels(source: Source, found: list[Shortcut]) -> list[Shortcut]:
-    """Without what is the label itself: folders and files that are called after it, and folders of several classes."""
+    """The properties without those that are the label itself: folders and files named after it or after classes."""
     if not any(_is_name(one) for one in found):
         return found
     named = _share_of_named(source) >= _MIN_NAMED_SHARE
@@ -258,10 +258,10 @@ def _finding(source: Source, one: Shortcut, n_tests: int) -> Finding:
     n_yes, n_no = int(one.yes.sum()), int(one.no.sum())
     with_label, without = _examples(source, one)
     what = (
-        f"The {name} alone predicts {quoted}"
+        f"The {name} by itself predicts {quoted}"
         if not one.property.more
         else f"Images with {quoted} are {one.property.more if one.is_more else one.property.less}: "
-        f"the {name} alone predicts the label"
+        f"the {name} by itself predicts the label"
     )
     return Finding(
         kind="shortcut" if one.property.is_of_pixels else "names_predict_labels",

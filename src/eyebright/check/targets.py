@@ -1,4 +1,4 @@
-"""`target_findings`: what is wrong with labels, classes, points or numbers; no pixels are read."""
+"""`target_findings`: findings on labels, classes, points or numbers; no pixels are read."""
 
 from collections.abc import Callable
 from typing import Any
@@ -27,7 +27,7 @@ _TOLERANCE = 0.01  # pixels by which a point may be outside: coordinates in perc
 
 
 def target_findings(source: Source, sizes: "Int[np.ndarray, 'n 2'] | None" = None) -> list[Finding]:
-    """What is wrong with the targets of images.
+    """Findings on the targets of images.
 
     Args:
         source: the labelled images.
@@ -121,7 +121,7 @@ def _constant(names: tuple[str, ...], constant: Bool[np.ndarray, "k"], what: str
             kind=f"constant_{what}",
             severity="warning",
             sentence=f"The same in all images: {listing(same)}.",
-            remedy="Nothing can be learnt about what does not change: look whether the right column was read, or leave "
+            remedy="A value that does not change cannot be learnt: check whether the right column was read, or leave "
             "it out.",
             figure=len(same),
             figure_name=what,
@@ -201,7 +201,7 @@ def _outliers(source: Source, name: str, numbers: Float64[np.ndarray, "n"]) -> l
             severity="warning",
             sentence=f"'{name}' is far from the others (median {middle:g}, robust standard deviation {spread:.3g}): "
             f"{what}{', ...' if len(rows) > 5 and not is_placeholder else ''}.",
-            remedy="A single number far away takes over the loss: correct it, and leave the cell blank where it stands "
+            remedy="A single outlier dominates the loss: correct it, and leave the cell empty where it stands "
             "for unknown.",
             figure=len(rows),
             files=files_at(source, rows),

@@ -1,7 +1,7 @@
-"""The address of a review: the same one when it is started again, so that a page that is open goes on.
+"""The address of a review, which stays the same after a restart, so that an open page keeps working.
 
-The token is made from a secret that only the user can read, and from the names of the images: the numbers by which the
-page knows images are then the same, too.
+The token is derived from a secret that only the user can read, and from the names of the images: the numbers by which
+the page identifies images are then also the same.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ def stable_token(folder: Path, files: Iterable[str]) -> str:
     """The token of the address for these images; a random one if the secret cannot be kept.
 
     Args:
-        folder: of the journal.
+        folder: the folder of the journal.
         files: the names of the images, in their order.
     """
     digest = hmac.new(_secret(folder / _SECRET), digestmod=hashlib.sha256)
@@ -33,7 +33,7 @@ def stable_token(folder: Path, files: Iterable[str]) -> str:
 
 
 def former_port(folder: Path) -> int | None:
-    """The port of the last review; None if it is not known."""
+    """The port of the last review; None if unknown."""
     try:
         port = int((folder / _PORT).read_text(encoding="ascii")[:10])
     except (OSError, ValueError):
@@ -42,14 +42,14 @@ def former_port(folder: Path) -> int | None:
 
 
 def keep_port(folder: Path | None, port: int) -> None:
-    """Keeps the port for the next review, if it can be kept."""
+    """Saves the port for the next review, if possible."""
     if folder is not None:
         with contextlib.suppress(OSError):
             write_atomically(folder / _PORT, lambda file: file.write_text(f"{port}\n", encoding="ascii"), flush=False)
 
 
 def _secret(path: Path) -> bytes:
-    """The secret in a file that only the user can read; it is made if it is missing or damaged."""
+    """The secret in a file that only the user can read; it is created if it is missing or damaged."""
     with contextlib.suppress(OSError):
         kept = path.read_bytes()
         if len(kept) == _BYTES:

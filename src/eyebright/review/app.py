@@ -1,8 +1,8 @@
 """`ReviewApp`: the answer to each request of the page, without a network; see ``docs/guides/review.md``.
 
-Only the page itself may ask: its address holds a random token, the ``Host`` must be this machine (or a name that leads
-here could be used to read the answers: DNS rebinding), and requests of other pages are recognised by ``Origin`` and
-``Sec-Fetch-Site``. Images are named by their numbers, so no request can name a file.
+Only the page itself may send requests: its address contains a random token, the ``Host`` must be this machine (or a
+name that leads here could be used to read the answers: DNS rebinding), and requests of other pages are recognised by
+``Origin`` and ``Sec-Fetch-Site``. Images are identified by numbers, so no request can name a file.
 """
 
 import hmac
@@ -47,11 +47,11 @@ class Request:
     """A request of the page.
 
     Args:
-        method: of HTTP.
-        path: of the address, as it was sent.
+        method: the HTTP method.
+        path: the path of the address, as it was sent.
         query: the parameters of the address.
-        headers: by their names in lower case.
-        body: empty for GET.
+        headers: the headers by their names in lower case.
+        body: the body; empty for GET.
     """
 
     method: str
@@ -66,9 +66,9 @@ class Response:
     """The answer to a request.
 
     Args:
-        status: of HTTP.
-        body: its content.
-        media_type: what the content is.
+        status: the HTTP status.
+        body: the content.
+        media_type: the media type of the content.
         cache: the header ``Cache-Control``.
         location: the header ``Location``; empty: none.
     """
@@ -92,14 +92,14 @@ class ReviewApp:
     """Answers the requests of the page of one review; may be called from many threads.
 
     Args:
-        session: the images and what is known of them.
-        thumbnails: small images.
-        model: learns and makes heat maps; None: there is none.
-        save: writes the new table, and returns what the page is told; None: nothing can be written.
+        session: the images and their known values.
+        thumbnails: the thumbnails of the images.
+        model: the model that learns and computes heat maps; None without a model.
+        save: the function that writes the new table and returns the answer for the page; None: nothing can be written.
         out: the name of the new table, for the page.
-        token: in the address of the page.
-        port: of the server; 0 until it is known.
-        folder: of the journal, where the server keeps its port; None: nowhere.
+        token: the token in the address of the page.
+        port: the port of the server; 0 until it is known.
+        folder: the folder of the journal, where the server saves its port; None: it is not saved.
     """
 
     session: ReviewSession
@@ -122,14 +122,14 @@ class ReviewApp:
         return f"http://127.0.0.1:{self.port}/{self.token}/"
 
     def refusal(self, method: str, path: str, headers: Mapping[str, str]) -> Response | None:
-        """The answer to a request that is refused before its body is read; None: it may go on."""
+        """The answer to a request that is rejected before its body is read; None if it is accepted."""
         hosts = {f"127.0.0.1:{self.port}", f"localhost:{self.port}"}
         if headers.get("host", "") not in hosts:
             return _error(403, "this server answers only at the address that it has printed")
         if "origin" in headers and headers["origin"] not in {f"http://{host}" for host in hosts}:
-            return _error(403, "a request of another page is refused")
+            return _error(403, "requests of other pages are rejected")
         if headers.get("sec-fetch-site") in ("cross-site", "same-site"):
-            return _error(403, "a request of another page is refused")
+            return _error(403, "requests of other pages are rejected")
         if self._place(path) is None:
             return _error(404, "there is nothing at this address")
         if method not in ("GET", "POST"):
@@ -139,7 +139,7 @@ class ReviewApp:
                 return _error(415, "a request is JSON: application/json")
             length = headers.get("content-length", "0")
             if not length.isascii() or not length.isdecimal() or len(length) > 15:
-                return _error(400, "the length of the request is no number")
+                return _error(400, "the length of the request is not a number")
             if int(length) > requests.MAX_BODY_BYTES:
                 return too_large()
         return None
@@ -170,7 +170,7 @@ class ReviewApp:
     # ------------------------------------------------------------------ GET
 
     def _place(self, path: str) -> str | None:
-        """What is asked for below the token; None where the token is wrong."""
+        """The requested path below the token; None if the token is wrong."""
         _, _, rest = path.partition("/")
         token, _, place = rest.partition("/")
         is_right = hmac.compare_digest(token.encode(errors="surrogateescape"), self.token.encode())
@@ -214,7 +214,7 @@ class ReviewApp:
 
     def _heat_map(self, row: int, cell: str) -> Response:
         if self.model is None or not self.model.can_show:
-            raise Refusal(409, "there is no model here that could show a heat map")
+            raise Refusal(409, "there is no model for heat maps")
         if cell not in self.session.vocabulary.names:
             raise Refusal(400, f"there is no label '{cell[:100]}'")
         try:
@@ -353,7 +353,7 @@ RESERVED_KEYS = frozenset("jkurhnpxz")
 
 
 def keys_of(names: tuple[str, ...]) -> dict[str, str | None]:
-    """A key for each label: a letter of its name where one is free, then any other letter, then a digit; else None."""
+    """A key for each label: a free letter of its name, then any other letter, then a digit; otherwise None."""
     free = [letter for letter in "abcdefghijklmnopqrstuvwxyz" if letter not in RESERVED_KEYS]
     keys: dict[str, str | None] = {}
     for name in names:

@@ -11,10 +11,10 @@ class Change:
 
     Args:
         row: the image; -1 if this session does not have it.
-        file: its name.
+        file: the name of the image.
         cell: the label, point or number; empty for a class.
-        was: before.
-        now: after.
+        was: the value before.
+        now: the value after.
     """
 
     row: int
@@ -24,7 +24,7 @@ class Change:
     now: Any
 
     def reversed(self) -> "Change":
-        """The change that takes this one back."""
+        """The change that reverts this one."""
         return Change(self.row, self.file, self.cell, self.now, self.was)
 
     def to_json(self) -> dict[str, Any]:
@@ -38,14 +38,14 @@ class Entry:
 
     Args:
         revision: a number, one greater than that of the action before.
-        action: the identifier that the browser gave it; sent again, it is not carried out again.
-        time: when, in UTC, as ISO 8601 has it.
+        action: the identifier from the browser; a repeated request is not executed again.
+        time: the time in UTC, as ISO 8601.
         who: the person.
-        changes: of values.
+        changes: the changes of values.
         reviewed: the images that a person confirmed.
-        unreviewed: the images that are not confirmed any more.
-        undoes: the revision that it takes back; None: none.
-        redoes: the revision of an undo that it takes back; None: none.
+        unreviewed: the images that are no longer confirmed.
+        undoes: the revision that it reverts, or None.
+        redoes: the revision of an undo that it reverts, or None.
         add: a label that it adds; empty: none.
         saved: the table that was written; empty: none.
     """
@@ -68,7 +68,7 @@ class Entry:
         return bool(self.changes or self.reviewed or self.unreviewed) and self.undoes is None and self.redoes is None
 
     def to_json(self) -> dict[str, Any]:
-        """A line of the journal; members that say nothing are left out."""
+        """A line of the journal; empty members are left out."""
         line: dict[str, Any] = {"revision": self.revision, "action": self.action, "time": self.time, "who": self.who}
         optional = {
             "changes": [change.to_json() for change in self.changes],
@@ -86,11 +86,11 @@ class Entry:
         """The entry of a line of the journal.
 
         Args:
-            line: what `to_json` returned.
-            row_of: the image with a name; -1 for none.
+            line: the result of `to_json`.
+            row_of: the row of the image with a name; -1 if there is none.
 
         Raises:
-            KeyError, TypeError, ValueError: it is no such line.
+            KeyError, TypeError, ValueError: the line is not an entry.
         """
         changes = tuple(
             Change(row_of(one["file"]), str(one["file"]), str(one["cell"]), one["was"], one["now"])
@@ -106,7 +106,7 @@ class Entry:
         """The entry for the log of the page.
 
         Args:
-            undone: whether it has been taken back.
+            undone: whether it was reverted.
         """
         changes = [{"id": one.row} | one.to_json() for one in self.changes]
         return self.to_json() | {"changes": changes, "undone": undone}

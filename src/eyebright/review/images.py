@@ -27,7 +27,7 @@ THUMBNAIL_SIDE = 256
 
 _QUALITY, _LARGE_QUALITY = 80, 90
 _CACHE_LIMIT = 1_000_000_000  # bytes of thumbnails on the disk
-_QUEUE_LIMIT = 1000  # thumbnails that wait to be made
+_QUEUE_LIMIT = 1000  # thumbnails that wait for their computation
 
 
 def image_size(path: Path) -> tuple[int, int]:
@@ -65,11 +65,12 @@ def png(pixels: UInt8[np.ndarray, "h w 4"]) -> bytes:
 
 
 class Thumbnails:
-    """Thumbnails, kept on the disk; those of a page are made in the background, before the browser asks for them.
+    """Thumbnails, cached on disk; those of a page are created in the background, before the browser requests them.
 
     Args:
-        folder: that keeps them; it is made when it is needed. What cannot be kept is made again each time.
-        limit: bytes that they take on the disk; beyond them the oldest half is removed.
+        folder: the cache folder, which is created when it is needed. Thumbnails that cannot be cached are created each
+            time.
+        limit: the maximum size on disk in bytes; beyond it the oldest half is removed.
     """
 
     def __init__(self, folder: Path, *, limit: int = _CACHE_LIMIT) -> None:
@@ -96,7 +97,7 @@ class Thumbnails:
         return data
 
     def prepare(self, paths: Iterable[Path]) -> None:
-        """Makes thumbnails in the background."""
+        """Creates thumbnails in the background."""
         for path in paths:
             with self._lock:
                 if path in self._waiting or len(self._waiting) >= _QUEUE_LIMIT:
@@ -117,7 +118,7 @@ class Thumbnails:
             self._waiting.pop(path, None)
 
     def _place(self, path: Path) -> Path | None:
-        """The file of the thumbnail of an image as it is now; None for an image that is no file of its own."""
+        """The file of the thumbnail of an image as it is now; None for an image in a container."""
         try:
             facts = os.stat(path)  # noqa: PTH116
         except (OSError, ValueError):
@@ -140,7 +141,7 @@ class Thumbnails:
 
 
 def _lowest_priority() -> None:
-    """Lets the thread compute only when nothing else wants to, where the system can do so for a thread."""
+    """Gives the thread the lowest priority, if the system supports it for threads."""
     with contextlib.suppress(OSError, AttributeError):
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
 

@@ -1,4 +1,4 @@
-"""`ReviewItems`: the images that a person looks at, and what is known of them; `Answers`: what a model says of them."""
+"""`ReviewItems`: the reviewed images and their known values; `Answers`: a model's predictions for them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,9 +22,9 @@ class ReviewItems:
         vocabulary: the names of labels, classes, points or numbers.
         root: the folder that ``files`` are relative to.
         files: the name of each image, each once: relative to ``root``, or absolute for images elsewhere. The journal
-            names images so.
-        given: the values as the label file has them; NaN where unknown.
-        title: what is reviewed, for the heading.
+            uses these names.
+        given: the values in the label file; NaN where unknown.
+        title: the title of the review, for the heading.
         ordered: whether the classes have an order.
         mirror: pairs of points that exchange their names in a mirrored image.
     """
@@ -47,18 +47,18 @@ class ReviewItems:
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """What a model says of the images.
+    """A model's predictions for the images.
 
     Args:
-        names: the labels or classes that it knows, in the order of the columns of ``probabilities``.
-        predicted: the values that it finds right, for the cells that it knows; NaN where it has not seen the image.
-        probabilities: calibrated, of labels or classes; NaN where it has not seen the image. None for points and
+        names: the labels or classes of the model, in the order of the columns of ``probabilities``.
+        predicted: the predicted values, for the cells of the model; NaN without a prediction.
+        probabilities: the calibrated probabilities of labels or classes; NaN without a prediction. None for points and
             numbers.
-        thresholds: of each label; empty without.
-        lower: the lower threshold of each label of three-way answers; empty without.
-        asked: of which labels (or whether of the class) a person is to be asked; None: of none.
-        suggested: images without labels, in the order in which labelling them teaches most; None: not known.
-        reasons: why, by the image.
+        thresholds: the threshold of each label; empty without thresholds.
+        lower: the lower threshold of each label of three-way answers; otherwise empty.
+        asked: the labels about which (or whether about the class) a person is to be asked; None: never.
+        suggested: images without labels, most informative first; None: unknown.
+        reasons: the reason for each suggestion, by image.
     """
 
     names: tuple[str, ...]
@@ -71,7 +71,7 @@ class Answers:
     reasons: Mapping[int, str] = field(default_factory=dict[int, str])
 
     def by_name(self, values: Sequence[float]) -> dict[str, float]:
-        """Thresholds by label; none where there are none."""
+        """The thresholds by label; empty without thresholds."""
         return dict(zip(self.names, values, strict=True)) if len(values) else {}
 
 
@@ -80,7 +80,7 @@ class Suspects:
     """Labels that are probably wrong.
 
     Args:
-        found: by the image, the most suspicious first.
+        found: the suspects by image, the most suspicious first.
         ids: the images, the most suspicious first.
     """
 

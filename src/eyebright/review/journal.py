@@ -1,8 +1,8 @@
-"""`Journal`: a file with one JSON line for each action, to which lines are only ever added.
+"""`Journal`: a file with one JSON line for each action, which is only appended to.
 
-A line is written with one call and flushed to the disk before an action is answered, so that a process that is killed
-at any moment loses nothing that the page has shown as saved. Images are named by their files, not by numbers, so the
-journal stays valid when a model is trained again. The first line says what the journal is of.
+A line is written with one call and flushed to disk before an action is answered, so that killing the process at any
+moment loses nothing that the page has shown as saved. Images are identified by their files, not by numbers, so the
+journal stays valid when a model is trained again. The first line describes the journal.
 """
 
 import json
@@ -25,7 +25,7 @@ JOURNAL = "journal.jsonl"
 
 @dataclass(frozen=True)
 class JournalContent:
-    """What a journal held when it was opened.
+    """The content of a journal when it was opened.
 
     Args:
         entries: the actions, oldest first.
@@ -37,12 +37,12 @@ class JournalContent:
 
 
 class Journal:
-    """A journal that this process has locked; `open` makes it.
+    """A journal that this process has locked; created by `open`.
 
     Args:
-        path: of the file.
-        descriptor: of the file, open for appending.
-        size: of the file, in bytes.
+        path: the path of the file.
+        descriptor: the descriptor of the file, open for appending.
+        size: the size of the file, in bytes.
     """
 
     def __init__(self, path: Path, descriptor: int, size: int) -> None:
@@ -53,15 +53,15 @@ class Journal:
 
     @staticmethod
     def open(path: Path, kind: str) -> tuple["Journal", JournalContent]:
-        """(the journal, what is in it); the file and its folder are made if they are missing.
+        """(the journal, its content); the file and its folder are created if they are missing.
 
         Args:
-            path: of the file.
-            kind: of the targets; a journal of others is refused.
+            path: the path of the file.
+            kind: the kind of targets; a journal of another kind is rejected.
 
         Raises:
             ArtifactError: another process has it open, it cannot be read or written, or it is damaged.
-            InputError: it is of a newer version, of another kind of targets, or no journal.
+            InputError: the file is of a newer version, of another kind of targets, or not a journal.
         """
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -91,7 +91,7 @@ class Journal:
         """Adds a line, which is on the disk when this returns.
 
         Raises:
-            Refusal: it cannot be written, for example because the disk is full; the file is as it was.
+            Refusal: it cannot be written, for example because the disk is full; the file is unchanged.
         """
         if self._is_half and not self._take_back():
             raise Refusal(
@@ -129,7 +129,7 @@ class Journal:
 
 
 def files_in_journal(path: Path) -> frozenset[str]:
-    """The images on which a person confirmed or set anything, also where it was taken back: those that were looked at.
+    """The reviewed images: those on which a person confirmed or set a value, even if it was reverted.
 
     The journal may be open in another process; nothing is written.
 
@@ -138,7 +138,7 @@ def files_in_journal(path: Path) -> frozenset[str]:
 
     Raises:
         ArtifactError: it cannot be read, or a line is damaged.
-        InputError: it is no journal, or of a newer version.
+        InputError: the file is not a journal, or of a newer version.
     """
     try:
         data = path.read_bytes()
@@ -150,7 +150,7 @@ def files_in_journal(path: Path) -> frozenset[str]:
         changed = (change["file"] for entry in entries for change in entry.get("changes", ()))
         return frozenset((*changed, *(file for entry in entries for file in entry.get("reviewed", ()))))
     except (KeyError, TypeError) as error:
-        raise ArtifactError(f"a line of '{path}' is no action of a review") from error
+        raise ArtifactError(f"a line of '{path}' is not an action of a review") from error
 
 
 def _lock(descriptor: int, path: Path) -> None:
@@ -182,8 +182,8 @@ def _read(descriptor: int, path: Path, kind: str) -> tuple[JournalContent, int]:
         aside.write_bytes(end)
         os.ftruncate(descriptor, len(complete))
         notices.append(
-            f"the last line of '{path}' was half-written when the program ended, and was never shown as saved; it is "
-            f"set aside in '{aside.name}'"
+            f"the last line of '{path}' was half-written when the program ended, and was never shown as saved; it was "
+            f"moved to '{aside.name}'"
         )
     entries = [_parsed(line, number, path) for number, line in enumerate(lines, 1)]
     if entries:
@@ -204,9 +204,9 @@ def _parsed(line: bytes, number: int, path: Path) -> Mapping[str, Any]:
 
 
 def _check_header(header: Mapping[str, Any], path: Path, kind: str | None) -> None:
-    """Raises `InputError` unless it is the first line of a journal of this kind of targets; None: of any."""
+    """Raises `InputError` unless this is the first line of a journal of this kind of targets; None: of any kind."""
     if header.get("format") != FORMAT or not isinstance(header.get("version"), int):
-        raise InputError(f"'{path}' is no journal of a review; choose another folder or file")
+        raise InputError(f"'{path}' is not a journal of a review; choose another folder or file")
     if header["version"] > VERSION:
         raise InputError(
             f"'{path}' was written by a newer version of Eyebright (journal {header['version']}, this version reads "
@@ -214,6 +214,6 @@ def _check_header(header: Mapping[str, Any], path: Path, kind: str | None) -> No
         )
     if kind is not None and header.get("kind") != kind:
         raise InputError(
-            f"'{path}' is the journal of a review of {header.get('kind')}, and these images have {kind}; give another "
+            f"'{path}' is the journal of a review of {header.get('kind')}, but these images have {kind}; give another "
             "folder with `journal`"
         )

@@ -1,7 +1,7 @@
-"""`Learning`: fits a model to what is known of the images, in the background.
+"""`Learning`: fits a model to the known values of the images, in the background.
 
-The next change cancels what a person has asked for. What started by itself goes on with the values as they were, and
-starts again after its end: cancelled by each change, it would never end where a person is quicker than the fit.
+The next change cancels a fit that a person requested. An automatic fit continues with its values, and starts again
+after its end: if each change cancelled it, it would never end while a person is faster than the fit.
 """
 
 import threading
@@ -22,11 +22,11 @@ from eyebright.review.values import Vocabulary
 LearningState = Literal["idle", "running", "done", "cancelled", "failed"]
 
 ACTIONS, CELLS = 5, 60
-"""Images or grids that were answered, or values that were set, after which it learns again by itself."""
+"""Images or grids that were answered, or values that were set, after which it learns again automatically."""
 
 
 class ReviewModel(Protocol):
-    """A model that a review can ask; it is called from one thread at a time for each of its two methods."""
+    """The model of a review; each of its two methods is called from one thread at a time."""
 
     @property
     def can_learn(self) -> bool:
@@ -46,16 +46,16 @@ class ReviewModel(Protocol):
         cancelled: Callable[[], bool],
         progress: Callable[[float], None],
     ) -> Answers:
-        """Fits the model to what is known.
+        """Fits the model to the known values.
 
         Args:
             vocabulary: the names of labels, classes, points or numbers.
-            values: what is known of each image; NaN where unknown.
-            cancelled: asked often; True to raise any error as soon as possible.
+            values: the known values of each image; NaN where unknown.
+            cancelled: called often; True to raise any error as soon as possible.
             progress: called with the share that is done.
 
         Raises:
-            EyebrightError: it cannot be fitted to this, or is cancelled.
+            EyebrightError: the model cannot be fitted to these values, or the fit is cancelled.
         """
         ...
 
@@ -63,9 +63,9 @@ class ReviewModel(Protocol):
         """The regions that raise the output for a label, as colours with opacity over the upright image.
 
         Args:
-            path: of the image.
+            path: the path of the image.
             cell: the label, class or number.
-            longest: pixels of the longer side at most.
+            longest: the maximum of the longer side, in pixels.
 
         Raises:
             EyebrightError: the image cannot be read, or the model has no such label.
@@ -83,7 +83,7 @@ class _Progress:
 
 @dataclass(frozen=True)
 class _Count:
-    """What a person has answered since it was learnt from."""
+    """The answers of a person since the last fit."""
 
     actions: int = 0
     cells: int = 0
@@ -94,12 +94,12 @@ class _Count:
 
 
 class Learning:
-    """Fitting in the background: when it is asked for, and after that by itself as more images get labels.
+    """Fits in the background: on request, and then automatically as more images get labels.
 
     Args:
-        session: gives what is known, and takes the answers.
-        model: None: nothing can be fitted.
-        prepare: is given the answers of the model before the session has them.
+        session: the session with the known values, which gets the predictions.
+        model: the model; None: nothing can be fitted.
+        prepare: the function that gets the model's predictions before the session.
     """
 
     def __init__(
@@ -127,19 +127,19 @@ class Learning:
         return shown | {"model": self._session.model, "automatic": now.is_automatic}
 
     def start(self, *, is_automatic: bool = False) -> None:
-        """Starts to fit, unless it is being done.
+        """Starts a fit, unless one is running.
 
         Args:
-            is_automatic: nobody has asked for it.
+            is_automatic: True if no person requested it.
 
         Raises:
-            Refusal: there is nothing to fit, or nothing is known.
+            Refusal: there is no model to fit, or no value is known.
         """
         if self._model is None or not self.can_start:
-            raise Refusal(409, "there is no model here that could learn")
+            raise Refusal(409, "there is no model that can learn")
         with self._session.lock:
             if not self._session.known().any():
-                raise Refusal(409, "nothing is known of any image yet: label a few first")
+                raise Refusal(409, "no image has a known value yet: label a few first")
             values, vocabulary = self._session.current.copy(), self._session.vocabulary
             count = self._count  # of the answers that are in these values
         with self._lock:
@@ -153,7 +153,7 @@ class Learning:
             self._thread.start()
 
     def cancel(self) -> None:
-        """Cancels what is running."""
+        """Cancels the running fit."""
         with self._lock:
             if self._progress.state == "running":
                 self._cancel.set()
@@ -162,7 +162,7 @@ class Learning:
                 )
 
     def note_change(self, action: Action) -> None:
-        """Cancels what a person asked for, and starts if enough images without labels were answered since it learnt."""
+        """Cancels a requested fit, and starts an automatic one if enough images were answered since the last."""
         if action.changes and not self._progress.is_automatic:
             self.cancel()
         unlabelled = self._session.unlabelled
@@ -215,7 +215,7 @@ class Learning:
             self._session.set_answers(answers)
             self._has_learnt = True
             self._count_from(count)
-            self._set(cancel, _Progress("done", 1.0, "learnt from what is known", is_automatic))
+            self._set(cancel, _Progress("done", 1.0, "learnt from the known values", is_automatic))
             self._start_if_due()
 
     def _count_from(self, count: _Count) -> None:

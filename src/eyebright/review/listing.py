@@ -17,11 +17,14 @@ from eyebright.tasks.base import TargetForm
 _ABOUT = {
     "suggested": (
         "suggested",
-        "images without labels; after Learn those first that teach most, before it by file name",
+        "images without labels; after Learn the most informative first, before it by file name",
     ),
-    "unfinished": ("unfinished", "images that came without labels, with a label that is unknown, not confirmed yet"),
+    "unfinished": (
+        "unfinished",
+        "images without labels in the data that have an unknown label and are not confirmed yet",
+    ),
     "suspects": ("suspects", "labels that are probably wrong or missing, the most suspicious first"),
-    "asked": ("asked for a person", "images on which the model is not sure enough"),
+    "asked": ("asked for a person", "images about which the model is uncertain"),
     "mistakes": ("worst mistakes", "images whose predictions differ most from their labels"),
     "all": ("all", "all images, in the order of their names"),
 }
@@ -31,17 +34,17 @@ _NAMES_IN_REASON = 4
 
 @dataclass(frozen=True)
 class Query:
-    """What a page of images is to hold.
+    """The query for a page of images.
 
     Args:
-        list: of `Lists`.
-        offset: images that are left out at the beginning.
-        limit: images at most.
-        text: that the file names hold, in upper or lower case.
-        cell: with ``value``: images with this value in this cell.
-        value: see ``cell``.
-        likely: by falling probability of this label; without a ``state`` only images of which it is unknown.
-        unlikely: the same by rising probability.
+        list: the name of the list, see `Lists`.
+        offset: the number of images to skip.
+        limit: the maximum number of images.
+        text: a text that the file names contain, in upper or lower case.
+        cell: with ``value``: only images with this value in this cell.
+        value: the value of ``cell``.
+        likely: order by decreasing probability of this label; without a ``state`` only images where it is unknown.
+        unlikely: the same by increasing probability.
         state: ``"changed"``, ``"reviewed"`` or ``"left"``; empty: any.
     """
 
@@ -58,10 +61,10 @@ class Query:
 
 @dataclass(frozen=True)
 class _FixedLists:
-    """The lists that stay as they are while they are worked through.
+    """The lists that do not change while a person works through them.
 
     Args:
-        answers: of the model, from which they are made.
+        answers: the predictions of the model that the lists are computed from.
         ids: the images, by the names of the lists.
     """
 
@@ -70,10 +73,10 @@ class _FixedLists:
 
 
 class Lists:
-    """The lists of a session; those of a model's answers are made once for these answers.
+    """The lists of a session; those of a model's predictions are computed once for these predictions.
 
     Args:
-        session: the images, and what is known of them.
+        session: the images and their known values.
     """
 
     def __init__(self, session: ReviewSession) -> None:
@@ -83,10 +86,10 @@ class Lists:
         self._fixed = self._prepared = self._fixed_lists(session.answers)
 
     def prepare(self, answers: Answers) -> None:
-        """Makes the lists of answers that the session will get, so that no request has to wait for them.
+        """Computes the lists for new predictions before the session gets them, so that no request has to wait.
 
         Args:
-            answers: of the model.
+            answers: the predictions of the model.
         """
         self._prepared = self._fixed_lists(answers)
 
@@ -94,7 +97,7 @@ class Lists:
         """The images of a list, in its order.
 
         Raises:
-            Refusal: there is no such list.
+            Refusal: the list is unknown.
         """
         lists = self._lists()
         if name not in lists:
@@ -102,7 +105,7 @@ class Lists:
         return lists[name]
 
     def summary(self) -> list[dict[str, Any]]:
-        """The lists for the page, with the number of images and how many of them nobody has looked at."""
+        """The lists for the page, with the number of images and of unreviewed images."""
         left = self._session.left()
         return [
             {
@@ -119,7 +122,7 @@ class Lists:
         """(number of images that the query finds, the images of the page).
 
         Raises:
-            Refusal: there is no such list, cell, value or label.
+            Refusal: the list, cell, value or label is unknown.
         """
         with self._session.lock:
             ids = self._filtered(self.ids(query.list), query)
@@ -162,7 +165,7 @@ class Lists:
             return {**{name: ids for name, ids in living.items() if len(ids)}, **self._fixed.ids}
 
     def suggested(self) -> Ids:
-        """The images without labels: those first that teach most, before there is a model by file name."""
+        """The images without labels, most informative first, or by file name before there is a model."""
         answers, unlabelled = self._session.answers, np.logical_not(self._session.known())
         if answers is None or answers.suggested is None:
             unlabelled &= self._session.unlabelled
@@ -170,7 +173,7 @@ class Lists:
         return answers.suggested[unlabelled[answers.suggested]]
 
     def unfinished(self) -> Ids:
-        """The images that came without labels, of which a label is unknown and that nobody has confirmed; by name."""
+        """The images without labels in the data that have an unknown label and are not confirmed, by name."""
         session = self._session
         open_ones = session.unlabelled & ~session.reviewed
         open_ones[open_ones] = np.isnan(session.current[open_ones]).any(axis=(1, 2))
@@ -243,22 +246,22 @@ class Lists:
             return answers.reasons.get(row, "")
         if name == "asked" and answers.asked is not None:
             names = [one for one, asks in zip(session.vocabulary.cells, answers.asked[row], strict=False) if asks]
-            return f"not sure about {_few(names)}" if any(names) else "not sure enough of any class"
+            return f"uncertain about {_few(names)}" if any(names) else "uncertain about the class"
         if name == "mistakes":
             return _contradictions(session.vocabulary.row(session.given[row]), _predicted(session, answers, row))
         return ""
 
 
 def worst_mistakes(given: Float[np.ndarray, "n c w"], answers: Answers, kind: TargetForm) -> Ids:
-    """The images on which the model contradicts what is given, by falling loss.
+    """The images on which the model contradicts the given values, by decreasing loss.
 
-    The loss of labels and classes is the mean negative log-likelihood of what is given; of points the mean distance; of
-    numbers the mean distance in standard deviations of what is given.
+    The loss of labels and classes is the mean negative log-likelihood of the given values; for points the mean
+    distance; for numbers the mean distance in standard deviations of the given values.
 
     Args:
         given: the values; NaN where unknown.
-        answers: of the model.
-        kind: of the targets.
+        answers: the predictions of the model.
+        kind: the kind of targets.
     """
     predicted = answers.predicted
     given = given[:, : predicted.shape[1]]
@@ -276,7 +279,7 @@ def worst_mistakes(given: Float[np.ndarray, "n c w"], answers: Answers, kind: Ta
 
 
 def _deviations(columns: Float[np.ndarray, "n c"]) -> Float[np.ndarray, " c"]:
-    """The standard deviation of each column; NaN where it is 0 or nothing is known."""
+    """The standard deviation of each column; NaN if it is 0 or no value is known."""
     known = ~np.isnan(columns)
     counts = np.maximum(known.sum(axis=0), 1)
     centered = np.where(known, columns - np.where(known, columns, 0).sum(axis=0) / counts, 0)
@@ -296,7 +299,7 @@ def _negative_log_likelihoods(
 
 
 def _by_doubt(answers: Answers) -> Ids:
-    """The images of which a person is asked, those with the most even probabilities first."""
+    """The images about which a person is asked, the most uncertain first."""
     assert answers.asked is not None
     rows = np.flatnonzero(answers.asked.any(axis=1))
     if answers.probabilities is None:

@@ -1,4 +1,4 @@
-"""`next_step`: what a person should do next with images that came without labels, and where in the page it is done."""
+"""`next_step`: the next step for images without labels, and its place in the page."""
 
 from typing import Any
 
@@ -9,18 +9,18 @@ from eyebright.evaluation.next_action import START, NextAction, next_action, nex
 from eyebright.review.listing import Lists
 from eyebright.review.session import ReviewSession
 
-_JUDGED = 20_000  # images at most that actions are judged by, so that the page has its answer soon
+_JUDGED = 20_000  # most images by which actions are chosen, so that the page gets its answer quickly
 
 
 def next_step(session: ReviewSession, lists: Lists, *, can_learn: bool) -> dict[str, Any]:
-    """What the page proposes.
+    """The proposed next step.
 
-    The first images are labelled one by one (``start``); then the model learns (``learn``); then comes whatever sets
-    the most labels for each key press or click, see `eyebright.evaluation.next_action`.
+    The first images are labelled one by one (``start``); then the model learns (``learn``); then the action follows
+    that sets the most labels for each key press or click, see `eyebright.evaluation.next_action`.
 
     Args:
-        session: what is known, and what a model says.
-        lists: where images are found.
+        session: the known values and the predictions of a model.
+        lists: the lists of images.
         can_learn: whether there is a model that can learn.
 
     Returns:
@@ -56,7 +56,7 @@ def next_step(session: ReviewSession, lists: Lists, *, can_learn: bool) -> dict[
 def _action(
     session: ReviewSession, current: Float[np.ndarray, "u c w"], probabilities: Float[np.ndarray, "u k"], labelled: int
 ) -> NextAction:
-    """The next action; its rows are those of these arrays."""
+    """The next action; its rows are indices into these arrays."""
     nothing = np.zeros(0, dtype=np.int64)
     if session.vocabulary.kind == "class":
         return next_class_action(probabilities, ~np.isnan(current[:, 0, 0]), nothing, elsewhere=labelled)
@@ -64,7 +64,7 @@ def _action(
 
 
 def _shown(action: NextAction, every: int, names: tuple[str, ...]) -> dict[str, Any]:
-    """The action for the page; it was chosen among every so many of the unfinished images."""
+    """The action for the page; it was chosen on a regular sample of the unfinished images."""
     if action.kind == "image":
         return {"kind": "image", "place": _place("unfinished", int(action.rows[0]) * every)}
     label, count = names[action.label], len(action.rows)
@@ -74,6 +74,6 @@ def _shown(action: NextAction, every: int, names: tuple[str, ...]) -> dict[str, 
 
 
 def _place(name: str, at: int) -> dict[str, Any]:
-    """The place in the page: all parts, so that none of the former place stays."""
+    """The place in the page with all of its parts, so that no part of the former place remains."""
     nothing = dict.fromkeys(("query", "state", "cell", "value", "likely", "unlikely", "count"), "")
     return {**nothing, "list": name, "view": "single", "at": at}

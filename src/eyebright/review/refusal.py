@@ -1,16 +1,16 @@
-"""`Refusal`: why a request of the page is not carried out."""
+"""`Refusal`: the error of a request that is not executed."""
 
 from collections.abc import Mapping
 from typing import Any
 
 
 class Refusal(Exception):  # noqa: N818 - it is an answer to the page, not a failure of the program
-    """A request that is not carried out; nothing has changed.
+    """The error of a request that is not executed; nothing has changed.
 
     Args:
-        status: of HTTP.
-        sentence: what was asked, what is there, what to do.
-        details: further members of the answer, such as the images as they are now.
+        status: the HTTP status.
+        sentence: the request, the state and the remedy.
+        details: additional members of the answer, such as the current images.
     """
 
     def __init__(self, status: int, sentence: str, details: Mapping[str, Any] | None = None) -> None:

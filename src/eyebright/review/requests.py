@@ -1,4 +1,4 @@
-"""What the page asks for, checked: nothing that a browser, or anything else, sends is taken as it is."""
+"""Parses and validates the requests of the page: all input is untrusted."""
 
 import json
 import re
@@ -12,10 +12,10 @@ from eyebright.review.refusal import Refusal
 from eyebright.review.session import Action, ReviewSession
 
 MAX_BODY_BYTES = 1_000_000
-"""Bytes of a request."""
+"""The maximum size of a request in bytes."""
 
 MAX_PAGE_SIZE = 200
-"""Images of one page."""
+"""The maximum number of images of one page."""
 
 _ACTION = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
 _MAX_TEXT_LENGTH = 1000
@@ -41,7 +41,7 @@ def parse_query(text: str) -> dict[str, str]:
     """The parameters of an address.
 
     Raises:
-        Refusal: there are too many, or one is given twice.
+        Refusal: there are too many parameters, or one is given twice.
     """
     try:
         pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=20)
@@ -91,7 +91,7 @@ def action_name(body: Mapping[str, Any]) -> str:
     """The identifier of an action.
 
     Raises:
-        Refusal: there is none.
+        Refusal: the identifier is missing or invalid.
     """
     name = body.get("action")
     if not isinstance(name, str) or not _ACTION.fullmatch(name):
@@ -100,10 +100,10 @@ def action_name(body: Mapping[str, Any]) -> str:
 
 
 def action_reference(body: Mapping[str, Any]) -> int | str | None:
-    """The action to undo or redo, from ``of``: its revision or its identifier; None where it is null.
+    """The action to undo or redo, from ``of``: its revision or its identifier; None if it is null.
 
     Raises:
-        Refusal: it is neither.
+        Refusal: the value is neither.
     """
     of = body.get("of")
     if of is not None and (not isinstance(of, int | str) or isinstance(of, bool)):
@@ -115,7 +115,7 @@ def change_action(body: Mapping[str, Any], session: ReviewSession) -> Action:
     """The action of ``api/change``.
 
     Raises:
-        Refusal: it names an image, a cell or a value that does not exist, or a cell twice.
+        Refusal: the action names an unknown image, cell or value, or a cell twice.
     """
     changes = [_change(one, session) for one in _list(body, "changes")]
     if len({(one.row, one.cell) for one in changes}) < len(changes):

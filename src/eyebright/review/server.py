@@ -1,4 +1,4 @@
-"""`ReviewServer`: the page on this machine alone, at an address with a random token."""
+"""`ReviewServer`: serves the page only on this machine, at an address with a random token."""
 
 import contextlib
 import socket
@@ -23,8 +23,8 @@ class ReviewServer:
     """Serves one review on the loopback interface.
 
     Args:
-        app: what is served.
-        port: to listen at; None for a free one.
+        app: the application to serve.
+        port: the port to listen at; None for a free one.
 
     Raises:
         MissingExtraError: the packages of ``eyebright[review]`` are not installed.
@@ -80,10 +80,10 @@ def web_app(app: ReviewApp) -> Any:
 
 
 async def _read(app: ReviewApp, request: "WebRequest") -> Request | Response:
-    """The request with its body, or why it is refused.
+    """The request with its body, or the reason for its rejection.
 
-    The body of a refused request is read, up to a limit, and thrown away: a client that still sends would find the
-    connection closed, and many then report that instead of the answer.
+    The body of a rejected request is read, up to a limit, and discarded: otherwise a client that is still sending would
+    find the connection closed, and many then report that instead of the answer.
     """
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in request.headers.raw}
     path = request.scope.get("raw_path", b"").split(b"?")[0].decode("latin-1")
@@ -102,7 +102,7 @@ async def _read(app: ReviewApp, request: "WebRequest") -> Request | Response:
 
 
 def _former_or_free(folder: Path | None) -> socket.socket:
-    """A socket at the port of the last review of the same images, so that a page that is open goes on; else any."""
+    """A socket at the port of the last review of the same images, so that an open page keeps working; else any."""
     former = None if folder is None else former_port(folder)
     if former is not None:
         with contextlib.suppress(InputError):

@@ -1,7 +1,7 @@
 """`ReviewSession`: the values of all images with the actions of the journal applied, and the actions themselves.
 
 All requests of all browsers meet here, one at a time. An action is written to the journal before it is applied, and
-names for each value what it was: if that is not true any more, because another browser was faster, nothing is applied.
+names for each value what it was: if that is no longer true, because another browser was faster, nothing is applied.
 """
 
 import threading
@@ -28,13 +28,13 @@ def utc_now() -> str:
 
 @dataclass(frozen=True)
 class Action:
-    """What a browser asks for.
+    """The action that a browser requests.
 
     Args:
-        name: its identifier, by which a second sending is recognised.
-        changes: with the rows of the images.
+        name: its identifier, by which a repeated request is recognised.
+        changes: the changes, with the rows of the images.
         reviewed: rows of images that are confirmed.
-        unreviewed: rows of images that are not confirmed any more.
+        unreviewed: rows of images that are no longer confirmed.
     """
 
     name: str
@@ -48,13 +48,13 @@ class ReviewSession:
     """The state of a review; its methods may be called from many threads.
 
     Args:
-        items: the images as they are given.
-        journal: where actions are written.
+        items: the images with their given values.
+        journal: the journal of actions.
         who: the person.
         suspects: labels that are probably wrong.
-        answers: what a model says of the images; None: there is no model yet.
-        now: the time of an action.
-        columns: of the label file; no label can be called so.
+        answers: the predictions of a model; None: there is no model yet.
+        now: the function that returns the time of an action.
+        columns: the column names of the label file, which cannot be names of labels.
     """
 
     items: ReviewItems
@@ -87,7 +87,7 @@ class ReviewSession:
         """Applies the actions of a journal, in their order; returns sentences for the user.
 
         Raises:
-            ArtifactError: a line is no action.
+            ArtifactError: a line is not an action.
             InputError: the journal is of other images.
         """
         named, absent, gone = set[str](), set[str](), list[str]()
@@ -98,21 +98,21 @@ class ReviewSession:
                 gone += [change.cell for change in entry.changes if self._is_gone(change)]
                 self._apply(replace(entry, changes=[one for one in entry.changes if not self._is_gone(one)]))
             except (KeyError, TypeError, ValueError, AttributeError, Refusal) as error:
-                raise ArtifactError(f"line {number:,} of '{self.journal.path}' is no action of a review") from error
+                raise ArtifactError(f"line {number:,} of '{self.journal.path}' is not an action of a review") from error
             files = {change.file for change in entry.changes}.union(entry.reviewed, entry.unreviewed)
             named |= files
             absent |= {file for file in files if file not in self.row_of}
         if named and len(absent) == len(named):
             raise InputError(
-                f"'{self.journal.path}' is the journal of other images ({listing(sorted(named), limit=3)}), of which "
-                "none is here; give another folder with `journal`"
+                f"'{self.journal.path}' is the journal of other images ({listing(sorted(named), limit=3)}), none of "
+                f"which is here; give another folder with `journal`"
             )
         sentences = list(content.notices)
         if self.entries:
             sentences.append(f"continued: {len(self.entries):,} actions on {len(named):,} images")
         if absent:
             sentences.append(
-                f"{len(absent):,} images of the journal are not among these; what was said of them stays in the journal"
+                f"{len(absent):,} images of the journal are not among these; their actions stay in the journal"
             )
         if gone:
             sentences.append(

@@ -43,6 +43,14 @@ def test_it_takes_the_place_of_the_parts_of_the_data_and_suits_folders_too(tmp_p
     }
 
 
+def test_rows_of_images_that_the_data_do_not_have_are_said(tmp_path: Path) -> None:
+    split = write_text(
+        tmp_path / "s.csv", "file,split\na.png,train\nb.png,valid\nc.png,train\ne.png,test\nd.png,test\n"
+    )
+    source = read_source(labels_csv(tmp_path), split=str(split))
+    assert "rows of 's.csv' whose images are not in the data: 2 ('d.png')" in source.messages
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -43,7 +43,7 @@ def test_a_model_is_migrated_where_it_is_and_only_once(tmp_path: Path) -> None:
     after = contents(folder)
     said.clear()
     migrate_model(folder, say=said.append)
-    assert "has schema 2 already" in said[0]
+    assert "already has schema 2" in said[0]
     assert contents(folder) == after
 
 

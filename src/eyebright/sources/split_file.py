@@ -43,7 +43,11 @@ def with_parts_of(source: Source, path: Path, *, valid_fold: int | None = None) 
     if missing:
         raise table.error(f"there is no row for '{missing[0]}', one of {len(missing)} images without a part; add them")
     part = Categorical[Part | None].of(found)
-    return replace(source, part=part).with_messages(*part_messages(part, origin=f"'{path.name}' gives"))
+    others = sorted(set(parts) - set(files))
+    unused = (
+        [f"rows of '{path.name}' whose images are not in the data: {len(others)} ('{others[0]}')"] if others else []
+    )
+    return replace(source, part=part).with_messages(*part_messages(part, origin=f"'{path.name}' gives"), *unused)
 
 
 def _part_column(table: TextTable, file_column: str) -> str:

@@ -8,6 +8,10 @@ a calibration is fitted to one half, and the other half is scored. Three debiase
 - each: the mean over the labels of their own errors;
 - root: the root of the mean squared error, of all labels together, and its expectation has no bias at all.
 
+Beside them stands what they would be for a perfectly calibrated model: the targets are drawn at random with the
+probabilities after calibration themselves. That is not 0 for the absolute errors of few images (their correction is of
+first order), and no calibration gets below it.
+
     eyebright train labels.csv --images photos/ --out model --epochs 0 --folds 5
     python benchmarks/calibration.py model [MODEL ...] [--kinds auto temperature] [--resplits 20] [--json FILE]
 """
@@ -21,6 +25,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from eyebright._choices import CalibrationChoice
@@ -35,6 +40,7 @@ ANSWERS: dict[str, Callable[[Path], Evaluation]] = {
     "out of fold": partial(load_evaluation, part="out_of_fold"),
 }
 ERRORS = ("all", "each", "root")
+DRAWS = 10  # of the targets of each half
 
 
 def main() -> None:
@@ -51,10 +57,13 @@ def main() -> None:
         for kind in args.kinds
         if kind in ("auto", *evaluation.decision.target.calibrations)
     ]
-    print(f"{'':<32}{'images':>7}  " + "".join(f"{name + ' before, after':>20}" for name in (*ERRORS, "log loss")))
+    heads = "".join(f"{name + ' before, after, perfect':>28}" for name in (*ERRORS, "log loss"))
+    print(f"{'':<32}{'images':>7}  {heads}")
     for row in rows:
         title = f"{row['model']} {row['answers']}, {row['kind']}"
-        numbers = "".join(f"{row['before'][e]:>12.4f}{row['after'][e]:>8.4f}" for e in (*ERRORS, "log loss"))
+        numbers = "".join(
+            f"{row['before'][e]:>12.4f}{row['after'][e]:>8.4f}{row['perfect'][e]:>8.4f}" for e in (*ERRORS, "log loss")
+        )
         print(f"{title:<32}{row['images']:>7}  {numbers}  " + ", ".join(f"{k} {n}" for k, n in row["chosen"].items()))
     if args.json is not None:
         args.json.write_text(json.dumps(rows, indent=1))
@@ -75,6 +84,7 @@ def one_set(evaluation: Evaluation, kind: Any, resplits: int) -> dict[str, Any]:
     """The means over the resplits, and how often each kind was chosen."""
     before: list[dict[str, float]] = []
     after: list[dict[str, float]] = []
+    perfect: list[dict[str, float]] = []
     chosen: Counter[str] = Counter()
     for seed in range(resplits):
         order = np.random.default_rng(seed).permutation(len(evaluation)).tolist()
@@ -84,14 +94,27 @@ def one_set(evaluation: Evaluation, kind: Any, resplits: int) -> dict[str, Any]:
         chosen[calibration.kind] += 1
         target = evaluation.decision.target
         before.append(scores(target.activate(scored.outputs), scored.targets))
-        after.append(scores(target.activate(calibration(scored.outputs)), scored.targets))
+        calibrated = target.activate(calibration(scored.outputs))
+        after.append(scores(calibrated, scored.targets))
+        generator = torch.Generator().manual_seed(seed)
+        perfect += [scores(calibrated, drawn(calibrated, scored.targets, generator)) for _ in range(DRAWS)]
     return {
         "kind": kind,
         "images": len(evaluation),
         "before": means(before),
         "after": means(after),
+        "perfect": means(perfect),
         "chosen": dict(chosen.most_common()),
     }
+
+
+def drawn(probabilities: Tensor, targets: Tensor, generator: torch.Generator) -> Tensor:
+    """Targets at random, with the given probabilities; unknown ones stay unknown."""
+    if targets.ndim == 1:
+        classes = torch.multinomial(probabilities.double(), 1, generator=generator)[:, 0]
+        return torch.where(targets < 0, targets, classes.to(targets.dtype))
+    cells = torch.bernoulli(probabilities.double(), generator=generator).to(targets.dtype)
+    return torch.where(targets.isnan(), targets, cells)
 
 
 def scores(probabilities: Tensor, targets: Tensor) -> dict[str, float]:

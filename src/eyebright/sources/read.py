@@ -96,10 +96,7 @@ def read_source(
         InputError: there is no such file or folder, its format is not known, or its content is invalid or ambiguous.
     """
     path = Path(path)
-    if not os.path.exists(path):  # noqa: PTH110 - Path.exists raises for a name that is too long
-        raise InputError(f"there is no '{path}'; give a table of labels (CSV) or a folder with a folder for each class")
-    if not path.is_dir() and not path.is_file():  # reading a pipe waits for ever, and /dev/zero has no end
-        raise InputError(f"'{path}' is a pipe or a device; give a table of labels (CSV) as a regular file")
+    _check_path(path)
     columns, excluded = _names(labels), _names(not_labels)
     pairs = mirror if mirror is None or isinstance(mirror, str) else ",".join(map(":".join, mirror))
     options: dict[str, Any] = {"images": images, "files": files, "labels": columns, "not_labels": excluded}
@@ -142,6 +139,14 @@ def read_source(
     split = split if split_file is None else str(split_file.resolve())
     asked |= {"group": group, "split": split, "valid_fold": valid_fold, "valid": valid, "test": test}
     return replace(source, read_options=asked)
+
+
+def _check_path(path: Path) -> None:
+    """Raises `InputError` unless there is a file or a folder."""
+    if not os.path.exists(path):  # noqa: PTH110 - Path.exists raises for a name that is too long
+        raise InputError(f"there is no '{path}'; give a table of labels (CSV) or a folder with a folder for each class")
+    if not path.is_dir() and not path.is_file():  # reading a pipe waits for ever, and /dev/zero has no end
+        raise InputError(f"'{path}' is a pipe or a device; give a table of labels (CSV) as a regular file")
 
 
 def _format_asked(name: str | None, pattern: str | None) -> Format | None:

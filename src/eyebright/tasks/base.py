@@ -11,7 +11,6 @@ read, a section of the report) keeps one table, and the block names its entry: `
 The properties that every target block has are tested in ``tests/laws/test_tasks.py``.
 """
 
-import inspect
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
@@ -386,40 +385,12 @@ class TargetBlock(Block):
         """
 
 
-def as_block(given: Any) -> Block:
-    """A block given as a class or as an instance, as an instance: ``ImageBlock`` or ``ImageBlock()``.
-
-    Raises:
-        DataError: the value is neither.
-    """
-    made = given() if inspect.isclass(given) else given
-    if not isinstance(made, Block):
-        raise DataError(f"a block must be ImageBlock, CategoryBlock, MultiCategoryBlock, ...; got {given!r}")
-    return made
-
-
-def as_input_and_target(blocks: Sequence[Any]) -> tuple[Block, TargetBlock]:
-    """The blocks of a `DataBlock`, as instances.
+def fitted_vocab(vocab: Vocab | None, block: str) -> Vocab:
+    """The vocabulary of a block that is fitted.
 
     Args:
-        blocks: classes or instances, as for `as_block`.
-
-    Raises:
-        DataError: they are not an input block and a target block.
-    """
-    instances = [as_block(block) for block in blocks]
-    match instances:
-        case [image, TargetBlock() as target] if not isinstance(image, TargetBlock):
-            return image, target
-        case _:
-            raise DataError(
-                "`blocks` must be an input and a target, for example (ImageBlock, MultiCategoryBlock); "
-                f"got {tuple(type(block).__name__ for block in instances)}"
-            )
-
-
-def fitted_vocab(vocab: Vocab | None, block: str) -> Vocab:
-    """The vocabulary.
+        vocab: the vocabulary; None before the block is fitted.
+        block: the name of its class, for the message.
 
     Raises:
         InputError: the block is not fitted.

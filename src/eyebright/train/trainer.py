@@ -3,7 +3,6 @@
 The loop is independent of datasets, and `eyebright.learner` has the names of fastai; the trainer connects the two.
 """
 
-import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, closing
@@ -29,7 +28,6 @@ from eyebright.models.split_model import split_at_head
 from eyebright.models.summary import summarize
 from eyebright.models.warm_start import warm_start
 from eyebright.tasks.decision import Decision
-from eyebright.tasks.registry import block_to_json
 from eyebright.train.batchnorm_statistics import N_BATCHES, SHORT_EPOCH, recompute_statistics
 from eyebright.train.checks import check_batch_size, check_normalization, check_options, description_for_data
 from eyebright.train.device import Device
@@ -56,6 +54,7 @@ from eyebright.train.optimizer import GroupedOptimizer
 from eyebright.train.options import TrainingOptions
 from eyebright.train.plan import Plan
 from eyebright.train.precision import Loss, choose_precision
+from eyebright.train.resume_conditions import hash_of_groups, resume_conditions
 from eyebright.train.run import Batches, PhaseSetup, Run, Scores, TrainBatch
 from eyebright.train.state import check_checkpoint, load_checkpoint
 from eyebright.train.step import Step, step
@@ -110,7 +109,7 @@ class Trainer:
             device,
             seed=seed,
             resume_conditions={
-                **_resume_conditions(model, dls, keep_statistics=keep_statistics),
+                **resume_conditions(model, dls, keep_statistics=keep_statistics),
                 "start_from": None,
             },
         )
@@ -239,7 +238,7 @@ class Trainer:
             TrainingError: the checkpoint does not match.
         """
         self._check([plan], nn.Identity())  # a linear head has no batch norms either
-        self.run.resume_conditions |= {"C": checked_c(C), "groups": _hash_of_groups(groups)}
+        self.run.resume_conditions |= {"C": checked_c(C), "groups": hash_of_groups(groups)}
         if resume:
             check_checkpoint(self.run, _given(checkpoint), plans=[plan], unless="model")
 
@@ -558,29 +557,13 @@ class Trainer:
 
     def _conditions(self) -> dict[str, Any]:
         """What must be the same when a checkpoint is resumed, as JSON."""
-        conditions = _resume_conditions(self.model, self.dls, keep_statistics=self.keep_statistics)
+        conditions = resume_conditions(self.model, self.dls, keep_statistics=self.keep_statistics)
         return {**conditions, "start_from": None if self.parent is None else self.parent["weights"]}
 
     def _share_skipped(self, loader: Loader) -> None:
         """Shares the images that each process skipped with all processes."""
         if loader.skipped is not None:
             self.run.device.merge_dict(loader.skipped)
-
-
-def _resume_conditions(model: ImageModel, dls: DataLoaders, *, keep_statistics: bool) -> dict[str, Any]:
-    """What must be the same when a checkpoint is resumed, as JSON."""
-    return {
-        "model": model.description.to_json(),
-        "target": block_to_json(dls.target),
-        "data": dls.datasets.fingerprint(),
-        "bs": dls.bs,
-        "keep_statistics": keep_statistics,
-        "sample_weights": dls.train.sample_weights_fingerprint,
-    }
-
-
-def _hash_of_groups(groups: Sequence[Any] | None) -> str | None:
-    return None if groups is None else hashlib.blake2b(repr(list(groups)).encode(), digest_size=8).hexdigest()
 
 
 def _given(checkpoint: str | Path | None) -> str | Path:

@@ -14,7 +14,7 @@ def test_an_export_is_compared_written_and_checked(tmp_path: Path, capsys: pytes
     said = capsys.readouterr()
     lines = said.out.splitlines()
     assert lines[:2] == ["exporting the network", "comparing 0 validation images with Python"]
-    assert lines[2].startswith("only made images are compared, since the validation images are not known:")
+    assert lines[2].startswith("only synthetic images are compared, since the validation images are unknown:")
     assert lines[3].startswith("model.onnx: 7 images (7 of them made): largest difference")
     assert [line.split(": ")[0] for line in lines[5:]] == [
         str(model / name) for name in ("model.onnx", "model_fixed.onnx", "preprocess.py")

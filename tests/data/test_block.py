@@ -93,7 +93,7 @@ def test_the_error_for_a_misspelt_column_names_the_nearest_column(folder: Path, 
 
 def test_a_duplicate_or_missing_column_is_an_error(folder: Path, table: pd.DataFrame) -> None:
     twice = pd.concat([table, table[["labels"]]], axis=1)
-    with pytest.raises(DataError, match="row 0: 2 columns are called 'labels'; give each a name of its own"):
+    with pytest.raises(DataError, match="row 0: 2 columns are named 'labels'; give each a different name"):
         block(folder).datasets(twice)
     with pytest.raises(DataError, match="row 0: there is no column '9'.* Columns: 'fname', 'labels'"):
         block(folder, get_y=ColReader(9)).datasets(table)

@@ -91,7 +91,7 @@ def test_points_are_drawn_on_the_user_s_own_image_with_target_and_prediction_sid
 def test_images_without_targets_are_an_error(folder: Path, table: pd.DataFrame) -> None:
     dls = squares_block(folder).dataloaders(table, bs=8)
     loader = dls.test_dl(table)
-    with pytest.raises(InputError, match="no targets to show predictions beside"):
+    with pytest.raises(InputError, match="no targets to compare predictions with"):
         show_predictions(loader.dataset, next(loader.batches()), [{"red"}] * 4)
 
 

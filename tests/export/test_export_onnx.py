@@ -280,7 +280,9 @@ def test_without_validation_images_only_made_ones_are_compared(
 ) -> None:
     monkeypatch.setattr(export_onnx, "network_graph", cached_network(copied))
     exported = export_onnx_files(copied, validation=validation_images(copied, images=tmp_path))
-    assert exported.sentences[0].startswith("only made images are compared, since none of the 10 validation images")
+    assert exported.sentences[0].startswith(
+        "only synthetic images are compared, since none of the 10 validation images"
+    )
     assert exported.parity["model.onnx"].images == exported.parity["model.onnx"].made == 7
     (copied / "evaluation.parquet").unlink()
     monkeypatch.setattr("eyebright.io.atomic._ATTEMPTS_TAKE", 0)

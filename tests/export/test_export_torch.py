@@ -137,7 +137,9 @@ def test_an_export_to_another_target_stays_if_it_is_of_the_same_model(
     made = export_torch_file(saved, out=tmp_path, validation=Validation(None, []))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["export.json", "model.pt2"]
     assert [line.split(" ")[0] for line in made.sentences[-2:]] == ["model.onnx", "model_fixed.onnx"]
-    assert made.sentences[-1].endswith("of a former export is removed: it was of another model, or of other thresholds")
+    assert made.sentences[-1].endswith(
+        "of a former export is removed: it belonged to another model or other thresholds"
+    )
 
 
 @pytest.mark.parametrize("record", ["{", '{"contract": 1}'])
@@ -151,10 +153,12 @@ def test_a_graph_of_which_no_record_says_the_model_is_left_and_said(
     made = export_torch_file(saved, out=tmp_path, validation=Validation(None, []))
     assert (tmp_path / "model.onnx").read_bytes() == b"mine"
     assert made.sentences[-1] == (
-        "model.onnx beside this export is not in its export.json: nothing says of which model it is, so do not use it"
+        "model.onnx in this folder is not in export.json: its model is unknown, so do not use it"
     )
     again = export_torch_file(saved, out=tmp_path / "other", validation=Validation(None, []))
-    assert not any("former export" in sentence or "beside this" in sentence for sentence in again.sentences)
+    assert not any(
+        "former export" in sentence or "in this folder is not in" in sentence for sentence in again.sentences
+    )
 
 
 def test_a_program_that_cannot_run_is_an_error_of_a_line(program: Exported) -> None:

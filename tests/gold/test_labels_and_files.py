@@ -138,7 +138,7 @@ def test_a_regular_expression_extracts_the_label_as_in_fastai() -> None:
 
 @pytest.mark.parametrize("pat", ["(", "[a", 3, None])
 def test_what_is_no_regular_expression_is_refused_when_the_labeller_is_made(pat: Any) -> None:
-    with pytest.raises(InputError, match="`pat` is no regular expression: .*; got "):
+    with pytest.raises(InputError, match="`pat` is not a valid regular expression: .*; got "):
         RegexLabeller(pat)
 
 

@@ -98,7 +98,7 @@ def test_only_the_header_is_read_when_an_image_is_created(tmp_path, gradient, en
 
 def test_an_address_is_no_file_and_the_message_says_what_to_do() -> None:
     for address in ("https://host/a.jpg", "https:/host/a.jpg", "s3://bucket/a.jpg"):
-        with pytest.raises(ImageError, match="it is an address, and only files are read: download it first"):
+        with pytest.raises(ImageError, match="it is an address, but only files are read: download it first"):
             Image.create(address)
 
 

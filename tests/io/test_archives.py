@@ -282,7 +282,7 @@ def test_a_header_of_a_tar_that_says_it_has_gigabytes_is_not_read(tmp_path):
     info = tarfile.TarInfo("a.txt")
     info.pax_headers = {"comment": "x" * 20_000_000}
     archive = make_tar(tmp_path / "p.tgz", {"a.txt": info})
-    with pytest.raises(DownloadError, match=r"a header says that it has 20,\d\d\d,\d\d\d bytes"):
+    with pytest.raises(DownloadError, match=r"a header declares 20,\d\d\d,\d\d\d bytes"):
         unpack(archive, tmp_path / "out")
 
 

@@ -138,7 +138,7 @@ def test_a_path_that_exists_and_an_unknown_format_are_refused(tmp_path: Path) ->
     with pytest.raises(InputError, match=r"'.*t\.csv' exists; choose another `out`"):
         convert_source(source, "csv", tmp_path / "t.csv")
     assert (tmp_path / "t.csv").read_text() == "mine"
-    with pytest.raises(InputError, match=r"there is no such format\. Did you mean 'coco'"):
+    with pytest.raises(InputError, match=r"unknown format\. Did you mean 'coco'"):
         convert_source(source, "cocoo", tmp_path / "x.json")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["images", "t.csv"]
 

@@ -124,7 +124,7 @@ def test_a_list_of_images_and_labels_needs_no_header(text, columns, read):
     table = read(text)
     assert cells(table) == columns
     assert table.lines.tolist() == [1, 2]
-    assert table.notes[0].startswith("there is no header; the columns are taken as ")
+    assert table.notes[0].startswith("there is no header; the columns are read as ")
 
 
 @pytest.mark.parametrize(
@@ -200,12 +200,12 @@ def test_a_latin1_file_is_an_error_with_the_line_and_the_conversion(read):
 
 @pytest.mark.parametrize("code", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
 def test_a_utf16_file_is_an_error_with_the_conversion(code, read):
-    with pytest.raises(TableError, match="line 1: the file holds NUL bytes.*iconv -f utf-16 -t utf-8"):
+    with pytest.raises(TableError, match="line 1: the file contains NUL bytes.*iconv -f utf-16 -t utf-8"):
         read("file,labels\na.jpg,cat\n".encode(code))
 
 
 def test_a_nul_byte_is_an_error_with_its_line(read):
-    with pytest.raises(TableError, match="line 3: the file holds NUL bytes"):
+    with pytest.raises(TableError, match="line 3: the file contains NUL bytes"):
         read("file,labels\na.jpg,cat\nb.jpg,d\0g\n")
 
 

@@ -162,6 +162,6 @@ def test_parts_of_folders_are_not_used_if_the_user_says_so(tmp_path: Path) -> No
     images(tmp_path, "train/cat/a.png", "train/dog/b.png", "valid/cat/c.png")
     source = read_source(tmp_path, split="none")
     assert source.part is None
-    assert "the parts that the data name are not used" in source.messages
+    assert "the parts in the data are not used" in source.messages
     with pytest.raises(InputError, match="`split` is only for a table"):
         read_source(tmp_path, split="phase")

@@ -98,8 +98,8 @@ def test_a_label_that_is_declared_and_on_no_image_is_left_out_too(tmp_path: Path
 @pytest.mark.parametrize(
     ("text", "options", "said"),
     [
-        (CELLS, {"none_label": "No finding"}, "`none_label='No finding'`: there is no such label. Did you mean 'No Fi"),
-        (CELLS, {"none_label": ""}, "`none_label=''`: there is no such label"),
+        (CELLS, {"none_label": "No finding"}, "`none_label='No finding'`: unknown label. Did you mean 'No Fi"),
+        (CELLS, {"none_label": ""}, "`none_label=''`: unknown label"),
         ("file,labels\na.jpg,none\nb.jpg,none\n", {"none_label": "none"}, "'none'` is the only label; an image with"),
         (
             "file,x1,y1\na.jpg,1,2\n",

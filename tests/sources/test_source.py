@@ -52,12 +52,12 @@ def test_a_class_may_be_named_train(tmp_path: Path) -> None:
 
 
 def test_an_image_without_a_class_folder_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="1.png' lies in no class folder"):
+    with pytest.raises(InputError, match="1.png' is not in a class folder"):
         folder_source(images(tmp_path, "1.png", "cat/2.png"))
 
 
 def test_an_image_beside_the_class_folders_of_a_split_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="3.png' lies in no class folder"):
+    with pytest.raises(InputError, match="3.png' is not in a class folder"):
         folder_source(images(tmp_path, "train/cat/1.png", "valid/cat/2.png", "train/3.png"))
 
 

@@ -251,7 +251,9 @@ def test_a_file_by_another_name_is_the_same_image(name, read, tmp_path):
 
 
 def test_without_a_file_column_the_error_lists_the_columns(read):
-    with pytest.raises(TableError, match=r"labels.csv': no column holds names of images; there are 'a', 'b'; call one"):
+    with pytest.raises(
+        TableError, match=r"labels.csv': no column has names of images; the columns are 'a', 'b'; rename"
+    ):
         read("a,b\n1,cat\n")
 
 
@@ -276,7 +278,7 @@ def test_a_missing_column_is_an_error_that_names_the_nearest(read):
 
 
 @pytest.mark.parametrize(
-    ("labels", "part"), [("file", "names the images"), ("is_valid", "says which images are for validation")]
+    ("labels", "part"), [("file", "names the images"), ("is_valid", "defines the images for validation")]
 )
 def test_a_column_cannot_have_two_roles(labels, part, read):
     with pytest.raises(TableError, match=rf"column '{labels}' {part}.*, and cannot hold the labels as well"):
@@ -405,7 +407,7 @@ def test_a_column_of_another_name_whose_cells_lead_to_images_names_them(tmp_path
     write_text(tmp_path / "labels.csv", "id_code,diagnosis\nx1,0\nx2,3\n")
     assert labels(read_source(tmp_path / "labels.csv")) == {"train/x1.png": "0", "train/x2.png": "3"}
     write_text(tmp_path / "labels.csv", "id_code,diagnosis\nx1,0\nx3,3\n")
-    with pytest.raises(TableError, match="no column holds names of images; there are 'id_code', 'diagnosis'"):
+    with pytest.raises(TableError, match="no column has names of images; the columns are 'id_code', 'diagnosis'"):
         read_source(tmp_path / "labels.csv")
 
 

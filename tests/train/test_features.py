@@ -166,7 +166,7 @@ def test_damaged_features_are_computed_again_and_said(folder: Path, table: pd.Da
         path.write_bytes(bytes(data))
     cache = ImageCache.in_folder(tmp_path)
     torch.testing.assert_close(fit(loaders(folder, table, cache))[0], expected, rtol=0, atol=1e-5)
-    assert "; 3 damaged entries were made again" in cache.summary
+    assert "; 3 damaged entries were replaced" in cache.summary
     cache = ImageCache.in_folder(tmp_path)
     assert fit(loaders(folder, table, cache))[1] == []
     assert cache.store.n_damaged == 0

@@ -117,7 +117,7 @@ def test_from_nothing_labels_are_given_or_added(tmp_path: Path) -> None:
         (lambda root: ReviewOptions(root / "empty"), "there is no image in"),
         (lambda root: ReviewOptions(root / "text"), "there is no image in"),
         (lambda root: ReviewOptions(root / "text/a.txt"), "is a file; give a model folder"),
-        (lambda root: ReviewOptions(root / "photos", root / "photos"), "is no model folder"),
+        (lambda root: ReviewOptions(root / "photos", root / "photos"), "is not a model folder"),
         (lambda root: ReviewOptions(root / "photos", images=root), "`images` is for the images of a model"),
         (lambda root: ReviewOptions(root / "photos", labels=("a,,b",)), "`labels`: a name has"),
         (lambda root: ReviewOptions(root / "photos", labels=("cat,Cat",)), "`labels`: there is 'cat' already"),

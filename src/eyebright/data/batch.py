@@ -51,4 +51,4 @@ class Shard:
 
 
 WHOLE = Shard(0, 1)
-"""The only shard, where one process trains alone."""
+"""The only shard, if a single process trains."""

@@ -32,9 +32,9 @@ class _Entry(NamedTuple):
 
 @final
 class BatchCache:
-    """Batches by the indices of their images, in memory, up to a limit; batches beyond it are made again each time.
+    """Batches by the indices of their images, in memory, up to a limit; batches beyond it are rebuilt each time.
 
-    A batch is also made again when the size or the times of one of its files have changed.
+    A batch is also rebuilt when the size or the times of one of its files have changed.
 
     Args:
         limit: the most bytes of the tensors in it, images and targets; None: a quarter of the available memory.

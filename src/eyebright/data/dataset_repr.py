@@ -1,6 +1,6 @@
-"""What a notebook shows for datasets: number of images, images per label, and a few thumbnails.
+"""The display of datasets in a notebook: number of images, images per label, and a few thumbnails.
 
-It is made whenever a cell returns a dataset, so it is quick and raises no error: labels are counted only if they have
+It is created whenever a cell returns a dataset, so it is fast and raises no error: labels are counted only if they have
 been read before, only a few images are opened, and for one that cannot be opened its error is shown.
 """
 
@@ -43,7 +43,7 @@ def summary_html(title: str, datasets: Mapping[str, "Dataset"], facts: Sequence[
     Args:
         title: the heading.
         datasets: by name, the heading of their column; all have the same target block.
-        facts: further rows of the table: a name, and a value for each dataset.
+        facts: additional rows of the table: a name, and a value for each dataset.
     """
     first = next(iter(datasets.values()))
     counts = [label_counts(dataset) for dataset in datasets.values()]
@@ -85,7 +85,7 @@ def _thumbnail(dataset: "Dataset", i: int) -> tuple[bytes | None, str]:
 
 
 def _jpeg(image: Image, points: Points | None) -> bytes:
-    """The image made small, with its points drawn on it."""
+    """The image as a thumbnail, with its points drawn on it."""
     small = image.to_thumb(_THUMBNAIL_SIDE)
     if points is not None:
         pen = ImageDraw.Draw(small)

@@ -45,7 +45,7 @@ class Dataset(Sequence[tuple[Any, Any]]):
     Without an image block x is what the getter returned, and without a target block so is y.
 
     Args:
-        all_items: of both subsets, for example a table.
+        all_items: the items of both subsets, for example a table.
         indices: the indices of the subset's items among all items.
         spec: how an item becomes a sample.
     """
@@ -143,7 +143,7 @@ class Dataset(Sequence[tuple[Any, Any]]):
         return [str(raw) if isinstance(raw, (str, Path)) else getattr(raw, "path", None) for raw in raw_values]
 
     def other_columns(self, item_indices: Sequence[int]) -> pd.DataFrame:
-        """The other columns than image and target, one row for each of these items; empty if there are none.
+        """The columns other than image and target, one row for each of these items; empty if there are none.
 
         Args:
             item_indices: the indices of the items among all items, not in this subset.

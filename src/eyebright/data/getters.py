@@ -116,7 +116,7 @@ class RegexLabeller:
         match: True: the expression must match at the start of the text; False: anywhere in it.
 
     Raises:
-        InputError: ``pat`` is no regular expression.
+        InputError: ``pat`` is not a valid regular expression.
     """
 
     pat: str
@@ -126,7 +126,7 @@ class RegexLabeller:
         try:
             re.compile(self.pat)
         except (re.error, TypeError) as error:
-            raise InputError(f"`pat` is no regular expression: {error}; got {self.pat!r}") from None
+            raise InputError(f"`pat` is not a valid regular expression: {error}; got {self.pat!r}") from None
 
     def __call__(self, text: Any) -> str:
         """The label in a string; for a `Path`, in the whole path with forward slashes.
@@ -192,7 +192,7 @@ def _cell(row: Any, col: str | int) -> Any:
 
 
 def _single_column(table: pd.DataFrame, col: str | int) -> pd.Series | None:
-    """The column that `_cell` reads; None where there is none, or where several have this name."""
+    """The column that `_cell` reads; None if no column or several columns have this name."""
     if col in table.columns:
         column = table[col]
         return column if isinstance(column, pd.Series) else None

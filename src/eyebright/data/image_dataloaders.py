@@ -38,7 +38,7 @@ class ImageDataLoaders:
 
     - ``path``: the folder in which the learner saves its files.
     - ``valid_pct``: the share of the images in a random validation set, in [0, 1).
-    - ``seed``: of the random split; None draws a new split each time.
+    - ``seed``: the seed of the random split; None draws a new split each time.
     """
 
     @staticmethod
@@ -253,7 +253,7 @@ class ImageDataLoaders:
         device: str | torch.device | None = None,
         cache: CacheOption = None,
     ) -> DataLoaders:
-        """Images and labels from a CSV file; otherwise as `from_df`. File names and labels stay as they are written.
+        """Images and labels from a CSV file; otherwise as `from_df`. File names and labels are not changed.
 
         Args:
             path: the folder of the CSV file, otherwise as in `from_df`.

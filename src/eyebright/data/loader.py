@@ -1,7 +1,7 @@
 """Batches of a dataset: loaded ahead by workers (`eyebright.data.executors`), collated, and transformed on the device.
 
-The order of an epoch and the augmentation of each image depend on the seed and the epoch alone, so any batch can be
-made again.
+The order of an epoch and the augmentation of each image depend only on the seed and the epoch, so any batch can be
+recomputed.
 """
 
 import hashlib
@@ -111,7 +111,7 @@ class Loader:
         self._index_in_pool = self._pool.add(self._worker_config())
         self._cache_batches = cache_batches and not training
         self._cache = BatchCache()
-        self._cache_inputs: tuple[Dataset, Pipeline] | None = None  # what the cached batches were made from
+        self._cache_inputs: tuple[Dataset, Pipeline] | None = None  # the inputs of the cached batches
 
     def __reduce__(self) -> NoReturn:
         raise not_copied(self, NOT_COPIED)
@@ -198,7 +198,7 @@ class Loader:
         Args:
             epoch: from 0.
             shard: the share of one of several processes: in training a piece of each batch, in validation a piece of
-                the whole order. The shards in order give what one process alone would get.
+                the whole order. The shards in order equal the batches of a single process.
             batch_indices: for each batch the positions of its images in the dataset, augmented as in this epoch; None:
                 those of `index_batches`.
 
@@ -279,7 +279,7 @@ class Loader:
             )
 
     def is_usable(self, n_left: int, n_requested: int, shard: Shard = WHOLE) -> bool:
-        """Whether a batch can be used: not if skipping left no image, or one alone, which batch norm cannot train on.
+        """Whether a batch can be used: not if skipping left at most one image, on which batch norm cannot train.
 
         Args:
             n_left: number of images of the batch that could be read.
@@ -334,7 +334,7 @@ class Loader:
         return self._cache
 
     def _files(self, indices: Sequence[int]) -> FileStates:
-        """The state of the image files at these positions of the dataset, as it is now."""
+        """The current state of the image files at these positions of the dataset."""
         item_indices = self.dataset.indices  # repeats have larger positions, see `index_batches`
         return FileStates.of(self.dataset.paths([item_indices[i % len(item_indices)] for i in indices]))
 

@@ -60,7 +60,7 @@ class ProcessPool:
         workers: number of processes, all started at once.
         chunk_size: the largest number of images in a chunk.
         image_bytes: the largest size of one image's pixels in shared memory; the pixels of larger images are pickled.
-        slots: number of chunks that the shared memory can hold at once; the pixels of further chunks are pickled.
+        slots: number of chunks that the shared memory can hold at once; the pixels of other chunks are pickled.
 
     Raises:
         OSError: the system has too little memory, or allows no more processes.
@@ -218,7 +218,7 @@ class _SharedPixels:
         self._bytes = np.frombuffer(mmap.mmap(-1, max(slots * chunk_size * image_bytes, 1)), np.uint8)
 
     def put(self, slot: int | None, i: int, pixels: Array) -> Array | PixelFormat:
-        """Copies the pixels to shared memory and returns their format; the pixels themselves where they do not fit."""
+        """Copies the pixels to shared memory and returns their format; the pixels themselves if they do not fit."""
         if slot is None or pixels.nbytes > self._image_bytes:
             return pixels
         stored = PixelFormat(pixels.shape, pixels.dtype.str)

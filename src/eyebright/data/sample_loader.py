@@ -1,7 +1,7 @@
 """Loads samples: reads images, draws their augmentation and preprocesses them on the CPU.
 
-A sample's augmentation comes from (seed, epoch, index) alone. So it depends neither on the worker that loads the sample
-nor on the order, and any batch can be made again.
+A sample's augmentation depends only on (seed, epoch, index), not on the worker that loads the sample or on the order,
+so any batch can be recomputed.
 """
 
 import math

@@ -19,7 +19,7 @@ from eyebright.types import Points, Size
 Grid = tuple[int | None, int | None]
 """(rows, columns); None: as many as are needed."""
 
-_MAX_PAIRS = 6  # of an image with its target beside the same image with its prediction, when no grid is given
+_MAX_PAIRS = 6  # most pairs of an image with its target and the same image with its prediction, without a given grid
 
 
 def show_targets(
@@ -74,7 +74,7 @@ def show_predictions(
     """
     block = dataset.target
     if block is None or batch.y is None:
-        raise InputError("these images have no targets to show predictions beside")
+        raise InputError("these images have no targets to compare predictions with")
     if grid[0] and grid[1]:
         decoded = decoded[: grid[0] * grid[1]]
     read_y = dataset.spec.y_reader(dataset.all_items)

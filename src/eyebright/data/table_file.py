@@ -1,4 +1,4 @@
-"""Reads a CSV file as a table without changing names and labels: ``007``, ``None`` and ``NA`` stay as they are."""
+"""Reads a CSV file as a table without changing names and labels: ``007``, ``None`` and ``NA`` are kept."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +19,7 @@ def read_table_file(
     quoting: Literal[0, 1, 2, 3] = 0,
     text: Sequence[str | int] = (),
 ) -> pd.DataFrame:
-    """The table as pandas reads it, but names and labels as they are in the file.
+    """The table as pandas reads it, but with unchanged names and labels.
 
     Columns of text keep the words that pandas takes for missing; whole numbers with leading zeros are text.
 

@@ -26,7 +26,7 @@ MIN_IMAGES_FOR_PROCESSES = 256
 
 @dataclass(frozen=True)
 class WorkerConfig:
-    """What one loader needs of its workers.
+    """The settings of one loader for its workers.
 
     Args:
         sample_loader: reads and preprocesses each image.
@@ -86,7 +86,7 @@ class WorkerPool:
         """The executor of a loader; workers are started where none fit the configuration.
 
         Args:
-            loader_index: as `add` gave it.
+            loader_index: the index from `add`.
             config: what the loader needs now; it may have changed since the last call.
 
         Raises:

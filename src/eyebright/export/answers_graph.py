@@ -26,7 +26,7 @@ class Output(NamedTuple):
         name: ``"probabilities"``, ``"decisions"`` (of labels: 1 yes, 0 no, -1 ask a person), ``"asks"``, ``"points"``
             or ``"values"``; or of another module.
         value: its name in the graph while it is made.
-        dtype: of numpy.
+        dtype: the numpy dtype.
         shape: without the axis of images; a name where a side depends on the network.
     """
 
@@ -37,7 +37,7 @@ class Output(NamedTuple):
 
 
 class ImagePlace(NamedTuple):
-    """Where the image is in the input of the network.
+    """The position of the image in the input of the network.
 
     Args:
         size: (height, width) of the input.
@@ -52,7 +52,7 @@ class ImagePlace(NamedTuple):
 
 @dataclass(frozen=True)
 class AnswerKind:
-    """How one kind of target is answered by a graph.
+    """The answers of a graph for one kind of target.
 
     Args:
         add: adds the nodes from calibrated outputs to answers.
@@ -78,7 +78,7 @@ def add_answers(graph: Graph, outputs: Value, decision: Decision, place: ImagePl
     Args:
         graph: gets the nodes.
         outputs: raw, float32, batch x outputs.
-        decision: of the saved model.
+        decision: the decision of the saved model.
         place: where the image is in the input of the network.
     """
     calibrated = add_calibration(graph, outputs, decision.calibration)
@@ -128,7 +128,7 @@ def _one_class(graph: Graph, outputs: Value, decision: Decision, place: ImagePla
 
 
 def _class_outputs(graph: Graph, probabilities: Value, best: Value, decision: Decision) -> list[Output]:
-    """Where a person is asked about images whose class is not probable enough, the third output says so."""
+    """Adds the third output, which is 1 if a person is asked because the class is not probable enough."""
     found = [
         Output("probabilities", probabilities, np.float32, (len(decision.target.classes),)),
         Output("decisions", best, np.int64, ()),

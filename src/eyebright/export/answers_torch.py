@@ -18,7 +18,7 @@ from eyebright.metrics.ordinal import unchecked_median_class
 from eyebright.tasks.decision import Decision
 
 Places = tuple[PlacedAxis, PlacedAxis]
-"""Where the image is in the input of the network, vertically and horizontally."""
+"""The position of the image in the input of the network, vertically and horizontally."""
 
 
 def torch_answers(
@@ -28,7 +28,7 @@ def torch_answers(
 
     Args:
         outputs: raw, float32.
-        decision: of the saved model.
+        decision: the decision of the saved model.
         places: where the image is in the input of the network.
         size: (height, width) of the input.
     """
@@ -59,7 +59,7 @@ def _ordinal(outputs: Tensor, decision: Decision, *_: Any) -> dict[str, Tensor]:
 def _class_answers(
     probabilities: Float[Tensor, "b k"], best: Int[Tensor, " b"], decision: Decision
 ) -> dict[str, Tensor]:
-    """Where a person is asked about images whose class is not probable enough, the third output says so."""
+    """Adds the third output, which is 1 if a person is asked because the class is not probable enough."""
     answers = {"probabilities": probabilities, "decisions": best}
     if not decision.thresholds.is_three_way:
         return answers

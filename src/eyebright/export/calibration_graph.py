@@ -16,7 +16,7 @@ def add_calibration(graph: Graph, outputs: Value, calibration: Calibration) -> V
     Args:
         graph: gets the nodes.
         outputs: raw, float32, batch x outputs.
-        calibration: of a saved decision.
+        calibration: the calibration of a saved decision.
     """
     return CALIBRATIONS[calibration.kind](graph, outputs, calibration)
 

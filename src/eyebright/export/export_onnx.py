@@ -43,7 +43,7 @@ def export_onnx_files(
         folder: the model folder.
         out: the folder to write; None for the model folder.
         validation: the images that are compared, from `validation_images`; None for its defaults.
-        precision: ``"float16"`` or ``"int8"`` for a further graph.
+        precision: ``"float16"`` or ``"int8"`` for an additional graph.
         calibrate_on: images whose activations give the ranges of ``"int8"``; those that are compared are left out.
             Empty: training images, where the folder knows them.
         say: called with a sentence about each step.
@@ -114,7 +114,7 @@ def calibration_images(folder: Path, given: Sequence[str | Path], validation: Va
         validation: the images that are compared.
 
     Raises:
-        InputError: there are none.
+        InputError: there are no such images.
     """
     compared = {os.path.realpath(path) for path in validation.paths}
     paths = [Path(path) for path in given]

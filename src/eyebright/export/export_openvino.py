@@ -1,4 +1,4 @@
-"""Exports a saved model to OpenVINO's own format, into files that are kept only if they answer as Python does.
+"""Exports a saved model to OpenVINO's own format, into files that are kept only if their predictions equal Python's.
 
 The ONNX graphs are read by OpenVINO's runtime itself. Its ``convert_model`` is not called: it sends statistics of its
 use over the network unless a person has opted out.
@@ -21,7 +21,7 @@ from eyebright.export.record import PREPROCESS
 from eyebright.types import Say, Size
 
 FLOAT32 = {"INFERENCE_PRECISION_HINT": "f32"}
-"""What a program tells OpenVINO when it loads a model, so that it computes in float32."""
+"""The configuration with which a program loads the model in OpenVINO, so that it computes in float32."""
 ADVICE = (
     "compared on the processor with INFERENCE_PRECISION_HINT f32; give it to OpenVINO too, which otherwise computes in "
     "bfloat16 or float16 on some devices"
@@ -136,7 +136,7 @@ def openvino_batch(path: Path) -> Batch:
     """Runs a graph in OpenVINO on the processor, in float32.
 
     Args:
-        path: of the ``.xml`` file.
+        path: the path of the ``.xml`` file.
 
     Raises:
         ArtifactError: OpenVINO cannot load it; the function that is returned: it cannot run it with a batch.
@@ -145,7 +145,7 @@ def openvino_batch(path: Path) -> Batch:
     core = openvino.Core()
     try:
         model = core.read_model(path)
-        names = [output.any_name for output in model.outputs]  # a compiled model has further names
+        names = [output.any_name for output in model.outputs]  # a compiled model has more names
         compiled = core.compile_model(model, "CPU", FLOAT32)
     except Exception as error:  # OpenVINO raises RuntimeError
         raise ArtifactError(f"OpenVINO cannot load '{path.name}': {first_line(error)}") from None

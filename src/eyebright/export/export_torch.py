@@ -1,4 +1,4 @@
-"""Exports a saved model as a `torch.export` program: one file that torch alone loads and runs, for images of any size.
+"""Exports a saved model as a `torch.export` program: one file that needs only torch, for images of any size.
 
 The program is compared with Python after it was written and loaded again, and kept only if it answers the same.
 """
@@ -29,7 +29,7 @@ from eyebright.types import Say, Size
 EXTRA_FILE = "eyebright.json"
 """The extra file of the program that has the metadata, as JSON."""
 _NOTES = ("stack_trace", "nn_module_stack", "source_fn_stack", "from_node", "torch_fn")
-"""What torch notes at a node about the code it is from, with paths of this machine."""
+"""The metadata of a node about its code, with paths of this machine."""
 
 
 def export_torch_file(

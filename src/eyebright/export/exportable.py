@@ -1,4 +1,4 @@
-"""What every export begins with: the saved model, its preprocessing as numbers, and the images that are compared."""
+"""The common inputs of exports: the saved model, its preprocessing as numbers, and the images for the comparison."""
 
 import hashlib
 from collections.abc import Sequence
@@ -102,7 +102,7 @@ def exportable_steps(manifest: Manifest) -> Steps:
     """The preprocessing of a model that can be exported.
 
     Raises:
-        InputError: its images have different sizes, another number of channels, or pixels that no graph computes.
+        InputError: its images have different sizes or not three channels, or their pixels are not supported by graphs.
     """
     if manifest.pixels_version != CANONICAL:
         raise InputError(
@@ -132,25 +132,25 @@ def validation_images(folder: str | Path, *, images: str | Path | None = None, m
     """
     if images is not None and not Path(images).is_dir():
         raise InputError(f"there is no folder of images '{images}'")
-    load_manifest(folder)  # a folder without a model is an error, and a model without an evaluation is none
+    load_manifest(folder)  # a folder without a model is an error, but a model without an evaluation is not
     try:
         evaluation = load_evaluation(folder)
     except ArtifactError as error:
-        reason = f"only made images are compared, since the validation images are not known: {error}"
+        reason = f"only synthetic images are compared, since the validation images are unknown: {error}"
         return Validation(None, [], (reason,))
     evaluation = evaluation if images is None else replace(evaluation, root=Path(images))
     found = existing(evaluation.paths, most)
     if found or not most:
         return Validation(evaluation, found)
     reason = (
-        f"only made images are compared, since none of the {len(evaluation):,} validation images is where it was, such "
-        f"as '{evaluation.paths[0]}'; `images` says where they are"
+        f"only synthetic images are compared, since none of the {len(evaluation):,} validation images was found, such "
+        f"as '{evaluation.paths[0]}'; give their folder as `images`"
     )
     return Validation(evaluation, [], (reason,))
 
 
 def _facts(folder: Path, predictor: Predictor, steps: Steps) -> dict[str, Any]:
-    """What the record and the metadata of the graphs say of the model."""
+    """The facts of the model in the record and in the metadata of the graphs."""
     manifest = predictor.manifest
     content, decision = manifest_content(folder), manifest.decision
     kind = ANSWERS[manifest.target.name]

@@ -1,4 +1,4 @@
-"""Writes the files of an export with their record, ``export.json``; others of the same model stay beside them."""
+"""Writes the files of an export with their record, ``export.json``; other files of the same model are kept."""
 
 import hashlib
 import json
@@ -24,7 +24,7 @@ _MAX_WAIT = 60.0  # seconds; another export writes for less than one, a tuning f
 
 OPENVINO, OPENVINO_FIXED, TORCH = "model.xml", "model_fixed.xml", "model.pt2"
 NARROW = {"float16": "model_float16.onnx", "int8": "model_int8.onnx"}
-"""The further graph of a precision."""
+"""The additional graph of a precision."""
 TARGETS: dict[str, tuple[str, ...]] = {
     "onnx": (WHOLE, FIXED, *NARROW.values()),
     "openvino": (OPENVINO, "model.bin", OPENVINO_FIXED, "model_fixed.bin"),
@@ -41,7 +41,7 @@ class Exported:
         folder: where.
         record: the content of ``export.json``.
         parity: the check of each float32 graph, by its name.
-        cost: of the graph of a lower precision, measured; None without one.
+        cost: the measured cost of the graph of a lower precision; None without one.
         sentences: what a user should know: what was compared, and with what result.
     """
 
@@ -62,20 +62,20 @@ def write_export(
     """Writes the files of one target, the record last; returns it, with sentences on what is removed.
 
     Files that other targets were exported to stay if they are of the same model with the same decisions; files of a
-    former export that are not are removed, since they may decide by other thresholds. What no record names is left, and
-    said.
+    former export that are not are removed, since they may have other thresholds. Files without a record are kept, with
+    a message.
 
     Args:
         folder: where; it is created if necessary.
         made: what is exported.
         target: one of `TARGETS`.
         data: the content of its files by name.
-        entries: what the record says of them.
+        entries: the entries of the files in the record.
 
     Raises:
         ArtifactError: a file cannot be written, or another process keeps the folder for itself.
     """
-    with suppress(OSError):  # said when the files are written
+    with suppress(OSError):  # reported when the files are written
         folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder):
         return _write_export(folder, made, target, data, entries)
@@ -107,10 +107,10 @@ def _write_export(
         writers[hash_path(Path(WHOLE)).name] = None  # of a graph that an older version exported under this name
     write_together(folder, writers, what="the export")
     removed = (
-        f"{name} of a former export is removed: it was of another model, or of other thresholds" for name in dropped
+        f"{name} of a former export is removed: it belonged to another model or other thresholds" for name in dropped
     )
     left = (
-        f"{name} beside this export is not in its {RECORD}: nothing says of which model it is, so do not use it"
+        f"{name} in this folder is not in {RECORD}: its model is unknown, so do not use it"
         for name in there
         if name not in dropped
     )
@@ -119,7 +119,7 @@ def _write_export(
 
 @contextmanager
 def _locked(folder: Path) -> Generator[None]:
-    """Within it no other export replaces the record: of two at once, one would lose the files of the other."""
+    """Context in which no other export can replace the record: one of two would lose the files of the other."""
     with exclusive_folder(folder, wait=_MAX_WAIT) as is_free:
         if not is_free:
             raise ArtifactError(
@@ -133,7 +133,7 @@ def _others(folder: Path, target: str, facts: Mapping[str, Any]) -> tuple[dict[s
     """(the record in the folder, the entries of other targets' files that are of the same model)."""
     try:
         former = read_record(folder).content
-    except ArtifactError:  # there is none, or it is damaged
+    except ArtifactError:  # missing or damaged
         return {}, {}
     if former.get("model") != facts["model"] or not isinstance(former.get("versions"), dict):
         return former, {}

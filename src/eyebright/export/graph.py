@@ -20,7 +20,7 @@ class Graph:
     """The nodes of an ONNX graph, in their order, and its constants.
 
     Args:
-        outer: the graph around this one, whose values it can use; None for a graph of its own.
+        outer: the graph around this one, whose values it can use; None for a top-level graph.
         prefix: what the names of its values begin with, so that they differ from those of a graph it is joined with.
 
     Raises:
@@ -42,7 +42,8 @@ class Graph:
             kind: the operator, such as ``"Mul"``.
             inputs: names of values; empty for an optional input that is left out.
             name: the name of its value; None for one that is made.
-            attributes: of the operator; a subgraph is given as a `Graph` and its outputs, see `subgraph`.
+            attributes: the attributes of the operator; a subgraph is given as a `Graph` and its outputs, see
+                `subgraph`.
         """
         output = name or self._new_name(kind)
         self.nodes.append(
@@ -55,7 +56,7 @@ class Graph:
 
         Args:
             value: an array, or numbers.
-            dtype: of numpy; None for that of an array, int64 for whole numbers, float32 for others.
+            dtype: the numpy dtype; None for that of an array, int64 for whole numbers, float32 for others.
         """
         array = np.asarray(value)
         if dtype is None and not isinstance(value, np.ndarray):

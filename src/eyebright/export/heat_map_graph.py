@@ -9,7 +9,7 @@ from eyebright.export.graph import Graph, Value
 HEAT_MAPS = "heat_maps"
 """The output with the cells of the map of each label, float32, not scaled: `HeatMap.cells` of Grad-CAM."""
 IMAGE_PLACE = "image_place"
-"""The output that says where the image is in the input: (top, left, vertical, horizontal scale), in its pixels."""
+"""The output with the position of the image in the input: (top, left, vertical, horizontal scale), in its pixels."""
 
 
 def add_heat_maps(graph: Graph, maps: Value, weights: Float[np.ndarray, "k c"], place: ImagePlace) -> list[Output]:

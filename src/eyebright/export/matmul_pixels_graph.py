@@ -103,7 +103,7 @@ def _filter(graph: Graph, axis: Placed, n_out: int) -> Value:
 
 
 def _distance(graph: Graph, axis: Placed, positions: Value) -> Value:
-    """How far each pixel of the image is from the centre of each of the output, as a share of the filter's support.
+    """The distance of each pixel of the image from the centre of each output pixel, as a share of the filter's support.
 
     It is a fraction of whole numbers where they fit into 32 bits, else computed in float32: of an image that is more
     than a thousand times as long as high, the weights then have errors of about 0.001.

@@ -1,4 +1,4 @@
-"""The two graphs of an exported model, made of a network and of nodes before and behind it, with their metadata.
+"""The two graphs of an exported model: a network with nodes before and after it, and their metadata.
 
 `whole_graph` takes uint8 images of any size and gives answers. `fixed_graph` takes float32 pixels of the model's own
 size, for runtimes whose resize is not antialiased; `eyebright.export.preprocess` makes these pixels with numpy alone.
@@ -84,7 +84,7 @@ def fused_model(model: ImageModel, size: Size) -> ImageModel:
 
 
 class WithFeatures(torch.nn.Module):
-    """The model with its features, for images that are not channels_last, of which some layers have another form."""
+    """The model with its features, for images that are not channels_last, for which some layers have another form."""
 
     def __init__(self, model: ImageModel) -> None:
         super().__init__()

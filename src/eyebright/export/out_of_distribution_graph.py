@@ -9,7 +9,7 @@ from eyebright.inference.out_of_distribution import THRESHOLD, OutOfDistribution
 SCORE = "ood_score"
 """The output with the score of each image, float32."""
 FLAG = "ood"
-"""The output that says whether the score is above its threshold: 1 yes, 0 no; int64."""
+"""The output with whether the score is above its threshold: 1 yes, 0 no; int64."""
 MEANING = f"{SCORE}: how unlike the training images an image is; {FLAG}: 1 above ood_threshold, else 0"
 
 
@@ -20,7 +20,7 @@ def add_out_of_distribution(graph: Graph, features: Value, outputs: Value, ood: 
         graph: gets the nodes.
         features: pooled, float32, batch x features.
         outputs: raw, float32, batch x outputs.
-        ood: of the saved model.
+        ood: the detector of the saved model.
     """
     width, axis = len(ood.mean), graph.constant([1])
     parts = graph.op("Reshape", features, graph.constant([-1, ood.blocks, width // ood.blocks]))

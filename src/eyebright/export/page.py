@@ -36,7 +36,7 @@ _GRAPH = "the graph"  # in the page, as messages call it
 
 
 class _Kind(NamedTuple):
-    """How a kind of answer is shown.
+    """The display of a kind of target.
 
     Args:
         shows: what the scripts of the page draw.
@@ -92,7 +92,7 @@ def export_page(
     Raises:
         ArtifactError: the folder contains no model or a damaged one, torch cannot export it, the graph answers
             otherwise than Python, or the page cannot be written; an earlier page is unchanged.
-        InputError: the model cannot be exported, or ``page.html`` exists and is no HTML page.
+        InputError: the model cannot be exported, or ``page.html`` exists and is not an HTML page.
         MissingExtraError: the packages of ``eyebright[onnx]`` are not installed.
     """
     for package in ("onnx", "onnxscript", "onnxruntime"):
@@ -191,7 +191,7 @@ def _difference(manifest: Manifest, parity: Parity) -> str:
 
 
 def _thresholds_origin(manifest: Manifest) -> str:
-    """Where the thresholds come from."""
+    """The origin of the thresholds, as text."""
     thresholds, risk = manifest.decision.thresholds, manifest.tuning.get("risk")
     asks = "; between two of them a person is asked" if thresholds.is_three_way else ""
     promises = [str(PromiseResult.from_json(dict(one)).promise) for one in manifest.tuning.get("promises", [])]
@@ -205,13 +205,13 @@ def _thresholds_origin(manifest: Manifest) -> str:
 
 
 def _drawing(manifest: Manifest) -> dict[str, Any]:
-    """How heat maps are drawn: the size of the network's input, 256 colours as bytes in base64, the opacity."""
+    """The settings of heat maps: the size of the network's input, 256 colours as bytes in base64, the opacity."""
     colours = base64.b64encode(heat_colours().tobytes()).decode()
     return {"input": list(exportable_steps(manifest).output), "colours": colours, "opacity": OPACITY}
 
 
 def _limits(kind: _Kind, *, has_ood: bool, has_heat_maps: bool) -> tuple[str, ...]:
-    """What differs from Python, what the answers hold for, and what is missing."""
+    """The limits of the page: differences from Python, the validity of the answers, and missing parts."""
     found = (_DECODING, _UNLIKE_NOTE if has_ood else _NO_SCORE_NOTE)
     if kind.shows == "points":
         return found

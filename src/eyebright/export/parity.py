@@ -41,12 +41,12 @@ Batch = Callable[[Numbers], dict[str, Numbers]]
 
 @dataclass(frozen=True)
 class OodParity:
-    """How far the out-of-distribution scores of a graph are from those of Python.
+    """The differences of the out-of-distribution scores of a graph from Python's.
 
     Args:
         difference: the largest difference of a score, in units of the score or, where it is above 1, as its share.
         near: images whose score is nearer to the threshold than `LIMIT`.
-        changed: images that are out of distribution for one of both alone, the near ones among them.
+        changed: the number of images that are out of distribution for only one of both, including the near ones.
         changed_far: those that are not near.
     """
 
@@ -66,7 +66,7 @@ class OodParity:
         Args:
             score: Python's.
             found: the graph's.
-            is_above: whether the graph says that the image is out of distribution.
+            is_above: whether the image is out of distribution for the graph.
         """
         apart = abs(found - score) / max(1.0, abs(score))
         differs, is_near = (score > THRESHOLD) != is_above, abs(score - THRESHOLD) <= LIMIT
@@ -80,10 +80,10 @@ class OodParity:
 
 @dataclass(frozen=True)
 class Parity:
-    """How far the answers of a graph are from those of Python.
+    """The differences of the answers of a graph from Python's.
 
     Args:
-        images: images that were compared, files and made ones.
+        images: the number of compared images, files and synthetic ones.
         made: those that were made: 1x1, 5000x17, 12 megapixels, EXIF, grey, CMYK.
         difference: the largest difference of a probability, or of a point or number in ``measured_in``.
         measured_in: the unit of the difference, in words.
@@ -91,7 +91,7 @@ class Parity:
         near: those that are nearer to their threshold than `LIMIT`.
         changed: decisions that differ, the near ones among them.
         changed_far: decisions that differ and are not near.
-        ood: of the out-of-distribution score; None for a model without it.
+        ood: the parity of the out-of-distribution score; None for a model without it.
     """
 
     images: int = 0
@@ -123,7 +123,7 @@ class Parity:
 
     @property
     def ood_sentence(self) -> str:
-        """What is known of the out-of-distribution score, for people; empty for a model without it."""
+        """The parity of the out-of-distribution score, as text; empty for a model without it."""
         if self.ood is None:
             return ""
         changed = f"{self.ood.changed:,} of {self.images:,} images with another `ood`"
@@ -239,7 +239,7 @@ def compare(predictor: Predictor, runs: dict[str, Run], sources: Sequence[Any]) 
 
 
 def checked_parity(predictor: Predictor, runs: dict[str, Run], paths: Sequence[str]) -> dict[str, Parity]:
-    """The parity of each graph by its name, on images and on made ones.
+    """The parity of each graph by its name, on image files and synthetic images.
 
     Args:
         predictor: of the saved model.
@@ -317,7 +317,7 @@ def preprocessed(batch: Batch, steps: Steps, *, has_points: bool) -> Run:
 
 
 def check_batches(batch: Batch) -> None:
-    """Raises `ArtifactError` unless two images in a batch have the answers that each has alone.
+    """Raises `ArtifactError` unless two images in a batch have the same answers as in batches of one.
 
     Args:
         batch: takes uint8 images of any size.
@@ -330,7 +330,9 @@ def check_batches(batch: Batch) -> None:
         both = np.concatenate(parts)
         scale = max(1.0, float(np.abs(both).max()))
         if not np.abs(numbers - both).max() <= LIMIT * scale:
-            raise ArtifactError("the exported graph gives other answers for two images in a batch than for each alone")
+            raise ArtifactError(
+                "the exported graph gives other answers for two images in a batch than in batches of one"
+            )
 
 
 def compare_heat_maps(graph: bytes, predictor: Predictor) -> None:

@@ -4,10 +4,10 @@ The numbers are those of `eyebright.image.canonical`: sizes and offsets are comp
 operations, so that they are the same integers. Pixels differ by less than 0.01 of an 8-bit level, since ``Resize``
 computes its weights in float32.
 
-``Resize`` computes all of the resized image, also what is cropped away: of an image that is a thousand times as long as
-high that is almost all of it, and more than memory holds. Where the resized image would have more than `MAX_CROPPED`
-times the pixels of the output, the visible part is computed alone, as two products with the weights of the triangle
-filter, from the part of the image that it needs.
+``Resize`` computes the whole resized image, including the cropped parts: for an image that is a thousand times as long
+as high these are almost all of it, and more than fits into memory. If the resized image would have more than
+`MAX_CROPPED` times the pixels of the output, only the visible part is computed, as two products with the weights of the
+triangle filter, from the part of the image that it needs.
 """
 
 from collections.abc import Sequence
@@ -28,15 +28,15 @@ _EPSILON = 1e-6  # as in `eyebright.image.canonical`
 
 
 class Steps(NamedTuple):
-    """What the preprocessing of a model does to an image, as numbers.
+    """The preprocessing of a model, as numbers.
 
     Args:
         method: how the first resize treats the aspect ratio: ``"crop"`` covers ``box``, ``"pad"`` fits into it, and
             ``"squish"`` changes it.
         box: (height, width) that the first resize aims at.
         first: (height, width) after the first crop or padding.
-        scale: (vertical, horizontal) factor of all further steps.
-        shift: (vertical, horizontal) shift of all further steps, in pixels of the output.
+        scale: (vertical, horizontal) factor of all remaining steps.
+        shift: (vertical, horizontal) shift of all remaining steps, in pixels of the output.
         output: (height, width) of the output.
     """
 
@@ -88,7 +88,7 @@ _BOXES = {
 
 
 class Placed(NamedTuple):
-    """Where the resized image is in the output, along one axis: names of vectors with one number.
+    """The position of the resized image in the output, along one axis: names of vectors with one number.
 
     Args:
         side: of the image, float64 (int64 in `eyebright.export.matmul_pixels_graph`, as the next two).
@@ -213,7 +213,7 @@ def _by_resize(outer: Graph, images: Value, rows: Placed, columns: Placed) -> An
 
 
 def _by_matmul(outer: Graph, images: Value, rows: Placed, columns: Placed) -> Any:
-    """The visible part alone, as products with the filter's weights along each axis."""
+    """Only the visible part, as products with the filter's weights along each axis."""
     graph = Graph(outer)
     down, across = (_filter(graph, axis) for axis in (rows, columns))
     begin, end = graph.integers(down.first, across.first), graph.integers(down.last, across.last)
@@ -234,7 +234,7 @@ class _Filter(NamedTuple):
 
 
 def _filter(graph: Graph, axis: Placed) -> _Filter:
-    """The triangle filter of `canonical.canonical_pixels`, for the visible pixels alone."""
+    """The triangle filter of `canonical.canonical_pixels`, for only the visible pixels."""
 
     def number(value: float) -> Value:
         return graph.constant([value], np.float64)

@@ -19,7 +19,7 @@ _EPSILON = 1e-6  # as in `eyebright.image.canonical`
 
 
 class PlacedAxis(NamedTuple):
-    """Where the resized image is in the output, along one axis, each a float64 without axes.
+    """The position of the resized image in the output, along one axis, each a float64 without axes.
 
     Args:
         side: of the image.
@@ -58,7 +58,7 @@ class CanonicalPixels(nn.Module):
         return levels.permute(0, 3, 1, 2).contiguous(), (rows, columns)
 
     def _places(self, images: UInt8[Tensor, "b h w 3"]) -> tuple[PlacedAxis, PlacedAxis]:
-        """Where the image is, along each axis: the composition of all steps, as `canonical_placement` computes it."""
+        """The position of the image, along each axis: composed of all steps, as `canonical_placement` computes it."""
         steps = self.steps
         sides = [torch.full((), images.shape[axis], dtype=torch.float64) for axis in (1, 2)]
         boxes = [torch.full((), box, dtype=torch.float64) for box in steps.box]

@@ -141,7 +141,7 @@ def _pixels(predictor: Predictor, paths: Sequence[str]) -> Iterator[Numbers]:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a lower precision costs, on validation images.
+    """The cost of a lower precision, on validation images.
 
     Args:
         parity: how far its answers are from those of Python in float32.
@@ -150,7 +150,7 @@ class Cost:
         float32_score: its value in float32.
         bytes: the size of the graph.
         float32_bytes: the size in float32.
-        milliseconds: for an image alone, resize included, on this machine.
+        milliseconds: the time for a batch of one image, including resizing, on this machine.
         float32_milliseconds: the same in float32.
     """
 
@@ -190,11 +190,11 @@ def measure_cost(
     paths: Sequence[str],
     graphs: tuple[bytes, bytes],
 ) -> Cost:
-    """What a lower precision costs.
+    """Measures the cost of a lower precision.
 
     Args:
         predictor: of the saved model.
-        evaluation: of the validation images, with their targets.
+        evaluation: the evaluation on the validation images, with their targets.
         paths: those of them that are measured.
         graphs: that of float32, and the other.
 
@@ -254,7 +254,7 @@ def _score(predictor: Predictor, outputs: Sequence[Mapping[str, Numbers]], targe
 
 
 def _milliseconds(runs: tuple[Run, Run], paths: Sequence[str]) -> tuple[float, float]:
-    """The median time of an image alone in each graph, measured in turn."""
+    """The median time of a batch of one image in each graph, measured alternately."""
     spent: tuple[list[float], list[float]] = ([], [])
     for path in paths:
         image = Image.create(path).pixels()

@@ -1,4 +1,4 @@
-"""Makes the input of model_fixed.onnx with numpy alone: the same pixels as model.onnx and Eyebright compute.
+"""Computes the input of model_fixed.onnx with only numpy: the same pixels as model.onnx and Eyebright compute.
 
 steps = json.load(open("export.json"))["preprocessing"]
 pixels, places = preprocess(image, steps)           # image: uint8 RGB, height x width x 3, upright (EXIF applied)

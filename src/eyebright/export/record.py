@@ -29,14 +29,14 @@ class ExportRecord:
     """The content of ``export.json``.
 
     Args:
-        content: as JSON; ``"files"`` has the SHA-256, the size and the check of each file, by name.
+        content: the record as JSON; ``"files"`` has the SHA-256, the size and the check of each file, by name.
     """
 
     content: dict[str, Any]
 
     @property
     def files(self) -> dict[str, dict[str, Any]]:
-        """What is known of each file, by its name."""
+        """The entry of each file, by its name."""
         return self.content["files"]
 
     @property
@@ -63,7 +63,7 @@ def read_record(folder: str | Path) -> ExportRecord:
         folder: where it was exported to.
 
     Raises:
-        ArtifactError: there is none, it cannot be read, it is damaged, or of a newer version of Eyebright.
+        ArtifactError: the record is missing, unreadable, damaged, or of a newer version of Eyebright.
     """
     path = Path(folder) / RECORD
     again = "export the model again with `eyebright export`"
@@ -124,8 +124,8 @@ def check_export(folder: str | Path, model: str | Path | None = None) -> ExportR
         model: the folder of the model that it is of; None: only a model in ``folder`` itself is compared.
 
     Raises:
-        ArtifactError: as in `read_export`, for any of its files; or the export is of another model, or of this one
-            with other thresholds.
+        ArtifactError: as in `read_export`, for any of its files; or the export belongs to another model or other
+            thresholds.
     """
     record = read_record(folder)
     for name in record.files:

@@ -113,8 +113,8 @@ class ImageCache:
             hits.append(f"{self.hits:,} of {self.lookups:,} lookups of images")
         if self.feature_lookups:
             hits.append(f"{self.feature_hits:,} of {self.feature_lookups:,} lookups of features")
-        text = f"{' and '.join(hits)} were hits in {store.location}, which holds {format_megabytes(store.used_bytes)}"
-        damaged = f"{store.n_damaged:,} damaged entries were made again" if store.n_damaged else None
+        text = f"{' and '.join(hits)} were hits in {store.location}, which has {format_megabytes(store.used_bytes)}"
+        damaged = f"{store.n_damaged:,} damaged entries were replaced" if store.n_damaged else None
         return "; ".join(filter(None, [text, damaged, store.problem]))
 
     def pixels(self, source: PathOrBytes, reduce: int, decode: Callable[[bytes], Pixels]) -> Pixels:

@@ -1,6 +1,6 @@
 """Storage of decoded pixels and of features for `eyebright.image.cache`, in memory or in a folder.
 
-A folder holds one file per entry. Several processes can share it without locks, because a file appears complete, by
+A folder contains one file per entry. Several processes can share it without locks, because a file appears complete, by
 renaming a temporary file, and never changes afterwards. Opening and mapping a file takes about 10 microseconds, a
 hundredth of the time of decoding an image. One large file with an index would save this time, but would need locks and
 compaction, and the index could be damaged.
@@ -142,7 +142,7 @@ class FolderStore(Store):
         self._measured_bytes = self.used_bytes
         self._verified: dict[str, tuple[int, ...]] = {}  # by key: (inode, time, size) of files whose checksum is right
         self._failed = False
-        self._full = set[str]()  # kinds of entries for which there is no space
+        self._full = set[str]()  # kinds of entries that do not fit any more
         self._lock = threading.Lock()
 
     def get(self, key: str) -> Entry | None:

@@ -196,7 +196,7 @@ def _blocks(length: int, resized: int, outputs: range, width: int) -> list[tuple
     """
     starts, taps = _triangle_filter(length, resized, outputs)
     n_taps = taps.shape[1]
-    shrink = length / resized  # input pixels per output pixel: each further row needs that many further columns
+    shrink = length / resized  # input pixels per output pixel: each additional row needs that many more columns
     sizes = range(_MAX_OUTPUTS, 1, -1)  # the most rows whose product with ``width`` is small enough, see _MAX_PRODUCT
     n_rows = next((n for n in sizes if n * (n_taps + (n - 1) * shrink) * width <= _MAX_PRODUCT), 1)
     blocks: list[tuple[Weights, int, range]] = []

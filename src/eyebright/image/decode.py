@@ -275,7 +275,7 @@ def _reason(source: PathOrBytes, error: Exception) -> str:
         return "it is a folder; get_image_files(folder) lists the images in it"
     if isinstance(error, FileNotFoundError):
         is_address = isinstance(source, str) and re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", source) is not None
-        return "it is an address, and only files are read: download it first" if is_address else "there is no such file"
+        return "it is an address, but only files are read: download it first" if is_address else "there is no such file"
     if isinstance(error, PermissionError):
         return "permission denied"
     if isinstance(error, UnicodeEncodeError):

@@ -2,7 +2,7 @@
 
 A worker for each CPU reads images. That is no danger with photographs, but sixteen images of 100 megapixels would take
 15 GB at once. So a large image waits until it fits into half of the available memory together with those that are being
-decoded; one alone is always decoded. Images below `_MAX_UNCOUNTED_PIXELS` are not counted, so they cost nothing.
+decoded; a single image is always decoded. Images below `_MAX_UNCOUNTED_PIXELS` are not counted, so they cost nothing.
 
 The threads of a process share one `MemoryBudget`. The workers of a `eyebright.data.process_executor.ProcessPool` share
 another one, which `use_budget` sets in each.
@@ -41,7 +41,7 @@ class MemoryBudget:
 
     @contextmanager
     def reserved(self, n_bytes: int) -> Generator[None]:
-        """A context manager that waits until ``n_bytes`` are free, and holds them until it is left."""
+        """A context manager that waits until ``n_bytes`` are free, and reserves them until it exits."""
         with self._changed:
             self._changed.wait_for(lambda: self._fits(n_bytes))
             self._bytes[_IN_USE] += n_bytes

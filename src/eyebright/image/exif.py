@@ -1,4 +1,4 @@
-"""What EXIF data say of an image: how it is rotated, its camera, and whether they are damaged."""
+"""Reads EXIF data of an image: its rotation, its camera, and whether the data are damaged."""
 
 import os
 import re
@@ -16,7 +16,7 @@ _BYTE_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
 
 
 class Exif(NamedTuple):
-    """How the stored pixels are to be rotated and flipped, and which camera took them.
+    """The rotation and flip of the stored pixels, and the camera.
 
     Args:
         orientation: 1 (upright) to 8, as EXIF numbers them; 1 if there is none, or an invalid one; 1 for a TIFF too,
@@ -31,7 +31,7 @@ class Exif(NamedTuple):
 
 
 def read_exif(image: ImageFile, file: IO[bytes]) -> Exif:
-    """What the EXIF data say of an image whose header has been read.
+    """The EXIF data of an image whose header has been read.
 
     Args:
         image: the image; its pixels are not decoded.
@@ -54,7 +54,7 @@ def read_exif(image: ImageFile, file: IO[bytes]) -> Exif:
 
 
 def _camera(exif: PIL.Image.Exif) -> str:
-    """Maker and model; the model alone where it begins with the maker."""
+    """Maker and model; only the model if it begins with the maker."""
     names = (exif.get(tag) for tag in (ExifTags.Base.Make, ExifTags.Base.Model))
     maker, model = (re.sub(r"[\s\0]+", " ", name).strip() if isinstance(name, str) else "" for name in names)
     return model if model.startswith(maker) else f"{maker} {model}".strip()

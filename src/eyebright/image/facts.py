@@ -31,7 +31,7 @@ class ImageFacts(NamedTuple):
 
     Args:
         size: (height, width) in pixels, after the EXIF orientation is applied.
-        size_bytes: of the file.
+        size_bytes: the size of the file.
         digest: 16 bytes, equal where two files have the same content.
         format: Pillow's name of the format, such as ``"JPEG"``.
         mode: Pillow's mode of the stored pixels, such as ``"RGB"``, ``"L"`` (grey) and ``"P"`` (a palette).
@@ -112,7 +112,7 @@ def cached_facts(path: str, cache: ImageCache) -> ImageFacts:
     """The facts of an image file, from a cache if it has them.
 
     Raises:
-        ImageError: as in `image_facts`; what cannot be read is not kept.
+        ImageError: as in `image_facts`; unreadable images are not cached.
     """
     data = read_bytes(path)  # what is hashed is also decoded, although the file may change in between
     key = f"{cache.digest(data)}-facts-{_VERSION}"

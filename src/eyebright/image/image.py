@@ -110,7 +110,7 @@ class Image:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a user should know of how the image is read, such as damaged EXIF data; usually nothing."""
+        """A remark for the user on how the image is read, such as damaged EXIF data; usually empty."""
         return self._notes
 
     def notes_with_range(self) -> tuple[str, ...]:
@@ -239,7 +239,7 @@ class Image:
                     return np.ascontiguousarray(image._decode(reduce))
             except ImageError as error:
                 raise ImageError(path, error.reason) from error.__cause__
-            raise ImageError(path, _CHANGED_MESSAGE)  # a cache entry must depend on the content of the file alone
+            raise ImageError(path, _CHANGED_MESSAGE)  # a cache entry must depend only on the content of the file
 
         pixels = cache.pixels(self._source, reduce, decode_upright)
         if pixels.shape[:2] != _upright_size(self._header, reduce):

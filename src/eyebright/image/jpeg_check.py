@@ -17,7 +17,7 @@ _MAX_SCANS = 100  # cameras and programs write at most about 15; each takes as l
 
 
 def jpeg_damage(data: bytes) -> str:
-    """What is wrong with the content of a JPEG file; empty if nothing is found."""
+    """The damage of a JPEG file's content, as text; empty if none is found."""
     position, blocks = _first_scan(data)
     if position is None:
         return "it has no compressed data"

@@ -159,7 +159,7 @@ def _dot(row: Row, x: float, y: float) -> float:
 def _swaps_axes(matrix: Matrix) -> bool:
     """True if input x leads to output y and the reverse: a quarter turn or a transpose, with any scale along the axes.
 
-    The perspective row is not looked at.
+    The perspective row is ignored.
     """
     (a, b, _), (c, d, _), _ = matrix.tolist()
     return max(abs(a), abs(d)) <= _ROUNDING * min(abs(b), abs(c))

@@ -28,8 +28,8 @@ def resize_images(
 ) -> dict[str, str]:
     """Writes smaller copies of images; returns the files that cannot be read, with the reason, and warns of them.
 
-    A smaller copy is upright (EXIF) and RGB. An image that is small enough is copied as it is. ``dest`` may be ``path``
-    itself: then large images are replaced by smaller ones, and those that cannot be read stay.
+    A smaller copy is upright (EXIF) and RGB. An image that is small enough is copied unchanged. ``dest`` may be
+    ``path`` itself: then large images are replaced by smaller ones, and those that cannot be read stay.
 
     Args:
         path: the folder of the images.

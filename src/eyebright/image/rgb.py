@@ -36,7 +36,7 @@ Pixels = UInt8[np.ndarray, "h w 3"]
 
 
 def pillow_notes(image: PIL.Image.Image) -> tuple[str, ...]:
-    """What a user should know of how `to_rgb` converts a loaded Pillow image; usually nothing."""
+    """A remark for the user on how `to_rgb` converts a loaded Pillow image; usually empty."""
     if is_16_bit(image):
         return range_notes(value_range_of(image, is_colour=False))
     return (OWN_SCALE,) if has_own_scale(image) else ()
@@ -87,7 +87,7 @@ def is_16_bit_colour(image: PIL.Image.Image) -> bool:
 
 
 def _white_level(image: PIL.Image.Image) -> int:
-    """The value that is white: what a TIFF says, else 65,535."""
+    """The white level: from the TIFF, otherwise 65,535."""
     if not isinstance(image, TiffImageFile):
         return 65535
     bits = _numbers(image, 258)

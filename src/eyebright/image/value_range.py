@@ -1,4 +1,4 @@
-"""How much of the range of 16-bit values an image uses: cameras of 10, 12 or 14 bits write files that declare 16."""
+"""The used part of the range of 16-bit values of an image: cameras of 10, 12 or 14 bits write files that declare 16."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ _DARK_FRACTION = 0.25  # an image whose values are all in this fraction of the r
 
 
 class ValueRange(NamedTuple):
-    """How much of the range of 16-bit values an image uses.
+    """The used part of the range of 16-bit values of an image.
 
     Args:
         largest: the largest value of all pixels and channels; for 16-bit colour, where the decoder keeps only

@@ -270,7 +270,7 @@ def _check_model_folder(folder: Path) -> None:
             f"'{folder}' is a type of file that can run code when it is loaded; a model is a folder with {WEIGHTS}"
         )
     if not os.path.isdir(folder):  # noqa: PTH112 - Path.is_dir raises for a name that is too long
-        raise ArtifactError(f"the model folder '{folder}' does not exist")
+        raise ArtifactError(f"there is no model folder '{folder}'")
     if (folder / WEIGHTS).is_file():
         return
     try:

@@ -26,7 +26,7 @@ MIN_BYTES, TIMES = 1_000_000_000, 20
 """An archive may unpack to this many bytes, or to this many times its own size if that is more."""
 
 _HEADERS = 16_000_000, 4096  # bytes of headers and padding: in all, and for each file
-_MAX_READ_BYTES = 1_000_000  # bytes; tarfile reads a header at once, however long it says that it is
+_MAX_READ_BYTES = 1_000_000  # bytes; tarfile reads a header at once, whatever its declared length
 _END, _END_64, _LOCATOR_64, _ENTRY = b"PK\5\6", b"PK\6\6", b"PK\6\7", b"PK\1\2"
 _COMMENT = 65_535  # bytes at the end of a zip file, at most
 _CHUNK_BYTES = 16_000_000
@@ -126,11 +126,11 @@ _DECOMPRESSORS: dict[bytes, Callable[..., Any]] = {
     b"\xfd7zXZ\0": lzma.open,
     b"]\0\0": lzma.open,
 }
-"""How the tar archives are opened that begin with these bytes."""
+"""The function that opens tar archives that begin with these bytes."""
 
 
 class _CountingReader(io.RawIOBase):
-    """A decompressed file whose bytes are counted; a seek reads what lies between.
+    """A decompressed file whose bytes are counted; a seek reads the bytes between.
 
     Attributes:
         last: the bytes that were read last.
@@ -142,7 +142,7 @@ class _CountingReader(io.RawIOBase):
 
     def read(self, size: int = -1, /) -> bytes:
         if not 0 <= size <= _MAX_READ_BYTES:
-            raise tarfile.ReadError(f"a header says that it has {size:,} bytes")
+            raise tarfile.ReadError(f"a header declares {size:,} bytes")
         self.last = self._file.read(size)
         self._budget.count(len(self.last))
         return self.last

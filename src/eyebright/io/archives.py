@@ -4,7 +4,7 @@ Tar archives are extracted with Python's ``data`` filter (PEP 706), which refuse
 point outside of the folder. Python would silently rename absolute paths in a tar and ``..`` in a zip; these archives
 are refused too, because they are not trustworthy.
 
-What an archive unpacks to is bounded (`eyebright.io.archive_limits`). Archives inside of an archive stay as they are.
+The unpacked size is bounded (`eyebright.io.archive_limits`). Archives inside an archive are not unpacked.
 """
 
 import lzma
@@ -36,7 +36,7 @@ _DAMAGED_ERRORS = (
     ArithmeticError,
     LookupError,
 )
-"""What Python's readers raise for damaged archives."""
+"""The exceptions of Python's readers for damaged archives."""
 
 
 def unpack(archive: str | Path, to: str | Path, *, max_bytes: int | None = None, max_files: int = MAX_FILES) -> Path:

@@ -1,8 +1,8 @@
 """Atomic writing of files: after an error or a crash, a file is the old one or the new one, never a partial one.
 
-A file is written in a temporary folder beside it, ``.NAME.XXXXXXXX``, and then renamed. The folder is locked by the
+A file is written in a temporary folder next to it, ``.NAME.XXXXXXXX``, and then renamed. The folder is locked by the
 process that writes: if that is killed, the system releases the lock, and whoever writes next in that place removes the
-folder with everything in it, also what a library has written there under names of its own.
+folder with everything in it, including files that a library has written there under other names.
 """
 
 import contextlib
@@ -30,8 +30,8 @@ def write_atomically(path: Path, write: Callable[[Path], Any], *, flush: bool = 
     Args:
         path: the file to write.
         write: called with the path of the temporary file; writes the content.
-        flush: False for many small files that can be made again: no flush to the disk, so that a crash of the machine
-            can leave a partial file; and what killed processes have left is not looked for.
+        flush: False for many small files that can be recomputed: no flush to disk, so that a crash of the machine can
+            leave a partial file; and remains of killed processes are not searched.
 
     Raises:
         OSError: the file cannot be written, for example because the disk is full. The error names ``path``, and an
@@ -71,9 +71,9 @@ def prepared_file(
 
 @contextmanager
 def temporary_folder(path: Path) -> Generator[Path, None, None]:
-    """A new folder beside ``path``, which this process holds locked; deleted at the end of the ``with``.
+    """A new folder next to ``path``, locked by this process and deleted at the end of the ``with``.
 
-    What killed processes have left beside ``path`` is removed first.
+    Remains of killed processes next to ``path`` are removed first.
 
     Args:
         path: with an extension that `remove_stale` knows, as ``pets.unpacked``; its folder exists.
@@ -99,7 +99,7 @@ def temporary_folder(path: Path) -> Generator[Path, None, None]:
 def attempts() -> Generator[None, None, None]:
     """Yields for one second, with pauses; the caller tries to read at each, and stops when it succeeds.
 
-    For files that another process replaces one after the other: between two of its renames they do not fit together.
+    For files that another process replaces one after the other: between two of its renames they are inconsistent.
     """
     end = time.monotonic() + _ATTEMPTS_TAKE
     pause = 0.0
@@ -142,7 +142,7 @@ def exclusive_folder(folder: Path, *, wait: float = 0.0) -> Generator[bool, None
 
 
 def link_target(path: Path) -> Path:
-    """The file that a symbolic link leads to, which need not exist; the path itself if it is no link.
+    """The file that a symbolic link leads to, which need not exist; the path itself if it is not a link.
 
     For files that a user names: the link stays, and the file that it leads to is written. What belongs to a model
     folder replaces a link, since that may lead into a store whose files must not change, as the cache of a hub does.
@@ -178,7 +178,7 @@ def remove_stale(folder: Path) -> None:
     try:
         with os.scandir(folder) as entries:
             stale = [Path(entry.path) for entry in entries if _STALE.fullmatch(entry.name)]
-    except OSError:  # there is no folder yet, or it cannot be listed: nothing to remove
+    except OSError:  # the folder does not exist yet, or cannot be listed: nothing to remove
         return
     for place in stale:
         _remove_unless_in_use(place)

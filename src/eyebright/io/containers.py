@@ -1,6 +1,6 @@
-"""Images that are no files of their own: members of a tar file, and rows of a Parquet file, named ``FILE::MEMBER``.
+"""Images inside container files: members of a tar file, and rows of a Parquet file, named ``FILE::MEMBER``.
 
-A member is read where it lies: nothing is unpacked. What is known of a container is kept while its file does not
+A member is read in place: nothing is unpacked. The index of a container is cached while its file does not
 change: where each member begins, and the last row groups of a Parquet file, since only a whole one can be read.
 """
 
@@ -23,11 +23,11 @@ CONTAINER_EXTENSIONS = (".tar", ".parquet")
 
 _NAME = re.compile(rf"(.+?\.(?:tar|parquet)){SEPARATOR}(.+)", re.IGNORECASE | re.DOTALL)
 _IMAGE_COLUMNS = ("image", "img", "jpg", "png", "picture", "photo", "bytes")
-_FILES, _ROW_GROUPS = 256, 4  # containers and row groups of which something is kept
+_FILES, _ROW_GROUPS = 256, 4  # most cached containers and row groups
 
 
 class Signature(NamedTuple):
-    """A container as it is at the moment: its path, size and time of change."""
+    """The current state of a container: its path, size and time of change."""
 
     path: str
     size: int
@@ -51,9 +51,9 @@ class ImageColumn(NamedTuple):
     """The column of a Parquet file with the bytes of images.
 
     Args:
-        name: of the column.
-        data: the name of the column of bytes in it; the same where it holds nothing else.
-        path: the name of the column of names in it; empty where there is none.
+        name: the name of the column.
+        data: the name of the column of bytes in it; the same if it has no other fields.
+        path: the name of the column of names in it; empty if there is none.
     """
 
     name: str
@@ -77,7 +77,7 @@ def read_member(container: str, member: str) -> bytes:
     """The bytes of an image in a container.
 
     Raises:
-        InputError: the container cannot be read or is broken, or has no such member.
+        InputError: the container cannot be read or is broken, or does not have the member.
     """
     signature = Signature.of(container)
     if container.lower().endswith(".parquet"):
@@ -184,7 +184,7 @@ def image_column(path: str | Path, schema: Any) -> ImageColumn | None:
 
 @functools.lru_cache(maxsize=_FILES)
 def parquet_members(signature: Signature) -> Mapping[str, int]:
-    """The row of each image of a Parquet file by its name, in their order; ``#5`` where row 5 has no name of its own.
+    """The row of each image of a Parquet file by its name, in their order; ``#5`` for row 5 without a name.
 
     Raises:
         InputError: the file cannot be read, is broken or has no images.

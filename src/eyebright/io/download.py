@@ -3,7 +3,8 @@
 Why not a package: ``pooch`` verifies checksums and shows progress, but restarts a 1.6 GB archive after every
 interruption. ``huggingface_hub.http_get`` resumes, but it is not a public interface (its arguments changed between
 releases), its error messages are for its own hub, and it resumes without checking whether the file has changed. What
-is needed beside ``urllib``, which handles proxies and certificates, is one small file (`eyebright.io.transfer`).
+is needed in addition to ``urllib``, which handles proxies and certificates, is one small file
+(`eyebright.io.transfer`).
 
 Of fast.ai's archives only the size is verified; `download` can verify a sha256 too.
 """
@@ -85,7 +86,7 @@ def untar_data(
 ) -> Path:
     """Downloads and unpacks a dataset if it does not exist yet; returns its folder.
 
-    The folder has the name of the archive without its suffix (``pascal_2007``). It is looked for in the folder that
+    The folder has the name of the archive without its suffix (``pascal_2007``). It is searched in the folder that
     the environment variable `EYEBRIGHT_DATA` names, and then in ``data``. A download shows a progress bar.
 
     Args:
@@ -182,7 +183,7 @@ def _download_archive(url: str, to: Path, progress: OnProgress | None, *, again:
 
 
 def _mismatch(path: Path, size: int | None, sha256: str | None) -> str | None:
-    """How a file differs from the expected size or checksum; None if it matches."""
+    """The difference of a file from the expected size or checksum; None if it matches."""
     actual_size = path.stat().st_size
     if size is not None and actual_size != size:
         return f"it has {actual_size:,} bytes, not {size:,}"

@@ -151,7 +151,7 @@ def get_image_files(
 def check_replaceable(
     path: Path, beginnings: Sequence[str], what: str, *, further: Callable[[str], bool] = lambda _: True
 ) -> None:
-    """Refuses to write over a file that holds something else, such as an image or a table of labels.
+    """Raises `InputError` if an existing file has other content, such as an image or a table of labels.
 
     Args:
         path: the file to write; it need not exist, and may be empty.
@@ -229,7 +229,7 @@ def _visible_files(root: Path, folders: Sequence[str] | None, *, recurse: bool) 
 
 
 def _entries(folder: str) -> list["os.DirEntry[str]"]:
-    """What a folder holds, sorted by name."""
+    """The content of a folder, sorted by name."""
     try:
         with os.scandir(folder) as entries:
             return sorted(entries, key=lambda entry: entry.name)
@@ -245,7 +245,7 @@ def _is_folder(entry: "os.DirEntry[str]") -> bool:
 
 
 def _leads_to(folder: str, name: str, folders: Set[str]) -> bool:
-    """True for a link to one of these folders, such as a folder that it lies in: links can form cycles."""
+    """True for a link to one of these folders, such as a parent folder: links can form cycles."""
     inner = Path(folder, name)
     return inner.is_symlink() and os.path.realpath(inner) in folders
 

@@ -1,6 +1,6 @@
-"""Text files that are made again with what they describe, unless a person has edited them: `README.md` of a model.
+"""Text files that are regenerated unless a person has edited them: `README.md` of a model.
 
-The last line of such a file is a comment with the SHA-256 of all that stands before it. As long as it is right, nobody
+The last line of such a file is a comment with the SHA-256 of all lines before it. As long as it matches, nobody
 has changed the file, and it may be replaced; otherwise it belongs to the person who changed it.
 """
 
@@ -20,7 +20,7 @@ _MAX_BYTES = 16 * 2**20
 
 
 def marked(text: str) -> str:
-    """The text with the comment behind it that says that nobody has edited it.
+    """The text with the comment that marks it as unedited.
 
     Args:
         text: without such a comment.
@@ -53,7 +53,7 @@ def state_of(path: Path) -> State:
         if path.stat().st_size > _MAX_BYTES:
             return "edited"
         return "edited" if unmarked(path.read_text(encoding="utf-8")) is None else "generated"
-    except (OSError, ValueError):  # it cannot be read, or is no text: then it is not ours
+    except (OSError, ValueError):  # unreadable or not text: not a generated file
         return "edited"
 
 

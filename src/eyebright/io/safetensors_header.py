@@ -13,7 +13,7 @@ class Header(NamedTuple):
 
     Args:
         metadata: texts by name.
-        tensors: of each tensor ``dtype``, ``shape`` and ``data_offsets``.
+        tensors: the ``dtype``, ``shape`` and ``data_offsets`` of each tensor.
         begin: the first byte of the tensors in the file; their offsets are counted from it.
     """
 
@@ -44,7 +44,7 @@ def read_header(path: str | Path) -> Header:
     tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
     expected = max(map(_end, tensors.values()), default=0)
     if size - length != expected:
-        raise ValueError(f"it has {size - length} bytes of tensors, and its header says {expected}")
+        raise ValueError(f"it has {size - length} bytes of tensors, but its header has {expected}")
     return Header(metadata_of(header), tensors, _LENGTH_BYTES + length)
 
 

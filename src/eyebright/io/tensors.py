@@ -2,7 +2,7 @@
 
 `safetensors.safe_open` opens the file twice, for the header and for the tensors: if the file is replaced in between, it
 returns tensors of one model under the header of another. It also maps the file, so a file that is overwritten later
-changes the tensors. Here the bytes are read once, and header and tensors are made from them.
+changes the tensors. Here the bytes are read once, and header and tensors are parsed from them.
 """
 
 import json

@@ -36,7 +36,7 @@ def warn(message: str, *, stacklevel: int = 2) -> None:
 
 
 class GrowingFile:
-    """A text file that can be used only when it is complete; until then its lines are in a file beside it.
+    """A text file that can be used only when it is complete; until then its lines are in a temporary file next to it.
 
     Args:
         path: the file that is written at the end.
@@ -87,7 +87,7 @@ class GrowingFile:
 
 @contextmanager
 def growing_file(path: Path) -> Generator[GrowingFile, None, None]:
-    """A file beside ``path`` that can be written line by line, and has the lines also after an error.
+    """A file next to ``path`` that is written line by line, and keeps the lines after an error.
 
     It is called ``NAME.part``; or ``NAME.part-2``, ..., if there is one of an earlier process, which is kept. The
     caller calls `GrowingFile.complete` at the end. The partial file is deleted if nothing was written.

@@ -1,8 +1,8 @@
 """Download of one file over HTTP that resumes after an interruption.
 
 A partial file is only continued if the server confirms that the file has not changed: its validator (a strong ETag, or
-else its date) is stored in a metadata file beside the partial file and sent as ``If-Range`` (RFC 9110, section 13.1.5).
-A server that sends no validator, or does not support ranges, sends the whole file again.
+otherwise its date) is stored in a metadata file next to the partial file and sent as ``If-Range`` (RFC 9110, section
+13.1.5). A server that sends no validator, or does not support ranges, sends the whole file again.
 """
 
 import http.client
@@ -22,7 +22,7 @@ OnProgress = Callable[[int, int | None], None]
 """Called with the number of bytes received and the total number, which is None if the server does not send it."""
 
 _MAX_ATTEMPTS = 5  # in a row that receive no new byte
-_PAUSE = 1.0  # seconds before the second attempt; doubled for each further attempt
+_PAUSE = 1.0  # seconds before the second attempt; doubled for each later attempt
 _TIMEOUT = 30.0  # seconds without receiving data
 _CHUNK_BYTES = 1 << 20  # bytes
 _RANGE_NOT_SATISFIABLE = 416
@@ -44,7 +44,7 @@ def transfer(
 
     Args:
         url: http or https.
-        partial: the file to write; a small metadata file is kept beside it.
+        partial: the file to write; a small metadata file is kept next to it.
         size: the expected size in bytes, if known.
         progress: called after each chunk.
         timeout: seconds without receiving data after which an attempt has failed.

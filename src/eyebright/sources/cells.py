@@ -71,7 +71,7 @@ def is_marked_number(cell: str) -> bool:
 
 
 def amount_unit(cell: str) -> str | None:
-    """The unit, or what else is beside the digits of an amount, date or time; None for any other text.
+    """The unit, or other text next to the digits of an amount, date or time; None for any other text.
 
     >>> amount_unit("3.5 kg"), amount_unit("-2"), amount_unit("1 234"), amount_unit("03:25"), amount_unit("img3")
     ('kg', '', '', 'date or time', None)

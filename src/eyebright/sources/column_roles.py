@@ -50,7 +50,7 @@ PROPERTY_NAMES = (
 """Names of columns with a property of the image that is not a label; they are targets if no other column may be."""
 
 _FILE_NAMES_AT_LAST = ("name", "id")  # used only if no other column can hold file names
-_N_SAMPLED_CELLS = 20  # cells of a column whose images are looked for
+_N_SAMPLED_CELLS = 20  # cells of a column whose images are searched
 _ROW_NUMBERS = ("unnamed:_0", "index", "id")  # such columns number the rows; pandas writes the first
 
 
@@ -60,10 +60,10 @@ def find_file_column(table: TextTable, requested: str | None, is_image: Callable
     Args:
         table: the label file.
         requested: the column that the user names; None: detected by its name, or by its cells.
-        is_image: True for a name that leads to an image; it is asked if no column is called or filled as usual.
+        is_image: True for a name of an existing image; used if no column has a usual name or content.
 
     Raises:
-        TableError: there is none, or no column ``requested``; the message lists the columns of the table.
+        TableError: there is no such column, or no column ``requested``; the message lists the columns of the table.
     """
     if requested is not None:
         return existing(table, requested)
@@ -75,7 +75,8 @@ def find_file_column(table: TextTable, requested: str | None, is_image: Callable
         candidates = [name for name, column in table.columns.items() if _lead_to_images(column, is_image)]
     if not candidates:
         raise table.error(
-            f"no column holds names of images; there are {listing(table.columns)}; call one 'file' or name it with "
+            f"no column has names of images; the columns are {listing(table.columns)}; rename one to 'file' or give "
+            f"it as "
             "`files`"
         )
     return candidates[0]
@@ -87,7 +88,7 @@ def find_group_column(table: TextTable, taken: Sequence[str], *, asked: str | No
     Args:
         table: the label file.
         taken: the columns with another role.
-        asked: the column that the user names, which may not be there: then something else has to say the groups.
+        asked: the column that the user names, which may be missing if the groups are defined in another way.
 
     Raises:
         TableError: the column that the user names has another role.
@@ -118,16 +119,14 @@ def requested_columns(table: TextTable, requested: Sequence[str], taken: Sequenc
         if name in requested[:i]:
             raise table.error(f"column '{name}' is named twice in `labels`; name each column once")
         if name in taken:
-            role = (
-                "says which images are for validation" if plain_name(name) in REQUIRED_COLUMNS else "names the images"
-            )
+            role = "defines the images for validation" if plain_name(name) in REQUIRED_COLUMNS else "names the images"
             raise table.error(f"column '{name}' {role}, and cannot hold the labels as well")
         existing(table, name)
     return list(requested)
 
 
 def split_at_commas(names: Sequence[str], known: Collection[str]) -> tuple[str, ...]:
-    """The names, of which ``"a,b"`` is two unless it is a known one itself.
+    """The names; ``"a,b"`` is two names unless it is a known one itself.
 
     >>> split_at_commas(["cat, dog", "a,b"], ["a,b", "cat", "dog"])
     ('cat', 'dog', 'a,b')
@@ -137,7 +136,7 @@ def split_at_commas(names: Sequence[str], known: Collection[str]) -> tuple[str, 
 
 
 def checked_no_labels(table: TextTable, names: Sequence[str], labels: Sequence[str]) -> list[str]:
-    """The columns that the user says hold no targets, checked.
+    """The checked columns that the user excludes from the targets.
 
     Raises:
         TableError: one does not exist, or is named as one with targets, too.

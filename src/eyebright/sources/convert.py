@@ -1,4 +1,4 @@
-"""`convert_source`: writes labelled images in the format of another tool, and says what that cannot hold."""
+"""`convert_source`: writes labelled images in the format of another tool, and reports what that cannot represent."""
 
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -50,12 +50,12 @@ def convert_source(source: Source, to: WriteFormat, path: str | Path) -> Convert
         path: the file or folder to write; it must not exist.
 
     Raises:
-        InputError: there is no such format, it cannot hold these targets, or ``path`` exists or cannot be written.
+        InputError: the format is unknown or does not support these targets, or ``path`` exists or cannot be written.
         ImageError: the size of an image is needed, and cannot be read.
     """
     writer = WRITERS.get(to)
     if writer is None:
-        raise InputError(f"`to='{to}'`: there is no such format.{did_you_mean(to, WRITERS)} Known: {listing(WRITERS)}")
+        raise InputError(f"`to='{to}'`: unknown format.{did_you_mean(to, WRITERS)} Known: {listing(WRITERS)}")
     path = Path(path)
     messages = check_writable(source, writer)
     _check_new(path)

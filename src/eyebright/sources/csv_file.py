@@ -35,7 +35,7 @@ def read_csv(path: str | Path) -> TextTable:
     Columns are separated by tab, comma, semicolon or pipe: the first of them that occurs in the header, unless the
     first line is ``sep=`` and another character, as Excel writes it; without any, and with as many words in each row,
     by spaces. Blank rows are ignored. If the first row names an image, it is no
-    header: the other column then holds the labels, beside one with the parts.
+    header: the other column then has the labels, in addition to one with the parts.
 
     Raises:
         TableError: the file cannot be read, is empty, has no header, is not UTF-8 or has rows of different lengths.
@@ -69,10 +69,10 @@ def read_csv(path: str | Path) -> TextTable:
 
 
 def _without_header(table: TextTable) -> TextTable:
-    """The table with names for its columns, of which one holds names of images, and one labels.
+    """The table with names for its two columns, one with names of images and one with labels.
 
     Raises:
-        TableError: there are other columns; only a header can say what they are.
+        TableError: there are other columns, which need a header.
     """
     cells = {name: column.unique() for name, column in table.columns.items()}
     parts = [name for name, each in cells.items() if all(part_of(cell) is not None for cell in each)]
@@ -86,7 +86,7 @@ def _without_header(table: TextTable) -> TextTable:
     roles = {**dict.fromkeys(parts, "split"), **dict.fromkeys(others, ""), **numbered}
     names = {name: roles.get(name, "file") or name for name in table.columns}
     columns = {names[name]: column for name, column in table.columns.items()}
-    return replace(table, columns=columns, notes=(f"there is no header; the columns are taken as {listing(columns)}",))
+    return replace(table, columns=columns, notes=(f"there is no header; the columns are read as {listing(columns)}",))
 
 
 def _are_row_numbers(column: TextColumn) -> bool:
@@ -111,7 +111,7 @@ class _Batch(NamedTuple):
         return self.rows.pop(0), self.lines.pop(0)
 
     def without_blank(self) -> "_Batch":
-        """The rows in which a cell holds more than spaces."""
+        """The rows with a non-blank cell."""
         if all(row and row[0].strip() for row in self.rows):  # nearly always
             return self
         kept = [any(map(str.strip, row)) for row in self.rows]
@@ -184,7 +184,7 @@ def _data(path: Path) -> bytes:
     if b"\0" in data:  # UTF-8 never has one; UTF-16 and UTF-32 are full of them
         line = data.count(b"\n", 0, data.index(b"\0")) + 1
         raise TableError(
-            f"'{path}' line {line}: the file holds NUL bytes, so it is not UTF-8 text; save it as "
+            f"'{path}' line {line}: the file contains NUL bytes, so it is not UTF-8 text; save it as "
             "'CSV UTF-8', or convert it, for example with: iconv -f utf-16 -t utf-8"
         )
     try:
@@ -209,7 +209,7 @@ _OTHER_FORMATS = {
     b"SQLite format 3": "is an SQLite database; export the table as CSV",
     b"%PDF": "is a PDF document; a CSV or TSV file was expected",
 }
-"""What a file with these first bytes is, and what to do with it."""
+"""The kind of a file with these first bytes, and the remedy."""
 
 
 def _check_is_a_table(path: Path, data: bytes) -> None:
@@ -227,7 +227,7 @@ def _check_is_a_table(path: Path, data: bytes) -> None:
 
 
 def _json_kind(data: bytes) -> str:
-    """What a JSON file holds, in words; empty for text that is no JSON."""
+    """The content of a JSON file, as text; empty for text that is not JSON."""
     try:
         content: Any = json.loads(data)
     except RecursionError:  # thousands of lists in lists
@@ -279,7 +279,7 @@ def _rows_with_spaces(data: bytes) -> Iterator[_Batch]:
 def _check_header(table: TextTable, names: Sequence[str], line: int) -> None:
     long = next((name for name in names if len(name) > _MAX_COLUMN_LENGTH), None)
     if long is not None:
-        said = f"a column's name has {len(long):,} characters, and at most {_MAX_COLUMN_LENGTH:,} can be read"
+        said = f"a column's name has {len(long):,} characters, more than the limit of {_MAX_COLUMN_LENGTH:,}"
         raise table.error(
             f"{said} ('{long[:60]}...'); is the header missing, or a quotation mark not closed?", line=line
         )

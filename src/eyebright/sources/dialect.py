@@ -23,13 +23,13 @@ SPACES = " "
 
 
 class Dialect(NamedTuple):
-    """How the lines of a table are read.
+    """The format of the lines of a table.
 
     Args:
         separator: between two cells; `SPACES` for any number of them.
-        has_count: the first line holds the number of rows.
+        has_count: the first line is the number of rows.
         states_separator: the first line is ``sep=;`` or the like, which Excel reads and writes.
-        names: of the columns, where the header does not say all of them; empty: the header does.
+        names: the names of the columns, if the header does not have all of them; otherwise empty.
         has_header: the first line (after the count) names columns.
     """
 
@@ -71,12 +71,12 @@ def looks_like_image(name: str) -> bool:
 def _cells(line: str, separator: str) -> list[str]:
     try:
         return next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])
-    except csv.Error:  # reading it says where
+    except csv.Error:  # reading reports the position
         return []
 
 
 def _with_spaces(lines: Sequence[str]) -> Dialect | None:
-    """The dialect of lines of which each has as many cells with spaces between; None for other lines."""
+    """The dialect of lines with equal numbers of cells separated by spaces; None for other lines."""
     has_count = len(lines) > 1 and lines[0].isdecimal() and len(lines[1].split()) > 1
     rows = [line.split() for line in (lines[1:] if has_count else lines)]
     header, width = (rows[0], len(rows[-1])) if rows else ([], 0)

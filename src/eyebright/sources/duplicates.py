@@ -1,6 +1,6 @@
-"""Images that a label file or a folder holds twice: their targets and parts must agree, and the first is kept.
+"""Images that a label file or a folder contains twice: their targets and parts must agree, and the first is kept.
 
-Two names are the same image if they are the same path ('./a.jpg' is 'a.jpg'), or if the file system says that they are
+Two names are the same image if they are the same path ('./a.jpg' is 'a.jpg'), or if they are, for the file system,
 the same file, as with absolute paths and links.
 """
 
@@ -82,7 +82,7 @@ def _identities(source: Source) -> Iterator[Hashable]:
 
 
 def _identity(folder: str, file: str) -> Hashable:
-    """What two names of one file have in common: its device and inode; its path where there is no file, or no inode."""
+    """The identity of a file that all its names share: its device and inode, or its path without a file or an inode."""
     try:
         status = os.stat(file if file[:1] == "/" else folder + file)  # noqa: PTH116 - faster than Path for many files
     except (OSError, ValueError):

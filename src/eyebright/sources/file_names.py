@@ -13,13 +13,13 @@ from eyebright.sources.image_names import ImageNames
 from eyebright.sources.indices import IndexArray
 from eyebright.sources.text_table import Strings, TextTable
 
-_N_SAMPLED_NAMES = 1000  # names of a table whose files are looked for; if these are there, so are the others
+_N_SAMPLED_NAMES = 1000  # names of a table whose files are searched; if these exist, so do the others
 
 
 def with_extensions(table: TextTable, folder: Path, names: Strings) -> Strings:
-    """The names, where a file has no such name but exactly one image has it before its extension, with the extension.
+    """The names, with the extension added if only one image has this name before its extension.
 
-    A name that no file has stays as it is: reading the images reports it.
+    A name without a file is not changed: reading the images reports it.
 
     Args:
         table: the label file, for messages.
@@ -74,7 +74,7 @@ def with_folders(table: TextTable, folder: Path, names: Strings) -> tuple[String
     sample = [row for row in range(0, len(names), step) if not _is_file(folder, names[row])]
     finder = ImageNames(folder, folder / "labels")
     if not any(_is_file(folder, _found(table, finder, names[row], row)) for row in sample):
-        return names, []  # all are there, or none: reading the images reports those that are missing
+        return names, []  # all exist, or none: reading the images reports the missing ones
     found = names.copy()
     for row, name in enumerate(names.tolist()):
         if not _is_file(folder, name) and _is_file(folder, path := _found(table, finder, name, row)):
@@ -94,7 +94,7 @@ def leads_to_image(folder: Path) -> Callable[[str], bool]:
     def is_image(name: str) -> bool:
         try:
             path = finder.find(name)
-        except TableError:  # there are several, and reading says so
+        except TableError:  # there are several, which reading reports
             return True
         return path.lower().endswith(IMAGE_EXTENSIONS) and _is_file(folder, path)
 
@@ -136,7 +136,7 @@ def _found(table: TextTable, finder: ImageNames, name: str, row: int) -> str:
 
 def _is_file(folder: Path, name: str) -> bool:
     if SEPARATOR in name and container_of(f"{folder}/{name}") is not None:
-        return True  # what is missing in a container, reading says
+        return True  # reading reports images that are missing in a container
     try:
         return os.path.isfile(folder / name)  # noqa: PTH113 - Path.is_file raises for some names
     except ValueError:
@@ -144,7 +144,7 @@ def _is_file(folder: Path, name: str) -> bool:
 
 
 def _images_by_stem(folder: Path) -> dict[str, list[str]]:
-    """The images in a folder by their names without the extension; empty where there is no such folder."""
+    """The images in a folder by their names without the extension; empty if the folder does not exist."""
     images: dict[str, list[str]] = {}
     try:
         names = sorted(entry.name for entry in os.scandir(folder))

@@ -69,7 +69,7 @@ def folder_source(path: str | Path, kind: Kind | None = None, *, content: Folder
         content: the images and other files of the folder, if they are listed already.
 
     Raises:
-        InputError: there is no image, an image is in no class folder, the folders can be read in several ways, or the
+        InputError: there is no image, an image is not in a class folder, the folders are ambiguous, or the
             targets of the folder are of another kind.
         TableError: a ``.pts`` file is invalid.
     """
@@ -78,7 +78,7 @@ def folder_source(path: str | Path, kind: Kind | None = None, *, content: Folder
     with_points = images_with_pts(content.images)
     form: TargetForm = "points" if with_points else "class"
     if kind is not None and kind.form != form:
-        holds = "a .pts file beside each image" if with_points else "a folder for each class"
+        holds = "a .pts file for each image" if with_points else "a folder for each class"
         raise InputError(f"'{root}' holds {holds}, which is not `kind='{kind.form}'`; give a table of labels (CSV)")
     name = block_name(form) if kind is None else kind.block
     return _with_points(root, name, content, with_points) if with_points else _with_classes(root, name, content)
@@ -91,7 +91,7 @@ def are_class_folders(names: Iterable[str]) -> bool:
 
 
 def storage_folder(root: Path, files: Sequence[Path]) -> Path:
-    """The folder that holds all images: the root, or the only folder in it if that is called ``images`` or the like.
+    """The folder of all images: the root, or the only folder in it if that is named ``images`` or similar.
 
     Args:
         root: the folder.
@@ -124,10 +124,10 @@ def _with_classes(root: Path, kind: str, content: FolderContent) -> Source:
     found = parts_of_folders(base, content.images)
     for file, inner in zip(found.files, found.inner, strict=True):
         if len(inner) < 2:
-            raise _no_classes(f"'{file}' lies in no class folder", content)
+            raise _no_classes(f"'{file}' is not in a class folder", content)
     classes = sorted({inner[0] for inner in found.inner})
     if all(_plain(name) in _STORAGE for name in classes):
-        raise _no_classes(f"the folders {listing(classes)} of '{base}' are not called after classes", content)
+        raise _no_classes(f"the folders {listing(classes)} of '{base}' are not named after classes", content)
     targets = Categorical[str].of(inner[0] for inner in found.inner)
     unlabeled = [name for name in classes if _plain(name) in _UNLABELED]
     classes = [name for name in classes if name not in unlabeled]
@@ -161,7 +161,7 @@ def _without_duplicates(source: Source) -> Source:
 
 
 def _base(root: Path, files: Sequence[Path]) -> Path:
-    """The folder with the class folders: the root, or the only folder in it if that is called ``images`` or the like.
+    """The folder with the class folders: the root, or the only folder in it if that is named ``images`` or similar.
 
     Raises:
         InputError: all images are below one folder of another name that holds several.
@@ -211,15 +211,11 @@ def _folders_without_images(base: Path, content: FolderContent, classes: Sequenc
 
 
 def _no_classes(problem: str, content: FolderContent) -> InputError:
-    """An error with the label files that lie in the folder."""
+    """An error that names the label files in the folder."""
     counts = Counter(file.suffix.lower() for file in content.others if file.suffix.lower() in _LABEL_FILES)
     files = [file.name for file in content.others if file.suffix.lower() in _LABEL_FILES][:1]
     kinds = ", ".join(f"{count} {extension}" for extension, count in counts.most_common())
-    hint = (
-        f"; there are label files ({kinds}, such as '{files[0]}'), none of which is of a format that is known"
-        if files
-        else ""
-    )
+    hint = f"; there are label files ({kinds}, such as '{files[0]}'), none of which has a known format" if files else ""
     return InputError(
         f"{problem}; put every image into a folder named after its class, or give a table; where the names of the "
         f"images carry their class, as in 'pug_12.jpg', `pattern` finds it{hint}"

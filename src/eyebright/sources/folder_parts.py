@@ -16,7 +16,7 @@ class FolderParts(NamedTuple):
     Args:
         files: those that are used.
         inner: their folders and names below the root without the folder of the split, ``cat/1.jpg``.
-        part: the part of each image; None where no folders say.
+        part: the part of each image; None if no folders define parts.
         messages: sentences for the user.
     """
 
@@ -30,7 +30,7 @@ def parts_of_folders(root: Path, files: Sequence[Path]) -> FolderParts:
     """The split that folders give: directly inside the root (``train/cat``), or inside the class (``cat/train``).
 
     A split needs a folder for training and another part; files outside of these folders are ignored and counted. Where
-    the images for training lie in class folders beside ``valid/`` or ``test/`` with the same classes, they train.
+    if class folders exist next to ``valid/`` or ``test/`` with the same classes, their images are for training.
 
     Args:
         root: the folder.
@@ -69,7 +69,7 @@ def _by_top(files: Sequence[Path], inner: Sequence[tuple[str, ...]], tops: dict[
 
 
 def _is_split_without_train(root: Path, inner: Sequence[tuple[str, ...]], tops: dict[str, Part | None]) -> bool:
-    """True if class folders stand beside ``valid/`` or ``test/`` with the same classes; False for a class ``train``."""
+    """True if class folders are next to ``valid/`` or ``test/`` with the same classes; False for a class ``train``."""
     classes = {top for top, part in tops.items() if part is None}
     for top, part in tops.items():
         below = {parts[1] if len(parts) > 2 else "" for parts in inner if parts[0] == top}
@@ -77,7 +77,7 @@ def _is_split_without_train(root: Path, inner: Sequence[tuple[str, ...]], tops: 
             continue
         if not classes:
             raise InputError(
-                f"'{root}' holds a folder '{top}' and no other part; to use its images, give '{root / top}'"
+                f"'{root}' contains a folder '{top}' and no other part; to use its images, give '{root / top}'"
             )
         if part == "train" or not below <= classes:
             raise InputError(
@@ -89,10 +89,10 @@ def _is_split_without_train(root: Path, inner: Sequence[tuple[str, ...]], tops: 
 
 
 def _inside_classes(root: Path, inner: Sequence[tuple[str, ...]]) -> Categorical[Part] | None:
-    """The parts of images in ``cat/train`` and ``cat/test``; None where no folder inside of a class is called so.
+    """The parts of images in ``cat/train`` and ``cat/test``; None if no folder inside a class is named after a part.
 
     Raises:
-        InputError: some images lie in such folders and others do not.
+        InputError: only some images are in such folders.
     """
     parts: list[Part | None] = [part_of(path[1]) if len(path) > 2 else None for path in inner]
     if "train" not in parts or not {"valid", "test", "promise"} & set(parts):
@@ -100,7 +100,7 @@ def _inside_classes(root: Path, inner: Sequence[tuple[str, ...]]) -> Categorical
     if None in parts:
         example = root.joinpath(*inner[parts.index(None)])
         raise InputError(
-            f"'{root}' holds folders for parts of the data inside of its classes, and '{example}' is in none of them"
+            f"'{root}' contains folders for parts of the data inside its classes, but '{example}' is in none of them"
         )
     named: list[Part] = [part or "train" for part in parts]
     return Categorical.of(named)

@@ -15,7 +15,7 @@ def assign_folds(labels: LabelMatrix, n_folds: int, *, groups: Codes | None = No
         labels: the labels of the items.
         n_folds: the number of folds, at least 2.
         groups: shape (n,), the group of each item, from 0 on; None if each item is a group of its own.
-        seed: of the order of items.
+        seed: the seed of the order of items.
 
     Raises:
         InputError: there are fewer items or groups than folds.

@@ -23,7 +23,7 @@ class ReadRequest:
 
     Args:
         path: the label file or the folder.
-        folder: the folder that the user gave, or in which the label file lies: images are searched in it.
+        folder: the folder that the user gave, or that of the label file, in which images are searched.
         images: the folder of the images; None: it is ``folder``.
         files: the column or key with the names of the images; None: detected.
         labels: the columns or keys with the targets; empty: detected.
@@ -34,7 +34,8 @@ class ReadRequest:
         split: the column with the parts, or ``"none"``; None: detected.
         valid_fold: the fold for validation, where that column numbers folds.
         pattern: the regular expression that finds the class in the names of the images; None: it is not in them.
-        parts: of each file, where the user names a file for each part; empty: the names of the files may say them.
+        parts: the part of each file, if the user names a file for each part; empty: the names of the files may define
+            them.
     """
 
     path: Path
@@ -56,7 +57,7 @@ class ReadRequest:
         """The folder that the files of the source are relative to.
 
         Raises:
-            InputError: there is no such folder.
+            InputError: the folder does not exist.
         """
         root = self.folder if self.images is None else self.images
         if not os.path.isdir(root):  # noqa: PTH112 - Path.is_dir raises for a name that is too long
@@ -77,14 +78,14 @@ class Format:
 
     Args:
         name: for the option ``format``.
-        title: what it is called, for messages: ``"COCO"``.
+        title: its name in messages: ``"COCO"``.
         looks_like: how a file or a folder of this format looks, for messages.
         read: the function that reads a file or a folder.
         recognises_file: True for a file of this format; None: it is a format of folders.
         recognises_folder: True for a folder of this format; None: a folder is searched for files of the format. Where
-            both are None, it is read only if the user asks for it.
-        options: the names of the options beside ``images`` and ``kind`` that it takes.
-        is_general: it gives way to any other format, which says more.
+            both are None, it is read only on request.
+        options: the names of its options other than ``images`` and ``kind``.
+        is_general: True if any other, more specific format is preferred.
         has_columns: it is a table, in text, whose columns are found by their names.
         read_several: the function that reads several files together; None: each is read, and then joined.
     """

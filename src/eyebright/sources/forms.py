@@ -43,7 +43,7 @@ class FormFunctions:
     Args:
         description: for a message.
         find: from a table and the columns without another role to the columns with targets of this form; may be empty.
-        read: the targets in these columns; the last argument says how cells are read.
+        read: the function that reads the targets in these columns; its last argument has the options of cells.
         strata: from a block, targets of this form and the smallest share of a part to what a split stratifies by.
         split_note: what the split stratifies by, for a message; empty if it does not stratify.
     """
@@ -62,7 +62,7 @@ def parse_kind(kind: str) -> Kind:
         kind: a form such as ``"labels"``, or the name of a block such as ``"multicategory"``.
 
     Raises:
-        InputError: there is no such kind; the message names the nearest one.
+        InputError: the kind is unknown; the message names the nearest one.
     """
     names = dict[str, str]()
     for name, block in TARGET_BLOCKS.items():
@@ -71,7 +71,7 @@ def parse_kind(kind: str) -> Kind:
     words = listing(names)
     names |= {name: name for name in TARGET_BLOCKS}
     if kind not in names:
-        raise InputError(f"there is no `kind='{kind}'`.{did_you_mean(kind, names)} Known: {words}")
+        raise InputError(f"unknown `kind='{kind}'`.{did_you_mean(kind, names)} Known: {words}")
     return Kind(names[kind], TARGET_BLOCKS[names[kind]].form)
 
 
@@ -98,7 +98,7 @@ def indicator_columns(table: TextTable, candidates: Sequence[str]) -> list[str]:
 
 
 def label_names(candidates: Sequence[str]) -> list[str]:
-    """The columns that are called labels, class, or the like; the likeliest first."""
+    """The columns named labels, class, or similar; the likeliest first."""
     return named(candidates, [*PLURALS, *SINGULARS])
 
 

@@ -26,14 +26,14 @@ _ROBOFLOW = re.compile(r"(.+_(?:jpe?g|png|bmp|webp|tiff?))\.rf\.[0-9A-Za-z]{16,6
 
 
 def with_groups(source: Source, asked: str | None) -> Source:
-    """The source with the groups that the user names, or else with those that its paths show, if it has none.
+    """The source with the groups that the user names, or, if it has no groups, with those in its paths.
 
     Args:
-        source: as a format has read it; its columns are already groups, where a table has a column for them.
+        source: the source from a format, which already has groups if its table has a column for them.
         asked: a column, a word in the paths such as ``"patient"`` before a number, or ``"none"``; None: detected.
 
     Raises:
-        InputError: ``asked`` is neither a column nor a word that stands before a number in every path.
+        InputError: ``asked`` is neither a column nor a word before a number in every path.
     """
     if asked == NO_GROUPS:
         return replace(source, group=None, group_name="")
@@ -81,7 +81,7 @@ def _by_column(source: Source, name: str) -> Source:
 
 
 def _names(source: Source, word: str) -> list[str] | None:
-    """The group of each image, from its path; None if one of the paths has none."""
+    """The group of each image, from its path; None if one of the paths has no group."""
     pattern = re.compile(
         rf"(?:^|[/_.\- ])({re.escape(word)}[_.\- ]?(?:id[_.\- ]?)?\d\w*?)(?=[/_.\- ]|$)", re.IGNORECASE
     )

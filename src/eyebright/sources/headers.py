@@ -62,7 +62,7 @@ def points_in_pixels(source: Source, unit: PointUnit | None) -> Source:
             after a check of some images that pixels are plausible.
 
     Raises:
-        InputError: there is no such unit, or the points are implausible as pixels.
+        InputError: the unit is unknown, or the points are implausible as pixels.
     """
     if unit not in (None, *UNITS):
         raise InputError(f"`unit` must be {', '.join(UNITS)}, got '{unit}'")
@@ -188,7 +188,7 @@ def _check_converted(source: Source, unit: str) -> None:
     assert source.sizes is not None
     rows = [i for i in range(0, len(source), -(-len(source) // _CHECKED)) if source.sizes[i].all()]
     wrong = implausible_reason([(Points.of(source[i].target), Size(*source.sizes[i].tolist())) for i in rows])
-    if wrong is not None and wrong.unit != "percent":  # a few large images may have points near the corner only
+    if wrong is not None and wrong.unit != "percent":  # a few large images may have points only near the corner
         raise InputError(
             f"'{source.name or source.root}': converted from `unit='{unit}'`, {wrong.reason}; leave `unit` out to have "
             "it checked, or give another"

@@ -39,12 +39,12 @@ class ImageNames:
     def find(self, *names: str, line: int | None = None, beside: Path | None = None) -> str:
         """The path of the image, relative to the folder, with forward slashes.
 
-        A name that no file has is returned as it is, without the address; reading the images reports it.
+        A name without a file is returned without the address; reading the images reports it.
 
         Args:
             names: the name in the label file, and other names that the image may have, the likelier first.
-            line: of the label file, for an error.
-            beside: the label file of this image, where each image has its own.
+            line: the line of the label file, for an error.
+            beside: the label file of this image, if each image has its own.
 
         Raises:
             TableError: the name is empty, or several images may be meant.
@@ -68,7 +68,7 @@ class ImageNames:
         return _ends(plain[0])[0]
 
     def messages(self) -> list[str]:
-        """How the images were found, sentences for the user."""
+        """Sentences for the user on how the images were found."""
         count, name, path = self._elsewhere
         messages = (
             [f"names that lead to an image by their end or in another folder: {count} ('{name}' is '{path}')"]
@@ -182,9 +182,9 @@ def _is_inside(path: str) -> bool:
 
 
 def _ends(name: str) -> list[str]:
-    """The name without its first folders, from the longest to the file alone, and the same with escapes resolved.
+    """The name without its first folders, from the longest to only the file, and the same with escapes resolved.
 
-    None of them leads out of a folder.
+    None of them is outside the folder.
     """
     ends: list[str] = []
     for text in dict.fromkeys((name, unquote(name))):

@@ -24,7 +24,7 @@ _DEFAULT_OPTIONS = CellOptions()
 
 
 class _Meaning(NamedTuple):
-    """What blank cells and -1 mean in the 0/1 columns of a table.
+    """The meaning of empty cells and -1 in the 0/1 columns of a table.
 
     Where the table writes 0 too, -1 is uncertain, and unknown; where it writes 1 and -1 only, it is no. A blank is
     unknown where the table writes 0 too, and otherwise no.
@@ -45,7 +45,7 @@ class _Meaning(NamedTuple):
         return _Meaning(asked.blank or found, asked.uncertain or found)
 
     def messages(self, table: TextTable, columns: Sequence[str]) -> list[str]:
-        """How such cells were taken, sentences for the user; none where there are none."""
+        """Sentences for the user on how such cells were read; empty without such cells."""
         counts = [table.columns[name].value_counts() for name in columns]
         blank = sum(each.get("", 0) for each in counts)
         minus_one = sum(each.get(cell, 0) for each in counts for cell in _MINUS_ONE)
@@ -77,7 +77,7 @@ def is_without_answer(table: TextTable, name: str) -> bool:
 def read_indicators(table: TextTable, columns: Sequence[str], cells: CellOptions = _DEFAULT_OPTIONS) -> TargetColumns:
     """Any number of labels for each image: the names of the columns in which it has a 1.
 
-    ``?`` is unknown. What -1 and blank cells mean, the whole table says, see `_Meaning`.
+    ``?`` is unknown. The meaning of -1 and empty cells depends on the whole table, see `_Meaning`.
 
     Raises:
         TableError: a cell is none of these; the message names the line.

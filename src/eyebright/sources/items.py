@@ -11,7 +11,7 @@ from eyebright.errors import DataError
 
 
 def as_items(given: Any) -> Any:
-    """What was given, as items with a length and an index; an iterator becomes a list.
+    """The given items with a length and an index; an iterator becomes a list.
 
     Raises:
         DataError: it has no length or index, or is a path.
@@ -47,7 +47,7 @@ def single_column(found: Any, col: str | int) -> Any:
     """
     several = found.columns if isinstance(found, pd.DataFrame) else getattr(found, "index", None)
     if isinstance(several, pd.Index) and len(several) > 1 and (several == col).all():
-        raise DataError(f"{len(several)} columns are called '{col}'; give each a name of its own")
+        raise DataError(f"{len(several)} columns are named '{col}'; give each a different name")
     return found
 
 

@@ -26,7 +26,7 @@ class Record(NamedTuple):
         """The text under the first of the keys that there is.
 
         Raises:
-            TableError: there is none, or it is no text.
+            TableError: the value is missing or not text.
         """
         for key in keys:
             if key in self.values:
@@ -57,7 +57,7 @@ def read_records(path: Path) -> Iterator[Record]:
     """The objects of a list, or of JSON Lines.
 
     Raises:
-        TableError: the file is broken, or holds something else than objects.
+        TableError: the file is broken, or contains other values than objects.
     """
     outline = LabelFile(path).json
     is_lines = outline is not None and outline.form == "lines"

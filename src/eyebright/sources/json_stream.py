@@ -26,9 +26,9 @@ class Piece(NamedTuple):
     """A piece of a JSON file.
 
     Args:
-        key: of the object at the top; empty in a list.
+        key: the key of the object at the top; empty in a list.
         value: the value, or an element of it; ``None`` for a begin.
-        line: of the file, on which the piece begins; the first line is 1.
+        line: the line of the file on which the piece begins, from 1.
         name: the key of the element, in an object that was opened.
         is_begin: True for the begin of a list or of an opened object, before its elements.
     """
@@ -61,7 +61,7 @@ def read_json_lines(path: Path) -> Iterator[Piece]:
     """The objects of a JSON Lines file.
 
     Raises:
-        TableError: the file cannot be read, or a line is no JSON object; the message names the line.
+        TableError: the file cannot be read, or a line is not a JSON object; the message names the line.
     """
     try:
         with path.open("rb") as file:

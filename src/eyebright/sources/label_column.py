@@ -2,7 +2,7 @@ r"""Reads the text of one column as the labels, or the class, of each image.
 
 How a cell is understood, in this order:
 
-1. Empty, ``NaN``, ``<NA>`` and ``[]`` are no label at all, never a label of that name. ``?`` means that every label
+1. Empty, ``NaN``, ``<NA>`` and ``[]`` mean no label, never a label of that name. ``?`` means that every label
    that the cell does not name is unknown.
 2. A ``delimiter`` that the user gives splits; the delimiter ``""`` means that nothing does: one class for each image.
 3. Lists as JSON, Python and numpy write them: ``["a", "b"]``, ``['a', 'b']``, ``['a' 'b']``, ``[a, b]``; also sets and
@@ -95,7 +95,7 @@ def read_class(table: TextTable, name: str) -> TargetColumns:
 
 
 def read_labels_or_class(table: TextTable, name: str, delimiter: str | None = None) -> TargetColumns:
-    """Labels or one class for each image, whichever the column holds by the rules at the top of this file.
+    """Labels or one class for each image, depending on the column and the rules at the top of this file.
 
     Raises:
         TableError: the column has no label, holds numbers that look like a measurement, or two different delimiters,
@@ -271,7 +271,7 @@ def _check_no_objects(table: TextTable, name: str, cells: Sequence[str]) -> None
 
 
 def _check_no_other_delimiter(table: TextTable, name: str, cells: Sequence[str]) -> None:
-    """Raises `TableError` for cells such as ``cat/dog`` beside ``cat`` and ``dog``, which are not split."""
+    """Raises `TableError` for unsplit cells such as ``cat/dog`` if there are also ``cat`` and ``dog``."""
     known = set(cells)
     for mark in _OTHER_DELIMITERS:
         for cell in cells:
@@ -357,9 +357,9 @@ def _parse_lists(table: TextTable, name: str, cells: Sequence[str]) -> dict[str,
 
 
 def _items(cell: str) -> list[str] | None:
-    """The items of a list as JSON, Python or numpy write it; None if it cannot be parsed."""
+    """The items of a list in the syntax of JSON, Python or numpy; None if it cannot be parsed."""
     try:
-        items = json.loads(cell, parse_int=str, parse_float=str, parse_constant=str)  # numbers as they are written
+        items = json.loads(cell, parse_int=str, parse_float=str, parse_constant=str)  # numbers stay text
     except ValueError:
         return _quoted_items(cell[1:-1])
     except RecursionError:  # thousands of lists in lists

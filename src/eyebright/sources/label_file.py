@@ -23,7 +23,7 @@ _NO_RECORD: Mapping[str, Any] = {}
 
 @dataclass(frozen=True)
 class JsonOutline:
-    """What the first part of a JSON file shows.
+    """The outline of a JSON file from its first part.
 
     Args:
         form: an object, a list, or JSON Lines.
@@ -67,7 +67,7 @@ class LabelFile:
 
     @cached_property
     def begin(self) -> bytes:
-        """The first characters that are no space, without a byte order mark."""
+        """The first non-blank characters, without a byte order mark."""
         return self.head[:2000].removeprefix(b"\xef\xbb\xbf").lstrip()
 
     @cached_property
@@ -129,7 +129,7 @@ class LabelFile:
 
     @property
     def looks_like(self) -> str:
-        """What the file is, in words, for a message about a format that is not known."""
+        """The kind of file, as text, for a message about an unknown format."""
         if self.json is not None:
             outline = self.json
             if outline.form == "object":

@@ -26,7 +26,7 @@ _KEYPOINTS = "keypointlabels"
 _NOT_LABELLED, _SKIPPED = "not labelled yet", "skipped"
 
 Answer = Mapping[str, list[Any]]
-"""What one annotation of an image says: by the name of the control its labels, its points or its numbers."""
+"""The labels, points or numbers of one annotation of an image, by the name of the control."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Task:
     Args:
         image: its name in the file.
         answers: the annotations that count.
-        line: of the file.
+        line: the line of the file.
         reason: why it is left out; empty: it counts.
         names: other names that the image may have.
     """
@@ -180,7 +180,7 @@ def _cell(cell: str) -> Any:
 
 
 def _image(request: ReadRequest, data: Mapping[str, Any], line: int) -> str:
-    """The name of the image: under the key that was asked for, or under the only one that holds one."""
+    """The name of the image: under the requested key, or under the only key that has one."""
     keys = [key for key, value in data.items() if isinstance(value, str) and looks_like_image(value.split("?", 1)[0])]
     if request.files is not None:
         keys = [request.files] if isinstance(data.get(request.files), str) else []

@@ -17,13 +17,13 @@ _SHARE, _MIN_YES_ANSWERS = 0.1, 5  # images that have rows with different labels
 
 
 def with_rows_merged(targets: TargetColumns, files: Strings, asked: TargetForm | None) -> TargetColumns:
-    """The targets, where each row of an image has the labels of all of its rows; otherwise the targets as they are.
+    """The targets, merged so that each row of an image has the labels of all its rows; others unchanged.
 
     Rows are merged if they hold labels or a class, and a tenth of the images, and at least five, have rows that differ;
     or if the user asks for labels.
 
     Args:
-        targets: of each row.
+        targets: the targets of each row.
         files: the image of each row.
         asked: the form of targets that the user asks for; None: detected.
     """

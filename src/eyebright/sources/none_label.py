@@ -1,6 +1,6 @@
-"""`with_none_label`: images whose only label says that they have none, such as ``No Finding``, have no labels.
+"""`with_none_label`: removes a label that means "no label", such as ``No Finding``.
 
-As a label of its own it would be learnt, scored and thresholded beside the others, and could be predicted with them.
+As a separate label it would be learnt, scored and thresholded like the others, and could be predicted with them.
 """
 
 from dataclasses import replace
@@ -21,7 +21,7 @@ _NONE_NAMES = frozenset({"nofinding", "nofindings", "none", "nolabel", "nolabels
 
 
 def with_none_label(source: Source, name: str | None, *, is_class: bool = False) -> Source:
-    """The source without the label that means none, or with a message where a label may be one.
+    """The source without the label that means "no label", or with a message if a label may mean this.
 
     An image with this label only has no label, and those that were unknown are no. With it and another label, which
     contradict each other, an image has the other one.
@@ -46,8 +46,7 @@ def with_none_label(source: Source, name: str | None, *, is_class: bool = False)
     labels = all_labels(targets.categories) | set(source.unused)
     if name not in labels:
         raise InputError(
-            f"`none_label='{name}'`: there is no such label.{did_you_mean(name, labels)} Labels: "
-            f"{listing(sorted(labels))}"
+            f"`none_label='{name}'`: unknown label.{did_you_mean(name, labels)} Labels: {listing(sorted(labels))}"
         )
     if labels == {name}:
         raise InputError(f"`none_label='{name}'` is the only label; an image with another one is needed")
@@ -92,7 +91,7 @@ def _messages(name: str, only: int, masked: int, with_others: int, *, was_class:
 
 
 def _with_hint(source: Source) -> Source:
-    """The source with a message about a label that may mean none; one class for each image needs such a class."""
+    """The source with a message about a label that may mean "no label"; with one class per image it is a class."""
     targets = source.targets
     if not isinstance(targets, Categorical) or TARGET_BLOCKS[source.kind].form != "labels":
         return source

@@ -22,7 +22,7 @@ from eyebright.sources.text_table import TextTable
 def looks_like_numbers(table: TextTable, name: str) -> bool:
     """True if more than half of the known cells are numbers; the others are then mistakes.
 
-    Numbers with a currency, brackets or a minus of Unicode are counted where others have none; they are mistakes too.
+    Numbers with a currency, brackets or a minus of Unicode also count as mistakes if others have none.
     """
     known = {cell: count for cell, count in table.columns[name].value_counts().items() if cell and not is_unknown(cell)}
     others = {cell: count for cell, count in known.items() if not is_number(cell)}

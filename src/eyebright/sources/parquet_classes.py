@@ -14,8 +14,8 @@ class ClassNames(NamedTuple):
     """The names of the classes that the numbers of a column mean.
 
     Args:
-        names: of the classes, in their order.
-        is_list: the column holds lists of numbers.
+        names: the names of the classes, in their order.
+        is_list: whether the column has lists of numbers.
     """
 
     names: tuple[str, ...]
@@ -26,8 +26,8 @@ def read_class_names(path: Path, schema: Any) -> dict[str, ClassNames]:
     """By column the names of its classes, from the metadata that the package ``datasets`` writes.
 
     Args:
-        path: of the file, for messages.
-        schema: of pyarrow.
+        path: the path of the file, for messages.
+        schema: the schema of pyarrow.
 
     Raises:
         TableError: the metadata cannot be read.

@@ -1,4 +1,4 @@
-"""`with_part_files`: one label file per part: those that the user names, or those that lie beside the given one."""
+"""`with_part_files`: one label file per part: those that the user names, or those in the folder of the given one."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -93,7 +93,7 @@ def _with_neighbours(found: Recognised, request: ReadRequest) -> PartFiles:
         return unsplit._replace(messages=tuple(messages))
     names = listing([file.name for file in kept if file != path])
     messages.append(
-        f"'{path.name}' is read together with {names}, for the other parts; `split='none'` reads '{path.name}' alone"
+        f"'{path.name}' is read together with {names}, for the other parts; `split='none'` reads only '{path.name}'"
     )
     request = replace(request, path=path.parent, parts=kept)
     return PartFiles(Recognised(found.format, tuple(kept)), request, tuple(messages))

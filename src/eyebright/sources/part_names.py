@@ -14,7 +14,7 @@ _HASH = re.compile(r"(-of-\d+)-[0-9a-f]{16}$")  # of a Parquet file of the packa
 
 
 def parts_of_files(files: Sequence[Path], request: ReadRequest) -> list[Part | None]:
-    """The part of each file by the user, its name, or else by its folders; None for all files where they name none.
+    """The part of each file by the user, its name, or its folders; None for all files if there are no parts.
 
     Raises:
         InputError: the files have different names but for the parts, or only some of them name a part.
@@ -42,9 +42,9 @@ def name_of_file(file: Path, folder: Path) -> str:
 
 
 def neighbours(file: Path) -> dict[Path, Part]:
-    """Files beside a file whose name says a part, which have the same name but for another part, with their parts.
+    """The files for other parts in the folder of a file whose name contains a part, with their parts.
 
-    The file itself is one of them; empty if its name says no part, or there is no other file.
+    The file itself is included; empty if its name contains no part, or there is no other file.
     """
     part, rest = _part_and_rest(Path(file.name))
     if part is None:

@@ -18,17 +18,17 @@ SPLIT_COLUMNS = ("file", "split", "group", "why")
 """The columns of the table that ``eyebright split`` writes."""
 
 REQUIRED_COLUMNS = ("is_valid", "split")
-"""Columns that say which images are for validation, whatever they hold: another cell than a part is an error."""
+"""Columns that define the images for validation, whatever their content: a cell that is not a part is an error."""
 
 FLAG_COLUMNS: dict[str, Part] = {
     **dict.fromkeys(("is_valid", "is_val", "is_validation", "valid", "val", "validation"), "valid"),
     **dict.fromkeys(("is_train", "is_training"), "train"),
     **dict.fromkeys(("is_test", "is_testing", "is_holdout"), "test"),
 }
-"""Columns that are true for the images of a part; not ``train`` alone, which may be a label: a railway train."""
+"""Columns that are true for the images of a part; not ``train``, which may be a label: a railway train."""
 
 FOLD_COLUMNS = ("fold", "folds", "kfold", "k_fold", "cv_fold", "fold_id")
-"""Columns that number folds, which say only together with a number which images are for validation."""
+"""Columns that number folds, which define the images for validation only together with a number."""
 
 PART_COLUMNS = (
     *("set", "subset", "sub_set", "dataset", "data_set", "split_name", "data_split", "dataset_split", "image_set"),
@@ -36,11 +36,11 @@ PART_COLUMNS = (
     *("train_test", "train_val", "train_valid", "train_val_test", "traintest", "trainval", "split_set", "splits"),
     *FOLD_COLUMNS,
 )
-"""Columns that say which images are for validation if their cells are names of parts."""
+"""Columns that define the images for validation if their cells are names of parts."""
 
 
 def part_of(word: str) -> Part | None:
-    """The part that a folder, or a cell of a column, names in any usual spelling; None where it names none.
+    """The part that a folder, or a cell of a column, names in any usual spelling; None without a part.
 
     >>> part_of("VALIDATION"), part_of("train_set"), part_of("cat")
     ('valid', 'train', None)
@@ -50,14 +50,14 @@ def part_of(word: str) -> Part | None:
 
 
 PART_WORDS: dict[Part, str] = {"train": "training", "valid": "validation", "promise": "guarantees", "test": "testing"}
-"""What the images of a part are for, in a message; in the order in which parts are listed."""
+"""The purpose of the images of a part, for messages; in the order in which parts are listed."""
 
 HELD_OUT: tuple[Part, ...] = get_args(HeldOutPart)
 """Parts that are used neither for training nor for validation."""
 
 
 def part_messages(part: Categorical[Any], *, origin: str = "the folders give") -> list[str]:
-    """How many images each part has, sentences for the user.
+    """The number of images of each part, as sentences for the user.
 
     Args:
         part: the name of the part of each image.

@@ -1,4 +1,4 @@
-"""Reads the points of images from the ``.pts`` file beside each, as in the dataset 300-W.
+"""Reads the points of images from their ``.pts`` files, as in the dataset 300-W.
 
     version: 1
     n_points: 68
@@ -9,7 +9,7 @@
 
 Such files were made with Matlab, where the centre of the first pixel is (1, 1). Here it is (0.5, 0.5), so 0.5 is
 subtracted from each coordinate. (Tools for which the centre of the first pixel is (0, 0) subtract 1; that is the same
-point of the image.) Some copies of the files hold the points alone, without the lines around them.
+point of the image.) Some copies of the files have only the points, without the lines around them.
 """
 
 import re
@@ -29,14 +29,14 @@ _FIRST_PIXEL = 0.5  # what is subtracted: the centre of the first pixel is (1, 1
 
 
 def images_with_pts(images: Sequence[Path]) -> list[Path]:
-    """The images with a ``.pts`` file beside them."""
+    """The images with a ``.pts`` file."""
     folders = {image.parent for image in images}
     stems = {folder: {file.stem for file in folder.glob(f"*{_EXTENSION}")} for folder in folders}
     return [image for image in images if image.stem in stems[image.parent]]
 
 
 def read_pts_files(images: Sequence[Path]) -> Floats:
-    """Shape (n, p, 2): the points of images from the ``.pts`` file beside each, (x, y) in continuous pixels.
+    """Shape (n, p, 2): the points of images from their ``.pts`` files, (x, y) in continuous pixels.
 
     Raises:
         TableError: a file cannot be read or is invalid, or has another number of points than the first one.
@@ -52,11 +52,11 @@ def read_pts_files(images: Sequence[Path]) -> Floats:
 
 
 def pts_messages(images: Sequence[Path], n_without: int) -> list[str]:
-    """How the files were read, sentences for the user.
+    """Sentences for the user on how the files were read.
 
     Args:
         images: with points.
-        n_without: how many images have none.
+        n_without: the number of images without a file.
     """
     messages = [
         f"points of {len(images)} images are in the {_EXTENSION} file beside each",
@@ -83,7 +83,7 @@ def read_pts(path: Path) -> Floats:
     count = None if content is None else _COUNT.search(content["header"])
     if content is not None and count is not None:
         text = content["points"]
-    elif any(map(_is_point, text.splitlines()[:1])):  # some copies hold the points alone
+    elif any(map(_is_point, text.splitlines()[:1])):  # some copies have only the points
         count = None
     else:
         raise TableError(

@@ -67,7 +67,7 @@ def read_source(
         not_labels: the columns or keys that are not targets, although they may look so; they stay with the images.
         delimiter: between two labels in a cell; ``""`` if a cell is one class; None: detected from the table.
         pattern: the regular expression that finds the class in the names of the images, in a folder or a list, such as
-            ``r"(.+)_\d+.jpg$"``: in its first group, or that called ``label``; groups called ``split`` and ``group``
+            ``r"(.+)_\d+.jpg$"``: in its first group, or the one named ``label``; groups named ``split`` and ``group``
             give the part and the group. None: the class is not in the names.
         kind: ``"labels"`` (any number for each image), ``"class"``, ``"ratings"`` (ordered classes), ``"points"`` or
             ``"numbers"``; None: detected from the table or folder, but never ratings.
@@ -80,20 +80,20 @@ def read_source(
             0 too, else no.
         uncertain: what -1 means in a 0/1 column, ``"unknown"``, ``"yes"`` or ``"no"``; None: unknown where there are
             0 and 1 too, else no.
-        none_label: the label that means that an image has none, such as ``"No Finding"``, and is not a label itself;
-            None: there is none.
-        group: what says which images belong together, in one part of a split: a column, a word in their paths such as
+        none_label: the label that means that an image has no labels, such as ``"No Finding"``, and is not a label
+            itself; None: there is none.
+        group: the definition of the groups that a split does not divide: a column, a word in their paths such as
             ``"patient"`` before a number, or ``"none"``; None: detected by names such as patient, lesion and session.
         split: the column with the parts, or the path of a table with a row for each image and its part; ``"none"``:
             what the data say of parts is not used; None: detected.
         valid_fold: the fold for validation, where ``split`` is a column or a table that numbers folds (``eyebright
             split`` writes one); the others are for training.
         valid: the label file of the validation images; None: a table such as ``train.csv`` is read with ``valid.csv``
-            and ``test.csv`` beside it, if these have the same columns.
+            and ``test.csv`` in the same folder, if these have the same columns.
         test: the same for testing.
 
     Raises:
-        InputError: there is no such file or folder, its format is not known, or its content is invalid or ambiguous.
+        InputError: the file or folder does not exist, its format is unknown, or its content is invalid or ambiguous.
     """
     path = Path(path)
     _check_path(path)
@@ -161,7 +161,7 @@ def _names(given: str | Sequence[str] | None) -> tuple[str, ...]:
 
 
 def _read(found: Recognised, request: ReadRequest) -> Source:
-    """The source, with a message about its format if that is none of those that everybody expects."""
+    """The source, with a message about its format unless it is a table or folders."""
     if len(found.files) > 1:
         source = read_several(found.files, request, found.format)
     else:
@@ -173,10 +173,10 @@ def _read(found: Recognised, request: ReadRequest) -> Source:
 
 
 def _without_parts(source: Source, split: str | None) -> Source:
-    """The source without its parts, if the user says so; one whose parts the user names in a column as it is."""
+    """The source without its parts, if the user ignores them; otherwise unchanged."""
     if split != NO_SPLIT or source.part is None:
         return source
-    return replace(source, part=None).with_messages("the parts that the data name are not used")
+    return replace(source, part=None).with_messages("the parts in the data are not used")
 
 
 def _check_options(path: Path, each: Format, options: dict[str, Any]) -> None:
@@ -191,7 +191,7 @@ def _check_options(path: Path, each: Format, options: dict[str, Any]) -> None:
 
 
 def _with_points_prepared(source: Source, mirror: str | None, unit: PointUnit | None) -> Source:
-    """The source with its points in pixels and their mirrored partners; a source without points as it is.
+    """The source with its points in pixels and their mirrored partners; a source without points is unchanged.
 
     Raises:
         InputError: ``mirror`` or ``unit`` is given for other targets than points, or is invalid.

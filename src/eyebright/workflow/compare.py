@@ -38,7 +38,7 @@ def make_comparison(options: CompareOptions) -> ModelComparison:
     found = replace(compare_models(first, second, nominated=nominated), lineage=_lineage(options))
     if options.images is not None:
         if not options.images.is_dir():
-            raise InputError(f"the folder of images '{options.images}' does not exist")
+            raise InputError(f"there is no folder of images '{options.images}'")
         found = replace(found, first=replace(found.first, root=options.images))
     names = _names(options.first, options.second)
     if options.json is not None:

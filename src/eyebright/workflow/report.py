@@ -84,7 +84,7 @@ def make_report(
     manifest, evaluations = load_manifest_and_evaluations(folder)
     if images is not None:
         if not Path(images).is_dir():
-            raise InputError(f"the folder of images '{images}' does not exist")
+            raise InputError(f"there is no folder of images '{images}'")
         evaluations["valid"] = replace(part_of(evaluations, "valid", folder), root=Path(images))
     evaluation = part_of(evaluations, "valid", folder)
     out_of_fold = _out_of_fold(folder, manifest, images)

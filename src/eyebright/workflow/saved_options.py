@@ -139,7 +139,7 @@ def _parsed(path: Path) -> Any:
             raise InputError(f"cannot read options from '{path}': it has more than {_MAX_BYTES // 10**6} MB")
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError(f"'{path}' does not exist; training writes it to the model folder") from None
+        raise InputError(f"there is no '{path}'; training writes it to the model folder") from None
     except InputError:
         raise
     except (OSError, ValueError, RecursionError) as error:

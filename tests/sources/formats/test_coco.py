@@ -104,7 +104,7 @@ def test_keypoints_of_several_instances_in_an_image_are_an_error_that_shows_the_
         ({"images": [{"id": 1, "file_name": "a.jpg"}] * 2}, "the id 1 of an image occurs twice"),
         ({"images": [{"id": 1, "file_name": 5}]}, "'file_name' must be a string, got 5"),
         ({"images": [{"id": 1, "file_name": "a.jpg"}, {"id": 2}]}, "an entry of 'images' has no 'file_name'"),
-        ({"images": [{"id": 1, "file_name": "a.jpg"}, 3]}, "'images' holds objects, got 3"),
+        ({"images": [{"id": 1, "file_name": "a.jpg"}, 3]}, "'images' must contain objects, got 3"),
         ({"categories": [{"id": 1, "name": "a"}] * 2}, "the id 1 of a category occurs twice"),
     ],
 )

@@ -46,7 +46,11 @@ def test_single_points_with_a_label_each_are_points(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("inner", "error", "said"),
     [
-        ('<track id="0" label="cat"></track>', InputError, "holds the tracks of a video; export the task as 'CVAT for"),
+        (
+            '<track id="0" label="cat"></track>',
+            InputError,
+            "contains the tracks of a video; export the task as 'CVAT for",
+        ),
         ('<image id="7"/>', TableError, "the image with the id '7' has no name"),
         ('<image name="a.jpg"><box/></image>', TableError, "a box of 'a.jpg' has no label"),
         (f'<image name="a.jpg">{point("nose", "1,x")}</image>', TableError, "points of 'a.jpg' are not numbers: '1,x'"),

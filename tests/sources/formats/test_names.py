@@ -88,7 +88,7 @@ def test_a_list_of_names_is_read_with_and_without_a_header(tmp_path: Path) -> No
     write_text(path, "file\nphotos\\cat_1.png\nphotos/dog_2.png\n")
     source = read_source(path, pattern=r"^photos/(\w+)_")
     assert labels(source) == {"photos/cat_1.png": "cat", "photos/dog_2.png": "dog"}
-    assert "line 1 of 'list.txt', 'file', is taken for a header" in source.messages
+    assert "line 1 of 'list.txt', 'file', is read as a header" in source.messages
 
 
 def test_lists_for_the_other_parts_are_read_too(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_the_kind_may_be_labels_or_ratings(tmp_path: Path) -> None:
             r"the group 'split' of `pattern` finds '1' in 'Abyssinian_1.png', which",
         ),
         ({"pattern": r"(?P<label>\w+)(?P<split>x)?"}, r"the group 'split' of `pattern` finds '' in 'Abyssinian_1.png'"),
-        ({"pattern": r"(?P<group>\w)(\w+)", "group": "patient"}, r"both say the groups; take one"),
+        ({"pattern": r"(?P<group>\w)(\w+)", "group": "patient"}, r"both define the groups; give one"),
         (
             {"pattern": BOOK, "format": "folders"},
             r"`pattern` finds the class in the names of images, not in `format='f",

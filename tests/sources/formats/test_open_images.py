@@ -25,7 +25,7 @@ def test_a_label_that_nobody_has_verified_on_an_image_is_unknown_and_a_denied_on
     source = read(tmp_path, "a,verification,/m/cat,1", "a,verification,/m/dog,0", "b,crowdsource-verification,/m/dog,1")
     assert source.kind == "multicategory"
     assert labels(source) == {"a.jpg": ["/m/cat"], "b.jpg": ["/m/cat?", "/m/dog"]}
-    assert "a label that nobody has verified on an image is unknown there" in source.messages
+    assert "a label that was not verified by a person is unknown on the image" in source.messages
 
 
 def test_what_a_machine_found_is_ignored_and_said(tmp_path: Path) -> None:

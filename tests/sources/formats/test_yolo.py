@@ -53,7 +53,7 @@ def test_text_files_beside_images_are_read_with_names_or_by_number(tmp_path: Pat
     write_text(root / "a.txt", f"1 {ROW}\n")
     source = read_source(root)
     assert labels(source) == {"a.jpg": ["1"], "b.jpg": []}
-    assert "no file names the classes, so that they are called by their numbers" in source.messages
+    assert "no file has names of the classes, so they are named by their numbers" in source.messages
     write_text(root / "classes.txt", "cat\ndog\n")
     assert labels(read_source(root)) == {"a.jpg": ["dog"], "b.jpg": []}
 

@@ -1,6 +1,6 @@
 """CelebA: a text file with the number of images, the names of the attributes, and a row of 1 and -1 for each image.
 
-``list_eval_partition.txt`` beside it gives the part of each image: 0 training, 1 validation, 2 testing.
+``list_eval_partition.txt`` in the same folder has the part of each image: 0 training, 1 validation, 2 testing.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ _CELL_STATES = {"1": True, "-1": False, "0": False}
 
 
 def recognises(file: LabelFile) -> bool:
-    """True for a number alone, then names, then rows of an image and as many 1 and -1."""
+    """True for a line with only a number, then names, then rows of an image and as many 1 and -1."""
     lines = file.head[:100_000].decode("utf-8-sig", errors="replace").splitlines()[:3]
     if len(lines) < 3 or not lines[0].strip().isdecimal():
         return False

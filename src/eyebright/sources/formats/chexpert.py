@@ -1,7 +1,7 @@
 """CheXpert: CSV with a row for each X-ray image, its properties, and 14 findings that are 1, 0, -1 or blank.
 
 -1 (uncertain) and a blank (not mentioned) are unknown. Images of one patient are a group, which a folder
-of the path says.
+of the path names.
 """
 
 from collections.abc import Sequence

@@ -25,7 +25,7 @@ _NO_CATEGORIES: frozenset[Any] = frozenset()
 
 @dataclass
 class _Content:
-    """What a file holds; the ids are as they are written, numbers or strings.
+    """The content of a file; the ids are kept as written, numbers or strings.
 
     Args:
         path: the file.
@@ -35,7 +35,7 @@ class _Content:
         categories_of: by the id of an image, the ids of the categories of its annotations.
         first_mention: by ("image" or "category", id), the line of the first annotation with an id not known there.
         points: by the id of an image, x and y of each point in turn.
-        with_several_instances: the id of an image with keypoints of several instances; None without any.
+        with_several_instances: the id of an image with keypoints of several instances; None if there are none.
         shared_sets: each different set in ``categories_of`` once, to save memory.
     """
 
@@ -154,7 +154,7 @@ def _check_ids(content: _Content) -> None:
 
 def _object(content: _Content, piece: Piece, section: str, keys: Iterable[str]) -> dict[str, Any]:
     if not isinstance(piece.value, dict):
-        raise content.error(piece.line, f"'{section}' holds objects, got {short_repr(piece.value)}")
+        raise content.error(piece.line, f"'{section}' must contain objects, got {short_repr(piece.value)}")
     missing = [key for key in keys if key not in piece.value]
     if missing:
         raise content.error(piece.line, f"an entry of '{section}' has no {listing(missing)}; export the file again")

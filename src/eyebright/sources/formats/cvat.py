@@ -40,7 +40,7 @@ def read(request: ReadRequest) -> Source:
 
     Raises:
         TableError: the file is broken.
-        InputError: it holds a video, or no image.
+        InputError: the file has a video, or no image.
     """
     names = ImageNames(request.root, request.path)
     declared: list[str] = []
@@ -48,7 +48,8 @@ def read(request: ReadRequest) -> Source:
     for element in xml_elements(request.path, ("meta", "image", "track")):
         if element.tag == "track":
             raise InputError(
-                f"'{request.path}' holds the tracks of a video; export the task as 'CVAT for images', with its images"
+                f"'{request.path}' contains the tracks of a video; export the task as 'CVAT for images', with its "
+                f"images"
             )
         if element.tag == "meta":
             declared = [text_of(label, "name") for label in element.iter("label")]

@@ -1,4 +1,4 @@
-"""Folders of images: a folder for each class, or a ``.pts`` file with points beside each image."""
+"""Folders of images: a folder for each class, or a ``.pts`` file with points for each image."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from eyebright.sources.source import Source
 
 
 def has_pts(folder: Path, content: FolderContent) -> bool:
-    """True for a folder in which an image has a ``.pts`` file beside it."""
+    """True for a folder in which an image has a ``.pts`` file."""
     return any(file.suffix.lower() == ".pts" for file in content.others) and bool(images_with_pts(content.images))
 
 

@@ -48,7 +48,7 @@ def text_table(path: Path) -> TextTable:
     """The objects of a file as rows, their keys as columns; a list becomes a cell with a JSON list.
 
     Raises:
-        TableError: the file is broken, or holds no object.
+        TableError: the file is broken, or contains no object.
     """
     columns: dict[str, list[str]] = {}
     lines: list[int] = []

@@ -38,7 +38,7 @@ def read(request: ReadRequest) -> Source:
 
     Raises:
         TableError: the file is broken.
-        InputError: several controls could hold the labels, or there is no image.
+        InputError: several controls may have the labels, or there is no image.
     """
     ignored: Counter[str] = Counter()
     tasks = list(read_tasks(request, ignored))

@@ -1,6 +1,6 @@
 """LabelMe: a JSON file for each image, with shapes that have labels, or with flags of the image.
 
-A flag that is false says that the image does not have the label. Shapes that are single points, each label once in an
+A flag that is false means that the image does not have the label. Shapes that are single points, each label once in an
 image, are read as points.
 """
 
@@ -24,7 +24,7 @@ _IGNORE = "__ignore__"  # the first of the flags in LabelMe's own example
 
 
 class _Annotation(NamedTuple):
-    """What a file says: the path of its image, the flags, and (label, kind, first point) of each shape."""
+    """The content of a file: the path of its image, the flags, and (label, kind, first point) of each shape."""
 
     file: str
     flags: dict[str, bool]

@@ -42,7 +42,7 @@ class _Image(NamedTuple):
 
 
 class _Found(NamedTuple):
-    """What a name says: the class, the part and the group of its image."""
+    """The class, the part and the group in a name."""
 
     label: str
     part: Part | None
@@ -78,7 +78,7 @@ def read(request: ReadRequest) -> Source:
 
 
 def _finder(request: ReadRequest, text: str) -> Callable[[str], _Found | None]:
-    """The function from a name to what it says; None where the expression does not match."""
+    """The function from a name to its content; None if the expression does not match."""
     try:
         pattern = re.compile(text)
     except (re.error, OverflowError, RecursionError) as error:
@@ -89,7 +89,9 @@ def _finder(request: ReadRequest, text: str) -> Callable[[str], _Found | None]:
     if label is None:
         raise InputError(f"`pattern` '{text}' has no group in parentheses for the class; {_EXAMPLE}")
     if _GROUP in names and request.group not in (None, NO_GROUPS):
-        raise InputError(f"`group='{request.group}'` and a group '{_GROUP}' of `pattern` both say the groups; take one")
+        raise InputError(
+            f"`group='{request.group}'` and a group '{_GROUP}' of `pattern` both define the groups; give one"
+        )
 
     def find(name: str) -> _Found | None:
         if len(name) > _MAX_LENGTH:
@@ -152,7 +154,7 @@ def _of_list(request: ReadRequest) -> tuple[list[_Image], list[str]]:
         if looks_like_image(text):
             images.append(_Image(names.find(text, line=line), text.replace("\\", "/")))
         elif not images and not said:
-            said.append(f"line {line} of '{path.name}', '{text}', is taken for a header")
+            said.append(f"line {line} of '{path.name}', '{text}', is read as a header")
         else:
             raise TableError(
                 f"'{path}' line {line}: '{text}' is not the name of an image; `pattern` takes a folder of images, or a "

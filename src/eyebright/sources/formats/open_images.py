@@ -1,7 +1,8 @@
 """Open Images: CSV with a row for each image and label that a person has verified.
 
 ``Confidence`` 1 means that the image has the label, 0 that it has not. A label that nobody has verified on an image is
-unknown there; what a machine found says nothing. The names of the labels are in ``class-descriptions.csv`` beside it.
+unknown there; machine-generated labels are ignored. The names of the labels are in ``class-descriptions.csv`` beside
+it.
 """
 
 import csv
@@ -61,7 +62,7 @@ def read(request: ReadRequest) -> Source:
                 vocabulary, (names.get(label, label) for label, state in found.items() if state is not None)
             ),
         )
-    said = [*finder.messages(), "a label that nobody has verified on an image is unknown there"]
+    said = [*finder.messages(), "a label that was not verified by a person is unknown on the image"]
     said += [f"rows of labels that no person has verified, which are ignored: {machine}"] if machine else []
     said += [f"labels that one row confirms and another denies, which are unknown: {differ}"] if differ else []
     return rows.source(request, messages=said, declared={*names.values(), *(names.get(one, one) for one in used)})

@@ -1,4 +1,4 @@
-"""Parquet: a table in which a column names the image files, or holds the bytes of the images.
+"""Parquet: a table in which a column has the names or the bytes of the images.
 
 The package ``datasets`` of Hugging Face notes the names of classes in the metadata of the file (``ClassLabel``).
 """
@@ -47,7 +47,7 @@ class _File(NamedTuple):
 
 
 def recognises(file: LabelFile) -> bool:
-    """True for Parquet with bytes or names of images, and also if it is broken: reading says how."""
+    """True for Parquet with bytes or names of images, and also if it is broken, which reading reports."""
     if file.suffix != ".parquet" or not file.head.startswith(b"PAR1"):
         return False
     try:

@@ -1,7 +1,7 @@
 """YOLO: a text file for each image, with a row for each object that begins with the number of its class.
 
 ``data.yaml`` names the classes and the folders of the parts. The text file of ``images/train/1.jpg`` is
-``labels/train/1.txt``, or lies beside the image; an image without one has no object.
+``labels/train/1.txt``, or in the folder of the image; an image without one has no object.
 """
 
 import os
@@ -60,7 +60,7 @@ def read(request: ReadRequest) -> Source:
         rows.add(image.relative_to(root).as_posix(), _labels(path, classes), part=part)
     messages = [f"images without a text file, which have no object: {without}"] if without else []
     if not classes:
-        messages.append("no file names the classes, so that they are called by their numbers")
+        messages.append("no file has names of the classes, so they are named by their numbers")
     return rows.source(request, messages=messages, declared=classes.values())
 
 
@@ -75,7 +75,7 @@ def _yaml_file(path: Path) -> Path | None:
 
 
 def _classes(names: Any, yaml: Path | None) -> dict[str, str]:
-    """The name of each class by its number; empty where there are none."""
+    """The name of each class by its number; empty without names."""
     if isinstance(names, Mapping):
         return {str(key): str(value) for key, value in names.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
     if isinstance(names, list):
@@ -130,7 +130,7 @@ def _listed_images(root: Path, path: Path) -> list[Path]:
 
 
 def _by_folders(root: Path) -> list[tuple[Path, Part | None]]:
-    """(image, part) of all images; the first folder that is called like a part says it."""
+    """(image, part) of all images, by the first folder that is named after a part."""
     images = folder_listing(root).images
     parts: list[Part | None] = [
         next((part for name in image.relative_to(root).parts[:-1] if (part := part_of(name))), None) for image in images
@@ -139,7 +139,7 @@ def _by_folders(root: Path) -> list[tuple[Path, Part | None]]:
 
 
 def _label_path(image: Path) -> Path:
-    """The text file of an image: in ``labels`` instead of the last ``images`` of its path, or beside it."""
+    """The text file of an image: in ``labels`` instead of the last ``images`` of its path, or in the same folder."""
     beside = image.with_suffix(".txt")
     folders = [i for i, part in enumerate(image.parts[:-1]) if part == "images"]
     if not folders:
@@ -166,7 +166,7 @@ def _is_label_file(path: Path) -> bool:
 
 
 def _labels(path: Path, classes: Mapping[str, str]) -> set[str]:
-    """The classes of the objects in a text file; none where there is no file."""
+    """The classes of the objects in a text file; empty without a file."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:

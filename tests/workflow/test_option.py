@@ -114,3 +114,22 @@ def test_the_error_for_an_unknown_name_in_json_suggests_the_nearest() -> None:
 @pytest.mark.parametrize(("value", "text"), [(0.002, "0.002"), (100.0, "100"), (2e-3 / 3, str(2e-3 / 3)), (5, "5")])
 def test_numbers_are_written_briefly_but_exactly(value: float, text: str) -> None:
     assert command_line_text(value) == text
+
+
+@dataclass(frozen=True)
+class Written:
+    """Options that name two files to write."""
+
+    out: Annotated[Path | None, Option("A table.")] = None
+    json: Annotated[Path | None, Option("The same as JSON.")] = None
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+
+def test_two_results_are_not_written_to_one_file(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("a")
+    Written(tmp_path / "a", tmp_path / "b")
+    for same in (tmp_path / "a", tmp_path / "x" / ".." / "a", tmp_path / "link"):
+        with pytest.raises(InputError, match="`out` and `json` name the same file, '.*'; give each a file of its own"):
+            Written(tmp_path / "a", same)

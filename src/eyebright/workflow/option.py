@@ -13,6 +13,7 @@ replaces it by ``--skip-bad``.
 
 import dataclasses
 import functools
+import os
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from eyebright.errors import InputError, bounded, did_you_mean
 
 T = TypeVar("T")
 
+_WRITTEN_FILES = ("out", "json", "page", "heat_maps")  # the options that name what a command writes
 TARGETS_WITH: Mapping[str, str] = {
     "has_thresholds": "any number of labels per image",
     "can_calibrate": "labels and classes",
@@ -149,10 +151,16 @@ def check_options(options: Any) -> None:
         options: an instance of the dataclass; its fields are replaced by the converted values.
 
     Raises:
-        InputError: a value has another type, is out of range or not among the choices.
+        InputError: a value has another type, is out of range or not among the choices; or two options name the same
+            file to write, so that one result would replace the other.
     """
     for field in option_fields(type(options)):
         object.__setattr__(options, field.name, field.convert(getattr(options, field.name)))
+    written: dict[str, str] = {}
+    for name in _WRITTEN_FILES:
+        path = getattr(options, name, None)
+        if isinstance(path, Path) and (other := written.setdefault(os.path.realpath(path), name)) != name:
+            raise InputError(f"`{other}` and `{name}` name the same file, '{path}'; give each a file of its own")
 
 
 def options_to_json(options: Any) -> dict[str, Any]:

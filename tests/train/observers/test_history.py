@@ -6,7 +6,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from eyebright.errors import ArtifactError, TrainingError
+from eyebright.errors import ArtifactError, InputError, TrainingError
+from eyebright.io.files import check_replaceable
 from eyebright.train.loop import watch
 from eyebright.train.observers.checkpoint import checkpoint
 from eyebright.train.observers.history import history_csv, read_history, write_history
@@ -62,3 +63,10 @@ def test_a_row_with_more_cells_than_the_header_is_said(tmp_path: Path) -> None:
     (tmp_path / "history.csv").write_text("epoch,loss\n1,0.5,3\n")
     with pytest.raises(ArtifactError, match="cannot read the history '.*': a row has more cells than the header"):
         read_history(tmp_path / "history.csv")
+
+
+def test_a_history_without_an_epoch_is_no_empty_file_that_may_be_replaced(tmp_path: Path) -> None:
+    write_history([], tmp_path / "history.csv")
+    assert read_history(tmp_path / "history.csv") == []
+    with pytest.raises(InputError, match="history.csv' exists and holds no predictions"):
+        check_replaceable(tmp_path / "history.csv", ["path,"], "predictions")

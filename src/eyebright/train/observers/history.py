@@ -26,7 +26,8 @@ def write_history(history: Sequence[Mapping[str, float]], path: str | Path) -> N
     Raises:
         TrainingError: the file cannot be written.
     """
-    columns = list(dict.fromkeys(name for row in history for name in row))
+    # Without an epoch there is a header all the same: other commands may replace an empty file, but not this one.
+    columns = list(dict.fromkeys(name for row in history for name in row)) or ["epoch"]
 
     def write(temporary: Path) -> None:
         with temporary.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:

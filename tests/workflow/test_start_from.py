@@ -261,8 +261,8 @@ def test_a_fine_tuned_backbone_stays_one_that_has_seen_the_images(base: Path, tm
     ("change", "message"),
     [
         ({"arch": "resnet18"}, "not `arch=resnet18`: leave `arch` out"),
-        ({"size": 64}, "takes images of 32x32, and `size` is 64x64: leave `size` out"),
-        ({"whole": True}, "was trained on cropped images, and `whole=True`: leave `whole` out"),
+        ({"size": 64}, "takes images of 32x32, but `size` is 64x64: leave `size` out"),
+        ({"whole": True}, "was trained on cropped images, but `whole=True`: leave `whole` out"),
         ({"epochs": 1, "head": "book"}, "has a linear head, but `head='book'` or an option for it was given"),
         ({"start_from": Path("nowhere")}, "nowhere"),
     ],

@@ -40,7 +40,7 @@ class FlattenedLoss(nn.Module, ABC):
         return loss_and_weight(self, pred, target)[0]
 
     def per_image(self, pred: Float[Tensor, "b ..."], target: Shaped[Tensor, "b ..."]) -> Float[Tensor, " b"]:
-        """The loss of each image alone; NaN for an image whose targets are all unknown."""
+        """The loss of each image; NaN for an image whose targets are all unknown."""
         terms, weights = self.terms(pred, target)
         return terms / weights
 
@@ -114,7 +114,7 @@ def LabelSmoothingCrossEntropy(  # noqa: N802 - fastai's name
 ) -> CrossEntropyLossFlat:
     """`CrossEntropyLossFlat` with label smoothing, for training and validation, as in chapter 7 of the fastai book.
 
-    ``TrainingOptions(label_smoothing=...)`` smooths the training loss alone.
+    ``TrainingOptions(label_smoothing=...)`` smooths only the training loss.
 
     Args:
         eps: the fraction of the target that is spread evenly over all classes.
@@ -211,7 +211,7 @@ class MSELossFlat(FlattenedLoss):
 def image_losses(
     loss: Callable[[Tensor, Tensor], Tensor], pred: Float[Tensor, "n ..."], target: Shaped[Tensor, "n ..."]
 ) -> Float[Tensor, " n"]:
-    """The loss of each image alone, with any loss; NaN for an image whose targets are all unknown.
+    """The loss of each image, with any loss; NaN for an image whose targets are all unknown.
 
     Args:
         loss: one of the losses here; or any callable, which is given one image at a time.
@@ -311,7 +311,7 @@ def pos_weights(
 
 
 def effective_number(counts: Float[Tensor, " k"], beta: float = EFFECTIVE_NUMBER_BETA) -> Float[Tensor, " k"]:
-    """The effective number of images, (1 - beta^n) / (1 - beta) (Cui et al., 2019): each further image adds less.
+    """The effective number of images, (1 - beta^n) / (1 - beta) (Cui et al., 2019): each additional image adds less.
 
     Args:
         counts: number n of training images of each class, shape (k,).

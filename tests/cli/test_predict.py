@@ -424,6 +424,6 @@ def test_a_file_name_that_contradicts_the_format_is_an_error(
     model = folder_of(BLOCKS["category"], tmp_path / "model")
     for name, form in (("p.json", "csv"), ("p.csv", "json")):
         assert run(["predict", str(model), str(photos), "--out", str(tmp_path / name), "--format", form]) == 2
-        assert f"p.{name[2:]}' is the name of another format than {form}" in capsys.readouterr().err
+        assert f"p.{name[2:]}' has the extension of another format than --format {form}" in capsys.readouterr().err
     for name, form in (("p.txt", "csv"), ("p", "json"), ("p.csv", "csv-safe")):
         assert run(["predict", str(model), str(photos), "--out", str(tmp_path / name), "--format", form]) == 0

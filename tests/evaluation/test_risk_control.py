@@ -9,7 +9,7 @@ from mapie.risk_control import MultiLabelClassificationController
 from scipy.stats import binom
 
 from eyebright.errors import InputError
-from eyebright.evaluation.risk_control import ControlledRisk, control_risk, hoeffding_bentkus, purpose_text
+from eyebright.evaluation.risk_control import ControlledRisk, control_risk, hoeffding_bentkus
 from eyebright.tasks.category import CategoryBlock
 from eyebright.tasks.multicategory import MultiCategoryBlock
 from support.evaluations import logits, make_evaluation
@@ -133,14 +133,6 @@ def test_targets_of_one_kind_get_an_answer_that_survives_json(risk, cell):
 def test_the_sentence_says_that_it_is_an_expectation():
     sentence = control_risk(draw(0, 100), "wrong_answers", 0.2).sentence
     assert "in expectation (conformal risk control, not a probability)" in sentence
-
-
-def test_thresholds_are_said_to_be_tuned_for_a_metric_and_set_for_a_risk():
-    assert purpose_text("f1_macro", {"f1_macro": "macro F1"}) == "tuned for macro F1"
-    assert purpose_text("f1_macro") == "tuned for f1_macro"
-    assert purpose_text("missed_labels <= 0.1") == (
-        "set so that the share of missed labels of an image that has any is at most 0.1 in expectation"
-    )
 
 
 def test_wrong_arguments_are_refused():

@@ -1,4 +1,4 @@
-"""`collector_paused`: Python's garbage collector does not run while many objects are made that stay.
+"""`collector_paused`: pauses Python's garbage collector while many long-lived objects are created.
 
 It looks for cycles again and again while a label file is read or split, which makes none: a quarter of the time.
 """

@@ -1,7 +1,7 @@
 """Starts the processes of a distributed training on this machine, with the agent of torchrun.
 
 The agent passes each process its rank in environment variables, which `eyebright.train.device` reads. Only messages
-differ from torchrun: the process of rank 0 alone prints, and if a process fails, all are stopped and its own error is
+differ from torchrun: only the process of rank 0 prints, and if a process fails, all are stopped and its own error is
 raised, not those of the processes that were waiting for it.
 """
 
@@ -155,14 +155,14 @@ def _write_error(error: Exception) -> int:
 
 
 def _is_lost_peer(error: Exception) -> bool:
-    """True if the error only says that another process is gone."""
+    """True if the error only reports that another process has ended."""
     import torch
 
     return isinstance(error, torch.distributed.DistError) or "gloo" in str(error)
 
 
 def _cause(failures: Mapping[int, Any], processes: int) -> Exception:
-    """The error to raise: one with a message for users, else an internal one, else which process ended without one."""
+    """The error to raise: with a message for users, or an internal one, or one that names the ended process."""
     for wanted in (USER_ERROR, INTERNAL_ERROR):
         for failure in failures.values():
             code, text, where = _read_error(failure)

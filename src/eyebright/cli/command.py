@@ -1,4 +1,4 @@
-"""Adds a command to the command line, with the parameters and the help made from dataclasses of options.
+"""Adds a command to the command line, with the parameters and the help generated from dataclasses of options.
 
 The default of every parameter is None here, so that a command can distinguish an option that was given from one that
 was not, and take the latter from a file of options or from the defaults.
@@ -71,7 +71,7 @@ def add_command(app: typer.Typer, run: Callable[[CommandArguments], None], *clas
 
 
 def _check_given(fields: list[OptionField], given: Given) -> None:
-    """Says which options are given more than once, of which the last one counts.
+    """Reports options that are given more than once, of which the last one counts.
 
     Raises:
         InputError: a path is empty, as that of a variable of the shell that is not set; it would be the working folder.

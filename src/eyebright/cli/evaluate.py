@@ -18,7 +18,7 @@ def option_classes() -> tuple[type, ...]:
 
 
 def evaluate(arguments: "CommandArguments") -> None:
-    """Score a saved model on labelled images, with intervals; keep the answers for promises or tests if asked.
+    """Score a saved model on labelled images, with intervals; save the evaluation for promises or tests on request.
 
     \b
     Examples:

@@ -108,7 +108,7 @@ def start() -> NoReturn:
     try:
         sys.stdout.flush()
         sys.stderr.flush()
-    except OSError:  # whoever read the output has gone; Python itself says so
+    except OSError:  # the reader of the output has closed it; Python reports it
         sys.exit(code)  # type: ignore[arg-type]
     os._exit(code if isinstance(code, int) else 0)
 
@@ -159,7 +159,7 @@ def run(arguments: list[str], *, debug: bool = False) -> int:
 def _run_command(arguments: list[str]) -> Any:
     """The exit code from typer.
 
-    A command is built alone and called directly: building the others would import their options, and parsing in two
+    Only the called command is built: building the others would import their options, and parsing in two
     steps, first the group and then the command, takes time.
     """
     name = arguments[0] if arguments else ""
@@ -191,7 +191,7 @@ def _check_working_folder() -> None:
 
 
 def options_of(command: str) -> "list[OptionField]":
-    """The options of a command; empty if there is no such command."""
+    """The options of a command; empty if the command is unknown."""
     from eyebright.workflow.option import option_fields
 
     _, option_classes = COMMANDS.get(command, (None, tuple))

@@ -28,7 +28,7 @@ def option_string(field: OptionField, *, off: bool = False) -> str:
 
 
 def with_option_strings(message: str, options: Iterable[OptionField]) -> str:
-    """The message with all options that it names in backticks as they are typed; other names in backticks stay.
+    """The message with all options that it names in backticks as they are typed; other names in backticks are kept.
 
     Args:
         message: a message of the library.

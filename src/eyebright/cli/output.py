@@ -19,5 +19,5 @@ def say(text: str, *, err: bool = False, whole: bool = False) -> None:
 
 
 def print_data(text: str) -> None:
-    """Prints text that a program may read: as it is, but for control characters on a terminal."""
+    """Prints text that a program may read: unchanged, except control characters on a terminal."""
     typer.echo(printable(text, keep="\n") if sys.stdout.isatty() else text, nl=False)

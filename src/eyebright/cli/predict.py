@@ -48,7 +48,7 @@ def predict(arguments: "CommandArguments") -> None:
     if options.out is not None:
         _check_name(options.out, options.format)
     elif sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison]  # it is where a shell has closed it
-        raise InputError("the standard output is closed, so no prediction can be printed; `out` names a file for them")
+        raise InputError("the standard output is closed, so no prediction can be printed; give a file as `out`")
     _check_heat_maps(options.heat_maps, options.images)
     contents = _contents(options.images)
     predictor = load_predictor(
@@ -78,16 +78,14 @@ def predict(arguments: "CommandArguments") -> None:
 
 
 def _check_name(out: "Path", file_format: str | None) -> None:
-    """Raises `InputError` for a file whose name says another format than what is written to it."""
+    """Raises `InputError` for a file whose extension differs from the format that is written to it."""
     from eyebright.errors import InputError
 
     suffix = out.suffix.lower()
     if suffix in _OTHER_FORMATS:
         raise InputError(f"predictions are written as .csv or .json, and '{out}' is the name of another format")
     if file_format and suffix in (".csv", ".json") and not file_format.startswith(suffix[1:]):
-        raise InputError(
-            f"'{out}' is the name of another format than {file_format}, which `format` says; give one of them"
-        )
+        raise InputError(f"'{out}' has the extension of another format than `format` {file_format}; give one of them")
 
 
 def _check_heat_maps(folder: "Path | None", images: "Sequence[Path]") -> None:
@@ -177,7 +175,7 @@ def _print(results: "Iterable[Prediction]", file_format: "PredictionFormat | Non
 
 
 def _columns(predictor: "Predictor") -> dict[str, bool]:
-    """Which columns a prediction has beside its labels or numbers, as `PredictionWriter` takes them."""
+    """The columns of a prediction other than its labels or numbers, as for `PredictionWriter`."""
     return {
         "asks": predictor.thresholds.is_three_way,
         "has_sets": predictor.manifest.decision.label_sets is not None,

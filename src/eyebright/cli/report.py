@@ -16,7 +16,7 @@ def option_classes() -> tuple[type, ...]:
 
 
 def report(arguments: "CommandArguments") -> None:
-    """Write the report of a saved model again, from its folder alone.
+    """Write the report of a saved model again, using only its folder.
 
     \b
     Examples:

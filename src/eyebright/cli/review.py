@@ -51,7 +51,7 @@ def review(arguments: "CommandArguments") -> None:
 
 
 def command_line(options: "ReviewOptions") -> str:
-    """The command that goes on with a review."""
+    """The command that continues a review."""
     words = ["eyebright", "review", str(options.source), *([str(options.new)] if options.new else [])]
     for name in ("out", "images", "journal"):
         value = getattr(options, name)

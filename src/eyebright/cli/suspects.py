@@ -1,4 +1,4 @@
-"""``eyebright suspects``: labels that are probably wrong, from a model folder alone."""
+"""``eyebright suspects``: labels that are probably wrong, using only a model folder."""
 
 from typing import TYPE_CHECKING
 

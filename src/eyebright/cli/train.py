@@ -67,7 +67,7 @@ def _training_job(arguments: "CommandArguments", command: "TrainCommand", starte
 
 
 def _train_distributed(job: "TrainingJob", n_processes: int) -> None:
-    """Trains with one process per device; if one dies, the error says whether a checkpoint can be resumed.
+    """Trains with one process per device; if one dies, the error states whether a checkpoint can be resumed.
 
     Raises:
         EyebrightError: as in `eyebright.workflow.train_model.train_model`.

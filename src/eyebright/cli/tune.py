@@ -1,4 +1,4 @@
-"""``eyebright tune``: changes how a saved model decides, from its folder alone."""
+"""``eyebright tune``: changes the decision of a saved model, using only its folder."""
 
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ def option_classes() -> tuple[type, ...]:
 
 
 def tune(arguments: "CommandArguments") -> None:
-    """Calibrate a saved model, tune its thresholds, give a promise (a guarantee) or label sets; its weights stay.
+    """Calibrate a saved model, tune its thresholds, compute promises (guarantees) or label sets; without training.
 
     \b
     Examples:

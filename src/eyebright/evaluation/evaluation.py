@@ -43,7 +43,7 @@ class Evaluation:
         columns: the other columns of the label file, one row per image.
         groups: the group of each image, such as a patient; images of one group are not independent. None: the image has
             no group. Empty: no image has one.
-        part: what the images are for, see `eyebright._choices.Part`.
+        part: what the images are for, see `eyebright.types.Part`.
         training: `TargetBlock.training_summary` of the training targets; empty if unknown.
         weights: a hash of the model and its weights; empty if unknown.
 

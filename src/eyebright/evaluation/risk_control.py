@@ -8,7 +8,6 @@ each label.
 Axes: n images, k labels, e events (probabilities at which the loss of an image changes).
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
 from typing import Any, Literal, get_args
@@ -83,19 +82,6 @@ class ControlledRisk:
         """The value that `to_json` described."""
         fields: dict[str, Any] = {**data, "mean": float("nan") if data["mean"] is None else data["mean"]}
         return ControlledRisk(**fields)
-
-
-def purpose_text(metric: str, titles: Mapping[str, str] | None = None) -> str:
-    """What thresholds were computed for, as a phrase.
-
-    Args:
-        metric: `Thresholds.metric`: the name of a metric, or a risk with its bound.
-        titles: display names of metrics.
-    """
-    risk, _, bound = metric.partition(" <= ")
-    if risk in _WORDS:
-        return f"set so that the {_WORDS[risk]} is at most {bound} in expectation"
-    return f"tuned for {(titles or {}).get(metric, metric)}"
 
 
 def control_risk(evaluation: Evaluation, risk: Risk, bound: float) -> ControlledRisk:

@@ -14,7 +14,6 @@ from jaxtyping import Float
 
 from eyebright._optional import import_optional
 from eyebright.evaluation.promises import PromiseResult
-from eyebright.evaluation.risk_control import purpose_text
 from eyebright.export.answers_graph import ANSWERS, thresholds_of
 from eyebright.export.exportable import Validation, exportable_steps, load_exportable
 from eyebright.export.model_graph import network_graph, whole_graph
@@ -193,13 +192,15 @@ def _difference(manifest: Manifest, parity: Parity) -> str:
 
 def _thresholds_origin(manifest: Manifest) -> str:
     """The origin of the thresholds, as text."""
-    thresholds = manifest.decision.thresholds
+    thresholds, risk = manifest.decision.thresholds, manifest.tuning.get("risk")
     asks = "; between two of them a person is asked" if thresholds.is_three_way else ""
     promises = [str(PromiseResult.from_json(dict(one)).promise) for one in manifest.tuning.get("promises", [])]
     if promises:
         return f"for {' and '.join(promises)}{asks}"
+    if risk is not None:
+        return f"for {thresholds.metric} in expectation"
     if thresholds.metric is not None:
-        return f"{purpose_text(thresholds.metric)}{asks}"
+        return f"tuned for {thresholds.metric} on the validation images{asks}"
     return f"set, not tuned{asks}"
 
 

@@ -198,7 +198,7 @@ class Predictor:
             targets: the target of each image: a list of labels (or a `LabelSet`), a class, points in pixels, or
                 numbers.
             groups: the group of each image, such as a patient; None: the image has no group. Empty: no image has one.
-            part: what the images are for, see `eyebright._choices.Part`.
+            part: what the images are for, see `eyebright.types.Part`.
             bs: number of images in a batch.
 
         Raises:

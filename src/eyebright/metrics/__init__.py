@@ -1,1 +1,1 @@
-"""Metrics, computed exactly over a whole set of images; each says which of a model's outputs it takes."""
+"""Metrics, computed exactly over a whole set of images; each declares which of a model's outputs it takes."""

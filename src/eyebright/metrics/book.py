@@ -1,7 +1,7 @@
 """The fastai book's multi-label metrics, as functions with its names that return a `Metric`.
 
-fastai averages some of its metrics over batches; these are computed once over the whole set. Where ``thresh`` is None
-the decisions are those of the learner: thresholds of 0.5 as in fastai, until they are tuned.
+fastai averages some of its metrics over batches; these are computed once over the whole set. If ``thresh`` is None, the
+decisions are those of the learner: thresholds of 0.5 as in fastai, until they are tuned.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from eyebright.metrics.roc import roc_auc
 from eyebright.types import refuse_nan
 
 RankingAverage = Literal["macro", "micro", "weighted", "samples"]
-"""What a ranking score is averaged over: the classes, all cells at once, the classes by positives, or the images."""
+"""The average of a ranking score: over the classes, all cells at once, the classes by positives, or the images."""
 
 DecisionAverage = Literal["macro", "micro", "samples"]
 
@@ -33,7 +33,7 @@ def F1ScoreMulti(  # noqa: N802 - fastai's name
 
     Args:
         thresh: a label is predicted when its probability is greater; None: the learner's own thresholds.
-        sigmoid: whether the input are logits; False: probabilities. Without effect where ``thresh`` is None.
+        sigmoid: whether the input are logits; False: probabilities. Without effect if ``thresh`` is None.
         average: over the labels, over all decisions at once, or over the images.
 
     Raises:

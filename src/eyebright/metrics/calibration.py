@@ -1,4 +1,4 @@
-"""How well probabilities agree with frequencies: Brier score, log loss, reliability bins and calibration errors.
+"""The agreement of probabilities with frequencies: Brier score, log loss, reliability bins and calibration errors.
 
 Targets are labels, shape (n, k): 1, 0 or NaN (unknown); or one class per image, shape (n,): its index, negative where
 it is unknown. Unknown targets are ignored. Probabilities are of float32 precision: the log loss takes none as nearer to
@@ -50,8 +50,8 @@ def brier_score(probabilities: Float[Tensor, "n k"], target: Shaped[Tensor, "...
             class, -1 where unknown.
 
     Raises:
-        InputError: the shapes differ, a probability is not in [0, 1], a target is another number, or a class that there
-            is no probability for.
+        InputError: the shapes differ, a probability is not in [0, 1], a target is not a valid number, or a class
+            without a probability.
     """
     if target.ndim == 1:
         probabilities, classes = _known_classes(probabilities, target)
@@ -120,7 +120,7 @@ class ReliabilityBins:
         frequency: the share that has the label.
         low: the lower end of Wilson's 95 % interval of the frequency.
         high: the upper end.
-        variance: of the mean difference between target and probability; 0 for one image.
+        variance: the variance of the mean difference between target and probability; 0 for one image.
     """
 
     count: Int[Tensor, "k b"]

@@ -75,7 +75,7 @@ def most_confused_labels(
 
 
 def largest_pairs(counts: Int[Tensor, "k k"], names: Sequence[str]) -> list[tuple[str, str, int]]:
-    """(row, column, number) of the numbers off the diagonal that are not 0, largest first; equal ones as they stand."""
+    """(row, column, number) of the numbers off the diagonal that are not 0, largest first; ties keep their order."""
     pairs: list[tuple[str, str, int]] = [
         (names[int(row)], names[int(column)], int(counts[row, column]))
         for row, column in counts.nonzero().tolist()

@@ -1,4 +1,4 @@
-"""Further metrics of decisions on labels: F-beta, Jaccard index, false alarms, labels per image.
+"""More metrics of decisions on labels: F-beta, Jaccard index, false alarms, labels per image.
 
 The conventions are those of `eyebright.metrics.labels`: unknown cells are ignored, and 0 / 0 counts as 0.
 """
@@ -95,7 +95,7 @@ def jaccard_metric(average: Average) -> Metric:
 
 
 def false_alarms_per_1000(decisions: Bool[Tensor, "n k"], target: Shaped[Tensor, "n k"]) -> float:
-    """How many labels are predicted wrongly in 1,000 images, over all classes; NaN when nothing is known.
+    """The number of wrongly predicted labels per 1,000 images, over all classes; NaN if no target is known.
 
     Images without any known cell are ignored.
 
@@ -112,7 +112,7 @@ def false_alarms_per_1000(decisions: Bool[Tensor, "n k"], target: Shaped[Tensor,
 
 
 def labels_per_image(decisions: Bool[Tensor, "n k"], target: Shaped[Tensor, "n k"]) -> float:
-    """How many labels are predicted for an image on average, whether or not it is known that they are right.
+    """The mean number of predicted labels per image, including those whose target is unknown.
 
     Arguments and errors as in `false_alarms_per_1000`.
     """

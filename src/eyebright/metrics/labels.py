@@ -6,7 +6,7 @@ A target cell is 1 (the image has the label), 0 (it has not) or NaN (unknown). F
   images, ignores those without any known cell.
 - *Average precision* is the sum over the thresholds of (gain in recall) times precision. Images with equal scores pass
   a threshold together, as in scikit-learn, so the order of the rows never matters.
-- A *class without positives* has no average precision (NaN). The mean skips it, or counts it as 0 when asked.
+- A *class without positives* has no average precision (NaN). The mean skips it, or counts it as 0 on request.
 - Precision, recall and F1 are 0 where they would be 0 / 0, as with scikit-learn's ``zero_division=0``: an image without
   labels for which none was predicted counts 0 in the ``"samples"`` average, a class without positives in ``"macro"``.
 
@@ -27,7 +27,7 @@ from eyebright.metrics.meter import Metric
 from eyebright.types import Thresholds, refuse_nan
 
 Average = Literal["micro", "macro", "samples"]
-"""What precision, recall and F1 are averaged over: all decisions at once, the classes, or the images."""
+"""The average of precision, recall and F1: over all decisions at once, the classes, or the images."""
 
 
 def split_targets(
@@ -87,7 +87,7 @@ def mean_average_precision(
         scores: as in `average_precision`.
         target: as in `average_precision`.
         absent: classes without positives are skipped (NaN if no class has any), or count as 0 as in scikit-learn and
-            timm. A class of which nothing is known is skipped in any case.
+            timm. A class without known targets is always skipped.
 
     Raises:
         InputError: as in `average_precision`, or another ``absent``.
@@ -108,7 +108,7 @@ class PrecisionRecall:
     Args:
         precision: the precision of the images above the threshold.
         recall: the recall of the positives; NaN when there are none.
-        thresholds: deciding ``score > threshold`` gives the same point.
+        thresholds: the thresholds; ``score > threshold`` gives the same point.
     """
 
     precision: Float[Tensor, " c"]
@@ -196,7 +196,7 @@ class ClassScores:
     """The scores of one class: a row of the per-class table.
 
     Args:
-        known: the number of images of which it is known whether they have the label; all other numbers are over these.
+        known: the number of images with a known target; all other numbers are over these.
         positives: the number of images that have the label.
         predicted: the number of images that the label is predicted for.
         threshold: above which it is predicted.
@@ -224,10 +224,11 @@ def per_class(
     Args:
         probabilities: the probabilities of each class.
         target: 1 where the image has the label, 0 where not, NaN where unknown.
-        thresholds: above which a label is predicted.
+        thresholds: the thresholds above which a label is predicted.
 
     Raises:
-        InputError: the shapes differ, a probability is NaN, or there are thresholds for another number of classes.
+        InputError: the shapes differ, a probability is NaN, or the number of thresholds differs from the number of
+            classes.
     """
     cells = decision_cells(thresholds.decide(probabilities), target)
     hits, predicted, positives, known = (matrix.sum(dim=0).double() for matrix in cells)
@@ -326,7 +327,7 @@ error = Metric("error_rate", error_rate, takes="logits", higher_is_better=False,
 def _average_precision(scores: np.ndarray, positive: np.ndarray) -> float:
     """The mean over the positives of the precision at a threshold that includes exactly their score and greater ones.
 
-    Each positive adds 1 / (number of positives) to the recall, so negatives need not be looked at one by one.
+    Each positive adds 1 / (number of positives) to the recall, so negatives need not be visited one by one.
     """
     hits = np.sort(scores[positive])
     if len(hits) == 0:
@@ -359,7 +360,7 @@ def decision_cells(decisions: Tensor, target: Tensor) -> Sequence[Tensor]:
 
 
 def _wrong(decisions: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Which known cells are decided wrongly, and which cells are known."""
+    """(known cells with wrong decisions, known cells)."""
     _, predicted, positive, known = decision_cells(decisions, target)
     return predicted != positive, known
 
@@ -370,7 +371,7 @@ def _checked_decisions(decisions: Tensor) -> Tensor:
         return decisions
     if not bool(((decisions == 0) | (decisions == 1)).all()):
         raise InputError(
-            "decisions must be 0 or 1, got other numbers; probabilities become decisions by Thresholds.decide"
+            "decisions must be 0 or 1, got other numbers; Thresholds.decide converts probabilities to decisions"
         )
     return decisions == 1
 

@@ -124,7 +124,7 @@ class Meter:
 
         Args:
             activate: a function from logits to probabilities or values, `Decision.activate`.
-            thresholds: from probabilities to decisions; 0.5 when absent.
+            thresholds: the thresholds of the probabilities; 0.5 if absent.
 
         Raises:
             InputError: no batch was added.

@@ -19,7 +19,7 @@ from eyebright.metrics.meter import Metric
 from eyebright.metrics.points import point_errors
 
 SizeOf = Literal["box", "diagonal"] | tuple[int, int]
-"""What the size of an object is: of the box around its points, or the distance between two of them (their indices)."""
+"""The size of an object: that of the box around its points, or the distance between two of them (their indices)."""
 
 
 def object_sizes(target: Float[Tensor, "n p 2"], by: SizeOf) -> Float[Tensor, " n"]:
@@ -30,7 +30,7 @@ def object_sizes(target: Float[Tensor, "n p 2"], by: SizeOf) -> Float[Tensor, " 
         by: what the size is.
 
     Raises:
-        InputError: there are no such points, or another ``by``.
+        InputError: unknown points, or an invalid ``by``.
     """
     points = target.detach().cpu().double()
     if by in ("box", "diagonal"):
@@ -57,7 +57,7 @@ def relative_errors(
         by: what the size is.
 
     Raises:
-        InputError: the shapes do not fit, there are no such points, or another ``by``.
+        InputError: the shapes do not match, the points are unknown, or ``by`` is invalid.
     """
     errors = point_errors(predicted, target)
     sizes = object_sizes(target, by)[:, None]

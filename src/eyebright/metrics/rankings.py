@@ -21,7 +21,7 @@ _MAX_BLOCK = 1_000_000  # cells that are sorted at once: limits the memory
 
 
 def coverage_errors(scores: Float[Tensor, "n k"], target: Shaped[Tensor, "n k"]) -> Float[Tensor, " n"]:
-    """How far to go down the ranking of each image to reach all its labels: 0 without labels, NaN if none is known.
+    """The depth in the ranking of each image that covers all its labels: 0 without labels, NaN if none is known.
 
     Args:
         scores: any numbers; the greater, the likelier.

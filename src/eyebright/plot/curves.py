@@ -112,7 +112,7 @@ def plot_threshold_curve(
     """The axes of scores over the decision threshold.
 
     Args:
-        thresholds: in [0, 1], increasing.
+        thresholds: the thresholds, in [0, 1], increasing.
         curves: for each score its name and its values at the thresholds.
         chosen: the threshold in use, drawn as a vertical line.
         ax: axes to draw on; by default those of a new figure.

@@ -13,7 +13,7 @@ from eyebright.transforms.normalize import Normalize
 
 
 class ImageDataBunch:
-    """Training and validation batches; the attribute `dls` holds them as `DataLoaders`.
+    """Training and validation batches; the attribute `dls` has them as `DataLoaders`.
 
     Args:
         block: the data block.

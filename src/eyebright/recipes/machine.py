@@ -11,7 +11,7 @@ import torch
 def set_random_seed(s: int) -> None:
     """Seed all global random generators and make cuDNN deterministic, as the recipes do.
 
-    Eyebright does not need it, because its randomness depends on ``seed`` arguments alone.
+    Eyebright does not need it, because its randomness depends only on ``seed`` arguments.
     """
     random.seed(s)
     np.random.seed(s)  # noqa: NPY002  # the recipes use the global generator

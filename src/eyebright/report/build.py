@@ -15,7 +15,7 @@ from eyebright.report.slices import slices_section
 from eyebright.report.split import split_section
 from eyebright.report.suspects import suspects_section
 from eyebright.report.test_set import rows_of_test, section_of_test
-from eyebright.report.tuning import label_sets_json, risk_json, tuning_sections
+from eyebright.report.tuning import tuning_sections
 from eyebright.report.verdict.general import (
     baseline_sentences,
     leak_change,
@@ -86,8 +86,6 @@ def build_report(
         facts=facts,
         leaks=_leak_notices(leaks),
         missing_images=_missing_thumbnails(sections),
-        label_sets=label_sets_json(facts.tuning, evaluation.decision),
-        risk=risk_json(facts.tuning, evaluation.decision),
         created=facts.created.replace("T", " ").replace("+00:00", " UTC"),
     )
 

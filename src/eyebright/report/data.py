@@ -315,8 +315,6 @@ class ReportData:
         leaks: sentences on evaluated images that overlap with training images.
         missing_images: sentences on images that could not be shown.
         created: when the model was saved, as text; empty if unknown.
-        label_sets: the coverage and the sizes of the label sets; None without.
-        risk: what one threshold for all labels bounds in expectation; None where that does not hold.
     """
 
     title: str
@@ -333,8 +331,6 @@ class ReportData:
     missing_images: Sequence[str] = ()
     created: str = ""
     test_rows: Sequence[MetricRow] = ()
-    label_sets: Mapping[str, Any] | None = None
-    risk: Mapping[str, Any] | None = None
 
     @property
     def notices(self) -> Sequence[str]:

@@ -18,7 +18,6 @@ from eyebright.evaluation.metric_intervals import (
     MetricInterval,
     metric_and_label_intervals,
 )
-from eyebright.evaluation.risk_control import purpose_text
 from eyebright.evaluation.top_losses import LabelCase, top_losses_multilabel
 from eyebright.metrics.labels import ClassScores, per_class
 from eyebright.report.collapsing import MAX_CARDS, collapsed
@@ -172,8 +171,7 @@ class MultiLabelReport(TaskReport):
             origin = origins_text(self.evaluation.decision, self.facts.tuning, METRIC_TITLES)
         elif thresholds.metric is not None:
             images = "these same images" if self.thresholds_tuned_on_this_set else "other images"
-            tuned_on = "" if self.facts.tuning.get("risk") else f" on {images}"
-            origin = f"{purpose_text(thresholds.metric, METRIC_TITLES)}{tuned_on}"
+            origin = f"tuned for {METRIC_TITLES.get(thresholds.metric, thresholds.metric)} on {images}"
         asked = "; between two thresholds a person is asked, which counts as no" * thresholds.is_three_way
         return f"Precision, recall and F1 are computed from the predicted labels: {scope}, {origin}{asked}."
 

@@ -8,12 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from eyebright.evaluation.risk_control import purpose_text
 from eyebright.report.card_limits import limits
 from eyebright.report.card_metadata import LICENCE, front_matter
 from eyebright.report.data import MetricRow, ReportData
 from eyebright.report.markdown import escaped, name, table
-from eyebright.report.threshold_origins import origins_text
 from eyebright.report.tuning import tuning_sections
 from eyebright.tasks.base import SectionName, TargetBlock
 from eyebright.tasks.decision import Decision
@@ -194,12 +192,9 @@ def _decisions(facts: CardFacts) -> list[str]:
     kind = decision.to_json()["calibration"]["kind"]
     lines = [f"- Calibration of the probabilities: {escaped(str(kind))}."]
     if decision.target.has_thresholds:
-        lines.append("- A label is predicted if its probability is above its threshold.")
-        metric, tuning = decision.thresholds.metric, facts.manifest["tuning"]
-        if tuning.get("promises"):
-            lines.append(f"- Thresholds: {escaped(origins_text(decision, tuning, {}))}.")
-        elif metric:
-            lines.append(f"- Thresholds: {escaped(purpose_text(metric))}.")
+        metric = decision.thresholds.metric
+        tuned = f", tuned for {escaped(metric)}" if metric else ""
+        lines.append(f"- A label is predicted if its probability is above its threshold{tuned}.")
     if decision.thresholds.is_three_way:
         lines.append("- Between two thresholds the answer is to ask a person.")
     for section in tuning_sections(facts.manifest["tuning"], decision):

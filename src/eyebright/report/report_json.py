@@ -59,8 +59,6 @@ def _content(data: ReportData) -> dict[str, Any]:
         "test_metrics": [metric_json(row) for row in data.test_rows],
         data.kind: data.output_rows,
         "asking": facts.tuning.get("asking"),
-        "label_sets": data.label_sets,
-        "risk": data.risk,
         "weak_segments": data.weak_segments,
         "exports": [graph.to_json() for graph in facts.exports],
         "notices": data.leaks,

@@ -5,7 +5,6 @@ from typing import Any
 
 from eyebright.errors import DataError, listing
 from eyebright.evaluation.promises import PromiseResult
-from eyebright.evaluation.risk_control import purpose_text
 from eyebright.tasks.decision import Decision
 from eyebright.types import Thresholds
 
@@ -59,7 +58,7 @@ def threshold_origins(decision: Decision, tuning: Mapping[str, Any], titles: Map
         Thresholds(_values(before.get("values", 0.5))).per_class(n_labels).tolist() if before else [None] * n_labels
     )
     metric = before.get("metric")
-    former = BY_HAND if metric is None else f"{purpose_text(metric, titles)} before"
+    former = BY_HAND if metric is None else f"tuned for {titles.get(metric, metric)} before"
 
     def origin(index: int, name: str) -> str:
         if name in promised:

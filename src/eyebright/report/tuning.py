@@ -16,8 +16,6 @@ from eyebright.web.blocks import Cell, Section, Sentences, Table
 from eyebright.web.text import NO_VALUE, number_text
 
 _OTHER_THRESHOLD = "another threshold was set"
-_OF_SETS = ("part", "sizes")
-_OF_RISK = ("risk", "bound", "threshold", "mean", "n_images", "part")
 _PARTS = {"valid": "validation images", "out_of_fold": "out-of-fold predictions"}
 
 
@@ -41,32 +39,6 @@ def tuning_sections(tuning: Mapping[str, Any], decision: Decision) -> list[Secti
         ]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"the entry 'tuning' of the saved model has the wrong form: {error}") from None
-
-
-def label_sets_json(tuning: Mapping[str, Any], decision: Decision) -> dict[str, Any] | None:
-    """The coverage of the label sets, and their sizes if they are known; None for a model without.
-
-    Args:
-        tuning: `Manifest.tuning`.
-        decision: the model's.
-    """
-    sets, facts = decision.label_sets, tuning.get("label_sets")
-    if sets is None:
-        return None
-    names = ("method", "coverage", "confidence", "randomised", "by_label")
-    known: dict[str, Any] = {"part": None, "sizes": []} if facts is None else {key: facts[key] for key in _OF_SETS}
-    return {**{name: getattr(sets, name) for name in names}, "images": sets.n_images, **known}
-
-
-def risk_json(tuning: Mapping[str, Any], decision: Decision) -> dict[str, Any] | None:
-    """What the threshold of the model bounds in expectation; None without, and where it has another threshold now.
-
-    Arguments as in `label_sets_json`.
-    """
-    risk = tuning.get("risk")
-    if risk is None or decision.thresholds != Thresholds(risk["threshold"], decision.thresholds.metric):
-        return None
-    return {key: risk[key] for key in _OF_RISK}
 
 
 def _selective(tuning: Mapping[str, Any], decision: Decision) -> list[Section]:

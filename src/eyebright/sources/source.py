@@ -57,7 +57,7 @@ class Row:
 
     @property
     def part(self) -> Part | None:
-        """What the image is for, see `eyebright._choices.Part`; None where the data do not say."""
+        """What the image is for, see `eyebright.types.Part`; None where the data do not say."""
         return None if self.source.part is None else self.source.part[self.index]
 
     @property
@@ -84,7 +84,7 @@ class Source:
         name: the name of the label file, for messages; empty for a folder of images.
         names: the names of the points or numbers; empty where they have none.
         mirror: for each point the index of the point whose name it takes in a mirrored image; None: no pairs are known.
-        part: what each image is for, see `eyebright._choices.Part`; None where the data do not say.
+        part: what each image is for, see `eyebright.types.Part`; None where the data do not say.
         group: images of one group belong together, in one part of a split; None: each image is independent.
         group_name: what the groups are: the column that says them; empty where it was not a column.
         weight: shape (n,), of each image in training; None: all the same.

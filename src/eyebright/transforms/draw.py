@@ -35,8 +35,8 @@ class Lighting:
     The result is always in [0, 1], so that nothing is clipped, and several changes compose to one.
 
     Args:
-        gain: contrast; 1 is no change, more than 1 increases the contrast.
-        offset: brightness; 0 is no change, ``logit(0.6)`` changes a value of 0.5 to 0.6.
+        gain: the factor of the contrast; 1 is no change, more than 1 increases the contrast.
+        offset: the change of the brightness; 0 is no change, ``logit(0.6)`` changes a value of 0.5 to 0.6.
 
     >>> brighter = Lighting(offset=float(np.log(0.6 / 0.4)))
     >>> round(brighter.apply(torch.tensor(0.5)).item(), 4)
@@ -169,7 +169,7 @@ def evaluation_params(transforms: Sequence[Transform], size: Size) -> TransformP
 
 
 def canonical_placement_of(transforms: Sequence[Transform], size: Size) -> Placement | None:
-    """How canonical pixels are made of an image; None if the transforms do more than resize, crop and pad with black.
+    """The placement of canonical pixels; None if the transforms do more than resize, crop and pad with black.
 
     Args:
         transforms: the transforms of validation images.
@@ -193,7 +193,7 @@ def evaluation_pixels_version(transforms: Sequence[Transform]) -> PixelsVersion:
 
 
 def output_size(transforms: Sequence[Transform]) -> Size | None:
-    """The output size if it is the same for all images and parameters, else None.
+    """The output size if it is the same for all images and parameters, otherwise None.
 
     It is found by sampling parameters for images of different sizes. A transform therefore need not declare it.
     """

@@ -108,7 +108,7 @@ class Pipeline:
 
         Args:
             item_tfms: transforms that give all images the same size: one, a list or None.
-            batch_tfms: further transforms: one, a list or None.
+            batch_tfms: more transforms: one, a list or None.
             device: the device of the model.
             cache: a cache of decoded images.
 
@@ -216,7 +216,7 @@ class Pipeline:
         """The images as one float32 batch in [0, 1] on the device, after all transforms.
 
         Args:
-            images: as `preprocess` returned them.
+            images: the result of `preprocess`.
             device: the device of the batch.
 
         Raises:

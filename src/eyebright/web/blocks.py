@@ -261,7 +261,7 @@ class Overview:
 
 @dataclass(frozen=True, slots=True)
 class Collapsed:
-    """Further blocks that are opened by a click.
+    """Collapsed blocks that are opened by a click.
 
     Args:
         title: what is inside.

@@ -100,7 +100,7 @@ class Caption:
     Args:
         title: the title.
         alt_text: a description of the result for screen readers.
-        note: a short text beside the title, for example the area under the curve.
+        note: a short text next to the title, for example the area under the curve.
         legend: (style, meaning) of the paths, if the chart has its own legend.
     """
 

@@ -1,7 +1,7 @@
 """A page that answers: a graph, the runtime that computes it in a browser, and what shows the answers, in one file.
 
 Nothing is loaded, from no network and no disk. The content security policy forbids requests, allows the scripts and
-styles of the page by their hashes, WebAssembly, and a worker made of text in the page.
+styles of the page by their hashes, WebAssembly, and a worker created from text in the page.
 """
 
 import base64
@@ -34,8 +34,8 @@ class OfflinePage:
         title: the heading.
         summary: what the model answers, in a sentence.
         model: what the scripts need, as JSON: ``"shows"`` (labels, classes, points or numbers), ``"names"``,
-            ``"columns"`` of the CSV, ``"upper"`` and ``"lower"`` thresholds, ``"isOrdered"``, ``"heat"`` (how heat maps
-            are drawn; None: there are none).
+            ``"columns"`` of the CSV, ``"upper"`` and ``"lower"`` thresholds, ``"isOrdered"``, ``"heat"`` (the settings
+            of heat maps; None without heat maps).
         about: names and values about the model.
         limits: sentences on what differs from Python, or is missing.
     """
@@ -48,7 +48,7 @@ class OfflinePage:
 
     @property
     def has_thresholds(self) -> bool:
-        """Whether there are thresholds to move."""
+        """Whether there are adjustable thresholds."""
         return self.model["shows"] == "labels"
 
     @property
@@ -90,12 +90,12 @@ def page_script(names: Sequence[str] = _SCRIPTS) -> str:
 
 @cache
 def runtime_files() -> dict[str, Any]:
-    """What is known of the packaged files of ONNX Runtime Web: version, licence, SHA-256."""
+    """The facts of the packaged files of ONNX Runtime Web: version, licence, SHA-256."""
     return json.loads(packaged(f"{_RUNTIME}/files.json"))
 
 
 def worker_script() -> str:
-    """What a worker runs: ONNX Runtime Web as a constant ``ort``, and the page's own scripts.
+    """The script of a worker: ONNX Runtime Web as a constant ``ort``, and the page's own scripts.
 
     ONNX Runtime Web is a module, and browsers start no module worker from a page on a disk. As a classic script its
     exports become an object, and ``import.meta`` becomes one with the address of the worker.
@@ -111,7 +111,7 @@ def worker_script() -> str:
 
 
 def _json(value: Any) -> str:
-    """JSON that may stand in a script element: no character of it ends the element."""
+    """JSON that is safe in a script element: no character of it ends the element."""
     return json.dumps(value, ensure_ascii=False).replace("<", "\\u003c")
 
 

@@ -38,7 +38,7 @@ class Page(Protocol):
 
     @property
     def metric_rows(self) -> Sequence[Any]:
-        """The metrics of the whole set; empty where there are none."""
+        """The metrics of the whole set; empty if there are none."""
         ...
 
     @property
@@ -68,7 +68,7 @@ def write_page(page: Page, path: str | Path, what: str = "report", *, follow_lin
 
     Raises:
         ArtifactError: the file cannot be written.
-        InputError: the file exists and is no HTML page.
+        InputError: the file exists and is not an HTML page.
     """
     path = Path(path)
     check_page_file(path, what)
@@ -80,7 +80,7 @@ def write_page_text(text: str, path: Path, what: str = "report", *, follow_link:
 
     Args:
         text: HTML.
-        path: of the file; its folder is created if missing.
+        path: the path of the file; its folder is created if missing.
         what: what the page is, for messages.
         follow_link: where ``path`` is a symbolic link, write the file that it leads to.
 
@@ -97,7 +97,7 @@ def write_page_text(text: str, path: Path, what: str = "report", *, follow_link:
 
 
 def check_page_file(path: Path, what: str = "report") -> None:
-    """Raises `InputError` where a file exists that is no HTML page, so that it must not be replaced."""
+    """Raises `InputError` if the file exists and is not an HTML page, so that it is not replaced."""
     check_replaceable(path, ["<!doctype html"], what)
 
 

@@ -82,7 +82,7 @@ def options_of_parent(options: Options, parent: Parent) -> Options:
         raise InputError(f"{name} was trained on {how} images, but `whole={options.whole}`: leave `whole` out")
     if options.folds is not None and parent.manifest.training.get("backbone_was_trained", True):
         raise InputError(
-            "`folds` needs predictions from models that were not trained on the image, but the backbone of {name} may "
+            f"`folds` needs predictions from models that were not trained on the image, but the backbone of {name} may "
             "have been trained on these images: leave `folds` out, or train without `start_from`"
         )
     given = model.input.size

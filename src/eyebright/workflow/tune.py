@@ -190,7 +190,7 @@ def _calibrate(state: _Tuning, evaluation: Evaluation, kind: CalibrationChoice, 
     if state.decision.label_sets is not None:
         say(
             "dropped, since the probabilities have changed: the label sets; to keep them, repeat `sets` "
-            "{state.decision.label_sets.coverage:g}"
+            f"{state.decision.label_sets.coverage:g}"
         )
     decision = state.decision.with_calibration(calibration)
     return _Tuning(decision if decision.target.has_thresholds else decision.with_thresholds(Thresholds()), facts)

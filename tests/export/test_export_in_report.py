@@ -72,7 +72,7 @@ def test_without_an_export_there_is_none(saved: Path, tmp_path: Path) -> None:
 CHANGES = {
     "tuned since": (retune, "export.json: has other thresholds or another calibration than the manifest; export it"),
     "a damaged graph": (damage_graph, "model_fixed.onnx: is damaged"),
-    "another model": (lambda folder: change_record(folder, model={"id": "0"}), "export.json: is of another model"),
+    "another model": (lambda folder: change_record(folder, model={"id": "0"}), "export.json: belongs to another model"),
     "another form": (
         lambda folder: change_record(folder, files={"model.onnx": {"parity": 3, "sha256": "0"}}),
         "export.json: is damaged: the record of the export has no valid 'parity'",

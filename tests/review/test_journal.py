@@ -118,7 +118,7 @@ def test_two_processes_do_not_write_one_journal(tmp_path):
         ({"format": "eyebright review journal", "version": 2, "kind": "labels"}, "written by a newer version"),
         (
             {"format": "eyebright review journal", "version": 1, "kind": "points"},
-            "a review of points, and these images",
+            "a review of points, but these images",
         ),
         ({"revision": 1}, "is not a journal of a review"),
     ],

@@ -70,7 +70,7 @@ def test_a_kind_can_be_given_as_a_form_or_as_the_name_of_a_block(word: str, name
 
 
 def test_an_unknown_kind_is_an_error_that_names_the_nearest(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"no `kind='number'`. Did you mean 'numbers'\? Known: .*'ratings'"):
+    with pytest.raises(InputError, match=r"unknown `kind='number'`. Did you mean 'numbers'\? Known: .*'ratings'"):
         read_source(table(tmp_path, "price", "1", "2"), kind="number")
 
 

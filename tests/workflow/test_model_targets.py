@@ -42,7 +42,7 @@ def test_points_without_names_are_taken_in_their_order() -> None:
 
 def test_other_numbers_than_those_of_the_model_are_an_error() -> None:
     source = source_of("regression", np.array([[1.0]]), names=("size",))
-    with pytest.raises(InputError, match="these data have 'size', and the model predicts 'age'"):
+    with pytest.raises(InputError, match="these data have 'size', but the model predicts 'age'"):
         with_targets_of_model(source, RegressionBlock(names=("age",)))
 
 

@@ -254,7 +254,11 @@ def classes(targets: Tensor) -> Tensor:
     [
         (two_many, LABELS, "targets need one row for each of 60 images, got 58"),
         (wider, LABELS, "a row of targets needs 3 values, one for each label, got 6"),
-        (classes, CategoryBlock(vocab=list(COLOURS)), "a target is class 3, and there are 3, counted from 0"),
+        (
+            classes,
+            CategoryBlock(vocab=list(COLOURS)),
+            "a target is class 3, but there are only 3 classes, counted from 0",
+        ),
     ],
 )
 def test_wrong_targets_are_one_sentence(

@@ -93,7 +93,7 @@ def test_sets_of_one_class_cover_the_class_of_images_that_were_not_used(tmp_path
     names = decision.target.output_names
     covered = sum(names[int(target)] in inside for target, inside in zip(new.targets, found, strict=True)) / len(new)
     assert 0.93 < covered < 0.97  # 3.5 standard deviations of the images that fitted it and of those counted
-    with pytest.raises(InputError, match="made by lac or aps, got 'crc'"):
+    with pytest.raises(InputError, match="computed by lac or aps, got 'crc'"):
         tuned(folder, sets=0.9, set_method="crc")
     tuned(folder, sets=0.9, set_method="aps")
     assert all(decision.label_set(row) is not None for row in new.activated[:5])

@@ -130,7 +130,9 @@ def values_of(field: OptionField) -> st.SearchStrategy[Any]:
             exclude_max=limits.below is not None,
         ).filter(is_held)
     elif field.values.type is Path:
-        single = st.sampled_from([Path("photos"), Path("a folder") / "of images", Path("ünïcode")])
+        # Two options cannot name the same file to write.
+        names = (field.name, f"a folder/of {field.name}", f"ünïcode {field.name}")
+        single = st.sampled_from([Path(name) for name in names])
     else:
         single = st.text(max_size=12)
     if field.values.repeated:

@@ -192,7 +192,7 @@ def test_the_model_card_is_written_with_the_report_until_somebody_edits_it(
     card.write_text(written.replace("# ", "# Mine: ", 1))
     make_report(tmp_path / "model", say=said.append)
     assert "# Mine: " in card.read_text()
-    assert re.search(r"README.md' was written or edited by a person, so it is kept as it is", said[0])
+    assert re.search(r"README.md' was written or edited by a person, so it is kept unchanged", said[0])
 
 
 def test_a_report_that_goes_elsewhere_leaves_the_model_card_alone(

@@ -55,6 +55,11 @@ def test_other_torchvision_functions_are_refused() -> None:
         architecture_name(torchvision.models.densenet121)
 
 
+def test_a_function_of_timm_with_the_name_of_one_of_torchvision_is_refused() -> None:
+    with pytest.raises(InputError, match="the function 'resnet18' as a backbone: .*pass the name of a timm model"):
+        architecture_name(timm.models.resnet18)
+
+
 @pytest.mark.parametrize("name", ["tf_efficientnet_lite0", "convnext_tiny", "resnet18.a1_in1k", "inception_v3"])
 def test_input_of_a_timm_model_is_that_of_its_pretrained_config(name: str) -> None:
     expected, actual = timm.get_pretrained_cfg(name), input_description(name)

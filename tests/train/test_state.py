@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 from eyebright.errors import TrainingError
 from eyebright.train.device import Device
-from eyebright.train.events import EpochDone
+from eyebright.train.events import EpochDone, StepDone
 from eyebright.train.options import TrainingOptions
 from eyebright.train.plan import Plan
 from eyebright.train.run import Run
-from eyebright.train.state import load_checkpoint, read_checkpoint, save_checkpoint
+from eyebright.train.state import load_checkpoint, read_checkpoint, restore, run_state, save_checkpoint
 from support.training import in_another_process, tiny_model, tiny_plans, tiny_run, train_all
 
 KINDS: dict[str, tuple[Plan, ...]] = {
@@ -208,6 +208,7 @@ def test_the_error_names_only_the_differences(tmp_path: Path) -> None:
         ({"about": [], "seed": "x"}, "missing or invalid: 'seed', 'about'"),
         ({"epoch": -5}, "missing or invalid: 'epoch'"),
         ({"phase": "0"}, "missing or invalid: 'phase'"),
+        ({"stopped": 1, "averaged": "x", "scaler": 1}, "missing or invalid: 'stopped', 'averaged', 'scaler'"),
         ({"phase": 99}, "it is in phase 99 of 2"),
         ({"plans": [{}]}, "its plans cannot be understood"),
         ({"plans": ["x"]}, "its plans cannot be understood"),
@@ -223,6 +224,26 @@ def test_a_changed_description_is_an_error(change: dict[str, Any], says: str, tm
     save_file(tensors, path, metadata={"eyebright": json.dumps({**description, **change})})
     with pytest.raises(TrainingError, match=f"is not a whole checkpoint .*{says}.*start training again"):
         read_checkpoint(path)
+
+
+@pytest.mark.parametrize("loses", ["the number of updates", "a tensor"])
+def test_a_checkpoint_without_its_average_is_an_error_that_leaves_the_run_as_it_is(loses: str) -> None:
+    whole = tiny_run()
+    plans = (Plan(2, (1e-2,) * 3, options=TrainingOptions(ema=0.9)),)
+    whole.begin(*plans)
+    next(event for event in train_all(whole) if isinstance(event, StepDone))
+    tensors, description = run_state(whole)
+    assert description["averaged"] == 1
+    if loses == "a tensor":
+        del tensors[next(name for name in tensors if name.startswith("average/"))]
+    else:
+        description["averaged"] = None
+    run = tiny_run(tiny_model(seed=9))
+    before = weights(run)
+    with pytest.raises(TrainingError, match="it lacks the moving average of the weights"):
+        restore(run, tensors, description, plans=plans)
+    assert_same(weights(run), before)
+    assert run.plans == ()
 
 
 def test_a_checkpoint_without_its_curve_or_description_is_an_error(tmp_path: Path) -> None:

@@ -351,8 +351,9 @@ def test_tilts_are_uniform_and_have_the_given_probability() -> None:
         (lambda: Zoom(1.2, 1.1), "zooms must satisfy 0 < min_zoom <= max_zoom, got 1.2 to 1.1"),
         (lambda: Zoom(0, 1), "zooms must satisfy 0 < min_zoom <= max_zoom, got 0 to 1"),
         (lambda: Zoom(1, math.inf), "zooms must satisfy 0 < min_zoom <= max_zoom, got 1 to inf"),
-        (lambda: Rotate(math.nan), "max_deg must be a finite number of degrees, got nan"),
-        (lambda: Rotate(math.inf), "max_deg must be a finite number of degrees, got inf"),
+        (lambda: Rotate(math.nan), "max_deg must be a finite number of degrees from 0, got nan"),
+        (lambda: Rotate(math.inf), "max_deg must be a finite number of degrees from 0, got inf"),
+        (lambda: Rotate(-10), "max_deg must be a finite number of degrees from 0, got -10"),
         (lambda: PerspectiveWarp(0.5), r"magnitude must be in \[0, 0.5\), got 0.5"),
     ],
 )

@@ -31,6 +31,7 @@ MIN_IMAGES = 10
 """The minimum number of images of a slice, and of all others."""
 
 MAX_SLICES = 100
+"""Slices that are compared: the first ones, in the order of the columns."""
 
 _RESAMPLES = 400
 IMAGE_SIZE = "size of the image"

@@ -17,6 +17,7 @@ import numpy as np
 
 from eyebright.errors import InputError
 from eyebright.export.graph import Graph, Value
+from eyebright.image.canonical import EPSILON
 from eyebright.transforms.draw import Transform, evaluation_params
 from eyebright.transforms.serialize import preprocessing_to_json
 from eyebright.transforms.spatial import crop_margin
@@ -24,7 +25,6 @@ from eyebright.types import Size
 
 MAX_CROPPED = 8
 """The most pixels of a resized image before its crop, as a multiple of those of the output."""
-_EPSILON = 1e-6  # as in `eyebright.image.canonical`
 
 
 class Steps(NamedTuple):
@@ -161,7 +161,7 @@ def _first_resized(graph: Graph, sides: Sequence[Value], steps: Steps) -> list[V
 
 def _resized_side(graph: Graph, side: Value) -> Value:
     """The side rounded half up, and at least 1."""
-    rounded = graph.op("Floor", graph.op("Add", side, graph.constant([0.5 + _EPSILON], np.float64)))
+    rounded = graph.op("Floor", graph.op("Add", side, graph.constant([0.5 + EPSILON], np.float64)))
     return graph.op("Max", rounded, graph.constant([1.0], np.float64))
 
 
@@ -178,7 +178,7 @@ def _placed(graph: Graph, side: Value, first: Value, steps: Steps, axis: int) ->
     scaled = graph.op("Mul", first, number(steps.scale[axis]))
     resized = _resized_side(graph, scaled)
     centred = graph.op("Add", shift, graph.op("Mul", graph.op("Sub", scaled, resized), number(0.5)))
-    away = graph.op("Mul", graph.op("Sign", centred), number(_EPSILON))
+    away = graph.op("Mul", graph.op("Sign", centred), number(EPSILON))
     offset = _truncated(graph, graph.op("Add", centred, away))
     begin = graph.op("Max", graph.op("Neg", offset), number(0))
     end = graph.op("Min", graph.op("Sub", number(steps.output[axis]), offset), resized)

@@ -14,8 +14,7 @@ from jaxtyping import Float, Float64, UInt8
 from torch import Tensor, nn
 
 from eyebright.export.pixels_graph import Steps
-
-_EPSILON = 1e-6  # as in `eyebright.image.canonical`
+from eyebright.image.canonical import EPSILON
 
 
 class PlacedAxis(NamedTuple):
@@ -76,12 +75,12 @@ class CanonicalPixels(nn.Module):
         scaled = first * steps.scale[axis]
         resized = _rounded(scaled)
         centred = shift + (scaled - resized) / 2
-        return PlacedAxis(side, resized, (centred + centred.sign() * _EPSILON).trunc())
+        return PlacedAxis(side, resized, (centred + centred.sign() * EPSILON).trunc())
 
 
 def _rounded(side: Float64[Tensor, ""]) -> Float64[Tensor, ""]:
     """A side in pixels, rounded half up and at least 1."""
-    return (side + 0.5 + _EPSILON).floor().clamp_min(1)
+    return (side + 0.5 + EPSILON).floor().clamp_min(1)
 
 
 def _filter(axis: PlacedAxis, n_pixels: int, n_out: int) -> Float[Tensor, "m n"]:

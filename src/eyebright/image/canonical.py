@@ -42,7 +42,8 @@ LIBRARY_PIXELS: PixelsVersion = "legacy-1"
 
 Weights = NDArray[np.float32]
 
-_EPSILON = 1e-6  # tolerance for rounding errors, in pixels or relative to the scale
+EPSILON = 1e-6
+"""Tolerance for rounding errors, in pixels or relative to the scale."""
 _MAX_PRODUCT = 2**18  # multiplications in one matrix product: OpenBLAS computes larger ones in several threads
 _MAX_OUTPUTS = 8  # rows of one weight matrix: it is banded, so more rows multiply by more zeros
 _MAX_WIDTH = 4096  # floats of a row that are resized together, so that a block fits into the processor's caches
@@ -81,7 +82,7 @@ class Placement(NamedTuple):
 
 def resized_side(side: float) -> int:
     """A side in pixels, rounded half up and at least 1."""
-    return max(math.floor(side + 0.5 + _EPSILON), 1)
+    return max(math.floor(side + 0.5 + EPSILON), 1)
 
 
 def fit_size(input_size: Size, output_size: Size, *, cover: bool) -> Size:
@@ -119,7 +120,7 @@ def canonical_placement(warp: Warp) -> Placement | None:
         warp: any warp.
     """
     (a, b, tx), (c, d, ty), (p, q, w) = warp.matrix.tolist()
-    skewed = max(abs(value) for value in (b, c, p, q)) > _EPSILON * abs(w)
+    skewed = max(abs(value) for value in (b, c, p, q)) > EPSILON * abs(w)
     if skewed or a / w <= 0 or d / w <= 0:
         return None
     (height, top), (width, left) = (
@@ -157,7 +158,7 @@ def _place_axis(side: int, scale: float, shift: float) -> tuple[int, int]:
     """(resized side, offset in the output) of one axis; the image's centre moves by less than one pixel."""
     resized = resized_side(scale * side)
     offset = shift + (scale * side - resized) / 2
-    return resized, int(offset + math.copysign(_EPSILON, offset))
+    return resized, int(offset + math.copysign(EPSILON, offset))
 
 
 def _visible(offset: int, resized: int, size: int) -> range:

@@ -34,11 +34,12 @@ def fbeta(decisions: Bool[Tensor, "n k"], target: Shaped[Tensor, "n k"], *, beta
     Args:
         decisions: True where a label is predicted.
         target: 1 where the image has the label, 0 where not, NaN where unknown.
-        beta: 2 counts recall more, 0.5 precision.
+        beta: above 1 favours recall, below 1 precision.
         average: over all decisions, over the classes, or over the images.
 
     Raises:
-        InputError: ``beta`` is not a positive number, the shapes differ, or another target or average.
+        InputError: ``beta`` is not a positive number, the shapes differ, a target is not 0, 1 or NaN, or ``average`` is
+            unknown.
     """
     hits, predicted, positives = decision_counts(decisions, target, average)
     return float(fbeta_of_counts(hits, predicted, positives, beta=beta).mean())
@@ -52,8 +53,7 @@ def fbeta_of_counts(
     Raises:
         InputError: ``beta`` is not a positive number.
     """
-    if not (beta > 0 and math.isfinite(beta)):
-        raise InputError(f"`beta` of the F score must be a positive number, got {beta}")
+    _check_beta(beta)
     whole = predicted + beta**2 * positives
     return torch.where(whole > 0, (1 + beta**2) * hits / torch.where(whole > 0, whole, 1), 0)
 
@@ -67,8 +67,7 @@ def fbeta_metric(beta: float, average: Average) -> Metric:
     f1 = {"macro": f1_macro, "micro": f1_micro, "samples": f1_samples}
     if beta == 1:
         return f1[average]
-    if not (beta > 0 and math.isfinite(beta)):
-        raise InputError(f"`beta` of the F score must be a positive number, got {beta}")
+    _check_beta(beta)
     function = partial(fbeta, beta=beta, average=average)
     return Metric(f"f{beta:g}_{average}", function, takes="decisions", title=f"{average} F{beta:g}")
 
@@ -82,7 +81,7 @@ def jaccard(decisions: Bool[Tensor, "n k"], target: Shaped[Tensor, "n k"], *, av
         average: over all decisions, over the classes, or over the images.
 
     Raises:
-        InputError: the shapes differ, or another target or average.
+        InputError: the shapes differ, a target is not 0, 1 or NaN, or ``average`` is unknown.
     """
     hits, predicted, positives = decision_counts(decisions, target, average)
     return float(ratio(hits, predicted + positives - hits).mean())
@@ -143,3 +142,8 @@ false_alarms = Metric(
     title="false alarms in 1,000 images",
 )
 n_labels = Metric("labels_per_image", labels_per_image, takes="decisions", title="labels per image")
+
+
+def _check_beta(beta: float) -> None:
+    if not (beta > 0 and math.isfinite(beta)):
+        raise InputError(f"`beta` of the F score must be a positive number, got {beta}")

@@ -15,6 +15,7 @@ from eyebright.types import InputDescription, Size
 
 TORCHVISION = ("resnet18", "resnet34", "resnet50")
 """Names that select torchvision's models instead of timm's."""
+_PACKAGES = ("torchvision", "eyebright")  # whose functions of these names mean torchvision's models
 
 
 def architecture_name(arch: str | Callable[..., nn.Module]) -> str:
@@ -57,7 +58,7 @@ def input_description(
 
 def _function_name(arch: Callable[..., nn.Module]) -> str:
     name = getattr(arch, "__name__", repr(arch))
-    if name not in TORCHVISION:
+    if name not in TORCHVISION or getattr(arch, "__module__", "").split(".")[0] not in _PACKAGES:
         raise InputError(
             f"cannot use the function '{name}' as a backbone: only torchvision's {listing(TORCHVISION)} can be passed"
             " as functions; pass the name of a timm model as a string instead"

@@ -33,7 +33,7 @@ class TimmFiles(NamedTuple):
 
 
 def timm_files(description: ModelDescription, state: Mapping[str, Tensor]) -> TimmFiles | None:
-    """The backbone of a saved model as timm loads it; None if timm has no such architecture.
+    """The backbone of a saved model as timm loads it; None if timm has no such architecture, or other tensors for it.
 
     Args:
         description: of the model.
@@ -65,7 +65,7 @@ def timm_files(description: ModelDescription, state: Mapping[str, Tensor]) -> Ti
             "tag": "eyebright",
             "input_size": [description.n_in, *size],
             "fixed_input_size": bool(known.fixed_input_size),
-            "interpolation": "bilinear",  # of the pixels that the model was evaluated with
+            "interpolation": "bilinear",  # as canonical pixels are resized
             "mean": list(description.input.mean),
             "std": list(description.input.std),
             "num_classes": 0,

@@ -1,4 +1,4 @@
-"""Charts of the shares of images and answers about which a person is asked, over the bounds of the other answers."""
+"""Charts of the shares of images and answers that go to a person, by the promised bound of the yes and no answers."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,10 +17,11 @@ def asking_blocks(tuning: Mapping[str, Any], results: Sequence[PromiseResult]) -
 
     Args:
         tuning: `Manifest.tuning`.
-        results: the two promises of the model, for yes and for recall; otherwise there is no chart.
+        results: the two promises of the model, of precision or false positive rate (for yes) and of recall (for no);
+            otherwise there is no chart.
 
     Raises:
-        KeyError: the curves have another form; or ValueError, TypeError.
+        KeyError, TypeError, ValueError: the curves have another form.
     """
     curves = [AskingCurve.from_json(curve) for curve in tuning.get("asking", [])]
     pairs = _pairs(curves, [result.promise for result in results])
@@ -64,10 +65,11 @@ def _chart(title: str, shares: Sequence[Sequence[float]], pairs: Sequence[tuple[
         ends = (f"{100 * values[i]:.3g} % at {curve.bounds[i]:g}" for i in sorted({0, at, len(values) - 1}))
         words.append(f"{promise.words}: {', '.join(ends)}")
     low = min(min(line.x) for line in lines)
+    name = "1 - bound, or bound of recall" if any(promise.is_upper for _, promise in pairs) else "bound"
     return draw_chart(
         Caption(title, f"Share of {title}, by the bound of {'; of '.join(words)}."),
         [*lines, *chosen],
-        x=Axis("bound", low, 1.0, [tick / 10 for tick in range(10) if tick / 10 >= low] + [1.0]),
+        x=Axis(name, low, 1.0, [tick / 10 for tick in range(10) if tick / 10 >= low] + [1.0]),
         y=Axis("share"),
         size=WIDE,
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 from eyebright._defaults import SIGNIFICANCE
 from eyebright.evaluation.compare import Comparison
+from eyebright.evaluation.intervals import Interval
 from eyebright.evaluation.model_comparison import ImageChange, ModelComparison
 from eyebright.evaluation.output_differences import OutputDifference
 from eyebright.evaluation.relabelled import Judged, JudgedBy
@@ -120,7 +121,7 @@ def comparison_json(found: ModelComparison, names: tuple[str, str]) -> dict[str,
                 "first": one.first,
                 "second": one.second,
                 "difference": one.second - one.first,
-                "interval": None if math.isnan(one.interval.low) else [one.interval.low, one.interval.high],
+                "interval": _interval_json(one.interval),
                 "p_value_holm": one.p_value,
             }
             for one in found.outputs
@@ -189,13 +190,17 @@ def _relabelled_section(found: ModelComparison, names: tuple[str, str]) -> list[
     ]
 
 
+def _interval_json(interval: Interval) -> list[float] | None:
+    return None if math.isnan(interval.low) else [interval.low, interval.high]
+
+
 def _metric_json(one: Comparison) -> dict[str, Any]:
     return {
         "name": one.metric.display_name,
         "first": one.first,
         "second": one.second,
         "difference": one.difference,
-        "interval": [one.interval.low, one.interval.high],
+        "interval": _interval_json(one.interval),
         "higher_is_better": one.metric.higher_is_better,
     }
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from eyebright._defaults import SIGNIFICANCE
 from eyebright.evaluation.evaluation import Evaluation
-from eyebright.evaluation.slices import MAX_VALUES, MIN_IMAGES, Slice
+from eyebright.evaluation.slices import MAX_SLICES, MAX_VALUES, MIN_IMAGES, Slice
 from eyebright.metrics.labels import mean_ap
 from eyebright.web.blocks import Cell, Section, Table
 from eyebright.web.text import number_text
@@ -22,11 +22,12 @@ def slices_section(evaluation: Evaluation, slices: Sequence[Slice]) -> list[Sect
         return []
     worse = sum(one.is_worse and one.p_value < SIGNIFICANCE for one in slices)
     intro = (
-        f"{metric.display_name} of the images with one value in a column of the data, and of all other images; the "
-        f"worst first. Columns with 2 to {MAX_VALUES} values, slices of {MIN_IMAGES} images and more. P-values are"
-        f" of a z test with bootstrap standard errors, corrected for the {len(slices):,} slices (Holm):"
-        f" {worse or 'none'} of them {'score' if worse > 1 else 'scores'} worse than all others by more than chance"
-        f" explains (p < {SIGNIFICANCE}). The intervals are those of the scores, not corrected."
+        f"{metric.display_name} of the images with one value in a column of the data, and of all other images; those "
+        f"that are worse than the others first, by their p-values. Columns with 2 to {MAX_VALUES} values, slices of "
+        f"{MIN_IMAGES} images and more, at most {MAX_SLICES}. P-values are of a z test with bootstrap standard errors, "
+        f"corrected for the {len(slices):,} slices (Holm): {worse or 'none'} of them "
+        f"{'score' if worse > 1 else 'scores'} worse than all others by more than chance explains (p < {SIGNIFICANCE})."
+        " The intervals are those of the scores, not corrected."
     )
     if metric is mean_ap:
         intro += " mAP is lower where fewer images have a label, whatever the model."

@@ -36,6 +36,9 @@ _KINDS = {
     "plans": list,
     "history": list,
     "phase_started": bool,
+    "stopped": (str, type(None)),
+    "averaged": (int, type(None)),
+    "scaler": (dict, type(None)),
 }
 _MAX_LENGTH = 200  # most characters of a value in a message
 
@@ -156,7 +159,7 @@ def restore(
         TrainingError: the state does not match this run; the run is unchanged.
     """
     saved_plans = _check_same(run.seed, run.resume_conditions, description, plans)
-    _check_tensors(run, tensors)
+    _check_tensors(run, tensors, description)
     run.device.set_precision(description["precision"], "as in the checkpoint")
     _fill(run.model.state_dict(), tensors, "model/")
     run.begin(*saved_plans)
@@ -193,7 +196,9 @@ def _description(run: Run) -> Description:
 
 def _what_is_wrong(tensors: Tensors, description: Description) -> str:
     """A description of missing or invalid entries of a checkpoint; empty if it is valid."""
-    wrong = [name for name, kind in _KINDS.items() if not isinstance(description.get(name), kind)]
+    wrong = [
+        name for name, kind in _KINDS.items() if name not in description or not isinstance(description[name], kind)
+    ]
     wrong += [name for name in _COUNTS if name not in wrong and description[name] < 0]
     wrong += [name for name in ("curve/losses", "curve/lrs") if name not in tensors]
     if wrong:
@@ -202,7 +207,8 @@ def _what_is_wrong(tensors: Tensors, description: Description) -> str:
         plans = [Plan.from_json(plan) for plan in description["plans"]]
     except (EyebrightError, AttributeError, KeyError, TypeError, ValueError) as error:
         return f"its plans cannot be understood: {error}"
-    return "" if description["phase"] <= len(plans) else f"it is in phase {description['phase']} of {len(plans)}"
+    n_begun = description["phase"] + description["phase_started"]
+    return "" if n_begun <= len(plans) else f"it is in phase {description['phase']} of {len(plans)}"
 
 
 def _check_same(
@@ -243,13 +249,8 @@ def _plan_difference(saved: Sequence[Plan], requested: Sequence[Plan]) -> str:
     return "; ".join(f"{name} was {old} and is {new}" for name, old, new in fields)
 
 
-def _check_tensors(run: Run, tensors: Mapping[str, Tensor]) -> None:
-    ours = {name: tuple(tensor.shape) for name, tensor in run.model.state_dict().items()}
-    theirs = {
-        name.removeprefix("model/"): tuple(tensor.shape)
-        for name, tensor in tensors.items()
-        if name.startswith("model/")
-    }
+def _check_tensors(run: Run, tensors: Mapping[str, Tensor], description: Mapping[str, Any]) -> None:
+    ours, theirs = _shapes(run.model.state_dict()), _shapes(tensors, "model/")
     wrong = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
     if wrong:
         shapes = f"'{wrong[0]}' has the shape {theirs.get(wrong[0], 'none')} there, {ours.get(wrong[0], 'none')} here"
@@ -257,6 +258,17 @@ def _check_tensors(run: Run, tensors: Mapping[str, Tensor]) -> None:
             f"the checkpoint is of another model: {len(wrong)} of its {len(theirs)} tensors do not fit"
             f" ({listing(wrong, limit=3)}; {shapes})"
         )
+    phase, plans = description["phase"], description["plans"]
+    has_average = description["phase_started"] and Plan.from_json(plans[phase]).options.ema
+    if has_average and (description["averaged"] is None or _shapes(tensors, "average/") != ours):
+        raise TrainingError("the checkpoint is damaged: it lacks the moving average of the weights, or a part of it")
+
+
+def _shapes(tensors: Mapping[str, Tensor], prefix: str = "") -> dict[str, tuple[int, ...]]:
+    """The shapes of the tensors whose names begin with the prefix, by the rest of their names."""
+    return {
+        name.removeprefix(prefix): tuple(tensor.shape) for name, tensor in tensors.items() if name.startswith(prefix)
+    }
 
 
 def _restore_phase(run: Run, tensors: Mapping[str, Tensor], description: Mapping[str, Any]) -> None:

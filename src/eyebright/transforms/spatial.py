@@ -53,7 +53,7 @@ class Resize(Transform):
         _check_resampling(self.pad_mode, self.interpolation)
 
     def draw(self, size: Size, generator: np.random.Generator | None) -> TransformParams:
-        """A warp to the size, with a random position; at the centre for validation images."""
+        """A warp to the size, with a random position; at the centre without a generator, as for `legacy-1` pixels."""
         target = Size.of(self.size)
         if self.method == "squish":
             return TransformParams(Warp.resize(size, target), interpolation=self.interpolation)
@@ -217,8 +217,8 @@ class Rotate(Transform):
     def __post_init__(self) -> None:
         _check_probability(self.p)
         _check_resampling(self.pad_mode, self.interpolation)
-        if not math.isfinite(self.max_deg):
-            raise InputError(f"max_deg must be a finite number of degrees, got {self.max_deg}")
+        if not 0 <= self.max_deg < math.inf:
+            raise InputError(f"max_deg must be a finite number of degrees from 0, got {self.max_deg}")
 
     def draw(self, size: Size, generator: np.random.Generator | None) -> TransformParams:
         """A random rotation; the identity for validation images."""

@@ -100,7 +100,10 @@ def test_keypoints_of_several_instances_in_an_image_are_an_error_that_shows_the_
             "an annotation names the category 1, which is not in 'categories'",
         ),
         ({"annotations": [{"image_id": 10}]}, "an entry of 'annotations' has no 'category_id'"),
-        ({"annotations": [{"image_id": [10], "category_id": 90}]}, "an id that is neither a number nor a string"),
+        (
+            {"annotations": [{"image_id": [10], "category_id": 90}]},
+            "'image_id' of an entry of 'annotations' is no number or string, but",
+        ),
         ({"images": [{"id": 1, "file_name": "a.jpg"}] * 2}, "the id 1 of an image occurs twice"),
         ({"images": [{"id": 1, "file_name": 5}]}, "'file_name' must be a string, got 5"),
         ({"images": [{"id": 1, "file_name": "a.jpg"}, {"id": 2}]}, "an entry of 'images' has no 'file_name'"),
@@ -116,6 +119,9 @@ def test_a_broken_file_is_an_error_with_its_place(changes: dict[str, Any], said:
 def test_broken_keypoints_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(TableError, match="'keypoints' must be three numbers for each point"):
         read(tmp_path, keypoints((10, [1, 2, 2, 3])))
+    for points in (17, {"x": 1}, "1 2 2", [1, 2, "2"]):
+        with pytest.raises(TableError, match="'keypoints' must be three numbers for each point"):
+            read(tmp_path, keypoints((10, points)))
     with pytest.raises(TableError, match="'b.jpg' has more or fewer keypoints than other images"):
         read(tmp_path, keypoints((10, [1, 2, 2, 3, 4, 2]), (20, [1, 2, 2])))
 

@@ -1,10 +1,11 @@
 """COCO: a JSON file with the lists ``images``, ``categories`` and ``annotations``.
 
 The labels of an image are the categories of its annotations, found by their id; those with ``iscrowd`` count.
-Where annotations have ``keypoints`` and no image has two instances, the points are read; a point with
+Where annotations have ``keypoints``, the points are read, of at most one instance in each image; a point with
 visibility 0 is unknown.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -126,10 +127,12 @@ def _add_annotation(content: _Content, piece: Piece) -> None:
     both = content.categories_of.get(image, _NO_CATEGORIES) | {category}
     content.categories_of[image] = content.shared_sets.setdefault(both, both)
     points = annotation.get("keypoints")
-    if points and not annotation.get("iscrowd") and any(points[2::3]):
-        if image in content.points:
-            content.with_several_instances = image
-        content.points[image] = _flat(content, piece, points)
+    if points and not annotation.get("iscrowd"):
+        coordinates = _flat(content, piece, points)
+        if not all(map(math.isnan, coordinates)):
+            if image in content.points:
+                content.with_several_instances = image
+            content.points[image] = coordinates
 
 
 def _flat(content: _Content, piece: Piece, points: Any) -> list[float]:
@@ -158,8 +161,9 @@ def _object(content: _Content, piece: Piece, section: str, keys: Iterable[str]) 
     missing = [key for key in keys if key not in piece.value]
     if missing:
         raise content.error(piece.line, f"an entry of '{section}' has no {listing(missing)}; export the file again")
-    if any(isinstance(piece.value[key], (dict, list)) for key in keys):
-        raise content.error(piece.line, f"an entry of '{section}' has an id that is neither a number nor a string")
+    if wrong := [key for key in keys if not isinstance(piece.value[key], (int, float, str))]:
+        value = short_repr(piece.value[wrong[0]])
+        raise content.error(piece.line, f"'{wrong[0]}' of an entry of '{section}' is no number or string, but {value}")
     return piece.value
 
 

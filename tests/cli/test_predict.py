@@ -370,7 +370,8 @@ def test_without_an_output_nothing_is_predicted_in_vain(
     monkeypatch.setattr(sys, "stdout", None)
     assert predict(model, photos) == 2
     assert (
-        "error: the standard output is closed, so no prediction can be printed; --out names" in capsys.readouterr().err
+        "error: the standard output is closed, so no prediction can be printed; give a file as --out"
+        in capsys.readouterr().err
     )
 
 

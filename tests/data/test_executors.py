@@ -512,7 +512,7 @@ def test_worker_processes_and_threads_read_large_images_one_after_another_where_
     make: Make, folder: Path, table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The images count as large, and no memory as available; what is inside of preprocessing says when."""
-    monkeypatch.setattr(decode_memory, "_SMALL", 0)
+    monkeypatch.setattr(decode_memory, "_MAX_UNCOUNTED_PIXELS", 0)
     monkeypatch.setattr(decode_memory, "available_memory", lambda: 0)
     preprocess = Pipeline._preprocess
 

@@ -115,7 +115,7 @@ def test_accuracy_multi_of_probabilities_equals_fastais(thresh: float) -> None:
 @pytest.mark.wrong_shapes
 def test_metrics_of_decisions_refuse_logits() -> None:
     assert GOLD["called directly on logits: F1ScoreMulti()(inp,targ) ignores thresh/sigmoid"].startswith("ValueError")
-    with pytest.raises(InputError, match=r"probabilities become decisions by Thresholds\.decide"):
+    with pytest.raises(InputError, match=r"Thresholds\.decide converts probabilities to decisions"):
         f1_macro(LOGITS, TARGETS)
 
 

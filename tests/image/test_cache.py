@@ -131,7 +131,7 @@ def test_the_repr_reports_hits_size_and_the_reached_limit(tmp_path, gradient, en
         for _ in range(2):
             read_pixels(encode(gradient(500, 600 + number), "PNG"), 600, cache)
     assert repr(cache) == (
-        f"ImageCache: 2 of 6 lookups of images were hits in '{tmp_path}', which holds 2 MB; "
+        f"ImageCache: 2 of 6 lookups of images were hits in '{tmp_path}', which has 2 MB; "
         "it is full (limit 2 MB), so the other images are decoded each time"
     )
 
@@ -140,7 +140,7 @@ def test_the_repr_reads_no_folder(tmp_path, gradient, encode, monkeypatch):
     cache = ImageCache.in_folder(tmp_path)
     read_pixels(encode(gradient(500, 600), "PNG"), 600, cache)
     monkeypatch.setattr(os, "scandir", None)  # a call would raise
-    assert repr(cache) == f"ImageCache: 0 of 1 lookups of images were hits in '{tmp_path}', which holds 1 MB"
+    assert repr(cache) == f"ImageCache: 0 of 1 lookups of images were hits in '{tmp_path}', which has 1 MB"
 
 
 def test_the_cache_option_is_memory_a_folder_a_cache_or_none(tmp_path: Path) -> None:

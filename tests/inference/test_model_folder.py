@@ -347,7 +347,7 @@ ODD: dict[str, tuple[Change, str]] = {
     ),
     "pixels of a newer version": (
         lambda d: d.update(pixels="canonical-9"),
-        "preprocessing version 'canonical-9', and this version of eyebright has only 'legacy-1', 'canonical-1'",
+        "preprocessing version 'canonical-9', but this version of eyebright has only 'legacy-1', 'canonical-1'",
     ),
     "thresholds for others": (
         lambda d: d["decision"]["thresholds"].update(values=[0.5] * 3),

@@ -376,7 +376,7 @@ def test_an_empty_set_is_refused():
 
 @pytest.mark.wrong_shapes
 def test_probabilities_instead_of_decisions_are_an_error(plain):
-    with pytest.raises(InputError, match=r"probabilities become decisions by Thresholds\.decide"):
+    with pytest.raises(InputError, match=r"Thresholds\.decide converts probabilities to decisions"):
         ours.f1(plain.scores, plain.target, average="micro")
 
 

@@ -106,7 +106,9 @@ def test_coco_stays_coco_unless_something_is_unknown(tmp_path, source):
     assert len(json.loads((tmp_path / "new.json").read_text())["annotations"]) == 2
     post(app, "api/change", {"action": "2", "changes": [change(0, "dog", "yes", "unknown")]})
     answer = saved(app).json
-    assert answer["format"] == "csv"
+    assert (answer["format"], answer["path"]) == ("csv", str(tmp_path / "new.csv"))
+    assert len(json.loads((tmp_path / "new.json").read_text())["annotations"]) == 2
+    assert read_back(tmp_path / "new.csv", items.root, labels=["cat", "dog"])[1]["a.jpg"].unknown == {"dog"}
     assert "COCO cannot hold unknown labels" in answer["sentence"]
     app.close()
 

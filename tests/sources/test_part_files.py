@@ -24,7 +24,7 @@ def test_a_table_that_is_called_train_is_read_with_those_of_the_other_parts_besi
     assert parts(source) == {"a.png": "train", "b.png": "train", "c.png": "valid", "d.png": "test"}
     assert source.messages[-1] == (
         "'train.csv' is read together with 'test.csv', 'val.csv', for the other parts; `split='none'` reads "
-        "'train.csv' alone"
+        "only 'train.csv'"
     )
     alone = read_source(root / "train.csv", split="none")
     assert (len(alone), alone.part) == (2, None)

@@ -196,7 +196,7 @@ def test_an_invalid_split_is_an_error(parts: Any, message: str) -> None:
 
 
 def test_a_missing_split_column_is_an_error_that_names_the_nearest() -> None:
-    with pytest.raises(DataError, match="2 columns are named 'is_valid'; give each a name of its own"):
+    with pytest.raises(DataError, match="2 columns are named 'is_valid'; give each a different name"):
         split.ColSplitter()(pd.DataFrame([[True, False]], columns=["is_valid", "is_valid"]))
     with pytest.raises(DataError, match="no column 'is_vaild'. Did you mean 'is_valid'"):
         split.ColSplitter("is_vaild")(pd.DataFrame({"is_valid": [True]}))

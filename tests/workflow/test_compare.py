@@ -109,7 +109,9 @@ def test_a_model_that_started_from_the_other_and_corrected_labels_are_said(
     for path in (journal, journal.parent):
         assert make_comparison(replace(options, nominated=path)).judged[-1].images == kept - 1
     suspects.write_text("file\n./nothing.png\n")
-    with pytest.raises(InputError, match=r"none of the 1 files in '.*', such as './nothing.png', was evaluated by the first model"):
+    with pytest.raises(
+        InputError, match=r"none of the 1 files in .* './nothing.png', was evaluated by the first model"
+    ):
         make_comparison(options)
     suspects.write_text("image\n003.png\n")
     with pytest.raises(InputError, match="has no column 'file' with the nominated images, only 'image'"):

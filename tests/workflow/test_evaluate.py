@@ -299,7 +299,7 @@ def test_the_images_of_the_part_are_taken_where_the_data_name_parts(root: Path) 
     reading = ReadOptions(images=root / "new", labels=("labels",), split="split")
     found, _ = evaluated(root, given=reading, part="test")
     assert len(found.evaluation) == 6
-    with pytest.raises(InputError, match="train 6, test 6.*none is of the part 'promise'; `split='none'` takes all"):
+    with pytest.raises(InputError, match="train 6, test 6.*none is of the part 'promise'; `split='none'` uses all"):
         evaluated(root, given=reading, part="promise")
     assert len(evaluated(root, given=reading)[0].evaluation) == 12
 

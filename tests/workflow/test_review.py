@@ -106,7 +106,7 @@ def test_from_nothing_labels_are_given_or_added(tmp_path: Path) -> None:
     assert [cell["cell"] for cell in get(review.app, "api/session").json["cells"]] == ["cat", "dog", "bird"]
     assert [item["file"] for item in get(review.app, "api/items").json["items"]] == ["a.jpg", "in/b.jpg"]
     assert review.folder == tmp_path / "photos-review"
-    assert "nothing is known" in post(review.app, "api/learn", {}).json["error"]
+    assert "no image has a known value yet" in post(review.app, "api/learn", {}).json["error"]
     review.app.close()
 
 
@@ -122,7 +122,10 @@ def test_from_nothing_labels_are_given_or_added(tmp_path: Path) -> None:
         (lambda root: ReviewOptions(root / "photos", labels=("a,,b",)), "`labels`: a name has"),
         (lambda root: ReviewOptions(root / "photos", labels=("cat,Cat",)), "`labels`: there is 'cat' already"),
         (lambda root: ReviewOptions(root / "photos", labels=("?",)), "read as unknown"),
-        (lambda root: ReviewOptions(root / "photos", kind="points"), "`labels` names the points"),
+        (
+            lambda root: ReviewOptions(root / "photos", kind="points"),
+            "the names of the points are missing",
+        ),
         (lambda root: ReviewOptions(root / "photos", kind="boxes"), "unknown `kind` 'boxes'"),
         (lambda root: ReviewOptions(root / "photos", port=80), "`port` must be"),
     ],

@@ -95,7 +95,7 @@ def test_options_that_contradict_the_head_are_refused() -> None:
         InputError, match="`wise_ft` is for `head='linear'`, and `dropout`, which is for `head='book'`,"
     ):
         Options(wise_ft=0.5, dropout=0.1)
-    with pytest.raises(InputError, match="an average of batch-norm statistics fits neither"):
+    with pytest.raises(InputError, match="an average of batch-norm statistics matches neither model"):
         Options(wise_ft=0.5, keep_statistics=False)
     with pytest.raises(InputError, match="`epochs=0` fits a linear head, but `head='book'` needs an epoch"):
         Options(head="book", epochs=0)

@@ -4,7 +4,6 @@
 how one sample and one batch are made, step by step.
 """
 
-import inspect
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
@@ -38,6 +37,7 @@ from eyebright.image.cache import CacheOption, ImageCache
 from eyebright.sources.items import as_items
 from eyebright.sources.split import RandomSplitter, Splitter, checked_split
 from eyebright.tasks.base import Block, TargetBlock
+from eyebright.tasks.input_and_target import as_input_and_target
 from eyebright.transforms.pipeline import Pipeline
 from eyebright.types import Size
 
@@ -95,7 +95,7 @@ class DataBlock:
         item_tfms: Any = None,
         batch_tfms: Any = None,
     ) -> None:
-        instances = _as_input_and_target(blocks) if blocks else ()
+        instances = as_input_and_target(blocks) if blocks else ()
         for name, value in (("blocks", instances), ("get_items", get_items), ("get_x", get_x), ("get_y", get_y)):
             object.__setattr__(self, name, value)
         for name, value in (("splitter", splitter), ("item_tfms", item_tfms), ("batch_tfms", batch_tfms)):
@@ -267,35 +267,3 @@ def _batch_size(bs: int | None, n_images: int) -> int:
             f"a batch of {bs} images is larger than the training set of {n_images}; give `bs={n_images}` or less"
         )
     return bs
-
-
-def _as_block(given: Any) -> Block:
-    """A block given as a class or as an instance, as an instance: ``ImageBlock`` or ``ImageBlock()``.
-
-    Raises:
-        DataError: the value is neither.
-    """
-    made = given() if inspect.isclass(given) else given
-    if not isinstance(made, Block):
-        raise DataError(f"a block must be ImageBlock, CategoryBlock, MultiCategoryBlock, ...; got {given!r}")
-    return made
-
-
-def _as_input_and_target(blocks: Sequence[Any]) -> tuple[Block, TargetBlock]:
-    """The blocks of a `DataBlock`, as instances.
-
-    Args:
-        blocks: classes or instances, as `DataBlock` takes them.
-
-    Raises:
-        DataError: they are not an input block and a target block.
-    """
-    instances = [_as_block(block) for block in blocks]
-    match instances:
-        case [image, TargetBlock() as target] if not isinstance(image, TargetBlock):
-            return image, target
-        case _:
-            raise DataError(
-                "`blocks` must be an input and a target, for example (ImageBlock, MultiCategoryBlock); "
-                f"got {tuple(type(block).__name__ for block in instances)}"
-            )

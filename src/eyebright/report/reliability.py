@@ -192,8 +192,7 @@ def _selection(targets: Float[Tensor, "n k"], named: str) -> str:
     if n_chosen in (0, n_labels):
         return ""
     return (
-        f" Small diagrams: of {n_labels} {named} the {n_chosen} with the most positives, of those with at least "
-        f"{MIN_POSITIVES}."
+        f" Small diagrams: the {n_chosen} of {n_labels} {named} with the most positives, at least {MIN_POSITIVES} each."
     )
 
 

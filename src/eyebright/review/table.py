@@ -21,7 +21,7 @@ from eyebright.io.atomic import link_target, temporary_folder
 from eyebright.review.refusal import Refusal
 from eyebright.review.session import ReviewSession
 from eyebright.sources.categorical import Categorical
-from eyebright.sources.convert import WRITERS, Converted, convert_source
+from eyebright.sources.convert import WRITERS, Converted, convert_source, is_of_another_format
 from eyebright.sources.source import Source
 from eyebright.sources.text_table import Strings
 from eyebright.sources.writer import Writer, vocabulary
@@ -60,7 +60,6 @@ class NewTable:
             ArtifactError: it cannot be written, for example because the disk is full.
             InputError: the labels cannot be written as a table.
         """
-        self._check_replaceable()
         with self.session.lock:
             source, sentences = self._source()
             revision = self.session.revision
@@ -68,13 +67,15 @@ class NewTable:
             raise Refusal(409, "nothing is known of any image yet, so there is no table to write")
         writer, why = self._writer(source)
         sentences += [why] if why else []
-        converted = self._write(source, writer, revision)
+        out = self.out.with_suffix(writer.suffix) if is_of_another_format(self.out, writer) else self.out
+        self._check_replaceable(out)
+        converted = self._write(source, writer, out, revision)
         sentences += converted.messages
         rows = len(source)
-        self.command = train_command(self.out, converted.read_options, self.further)
-        sentence = " ".join([f"{rows:,} images written to {self.out} ({writer.title}).", *(f"{s}." for s in sentences)])
+        self.command = train_command(out, converted.read_options, self.further)
+        sentence = " ".join([f"{rows:,} images written to {out} ({writer.title}).", *(f"{s}." for s in sentences)])
         return {
-            "path": str(self.out),
+            "path": str(out),
             "rows": rows,
             "format": writer.name,
             "sentence": sentence,
@@ -83,16 +84,14 @@ class NewTable:
 
     # ------------------------------------------------------------------ the file
 
-    def _check_replaceable(self) -> None:
-        if not self.out.exists():
+    def _check_replaceable(self, out: Path) -> None:
+        if not out.exists():
             return
-        written = {
-            entry.saved.get("digest") for entry in self.session.entries if entry.saved.get("path") == str(self.out)
-        }
-        if self.out.is_dir() or _digest(self.out) not in written:
+        written = {entry.saved.get("digest") for entry in self.session.entries if entry.saved.get("path") == str(out)}
+        if out.is_dir() or _digest(out) not in written:
             raise Refusal(
                 409,
-                f"'{self.out}' is there, and was not written by this review or has changed since; give another `out`, "
+                f"'{out}' is there, and was not written by this review or has changed since; give another `out`, "
                 "or remove it",
             )
 
@@ -108,24 +107,24 @@ class NewTable:
             return WRITERS["csv"], f"CSV, since {wanted.title} cannot hold unknown labels"
         return wanted, ""
 
-    def _write(self, source: Source, writer: Writer, revision: int) -> Converted:
+    def _write(self, source: Source, writer: Writer, out: Path, revision: int) -> Converted:
         try:
-            out = link_target(self.out)
-            out.parent.mkdir(parents=True, exist_ok=True)
-            with temporary_folder(out) as folder:
+            target = link_target(out)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with temporary_folder(target) as folder:
                 place = folder / out.name
                 try:
                     converted = convert_source(source, writer.name, place)
                 except InputError as error:
                     if "cannot write" in str(error):
-                        raise ArtifactError(str(error).replace(str(place), str(self.out))) from None
+                        raise ArtifactError(str(error).replace(str(place), str(out))) from None
                     raise
                 # noted first: a table that the journal does not know could never be replaced
-                noted = {"path": str(self.out), "digest": _digest(place), "rows": len(source), "of": revision}
+                noted = {"path": str(out), "digest": _digest(place), "rows": len(source), "of": revision}
                 self.session.note_saved(noted)
-                place.replace(out)
+                place.replace(target)
         except OSError as error:
-            raise ArtifactError(f"cannot write '{self.out}': {os_reason(error)}") from None
+            raise ArtifactError(f"cannot write '{out}': {os_reason(error)}") from None
         return converted
 
     # ------------------------------------------------------------------ the rows

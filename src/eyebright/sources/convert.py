@@ -59,8 +59,7 @@ def convert_source(source: Source, to: WriteFormat, path: str | Path) -> Convert
     path = Path(path)
     messages = check_writable(source, writer)
     _check_new(path)
-    others = {one.suffix for one in WRITERS.values()} - {writer.suffix, ""}
-    if writer.suffix and path.suffix.lower() in others:
+    if is_of_another_format(path, writer):
         raise InputError(
             f"'{path}' is the name of another format than {writer.title}; give one that ends in {writer.suffix}"
         )
@@ -92,6 +91,12 @@ def _new_folder(path: Path) -> Generator[Path, None, None]:
         yield folder
         _check_new(path)
         folder.rename(path)
+
+
+def is_of_another_format(path: Path, writer: Writer) -> bool:
+    """Whether a file name ends as those of another format do, so that it would be read as one."""
+    others = {one.suffix for one in WRITERS.values()} - {writer.suffix, ""}
+    return bool(writer.suffix) and path.suffix.lower() in others
 
 
 def _check_new(path: Path) -> None:

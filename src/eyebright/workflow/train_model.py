@@ -132,8 +132,8 @@ def _model_folder(out: Path) -> Generator[None, None, None]:
         with exclusive_folder(out) if is_main_process() else nullcontext(enter_result=True) as is_free:
             if not is_free:
                 raise ArtifactError(
-                    f"another process trains or tunes the model in '{out}' or writes its report; wait for its end, or "
-                    "give another folder"
+                    f"another process is training or tuning the model in '{out}' or writing its report; wait until it "
+                    "ends, or give another folder"
                 )
             yield
     except BaseException:

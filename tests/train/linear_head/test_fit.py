@@ -264,7 +264,7 @@ def test_one_number_only_is_the_answer_for_every_image() -> None:
     targets[:, 1] = torch.arange(20)
     head = fit_linear_head(random_features(20, 5), targets, objective="squared", C=1.0)
     assert head.outputs(random_features(3, 5, seed=9))[:, 0].tolist() == [7.5, 7.5, 7.5]
-    assert head.notes == ("the number '0' has one value only: the prediction is the same for every image",)
+    assert head.notes == ("the number '0' has only one value: the prediction is the same for every image",)
 
 
 def test_features_that_are_all_constant_give_the_shares() -> None:

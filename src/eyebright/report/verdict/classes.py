@@ -69,7 +69,7 @@ class ClassVerdict:
             return []
         names = listing([self.vocab[k] for k in good], limit=_NAMES)
         return [
-            f"Reliable are {len(good):,} of {count_text(len(self.vocab), 'class', 'classes')} (F1 of at least "
+            f"{len(good):,} of {count_text(len(self.vocab), 'class', 'classes')} are reliable (F1 of at least "
             f"{_MIN_GOOD_F1:g} on at least {MIN_IMAGES} images): {names}."
         ]
 

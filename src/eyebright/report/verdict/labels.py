@@ -91,7 +91,7 @@ class LabelVerdict:
             return []
         names = listing([self.vocab[k] for k in good], limit=_NAMES)
         return [
-            f"Reliable are {len(good):,} of {count_text(len(self.vocab), 'label')} (F1 of at least {_GOOD:g} on at "
+            f"{len(good):,} of {count_text(len(self.vocab), 'label')} are reliable (F1 of at least {_GOOD:g} on at "
             f"least {MIN_IMAGES} images): {names}."
         ]
 

@@ -84,7 +84,7 @@ class PointVerdict:
         few = [one for one in zip(self.names, self._counts, strict=True) if one[1] < MIN_IMAGES]
         if not few:
             return []
-        return [f"Too few images to say how good it is, fewer than {MIN_IMAGES}: {counted_names(few)}."]
+        return [f"Too few images to judge, fewer than {MIN_IMAGES}: {counted_names(few)}."]
 
     # ------------------------------------------------------------------ what would help
 

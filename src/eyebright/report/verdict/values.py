@@ -167,7 +167,7 @@ def unjudged(
     if not few:
         return []
     return [
-        f"Too few images to say how good it is, fewer than {MIN_IMAGES}: {len(few):,} of "
+        f"Too few images to judge, fewer than {MIN_IMAGES}: {len(few):,} of "
         f"{count_text(len(names), singular, plural)}: {counted_names(few)}."
     ]
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from eyebright.check.hash_search import ALL_BITS, COLOUR, SIGN_BITS, near_hashes
+from eyebright.check.hash_search import MAX_COLOUR_DIFFERENCE, MAX_DISTANCE, MAX_SIGN_DISTANCE, near_hashes
 from eyebright.image.perceptual_hash import BOXES, orientations, transposed
 
 Hashes = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -19,7 +19,7 @@ def _planted(n: int, seed: int) -> Hashes:
         sizes = transposed(magnitudes[first]) if turn & 4 else magnitudes[first]
         signs[first + 1, 0] = _flipped(orientations(signs[first])[box, turn], rng)
         magnitudes[first + 1, 0] = _flipped(sizes[box], rng)
-        colours[first + 1] = colours[first] + rng.uniform(-COLOUR, COLOUR, 4) * 0.99
+        colours[first + 1] = colours[first] + rng.uniform(-MAX_COLOUR_DIFFERENCE, MAX_COLOUR_DIFFERENCE, 4) * 0.99
     return signs, magnitudes, colours
 
 
@@ -33,13 +33,13 @@ def _each_with_each(signs: np.ndarray, magnitudes: np.ndarray, colours: np.ndarr
     found: dict[tuple[int, int], int] = {}
     for i in range(len(signs)):
         for j in range(len(signs)):
-            if i == j or (np.abs(colours[i] - colours[j]) > COLOUR).any():
+            if i == j or (np.abs(colours[i] - colours[j]) > MAX_COLOUR_DIFFERENCE).any():
                 continue
             for turn in range(8):
                 sizes = transposed(magnitudes[i]) if turn & 4 else magnitudes[i]
                 distance = np.bitwise_count(orientations(signs[i])[:, turn] ^ signs[j, 0]).astype(int)
                 both = distance + np.bitwise_count(sizes ^ magnitudes[j, 0])
-                near = both[(distance <= SIGN_BITS) & (both <= ALL_BITS)]
+                near = both[(distance <= MAX_SIGN_DISTANCE) & (both <= MAX_DISTANCE)]
                 if len(near):
                     pair = (min(i, j), max(i, j))
                     found[pair] = min(found.get(pair, 99), int(near.min()))

@@ -78,7 +78,7 @@ def test_the_more_is_promised_the_more_images_ask(yes):
     evaluation, other = draw(0, 400, sharp=0.3), draw(1, 400, sharp=0.3)
     for chosen_on in (None, other):
         curves = asking_curves(evaluation, yes, RECALL, shares=(0.5, 0.7, 0.9, 0.99), chosen_on=chosen_on)
-        assert [curve.promise for curve in curves] == [yes.metric, "recall"]
+        assert [curve.metric for curve in curves] == [yes.metric, "recall"]
         for curve in curves:
             assert curve.images[0] < curve.images[-1]
             assert curve.kept[0] == 1

@@ -21,7 +21,7 @@ from support.preprocessing import LEVEL, PREPROCESSING, SIZES, placement, random
 @cache
 def session(name: str, *, most_cropped: float = 8) -> Any:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pixels_graph, "MAX_CROPPED", most_cropped)
+        patch.setattr(pixels_graph, "MAX_RESIZED_RATIO", most_cropped)
         graph = Graph()
         nodes = add_pixels(graph, "images", steps_of(PREPROCESSING[name]))
     info = onnx.helper.make_tensor_value_info

@@ -33,8 +33,8 @@ def test_both_curves_are_drawn_and_the_thresholds_of_the_model_are_marked_on_eac
     assert isinstance(charts, Charts)
     images, answers = charts.charts
     assert images.caption.alt_text == (
-        "Share of images that ask, by the bound of false positive rate: 10 % at 0.3, 25 % at 0.1, 80 % at 0.01; of "
-        "recall: 20 % at 0.7, 25 % at 0.9."
+        "Share of images that go to a person, by the bound of false positive rate: 10 % at 0.3, 25 % at 0.1, 80 % at "
+        "0.01; of recall: 20 % at 0.7, 25 % at 0.9."
     )
     assert [path.style for path in answers.paths] == ["first", "second", "chosen", "chosen"]
     marks = {path.data for path in images.paths if path.style == "chosen"}

@@ -155,7 +155,7 @@ def test_how_many_ask_is_drawn_against_both_promises(folder: Path) -> None:
     said = [one for block in blocks if block["kind"] == "sentences" for one in block["sentences"]]
     assert said[-1].startswith(f"With precision >= 0.8 and recall >= 0.9, {images:.3g} % of the images and ")
     (charts,) = (block["charts"] for block in blocks if block["kind"] == "charts")
-    assert [chart["title"] for chart in charts] == ["images that ask", "answers that ask"]
+    assert [chart["title"] for chart in charts] == ["images that go to a person", "answers that go to a person"]
     assert f"recall: {100 * expected[1]['images'][0]:.3g} % at 0.6, {images:.3g} % at 0.9" in charts[0]["text"]
     tuned(folder, promise=("precision >= 0.9",))
     assert "asking" not in load_manifest(folder).tuning

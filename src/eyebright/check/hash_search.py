@@ -15,24 +15,24 @@ from jaxtyping import Float, Int, UInt64
 from eyebright._system.cpus import cpus_per_process
 from eyebright.image.perceptual_hash import orientations, transposed
 
-SIGN_BITS = 8
+MAX_SIGN_DISTANCE = 8
 """Bits of the hash of signs in which the images of a pair differ at most. Of 400 planted copies (cropped by up to 5 %
 on each side, resized, compressed to quality 30), none differed in more than 7."""
 
-ALL_BITS = 18
+MAX_DISTANCE = 18
 """Bits of both hashes, together; of the copies none differed in more than 14."""
 
-COLOUR = 0.12
+MAX_COLOUR_DIFFERENCE = 0.12
 """Difference of mean red, green or blue, and of the contrast, in [0, 1]; of the copies at most 0.099, where a bright
 border was cropped."""
 
 _TABLES = 24
-_MIN_BITS, _MAX_BITS = 8, 22  # that a table compares
+_MIN_BITS, _MAX_BITS = 8, 22  # of the hashes, that a table compares
 _MAX_PER_BUCKET = 64
 _MAX_PER_IMAGE = 32
 _MAX_SURE_DISTANCE = 4  # bits; an image with 32 pairs of at most this distance needs no more of them
 _CHUNK_HASHES = 1 << 16  # hashes
-_BITS = 63
+_HASH_BITS = 63
 
 Keys = np.ndarray[Any, np.dtype[np.int64]]
 Rows = np.ndarray[Any, np.dtype[np.int32]]
@@ -42,11 +42,11 @@ class HashPairs(NamedTuple):
     """Pairs of images whose hashes differ in few bits, each once, the nearest first.
 
     Args:
-        first: shape (m,), index of an image; a part of it, in one of eight orientations, is like ``second`` as a whole.
+        first: shape (m,), index of an image, of which a crop, in one of eight orientations, is like ``second``.
         second: shape (m,), index of another image.
-        box: shape (m,), which part: an index in `eyebright.image.perceptual_hash.BOXES`.
+        box: shape (m,), which crop: an index in `eyebright.image.perceptual_hash.BOXES`.
         orientation: shape (m,), see `eyebright.image.perceptual_hash.orientations`.
-        distance: shape (m,), the number of bits that differ in both hashes.
+        distance: shape (m,), the number of differing bits, summed over both hashes.
     """
 
     first: Int[np.ndarray, "m"]
@@ -63,27 +63,27 @@ def near_hashes(
     *,
     threads: int | None = None,
 ) -> HashPairs:
-    """The pairs of images of which a part of one, in any orientation, is like the other, see `SIGN_BITS`.
+    """The pairs of images of which a crop of one, in any orientation, is like the other, see `MAX_SIGN_DISTANCE`.
 
     A pair is missed with a small probability, which grows with the distance, see the module's docstring. Each image is
     in at most 32 pairs as the first, those with the nearest hashes; so of n images that are all alike, every one is in
     some pair, and not all n² / 2 pairs are listed.
 
     Args:
-        signs: of each image; the first of each row is that of the whole image.
-        magnitudes: of the same parts.
-        colours: of each image, values that a copy has nearly the same, in [0, 1], see `COLOUR`.
+        signs: the hashes of the signs of each image and its crops; the first of each row is that of the whole image.
+        magnitudes: the hashes of the magnitudes of the same crops.
+        colours: of each image, values that a copy has nearly the same, in [0, 1], see `MAX_COLOUR_DIFFERENCE`.
         threads: number of threads; None: the number of CPUs.
     """
     n = len(signs)
-    bits = int(np.clip(np.ceil(np.log2(max(n, 1))), _MIN_BITS, _MAX_BITS))
+    n_bits = int(np.clip(np.ceil(np.log2(max(n, 1))), _MIN_BITS, _MAX_BITS))
     rng = np.random.default_rng(0)  # the same tables each time
     found: list[Rows] = []
     searched = np.arange(n)
     pool = ThreadPoolExecutor(threads or cpus_per_process())
     for _ in range(_TABLES if n > 1 else 0):
-        chosen = rng.choice(_BITS, bits, replace=False) + 1
-        table = _Table(signs, magnitudes, colours, sum(1 << int(bit) for bit in chosen), bits)
+        chosen = rng.choice(_HASH_BITS, n_bits, replace=False) + 1
+        table = _Table(signs, magnitudes, colours, sum(1 << int(bit) for bit in chosen), n_bits)
         step = max(_CHUNK_HASHES // (8 * signs.shape[1]), 1)
         rows = pool.map(table.near, (searched[begin : begin + step] for begin in range(0, len(searched), step)))
         found = [_nearest(np.concatenate([*found, *rows]))]
@@ -99,11 +99,11 @@ class _Table:
     """Whole images by the values of some bits of their hashes.
 
     Args:
-        signs: shape (n, k), of k parts of each image; the first is the whole.
+        signs: shape (n, k), of k crops of each image; the first is the whole.
         magnitudes: shape (n, k).
         colours: shape (n, c).
         mask: the bits of the signs that are compared.
-        bits: their number.
+        n_bits: their number.
     """
 
     def __init__(
@@ -112,19 +112,19 @@ class _Table:
         magnitudes: UInt64[np.ndarray, "n k"],
         colours: Float[np.ndarray, "n c"],
         mask: int,
-        bits: int,
+        n_bits: int,
     ) -> None:
         self._signs, self._magnitudes, self._colours = signs, magnitudes, colours
         self._mask = np.uint64(mask)
-        self._shift = np.uint64(64 - bits)
+        self._shift = np.uint64(64 - n_bits)
         self._whole = np.ascontiguousarray(signs[:, 0])
         keys = self._keys(self._whole)
         self._order = np.argsort(keys, kind="stable").astype(np.int32)
-        self._counts = np.bincount(keys, minlength=1 << bits).astype(np.int32)
+        self._counts = np.bincount(keys, minlength=1 << n_bits).astype(np.int32)
         self._starts = (np.cumsum(self._counts) - self._counts).astype(np.int32)
 
     def near(self, images: Keys) -> Rows:
-        """Rows (distance, first, second, variant) of some images, in all parts and orientations, with the others."""
+        """Rows (distance, first, second, variant) of some images, in all crops and orientations, with the others."""
         variants = orientations(self._signs[images]).reshape(-1)
         keys = self._keys(variants)
         usable = np.flatnonzero(self._counts[keys])
@@ -138,19 +138,21 @@ class _Table:
         second = self._order[self._starts[keys[query]] + place % of_key[query]]
         query = usable[query]
         distance = np.bitwise_count(variants[query] ^ self._whole[second])
-        keep = np.flatnonzero(distance <= SIGN_BITS)
+        keep = np.flatnonzero(distance <= MAX_SIGN_DISTANCE)
         return self._checked(images, query[keep], second[keep], distance[keep])
 
-    def _checked(self, images: Keys, query: Keys, second: Rows, signs: "np.ndarray[Any, Any]") -> Rows:
+    def _checked(self, images: Keys, query: Keys, second: Rows, sign_distance: "np.ndarray[Any, Any]") -> Rows:
         """The rows of those that also have near magnitudes and colours."""
         first, variant = np.divmod(query, 8 * self._signs.shape[1])
         box, orientation = np.divmod(variant, 8)
         first = images[first]
-        sizes = self._magnitudes[first, box]
-        sizes = np.where(orientation >= 4, transposed(sizes), sizes)  # mirroring changes no magnitude
-        distance = signs.astype(np.int32) + np.bitwise_count(sizes ^ self._magnitudes[second, 0])
-        keep = (distance <= ALL_BITS) & (first != second)
-        keep[keep] = (np.abs(self._colours[first[keep]] - self._colours[second[keep]]) <= COLOUR).all(axis=1)
+        magnitudes = self._magnitudes[first, box]
+        magnitudes = np.where(orientation >= 4, transposed(magnitudes), magnitudes)  # mirroring changes no magnitude
+        distance = sign_distance.astype(np.int32) + np.bitwise_count(magnitudes ^ self._magnitudes[second, 0])
+        keep = (distance <= MAX_DISTANCE) & (first != second)
+        keep[keep] = (np.abs(self._colours[first[keep]] - self._colours[second[keep]]) <= MAX_COLOUR_DIFFERENCE).all(
+            axis=1
+        )
         columns = (distance[keep], first[keep], second[keep], variant[keep])
         return np.stack([column.astype(np.int32) for column in columns], axis=1)
 

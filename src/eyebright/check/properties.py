@@ -15,7 +15,7 @@ from eyebright.sources.source import Source
 from eyebright.sources.spelling import spelling_key
 
 LIMIT = 0.75
-"""An AUC that a property has from which on it is a shortcut, see `eyebright.check.shortcuts`."""
+"""A property is a shortcut if the lower end of the interval of its AUC is above this, unless it has its own limit."""
 
 _LIMIT_OF_LIGHT = 0.7  # in photographs of objects and pets no label has more than 0.65 by them
 _LIMIT_OF_SHARPNESS = 0.8  # fur is softer than metal: in photographs of five classes the sharpness finds cats with 0.80
@@ -33,8 +33,8 @@ class Property:
         more: how images with a larger value are, such as ``"brighter"``; empty for categories.
         less: how those with a smaller value are.
         remedy: the remedy if it is a shortcut.
-        limit: the AUC from which it counts as a shortcut.
-        is_of_pixels: whether a model can detect it, or its cause, in the pixels.
+        limit: it is a shortcut if the lower end of the interval of its AUC is above this.
+        is_visible_to_models: whether a model can detect it, or its cause, in the pixels.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Property:
     less: str = ""
     remedy: str = ""
     limit: float = LIMIT
-    is_of_pixels: bool = True
+    is_visible_to_models: bool = True
 
 
 def properties(source: Source, facts: FactTable) -> list[Property]:
@@ -81,13 +81,13 @@ def in_class_folders(source: Source) -> bool:
 
 def name_prefixes(source: Source) -> "Categorical[str]":
     """The letters with which the name of each file begins, in lower case."""
-    return Categorical.of(_NAME_STEM.match(stem)[0].strip("_-. ").casefold() for stem in _stems(source))  # type: ignore[index]
+    return Categorical.of(_BEFORE_DIGITS.match(stem)[0].strip("_-. ").casefold() for stem in _stems(source))  # type: ignore[index]
 
 
 _LIGHT = "take images of all labels in the same light, or train with stronger changes of the lighting"
 _COLOUR = "take images of all labels with the same light and camera, or convert all of them to grey"
 _BORDER = "crop the borders off, or give all images the same"
-_SIZE = "take images of all labels with the same camera and cut, or crop them to one shape"
+_SIZE = "take images of all labels with the same camera and framing, or crop them to one shape"
 _SHARPNESS = "take images of all labels with the same camera and focus, and scale them in the same way"
 
 
@@ -149,19 +149,23 @@ def _of_names(source: Source) -> Iterator[Property]:
         "a model sees no names, but images that were named together were often taken together: compare their light, "
         "background and camera with those of the others"
     )
-    yield Property("beginning of the file name", name_prefixes(source), remedy=told, is_of_pixels=False)
+    yield Property("beginning of the file name", name_prefixes(source), remedy=told, is_visible_to_models=False)
     digits = np.array([_number(stem) for stem in _stems(source)], dtype=np.float64)
-    yield Property("number in the file name", digits, "later by number", "earlier by number", told, is_of_pixels=False)
+    yield Property(
+        "number in the file name", digits, "later by number", "earlier by number", told, is_visible_to_models=False
+    )
     lengths = np.array([len(stem) for stem in _stems(source)], dtype=np.float64)
-    yield Property("length of the file name", lengths, "longer by name", "shorter by name", told, is_of_pixels=False)
+    yield Property(
+        "length of the file name", lengths, "longer by name", "shorter by name", told, is_visible_to_models=False
+    )
 
 
 def _log_bytes_beyond_detail(facts: FactTable) -> Float64[np.ndarray, "n"]:
     """The logarithm of the bytes per pixel, less what detail, contrast and size of an image explain of it.
 
     A photograph of fur takes fewer bytes than one of leaves in the same quality. What a linear fit over all images
-    leaves is the quality with which an image was saved: of JPEGs in the quality 75 beside others in 90 it finds 83 to
-    93 % where the bytes per pixel find 68 to 76 % (the AUC of five labels).
+    leaves is the quality with which an image was saved: for JPEGs of quality 75 among others of 90 its AUC is 0.83 to
+    0.93 for five labels, that of the bytes per pixel 0.68 to 0.76.
     """
     rest = np.full(len(facts), np.nan)
     rows = facts.is_readable
@@ -173,7 +177,7 @@ def _log_bytes_beyond_detail(facts: FactTable) -> Float64[np.ndarray, "n"]:
     return np.round(rest, 6)  # so that equal images stay equal
 
 
-_NAME_STEM = re.compile(r"\D*")
+_BEFORE_DIGITS = re.compile(r"\D*")
 _DIGITS = re.compile(r"(\d{1,15})\D*$")
 
 

@@ -216,7 +216,7 @@ def _without_names_of_labels(source: Source, found: list[Shortcut]) -> list[Shor
 
 
 def _is_name(one: Shortcut) -> bool:
-    return one.property.name == "folder" or not one.property.is_of_pixels
+    return one.property.name == "folder" or not one.property.is_visible_to_models
 
 
 def _share_of_named(source: Source) -> float:
@@ -264,8 +264,8 @@ def _finding(source: Source, one: Shortcut, n_tests: int) -> Finding:
         f"the {name} by itself predicts the label"
     )
     return Finding(
-        kind="shortcut" if one.property.is_of_pixels else "names_predict_labels",
-        severity="warning" if one.property.is_of_pixels else "note",
+        kind="shortcut" if one.property.is_visible_to_models else "names_predict_labels",
+        severity="warning" if one.property.is_visible_to_models else "note",
         sentence=f"{what}, AUC {one.auc:.3f} (corrected interval {one.low:.3f}-{one.high:.3f}; "
         f"{counted(n_yes, 'image')} with it, {n_no:,} without).",
         remedy=f"{one.property.remedy[:1].upper()}{one.property.remedy[1:]}.",

@@ -113,28 +113,29 @@ class AskingCurve:
     """The shares of images and answers for which a person is asked, for several bounds of one of two promises.
 
     Args:
-        promise: the metric whose bound differs, see `PromiseMetric`.
+        metric: the metric of the promise whose bound differs, see `PromiseMetric`.
         bounds: its bounds, the least demanding first; one of them is that of the requested promise.
         images: the share of images with at least one label about which a person is asked.
         answers: the share of answers (one for each image and label) about which a person is asked.
         kept: the share of labels for which both promises are kept.
     """
 
-    promise: PromiseMetric
+    metric: PromiseMetric
     bounds: tuple[float, ...]
     images: tuple[float, ...]
     answers: tuple[float, ...]
     kept: tuple[float, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """All fields."""
-        return asdict(self)
+        """All fields; the metric is called ``promise``."""
+        data = asdict(self)
+        return {"promise": data.pop("metric"), **data}
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> "AskingCurve":
         """The curve that `to_json` described."""
         numbers = {name: tuple(map(float, data[name])) for name in ("bounds", "images", "answers", "kept")}
-        return AskingCurve(promise=data["promise"], **numbers)
+        return AskingCurve(metric=data["promise"], **numbers)
 
 
 def asking_curves(

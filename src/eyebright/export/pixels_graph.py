@@ -6,8 +6,8 @@ computes its weights in float32.
 
 ``Resize`` computes the whole resized image, including the cropped parts: for an image that is a thousand times as long
 as high these are almost all of it, and more than fits into memory. If the resized image would have more than
-`MAX_CROPPED` times the pixels of the output, only the visible part is computed, as two products with the weights of the
-triangle filter, from the part of the image that it needs.
+`MAX_RESIZED_RATIO` times the pixels of the output, only the visible part is computed, as two products with
+the weights of the triangle filter, from the part of the image that it needs.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from eyebright.transforms.serialize import preprocessing_to_json
 from eyebright.transforms.spatial import crop_margin
 from eyebright.types import Size
 
-MAX_CROPPED = 8
+MAX_RESIZED_RATIO = 8
 """The most pixels of a resized image before its crop, as a multiple of those of the output."""
 
 
@@ -135,7 +135,7 @@ def add_pixels(graph: Graph, images: Value, steps: Steps) -> PixelNodes:
     is_large = graph.op(
         "Greater",
         graph.op("Mul", rows.resized, columns.resized),
-        graph.constant([MAX_CROPPED * steps.output[0] * steps.output[1]], np.float64),
+        graph.constant([MAX_RESIZED_RATIO * steps.output[0] * steps.output[1]], np.float64),
     )
     scalar = graph.op("Squeeze", is_large, graph.constant([0]))
     visible = graph.op(
@@ -165,17 +165,17 @@ def _resized_side(graph: Graph, side: Value) -> Value:
     return graph.op("Max", rounded, graph.constant([1.0], np.float64))
 
 
-def _placed(graph: Graph, side: Value, first: Value, steps: Steps, axis: int) -> Placed:
+def _placed(graph: Graph, side: Value, resized_once: Value, steps: Steps, axis: int) -> Placed:
     """The composition of all steps along one axis, as `canonical.canonical_placement` computes it."""
 
     def number(value: float) -> Value:
         return graph.constant([value], np.float64)
 
-    to_first = graph.op("Mul", graph.op("Sub", number(steps.first[axis]), first), number(0.5))
+    to_first = graph.op("Mul", graph.op("Sub", number(steps.first[axis]), resized_once), number(0.5))
     shift = graph.op(
         "Add", graph.op("Mul", _truncated(graph, to_first), number(steps.scale[axis])), number(steps.shift[axis])
     )
-    scaled = graph.op("Mul", first, number(steps.scale[axis]))
+    scaled = graph.op("Mul", resized_once, number(steps.scale[axis]))
     resized = _resized_side(graph, scaled)
     centred = graph.op("Add", shift, graph.op("Mul", graph.op("Sub", scaled, resized), number(0.5)))
     away = graph.op("Mul", graph.op("Sign", centred), number(EPSILON))

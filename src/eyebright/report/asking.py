@@ -35,8 +35,8 @@ def asking_blocks(tuning: Mapping[str, Any], results: Sequence[PromiseResult]) -
         f"these shares for other bounds of one of the two promises, with the other fixed."
     )
     charts = [
-        _chart("images that ask", [curve.images for curve in curves], pairs),
-        _chart("answers that ask", [curve.answers for curve in curves], pairs),
+        _chart("images that go to a person", [curve.images for curve in curves], pairs),
+        _chart("answers that go to a person", [curve.answers for curve in curves], pairs),
     ]
     legend: list[tuple[Style, str]] = [
         ("first", f"other bounds of {yes.words}; {no}"),
@@ -49,7 +49,7 @@ def asking_blocks(tuning: Mapping[str, Any], results: Sequence[PromiseResult]) -
 def _pairs(curves: Sequence[AskingCurve], promises: Sequence[Promise]) -> list[tuple[AskingCurve, Promise]]:
     """Each curve with its promise; empty unless there are two promises and both are on their curve."""
     both = [(curve, promise) for curve, promise in zip(curves, promises, strict=False)]
-    fit = [curve.promise == promise.metric and promise.bound in curve.bounds for curve, promise in both]
+    fit = [curve.metric == promise.metric and promise.bound in curve.bounds for curve, promise in both]
     return both if len(curves) == len(promises) == 2 and all(fit) else []
 
 

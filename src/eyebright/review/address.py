@@ -1,7 +1,7 @@
 """The address of a review, which stays the same after a restart, so that an open page keeps working.
 
-The token is derived from a secret that only the user can read, and from the names of the images: the numbers by which
-the page identifies images are then also the same.
+The token is derived from a secret that only the user can read, and from the names of the images and their order, since
+the page identifies images by their index: with other images, an old page must not work.
 """
 
 import contextlib

@@ -16,7 +16,7 @@ from eyebright.sources.format import ReadRequest
 from eyebright.sources.part_names import parts_of_files
 from eyebright.sources.source import Source
 from eyebright.sources.table import TableColumns, source_of_table
-from eyebright.sources.text_table import FILE_LINES, TextColumn, TextTable
+from eyebright.sources.text_table import LINE_OFFSET, TextColumn, TextTable
 
 _N_SAMPLED_NAMES = 20  # names of a table whose files are looked for beside it
 
@@ -42,7 +42,7 @@ def source_of_tables(tables: Sequence[TextTable], request: ReadRequest) -> Sourc
     joined = TextTable(
         path=str(request.path),
         columns={name: _joined([table.columns[name] for table in prepared]) for name in names},
-        lines=np.concatenate([table.lines + i * FILE_LINES for i, table in enumerate(prepared)]),
+        lines=np.concatenate([table.lines + i * LINE_OFFSET for i, table in enumerate(prepared)]),
         separator=prepared[0].separator,
         nameless=sum(table.nameless for table in prepared),
         files=tuple(table.path for table in prepared),

@@ -17,8 +17,8 @@ from eyebright.sources.categorical import Categorical, Rows
 Strings = np.ndarray[Any, Any]  # of numpy's StringDType, which its stubs cannot name exactly
 Lines = np.ndarray[Any, np.dtype[np.int64]]
 
-FILE_LINES = 1 << 40
-"""In a table of several files, this times the index of the file is added to its lines."""
+LINE_OFFSET = 1 << 40
+"""In a table of several files, the line numbers of file i are increased by i times this; `place` undoes it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +82,7 @@ class TextTable:
         lines: shape (n,), the line of the file on which each row begins; the first line is 1.
         separator: between two cells.
         nameless: how many columns without a name were ignored that hold more than row numbers.
-        files: the paths of the files, where the rows are of several; their lines are counted on, see `FILE_LINES`.
+        files: the paths of the files, where the rows are of several; their lines are counted on, see `LINE_OFFSET`.
         notes: how the file was read, sentences for the user.
     """
 
@@ -115,7 +115,7 @@ class TextTable:
         """The file and the line, for messages."""
         if not self.files:
             return f"'{self.path}' line {line}"
-        file, line = divmod(line, FILE_LINES)
+        file, line = divmod(line, LINE_OFFSET)
         return f"'{self.files[file]}' line {line}"
 
 

@@ -82,20 +82,20 @@ def load_checkpoint(run: Run, path: str | Path, *, plans: Sequence[Plan] | None 
     restore(run, tensors, description, plans=plans)
 
 
-def check_checkpoint(run: Run, path: str | Path, *, plans: Sequence[Plan], unless: str) -> None:
+def check_checkpoint(run: Run, path: str | Path, *, plans: Sequence[Plan], ignored_condition: str) -> None:
     """Raises an error for a checkpoint that `load_checkpoint` would reject; nothing is loaded.
 
     Args:
         run: the run, before one of its resume conditions is set to its value in the checkpoint.
         path: path of the checkpoint.
         plans: the plans to train.
-        unless: the name of that condition, which is not compared.
+        ignored_condition: the name of that condition, which is not compared.
 
     Raises:
         TrainingError: the file does not exist, is damaged, or does not match this run.
     """
     _, description = read_checkpoint(path)
-    about = {name: value for name, value in run.resume_conditions.items() if name != unless}
+    about = {name: value for name, value in run.resume_conditions.items() if name != ignored_condition}
     _check_same(run.seed, about, description, plans)
 
 

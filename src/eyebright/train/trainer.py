@@ -240,7 +240,7 @@ class Trainer:
         self._check([plan], nn.Identity())  # a linear head has no batch norms either
         self.run.resume_conditions |= {"C": checked_c(C), "groups": hash_of_groups(groups)}
         if resume:
-            check_checkpoint(self.run, _given(checkpoint), plans=[plan], unless="model")
+            check_checkpoint(self.run, _given(checkpoint), plans=[plan], ignored_condition="model")
 
     def fit_head(
         self,

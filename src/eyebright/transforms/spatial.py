@@ -273,7 +273,7 @@ class PerspectiveWarp(Transform):
 
     Args:
         magnitude: maximum tilt in [0, 0.5): how far each corner moves, as a fraction of half the side of the image.
-            With two larger tilts the image could not be warped without folding it.
+            Two tilts of 0.5 or more would fold the image.
         p: probability of each tilt.
         pad_mode: how to fill pixels outside of the image; None for reflection, unless another transform specifies it.
         interpolation: ``"bilinear"`` or ``"bicubic"``; None for bilinear, unless another transform specifies it.

@@ -16,11 +16,11 @@ from eyebright.check.images import image_findings
 from eyebright.check.overview import overview
 from eyebright.check.overview_page import overview_sections
 from eyebright.check.page import check_page
-from eyebright.check.reading import counts, reading
+from eyebright.check.reading import counts as source_counts, reading as source_reading
 from eyebright.check.shortcuts import shortcut_findings
 from eyebright.check.targets import target_findings
 from eyebright.check.wording import counted
-from eyebright.errors import InputError, os_reason
+from eyebright.errors import ArtifactError, os_reason
 from eyebright.image.cache import ImageCache
 from eyebright.io.atomic import link_target, make_folder, write_atomically
 from eyebright.io.files import check_replaceable
@@ -51,26 +51,28 @@ class Check:
     @cached_property
     def reading(self) -> dict[str, Any]:
         """The interpretation of the data, see `eyebright.check.reading.reading`."""
-        return reading(self.source)
+        return source_reading(self.source)
 
     @property
     def summary(self) -> str:
         """The numbers of images, labels and unknown targets, as a sentence."""
-        read = counts(self.source)
-        facts = [counted(read["count"], "image")]
+        read = source_counts(self.source)
+        phrases = [counted(read["count"], "image")]
         if read["classes"]:
-            facts.append(counted(len(read["classes"]), "label"))
+            phrases.append(counted(len(read["classes"]), "label"))
         if split := read["split"]:
-            facts.append(", ".join(f"{part} {count:,}" for part, count in split.items()))
+            phrases.append(", ".join(f"{part} {count:,}" for part, count in split.items()))
         if read["unknown"]:
             masked = "which is masked" if read["unknown"] == 1 else "which are masked"
-            facts.append(f"{counted(read['unknown'], 'unknown target')}, {masked}")
+            phrases.append(f"{counted(read['unknown'], 'unknown target')}, {masked}")
         if self.source.left_out:
-            facts.append(f"{counted(len(self.source.left_out), 'image')} left out")
-        return "; ".join(facts)
+            phrases.append(f"{counted(len(self.source.left_out), 'image')} left out")
+        return "; ".join(phrases)
 
     def messages(self, *, without: Collection[str] = ()) -> list[str]:
-        """The errors and warnings, a sentence each, except those on divided groups, which `split_source` reports.
+        """The errors and warnings, a sentence each, except those on groups and copies that are in several parts.
+
+        These are reported by `split_source`.
 
         Args:
             without: the kinds of findings to leave out.
@@ -84,8 +86,8 @@ class Check:
     @property
     def counts(self) -> str:
         """The number of findings of each severity: ``"2 errors, 1 warning"``; ``"nothing found"``."""
-        counts = {one: sum(found.severity == one for found in self.findings) for one in SEVERITIES}
-        return ", ".join(f"{n} {one}{'' if n == 1 else 's'}" for one, n in counts.items() if n) or "nothing found"
+        by_severity = {one: sum(found.severity == one for found in self.findings) for one in SEVERITIES}
+        return ", ".join(f"{n} {one}{'' if n == 1 else 's'}" for one, n in by_severity.items() if n) or "nothing found"
 
     @property
     def is_clean(self) -> bool:
@@ -203,7 +205,8 @@ def write_check(check: Check, path: Path) -> None:
     """Writes the result of a check as JSON; an older file is kept until the new one is complete.
 
     Raises:
-        InputError: the file cannot be written, or exists and is not the JSON of a check.
+        ArtifactError: the file cannot be written.
+        InputError: the file exists and is not the JSON of a check.
     """
     check_json_file(path)
     text = json.dumps(check.to_json(), ensure_ascii=False)
@@ -212,4 +215,4 @@ def write_check(check: Check, path: Path) -> None:
         make_folder(target.parent)
         write_atomically(target, lambda file: file.write_text(text, encoding="utf-8", errors="backslashreplace"))
     except OSError as error:
-        raise InputError(f"cannot write '{path}': {os_reason(error)}") from error
+        raise ArtifactError(f"cannot write '{path}': {os_reason(error)}") from error

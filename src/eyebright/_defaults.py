@@ -4,7 +4,6 @@ The signatures of functions and the options of the commands (`eyebright.workflow
 Importing this module does not import torch, so ``eyebright --help`` can show the defaults quickly.
 """
 
-from fractions import Fraction
 from typing import Final
 
 BATCH_SIZE: Final = 32
@@ -33,10 +32,10 @@ LP_FT_LR_MULT: Final = 1.0
 """How many times smaller the first layers' learning rate is than that of a fitted head."""
 DROPOUT: Final = 0.5
 """Dropout of the head, as in fastai's ``vision_learner``."""
-WISE_FT: Final = (Fraction(1), Fraction(1, 3), Fraction(2, 3))
-"""The shares of the fine-tuned weights that are tried (WiSE-FT); of equally good ones the first is taken.
+WISE_FT: Final = ((1, 1), (1, 3), (2, 3))
+"""The shares of the fine-tuned weights that are tried (WiSE-FT), as (numerator, denominator).
 
-Each between 0 and 1 costs a pass over the validation images.
+Of equally good ones the first is taken. Each between 0 and 1 costs a pass over the validation images.
 """
 VALID_PCT: Final = 0.2
 """The share of the images that a random split puts into the validation set, as in fastai's splitters."""

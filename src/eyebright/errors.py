@@ -289,6 +289,8 @@ def is_number(value: object) -> TypeGuard[float]:
 
 SMALLEST_FLOAT32 = 2.0**-126
 """The smallest positive number that float32, in which models are trained, holds in full precision: about 1.2e-38."""
+MAX_FLOAT32 = 3.4e38
+"""The largest number that float32 holds, rounded down."""
 
 
 def check_not_tiny(name: str, value: float) -> None:

@@ -68,8 +68,8 @@ def emptied(folder: Path) -> None:
 
 
 BAD: dict[str, tuple[Callable[[Path], object], str]] = {
-    "missing": (shutil.rmtree, "there is no (model )?folder|the model folder .* does not exist|is not a folder"),
-    "a file": (replaced_by_a_file, "there is no (model )?folder|the model folder .* does not exist|is not a folder"),
+    "missing": (shutil.rmtree, "there is no (model )?folder"),
+    "a file": (replaced_by_a_file, "is a file, not a (model )?folder"),
     "empty": (emptied, "contains no model.safetensors|model.safetensors: is missing|contains no export.json"),
     "weights that are cut off": (
         lambda folder: cut(folder / "model.safetensors"),

@@ -211,22 +211,59 @@ def covered(given: Tensor, target: Tensor, metric: Metric, *, images: int = 50) 
 def test_a_loss_by_few_mistakes_is_covered(metric: Metric, overconfidence: float) -> None:
     given, target = population(20.0, overconfidence=overconfidence)
     assert 0.02 < float((given.argmax(dim=1) != target).double().mean()) < 0.05
-    assert covered(given, target, metric)[0] >= 0.9
+    with_unseen, seen_only = covered(given, target, metric)
+    assert with_unseen >= 0.9
+    assert with_unseen > seen_only
 
 
+@pytest.mark.parametrize("metric", [negative_log_likelihood, brier])
 @pytest.mark.parametrize("accuracy", [0.95, 0.98])
-def test_mistakes_of_a_model_that_is_always_as_sure_are_covered_and_would_not_be_by_resamples(accuracy: float) -> None:
+def test_mistakes_of_a_model_that_is_always_as_sure_are_covered_and_would_not_be_by_resamples(
+    accuracy: float, metric: Metric
+) -> None:
     given = torch.tensor([[0.97, 0.03]], dtype=torch.float64).repeat(20_000, 1)
     target = (torch.arange(20_000) >= accuracy * 20_000).long()
-    with_unseen, seen_only = covered(given, target, negative_log_likelihood)
+    with_unseen, seen_only = covered(given, target, metric)
     assert with_unseen >= 0.92
     assert seen_only < 0.9
 
 
 @pytest.mark.parametrize("metric", [coverage_error, ranking_loss])
 def test_a_ranking_with_few_mistakes_is_covered(metric: Metric) -> None:
-    given, classes = population(20.0)
-    assert covered(given, torch.nn.functional.one_hot(classes, 4).double(), metric)[0] >= 0.9
+    image, probabilities = torch.arange(20_000), torch.full((30,), 0.02 / 29, dtype=torch.float64)
+    probabilities[0] = 0.98
+    given = (probabilities * torch.linspace(1.02, 0.98, 30, dtype=torch.float64)).repeat(len(image), 1)
+    classes = torch.where(image < 0.98 * len(image), 0, 1 + image % 29)
+    target = torch.nn.functional.one_hot(classes, 30).double()
+    with_unseen, seen_only = covered(given, target, metric)
+    assert with_unseen >= 0.92
+    assert with_unseen > seen_only
+
+
+@pytest.mark.parametrize("mistakes", [mistakes_in_log_loss, mistakes_in_brier_score])
+def test_images_of_unknown_class_change_nothing_in_their_groups(mistakes: Mistakes) -> None:
+    given, classes = population(2.0, size=60)
+    groups = [row // 3 for row in range(60)]
+    known = torch.arange(60) % 3 != 0  # one of each group is unknown
+    expected = RareMistakes.of(mistakes(given[known], classes[known]), [groups[row] for row in known.nonzero()[:, 0]])
+    found = RareMistakes.of(mistakes(given, torch.where(known, classes, -1)), groups)
+    assert (found.wrong, found.units) == (expected.wrong, expected.units)
+    assert found.cost == pytest.approx(expected.cost)
+
+
+def test_a_group_with_a_false_alarm_has_at_least_one_however_large_it_is() -> None:
+    decided, target = torch.zeros(40, 3, dtype=torch.bool), torch.zeros(40, 3)
+    groups = [0] * 20 + [1 + row for row in range(20)]
+    found = RareMistakes.of(false_alarms(decided, target), groups)
+    assert (found.wrong, found.units) == (0, 21)
+    assert found.cost == pytest.approx(1000 * 21 / 40)  # one alarm in each group
+
+
+def test_classes_are_counted_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    given, classes = population(2.0, size=50)
+    whole = RareMistakes.of(mistakes_in_log_loss(given, classes))
+    monkeypatch.setattr("eyebright.evaluation.rare_mistakes._MAX_BLOCK", 28)
+    assert RareMistakes.of(mistakes_in_log_loss(given, classes)) == whole
 
 
 def test_many_mistakes_widen_nothing() -> None:

@@ -17,7 +17,7 @@ from eyebright.report.build import build_report
 from eyebright.report.data import ReportFacts
 from eyebright.report.mistakes import MAX_LABELS, MAX_OF_KIND, mistake_gallery, mistakes_section
 from eyebright.report.report_json import report_json
-from eyebright.report.weak_segments import MAX_CARDS, MAX_GALLERIES, weak_segments_section
+from eyebright.report.weak_segments import MAX_GALLERIES, MAX_IMAGES, weak_segments_section
 from eyebright.tasks.category import CategoryBlock
 from eyebright.tasks.multicategory import MultiCategoryBlock
 from eyebright.tasks.points import PointBlock
@@ -123,7 +123,7 @@ def test_the_section_has_each_segment_and_the_worst_images_of_the_first() -> Non
     found = galleries(section)
     assert len(found) == min(len(segments), MAX_GALLERIES)
     first = next(iter(found.values()))
-    assert shown(first) == [evaluation.files[row] for row in segments[0].rows[:MAX_CARDS]]
+    assert shown(first) == [evaluation.files[row] for row in segments[0].rows[:MAX_IMAGES]]
     assert weak_segments_section(evaluation, []) == []
 
 

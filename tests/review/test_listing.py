@@ -94,6 +94,7 @@ def test_what_was_learnt_is_prepared_by_the_thread_that_learns(tmp_path: Path, m
     end = time.monotonic() + 20
     while get(app, "api/state?since=0").json["learning"]["state"] == "running" and time.monotonic() < end:
         time.sleep(0.01)
+    assert get(app, "api/state?since=0").json["learning"]["state"] != "running"
     assert mistakes(app) == [4]
     assert made == ["learning"]
 

@@ -13,6 +13,8 @@ from eyebright.inference import save_folder
 from eyebright.inference.inspect_folder import inspect_folder
 from eyebright.inference.load_predictor import load_predictor
 from eyebright.workflow.migrate import migrate_model
+from eyebright.workflow.report import make_report
+from support.tuned_models import saved
 
 OLD = Path(__file__).parents[1] / "inference" / "schema_1"
 IMAGES = sorted((OLD / "images").glob("*.png"))
@@ -47,16 +49,33 @@ def test_a_model_is_migrated_where_it_is_and_only_once(tmp_path: Path) -> None:
     assert contents(folder) == after
 
 
-def test_what_a_killed_migration_has_not_written_is_written_by_the_next(tmp_path: Path) -> None:
-    folder = Path(shutil.copytree(OLD / "labels", tmp_path / "model"))
-    migrate_model(folder)
+@pytest.mark.parametrize("missing", [["README.md"], ["report.html", "README.md", "report.json"], ["report.json"]])
+@pytest.mark.parametrize("has_evaluation", [True, False])
+def test_what_a_killed_migration_has_not_written_is_written_by_the_next(
+    has_evaluation: bool, missing: list[str], tmp_path: Path
+) -> None:
+    if has_evaluation:
+        folder = saved(tmp_path / "model")
+        make_report(folder)
+    else:
+        folder = Path(shutil.copytree(OLD / "labels", tmp_path / "model"))
+        migrate_model(folder)
     after = contents(folder)
-    (folder / "README.md").unlink()  # the card comes last
+    there = [name for name in missing if (folder / name).is_file()]
+    for name in there:
+        (folder / name).unlink()
     (folder / ".manifest.json.0a1b2c3d").mkdir()
     said: list[str] = []
     migrate_model(folder, say=said.append)
-    assert "has schema 2 already; its report and model card are written" in said[0]
+    assert ("its report and model card are written" if there else "nothing was changed") in said[0]
     assert contents(folder) == after
+
+
+def test_an_evaluation_that_is_missing_is_no_report_that_is_missing(tmp_path: Path) -> None:
+    folder = saved(tmp_path / "model")
+    (folder / "evaluation.parquet").unlink()
+    migrate_model(folder)
+    assert (folder / "README.md").is_file()
 
 
 def test_a_full_disk_leaves_the_old_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,7 +56,7 @@ def test_a_folder_that_another_training_writes_to_is_refused_and_unchanged(tmp_p
         exclusive_folder(tmp_path / "model"),
         pytest.raises(
             ArtifactError,
-            match="another process is training or tuning the model in '.*model' or writing its report; wait",
+            match="another process is changing the model in '.*model', such as a training.*; wait until it ends",
         ),
     ):
         train(tmp_path, table, "red", "blue")

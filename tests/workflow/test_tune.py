@@ -405,7 +405,7 @@ def test_a_change_beside_another_process_that_writes_is_refused(folder: Path) ->
         for change in (lambda: tuned(folder, objective="f2_macro"), lambda: undo_tuning(folder)):
             with pytest.raises(
                 ArtifactError,
-                match="another process is training or tuning the model in .* or writing its report; wait until it",
+                match="another process is changing the model in .* wait until it ends",
             ):
                 change()
     assert contents(folder) == before
@@ -455,7 +455,7 @@ def test_the_numbers_of_a_report_are_written_after_all_that_they_vouch_for(
 def test_a_report_in_the_folder_beside_another_process_that_writes_is_refused(folder: Path, tmp_path: Path) -> None:
     before = contents(folder)
     with exclusive_folder(folder):
-        with pytest.raises(ArtifactError, match="another process is training or tuning the model in .* or writing"):
+        with pytest.raises(ArtifactError, match="another process is changing the model in .* wait until it ends"):
             report_model(ReportOptions(folder))
         report_model(ReportOptions(folder, out=tmp_path / "elsewhere.html"))
     assert contents(folder) == before

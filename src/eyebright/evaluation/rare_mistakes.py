@@ -16,10 +16,10 @@ Axes of tensors: n images, k labels or classes, b images of a block.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from eyebright._defaults import CONFIDENCE
@@ -44,6 +44,8 @@ class ImageMistakes:
         none: the probability that the image has no mistake.
         expected: the expectation of the loss.
         without: the loss without a mistake.
+        least: how much greater the loss with a mistake is at least, of an image or a group; where no probabilities
+            tell what to expect, `none` is 1 and `expected` 0.
     """
 
     known: Float[Tensor, " n"]
@@ -52,6 +54,7 @@ class ImageMistakes:
     none: Float[Tensor, " n"]
     expected: Float[Tensor, " n"]
     without: Float[Tensor, " n"]
+    least: float = field(default=0.0, kw_only=True)
 
 
 Mistakes = Callable[[Tensor, Tensor], ImageMistakes]
@@ -92,7 +95,7 @@ class RareMistakes:
         is_wrong, none = wrong > 0, log_none.exp()
         of_wrong = _ratio(loss[is_wrong].sum(), is_wrong.sum())
         of_expected = _ratio((expected - none * without).sum(), (1 - none).sum())
-        more = max(of_wrong, of_expected) - _ratio(loss[~is_wrong].sum(), (~is_wrong).sum())
+        more = max(of_wrong, of_expected, images.least) - _ratio(loss[~is_wrong].sum(), (~is_wrong).sum())
         cost = _ratio(torch.tensor(max(more, 0.0) * len(known)), known.sum())
         return RareMistakes(int(is_wrong.sum()), len(known), cost)
 
@@ -161,8 +164,8 @@ def false_alarms(decided: Bool[Tensor, "n k"], target: Shaped[Tensor, "n k"]) ->
     """
     hits, predicted, _, known = decision_cells(decided, target)
     counted, alarms = known.any(dim=1).double(), (predicted & ~hits).sum(dim=1).double()
-    nothing = torch.zeros_like(alarms)
-    return ImageMistakes(counted, alarms.clamp_max(1), 1000 * alarms, nothing, 1000 * counted, nothing)
+    nothing, surely = torch.zeros_like(alarms), torch.ones_like(alarms)
+    return ImageMistakes(counted, alarms.clamp_max(1), 1000 * alarms, surely, nothing, nothing, least=1000.0)
 
 
 def unusual_counts(decided: Bool[Tensor, "n k"], target: Shaped[Tensor, "n k"], *, sign: int) -> ImageMistakes:
@@ -174,8 +177,8 @@ def unusual_counts(decided: Bool[Tensor, "n k"], target: Shaped[Tensor, "n k"], 
     usual = counts.mode().values
     more = (sign * (counts - usual)).clamp_min(0)
     one, nothing = torch.ones_like(more), torch.zeros_like(more)
-    possible = one * bool(usual < decided.shape[1] if sign > 0 else usual > 0)
-    return ImageMistakes(one, more.clamp_max(1), more, nothing, possible, nothing)
+    is_possible = bool(usual < decided.shape[1] if sign > 0 else usual > 0)
+    return ImageMistakes(one, more.clamp_max(1), more, one, nothing, nothing, least=float(is_possible))
 
 
 # ------------------------------------------------------------------------------- private
@@ -183,13 +186,22 @@ def unusual_counts(decided: Bool[Tensor, "n k"], target: Shaped[Tensor, "n k"], 
 
 def _of_classes(probabilities: Tensor, target: Tensor, loss_of: Callable[[Tensor], Tensor]) -> ImageMistakes:
     """Of one class per image, from a function that gives the loss of each class if it is the right one."""
-    p = probabilities.detach().cpu().double().clamp(_MIN_PROBABILITY, 1 - _MIN_PROBABILITY)
     classes = target.detach().cpu().long()
+    rows = max(_MAX_BLOCK // max(probabilities.shape[1], 1), 1)
+    blocks = zip(probabilities.detach().cpu().split(rows), classes.split(rows), strict=True)
+    return ImageMistakes(*torch.cat([_classes_of_block(*block, loss_of) for block in blocks], dim=1))
+
+
+def _classes_of_block(
+    probabilities: Float[Tensor, "b k"], classes: Int[Tensor, " b"], loss_of: Callable[[Tensor], Tensor]
+) -> Float[Tensor, "6 b"]:
+    p = probabilities.double().clamp(_MIN_PROBABILITY, 1 - _MIN_PROBABILITY)
     known, losses = classes >= 0, loss_of(p)
     top = p.argmax(dim=1, keepdim=True)
     loss, without = (losses.gather(1, at)[:, 0] for at in (classes.clamp_min(0)[:, None], top))
     rows = [known, top[:, 0] != classes, loss, p.gather(1, top)[:, 0], (p * losses).sum(dim=1), without]
-    return ImageMistakes(*(torch.where(known, row.double(), 0) for row in rows))
+    of_unknown = torch.tensor([0, 0, 0, 1, 0, 0], dtype=torch.float64)[:, None]  # without a class, without a mistake
+    return torch.stack([row.double() for row in rows]).where(known, of_unknown)
 
 
 def _of_labels(probabilities: Tensor, target: Tensor, loss_of: Callable[[Tensor], Tensor]) -> ImageMistakes:

@@ -78,34 +78,23 @@ def write_export(
     with suppress(OSError):  # reported when the files are written
         folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder):
-        return _write_export(folder, made, target, data, entries)
-
-
-def _write_export(
-    folder: Path,
-    made: Exportable,
-    target: str,
-    data: Mapping[str, bytes],
-    entries: Mapping[str, Mapping[str, Any]],
-) -> tuple[ExportRecord, tuple[str, ...]]:
-    """`write_export`, while no other process writes to the folder."""
-    former, kept = _others(folder, target, made.facts)
-    new = {name: _described(content, entries.get(name, {})) for name, content in data.items()}
-    facts = {**made.facts, "versions": {**(former["versions"] if kept else {}), **made.facts["versions"]}}
-    record = ExportRecord({**facts, "files": {**kept, **new}})
-    writers: dict[str, Callable[[Path], Any] | None] = {name: _writer(content) for name, content in data.items()}
-    there = [name for name in _others_names(target) if name not in kept and (folder / name).is_file()]
-    dropped = [name for name in there if name in former.get("files", {})]
-    for name in (*TARGETS[target], *dropped):
-        writers.setdefault(name, None)
-    if dropped and PREPROCESS not in record.files:
-        writers[PREPROCESS] = None
-    writers[RECORD] = _writer(
-        valid_unicode(json.dumps(record.content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
-    )
-    if target == "onnx":
-        writers[hash_path(Path(WHOLE)).name] = None  # of a graph that an older version exported under this name
-    write_together(folder, writers, what="the export")
+        former, kept = _others(folder, target, made.facts)
+        new = {name: _described(content, entries.get(name, {})) for name, content in data.items()}
+        facts = {**made.facts, "versions": {**(former["versions"] if kept else {}), **made.facts["versions"]}}
+        record = ExportRecord({**facts, "files": {**kept, **new}})
+        writers: dict[str, Callable[[Path], Any] | None] = {name: _writer(content) for name, content in data.items()}
+        there = [name for name in _others_names(target) if name not in kept and (folder / name).is_file()]
+        dropped = [name for name in there if name in former.get("files", {})]
+        for name in (*TARGETS[target], *dropped):
+            writers.setdefault(name, None)
+        if dropped and PREPROCESS not in record.files:
+            writers[PREPROCESS] = None
+        writers[RECORD] = _writer(
+            valid_unicode(json.dumps(record.content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+        )
+        if target == "onnx":
+            writers[hash_path(Path(WHOLE)).name] = None  # of a graph that an older version exported under this name
+        write_together(folder, writers, what="the export")
     removed = (
         f"{name} of a former export is removed: it belonged to another model or other thresholds" for name in dropped
     )

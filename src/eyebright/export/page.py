@@ -87,7 +87,7 @@ def export_page(
 ) -> ExportedPage:
     """Exports a saved model as ``page.html``, which answers without a network.
 
-    The arguments are those of `eyebright.export.export_onnx.export_onnx_files`.
+    ``folder``, ``out``, ``validation`` and ``say`` are those of `eyebright.export.export_onnx.export_onnx_files`.
 
     Raises:
         ArtifactError: the folder contains no model or a damaged one, torch cannot export it, the graph answers

@@ -8,7 +8,7 @@ from typing import Any
 
 from eyebright.errors import ArtifactError, listing, os_reason, short_repr
 from eyebright.inference import inspect_export
-from eyebright.inference.folder_format import EXPORT_RECORD, MANIFEST, MAX_MANIFEST_BYTES, WEIGHTS
+from eyebright.inference.folder_format import EXPORT_RECORD, MANIFEST, MAX_MANIFEST_BYTES, WEIGHTS, no_folder_text
 from eyebright.inference.manifest import Manifest
 from eyebright.inference.model_folder import load_manifest, manifest_content
 from eyebright.io.atomic import attempts
@@ -68,7 +68,7 @@ def read_record(folder: str | Path) -> ExportRecord:
     path = Path(folder) / RECORD
     again = "export the model again with `eyebright export`"
     if not Path(folder).is_dir():
-        raise ArtifactError(f"there is no folder '{folder}' with an export")
+        raise ArtifactError(no_folder_text(Path(folder), "folder with an export"))
     if not path.is_file():
         raise ArtifactError(f"'{folder}' contains no {RECORD}, which an export writes; {again}")
     try:

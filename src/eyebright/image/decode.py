@@ -1,11 +1,11 @@
 """Decoding of image files to 8-bit RGB.
 
-Pillow reads the files; this module converts the result. Plain JPEGs, the most common case, are decoded by OpenCV: both
-libraries use libjpeg-turbo and give the same pixels, and OpenCV makes fewer copies. If OpenCV fails, Pillow decodes the
-file or explains the error. The format is detected from the first bytes, never from the file name, and only a fixed list
-of formats is tried, so that no dataset can start Ghostscript. Pillow's readers are called directly and not through
-``PIL.Image.open``, which applies a pixel limit of the whole process; `MAX_PIXELS` is checked here instead, before any
-pixel is decoded.
+Pillow reads the files, and `eyebright.image.rgb` converts the result. Plain JPEGs, the most common case, are decoded by
+OpenCV: both libraries use libjpeg-turbo and give the same pixels, and OpenCV makes fewer copies. If OpenCV fails,
+Pillow decodes the file or explains the error. The format is detected from the first bytes, never from the file name,
+and only a fixed list of formats is tried, so that no dataset can start Ghostscript. Pillow's readers are called
+directly and not through ``PIL.Image.open``, which applies a pixel limit of the whole process; `MAX_PIXELS` is checked
+here instead, before any pixel is decoded.
 """
 
 import io

@@ -9,7 +9,7 @@ import PIL.Image
 from eyebright._system.cpus import cpus_per_process
 from eyebright.errors import ImageError, InputError, checked_keywords
 from eyebright.image.image import Image
-from eyebright.io.atomic import write_atomically
+from eyebright.io.atomic import make_folder, write_atomically
 from eyebright.io.files import get_image_files
 from eyebright.io.text import warn
 
@@ -67,7 +67,7 @@ def _copy(file: Path, target: Path, max_size: int | None, *, resume: bool) -> st
     except ImageError as error:
         return error.reason
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(target.parent)
         if max(image.size) > largest:
             pixels.thumbnail((largest, largest), PIL.Image.Resampling.BILINEAR)
             form = PIL.Image.registered_extensions()[file.suffix.lower()]

@@ -28,6 +28,8 @@ from eyebright.inference.save_folder import (
 )
 from eyebright.io.atomic import exclusive_folder
 
+_MAX_WAIT = 2.0  # seconds for a short change of another process, such as the files of an export
+
 
 def save_manifest(folder: str | Path, manifest: Manifest) -> None:
     """Replaces the manifest of a saved model, for example by one with another decision; the last one is kept.
@@ -117,15 +119,17 @@ def locked_folder(folder: Path) -> Generator[None]:
         folder: the model folder.
 
     Raises:
-        ArtifactError: another process is training or tuning the model, or writing its report.
+        ArtifactError: another process keeps changing the model: training, tuning, exporting or reporting it.
     """
-    with exclusive_folder(folder) as is_free:
+    with exclusive_folder(folder, wait=_MAX_WAIT) as is_free:
         if not is_free:
-            raise ArtifactError(
-                f"another process is training or tuning the model in '{folder}' or writing its report; wait until it "
-                f"ends"
-            )
+            raise ArtifactError(f"{busy_text(folder)}; wait until it ends")
         yield
+
+
+def busy_text(folder: Path) -> str:
+    """The beginning of the message that a model folder is locked by another process."""
+    return f"another process is changing the model in '{folder}', such as a training, tuning or export"
 
 
 @contextmanager
@@ -144,21 +148,35 @@ def restored_on_failure(folder: str | Path, also: Sequence[str] = ()) -> Generat
     try:
         yield
     except BaseException as failure:
-        changed = {name: one for name, one in before.items() if one != _bytes_of(folder / name)}
+        changed = _changed(folder, before)
         try:
             if changed:
                 write_together(folder, {name: writer_of_bytes(one) for name, one in changed.items()})
         except ArtifactError as error:  # the disk may still be full
-            changed = {name: one for name, one in changed.items() if one != _bytes_of(folder / name)}
+            changed = _changed(folder, changed)
             state = (
                 "it is changed, which `eyebright tune` with `undo` reverts"
                 if MANIFEST in changed
                 else f"it decides as before, but {listing(changed)} is not as it was"
             )
+            cause = str(failure) or type(failure).__name__
             raise ArtifactError(
-                f"{failure}; and the model in '{folder}' could not be restored: {error}; {state}"
+                f"{cause}; and the model in '{folder}' could not be restored: {error}; {state}"
             ) from failure
         raise
+
+
+def _changed(folder: Path, before: Mapping[str, bytes | None]) -> dict[str, bytes | None]:
+    """The files with another content than before, or whose content cannot be read."""
+    changed: dict[str, bytes | None] = {}
+    for name, content in before.items():
+        try:
+            is_same = _bytes_of(folder / name) == content
+        except OSError:
+            is_same = False
+        if not is_same:
+            changed[name] = content
+    return changed
 
 
 def _bytes_of(path: Path) -> bytes | None:

@@ -1,5 +1,8 @@
 """The files of a model folder by name, and the limits of the manifest; importing it loads no torch."""
 
+import os
+from pathlib import Path
+
 SCHEMA = 2
 """The schema version of a written manifest."""
 WEIGHTS = "model.safetensors"
@@ -21,3 +24,14 @@ MAX_MANIFEST_BYTES = 32 * 2**20
 """The maximum size of a manifest in bytes."""
 MAX_MANIFEST_CONTAINERS = 200_000
 """The maximum number of JSON lists and objects in a manifest: these make parsing slow, not numbers and strings."""
+
+
+def no_folder_text(folder: Path, what: str = "model folder") -> str:
+    """The message for a path that is not a folder: it does not exist, or is a file.
+
+    Args:
+        folder: the path.
+        what: what was expected there.
+    """
+    # Path.is_file raises for a name that is too long.
+    return f"'{folder}' is a file, not a {what}" if os.path.isfile(folder) else f"there is no {what} '{folder}'"  # noqa: PTH113

@@ -8,7 +8,7 @@ from eyebright.image.image import Image
 from eyebright.inference.heat_maps import check_heat_maps
 from eyebright.inference.predictions import Prediction
 from eyebright.inference.predictor import Predictor
-from eyebright.io.atomic import write_atomically
+from eyebright.io.atomic import make_folder, write_atomically
 
 MAX_SIDE = 1200
 """The maximum of the longer side of a written image, in pixels; smaller images keep their size."""
@@ -32,7 +32,7 @@ class HeatMapWriter:
     def __init__(self, predictor: Predictor, folder: Path) -> None:
         check_heat_maps(predictor.target, ())
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
         except OSError as error:
             raise ArtifactError(f"cannot create the folder of heat maps '{folder}': {os_reason(error)}") from error
         self._predictor = predictor

@@ -28,6 +28,7 @@ from eyebright.inference.folder_format import (
     SCHEMA,
     TRAINING_IMAGES,
     WEIGHTS,
+    no_folder_text,
 )
 from eyebright.inference.inspect_export import checked_export, shown_exports
 from eyebright.inference.inspect_manifest import labels_of, wrong_manifest
@@ -125,7 +126,7 @@ def inspect_folder(folder: str | Path) -> Inspection:
     try:
         sizes = {file.name: file.stat().st_size for file in sorted(folder.iterdir()) if file.is_file()}
     except (OSError, ValueError) as error:
-        raise ArtifactError(f"there is no model folder '{folder}': {os_reason(error)}") from None
+        raise ArtifactError(f"{no_folder_text(folder)}: {os_reason(error)}") from None
     header, copy = _weights_header(folder, sizes)
     manifest, found = _manifest(folder, sizes, copy)
     checks = _checks(folder, sizes, manifest or {}, header)

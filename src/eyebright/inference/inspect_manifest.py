@@ -44,8 +44,8 @@ def other_order(content: Mapping[str, Any], copy: Mapping[str, Any] | None) -> s
         content: the JSON of ``manifest.json``.
         copy: that of the copy with the weights, which is as old as they are.
     """
-    names, written = labels_of(content), labels_of(copy or {})
-    if names == written or sorted(map(str, names)) != sorted(map(str, written)):
+    names, written = (list(map(str, labels_of(one))) for one in (content, copy or {}))
+    if names == written or sorted(names) != sorted(written):
         return ""
     row = next(i for i, (name, other) in enumerate(zip(names, written, strict=True)) if name != other)
     return (

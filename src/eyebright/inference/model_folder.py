@@ -3,8 +3,9 @@
     model.safetensors   the weights (safetensors), and a copy of the manifest in its header
     manifest.json       schema, architecture, input, preprocessing, target, decision, scores, versions, data
     evaluation.parquet  the model's outputs for the validation images, with their targets, and for those of the parts
-    promise and test, if there are any out_of_fold.parquet  the same for all labelled images, by heads that were not
-    fitted to them out_of_distribution.safetensors  the fitted out-of-distribution detector
+                        promise and test, if there are any
+    out_of_fold.parquet  the same for all labelled images, by heads that were not fitted to them
+    out_of_distribution.safetensors  the fitted out-of-distribution detector
     training_images.json  the paths of some training images (`eyebright.inference.training_images`)
     network.onnx        the network as a graph if requested, with its hash in network.onnx.sha256 (`save_onnx`)
     model.onnx          an export with its other files, described in export.json (``eyebright export``)
@@ -45,6 +46,7 @@ from eyebright.inference.folder_format import (
     OUT_OF_FOLD,
     PREVIOUS,
     WEIGHTS,
+    no_folder_text,
 )
 from eyebright.inference.inspect_folder import parse_json, read_json
 from eyebright.inference.inspect_manifest import other_order
@@ -270,7 +272,7 @@ def _check_model_folder(folder: Path) -> None:
             f"'{folder}' is a type of file that can run code when it is loaded; a model is a folder with {WEIGHTS}"
         )
     if not os.path.isdir(folder):  # noqa: PTH112 - Path.is_dir raises for a name that is too long
-        raise ArtifactError(f"there is no model folder '{folder}'")
+        raise ArtifactError(no_folder_text(folder))
     if (folder / WEIGHTS).is_file():
         return
     try:

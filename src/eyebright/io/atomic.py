@@ -282,7 +282,7 @@ def _errors_name(path: Path, temporary: Path) -> Generator[None, None, None]:
         raise OSError(error.errno, os_reason(error), str(path)) from error
 
 
-def write_text(path: Path, text: str, what: str, *, follow_link: bool = True) -> None:
+def write_text(path: Path, text: str, what: str, *, follow_link: bool = True, errors: str = "strict") -> None:
     """Writes a file of text, whole or not at all; its folder is made.
 
     Args:
@@ -290,6 +290,7 @@ def write_text(path: Path, text: str, what: str, *, follow_link: bool = True) ->
         text: its content.
         what: what it is, for the message: "cannot write the ...".
         follow_link: where ``path`` is a symbolic link, write the file that it leads to (`link_target`).
+        errors: how characters that UTF-8 lacks are written, as in `open`.
 
     Raises:
         ArtifactError: it cannot be written; what was there stays.
@@ -297,6 +298,6 @@ def write_text(path: Path, text: str, what: str, *, follow_link: bool = True) ->
     try:
         target = link_target(path) if follow_link else path
         make_folder(target.parent)
-        write_atomically(target, lambda file: file.write_text(text, encoding="utf-8"))
+        write_atomically(target, lambda file: file.write_text(text, encoding="utf-8", errors=errors))
     except OSError as error:
         raise ArtifactError(f"cannot write the {what} '{path}': {os_reason(error)}") from error

@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from eyebright.errors import ArtifactError, InputError
-from eyebright.io.atomic import write_atomically
+from eyebright.io.atomic import make_folder, write_atomically
 from eyebright.io.tensors import read_tensors
 from eyebright.models.build import ImageModel
 from eyebright.models.weights import mismatch
@@ -58,7 +58,7 @@ def save_weights(path: Path, model: ImageModel, *, target: Mapping[str, Any], ab
     tensors = {name: value.detach().to("cpu", copy=True).contiguous() for name, value in model.state_dict().items()}
     header = {"eyebright": json.dumps({"weights": _FORMAT, "target": target, "model": _meaning(model), "about": about})}
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata=header))
     except (OSError, SafetensorError) as reason:
         raise ArtifactError(f"cannot write the weights '{path}': {reason}") from None

@@ -34,7 +34,7 @@ def possible_shares(given: float | None, *, keeps_statistics: bool) -> Sequence[
         InputError: the share is out of range, or would average statistics.
     """
     if given is None:
-        return tuple(map(float, WISE_FT)) if keeps_statistics else (1.0,)
+        return tuple(part / whole for part, whole in WISE_FT) if keeps_statistics else (1.0,)
     if not 0 < given <= 1:
         raise InputError(f"`wise_ft`, the share of the fine-tuned weights, must be above 0, at most 1, got {given}")
     if given < 1 and not keeps_statistics:

@@ -58,7 +58,7 @@ def input_description(
 
 def _function_name(arch: Callable[..., nn.Module]) -> str:
     name = getattr(arch, "__name__", repr(arch))
-    if name not in TORCHVISION or getattr(arch, "__module__", "").split(".")[0] not in _PACKAGES:
+    if name not in TORCHVISION or (getattr(arch, "__module__", None) or "").split(".")[0] not in _PACKAGES:
         raise InputError(
             f"cannot use the function '{name}' as a backbone: only torchvision's {listing(TORCHVISION)} can be passed"
             " as functions; pass the name of a timm model as a string instead"

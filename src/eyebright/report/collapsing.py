@@ -5,13 +5,16 @@ from collections.abc import Sequence
 from eyebright.web.blocks import Collapsed, Table
 
 MAX_ROWS = 100
-"""The maximum number of rows of a table that is not folded."""
+"""The maximum number of rows of a table that is not collapsed."""
 
 MAX_EXPANDED = 20
 """Rows of a longer table that are shown."""
 
 MAX_CARDS = 24
 """Images of a gallery."""
+
+MAX_EXPANDED_CARDS = 8
+"""Images or diagrams of a longer gallery that are shown."""
 
 
 def collapsed(table: Table, importance: Sequence[float], *, which: str) -> list[Table | Collapsed]:

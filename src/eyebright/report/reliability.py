@@ -17,6 +17,7 @@ from eyebright.metrics.calibration import (
     pooled,
     reliability_bins,
 )
+from eyebright.report.collapsing import MAX_EXPANDED_CARDS
 from eyebright.web.blocks import Cell, Charts, Collapsed, Section, Sentences, Table
 from eyebright.web.charts import SMALL, WIDE, Axis, Caption, Chart, Series, Style, draw_chart
 from eyebright.web.text import count_text, score_text
@@ -28,7 +29,6 @@ MIN_POSITIVES = 10
 MAX_CROSS_FITTED = 2_000_000
 """The maximum of images times outputs for which a calibration is cross-fitted for the report, which takes seconds."""
 
-_MAX_EXPANDED = 8  # diagrams of labels that are not collapsed
 _IN_POOLED_BIN = 100  # cells; the pooled diagram has more bins than its error, as most cells have a probability near 0
 _MAX_POOLED_BINS = 60
 _LEGEND: Sequence[tuple[Style, str]] = (
@@ -172,12 +172,12 @@ def _label_blocks(
     charts: list[Chart] = []
     for row, (k, count) in enumerate(zip(chosen, positives, strict=True)):
         charts.append(_diagram(vocab[k], bins, row, note=f"{count:,} of {int(bins.count[row].sum()):,}"))
-    if len(charts) <= _MAX_EXPANDED:
+    if len(charts) <= MAX_EXPANDED_CARDS:
         return [Charts(charts, _LEGEND, small=True)]
     more = Collapsed(
-        f"{len(charts) - _MAX_EXPANDED} more diagrams", [Charts(charts[_MAX_EXPANDED:], _LEGEND, small=True)]
+        f"{len(charts) - MAX_EXPANDED_CARDS} more diagrams", [Charts(charts[MAX_EXPANDED_CARDS:], _LEGEND, small=True)]
     )
-    return [Charts(charts[:_MAX_EXPANDED], _LEGEND, small=True), more]
+    return [Charts(charts[:MAX_EXPANDED_CARDS], _LEGEND, small=True), more]
 
 
 def _chosen(targets: Float[Tensor, "n k"]) -> list[int]:

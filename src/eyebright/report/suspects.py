@@ -4,12 +4,11 @@ from collections.abc import Sequence
 
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.suspects import Suspect, find_suspects
-from eyebright.report.collapsing import MAX_CARDS
+from eyebright.report.collapsing import MAX_CARDS, MAX_EXPANDED_CARDS
 from eyebright.web.blocks import Card, Collapsed, Gallery, Section, Tag
 from eyebright.web.text import count_text, short_names
 from eyebright.web.thumbnails import thumbnail
 
-_MAX_EXPANDED = 8  # cards that are not collapsed
 _LEGEND = (Tag("in the data, not predicted", "missing"), Tag("predicted, not in the data", "extra"))
 _SETS = {
     "out_of_fold": "labelled images, each predicted by a head that was not fitted to it",
@@ -29,8 +28,8 @@ def suspects_section(evaluation: Evaluation) -> list[Section]:
     images, by_image = _by_image(found)
     names = short_names(evaluation.files, images)
     cards = [_card(evaluation, row, name, by_image[row]) for row, name in zip(images, names, strict=True)]
-    blocks: list[Gallery | Collapsed] = [Gallery(cards[:_MAX_EXPANDED], _LEGEND)]
-    if rest := cards[_MAX_EXPANDED:]:
+    blocks: list[Gallery | Collapsed] = [Gallery(cards[:MAX_EXPANDED_CARDS], _LEGEND)]
+    if rest := cards[MAX_EXPANDED_CARDS:]:
         blocks.append(Collapsed(f"{count_text(len(rest), 'further image')}", [Gallery(rest, _LEGEND)]))
     which = _SETS.get(evaluation.part, f"{evaluation.part} images")
     intro = (

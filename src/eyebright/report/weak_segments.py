@@ -10,7 +10,7 @@ from eyebright.web.blocks import Cell, Collapsed, Section, Table
 from eyebright.web.text import count_text, number_text
 
 MAX_GALLERIES = 3
-MAX_CARDS = 4
+MAX_IMAGES = 4
 """The number of images that are shown of a segment."""
 
 
@@ -44,7 +44,7 @@ def weak_segments_section(evaluation: Evaluation, segments: Sequence[WeakSegment
     ]
     columns = ("images with", "images", segments[0].error_name, "95 % CI", "all others", "p, corrected")
     galleries = [
-        Collapsed(f"{one.name}: {count_text(one.count, 'image')}", [mistake_gallery(evaluation, one.rows[:MAX_CARDS])])
+        Collapsed(f"{one.name}: {count_text(one.count, 'image')}", [mistake_gallery(evaluation, one.rows[:MAX_IMAGES])])
         for one in segments[:MAX_GALLERIES]
     ]
     return [Section("Weak segments", "segments", [Table("Worst first", columns, rows), *galleries], intro)]

@@ -16,7 +16,7 @@ from jaxtyping import UInt8
 
 from eyebright.errors import ImageError
 from eyebright.image.image import Image
-from eyebright.io.atomic import write_atomically
+from eyebright.io.atomic import make_folder, write_atomically
 from eyebright.review.refusal import Refusal
 
 MAX_SIDE = 1600
@@ -129,7 +129,7 @@ class Thumbnails:
 
     def _keep(self, place: Path, data: bytes) -> None:
         try:
-            place.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(place.parent)
             write_atomically(place, lambda file: file.write_bytes(data), flush=False)
         except OSError:  # the disk is full, or the folder cannot be written
             return

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from eyebright.errors import ArtifactError, InputError, os_reason
+from eyebright.io.atomic import make_folder
 from eyebright.review.refusal import Refusal
 
 FORMAT = "eyebright review journal"
@@ -64,7 +65,7 @@ class Journal:
             InputError: the file is of a newer version, of another kind of targets, or not a journal.
         """
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
         except OSError as error:
             raise ArtifactError(

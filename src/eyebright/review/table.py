@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float, Int
 
 from eyebright._choices import WriteFormat
 from eyebright.errors import ArtifactError, InputError, os_reason
-from eyebright.io.atomic import link_target, temporary_folder
+from eyebright.io.atomic import link_target, make_folder, temporary_folder
 from eyebright.review.refusal import Refusal
 from eyebright.review.session import ReviewSession
 from eyebright.sources.categorical import Categorical
@@ -110,7 +110,7 @@ class NewTable:
     def _write(self, source: Source, writer: Writer, out: Path, revision: int) -> Converted:
         try:
             target = link_target(out)
-            target.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(target.parent)
             with temporary_folder(target) as folder:
                 place = folder / out.name
                 try:

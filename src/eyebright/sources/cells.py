@@ -3,6 +3,8 @@
 import math
 import re
 
+from eyebright.errors import MAX_FLOAT32
+
 NO_LABEL_TEXTS = frozenset({"", "nan", "<na>", "[]", "['']", '[""]', "()", "{}", "set()"})
 """Cells that mean "no label" in a column of labels, in lower case."""
 
@@ -11,8 +13,6 @@ UNKNOWN = frozenset({"?", "unknown", "nan", "<na>", "na", "n/a", "null", "none"}
 
 _TRUE_CELLS = frozenset({"1", "1.0", "true"})
 _FALSE_CELLS = frozenset({"0", "0.0", "false"})
-MAX_FLOAT32 = 3.4e38
-"""The largest number that is read, that of float32."""
 
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE | re.ASCII)
 _MINUS = "[-+\u2212\u2013]"  # the Unicode minus and the en dash too

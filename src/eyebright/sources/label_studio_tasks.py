@@ -7,8 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeGuard, cast
 
-from eyebright.errors import TableError, listing
-from eyebright.sources.cells import MAX_FLOAT32
+from eyebright.errors import MAX_FLOAT32, TableError, listing
 from eyebright.sources.csv_file import read_csv
 from eyebright.sources.dialect import looks_like_image
 from eyebright.sources.format import ReadRequest

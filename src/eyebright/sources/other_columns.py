@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from eyebright.sources.cells import MAX_FLOAT32, is_number, is_unknown, to_number
+from eyebright.errors import MAX_FLOAT32
+from eyebright.sources.cells import is_number, is_unknown, to_number
 from eyebright.sources.text_table import TextColumn
 
 

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float64
 
-from eyebright.errors import DataError, InputError, listing
+from eyebright.errors import MAX_FLOAT32, DataError, InputError, listing
 
-_MAX_FLOAT32 = 3.4e38  # the largest float32
 _RESOLUTION = 1e-3  # float32 must tell numbers apart that differ by this part of their standard deviation
 
 
@@ -56,8 +55,8 @@ def check_range(numbers: Sequence[float], what: str) -> None:
         what: the noun for one number, for the message.
     """
     for number in numbers:
-        if abs(number) > _MAX_FLOAT32:
-            raise InputError(f"{what} must be at most {_MAX_FLOAT32:.1e}, or NaN where it is unknown, got {number}")
+        if abs(number) > MAX_FLOAT32:
+            raise InputError(f"{what} must be at most {MAX_FLOAT32:.1e}, or NaN where it is unknown, got {number}")
 
 
 def _constant_columns(train: Float64[np.ndarray, "n k"]) -> list[int]:

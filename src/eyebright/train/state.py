@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from eyebright.errors import EyebrightError, TrainingError, listing
-from eyebright.io.atomic import write_atomically
+from eyebright.io.atomic import make_folder, write_atomically
 from eyebright.io.tensors import read_tensors
 from eyebright.train.plan import Plan
 from eyebright.train.run import Run
@@ -58,7 +58,7 @@ def save_checkpoint(run: Run, path: str | Path) -> None:
 
     def write() -> None:
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata=header))
         except (OSError, SafetensorError) as reason:
             kept = "the previous one is kept" if path.exists() else "free some space or choose another place"

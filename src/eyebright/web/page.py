@@ -12,8 +12,7 @@ from importlib import metadata, resources
 from pathlib import Path
 from typing import Any, Protocol
 
-from eyebright.errors import ArtifactError, os_reason
-from eyebright.io.atomic import link_target, make_folder, write_atomically
+from eyebright.io.atomic import write_text
 from eyebright.io.files import check_replaceable
 from eyebright.web.blocks import Section
 
@@ -87,12 +86,7 @@ def write_page_text(text: str, path: Path, what: str = "report", *, follow_link:
     Raises:
         ArtifactError: the file cannot be written.
     """
-    try:
-        target = link_target(path) if follow_link else path
-        make_folder(target.parent)
-        write_atomically(target, lambda file: file.write_text(text, encoding="utf-8", errors="backslashreplace"))
-    except OSError as error:
-        raise ArtifactError(f"cannot write the {what} '{path}': {os_reason(error)}") from error
+    write_text(path, text, what, follow_link=follow_link, errors="backslashreplace")
     return path
 
 

@@ -1,10 +1,14 @@
 """Converts a model folder of an older version to the current one, with the same weights, decision and predictions."""
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from eyebright.errors import ArtifactError, InputError, os_reason
 from eyebright.inference.change_manifest import locked_folder
-from eyebright.inference.folder_format import SCHEMA
+from eyebright.inference.folder_format import EVALUATION, SCHEMA
+from eyebright.inference.inspect_report import checked_report
 from eyebright.inference.manifest import Manifest
 from eyebright.inference.model_folder import load_evaluations, load_model, load_out_of_distribution, manifest_content
 from eyebright.inference.save_folder import save_model
@@ -40,11 +44,12 @@ def migrate_model(folder: str | Path, *, out: str | Path | None = None, say: Say
         missing = [name for name in (*manifest.to_json(), "id", "weights") if name not in content]
         if content["schema"] == SCHEMA and not missing and out is None:
             remove_stale(folder)
-            if (folder / CARD).is_file():
+            has_evaluation = manifest.evaluation is not None and (folder / EVALUATION).is_file()
+            if _is_described(folder, content, has_evaluation=has_evaluation):
                 say(f"'{folder}' already has schema {SCHEMA} and all files of this version; nothing was changed")
                 return folder
-            say(f"'{folder}' has schema {SCHEMA} already; its report and model card are written")
-            _describe(folder, manifest, say, has_evaluation=manifest.evaluation is not None)
+            say(f"'{folder}' already has schema {SCHEMA}; its report and model card are written")
+            _describe(folder, manifest, say, has_evaluation=has_evaluation)
             return folder
         parts = load_evaluations(folder, manifest, may_be_missing=True)
         images = load_training_images(folder, manifest)
@@ -65,8 +70,19 @@ def migrate_model(folder: str | Path, *, out: str | Path | None = None, say: Say
     return target
 
 
+def _is_described(folder: Path, content: Mapping[str, Any], *, has_evaluation: bool) -> bool:
+    """Whether the last file that `_describe` writes is there, and of this model: the report's numbers, or the card."""
+    if not (folder / CARD).is_file() or not has_evaluation:
+        return (folder / CARD).is_file()
+    try:
+        numbers = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return checked_report(numbers, content)[0] == "readable"
+
+
 def _describe(folder: Path, manifest: Manifest, say: Say, *, has_evaluation: bool) -> None:
-    """Writes the model card, and the report of a model with an evaluation; they come last, so a kill can leave none."""
+    """Writes the report of a model with an evaluation and its card, last the report's numbers; otherwise the card."""
     if has_evaluation:
         make_report(folder, say=say)
     else:

@@ -32,7 +32,7 @@ from eyebright.workflow.option_conflicts import check_conflicts, given_for_head
 from eyebright.workflow.shared_options import DATA, DEVICE, IMAGES, MACHINE, MAX_SEED, TRAINING, image_size, point_pair
 
 _SIZES = f"{min(_defaults.IMAGE_SIZES)} to {max(_defaults.IMAGE_SIZES)}"
-_WISE_FT = " or ".join([", ".join(map(str, sorted(_defaults.WISE_FT)[:-1])), str(max(_defaults.WISE_FT))])
+_WISE_FT = f"{', '.join(f'{part}/{whole}' for part, whole in _defaults.WISE_FT[1:])} or 1"
 
 
 @with_options_in_docstring

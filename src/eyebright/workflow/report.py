@@ -16,7 +16,7 @@ from eyebright.inference.change_manifest import locked_folder
 from eyebright.inference.folder_format import OUT_OF_FOLD
 from eyebright.inference.inspect_report import reported_hash
 from eyebright.inference.manifest import Manifest
-from eyebright.inference.model_folder import load_evaluation, load_manifest_and_evaluations, part_of
+from eyebright.inference.model_folder import load_evaluation, load_manifest_and_evaluations, manifest_content, part_of
 from eyebright.io.atomic import write_text
 from eyebright.io.files import check_replaceable
 from eyebright.report.build import build_report
@@ -107,7 +107,7 @@ def make_report(
     if not is_elsewhere:
         write_card(folder, manifest, data, say=say)
     # The numbers come last: where they are of this manifest, so is the rest (`eyebright.inference.inspect_report`).
-    text = report_json(data, manifest=reported_hash(manifest.to_json()))
+    text = report_json(data, manifest=reported_hash(manifest_content(folder)))
     write_text(numbers, text, "numbers of the report", follow_link=is_elsewhere)
     return data
 

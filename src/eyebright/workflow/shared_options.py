@@ -1,4 +1,4 @@
-"""What options of several commands share: the headings of the help, the device, and conversions of values.
+"""What several commands share: headings of the help, options, and conversions of values.
 
 Importing this module loads no torch, so that ``--help`` is quick.
 """
@@ -16,6 +16,10 @@ GROUPS = (DATA, IMAGES, TRAINING, MACHINE)
 """The headings of the help, in order; options without a heading come first."""
 MAX_SEED = 2**63 - 1  # the maximum of numpy and torch
 _MIN_SIDE = 32  # pixels; the backbones divide their input by 32
+MODEL = Option("The model folder.", positional=True)
+SOURCE = Option("A file with labels, or a folder of images.", positional=True)
+FACTS_CACHE = Option("Cache folder for the facts of each image; training can share it.", unset="none")
+BATCH = Option("Images in a batch.")
 DEVICE = Option(
     "Device to compute on: cpu, cuda, cuda:1, ...", MACHINE, unset="a CUDA GPU if there is one, otherwise cpu"
 )

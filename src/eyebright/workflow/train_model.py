@@ -15,6 +15,7 @@ from pathlib import Path
 from eyebright._defaults import IMAGE_SIZE, IMAGE_SIZES
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.errors import ArtifactError, EyebrightError, ImageError, InputError, os_reason
+from eyebright.inference.change_manifest import busy_text
 from eyebright.io.atomic import exclusive_folder
 from eyebright.learner.learner import Learner
 from eyebright.learner.vision_learner import vision_learner
@@ -131,10 +132,7 @@ def _model_folder(out: Path) -> Generator[None, None, None]:
         _check_writable(out)
         with exclusive_folder(out) if is_main_process() else nullcontext(enter_result=True) as is_free:
             if not is_free:
-                raise ArtifactError(
-                    f"another process is training or tuning the model in '{out}' or writing its report; wait until it "
-                    "ends, or give another folder"
-                )
+                raise ArtifactError(f"{busy_text(out)}; wait until it ends, or give another folder")
             yield
     except BaseException:
         for folder in created:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from eyebright.errors import ArtifactError, TrainingError
-from eyebright.io.atomic import write_atomically
+from eyebright.io.atomic import make_folder, write_atomically
 from eyebright.train.events import EpochDone, Event, Observer
 from eyebright.train.run import Run
 
@@ -36,7 +36,7 @@ def write_history(history: Sequence[Mapping[str, float]], path: str | Path) -> N
             table.writerows(history)
 
     try:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        make_folder(Path(path).parent)
         write_atomically(Path(path), write)
     except OSError as reason:
         raise TrainingError(f"cannot write the history '{path}': {reason}") from None

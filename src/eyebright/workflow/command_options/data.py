@@ -13,7 +13,7 @@ from eyebright._choices import (
     WriteFormat,
 )
 from eyebright.workflow.option import Option, check_options, with_options_in_docstring
-from eyebright.workflow.shared_options import MAX_SEED
+from eyebright.workflow.shared_options import FACTS_CACHE, MAX_SEED, SOURCE
 
 
 @with_options_in_docstring
@@ -21,15 +21,13 @@ from eyebright.workflow.shared_options import MAX_SEED
 class CheckOptions:
     """The options of ``eyebright check`` other than those of reading."""
 
-    source: Annotated[Path, Option("A file with labels, or a folder of images.", positional=True)]
+    source: Annotated[Path, SOURCE]
     json: Annotated[Path | None, Option("JSON file to write the results to.", unset="none")] = None
     page: Annotated[
         Path | None, Option("HTML page to write the findings to, one file with thumbnails.", unset="none")
     ] = None
     pixels: Annotated[bool, Option("Read the images; without it, only the labels are checked.")] = True
-    cache: Annotated[
-        Path | None, Option("Cache folder for the facts of each image; training can share it.", unset="none")
-    ] = None
+    cache: Annotated[Path | None, FACTS_CACHE] = None
     strict: Annotated[bool, Option("Exit code 1 if there is an error or a warning.")] = False
 
     def __post_init__(self) -> None:
@@ -41,7 +39,7 @@ class CheckOptions:
 class SplitOptions:
     """The options of ``eyebright split`` other than those of reading."""
 
-    source: Annotated[Path, Option("A file with labels, or a folder of images.", positional=True)]
+    source: Annotated[Path, SOURCE]
     out: Annotated[
         Path | None,
         Option("CSV file to write: a row per image with its part, group and reason.", metavar="FILE", unset="none"),
@@ -82,9 +80,7 @@ class SplitOptions:
     pixels: Annotated[
         bool, Option("Read the images, to keep near-duplicates in one part; without it, only groups are kept whole.")
     ] = True
-    cache: Annotated[
-        Path | None, Option("Cache folder for the facts of each image; training can share it.", unset="none")
-    ] = None
+    cache: Annotated[Path | None, FACTS_CACHE] = None
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -95,7 +91,7 @@ class SplitOptions:
 class ConvertOptions:
     """The options of ``eyebright convert`` other than those of reading."""
 
-    source: Annotated[Path, Option("A file with labels, or a folder of images.", positional=True)]
+    source: Annotated[Path, SOURCE]
     out: Annotated[Path, Option("File or folder to write; it must not exist.")]
     to: Annotated[WriteFormat, Option("Format to write.")] = "csv"
 

@@ -16,7 +16,7 @@ from eyebright._choices import (
 )
 from eyebright.errors import InputError
 from eyebright.workflow.option import Option, check_options, with_options_in_docstring
-from eyebright.workflow.shared_options import DEVICE
+from eyebright.workflow.shared_options import BATCH, DEVICE, FACTS_CACHE, MODEL, SOURCE
 
 
 @with_options_in_docstring
@@ -24,8 +24,8 @@ from eyebright.workflow.shared_options import DEVICE
 class EvaluateOptions:
     """The options of ``eyebright evaluate`` other than those of reading."""
 
-    model: Annotated[Path, Option("The model folder.", positional=True)]
-    source: Annotated[Path, Option("A file with labels, or a folder of images.", positional=True)]
+    model: Annotated[Path, MODEL]
+    source: Annotated[Path, SOURCE]
     part: Annotated[
         HeldOutPart | None,
         Option(
@@ -47,10 +47,8 @@ class EvaluateOptions:
             "are found."
         ),
     ] = True
-    cache: Annotated[
-        Path | None, Option("Cache folder for the facts of each image; training can share it.", unset="none")
-    ] = None
-    bs: Annotated[int, Range(at_least=1), Option("Images in a batch.")] = _defaults.BATCH_SIZE
+    cache: Annotated[Path | None, FACTS_CACHE] = None
+    bs: Annotated[int, Range(at_least=1), BATCH] = _defaults.BATCH_SIZE
     device: Annotated[str | None, DEVICE] = None
 
     def __post_init__(self) -> None:
@@ -105,7 +103,7 @@ _OTHER_CHANGES = ("calibrate", "promise", "risk", "sets")
 class TuneOptions:
     """The options of ``eyebright tune``."""
 
-    model: Annotated[Path, Option("The model folder.", positional=True)]
+    model: Annotated[Path, MODEL]
     objective: Annotated[
         str | None,
         Option(
@@ -231,7 +229,9 @@ class TuneOptions:
         if self.on != "valid" and not (given or self.calibrate):
             raise InputError("`on` is for `calibrate` and the objectives; promises are tested on the part promise")
         if self.one_threshold and not (given or self.calibrate):
-            raise InputError("`one_threshold` is for `objective`, `cost`, `budget` or `top_k`, but none is given")
+            raise InputError(
+                "`one_threshold` is for `objective`, `cost`, `budget`, `top_k` or `calibrate`, but none is given"
+            )
 
     def _check_risk_and_sets(self, given: list[str]) -> None:
         """Raises `InputError` if `risk` or `sets` cannot be combined with the other options."""

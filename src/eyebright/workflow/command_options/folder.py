@@ -15,7 +15,7 @@ from eyebright._choices import (
 )
 from eyebright.errors import InputError
 from eyebright.workflow.option import Option, check_options, with_options_in_docstring
-from eyebright.workflow.shared_options import point_pair
+from eyebright.workflow.shared_options import MODEL, point_pair
 
 
 @with_options_in_docstring
@@ -23,7 +23,7 @@ from eyebright.workflow.shared_options import point_pair
 class ReportOptions:
     """The options of ``eyebright report``."""
 
-    model: Annotated[Path, Option("The model folder.", positional=True)]
+    model: Annotated[Path, MODEL]
     images: Annotated[
         Path | None,
         Option("Folder of the validation images, for their thumbnails.", unset="the folder at training"),
@@ -48,7 +48,7 @@ class ReportOptions:
 class InspectOptions:
     """The options of ``eyebright inspect``."""
 
-    model: Annotated[Path, Option("The model folder.", positional=True)]
+    model: Annotated[Path, MODEL]
     json: Annotated[bool, Option("Print everything as JSON.")] = False
 
     def __post_init__(self) -> None:
@@ -60,7 +60,7 @@ class InspectOptions:
 class PushOptions:
     """The options of ``eyebright push``."""
 
-    model: Annotated[Path, Option("The model folder.", positional=True)]
+    model: Annotated[Path, MODEL]
     repository: Annotated[str, Option("OWNER/NAME on the Hugging Face hub, or OWNER/NAME@BRANCH.", positional=True)]
     private: Annotated[bool, Option("Make a new repository private; an existing one keeps its visibility.")] = False
     with_evaluation: Annotated[
@@ -83,7 +83,7 @@ class PushOptions:
 class MigrateOptions:
     """The options of ``eyebright migrate``."""
 
-    model: Annotated[Path, Option("The model folder.", positional=True)]
+    model: Annotated[Path, MODEL]
     out: Annotated[Path | None, Option("Folder to write, new or empty.", unset="the model is replaced in place")] = None
 
     def __post_init__(self) -> None:
@@ -95,7 +95,7 @@ class MigrateOptions:
 class ExportOptions:
     """The options of ``eyebright export``."""
 
-    model: Annotated[Path, Option("The model folder.", positional=True)]
+    model: Annotated[Path, MODEL]
     to: Annotated[
         ExportTarget,
         Option(

@@ -13,7 +13,7 @@ from eyebright._choices import (
 from eyebright.errors import InputError
 from eyebright.inference.folder_format import MANIFEST
 from eyebright.workflow.option import Option, check_options, with_options_in_docstring
-from eyebright.workflow.shared_options import DEVICE, MAX_SEED
+from eyebright.workflow.shared_options import DEVICE, MAX_SEED, MODEL
 
 
 @with_options_in_docstring
@@ -21,7 +21,7 @@ from eyebright.workflow.shared_options import DEVICE, MAX_SEED
 class SuspectOptions:
     """The options of ``eyebright suspects``."""
 
-    model: Annotated[Path, Option("The model folder.", positional=True)]
+    model: Annotated[Path, MODEL]
     limit: Annotated[int, Range(at_least=0), Option("Number of suspects to print, the most suspicious first.")] = 20
     out: Annotated[Path | None, Option("CSV file to write all suspects to.", unset="none")] = None
     json: Annotated[Path | None, Option("JSON file to write all suspects to.", unset="none")] = None
@@ -35,7 +35,7 @@ class SuspectOptions:
 class SuggestOptions:
     """The options of ``eyebright suggest``."""
 
-    model: Annotated[Path, Option("The model folder.", positional=True)]
+    model: Annotated[Path, MODEL]
     images: Annotated[tuple[Path, ...], Option("Images without labels, or folders of images.", positional=True)]
     count: Annotated[int, Range(at_least=1), Option("Number of images to suggest.")] = 100
     out: Annotated[
@@ -98,7 +98,7 @@ class ReviewOptions:
     def __post_init__(self) -> None:
         check_options(self)
         if self.kind in ("points", "numbers") and self.labels == () and not is_model_folder(self.source):
-            raise InputError(f"the names of the {self.kind} are missing; give `labels`, such as `labels` a,b,c")
+            raise InputError(f"the names of the {self.kind} are missing; give `labels`, such as a,b,c")
 
 
 def is_model_folder(path: Path) -> bool:

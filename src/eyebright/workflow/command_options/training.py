@@ -15,7 +15,7 @@ from eyebright._choices import (
     RuntimeName,
 )
 from eyebright.workflow.option import Option, check_options, with_options_in_docstring
-from eyebright.workflow.shared_options import DEVICE, MACHINE, TRAINING
+from eyebright.workflow.shared_options import BATCH, DEVICE, MACHINE, TRAINING
 
 
 @with_options_in_docstring
@@ -76,7 +76,7 @@ class PredictOptions:
             unset="none",
         ),
     ] = None
-    bs: Annotated[int, Range(at_least=1), Option("Images in a batch.")] = _defaults.BATCH_SIZE
+    bs: Annotated[int, Range(at_least=1), BATCH] = _defaults.BATCH_SIZE
     device: Annotated[str | None, DEVICE] = None
     runtime: Annotated[
         RuntimeName,

@@ -34,6 +34,8 @@ class Entrant:
         command: the command whose seconds count; None: the step ``train`` of its module.
         prepares: whether its module has a step that writes the labels in its own form.
         frozen: whether it has a run without epochs and one with its own number of epochs.
+        module: the name of its module; empty: that of the entrant.
+        options: words that are added to its command.
         python: its interpreter.
         scripts: a folder of programs that the package lacks.
     """
@@ -46,6 +48,8 @@ class Entrant:
     command: Command | None = None
     prepares: bool = False
     frozen: bool = False
+    module: str = ""
+    options: tuple[str, ...] = ()
     python: str = sys.executable
     scripts: Path | None = None
 
@@ -57,7 +61,7 @@ class Entrant:
 
     def step(self, step: str, run: Run) -> list[str]:
         """The command of a step, to be run in the folder of the benchmarks."""
-        return [self.python, "-m", f"peers.race_{self.name}", step, run.folder]
+        return [self.python, "-m", f"peers.race_{self.module or self.name}", step, run.folder]
 
     def train(self, run: Run) -> list[str]:
         """The command whose seconds count."""
@@ -92,7 +96,7 @@ def eyebright_command(entrant: Entrant, run: Run) -> list[str]:
         "train",
         str(run.path("labels.csv")),
         *["--out", str(run.path("model")), "--size", "x".join(map(str, run.size)), "--seed", str(run.seed), "--quiet"],
-        *[*points, *delimiter, *arch, *epochs],
+        *[*points, *delimiter, *arch, *epochs, *entrant.options],
     ]
 
 
@@ -154,6 +158,17 @@ ENTRANTS = [
         command=eyebright_command,
         prepares=True,
         frozen=True,
+    ),
+    Entrant(
+        "book",
+        "Eyebright, --head book",
+        (*LABELS, "points"),
+        ("eyebright",),
+        ".",
+        command=eyebright_command,
+        prepares=True,
+        module="eyebright",
+        options=("--head", "book"),
     ),
     Entrant("fastai", "fastai", (*LABELS, "points"), ("fastai", "timm"), "fastai timm"),
     Entrant("plain", "plain PyTorch loop", (*LABELS, "points"), ("torchvision", "timm"), "torchvision timm"),

@@ -21,6 +21,8 @@ from scipy.stats import t as student
 MEASURED = ("score", "seconds", "processor_seconds", "load")
 MARKS = (60, 120, 300, 600)  # seconds
 FROZEN, DEFAULT = "Eyebright, frozen", "Eyebright, default"
+BOOK = BY_NAME["book"].title
+OURS = (BY_NAME["eyebright"].title, BOOK)  # no peers
 EYEBRIGHT = "Eyebright, best of all"
 
 
@@ -97,7 +99,7 @@ def render(results: Path, svg: Path | None) -> None:
     for race in races:
         print(f"**{race.title}**\n\n{marks_table(race)}\n\n{points_table(race)}\n")
         print("\n".join([to_best_peer(race), *race.failed]), end="\n\n")
-    print(pooled_difference(races), conditions(lines), sep="\n\n")
+    print(pooled_differences(races), conditions(lines), sep="\n\n")
     if svg is not None:
         draw(races, svg)
 
@@ -190,8 +192,8 @@ def points_table(race: Race) -> str:
 
 def to_best_peer(race: Race) -> str:
     """A sentence about the time in which Eyebright reaches the best score of the best other program."""
-    ours = race.points.get(BY_NAME["eyebright"].title, ())
-    theirs = [point for points in race.points.values() if points is not ours for point in points]
+    ours = eyebright_points(race)
+    theirs = [point for name, points in race.points.items() if name not in OURS for point in points]
     best = race.best(theirs)
     if best is None or not ours:
         return ""
@@ -213,36 +215,70 @@ def plural(count: int, word: str) -> str:
     return f"{count} {word}" if count == 1 else f"{count} {word}s"
 
 
-def differences(race: Race) -> list[float]:
-    """How much better Eyebright's default is than its frozen model: for each split the mean of its seeds."""
-    points = {point.epochs: point for point in race.points.get(BY_NAME["eyebright"].title, ())}
-    if None not in points or 0 not in points:
+def differences(race: Race, reference: Point | None) -> list[float]:
+    """How much better Eyebright's default is than another model: for each split the mean of its seeds."""
+    default = next((point for point in eyebright_points(race) if point.epochs is None), None)
+    if default is None or reference is None:
         return []
     sign = -1 if race.metric in LOWER_IS_BETTER else 1
-    frozen = dict(zip(points[0].runs, points[0].scores, strict=True))
+    others = dict(zip(reference.runs, reference.scores, strict=True))
     by_split: dict[int | None, list[float]] = {}
-    for run, score in zip(points[None].runs, points[None].scores, strict=True):
-        if run in frozen:
-            by_split.setdefault(run[0], []).append(sign * (score - frozen[run]))
+    for run, score in zip(default.runs, default.scores, strict=True):
+        if run in others:
+            by_split.setdefault(run[0], []).append(sign * (score - others[run]))
     return [mean(values) for values in by_split.values()]
 
 
-def pooled_difference(races: Sequence[Race]) -> str:
-    """A sentence about the default and the frozen model: the difference of each set, and of all sets with an interval.
+def eyebright_points(race: Race) -> Sequence[Point]:
+    """The points of Eyebright as it is by default."""
+    return race.points.get(BY_NAME["eyebright"].title, ())
 
-    The interval is that of Student's t over the splits: runs with the same split share their held-out images.
+
+def frozen(race: Race) -> Point | None:
+    """The frozen model; None if it did not run."""
+    return next((point for point in eyebright_points(race) if point.epochs == 0), None)
+
+
+def with_book_head(race: Race) -> Point | None:
+    """The longest training with the book's head; None if it did not run."""
+    return max(race.points.get(BOOK, ()), key=lambda point: point.epochs or 0, default=None)
+
+
+def pooled_differences(races: Sequence[Race]) -> str:
+    """What Eyebright's default adds to its frozen model and to the book's head, a sentence for each."""
+    return "\n\n".join(
+        sentence
+        for name, find in (("its frozen model", frozen), ("the book's head", with_book_head))
+        if (sentence := pooled_difference(name, [(race, differences(race, find(race))) for race in races]))
+    )
+
+
+def pooled_difference(name: str, found: Sequence[tuple[Race, list[float]]]) -> str:
+    """A sentence about the default and another model: the difference of each set, and of all sets with an interval.
+
+    Positive is better. Errors in pixels are not pooled with the scores. An interval is that of Student's t over the
+    splits: runs with the same split share their held-out images.
     """
-    by_set = {race.title.split(":")[0]: differences(race) for race in races if race.metric not in LOWER_IS_BETTER}
-    each = ", ".join(f"{name} {mean(values):+.3f}" for name, values in by_set.items() if values)
-    values = [value for found in by_set.values() for value in found]
-    if not values:
+    found = [(race, values) for race, values in found if values]
+    if not found:
         return ""
-    text = f"Eyebright's default minus its frozen model: {each}"
+    each = ", ".join(f"{race.title.split(':')[0]} {with_interval(values)}{unit(race.metric)}" for race, values in found)
+    pooled = [value for race, values in found if race.metric not in LOWER_IS_BETTER for value in values]
+    together = f"; all {len(pooled)} splits of scores {with_interval(pooled)}" if pooled else ""
+    return f"Eyebright's default minus {name}, positive is better: {each}{together}"
+
+
+def unit(metric: str) -> str:
+    """The unit of a difference of this metric, behind its number; empty for a score."""
+    return " pixels" if metric in LOWER_IS_BETTER else ""
+
+
+def with_interval(values: Sequence[float]) -> str:
+    """The mean of these differences, with its interval from three values on."""
     if len(values) < 3:
-        return f"{text} (too few splits for an interval)"
+        return f"{mean(values):+.3f}"
     half = float(student.ppf(0.975, len(values) - 1)) * stdev(values) / len(values) ** 0.5
-    low, high = mean(values) - half, mean(values) + half
-    return f"{text}; all {len(values)} splits {mean(values):+.3f} (95 % CI {low:+.3f} to {high:+.3f})"
+    return f"{mean(values):+.3f} (95 % CI {mean(values) - half:+.3f} to {mean(values) + half:+.3f})"
 
 
 def conditions(lines: Sequence[Mapping[str, Any]]) -> str:
@@ -261,10 +297,11 @@ def conditions(lines: Sequence[Mapping[str, Any]]) -> str:
 
 STYLES = {  # colours of Okabe and Ito that can be told apart on white and on black, and a marker each
     "eyebright": ("#D55E00", "o"),
+    "book": ("#F0A070", "v"),
     "fastai": ("#0093D5", "s"),
     "plain": ("#888888", "^"),
     "timm": ("#009E73", "D"),
-    "lightly": ("#CC79A7", "v"),
+    "lightly": ("#CC79A7", "<"),
     "autogluon": ("#B8A000", "P"),
     "getitune": ("#7E6BC9", "X"),
     "ultralytics": ("#A0522D", "*"),

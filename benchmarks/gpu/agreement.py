@@ -3,6 +3,7 @@
 import contextlib
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -22,6 +23,7 @@ OUTPUTS = 1e-4  # of outputs in float32
 LEVELS = 0.01  # of 255: the promise of canonical pixels
 WARPED = 1.0  # of 255, root mean square: the CPU rounds to 8 bits, the device does not
 POINT = 0.05  # pixels
+FITTED = 1e-3  # of probabilities: the optimum of a head is found from features that differ in their last digits
 EPOCHS = 4
 
 
@@ -57,6 +59,32 @@ def evaluation_is_predicted(work: Work) -> Iterator[Row]:
         learner.save_model(folder, evaluation=evaluation)
         found = _probabilities(folder, work, torch.device("cpu"), work.sizes.bs)
         yield _within("what is saved is what is answered", found, evaluation.activated, OUTPUTS)
+
+
+def frozen_models_agree(work: Work) -> Iterator[Row]:
+    """The linear head that is fitted to features of the CPU and of the device, and its out-of-fold probabilities."""
+    found = {}
+    with exact_float32():
+        for device in (torch.device("cpu"), work.device):
+            learner = work.learner(work.dataloaders(device))
+            learner.fit_head(C=1.0)
+            found[device] = learner.evaluate().activated, learner.out_of_fold(2, C=1.0).activated
+    for name, ours, expected in zip(
+        ("a fitted head", "out-of-fold heads"), found[work.device], found[torch.device("cpu")], strict=True
+    ):
+        yield _within(f"frozen model: probabilities of {name} equal the CPU's", ours, expected, FITTED)
+
+
+def fine_tuning_from_a_linear_head(work: Work) -> Iterator[Row]:
+    """LP-FT on the device; the CPU predicts with the saved model what was evaluated."""
+    with TemporaryDirectory() as folder, exact_float32():
+        learner = work.learner(keep_statistics=True)
+        tuned = learner.lp_ft(2)
+        evaluation = learner.evaluate()
+        learner.save_model(folder, evaluation=evaluation)
+        found = _probabilities(folder, work, torch.device("cpu"), work.sizes.bs)
+        row = _within("LP-FT: what is saved is what is answered", found, evaluation.activated, OUTPUTS)
+        yield replace(row, message=f"{row.message}; {tuned}")
 
 
 def executors_agree(work: Work) -> Iterator[Row]:
@@ -183,6 +211,8 @@ CHECKS = (
     devices_agree,
     predictions_agree,
     evaluation_is_predicted,
+    frozen_models_agree,
+    fine_tuning_from_a_linear_head,
     executors_agree,
     canonical_pixels_agree,
     mixed_precision_learns,

@@ -1,7 +1,8 @@
 """Speeds on a device beside those of a plain loop of torchvision and timm, alternating in one run; medians count."""
 
 import statistics
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
@@ -80,6 +81,19 @@ def evaluation(work: Work) -> Iterator[Row]:
         "plain loop": _plain_evaluation(work),
     }
     yield from _compared(work, "evaluation with reading", variants)
+
+
+def frozen_features(work: Work) -> Iterator[Row]:
+    """Features of all images and the head that is fitted to them, beside a plain loop that evaluates as many images."""
+    images = work.sizes.images
+
+    def fitted() -> float:
+        learner = work.learner()  # its loaders are new: no image is decoded yet
+        return _timed(work, images, lambda: learner.fit_head(C=1.0))
+
+    loaders = [_plain_loader(work, training=False), _plain_loader(work, training=False, others=True)]
+    variants = {"eyebright, with the head": fitted, "plain loop": _plain_evaluation(work, loaders)}
+    yield from _compared(work, "frozen features with reading", variants)
 
 
 def prediction(work: Work) -> Iterator[Row]:
@@ -165,9 +179,10 @@ class _PlainLoop:
         loss.item()  # the references log the mean loss
 
 
-def _plain_loader(work: Work, *, training: bool) -> DataLoader[Any]:
+def _plain_loader(work: Work, *, training: bool, others: bool = False) -> DataLoader[Any]:
+    """A loader with the transforms of training or of validation; ``others``: with these the training images, too."""
     size = (work.sizes.size, work.sizes.size)
-    chosen = [i for i in range(work.sizes.images) if (i in set(work.valid)) != training]
+    chosen = [i for i in range(work.sizes.images) if (i in set(work.valid)) != (training or others)]
     names = sorted(COLOURS)
     paths, targets = [work.items[i]["path"] for i in chosen], [names.index(work.items[i]["label"]) for i in chosen]
     dataset = ImageDataset(paths, targets, (training_transforms if training else validation_transforms)(size))
@@ -182,18 +197,20 @@ def _plain_loader(work: Work, *, training: bool) -> DataLoader[Any]:
     )
 
 
-def _plain_evaluation(work: Work) -> Measure:
-    loader = _plain_loader(work, training=False)
+def _plain_evaluation(work: Work, loaders: Sequence[DataLoader[Any]] = ()) -> Measure:
+    """The plain loop over the images of these loaders; by default over those for validation."""
+    loaders = loaders or [_plain_loader(work, training=False)]
+    images = sum(len(loader.dataset) for loader in loaders)  # type: ignore[arg-type]
     model: Any = create_model(work.sizes.arch, len(COLOURS))
     model = model.to(work.device, memory_format=torch.channels_last).eval()
 
     def outputs() -> None:
         with torch.inference_mode():
-            for x, _ in loader:
+            for x, _ in chain.from_iterable(loaders):
                 placed = x.to(work.device, memory_format=torch.channels_last, non_blocking=True)
                 model(placed).float().softmax(1).cpu()
 
-    return lambda: _timed(work, len(work.valid), outputs)
+    return lambda: _timed(work, images, outputs)
 
 
 def _batch(work: Work, layout: Layout) -> tuple[Tensor, Tensor]:
@@ -223,4 +240,4 @@ def _workers(work: Work) -> int | None:
     return work.sizes.workers or None
 
 
-SPEEDS = (train_steps, epochs, evaluation, prediction)
+SPEEDS = (train_steps, epochs, evaluation, frozen_features, prediction)

@@ -6,6 +6,8 @@ The public names are imported from their modules when they are first used, so `i
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from eyebright._version import __version__ as __version__
+
 if TYPE_CHECKING:  # the same names for type checkers and editors; a test compares them with the table below
     from eyebright.data.block import DataBlock as DataBlock
     from eyebright.data.dataloaders import DataLoaders as DataLoaders

@@ -321,7 +321,7 @@ def test_a_length_without_all_runs_is_left_out_and_said(module: Any) -> None:
     assert "plain PyTorch loop, epochs 3: 1 of 2 runs, left out" in found.failed
 
 
-def test_the_default_and_the_frozen_model_are_compared_by_splits(module: Any) -> None:
+def test_the_default_is_compared_with_the_frozen_model_and_with_the_book_by_splits(module: Any) -> None:
     render = module("race_render")
     gains = [0.1, 0.2, 0.3]
     rows = [
@@ -331,8 +331,19 @@ def test_the_default_and_the_frozen_model_are_compared_by_splits(module: Any) ->
         for line in (
             row("eyebright", 0, 9, 0.5, split=split, seed=seed),
             row("eyebright", None, 9, 0.5 + gain + more, split=split, seed=seed),
+            row("book", 5, 9, 0.6, split=split, seed=seed),
         )
     ]
+    races = render.read_races(rows)
+    frozen, book = render.pooled_differences(races).split("\n\n")
     # t with 2 degrees of freedom: 4.303 * 0.1 / sqrt(3) = 0.248
-    expected = "s +0.200; all 3 splits +0.200 (95 % CI -0.048 to +0.448)"
-    assert render.pooled_difference(render.read_races(rows)).endswith(expected)
+    assert "frozen model, positive is better: s +0.200 (95 % CI -0.048 to +0.448); all 3 splits of scores +0.2" in frozen
+    assert "book's head, positive is better: s +0.100 (95 % CI -0.148 to +0.348); all 3 splits of scores +0.1" in book
+    assert render.to_best_peer(races[0]) == ""  # both are Eyebright
+
+
+def test_differences_of_errors_in_pixels_are_positive_where_better_and_are_not_pooled(module: Any) -> None:
+    render = module("race_render")
+    rows = [row("eyebright", epochs, 9, error) for epochs, error in ((0, 5.0), (None, 4.25))]
+    races = render.read_races([{**line, "metric": "error in pixels"} for line in rows])
+    assert render.pooled_differences(races).endswith("positive is better: s +0.750 pixels")

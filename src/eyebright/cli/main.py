@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from eyebright._system.signals import EXIT_CODE_INTERRUPTED, interrupt_on_sigterm
+from eyebright._version import __version__
 from eyebright.cli import (
     check,
     compare,
@@ -91,9 +92,7 @@ def root_command(
 ) -> None:
     """Check and split labelled images, train image models from them, predict, and write reports."""
     if version:
-        from importlib import metadata
-
-        typer.echo(metadata.version("eyebright"))
+        typer.echo(__version__)
         raise typer.Exit
 
 

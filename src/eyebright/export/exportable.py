@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from eyebright._defaults import EXPORT_IMAGES
+from eyebright._version import __version__
 from eyebright.errors import ArtifactError, InputError
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.export.answers_graph import ANSWERS, class_threshold, thresholds_of
@@ -93,7 +94,7 @@ def load_exportable(folder: Path, validation: Validation | None, *, packages: Se
     predictor = load_predictor(folder, runtime="torch", device="cpu")
     steps = exportable_steps(predictor.manifest)
     validation = validation_images(folder) if validation is None else validation
-    versions = {name: metadata.version(name) for name in ("eyebright", "torch", *packages)}
+    versions = {"eyebright": __version__, **{name: metadata.version(name) for name in ("torch", *packages)}}
     facts = {**_facts(folder, predictor, steps), "versions": versions}
     return Exportable(predictor, steps, validation, facts)
 

@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 import torch
 
+from eyebright._version import __version__
 from eyebright.errors import ArtifactError, EyebrightError, listing, short_repr, shortened
 from eyebright.image.canonical import CANONICAL, LIBRARY_PIXELS, PixelsVersion
 from eyebright.inference.folder_format import SCHEMA
@@ -20,12 +21,12 @@ from eyebright.tasks.registry import block_from_json, block_to_json
 from eyebright.transforms.draw import Transform
 from eyebright.transforms.serialize import preprocessing_from_json, preprocessing_to_json
 
-_PACKAGES = ("eyebright", "torch", "torchvision", "timm", "numpy", "pillow", "opencv-python-headless")
+_PACKAGES = ("torch", "torchvision", "timm", "numpy", "pillow", "opencv-python-headless")
 
 
 def _library_versions() -> dict[str, str]:
     """The versions of Python and of the packages that a model depends on."""
-    versions = {"python": platform.python_version(), "torch": torch.__version__}
+    versions = {"python": platform.python_version(), "eyebright": __version__, "torch": torch.__version__}
     for name in _PACKAGES:
         try:
             versions.setdefault(name, metadata.version(name))

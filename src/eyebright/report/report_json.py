@@ -3,9 +3,9 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from importlib import metadata
 from typing import Any
 
+from eyebright._version import __version__
 from eyebright.io.text import valid_unicode
 from eyebright.report.data import MetricRow, ReportData
 from eyebright.web.blocks import Cell, Charts, Collapsed, Gallery, Pairs, Section, Sentences, Table
@@ -43,7 +43,7 @@ def _content(data: ReportData) -> dict[str, Any]:
     facts = data.facts
     return {
         "schema": SCHEMA,
-        "eyebright": metadata.version("eyebright"),
+        "eyebright": __version__,
         "title": data.title,
         "summary": data.summary,
         "kind": data.kind,

@@ -7,13 +7,13 @@ is not cached.
 import hashlib
 import json
 import platform
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from eyebright._version import __version__
 from eyebright.errors import InputError
 from eyebright.io.atomic import write_atomically
 from eyebright.io.home import home
@@ -31,7 +31,7 @@ def measurement_key(measurement: str, model: nn.Module, *shapes: tuple[int, ...]
     """
     processor = torch.cpu.get_capabilities()
     accelerator = torch.cuda.get_device_name() if torch.cuda.is_available() else ""
-    versions = torch.__version__, version("eyebright")  # our own training step may change
+    versions = torch.__version__, __version__  # our own training step may change
     machine = (platform.machine(), torch.get_num_threads(), sorted(processor.items()), accelerator, versions)
     layers = [(name, tuple(p.shape), p.requires_grad, p.device.type) for name, p in model.named_parameters()]
     modes = [module.training for module in model.modules()]

@@ -8,7 +8,6 @@ ends with the weights of an uninterrupted one: in float32 on a CPU, bit for bit.
 import json
 import platform
 from collections.abc import Mapping, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
+from eyebright._version import __version__
 from eyebright.errors import EyebrightError, TrainingError, listing
 from eyebright.io.atomic import make_folder, write_atomically
 from eyebright.io.tensors import read_tensors
@@ -176,8 +176,7 @@ def restore(
 def _description(run: Run) -> Description:
     return {
         "format": FORMAT,
-        "versions": {"eyebright": metadata.version("eyebright"), "torch": torch.__version__}
-        | {"python": platform.python_version()},
+        "versions": {"eyebright": __version__, "torch": torch.__version__} | {"python": platform.python_version()},
         "about": run.resume_conditions,
         "seed": run.seed,
         "precision": run.device.precision,

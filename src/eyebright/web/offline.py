@@ -12,9 +12,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib import metadata
 from typing import Any
 
+from eyebright._version import __version__
 from eyebright.web.page import packaged, packaged_bytes, template
 
 _RUNTIME = "assets/onnxruntime_web"
@@ -78,7 +78,7 @@ def render_offline_page(page: OfflinePage, graph: bytes) -> str:
         style_hash=_hash(style),
         runtime_version=runtime_files()["version"],
         runtime_licence=packaged(f"{_RUNTIME}/LICENSE"),
-        version=metadata.version("eyebright"),
+        version=__version__,
     )
 
 

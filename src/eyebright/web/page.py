@@ -8,10 +8,11 @@ import base64
 import hashlib
 from collections.abc import Sequence
 from functools import cache
-from importlib import metadata, resources
+from importlib import resources
 from pathlib import Path
 from typing import Any, Protocol
 
+from eyebright._version import __version__
 from eyebright.io.atomic import write_text
 from eyebright.io.files import check_replaceable
 from eyebright.web.blocks import Section
@@ -105,7 +106,7 @@ def render_page(page: Page) -> str:
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         style=style,
-        version=metadata.version("eyebright"),
+        version=__version__,
     )
 
 

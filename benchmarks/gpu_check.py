@@ -37,6 +37,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cuda", help="cuda, cuda:1, mps, cpu")
     parser.add_argument("--tiny", action="store_true", help="a tiny network and a few tiny images")
+    parser.add_argument("--only-speeds", action="store_true", help="leave out the checks that both compute the same")
     parser.add_argument("--budget", type=float, default=500.0, help="seconds after which no other check begins")
     parser.add_argument("--json", type=Path, help="file for the results")
     arguments = parser.parse_args()
@@ -53,20 +54,24 @@ def main() -> None:
         watchdog = threading.Timer(arguments.budget + GRACE, report.give_up)
         watchdog.daemon = True
         watchdog.start()
-        run_checks(Work(device, sizes, Path(folder)), (*CHECKS, *SPEEDS), report, budget=arguments.budget)
+        work = Work(device, sizes, Path(folder))
+        work.make_images()
+        if not arguments.only_speeds:
+            run_checks(work, CHECKS, report, budget=arguments.budget)
+        run_checks(work.repeated(), SPEEDS, report, budget=arguments.budget)
         watchdog.cancel()
     raise SystemExit(0 if report.ok else 1)
 
 
 def tiny_sizes() -> Sizes:
     """Sizes that take a CPU seconds."""
-    return Sizes("test_resnet", 32, (48, 64), images=32, bs=8, steps=2, rounds=1, seconds=10, workers=0)
+    return Sizes("test_resnet", 32, (48, 64), images=32, repeats=2, bs=8, steps=2, rounds=1, seconds=10, workers=0)
 
 
 def full_sizes() -> Sizes:
     """Sizes that keep a GPU busy for a few minutes."""
     workers = min(cpu_count(), 16)
-    return Sizes("resnet34", 224, (375, 500), images=1024, bs=64, steps=20, rounds=5, seconds=40, workers=workers)
+    return Sizes("resnet34", 224, (375, 500), 1024, repeats=8, bs=64, steps=20, rounds=5, seconds=15, workers=workers)
 
 
 class Report:
@@ -111,7 +116,6 @@ class Report:
 
 def run_checks(work: Work, checks: Iterable[Check], report: Report, *, budget: float) -> None:
     """Runs the checks one after another; an error of one is a row and does not stop the others."""
-    work.make_images()
     for check in checks:
         report.running = check.__name__.replace("_", " ")
         if report.seconds > budget:

@@ -35,7 +35,8 @@ def devices_agree(work: Work) -> Iterator[Row]:
     with torch.inference_mode(), exact_float32():
         expected = model(x)
         found = model.to(work.device)(x.to(work.device)).cpu()
-    yield _within("devices agree: outputs in float32", found, expected, OUTPUTS)
+    spread = float(expected.std())  # a network with random weights has outputs of any size
+    yield _within("devices agree: outputs in float32, by their spread", found / spread, expected / spread, OUTPUTS)
 
 
 def predictions_agree(work: Work) -> Iterator[Row]:

@@ -1,4 +1,7 @@
-"""Speeds on a device beside those of a plain loop of torchvision and timm, alternating in one run; medians count."""
+"""Speeds on a device beside those of a plain loop of torchvision and timm, alternating in one run; medians count.
+
+Both compute the same network: Eyebright's, with its head and its normalisation.
+"""
 
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -8,7 +11,6 @@ from typing import Any, Literal
 
 import torch
 from peers.torchvision_reading import ImageDataset, training_transforms, validation_transforms
-from peers.torchvision_training import create_model
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
@@ -66,7 +68,7 @@ def epochs(work: Work) -> Iterator[Row]:
 
 
 def evaluation(work: Work) -> Iterator[Row]:
-    """Evaluation of the validation images, of which a learner reads each once."""
+    """Evaluation of the validation images, of which a learner reads each once; its workers start in each round."""
     learner = work.learner()
     images = len(work.valid)
     latest = [learner.dls.valid]
@@ -85,7 +87,7 @@ def evaluation(work: Work) -> Iterator[Row]:
 
 def frozen_features(work: Work) -> Iterator[Row]:
     """Features of all images and the head that is fitted to them, beside a plain loop that evaluates as many images."""
-    images = work.sizes.images
+    images = len(work.items)
 
     def fitted() -> float:
         learner = work.learner()  # its loaders are new: no image is decoded yet
@@ -159,7 +161,7 @@ class _PlainLoop:
     """A training step as in torchvision's references: AdamW, autocast, and loss scaling for float16."""
 
     def __init__(self, work: Work, precision: Precision, layout: Layout) -> None:
-        model: Any = create_model(work.sizes.arch, len(COLOURS))
+        model: Any = work.learner().model
         self.model: nn.Module = model.to(work.device, memory_format=FORMATS[layout]).train()
         self.layout: Layout = layout
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-4)
@@ -182,9 +184,9 @@ class _PlainLoop:
 def _plain_loader(work: Work, *, training: bool, others: bool = False) -> DataLoader[Any]:
     """A loader with the transforms of training or of validation; ``others``: with these the training images, too."""
     size = (work.sizes.size, work.sizes.size)
-    chosen = [i for i in range(work.sizes.images) if (i in set(work.valid)) != (training or others)]
-    names = sorted(COLOURS)
-    paths, targets = [work.items[i]["path"] for i in chosen], [names.index(work.items[i]["label"]) for i in chosen]
+    valid, names = set(work.valid), sorted(COLOURS)
+    chosen = [item for i, item in enumerate(work.items) if (i in valid) != (training or others)]
+    paths, targets = [item["path"] for item in chosen], [names.index(item["label"]) for item in chosen]
     dataset = ImageDataset(paths, targets, (training_transforms if training else validation_transforms)(size))
     return DataLoader(
         dataset,
@@ -201,7 +203,7 @@ def _plain_evaluation(work: Work, loaders: Sequence[DataLoader[Any]] = ()) -> Me
     """The plain loop over the images of these loaders; by default over those for validation."""
     loaders = loaders or [_plain_loader(work, training=False)]
     images = sum(len(loader.dataset) for loader in loaders)  # type: ignore[arg-type]
-    model: Any = create_model(work.sizes.arch, len(COLOURS))
+    model: Any = work.learner().model
     model = model.to(work.device, memory_format=torch.channels_last).eval()
 
     def outputs() -> None:

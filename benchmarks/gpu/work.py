@@ -3,7 +3,7 @@
 import contextlib
 import time
 from collections.abc import Generator, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ class Sizes:
         size: side of the model's input, in pixels.
         image: (height, width) of the image files.
         images: number of image files.
+        repeats: how often each of them is in the data of speeds: workers read ahead, which must not be all there is.
         bs: batch size.
         steps: timed training steps of each round.
         rounds: rounds of each comparison; the median counts.
@@ -48,6 +49,7 @@ class Sizes:
     size: int
     image: tuple[int, int]
     images: int
+    repeats: int
     bs: int
     steps: int
     rounds: int
@@ -76,32 +78,39 @@ class Row:
 
 @dataclass(frozen=True)
 class Work:
-    """The device, the sizes, and the folder of the image files."""
+    """The device, the sizes, the folder of the image files, and how often each of them is in the data."""
 
     device: torch.device
     sizes: Sizes
     folder: Path
+    repeats: int = 1
 
     @property
     def items(self) -> list[dict[str, str]]:
         """Path and label of each image."""
         names = sorted(COLOURS)
-        return [
+        files = [
             {"path": str(self.folder / f"{i:04}.jpg"), "label": names[i % len(names)]} for i in range(self.sizes.images)
         ]
+        return files * self.repeats
+
+    def repeated(self) -> "Work":
+        """The work with as much data as speeds need."""
+        return replace(self, repeats=self.sizes.repeats)
 
     @property
     def valid(self) -> list[int]:
         """The positions of the validation images; all labels are among them."""
-        return [i for i in range(self.sizes.images) if i // len(COLOURS) % VALID_EVERY == 0]
+        return [i for i in range(len(self.items)) if i // len(COLOURS) % VALID_EVERY == 0]
 
     @property
     def valid_paths(self) -> list[str]:
         """The paths of the validation images."""
-        return [self.items[i]["path"] for i in self.valid]
+        items = self.items
+        return [items[i]["path"] for i in self.valid]
 
     def make_images(self) -> None:
-        """Writes the image files: coloured squares on noise."""
+        """Writes the image files, once: coloured squares on noise."""
         height, width = self.sizes.image
         random = np.random.default_rng(0)
         for item in self.items:

@@ -47,6 +47,7 @@ EPSILON = 1e-6
 _MAX_PRODUCT = 2**18  # multiplications in one matrix product: OpenBLAS computes larger ones in several threads
 _MAX_OUTPUTS = 8  # rows of one weight matrix: it is banded, so more rows multiply by more zeros
 _MAX_WIDTH = 4096  # floats of a row that are resized together, so that a block fits into the processor's caches
+_MAX_CONVERTED = 2**20  # values that are converted to float32 in one call: faster as long as a cache holds them
 
 
 class Placement(NamedTuple):
@@ -183,8 +184,11 @@ def _resize_rows(image: Array, length: int, first: int, outputs: range, resized:
     out = np.empty((len(outputs), flat.shape[1]), np.float32)
     for left in range(0, flat.shape[1], _MAX_WIDTH):
         tile = flat[:, left : left + _MAX_WIDTH]
+        if tile.size <= _MAX_CONVERTED:
+            tile = tile.astype(np.float32)
         for weights, start, block in _blocks(length, resized, outputs, tile.shape[1]):
-            needed = tile[start - first : start - first + weights.shape[1]].astype(np.float32)
+            needed = tile[start - first : start - first + weights.shape[1]]
+            needed = needed.astype(np.float32, copy=False)
             np.matmul(weights, needed, out=out[block.start : block.stop, left : left + _MAX_WIDTH])
     return out.reshape(len(outputs), *image.shape[1:])
 

@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+import cv2
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -41,6 +42,9 @@ from eyebright.types import Thresholds, Vocab
 _Answer = TypeVar("_Answer")
 
 _PREFETCHED_BATCHES = 2  # batches that are read in advance while the model computes
+_MAX_THREADS = (
+    4  # that read images by default: the Python code of more waits for that of the others, and all get slower
+)
 
 
 class _ModelInput(NamedTuple):
@@ -137,7 +141,7 @@ class Predictor:
         Args:
             sources: one image, or a list of images, each a path, bytes, an array, a tensor or a Pillow image.
             bs: number of images in a batch.
-            workers: number of threads that read images; None for `torch.get_num_threads`.
+            workers: number of threads that read images; None for `torch.get_num_threads`, at most 4.
 
         Raises:
             InputError: a source has another type, or a number is not a whole number of at least 1.
@@ -165,7 +169,7 @@ class Predictor:
         Args:
             sources: images, each a path, bytes, an array, a tensor or a Pillow image.
             bs: number of images in a batch.
-            workers: number of threads that read images; None for `torch.get_num_threads`.
+            workers: number of threads that read images; None for `torch.get_num_threads`, at most 4.
 
         Yields:
             The prediction for an image, or the reason why it could not be read.
@@ -271,7 +275,12 @@ class Predictor:
         # Images of different sizes cannot be in one batch.
         batch_size = 1 if self._pipeline.size is None else bs
         pending: deque[list[Future[_ModelInput | ImageError]]] = deque()
-        pool = ThreadPoolExecutor(workers or torch.get_num_threads(), "eyebright-predict")
+        pool = ThreadPoolExecutor(
+            workers or min(torch.get_num_threads(), _MAX_THREADS),
+            "eyebright-predict",
+            initializer=cv2.setNumThreads,
+            initargs=(1,),
+        )
         remaining = iter(sources)
         try:
             while batch := list(islice(remaining, batch_size)):

@@ -30,39 +30,62 @@ from eyebright.evaluation.metric_intervals import (
 )
 from eyebright.evaluation.metric_value import metric_value
 from eyebright.inference.model_folder import load_evaluation
-from eyebright.metrics.calibration import brier, negative_log_likelihood
+from eyebright.metrics.calibration import brier_score_metric, log_loss_metric
 from eyebright.metrics.decisions import (
-    accuracy_of_cells,
-    false_alarms,
+    accuracy_multi_metric,
+    false_alarms_per_1000_metric,
     fbeta_metric,
     jaccard_metric,
-    n_labels,
+    labels_per_image_metric,
     precision_micro,
     recall_micro,
 )
 from eyebright.metrics.labels import (
+    accuracy_metric,
     average_precision,
-    error,
+    error_rate_metric,
     f1_macro,
     f1_micro,
     f1_samples,
-    hamming,
+    hamming_loss_metric,
     mean_ap,
-    subset,
-    top1,
+    subset_accuracy_metric,
 )
 from eyebright.metrics.meter import Metric
-from eyebright.metrics.rankings import coverage_error, micro_ap, ranking_ap, ranking_loss, roc_auc_macro, roc_auc_micro
+from eyebright.metrics.rankings import (
+    average_precision_micro,
+    coverage_error,
+    label_ranking_average_precision,
+    label_ranking_loss,
+    roc_auc_macro,
+    roc_auc_micro,
+)
 from eyebright.tasks.decision import Decision
 from eyebright.tasks.multicategory import MultiCategoryBlock
 
 OF_LABELS = (
-    *(mean_ap, micro_ap, roc_auc_macro, roc_auc_micro, coverage_error, ranking_loss, ranking_ap),
-    *(f1_macro, f1_micro, f1_samples, fbeta_metric(2, "macro"), fbeta_metric(0.5, "micro"), hamming, subset),
-    *(jaccard_metric("macro"), jaccard_metric("samples"), precision_micro, recall_micro, accuracy_of_cells),
-    *(brier, negative_log_likelihood, false_alarms, n_labels),
+    *(
+        mean_ap,
+        average_precision_micro,
+        roc_auc_macro,
+        roc_auc_micro,
+        coverage_error,
+        label_ranking_loss,
+        label_ranking_average_precision,
+    ),
+    *(
+        f1_macro,
+        f1_micro,
+        f1_samples,
+        fbeta_metric(2, "macro"),
+        fbeta_metric(0.5, "micro"),
+        hamming_loss_metric,
+        subset_accuracy_metric,
+    ),
+    *(jaccard_metric("macro"), jaccard_metric("samples"), precision_micro, recall_micro, accuracy_multi_metric),
+    *(brier_score_metric, log_loss_metric, false_alarms_per_1000_metric, labels_per_image_metric),
 )
-OF_CLASSES = (top1, error, brier, negative_log_likelihood)
+OF_CLASSES = (accuracy_metric, error_rate_metric, brier_score_metric, log_loss_metric)
 
 
 @dataclass

@@ -20,7 +20,7 @@ from eyebright import recipes
 from eyebright.errors import InputError
 from eyebright.evaluation.thresholds import tune_thresholds
 from eyebright.learner.learner import Learner
-from eyebright.metrics.labels import subset
+from eyebright.metrics.labels import subset_accuracy_metric
 from eyebright.recipes.data_bunch import ImageDataBunch
 from eyebright.recipes.image_list import ImageList
 from eyebright.recipes.learning import cnn_learner
@@ -132,7 +132,7 @@ def test_stacked_batches_hide_wrong_images_which_the_subset_metric_counts() -> N
     wrong, true = torch.ones(6, 16, 4), torch.zeros(6, 16, 4)
     assert zero_one_accuracy(wrong, true).item() == pytest.approx(0.75)
     assert zero_one_accuracy(wrong.flatten(0, 1), true.flatten(0, 1)).item() == 0
-    assert subset(wrong.flatten(0, 1).bool(), true.flatten(0, 1)) == 0
+    assert subset_accuracy_metric(wrong.flatten(0, 1).bool(), true.flatten(0, 1)) == 0
 
 
 def test_plot_thresholds_plots_the_metric_at_each_threshold() -> None:

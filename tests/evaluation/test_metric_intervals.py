@@ -19,26 +19,35 @@ from eyebright.evaluation.metric_intervals import (
 )
 from eyebright.evaluation.metric_sums import sums_of
 from eyebright.evaluation.scores import Score
-from eyebright.metrics.calibration import brier, negative_log_likelihood
+from eyebright.metrics.calibration import brier_score_metric, log_loss_metric
 from eyebright.metrics.decisions import (
-    accuracy_of_cells,
-    false_alarms,
+    accuracy_multi_metric,
+    false_alarms_per_1000_metric,
     fbeta_metric,
     jaccard_metric,
-    n_labels,
+    labels_per_image_metric,
     precision_micro,
     recall_micro,
 )
-from eyebright.metrics.labels import error, f1_macro, f1_micro, f1_samples, hamming, mean_ap, subset, top1
+from eyebright.metrics.labels import (
+    accuracy_metric,
+    error_rate_metric,
+    f1_macro,
+    f1_micro,
+    f1_samples,
+    hamming_loss_metric,
+    mean_ap,
+    subset_accuracy_metric,
+)
 from eyebright.metrics.meter import Metric
-from eyebright.metrics.ordinal import median_class_accuracy
+from eyebright.metrics.ordinal import ordinal_accuracy_metric
 from eyebright.metrics.point_scores import auc_metric, nme_metric, pck_metric
 from eyebright.metrics.points import point_error
 from eyebright.metrics.rankings import (
+    average_precision_micro,
     coverage_error,
-    micro_ap,
-    ranking_ap,
-    ranking_loss,
+    label_ranking_average_precision,
+    label_ranking_loss,
     roc_auc_macro,
     roc_auc_micro,
 )
@@ -47,13 +56,31 @@ from eyebright.tasks.category import CategoryBlock
 from eyebright.tasks.multicategory import MultiCategoryBlock
 from support.evaluations import logits, make_evaluation
 
-OF_DECISIONS = [f1_macro, f1_micro, f1_samples, hamming, subset, false_alarms, n_labels, recall_micro, precision_micro]
-OF_DECISIONS += [accuracy_of_cells, *(fbeta_metric(2, a) for a in ("macro", "micro", "samples"))]
+OF_DECISIONS = [
+    f1_macro,
+    f1_micro,
+    f1_samples,
+    hamming_loss_metric,
+    subset_accuracy_metric,
+    false_alarms_per_1000_metric,
+    labels_per_image_metric,
+    recall_micro,
+    precision_micro,
+]
+OF_DECISIONS += [accuracy_multi_metric, *(fbeta_metric(2, a) for a in ("macro", "micro", "samples"))]
 OF_DECISIONS += [jaccard_metric(a) for a in ("macro", "micro", "samples")]
-OF_SCORES = [mean_ap, coverage_error, ranking_loss, ranking_ap, roc_auc_macro, roc_auc_micro, micro_ap]
-OF_SCORES += [brier, negative_log_likelihood]
+OF_SCORES = [
+    mean_ap,
+    coverage_error,
+    label_ranking_loss,
+    label_ranking_average_precision,
+    roc_auc_macro,
+    roc_auc_micro,
+    average_precision_micro,
+]
+OF_SCORES += [brier_score_metric, log_loss_metric]
 OF_LABELS = OF_DECISIONS + OF_SCORES
-OF_CLASSES = [top1, error, median_class_accuracy]
+OF_CLASSES = [accuracy_metric, error_rate_metric, ordinal_accuracy_metric]
 OF_POINTS = [point_error, nme_metric("box"), nme_metric((0, 1)), pck_metric("diagonal", 0.2), auc_metric("box", 0.4)]
 OF_NUMBERS = [mae, rmse]
 
@@ -105,9 +132,9 @@ def test_every_metric_has_an_interval_that_contains_its_score() -> None:
                 assert found.interval.low < found.interval.high
 
 
-@pytest.mark.parametrize("metric", [brier, negative_log_likelihood], ids=lambda metric: metric.name)
+@pytest.mark.parametrize("metric", [brier_score_metric, log_loss_metric], ids=lambda metric: metric.name)
 def test_probabilities_of_one_class_are_resampled_too(metric: Metric) -> None:
-    given, target = inputs(top1)
+    given, target = inputs(accuracy_metric)
     (counts,) = resample_counts(30, n_resamples=9, seed=1)
     rows = [torch.from_numpy(np.repeat(np.arange(30), row.astype(int))) for row in counts]
     expected = [metric(given[row], target[row]) for row in rows]
@@ -116,15 +143,18 @@ def test_probabilities_of_one_class_are_resampled_too(metric: Metric) -> None:
 
 def test_proportions_of_images_have_wilsons_interval_and_with_groups_a_bootstrap() -> None:
     evaluation = evaluation_of(*labels(unknown=0))
-    exact = int(subset(evaluation.activated[1:] > 0.5, evaluation.targets[1:]) * 39 + 0.5)
-    (plain,) = metric_intervals(evaluation, [subset])
+    exact = int(subset_accuracy_metric(evaluation.activated[1:] > 0.5, evaluation.targets[1:]) * 39 + 0.5)
+    (plain,) = metric_intervals(evaluation, [subset_accuracy_metric])
     assert (plain.interval, plain.n_resamples) == (wilson(exact, 39), 0)
-    (grouped,) = metric_intervals(evaluation, [subset], groups=[0] * 20 + [1] * 20, n_resamples=50)
+    (grouped,) = metric_intervals(evaluation, [subset_accuracy_metric], groups=[0] * 20 + [1] * 20, n_resamples=50)
     assert grouped.n_resamples == 50
     classes = make_evaluation(
         CategoryBlock(["a", "b"]), torch.tensor([[1.0, 0], [0, 1], [1, 0]]), torch.tensor([0, 1, 1])
     )
-    assert [m.interval for m in metric_intervals(classes, [top1, error])] == [wilson(2, 3), wilson(1, 3)]
+    assert [m.interval for m in metric_intervals(classes, [accuracy_metric, error_rate_metric])] == [
+        wilson(2, 3),
+        wilson(1, 3),
+    ]
 
 
 def test_copies_of_images_in_groups_do_not_narrow_an_interval() -> None:
@@ -133,7 +163,7 @@ def test_copies_of_images_in_groups_do_not_narrow_an_interval() -> None:
     once = metric_intervals(evaluation_of(scores, target), OF_LABELS)
     alone, grouped = (metric_intervals(copies, OF_LABELS, groups=g) for g in (None, np.arange(540) // 9))
     for single, naive, honest in zip(once, alone, grouped, strict=True):
-        if single.metric is not subset:  # Wilson's interval once
+        if single.metric is not subset_accuracy_metric:  # Wilson's interval once
             width = single.interval.high - single.interval.low
             assert honest.interval.high - honest.interval.low == pytest.approx(width, rel=0.15)
         assert naive.interval.high - naive.interval.low < 0.6 * (honest.interval.high - honest.interval.low)
@@ -199,14 +229,16 @@ def test_nothing_known_and_outputs_that_are_not_finite_have_no_interval() -> Non
     broken = evaluation_of(scores, target)
     broken.outputs[0, 0] = math.nan
     for evaluation in (unknown, broken):
-        found = metric_intervals(evaluation, [f1_micro, mean_ap, hamming, subset], n_resamples=20)
+        found = metric_intervals(
+            evaluation, [f1_micro, mean_ap, hamming_loss_metric, subset_accuracy_metric], n_resamples=20
+        )
         assert all(math.isnan(m.value) and math.isnan(m.interval.low) and math.isnan(m.interval.high) for m in found)
 
 
 def test_one_image_has_a_wide_interval() -> None:
     evaluation = evaluation_of(torch.tensor([[0.9, 0.2]]), torch.tensor([[1.0, 0.0]]))
     one = wilson(1, 1)
-    for found in metric_intervals(evaluation, [f1_micro, subset, mean_ap], n_resamples=20):
+    for found in metric_intervals(evaluation, [f1_micro, subset_accuracy_metric, mean_ap], n_resamples=20):
         assert (found.interval.low, found.interval.high) == (one.low, one.high)
 
 
@@ -221,7 +253,7 @@ def test_levels_resamples_and_groups_out_of_range_are_errors() -> None:
 
 
 def test_metrics_of_sums_are_known_to_be() -> None:
-    rankings_and_none = {mean_ap, roc_auc_macro, roc_auc_micro, micro_ap}
+    rankings_and_none = {mean_ap, roc_auc_macro, roc_auc_micro, average_precision_micro}
     assert {metric.name for metric in OF_LABELS if sums_of(metric) is None} == {m.name for m in rankings_and_none}
 
 

@@ -22,11 +22,11 @@ from eyebright.evaluation.rare_mistakes import (
     mistakes_in_ranking_loss,
 )
 from eyebright.evaluation.scores import Score, draw, score_intervals
-from eyebright.metrics.calibration import brier, brier_score, log_loss, negative_log_likelihood
-from eyebright.metrics.decisions import false_alarms as alarms_metric, n_labels
+from eyebright.metrics.calibration import brier_score, brier_score_metric, log_loss, log_loss_metric
+from eyebright.metrics.decisions import false_alarms_per_1000_metric, labels_per_image_metric
 from eyebright.metrics.labels import f1_macro
 from eyebright.metrics.meter import Metric
-from eyebright.metrics.rankings import coverage_error, coverage_errors, ranking_loss, ranking_losses
+from eyebright.metrics.rankings import coverage_error, coverage_errors, label_ranking_loss, ranking_losses
 
 PROBABILITIES = torch.tensor([0.97, 0.3, 0.08, 0.6], dtype=torch.float64)
 
@@ -38,18 +38,18 @@ def loss_by_labels(metric: Metric, target: Tensor) -> tuple[float, bool]:
     if metric is coverage_error:
         above = float(coverage_errors(p[None], target[None])) - float(target.sum())
         return above, above > 0
-    if metric is ranking_loss:
+    if metric is label_ranking_loss:
         loss = float(ranking_losses(p[None], target[None]))
         return loss, loss > 0
-    losses = -of_target.log() if metric is negative_log_likelihood else (1 - of_target).square()
+    losses = -of_target.log() if metric is log_loss_metric else (1 - of_target).square()
     return float(losses.sum()), bool((of_target < 0.5).any())
 
 
 @pytest.mark.parametrize(
     ("metric", "mistakes"),
     [
-        (negative_log_likelihood, mistakes_in_log_loss),
-        (brier, mistakes_in_brier_score),
+        (log_loss_metric, mistakes_in_log_loss),
+        (brier_score_metric, mistakes_in_brier_score),
         (coverage_error, mistakes_in_coverage),
     ],
 )
@@ -75,7 +75,7 @@ def test_the_expected_ranking_loss_is_that_of_pairs() -> None:
         target = torch.tensor(cells, dtype=torch.float64)
         weight = float(torch.where(target == 1, PROBABILITIES, 1 - PROBABILITIES).prod())
         of_image = float(target.sum() * (4 - target.sum()))
-        wrong += weight * loss_by_labels(ranking_loss, target)[0] * of_image
+        wrong += weight * loss_by_labels(label_ranking_loss, target)[0] * of_image
         pairs += weight * of_image
         some += weight * bool(target.any())
     found = mistakes_in_ranking_loss(PROBABILITIES[None], target[None])
@@ -149,7 +149,7 @@ def test_nothing_known_adds_nothing_and_a_level_out_of_range_is_an_error() -> No
 
 def test_no_false_alarm_in_forty_images_does_not_mean_that_there_is_none() -> None:
     decided, target = torch.zeros(40, 3, dtype=torch.bool), torch.zeros(40, 3)
-    (found,) = score_intervals([Score.of_metric(alarms_metric, decided, target)], 40, n_resamples=20)
+    (found,) = score_intervals([Score.of_metric(false_alarms_per_1000_metric, decided, target)], 40, n_resamples=20)
     assert found.low == 0
     assert found.high == pytest.approx(1000 * wilson(0, 40).high)
     decided[0, :2] = True
@@ -160,18 +160,22 @@ def test_a_number_of_labels_that_is_nearly_always_the_same_is_uncertain_in_both_
     decided = torch.zeros(40, 3, dtype=torch.bool)
     decided[:, 0] = True
     target, more = torch.zeros(40, 3), wilson(0, 40).high
-    (found,) = score_intervals([Score.of_metric(n_labels, decided, target)], 40, n_resamples=20)
+    (found,) = score_intervals([Score.of_metric(labels_per_image_metric, decided, target)], 40, n_resamples=20)
     assert (found.low, found.high) == (pytest.approx(1 - more), pytest.approx(1 + more))
-    (none,) = score_intervals([Score.of_metric(n_labels, ~decided[:, :1], target[:, :1])], 40, n_resamples=20)
+    (none,) = score_intervals(
+        [Score.of_metric(labels_per_image_metric, ~decided[:, :1], target[:, :1])], 40, n_resamples=20
+    )
     assert (none.low, none.high) == (0, pytest.approx(more))
-    (all_,) = score_intervals([Score.of_metric(n_labels, decided[:, :1], target[:, :1])], 40, n_resamples=20)
+    (all_,) = score_intervals(
+        [Score.of_metric(labels_per_image_metric, decided[:, :1], target[:, :1])], 40, n_resamples=20
+    )
     assert (all_.low, all_.high) == (pytest.approx(1 - more), 1)
 
 
 def test_the_interval_stays_within_the_limits_of_the_score() -> None:
     given = torch.tensor([[0.9, 0.8, 0.1]]).repeat(4, 1)
     target = torch.tensor([[0.0, 0.0, 1.0]]).repeat(4, 1)
-    scores = [Score.of_metric(metric, given, target) for metric in (coverage_error, ranking_loss)]
+    scores = [Score.of_metric(metric, given, target) for metric in (coverage_error, label_ranking_loss)]
     found = score_intervals(scores, 4, n_resamples=20)
     assert [interval.high for interval in found] == [3.0, 1.0]
 
@@ -206,7 +210,7 @@ def covered(given: Tensor, target: Tensor, metric: Metric, *, images: int = 50) 
 
 
 @pytest.mark.parametrize(
-    ("metric", "overconfidence"), [(negative_log_likelihood, 0.7), (negative_log_likelihood, 1.5), (brier, 1.0)]
+    ("metric", "overconfidence"), [(log_loss_metric, 0.7), (log_loss_metric, 1.5), (brier_score_metric, 1.0)]
 )
 def test_a_loss_by_few_mistakes_is_covered(metric: Metric, overconfidence: float) -> None:
     given, target = population(20.0, overconfidence=overconfidence)
@@ -216,7 +220,7 @@ def test_a_loss_by_few_mistakes_is_covered(metric: Metric, overconfidence: float
     assert with_unseen > seen_only
 
 
-@pytest.mark.parametrize("metric", [negative_log_likelihood, brier])
+@pytest.mark.parametrize("metric", [log_loss_metric, brier_score_metric])
 @pytest.mark.parametrize("accuracy", [0.95, 0.98])
 def test_mistakes_of_a_model_that_is_always_as_sure_are_covered_and_would_not_be_by_resamples(
     accuracy: float, metric: Metric
@@ -228,7 +232,7 @@ def test_mistakes_of_a_model_that_is_always_as_sure_are_covered_and_would_not_be
     assert seen_only < 0.9
 
 
-@pytest.mark.parametrize("metric", [coverage_error, ranking_loss])
+@pytest.mark.parametrize("metric", [coverage_error, label_ranking_loss])
 def test_a_ranking_with_few_mistakes_is_covered(metric: Metric) -> None:
     image, probabilities = torch.arange(20_000), torch.full((30,), 0.02 / 29, dtype=torch.float64)
     probabilities[0] = 0.98
@@ -268,7 +272,7 @@ def test_classes_are_counted_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_many_mistakes_widen_nothing() -> None:
     given, target = population(1.0, size=400)
-    score = Score.of_metric(negative_log_likelihood, given, target)
+    score = Score.of_metric(log_loss_metric, given, target)
     (draws,) = draw([score.function], 400, groups=None, n_resamples=300, seed=0)
     found, seen = score.interval(draws), replace(score, mistakes=None).interval(draws)
     assert found.low == seen.low

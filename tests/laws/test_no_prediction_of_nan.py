@@ -21,7 +21,7 @@ from eyebright.inference.save_folder import save_model
 from eyebright.metrics.book import F1ScoreMulti, HammingLossMulti
 from eyebright.metrics.labels import accuracy, accuracy_multi, error_rate, f1_macro, per_class
 from eyebright.metrics.meter import Meter
-from eyebright.metrics.ordinal import kappa, median_class_accuracy
+from eyebright.metrics.ordinal import ordinal_accuracy_metric, quadratic_kappa_metric
 from eyebright.models.build import model_description
 from eyebright.report.build import build_report
 from eyebright.report.data import ReportFacts
@@ -129,8 +129,8 @@ def test_no_metric_of_labels_counts_nan_as_an_answer() -> None:
         lambda: F1ScoreMulti(0.5)(logits, target),
         lambda: HammingLossMulti(0.5, sigmoid=False)(logits, target),
         lambda: per_class(logits.sigmoid(), target, Thresholds()),
-        lambda: median_class_accuracy(logits.softmax(1), classes),
-        lambda: kappa(logits.softmax(1), classes),
+        lambda: ordinal_accuracy_metric(logits.softmax(1), classes),
+        lambda: quadratic_kappa_metric(logits.softmax(1), classes),
     ):
         with pytest.raises(InputError, match="are NaN, so there is no prediction"):
             compute()

@@ -13,12 +13,12 @@ from torch import Tensor
 from eyebright.errors import InputError
 from eyebright.evaluation.intervals import wilson
 from eyebright.metrics.calibration import (
-    brier,
     brier_score,
+    brier_score_metric,
     calibration_error,
     expected_calibration_error,
     log_loss,
-    negative_log_likelihood,
+    log_loss_metric,
     pooled,
     reliability_bins,
     top_class,
@@ -219,12 +219,12 @@ def test_the_debiased_absolute_error_is_nearer_to_that_of_the_simulation(true: f
 
 def test_they_are_metrics_of_probabilities_of_labels_and_of_classes() -> None:
     logits, targets = torch.randn(40, 3, generator=torch.Generator().manual_seed(0)), torch.zeros(40, 3)
-    meter = Meter([brier, negative_log_likelihood, calibration_error])
+    meter = Meter([brier_score_metric, log_loss_metric, calibration_error])
     meter.add(logits, targets)
     p = logits.sigmoid()
     expected = brier_score(p, targets), log_loss(p, targets), expected_calibration_error(p, targets)
     assert tuple(meter.result(torch.sigmoid).values()) == pytest.approx(expected)
-    meter = Meter([brier, calibration_error])
+    meter = Meter([brier_score_metric, calibration_error])
     classes = torch.zeros(40, dtype=torch.long)
     meter.add(logits, classes)
     p = logits.softmax(1)

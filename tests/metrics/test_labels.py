@@ -302,13 +302,25 @@ def test_scores_and_decisions_of_unknown_cells_change_nothing(partly_known):
     torch.testing.assert_close(
         ours.average_precision(scores, partly_known.target), before, equal_nan=True, rtol=0, atol=0
     )
-    for metric in (ours.f1_micro, ours.f1_macro, ours.f1_samples, ours.hamming, ours.subset):
+    for metric in (
+        ours.f1_micro,
+        ours.f1_macro,
+        ours.f1_samples,
+        ours.hamming_loss_metric,
+        ours.subset_accuracy_metric,
+    ):
         assert metric(decisions, partly_known.target) == metric(partly_known.decisions, partly_known.target)
 
 
 def test_without_any_known_cell_scores_are_nan():
     decisions, target = torch.ones(3, 2, dtype=torch.bool), torch.full((3, 2), torch.nan)
-    for metric in (ours.f1_micro, ours.f1_macro, ours.f1_samples, ours.hamming, ours.subset):
+    for metric in (
+        ours.f1_micro,
+        ours.f1_macro,
+        ours.f1_samples,
+        ours.hamming_loss_metric,
+        ours.subset_accuracy_metric,
+    ):
         assert math.isnan(metric(decisions, target))
     for absent in ("skip", "zero"):
         assert math.isnan(ours.mean_average_precision(decisions.float(), target, absent=absent))

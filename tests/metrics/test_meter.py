@@ -6,7 +6,18 @@ import pytest
 import torch
 
 from eyebright.errors import InputError
-from eyebright.metrics.labels import accuracy_multi, error, error_rate, f1, f1_macro, hamming, mean_ap, subset, top1
+from eyebright.metrics import calibration, decisions, labels, ordinal, points, rankings, values
+from eyebright.metrics.labels import (
+    accuracy_metric,
+    accuracy_multi,
+    error_rate,
+    error_rate_metric,
+    f1,
+    f1_macro,
+    hamming_loss_metric,
+    mean_ap,
+    subset_accuracy_metric,
+)
 from eyebright.metrics.meter import Meter, Metric, as_metric
 from eyebright.metrics.values import rmse
 from eyebright.types import Thresholds
@@ -22,7 +33,7 @@ def fed(metrics, logits, target, *, cuts):
 
 def test_metrics_of_the_whole_set_do_not_depend_on_the_batches(plain):
     logits = plain.scores.logit(eps=1e-6)
-    metrics = [mean_ap, f1_macro, hamming, subset, accuracy_multi]
+    metrics = [mean_ap, f1_macro, hamming_loss_metric, subset_accuracy_metric, accuracy_multi]
     whole = fed(metrics, logits, plain.target, cuts=[]).result(torch.sigmoid)
     parts = fed(metrics, logits, plain.target, cuts=[1, 17, 40]).result(torch.sigmoid)
     assert parts == whole
@@ -57,13 +68,15 @@ def test_each_metric_gets_the_input_that_it_declares():
 
 
 def test_the_default_threshold_is_one_half():
-    meter = fed([hamming], torch.tensor([[0.5, 0.51]]), torch.tensor([[0, 1]]), cuts=[])
+    meter = fed([hamming_loss_metric], torch.tensor([[0.5, 0.51]]), torch.tensor([[0, 1]]), cuts=[])
     assert meter.result(lambda x: x) == {"hamming_loss": 0.0}
 
 
 def test_one_label_per_image_has_accuracy_and_error():
     logits, target = torch.tensor([[2.0, 1], [0, 1], [3, 2], [5, 6]]), torch.tensor([0, 1, 1, 1])
-    found = fed([top1, error, error_rate], logits, target, cuts=[3]).result(lambda x: x.softmax(1))
+    found = fed([accuracy_metric, error_rate_metric, error_rate], logits, target, cuts=[3]).result(
+        lambda x: x.softmax(1)
+    )
     assert found == {"accuracy": 0.75, "error_rate": 0.25, "error_rate_2": 0.25}
 
 
@@ -119,3 +132,12 @@ def test_without_any_batch_the_result_is_an_error():
 def test_outputs_and_targets_of_different_numbers_of_images_are_refused():
     with pytest.raises(InputError, match="outputs for 3 images and targets for 2"):
         Meter([]).add(torch.ones(3, 1), torch.ones(2, 1))
+
+
+def test_metrics_are_imported_by_the_name_that_they_show():
+    """A metric has the name of its column, with ``_metric`` where a function has that name already."""
+    by_function = {"mean_ap": "mAP", "ordinal_accuracy_metric": "accuracy", "ordinal_mae_metric": "mae"}
+    for module in (calibration, decisions, labels, ordinal, points, rankings, values):
+        for name, value in vars(module).items():
+            if isinstance(value, Metric):
+                assert value.name == by_function.get(name, name.removesuffix("_metric"))

@@ -9,12 +9,12 @@ from torch import Tensor
 
 from eyebright.errors import InputError
 from eyebright.metrics.rankings import (
+    average_precision_micro,
     coverage_error,
     coverage_errors,
-    micro_ap,
-    ranking_ap,
+    label_ranking_average_precision,
+    label_ranking_loss,
     ranking_average_precisions,
-    ranking_loss,
     ranking_losses,
     roc_auc_macro,
     roc_auc_micro,
@@ -22,8 +22,8 @@ from eyebright.metrics.rankings import (
 
 ORACLES = {
     coverage_error: oracle.coverage_error,
-    ranking_loss: oracle.label_ranking_loss,
-    ranking_ap: oracle.label_ranking_average_precision_score,
+    label_ranking_loss: oracle.label_ranking_loss,
+    label_ranking_average_precision: oracle.label_ranking_average_precision_score,
 }
 EACH = {
     coverage_errors: oracle.coverage_error,
@@ -77,7 +77,7 @@ def test_the_mean_over_images_is_scikit_learns(share: float, levels: int | None)
             want = oracle.roc_auc_score(target, scores, average=average)
             assert metric(torch.tensor(scores), torch.tensor(target)) == pytest.approx(want)
         want = oracle.average_precision_score(target, scores, average="micro")
-        assert micro_ap(torch.tensor(scores), torch.tensor(target)) == pytest.approx(want)
+        assert average_precision_micro(torch.tensor(scores), torch.tensor(target)) == pytest.approx(want)
 
 
 def test_blocks_of_images_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from eyebright.errors import DataError, InputError, LabelError
 from eyebright.losses import image_losses
-from eyebright.metrics.ordinal import median_class_mae
+from eyebright.metrics.ordinal import ordinal_mae_metric
 from eyebright.tasks.decision import Decision
 from eyebright.tasks.ordinal import CornLoss, OrdinalBlock
 
@@ -182,8 +182,8 @@ def test_a_linear_model_learns_the_order():
         return loss
 
     optimizer.step(closure)
-    off = median_class_mae(RATINGS.activate(head(x[400:]).detach()), classes[400:])
-    constant = median_class_mae(torch.eye(5)[[2]].expand(200, 5), classes[400:])
+    off = ordinal_mae_metric(RATINGS.activate(head(x[400:]).detach()), classes[400:])
+    constant = ordinal_mae_metric(torch.eye(5)[[2]].expand(200, 5), classes[400:])
     assert off < 0.4 * constant
 
 

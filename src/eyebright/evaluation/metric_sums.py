@@ -257,7 +257,7 @@ _SUMS_OF_METRIC: dict[Callable[..., Any], Sums] = {
     labels.error_rate: Sums(_wrong, quotient, SHARE, is_proportion=True),
     decisions.recall_micro.function: _of_counts(_recall, "micro"),
     decisions.precision_micro.function: _of_counts(_precision, "micro"),
-    decisions.accuracy_of_cells.function: Sums(_wrong_cells, _complement, SHARE),
+    decisions.accuracy_multi_metric.function: Sums(_wrong_cells, _complement, SHARE),
     decisions.false_alarms_per_1000: Sums(_alarms, _per_1000, mistakes=false_alarms),
     decisions.labels_per_image: Sums(
         _n_labels, quotient, mistakes=partial(unusual_counts, sign=1), opposite=partial(unusual_counts, sign=-1)

@@ -19,7 +19,7 @@ from torch import Tensor
 from eyebright.metrics.calibration import calibration_error
 from eyebright.metrics.labels import mean_ap, split_targets
 from eyebright.metrics.meter import Metric
-from eyebright.metrics.rankings import micro_ap, roc_auc_macro, roc_auc_micro
+from eyebright.metrics.rankings import average_precision_micro, roc_auc_macro, roc_auc_micro
 
 Resampled = Callable[[Float[np.ndarray, "s n"]], Float[np.ndarray, " s"]]
 """A function from how often each image occurs in each resample to the metric of each resample."""
@@ -173,7 +173,7 @@ def _micro_ranking(scores: Tensor, target: Tensor) -> Ranking:
 
 _RANKINGS: dict[Callable[..., Any], tuple[Callable[[Ranking, np.ndarray], np.ndarray], bool]] = {
     mean_ap.function: (Ranking.average_precisions, False),
-    micro_ap.function: (Ranking.average_precisions, True),
+    average_precision_micro.function: (Ranking.average_precisions, True),
     roc_auc_macro.function: (Ranking.roc_areas, False),
     roc_auc_micro.function: (Ranking.roc_areas, True),
 }

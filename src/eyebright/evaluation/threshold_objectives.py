@@ -20,8 +20,8 @@ from torch import Tensor
 
 from eyebright.errors import InputError, did_you_mean, listing
 from eyebright.evaluation.cuts import Array
-from eyebright.metrics.decisions import accuracy_of_cells, fbeta_metric
-from eyebright.metrics.labels import Average, hamming, split_targets, subset
+from eyebright.metrics.decisions import accuracy_multi_metric, fbeta_metric
+from eyebright.metrics.labels import Average, hamming_loss_metric, split_targets, subset_accuracy_metric
 from eyebright.metrics.meter import Metric
 
 CostName = Literal["fn", "fp", "tp", "tn"]
@@ -279,9 +279,9 @@ def _exact_match(true_positives: Array, predicted: Array, positives: Array, n_de
 
 
 _FURTHER = {
-    "hamming_loss": GroupMean("classes", _agreement, hamming),
-    "accuracy_multi": GroupMean("classes", _agreement, accuracy_of_cells),
-    "subset_accuracy": GroupMean("images", _exact_match, subset),
+    "hamming_loss": GroupMean("classes", _agreement, hamming_loss_metric),
+    "accuracy_multi": GroupMean("classes", _agreement, accuracy_multi_metric),
+    "subset_accuracy": GroupMean("images", _exact_match, subset_accuracy_metric),
 }
 
 

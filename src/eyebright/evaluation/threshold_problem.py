@@ -15,7 +15,7 @@ from torch import Tensor
 from eyebright.errors import InputError
 from eyebright.evaluation.cuts import Array, Cuts
 from eyebright.evaluation.threshold_objectives import Budget, Costs, GroupMean, ParsedObjective, TopK, cost_metric
-from eyebright.metrics.decisions import false_alarms, n_labels, recall_micro
+from eyebright.metrics.decisions import false_alarms_per_1000_metric, labels_per_image_metric, recall_micro
 from eyebright.metrics.labels import split_targets
 from eyebright.metrics.meter import Metric
 
@@ -61,9 +61,9 @@ class Problem:
             case Costs():
                 return (cost_metric(self.costs),)
             case Budget():
-                return (recall_micro, false_alarms)
+                return (recall_micro, false_alarms_per_1000_metric)
             case TopK():
-                return (recall_micro, n_labels)
+                return (recall_micro, labels_per_image_metric)
 
     def gains(self, c: int | slice) -> Array:
         """The costs that predicting each cell of these classes saves, if the objective is `Costs`; float64."""

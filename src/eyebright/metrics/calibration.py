@@ -214,8 +214,10 @@ def _ece(probabilities: Tensor, target: Tensor) -> float:
     return expected_calibration_error(probabilities, target)
 
 
-brier = Metric("brier_score", brier_score, takes="probabilities", higher_is_better=False, title="Brier score")
-negative_log_likelihood = Metric("log_loss", log_loss, takes="probabilities", higher_is_better=False, title="log loss")
+brier_score_metric = Metric(
+    "brier_score", brier_score, takes="probabilities", higher_is_better=False, title="Brier score"
+)
+log_loss_metric = Metric("log_loss", log_loss, takes="probabilities", higher_is_better=False, title="log loss")
 calibration_error = Metric(
     "calibration_error", _ece, takes="probabilities", higher_is_better=False, title="calibration error"
 )

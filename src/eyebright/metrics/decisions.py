@@ -119,7 +119,7 @@ def labels_per_image(decisions: Bool[Tensor, "n k"], target: Shaped[Tensor, "n k
     return float((decisions.detach().cpu() == 1).sum(dim=1).double().mean())
 
 
-def _accuracy_of_cells(decisions: Tensor, target: Tensor) -> float:
+def _accuracy_multi(decisions: Tensor, target: Tensor) -> float:
     return 1 - hamming_loss(decisions, target)
 
 
@@ -131,17 +131,17 @@ def _recall_micro(decisions: Tensor, target: Tensor) -> float:
     return recall(decisions, target, average="micro")
 
 
-accuracy_of_cells = Metric("accuracy_multi", _accuracy_of_cells, takes="decisions")
+accuracy_multi_metric = Metric("accuracy_multi", _accuracy_multi, takes="decisions")
 precision_micro = Metric("precision_micro", _precision_micro, takes="decisions", title="micro precision")
 recall_micro = Metric("recall_micro", _recall_micro, takes="decisions", title="micro recall")
-false_alarms = Metric(
+false_alarms_per_1000_metric = Metric(
     "false_alarms_per_1000",
     false_alarms_per_1000,
     takes="decisions",
     higher_is_better=False,
     title="false alarms in 1,000 images",
 )
-n_labels = Metric("labels_per_image", labels_per_image, takes="decisions", title="labels per image")
+labels_per_image_metric = Metric("labels_per_image", labels_per_image, takes="decisions", title="labels per image")
 
 
 def _check_beta(beta: float) -> None:

@@ -316,10 +316,12 @@ mean_ap = Metric("mAP", mean_average_precision, takes="probabilities")
 f1_micro = Metric("f1_micro", _f1_micro, takes="decisions", title="micro F1")
 f1_macro = Metric("f1_macro", _f1_macro, takes="decisions", title="macro F1")
 f1_samples = Metric("f1_samples", _f1_samples, takes="decisions", title="samples F1")
-hamming = Metric("hamming_loss", hamming_loss, takes="decisions", higher_is_better=False, title="Hamming loss")
-subset = Metric("subset_accuracy", subset_accuracy, takes="decisions", title="exact match")
-top1 = Metric("accuracy", accuracy, takes="logits")
-error = Metric("error_rate", error_rate, takes="logits", higher_is_better=False, title="error rate")
+hamming_loss_metric = Metric(
+    "hamming_loss", hamming_loss, takes="decisions", higher_is_better=False, title="Hamming loss"
+)
+subset_accuracy_metric = Metric("subset_accuracy", subset_accuracy, takes="decisions", title="exact match")
+accuracy_metric = Metric("accuracy", accuracy, takes="logits")
+error_rate_metric = Metric("error_rate", error_rate, takes="logits", higher_is_better=False, title="error rate")
 
 # ------------------------------------------------------------------------------- private
 

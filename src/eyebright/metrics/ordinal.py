@@ -67,9 +67,11 @@ def quadratic_kappa(probabilities: Float[Tensor, "n k"], target: Int[Tensor, " n
     return float(1 - n * (predicted - true).square().sum() / chance)
 
 
-median_class_accuracy = Metric("accuracy", ordinal_accuracy, takes="probabilities")
-median_class_mae = Metric("mae", ordinal_mae, takes="probabilities", higher_is_better=False, title="MAE in classes")
-kappa = Metric("quadratic_kappa", quadratic_kappa, takes="probabilities", title="quadratic weighted kappa")
+ordinal_accuracy_metric = Metric("accuracy", ordinal_accuracy, takes="probabilities")
+ordinal_mae_metric = Metric("mae", ordinal_mae, takes="probabilities", higher_is_better=False, title="MAE in classes")
+quadratic_kappa_metric = Metric(
+    "quadratic_kappa", quadratic_kappa, takes="probabilities", title="quadratic weighted kappa"
+)
 
 
 def _known(probabilities: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:

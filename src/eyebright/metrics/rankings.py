@@ -86,13 +86,15 @@ def _per_image(name: str, each: Callable[[Tensor, Tensor], Tensor], title: str, 
 
 
 coverage_error = _per_image("coverage_error", coverage_errors, "coverage error", higher_is_better=False)
-ranking_loss = _per_image("label_ranking_loss", ranking_losses, "ranking loss", higher_is_better=False)
-ranking_ap = _per_image(
+label_ranking_loss = _per_image("label_ranking_loss", ranking_losses, "ranking loss", higher_is_better=False)
+label_ranking_average_precision = _per_image(
     "label_ranking_average_precision", ranking_average_precisions, "ranking average precision", higher_is_better=True
 )
 roc_auc_macro = Metric("roc_auc_macro", _macro_roc_auc, takes="probabilities", title="macro ROC AUC")
 roc_auc_micro = Metric("roc_auc_micro", _micro_roc_auc, takes="probabilities", title="micro ROC AUC")
-micro_ap = Metric("average_precision_micro", _micro_average_precision, takes="probabilities", title="micro AP")
+average_precision_micro = Metric(
+    "average_precision_micro", _micro_average_precision, takes="probabilities", title="micro AP"
+)
 
 
 # ------------------------------------------------------------------------------- private

@@ -26,7 +26,7 @@ def hamming_accuracy(
 
     Defect: as a metric of a `Learner` it gets *logits*, as in the recipes. The default threshold of 0.2 is then a
     logit (a probability of 0.5498), while for the probabilities of ``learn.interpret()`` it is a probability.
-    `eyebright.metrics.labels.hamming` declares its input and always gets decisions.
+    `eyebright.metrics.labels.hamming_loss_metric` declares its input and always gets decisions.
 
     Args:
         y_pred: probabilities, or logits with ``sigmoid``; images x labels.
@@ -48,7 +48,7 @@ def zero_one_accuracy(
     Defects: logits as in `hamming_accuracy`, and the reduction along the *second* axis, as in the recipes. That is
     correct for inputs of shape (images, labels). For stacked batches (batches, images, labels) it is the axis of the
     images, and the score is at least ``1 - labels / images per batch``: the 0.75 in the training column of the recipes.
-    `eyebright.metrics.labels.subset` is correct.
+    `eyebright.metrics.labels.subset_accuracy_metric` is correct.
     """
     any_error = _errors(y_pred, y_true, threshold, sigmoid=sigmoid).any(dim=1)
     return 1 - any_error.float().sum() / (y_true.numel() // y_true.shape[-1])

@@ -13,7 +13,15 @@ from eyebright.errors import InputError
 from eyebright.evaluation.intervals import Interval
 from eyebright.evaluation.metric_intervals import MetricInterval
 from eyebright.evaluation.thresholds import cross_fitted_score
-from eyebright.metrics.labels import f1_macro, f1_micro, f1_samples, hamming, mean_ap, mean_average_precision, subset
+from eyebright.metrics.labels import (
+    f1_macro,
+    f1_micro,
+    f1_samples,
+    hamming_loss_metric,
+    mean_ap,
+    mean_average_precision,
+    subset_accuracy_metric,
+)
 from eyebright.metrics.meter import Metric
 from eyebright.report.data import MetricRow
 from eyebright.types import Thresholds
@@ -23,8 +31,8 @@ _DECISION_METRICS: Sequence[tuple[Metric, str]] = (
     (f1_macro, "mean over the labels, unweighted"),
     (f1_micro, "all image-label pairs pooled: frequent labels count most"),
     (f1_samples, "mean over the images"),
-    (subset, "images without a missing or an extra label"),
-    (hamming, "share of wrong image-label pairs; lower is better"),
+    (subset_accuracy_metric, "images without a missing or an extra label"),
+    (hamming_loss_metric, "share of wrong image-label pairs; lower is better"),
 )
 METRICS = (mean_ap, *(metric for metric, _ in _DECISION_METRICS))
 """The metrics of the report."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from eyebright._choices import Balance, HeadObjective
 from eyebright.errors import LabelError
 from eyebright.losses import CrossEntropyLossFlat, class_weights
-from eyebright.metrics.labels import error, top1
+from eyebright.metrics.labels import accuracy_metric, error_rate_metric
 from eyebright.metrics.meter import Metric
 from eyebright.tasks.label_text import check_spellings, label_text, vocab_of
 from eyebright.tasks.one_class import OneClassBlock, single_class
@@ -101,7 +101,7 @@ class CategoryBlock(OneClassBlock):
 
     def metrics(self) -> tuple[Metric, ...]:
         """Accuracy and error rate."""
-        return (top1, error)
+        return (accuracy_metric, error_rate_metric)
 
     def training_summary(self, values: Sequence[str]) -> dict[str, Any]:
         """The number of images of each class; the baseline always predicts the most frequent one."""

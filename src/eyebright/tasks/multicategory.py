@@ -16,7 +16,14 @@ from eyebright._choices import Balance, CalibrationKind, HeadObjective
 from eyebright.errors import DataError, InputError, LabelError, listing
 from eyebright.image.warp import Warp
 from eyebright.losses import BCEWithLogitsLossFlat, pos_weights
-from eyebright.metrics.labels import f1_macro, f1_micro, f1_samples, hamming, mean_ap, subset
+from eyebright.metrics.labels import (
+    f1_macro,
+    f1_micro,
+    f1_samples,
+    hamming_loss_metric,
+    mean_ap,
+    subset_accuracy_metric,
+)
 from eyebright.metrics.meter import Metric
 from eyebright.tasks.base import (
     KNOWN_NO_SUFFIX,
@@ -157,7 +164,7 @@ class MultiCategoryBlock(TargetBlock):
 
     def metrics(self) -> tuple[Metric, ...]:
         """Mean average precision, which needs no threshold, then F1 and exact match."""
-        return (mean_ap, f1_macro, f1_micro, subset)
+        return (mean_ap, f1_macro, f1_micro, subset_accuracy_metric)
 
     def check_learnable(self, train: Iterable[LabelSet], valid: Iterable[LabelSet]) -> tuple[str, ...]:
         """The labels that all or none of the training images have, as far as they are known.
@@ -193,7 +200,8 @@ class MultiCategoryBlock(TargetBlock):
         step = len(values) // _BASELINE_IMAGES + 1
         sample = torch.stack([self.encode(values[i]) for i in range(0, len(values), step)])
         constant = {
-            metric.name: _best_constant(metric, sample) for metric in (f1_macro, f1_micro, f1_samples, subset, hamming)
+            metric.name: _best_constant(metric, sample)
+            for metric in (f1_macro, f1_micro, f1_samples, subset_accuracy_metric, hamming_loss_metric)
         }
         frequencies = [count / all_known for count, all_known in zip(each, known, strict=True)]
         return {"images": len(values), "counts": each, "baseline": {mean_ap.name: frequencies, **constant}}

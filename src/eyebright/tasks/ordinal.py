@@ -13,7 +13,7 @@ from eyebright._choices import HeadObjective
 from eyebright.errors import InputError, LabelError, listing
 from eyebright.losses import Balance, FlattenedLoss, class_weights
 from eyebright.metrics.meter import Metric
-from eyebright.metrics.ordinal import kappa, median_class, median_class_accuracy, median_class_mae
+from eyebright.metrics.ordinal import median_class, ordinal_accuracy_metric, ordinal_mae_metric, quadratic_kappa_metric
 from eyebright.tasks.label_text import label_text
 from eyebright.tasks.one_class import OneClassBlock, one_hot, single_class
 from eyebright.types import Thresholds, Vocab, ordered_names
@@ -109,7 +109,7 @@ class OrdinalBlock(OneClassBlock):
 
     def metrics(self) -> tuple[Metric, ...]:
         """The mean error in classes, quadratic weighted kappa and accuracy."""
-        return (median_class_mae, kappa, median_class_accuracy)
+        return (ordinal_mae_metric, quadratic_kappa_metric, ordinal_accuracy_metric)
 
     def training_summary(self, values: Sequence[str]) -> dict[str, Any]:
         """The number of images of each class; the baseline is the most frequent class, for the MAE the median."""
@@ -120,7 +120,9 @@ class OrdinalBlock(OneClassBlock):
             "counts": each.long().tolist(),
             "baseline": {
                 "*": functional.one_hot(each.argmax(), n_classes).double().tolist(),
-                median_class_mae.name: functional.one_hot(median_class(each / each.sum()), n_classes).double().tolist(),
+                ordinal_mae_metric.name: functional.one_hot(median_class(each / each.sum()), n_classes)
+                .double()
+                .tolist(),
             },
         }
 

@@ -202,11 +202,11 @@ def test_the_curve_of_the_learning_rate_finder_can_be_plotted(values: dict[str, 
 def test_thresholds_are_shown_with_the_class_names(values: dict[str, Any]) -> None:
     tuned = values["Thresholds"]
     assert Page(tuned._repr_html_()).rows == [
-        ["class", "threshold"],
+        ["label", "threshold"],
         *([name, f"{value:.3f}"] for name, value in zip(values["DataLoaders"].vocab, tuned.values, strict=True)),
     ]
     assert Page(Thresholds((0.1, 0.2))._repr_html_()).rows[1:] == [["0", "0.100"], ["1", "0.200"]]
-    assert "0.250 for every class" in Page(Thresholds(0.25)._repr_html_()).text
+    assert "threshold 0.250, for all labels" in Page(Thresholds(0.25)._repr_html_()).text
     assert tuned == Thresholds(tuned.values, tuned.metric)  # names are for people only
 
 

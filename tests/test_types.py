@@ -277,11 +277,15 @@ def test_impossible_lower_thresholds_are_an_error(values: object, lower: object,
         Thresholds(values, lower=lower)  # type: ignore[arg-type]
 
 
-def test_a_notebook_shows_both_thresholds() -> None:
-    shown = Thresholds((0.75, 0.5), names=("cat", "dog"), lower=0.25)._repr_html_()
-    for text in ("no at or below", "yes above", "cat", "0.750", "0.250"):
+def test_a_notebook_shows_thresholds_and_what_they_mean() -> None:
+    shown = Thresholds((0.75, 0.5), "precision >= 0.9", names=("cat", "dog"), lower=0.25)._repr_html_()
+    for text in ("lower threshold", "upper threshold", "cat", "0.750", "0.250", "Thresholds for precision"):
         assert text in shown
-    assert "no at or below 0.250, yes above 0.750 for every class" in Thresholds(0.75, lower=0.25)._repr_html_()
+    assert "between them a person is asked" in shown
+    pair, single = (Thresholds(0.75, lower=lower)._repr_html_() for lower in (0.25, None))
+    assert "lower threshold 0.250, upper threshold 0.750, for all labels" in pair
+    assert "threshold 0.750, for all labels" in single
+    assert "A label is predicted if its probability is above its threshold." in single
 
 
 def test_unknown_labels_may_be_an_array() -> None:

@@ -379,17 +379,27 @@ class Thresholds:
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
-        title = "Thresholds" if self.metric is None else f"Thresholds, tuned for {self.metric}"
+        title = "Thresholds" if self.metric is None else f"Thresholds for {self.metric}"
         columns = (self.values,) if self.lower is None else (self.lower, self.values)
-        heads = ("threshold",) if self.lower is None else ("no at or below", "yes above")
-        n_classes = max(len(column) if isinstance(column, tuple) else 0 for column in columns)
-        if not n_classes:
-            text = ", ".join(f"{head} {value:.3f}" for head, value in zip(heads, columns, strict=True))
-            return html.block(title, html.paragraph(f"{text} for every class".removeprefix("threshold ")))
-        names = self.names if self.names and len(self.names) == n_classes else range(n_classes)
-        cells = [column if isinstance(column, tuple) else (column,) * n_classes for column in columns]
+        heads = ("threshold",) if self.lower is None else ("lower threshold", "upper threshold")
+        n_labels = max(len(column) if isinstance(column, tuple) else 0 for column in columns)
+        if not n_labels:
+            thresholds = ", ".join(f"{head} {value:.3f}" for head, value in zip(heads, columns, strict=True))
+            return html.block(title, html.paragraph(f"{thresholds}, for all labels"), html.paragraph(self._meaning))
+        names = self.names if self.names and len(self.names) == n_labels else range(n_labels)
+        cells = [column if isinstance(column, tuple) else (column,) * n_labels for column in columns]
         rows = [(name, *(f"{value:.3f}" for value in row)) for name, *row in zip(names, *cells, strict=True)]
-        return html.block(title, html.table(("class", *heads), rows))
+        return html.block(title, html.table(("label", *heads), rows), html.paragraph(self._meaning))
+
+    @property
+    def _meaning(self) -> str:
+        """How probabilities become answers, in a sentence or two."""
+        if self.lower is None:
+            return "A label is predicted if its probability is above its threshold."
+        return (
+            "A label is predicted if its probability is above its upper threshold, and not if it is at or below its "
+            "lower one; between them a person is asked."
+        )
 
     def decide(self, probabilities: Float[Tensor, "*b k"]) -> Bool[Tensor, "*b k"]:
         """True where a probability is above its threshold.

@@ -168,6 +168,25 @@ def test_what_was_made_for_former_answers_is_given_up_and_said(folder: Path) -> 
     assert load_manifest(folder).decision.label_sets is not None
 
 
+def test_label_sets_are_removed_and_the_thresholds_stay(folder: Path) -> None:
+    before = load_manifest(folder)
+    tuned(folder, sets="0.9", set_method="rcps", confidence=0.9)
+    said = tuned(folder, sets="none")
+    after = load_manifest(folder)
+    assert said[0] == "removed: the label sets with a coverage of 0.9"
+    assert (after.decision, after.tuning) == (before.decision, before.tuning)
+    assert all(section.anchor != "label-sets" for section in make_report(folder).sections)
+    undo_tuning(folder)
+    assert load_manifest(folder).decision.label_sets is not None
+
+
+def test_label_sets_are_removed_beside_another_change(folder: Path) -> None:
+    tuned(folder, sets=0.9)
+    said = tuned(folder, sets="none", calibrate="temperature")
+    assert not any("to keep them, repeat `sets`" in sentence for sentence in said), "they are removed on request"
+    assert load_manifest(folder).decision.label_sets is None
+
+
 def test_other_images_of_the_part_promise_end_the_sets(folder: Path) -> None:
     tuned(folder, sets=0.9)
     given_up = save_part(folder, evaluation("promise", 50, 9), replace=True)
@@ -214,7 +233,12 @@ def test_a_bound_whose_threshold_was_changed_by_hand_is_not_shown_as_kept(folder
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"sets": 1.0}, "`sets` must be a number, above 0, below 1"),
+        ({"sets": 1.0}, "`sets` must be a coverage above 0 and below 1, such as 0.9, or 'none', got 1.0"),
+        ({"sets": "off"}, "`sets` must be a coverage above 0 and below 1, such as 0.9, or 'none', got 'off'"),
+        ({"sets": True}, "`sets` must be a coverage above 0 and below 1, such as 0.9, or 'none', got True"),
+        ({"sets": "none"}, "the model has no label sets, so `sets` none has nothing to remove"),
+        ({"sets": "none", "set_method": "crc"}, "`set_method` is for label sets, which `sets` none removes"),
+        ({"sets": "none", "undo": True}, "`undo` reverts the last change, but `sets` is a new one"),
         ({"set_method": "crc"}, "there is nothing to change"),
         ({"set_method": "crc", "top_k": 1}, "`set_method` is for `sets`, which is not given"),
         ({"sets": 0.9, "set_method": "aps"}, "any number of labels per image are computed by crc or rcps, got 'aps'"),

@@ -34,7 +34,7 @@ from eyebright.tasks.decision import Decision
 from eyebright.types import Say, Thresholds
 from eyebright.workflow.command_options.evaluation import TuneOptions
 from eyebright.workflow.report import DESCRIPTIONS, make_report
-from eyebright.workflow.tune_sets import sizes_sentence, with_controlled_risk, with_label_sets
+from eyebright.workflow.tune_sets import sizes_sentence, with_controlled_risk, with_label_sets, without_label_sets
 
 _THRESHOLD_FACTS = ("promises", "asking", "before", "risk")  # facts that are dropped with the thresholds
 _MAX_ANSWERS = 2_000_000  # with more answers the curves of many promises would take longer than the tuning
@@ -66,6 +66,8 @@ def _tune_model(options: TuneOptions, say: Say) -> ReportData:
     target = saved.manifest.decision.target
     _check_target(target, objective, promises, options)
     state = _Tuning(saved.manifest.decision, dict(saved.manifest.tuning))
+    if options.sets == "none":
+        state = _remove_label_sets(state, say)
     if options.calibrate is not None:
         state = _calibrate(state, saved.of(options.on), options.calibrate, say)
         objective = objective or (_former_objective(state.decision) if options.risk is None else None)
@@ -76,8 +78,8 @@ def _tune_model(options: TuneOptions, say: Say) -> ReportData:
         state = keep(state, saved, promises, options, say)
     if options.risk is not None:
         state = _control_risk(state, saved, options.risk, say)
-    if options.sets is not None:
-        state = _add_label_sets(state, saved, options, say)
+    if options.coverage is not None:
+        state = _add_label_sets(state, saved, options.coverage, options, say)
     with restored_on_failure(options.model, DESCRIPTIONS):
         save_manifest(options.model, replace(saved.manifest, decision=state.decision, tuning=state.facts))
         return make_report(options.model, say=say)
@@ -345,11 +347,18 @@ def _independent_images(state: _Tuning, saved: _Saved, say: Say) -> Evaluation:
     return counted
 
 
-def _add_label_sets(state: _Tuning, saved: _Saved, options: TuneOptions, say: Say) -> _Tuning:
-    assert options.sets is not None
+def _remove_label_sets(state: _Tuning, say: Say) -> _Tuning:
+    sets = state.decision.label_sets
+    if sets is None:
+        raise InputError("the model has no label sets, so `sets` none has nothing to remove")
+    say(f"removed: the label sets with a coverage of {sets.coverage:g}")
+    return _Tuning(*without_label_sets(state.decision, state.facts))
+
+
+def _add_label_sets(state: _Tuning, saved: _Saved, coverage: float, options: TuneOptions, say: Say) -> _Tuning:
     decision, facts = with_label_sets(
         _independent_images(state, saved, say),
-        options.sets,
+        coverage,
         method=options.set_method,
         by_label=options.sets_by_label,
         confidence=options.confidence,

@@ -1,7 +1,7 @@
 """Label sets and bounds of a mean over images for `eyebright tune`."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from eyebright._choices import SetMethod
@@ -41,6 +41,11 @@ def with_label_sets(
     counts = [int(count) for count in sizes.bincount(minlength=2)]
     facts = {"part": evaluation.part, "images": len(evaluation), "sizes": counts}
     return evaluation.decision.with_label_sets(sets), facts
+
+
+def without_label_sets(decision: Decision, tuning: Mapping[str, Any]) -> tuple[Decision, dict[str, Any]]:
+    """(the decision, the record of its tuning), both without label sets."""
+    return decision.with_label_sets(None), {name: facts for name, facts in tuning.items() if name != "label_sets"}
 
 
 def sizes_sentence(counts: Sequence[int]) -> str:

@@ -3,9 +3,10 @@
 Importing this module loads no torch, so that ``--help`` is quick.
 """
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from eyebright import _defaults
 from eyebright._choices import (
@@ -91,6 +92,23 @@ class CompareOptions:
 
     def __post_init__(self) -> None:
         check_options(self)
+
+
+def coverage_or_none(value: Any) -> float | Literal["none"]:
+    """The coverage of label sets, or ``"none"``, from a string or a number.
+
+    Raises:
+        InputError: the value is neither a number above 0 and below 1 nor ``"none"``.
+    """
+    if value == "none":
+        return "none"
+    try:
+        coverage = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        coverage = math.nan
+    if not 0 < coverage < 1:
+        raise InputError(f"must be a coverage above 0 and below 1, such as 0.9, or 'none', got {value!r}")
+    return coverage
 
 
 _OBJECTIVES = ("objective", "cost", "budget", "top_k")
@@ -183,13 +201,15 @@ class TuneOptions:
         ),
     ] = None
     sets: Annotated[
-        float | None,
+        float | Literal["none"] | None,
         Range(above=0, below=1),
         Option(
             "Coverage of label sets, which predictions get in addition to their answer. One label per image: the set "
             "contains it with at least this probability. Any number: the set contains on average at least this share "
-            "of an image's labels. The thresholds do not change.",
-            unset="none",
+            "of an image's labels. The thresholds do not change. With none, label sets are removed.",
+            convert=coverage_or_none,
+            metavar="COVERAGE|none",
+            unset="unchanged",
         ),
     ] = None
     set_method: Annotated[
@@ -242,7 +262,7 @@ class TuneOptions:
         """Raises `InputError` if an option is given without the option that it belongs to."""
         if (
             self.confidence != _defaults.CONFIDENCE
-            and self.sets is not None
+            and self.coverage is not None
             and not self.promise
             and self.set_method != "rcps"
         ):
@@ -251,6 +271,13 @@ class TuneOptions:
             for name in names:
                 if getattr(self, name) and not getattr(self, owner):
                     raise InputError(f"`{name}` is for `{owner}`, which is not given")
+                if getattr(self, name) and owner == "sets" and self.coverage is None:
+                    raise InputError(f"`{name}` is for label sets, which `sets` none removes; give one of them")
+
+    @property
+    def coverage(self) -> float | None:
+        """The coverage of the label sets to fit; None if none are fitted."""
+        return self.sets if isinstance(self.sets, float) else None
 
     @property
     def chosen_objective(self) -> str | None:

@@ -13,6 +13,7 @@ from sklearn.metrics import average_precision_score
 from eyebright.errors import InputError
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.model_comparison import compare_models
+from eyebright.report.comparison import comparison_sentences
 from eyebright.tasks.category import CategoryBlock
 from eyebright.tasks.multicategory import MultiCategoryBlock
 from eyebright.tasks.points import PointBlock
@@ -274,3 +275,16 @@ def test_answers_that_ask_a_person_are_no_mistakes() -> None:
     assert found.handed_over == (int(((three_way == 0) & asked.any(axis=1) & (two_way > 0)).sum()), 0)
     assert compare_models(second, first).handed_over == found.handed_over[::-1]
     assert compare_models(first, first).asking is None
+
+
+def test_files_that_were_replaced_between_the_evaluations_are_said() -> None:
+    first, second = labels(1.0, seed=2), labels(1.0, seed=3)
+    hashes = [f"{row:016x}" for row in range(N)]
+    first, second = replace(first, hashes=tuple(hashes)), replace(second, hashes=("", "f" * 16, *hashes[2:]))
+    found = compare_models(first, second)
+    assert found.replaced == (first.files[1],)
+    assert any(
+        f"1 of the {N} image files were replaced or edited between the two evaluations ('{first.files[1]}')" in sentence
+        for sentence in comparison_sentences(found)
+    )
+    assert compare_models(first, replace(second, hashes=())).replaced == ()

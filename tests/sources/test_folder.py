@@ -169,3 +169,16 @@ def test_an_image_twice_in_one_class_is_read_once_and_said(tmp_path: Path) -> No
     source = folder_source(tmp_path)
     assert classes(source) == {"1.png": "cat", "2.png": "dog"}
     assert "links to images that are read already, which are ignored: 1" in source.messages
+
+
+def test_hidden_folders_and_images_are_said(tmp_path: Path) -> None:
+    root = images(tmp_path, "cat/1.png", "dog/2.png", ".bird/3.png", "cat/.4.png", ".git/5.png", ".deep/a/b/6.png")
+    (root / ".settings").mkdir()
+    (root / ".settings" / "notes.txt").touch()
+    (root / "cat" / "._1.png").touch()  # macOS writes such a file beside each one of an archive
+    source = folder_source(root)
+    assert classes(source) == {"1.png": "cat", "2.png": "dog"}
+    hidden = f"'{root / '.bird'}', '{root / '.deep'}', '{root / 'cat' / '.4.png'}'"
+    assert f"names that begin with a dot, whose images are not read: {hidden}; rename them if they should be" in (
+        source.messages
+    )

@@ -12,7 +12,7 @@ import pytest
 
 from eyebright.errors import ArtifactError, InputError
 from eyebright.evaluation.decide import fit_decision
-from eyebright.inference.model_folder import load_manifest
+from eyebright.inference.model_folder import load_evaluation, load_manifest
 from eyebright.learner.learner import Learner
 from eyebright.report.build import build_report
 from eyebright.report.data import ReportFacts
@@ -120,11 +120,33 @@ def test_other_images_of_the_same_names_are_said_and_not_shown(
     for file in others.iterdir():
         with PIL.Image.open(file) as image:
             image.rotate(90, expand=True).resize((30, 20)).save(file)
-    (notice,) = make_report(model, images=others).notices
-    assert "differ in size from the evaluated ones, and have no thumbnail" in notice
+    changed, notice = make_report(model, images=others).notices
+    assert "evaluated images were replaced by others or edited since" in changed
+    assert "are not the evaluated ones, and have no thumbnail" in notice
     page = (model / "report.html").read_text(encoding="utf-8")
     assert "data:image" not in page
     assert "it has 30 x 20 pixels, and the evaluated image had" in page
+
+
+def test_images_that_were_replaced_by_others_of_the_same_size_are_named_and_not_shown(
+    trained: Callable[[str], Learner], images: Path, tmp_path: Path
+) -> None:
+    model, others = tmp_path / "model", tmp_path / "others"
+    saved(trained("multicategory"), model)
+    shutil.copytree(images, others)
+    assert make_report(model, images=others).notices == [], "copies elsewhere are the same images"
+    files = load_evaluation(model).files
+    for file in files:
+        with PIL.Image.open(others / file) as image:
+            PIL.Image.new("RGB", image.size, (9, 200, 90)).save(others / file)
+    changed, notice = make_report(model, images=others).notices
+    assert changed.startswith(
+        f"{len(files)} of the {len(files)} evaluated images were replaced by others or edited since ('{files[0]}', "
+    )
+    assert changed.endswith("): scores and predictions are those of the former images")
+    assert "are not the evaluated ones" in notice
+    page = (model / "report.html").read_text(encoding="utf-8")
+    assert "it was replaced by another image or edited since it was evaluated" in page
 
 
 def test_a_missing_image_folder_is_refused(trained: Callable[[str], Learner], tmp_path: Path) -> None:

@@ -466,3 +466,38 @@ def test_the_report_of_a_tuned_model_is_the_one_that_the_report_command_writes(f
     before = contents(folder)
     make_report(folder)
     assert contents(folder) == before
+
+
+# ------------------------------------------------------------------------------- what a person has changed
+
+
+@pytest.mark.parametrize("edit", ["a threshold", "the calibration"])
+def test_thresholds_that_were_edited_by_hand_are_not_taken_for_tuned(folder: Path, edit: str) -> None:
+    tuned(folder, objective="f1_macro", calibrate="temperature")
+    assert load_manifest(folder).decision.thresholds.metric == "f1_macro"
+    path = folder / "manifest.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(content), encoding="utf-8")
+    assert load_manifest(folder).decision.thresholds.metric == "f1_macro", "another layout of the file changes nothing"
+    if edit == "a threshold":
+        content["decision"]["thresholds"]["values"][0] = 1
+    else:
+        content["decision"]["calibration"]["value"] = 3.5
+    path.write_text(json.dumps(content), encoding="utf-8")
+    assert load_manifest(folder).decision.thresholds.metric is None
+    notes = {file.name: file.note for file in inspect_folder(folder).files}
+    assert notes["manifest.json"] == "thresholds or calibration were edited by hand: they are not tuned for a metric"
+    make_report(folder)
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "the thresholds were tuned for it on these same images" not in page
+    assert ("The model has other thresholds by now: these scores are not theirs." in page) == (edit == "a threshold")
+
+
+def test_a_report_that_a_person_wrote_is_named_without_an_option_that_tuning_lacks(folder: Path) -> None:
+    (folder / "report.html").write_text("<p>mine</p>", encoding="utf-8")
+    with pytest.raises(
+        EyebrightError, match=r"report.html' exists and holds no report; rename or remove it: in a model"
+    ):
+        tuned(folder, objective="f2_macro")
+    assert (folder / "report.html").read_text(encoding="utf-8") == "<p>mine</p>"
+    assert load_manifest(folder).decision.thresholds.metric != "f2_macro"

@@ -71,7 +71,7 @@ def predict(arguments: "CommandArguments") -> None:
     else:
         n_predicted = _print(results, options.format, predictor)
     for path, content in zip(options.images, contents, strict=True):
-        for sentence in filter(None, (content.ignored_message, content.symlink_message)):
+        for sentence in content.messages:
             say(f"{path}: {sentence}", err=True)
     if not n_predicted:
         raise typer.Exit(2)

@@ -16,8 +16,9 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from eyebright._choices import EvaluatedPart
-from eyebright.errors import DataError
+from eyebright.errors import DataError, listing
 from eyebright.image.warp import Warp
+from eyebright.io.file_hash import file_hash
 from eyebright.tasks.decision import Decision
 
 
@@ -46,6 +47,8 @@ class Evaluation:
         part: what the images are for, see `eyebright.types.Part`.
         training: `TargetBlock.training_summary` of the training targets; empty if unknown.
         weights: a hash of the model and its weights; empty if unknown.
+        hashes: `eyebright.io.file_hash.file_hash` of the file of each image when it was evaluated, empty for images in
+            memory; or no hashes at all.
 
     Raises:
         DataError: there is no image, a field does not have one row per image, or the part is unknown.
@@ -64,6 +67,7 @@ class Evaluation:
     part: EvaluatedPart = "valid"
     training: Mapping[str, Any] = field(default_factory=dict[str, Any])
     weights: str = ""
+    hashes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         n_images = len(self.files)
@@ -72,7 +76,8 @@ class Evaluation:
         if self.part not in get_args(EvaluatedPart):
             raise DataError(f"`part` of an evaluation is one of {get_args(EvaluatedPart)}, got {self.part!r}")
         lengths = {name: len(getattr(self, name)) for name in ("outputs", "targets", "sizes")}
-        optional = {"indices": self.indices, "warps": self.warps, "columns": self.columns, "groups": self.groups}
+        names = ("indices", "warps", "columns", "groups", "hashes")
+        optional = {name: getattr(self, name) for name in names}
         lengths |= {name: len(part) for name, part in optional.items() if len(part)}
         wrong = [f"{name}: {length}" for name, length in lengths.items() if length != n_images]
         if wrong:
@@ -139,6 +144,23 @@ class Evaluation:
         """The path of each image."""
         return [self.root / file for file in self.files]
 
+    def is_changed(self, row: int) -> bool:
+        """Whether the file in this row has other content than when it was evaluated; False if it cannot be read."""
+        if not self.hashes or not self.hashes[row]:
+            return False
+        return file_hash(str(self.paths[row])) not in ("", self.hashes[row])
+
+    @cached_property
+    def changed_message(self) -> str:
+        """A sentence about images whose files have other content than when they were evaluated; empty without any."""
+        changed = [file for row, file in enumerate(self.files) if self.is_changed(row)]
+        if not changed:
+            return ""
+        return (
+            f"{len(changed):,} of the {len(self):,} evaluated images were replaced by others or edited since "
+            f"({listing(changed, limit=5)}): scores and predictions are those of the former images"
+        )
+
     def take(self, rows: Sequence[int]) -> "Evaluation":
         """The evaluation of some of the images.
 
@@ -158,6 +180,7 @@ class Evaluation:
             warps=tuple(self.warps[row] for row in rows) if self.warps else (),
             columns=self.columns.iloc[list(rows)].reset_index(drop=True) if len(self.columns) else self.columns,
             groups=tuple(self.groups[row] for row in rows) if self.groups else (),
+            hashes=tuple(self.hashes[row] for row in rows) if self.hashes else (),
         )
 
     def with_decision(self, decision: Decision) -> "Evaluation":

@@ -61,6 +61,7 @@ class ModelComparison:
         relabelled: the number of images whose targets differ; all of the above uses those of the second evaluation.
         judged: if some differ, the metrics by the targets of each, and on images with the same targets in both.
         lineage: a sentence if one model was trained from the other; empty otherwise.
+        replaced: images whose files had other content in the second evaluation.
     """
 
     first: Evaluation
@@ -74,6 +75,7 @@ class ModelComparison:
     relabelled: int = 0
     judged: tuple[Judged, ...] = ()
     lineage: str = ""
+    replaced: tuple[str, ...] = ()
 
     @property
     def asking(self) -> tuple[float, float] | None:
@@ -141,7 +143,10 @@ def compare_models(first: Evaluation, second: Evaluation, *, nominated: Collecti
         first = replace(first, targets=second.targets)
     worse, better = _changes(first, second)
     metrics, outputs = compared_scores(first, second)
-    return ModelComparison(first, second, only_first, only_second, metrics, outputs, worse, better, n_changed, judged)
+    return ModelComparison(
+        *(first, second, only_first, only_second, metrics, outputs, worse, better, n_changed, judged),
+        replaced=_replaced(first, second),
+    )
 
 
 # ------------------------------------------------------------------------------- the same images
@@ -191,6 +196,12 @@ def _check_same_images(first: Evaluation, second: Evaluation) -> None:
             f"('{first.paths[row]}' and '{second.paths[row]}'), so they are of two datasets: evaluate both models on "
             "the same images, and compare these"
         )
+
+
+def _replaced(first: Evaluation, second: Evaluation) -> tuple[str, ...]:
+    """The files whose content differed between the evaluations; empty for evaluations of older versions."""
+    pairs = zip(first.files, first.hashes or [""] * len(first), second.hashes or [""] * len(second), strict=True)
+    return tuple(file for file, one, other in pairs if one and other and one != other)
 
 
 def _numbered(names: Sequence[str]) -> list[tuple[str, int]]:

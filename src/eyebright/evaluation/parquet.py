@@ -1,9 +1,9 @@
 """The file of evaluations, ``evaluation.parquet``: one row per image, in one or several sets (valid, promise, test).
 
 Its columns are ``file``, ``set``, ``group`` (null where an image has none; left out without groups), ``height``,
-``width``, ``output:NAME`` (raw outputs, float32, before calibration), ``target:NAME`` (null where unknown) and
-``column:NAME`` (the other columns of the label file). The files of each set are relative to the set's own folder, which
-the metadata name (``roots``).
+``width``, ``hash`` (of the image file, null where unknown; left out without any), ``output:NAME`` (raw outputs,
+float32, before calibration), ``target:NAME`` (null where unknown) and ``column:NAME`` (the other columns of the label
+file). The files of each set are relative to the set's own folder, which the metadata name (``roots``).
 """
 
 import io
@@ -58,6 +58,7 @@ def to_parquet(evaluations: Sequence[Evaluation], metadata: Mapping[str, str]) -
         "file": pa.array([valid_unicode(file) for file in files], pa.string()),
         "set": pa.array([evaluation.part for evaluation in evaluations for _ in evaluation.files], pa.string()),
         **_group_column(evaluations),
+        **_hash_column(evaluations),
         **_numbers(evaluations),
     }
     others = [evaluation.columns.reindex(range(len(evaluation))) for evaluation in evaluations]
@@ -105,6 +106,7 @@ def read_parquet(
             columns=_other_columns(table),
             groups=tuple(table["group"].to_pylist()) if "group" in table.column_names else (),
             training=training,
+            hashes=tuple(one or "" for one in table["hash"].to_pylist()) if "hash" in table.column_names else (),
         )
         evaluations = _by_set(every, table)
         for part, root in metadata.get("roots", {}).items():
@@ -126,6 +128,15 @@ def _group_column(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
         return {}
     groups = [name for evaluation in evaluations for name in evaluation.groups or [None] * len(evaluation)]
     return {"group": pa.array([None if name is None else valid_unicode(name) for name in groups], pa.string())}
+
+
+def _hash_column(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
+    import pyarrow as pa
+
+    if not any(evaluation.hashes for evaluation in evaluations):
+        return {}
+    hashes = [one for evaluation in evaluations for one in evaluation.hashes or [""] * len(evaluation)]
+    return {"hash": pa.array([one or None for one in hashes], pa.string())}
 
 
 def _numbers(evaluations: Sequence[Evaluation]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from eyebright.evaluation.evaluation import Evaluation
 from eyebright.image.warp import Warp
 from eyebright.inference.manifest import Manifest
 from eyebright.inference.predictions import SkippedImage
+from eyebright.io.file_hash import file_hashes
 from eyebright.io.files import common_folder, relative_name
 
 
@@ -97,6 +98,7 @@ def evaluate_images(
         part=part,
         training=manifest.targets,
         weights=predictor.model_hash(),
+        hashes=file_hashes(paths),
     )
     return Evaluated(evaluation, {one.path: one.reason for one in results if isinstance(one, SkippedImage)})
 

@@ -31,7 +31,7 @@ from eyebright.inference.folder_format import (
     no_folder_text,
 )
 from eyebright.inference.inspect_export import checked_export, shown_exports
-from eyebright.inference.inspect_manifest import labels_of, wrong_manifest
+from eyebright.inference.inspect_manifest import edited_thresholds, labels_of, wrong_manifest
 from eyebright.inference.inspect_report import checked_report
 from eyebright.io.generated_text import state_of
 from eyebright.io.safetensors_header import Header, read_header
@@ -205,7 +205,7 @@ def _manifest(folder: Path, sizes: Mapping[str, int], copy: Any) -> tuple[dict[s
         return content, file("problem", problem)
     if content["schema"] < SCHEMA:
         return content, file("readable", f"has schema {content['schema']}; `eyebright migrate` writes {SCHEMA}")
-    return content, file("readable")
+    return content, file("readable", edited_thresholds(content))
 
 
 def _weights_problem(folder: Path, header: Header | _Damaged | None, manifest: Mapping[str, Any]) -> tuple[str, str]:

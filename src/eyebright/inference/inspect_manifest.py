@@ -5,6 +5,7 @@ from typing import Any
 
 from eyebright.errors import short_repr
 from eyebright.inference.folder_format import MANIFEST, SCHEMA, WEIGHTS
+from eyebright.tasks.threshold_hash import are_edited
 
 _REQUIRED_FIELDS: Mapping[str, type] = {
     "model": dict,
@@ -52,6 +53,20 @@ def other_order(content: Mapping[str, Any], copy: Mapping[str, Any] | None) -> s
         f"has the labels in another order than the outputs of the weights: output {row} is {short_repr(written[row])}, "
         f"not {short_repr(names[row])}; put them in the order that the copy of {MANIFEST} in {WEIGHTS} has"
     )
+
+
+def edited_thresholds(content: Mapping[str, Any]) -> str:
+    """A remark if thresholds or calibration were edited since the thresholds were tuned; empty otherwise.
+
+    Args:
+        content: the JSON of a manifest in which `wrong_manifest` finds nothing.
+    """
+    decision = content.get("decision")
+    try:
+        edited = isinstance(decision, Mapping) and are_edited(decision)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return ""
+    return "thresholds or calibration were edited by hand: they are not tuned for a metric" if edited else ""
 
 
 def labels_of(content: Mapping[str, Any]) -> list[Any]:

@@ -7,6 +7,7 @@ gives the same split on every machine.
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence, Set
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -50,6 +51,11 @@ _CONVERT = (
 )
 
 
+_NO_DATA = frozenset({".git", ".hg", ".svn", ".cache", ".venv", ".ipynb_checkpoints", ".thumbnails", ".Trash"})
+"""Hidden folders of programs, whose images are copies or not those of a person."""
+_MOST_HIDDEN = 1000  # files of a hidden folder among which an image is searched
+
+
 class FolderContent(NamedTuple):
     """The files of a folder.
 
@@ -57,11 +63,26 @@ class FolderContent(NamedTuple):
         images: the paths of all images, sorted.
         others: the paths of all other files, sorted; hidden ones are in neither.
         outside: those of the images that symbolic links lead to outside of the folder.
+        hidden: images, and folders with images, whose name begins with a dot; they are in none of the others.
     """
 
     images: list[Path]
     others: list[Path]
     outside: Sequence[Path] = ()
+    hidden: Sequence[Path] = ()
+
+    @property
+    def messages(self) -> list[str]:
+        """Sentences about files that are not read, and images that are read from elsewhere."""
+        return [one for one in (self.ignored_message, self.hidden_message, self.symlink_message) if one]
+
+    @property
+    def hidden_message(self) -> str:
+        """A sentence about hidden images and folders with images; empty if there are none."""
+        if not self.hidden:
+            return ""
+        shown = listing(sorted(map(str, self.hidden)), limit=3)
+        return f"names that begin with a dot, whose images are not read: {shown}; rename them if they should be"
 
     @property
     def symlink_message(self) -> str:
@@ -111,15 +132,16 @@ def folder_listing(path: str | Path, *, recurse: bool = True, folders: Sequence[
     images: list[Path] = []
     others: list[Path] = []
     outside: list[Path] = []
-    for folder, name, leads_out in _visible_files(root, folders, recurse=recurse):
+    hidden: list[Path] = []
+    for folder, name, leads_out in _visible_files(root, folders, hidden, recurse=recurse):
         extension = os.path.splitext(name)[1].lower()  # noqa: PTH122 - much faster than Path for a million names
         file = Path(folder, name)
         (images if extension in IMAGE_EXTENSIONS else others).append(file)
         if leads_out and extension in IMAGE_EXTENSIONS:
             outside.append(file)
-    for files in (images, others, outside):
+    for files in (images, others, outside, hidden):
         files.sort(key=lambda file: file.parts)  # comparing Paths would ignore case on Windows
-    return FolderContent(images, others, outside)
+    return FolderContent(images, others, outside, hidden)
 
 
 def get_image_files(
@@ -148,8 +170,16 @@ def get_image_files(
     return folder_content(path, recurse=recurse, folders=folders).images
 
 
+CHOOSE_ANOTHER = "choose another file for `out`, or remove this one"
+
+
 def check_replaceable(
-    path: Path, beginnings: Sequence[str], what: str, *, further: Callable[[str], bool] = lambda _: True
+    path: Path,
+    beginnings: Sequence[str],
+    what: str,
+    *,
+    further: Callable[[str], bool] = lambda _: True,
+    remedy: str = CHOOSE_ANOTHER,
 ) -> None:
     """Raises `InputError` if an existing file has other content, such as an image or a table of labels.
 
@@ -158,6 +188,7 @@ def check_replaceable(
         beginnings: strings with which a file begins that may be replaced, in lower case.
         what: it would hold, for the message: ``"predictions"``.
         further: whether the first mebibyte of a file that begins so is of one that may be replaced.
+        remedy: what to do, for the message.
 
     Raises:
         InputError: the file exists and begins in another way.
@@ -171,7 +202,7 @@ def check_replaceable(
         return
     may_be = content[:100].lower().startswith(tuple(text.encode() for text in beginnings))
     if content and not (may_be and further(content.decode("utf-8", "replace"))):
-        raise InputError(f"'{path}' exists and holds no {what}; choose another file for `out`, or remove this one")
+        raise InputError(f"'{path}' exists and holds no {what}; {remedy}")
 
 
 def common_folder(paths: Sequence[str]) -> Path:
@@ -199,8 +230,13 @@ def _check(root: Path, folders: Sequence[str] | None) -> None:
             raise InputError(f"there is no folder '{name}' in '{root}'.{did_you_mean(name, inside)} {known}")
 
 
-def _visible_files(root: Path, folders: Sequence[str] | None, *, recurse: bool) -> Iterator[tuple[str, str, bool]]:
-    """(folder, file name, whether a symbolic link leads out of the root) of every file that is not hidden."""
+def _visible_files(
+    root: Path, folders: Sequence[str] | None, hidden: list[Path], *, recurse: bool
+) -> Iterator[tuple[str, str, bool]]:
+    """(folder, file name, whether a symbolic link leads out of the root) of every file that is not hidden.
+
+    Hidden images, and hidden folders with images, are appended to ``hidden``.
+    """
     inside = os.path.join(os.path.realpath(root), "")  # noqa: PTH118 - kept as text
     seen: set[str] = set()
     for start in (".",) if folders is None else folders:
@@ -215,7 +251,11 @@ def _visible_files(root: Path, folders: Sequence[str] | None, *, recurse: bool) 
             closed = seen if real in seen else above
             seen.add(real)
             leads_out = not os.path.join(real, "").startswith(inside)  # noqa: PTH118
-            entries = [entry for entry in _entries(folder) if not entry.name.startswith(".")]
+            every = _entries(folder)
+            entries = [entry for entry in every if not entry.name.startswith(".")]
+            if len(entries) < len(every):
+                is_below = [entry for entry in every if entry.name.startswith(".") and _hides_images(entry, descend)]
+                hidden += [Path(entry.path) for entry in is_below]
             subfolders = [entry.name for entry in entries if _is_folder(entry)]
             pending += [
                 (os.path.join(folder, name), above)  # noqa: PTH118
@@ -235,6 +275,17 @@ def _entries(folder: str) -> list["os.DirEntry[str]"]:
             return sorted(entries, key=lambda entry: entry.name)
     except OSError as error:
         raise InputError(f"cannot read the folder '{error.filename}': {os_reason(error)}") from error
+
+
+def _hides_images(entry: "os.DirEntry[str]", descend: bool) -> bool:  # noqa: FBT001 - private
+    """Whether a hidden file is an image, or a hidden folder has one; in a folder of other files a part is searched."""
+    if not _is_folder(entry):
+        is_image = entry.name.lower().endswith(IMAGE_EXTENSIONS)
+        return is_image and not entry.name.startswith("._")  # what macOS writes beside each file of an archive
+    if not descend or entry.name in _NO_DATA:
+        return False
+    names = (name for _, _, files in os.walk(entry.path) for name in files)
+    return any(name.lower().endswith(IMAGE_EXTENSIONS) for name in islice(names, _MOST_HIDDEN))
 
 
 def _is_folder(entry: "os.DirEntry[str]") -> bool:

@@ -85,7 +85,7 @@ def build_report(
         weak_segments=weak_segments_json(segments),
         facts=facts,
         leaks=_leak_notices(leaks),
-        missing_images=_missing_thumbnails(sections),
+        missing_images=[*_changed(evaluation, test, out_of_fold), *_missing_thumbnails(sections)],
         created=facts.created.replace("T", " ").replace("+00:00", " UTC"),
     )
 
@@ -179,6 +179,11 @@ def _origin(facts: ReportFacts) -> list[Section]:
     return [section for section in sections if section.blocks]
 
 
+def _changed(*evaluations: Evaluation | None) -> list[str]:
+    """A sentence for each evaluation some of whose images have changed since."""
+    return list(dict.fromkeys(one.changed_message for one in evaluations if one is not None and one.changed_message))
+
+
 def _missing_thumbnails(sections: Sequence[Section]) -> list[str]:
     """A sentence if images of the page could not be shown."""
     blocks = [block for section in sections for block in section.blocks]
@@ -188,6 +193,6 @@ def _missing_thumbnails(sections: Sequence[Section]) -> list[str]:
     if not missing:
         return []
     return [
-        f"{missing} of {count_text(len(images), 'image')} on this page could not be read, or differ in size from the "
-        f"evaluated ones, and have no thumbnail; if they were moved, create the report again with their current folder"
+        f"{missing} of {count_text(len(images), 'image')} on this page could not be read, or are not the evaluated "
+        f"ones, and have no thumbnail; if they were moved, create the report again with their current folder"
     ]

@@ -6,17 +6,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from eyebright._defaults import SIGNIFICANCE
+from eyebright.errors import listing
 from eyebright.evaluation.compare import Comparison
 from eyebright.evaluation.intervals import Interval
 from eyebright.evaluation.model_comparison import ImageChange, ModelComparison
 from eyebright.evaluation.output_differences import OutputDifference
 from eyebright.evaluation.relabelled import Judged, JudgedBy
 from eyebright.report.collapsing import MAX_CARDS, collapsed
+from eyebright.report.evaluated_thumbnail import evaluated_thumbnail
 from eyebright.report.report_json import plain
 from eyebright.tasks.base import SectionName
 from eyebright.web.blocks import Card, Cell, Gallery, Section, Sentences, Table, Tag
 from eyebright.web.text import NO_VALUE, count_text, number_text, short_names
-from eyebright.web.thumbnails import thumbnail
 
 _MAX_ROWS = 500
 
@@ -36,7 +37,8 @@ class ComparisonPage:
 
 def comparison_sentences(found: ModelComparison) -> list[str]:
     """The results as sentences: metrics, labels that changed significantly, and the numbers of images that changed."""
-    sentences = [_shared_text(found), *filter(None, [found.lineage]), *relabelled_sentences(found)]
+    sentences = [_shared_text(found), *filter(None, [found.lineage, _replaced_text(found)])]
+    sentences += relabelled_sentences(found)
     sentences += [one.text for one in found.metrics]
     sure = [one for one in found.outputs if one.p_value < SIGNIFICANCE]
     if found.outputs:
@@ -62,6 +64,16 @@ def comparison_sentences(found: ModelComparison) -> list[str]:
     else:
         sentences.append(f"images: {len(found.better):,} with a smaller error, {len(found.worse):,} with a larger one")
     return sentences
+
+
+def _replaced_text(found: ModelComparison) -> str:
+    if not found.replaced:
+        return ""
+    return (
+        f"{len(found.replaced):,} of the {len(found.first):,} image files were replaced or edited between the two "
+        f"evaluations ({listing(found.replaced, limit=5)}): on these the models saw different images; evaluate both "
+        "on the same ones"
+    )
 
 
 def relabelled_sentences(found: ModelComparison) -> list[str]:
@@ -107,6 +119,7 @@ def comparison_json(found: ModelComparison, names: tuple[str, str]) -> dict[str,
         "only_first": found.only_first,
         "only_second": found.only_second,
         "lineage": found.lineage,
+        "replaced": found.replaced,
         "metrics": [_metric_json(one) for one in found.metrics],
         "relabelled": found.relabelled,
         "judged": [
@@ -259,10 +272,9 @@ def _image_sections(
 
 
 def _card(found: ModelComparison, one: ImageChange, title: str, names: tuple[str, str]) -> Card:
-    path, size = found.first.paths[one.row], found.first.sizes[one.row].tolist()
     texts = [f"target: {one.truth or 'none'}"]
     texts += [f"{name}: {answer or 'none'}" for name, answer in zip(names, one.answers, strict=True)]
-    image = thumbnail(str(path), (size[0], size[1]))
+    image = evaluated_thumbnail(found.first, one.row)
     return Card(title, one.file, image, f"{title}; {'; '.join(texts)}", [Tag(text) for text in texts])
 
 

@@ -14,12 +14,12 @@ from eyebright._choices import EvaluatedPart
 from eyebright.errors import DataError, InputError
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.exported_graphs import ExportedGraph
+from eyebright.report.evaluated_thumbnail import evaluated_thumbnail
 from eyebright.report.verdict.values import Verdict
 from eyebright.sources.split_summary import SplitSummary
 from eyebright.tasks.base import SectionName
 from eyebright.web.blocks import Section, Thumbnail
 from eyebright.web.text import count_text, number_text, score_text, short_names
-from eyebright.web.thumbnails import thumbnail
 
 Pair = tuple[str, str]
 
@@ -283,10 +283,10 @@ class TaskReport(ABC):
 
     def images(self, indices: Sequence[int]) -> list[ShownImage]:
         """The images in these rows of the evaluation, for cards."""
-        files, paths, sizes = self.evaluation.files, self.evaluation.paths, self.evaluation.sizes.tolist()
+        files = self.evaluation.files
         names = short_names(files, indices)
         return [
-            ShownImage(name, files[index], thumbnail(str(paths[index]), tuple(sizes[index])))
+            ShownImage(name, files[index], evaluated_thumbnail(self.evaluation, index))
             for name, index in zip(names, indices, strict=True)
         ]
 

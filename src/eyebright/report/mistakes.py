@@ -12,10 +12,11 @@ from jaxtyping import Bool, Float
 
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.image_errors import image_errors
+from eyebright.report.evaluated_thumbnail import evaluated_thumbnail
 from eyebright.tasks.base import SectionName
 from eyebright.web.blocks import Card, Collapsed, Gallery, Section, Tag
 from eyebright.web.text import count_text, number_text, short_names
-from eyebright.web.thumbnails import SMALL_SIDE, thumbnail
+from eyebright.web.thumbnails import SMALL_SIDE
 
 MAX_LABELS = 6
 """The maximum number of labels, or pairs of classes, with a gallery."""
@@ -43,8 +44,7 @@ def mistake_gallery(evaluation: Evaluation, rows: Sequence[int]) -> Gallery:
     tags = _TAGS_OF_SECTION[section](evaluation, rows)
     cards: list[Card] = []
     for row, name, (own, note) in zip(rows, short_names(evaluation.files, rows), tags, strict=True):
-        height, width = evaluation.sizes[row].tolist()
-        image = thumbnail(str(evaluation.paths[row]), (height, width), side=SMALL_SIDE)
+        image = evaluated_thumbnail(evaluation, row, side=SMALL_SIDE)
         words = "; ".join([*(f"{tag.style} {tag.text}" for tag in own), *filter(None, [note])]) or "no mistake"
         cards.append(Card(name, evaluation.files[row], image, f"{name}: {words}", own, note=note))
     return Gallery(cards, _LEGEND[section])

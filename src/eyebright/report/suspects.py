@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.suspects import Suspect, find_suspects
 from eyebright.report.collapsing import MAX_CARDS, MAX_EXPANDED_CARDS
+from eyebright.report.evaluated_thumbnail import evaluated_thumbnail
 from eyebright.web.blocks import Card, Collapsed, Gallery, Section, Tag
 from eyebright.web.text import count_text, short_names
-from eyebright.web.thumbnails import thumbnail
 
 _LEGEND = (Tag("in the data, not predicted", "missing"), Tag("predicted, not in the data", "extra"))
 _SETS = {
@@ -51,8 +51,7 @@ def _by_image(found: Sequence[Suspect]) -> tuple[list[int], dict[int, list[Suspe
 
 
 def _card(evaluation: Evaluation, row: int, name: str, found: Sequence[Suspect]) -> Card:
-    height, width = evaluation.sizes[row].tolist()
-    image = thumbnail(str(evaluation.paths[row]), (height, width))
+    image = evaluated_thumbnail(evaluation, row)
     tags = [tag for one in found for tag in _tags(one)]
     copies = sorted({copy for one in found for copy in one.copies})
     note = f"a copy has another label: {', '.join(copies)}" if copies else ""

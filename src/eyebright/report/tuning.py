@@ -35,7 +35,7 @@ def tuning_sections(tuning: Mapping[str, Any], decision: Decision) -> list[Secti
             *_selective(tuning, decision),
             *_risk(tuning, decision),
             *_label_sets(tuning, decision),
-            *_fitted(tuning),
+            *_fitted(tuning, decision),
         ]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"the entry 'tuning' of the saved model has the wrong form: {error}") from None
@@ -176,7 +176,7 @@ def _table(result: PromiseResult, *, asks: bool) -> Table:
     return Table(f"{result.promise}, {result.promise.confidence:.4g} confidence", columns, rows)
 
 
-def _fitted(tuning: Mapping[str, Any]) -> list[Section]:
+def _fitted(tuning: Mapping[str, Any], decision: Decision) -> list[Section]:
     """The section on the calibration and the thresholds."""
     blocks: list[Any] = []
     if calibration := tuning.get("calibration"):
@@ -184,8 +184,16 @@ def _fitted(tuning: Mapping[str, Any]) -> list[Section]:
         blocks.append(Sentences([_sentence(f"{calibration_sentence(calibration)} ({images})")]))
     if thresholds := tuning.get("thresholds"):
         blocks += _thresholds(thresholds)
+        tuned = thresholds.get("thresholds")
+        if tuned is not None and decision.to_json()["thresholds"]["values"] != tuned and not _is_promised(tuning):
+            blocks.append(Sentences(["The model has other thresholds by now: these scores are not theirs."]))
     intro = "The honest score is cross-fitted: each image is decided by thresholds that were tuned on other images."
     return [Section("Tuning", "tuning", blocks, intro)] if blocks else []
+
+
+def _is_promised(tuning: Mapping[str, Any]) -> bool:
+    """Whether something else has set the thresholds since, which its own section describes."""
+    return any(name in tuning for name in ("promises", "asking", "risk"))
 
 
 def _thresholds(tuned: Mapping[str, Any]) -> list[Any]:

@@ -114,7 +114,7 @@ def _with_points(root: Path, kind: str, content: FolderContent, files: Sequence[
         files=_relative(root, found.files),
         targets=read_pts_files(found.files),
         part=found.part,
-        messages=(*messages, *_ignored_messages(content._replace(others=others))),
+        messages=(*messages, *content._replace(others=others).messages),
     )
     return _without_duplicates(source)
 
@@ -141,7 +141,7 @@ def _with_classes(root: Path, kind: str, content: FolderContent) -> Source:
         source = source.take(np.flatnonzero(~out))
     messages += [
         *_inner_folders(found, base),
-        *_ignored_messages(content),
+        *content.messages,
         *_folders_without_images(base, content, classes),
     ]
     return _without_duplicates(one_spelling(source.with_messages(*messages)))
@@ -189,10 +189,6 @@ def _inner_folders(found: FolderParts, base: Path) -> list[str]:
     where = f"'{base.name}'{' or its parts' if found.part is not None else ''}"
     names = f"{listing(inner[:5])}{f' and {len(inner) - 5} more' if len(inner) > 5 else ''}"
     return [f"the class is the folder below {where}; folders inside of a class, which are not used: {names}"]
-
-
-def _ignored_messages(content: FolderContent) -> list[str]:
-    return [sentence for sentence in (content.ignored_message, content.symlink_message) if sentence]
 
 
 def _folders_without_images(base: Path, content: FolderContent, classes: Sequence[str]) -> list[str]:

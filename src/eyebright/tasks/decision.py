@@ -10,6 +10,7 @@ from eyebright.errors import InputError, listing
 from eyebright.tasks.base import TargetBlock
 from eyebright.tasks.calibration import Calibration, NoCalibration, calibration_from_json, calibration_to_json
 from eyebright.tasks.label_sets import LabelSets
+from eyebright.tasks.threshold_hash import HASH, are_edited, threshold_hash
 from eyebright.types import Thresholds, refuse_nan
 
 
@@ -154,20 +155,22 @@ class Decision:
         return replace(self, label_sets=label_sets)
 
     def to_json(self) -> dict[str, Any]:
-        """The decision without its target block, which the manifest stores separately."""
-        thresholds = {"values": _as_list(self.thresholds.values), "metric": self.thresholds.metric}
+        """The decision without its target block, which the manifest stores separately.
+
+        Tuned thresholds have a hash beside them, so that ones that a person has edited are not taken for tuned.
+        """
+        thresholds: dict[str, Any] = {"values": _as_list(self.thresholds.values), "metric": self.thresholds.metric}
         if self.thresholds.lower is not None:
             thresholds["lower"] = _as_list(self.thresholds.lower)
         sets = {} if self.label_sets is None else {"label_sets": self.label_sets.to_json()}
-        return {
-            "calibration": calibration_to_json(self.calibration),
-            "thresholds": thresholds,
-            **sets,
-        }
+        content = {"calibration": calibration_to_json(self.calibration), "thresholds": thresholds, **sets}
+        if self.thresholds.metric is not None:
+            thresholds[HASH] = threshold_hash(content)
+        return content
 
     @staticmethod
     def from_json(data: dict[str, Any], block: TargetBlock) -> "Decision":
-        """The decision that `to_json` described.
+        """The decision that `to_json` described; thresholds that were edited since have no metric.
 
         Raises:
             InputError: a calibration that this version does not know or that has invalid numbers, or thresholds, a
@@ -176,7 +179,7 @@ class Decision:
         given = data["thresholds"]
         thresholds = Thresholds(
             _as_tuple(given["values"]),
-            given["metric"],
+            None if are_edited(data) else given["metric"],
             lower=_as_tuple(given["lower"]) if "lower" in given else None,  # missing in models of older versions
         )
         sets = LabelSets.from_json(data["label_sets"]) if data.get("label_sets") is not None else None

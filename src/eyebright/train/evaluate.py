@@ -16,6 +16,7 @@ from eyebright.data.datasets import Dataset
 from eyebright.errors import InputError
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.image.warp import Warp
+from eyebright.io.file_hash import file_hashes
 from eyebright.io.files import common_folder, relative_name
 from eyebright.losses import MeanLoss
 from eyebright.metrics.meter import Metric, with_unique_names
@@ -186,6 +187,7 @@ def build_evaluation(
         given.warps,
         columns=dataset.other_columns(given.indices),
         part=part,
+        hashes=file_hashes(paths),
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from eyebright._version import __version__
 from eyebright.io.atomic import write_text
-from eyebright.io.files import check_replaceable
+from eyebright.io.files import CHOOSE_ANOTHER, check_replaceable
 from eyebright.web.blocks import Section
 
 
@@ -91,9 +91,9 @@ def write_page_text(text: str, path: Path, what: str = "report", *, follow_link:
     return path
 
 
-def check_page_file(path: Path, what: str = "report") -> None:
-    """Raises `InputError` if the file exists and is not an HTML page, so that it is not replaced."""
-    check_replaceable(path, ["<!doctype html"], what)
+def check_page_file(path: Path, what: str = "report", *, remedy: str = CHOOSE_ANOTHER) -> None:
+    """Raises `InputError`, which ends with the remedy, if the file exists and is not an HTML page."""
+    check_replaceable(path, ["<!doctype html"], what, remedy=remedy)
 
 
 def render_page(page: Page) -> str:

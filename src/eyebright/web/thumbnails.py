@@ -7,12 +7,12 @@ from eyebright.errors import ImageError
 from eyebright.image.image import Image
 from eyebright.web.blocks import Thumbnail
 
-_SIDE = 360  # pixels; sharp at the size of a card
+SIDE = 360  # pixels; sharp at the size of a card
 SMALL_SIDE = 240  # for galleries behind a click, which are many; about 10 kB per thumbnail
 _QUALITY = 78  # JPEG quality; about 20 kB per thumbnail
 
 
-def thumbnail(path: str, size: tuple[int, int] | None = None, *, side: int = _SIDE) -> Thumbnail:
+def thumbnail(path: str, size: tuple[int, int] | None = None, *, side: int = SIDE) -> Thumbnail:
     """The thumbnail of an image; if it cannot be shown, a thumbnail with the reason, so that no page fails.
 
     Args:

@@ -274,8 +274,7 @@ def _of_images(options: ReviewOptions) -> _Material:
             raise InputError(f"`labels`: {problem}")
     vocabulary = Vocabulary(options.kind, tuple(dict.fromkeys(names)))
     items = ReviewItems(vocabulary, root, files, unknown_values(vocabulary, len(files)), title=root.name)
-    messages = (content.ignored_message,) if content.others else ()
-    return _Material(items, messages=messages)
+    return _Material(items, messages=tuple(content.messages))
 
 
 def _new_files(folder: Path, root: Path, evaluation: Evaluation, model: Path) -> tuple[list[str], list[str]]:

@@ -33,7 +33,7 @@ class FoundSuspects:
     Args:
         evaluation: the predictions that the suspects are from: out-of-fold, or for the validation images.
         suspects: the suspects, the most suspicious first.
-        notice: a sentence if not all labelled images were examined; empty otherwise.
+        notice: a sentence if not all labelled images were examined, or some have changed; empty otherwise.
     """
 
     evaluation: Evaluation
@@ -62,15 +62,17 @@ def make_suspects(options: SuspectOptions) -> FoundSuspects:
 
 
 def unseen_answers(folder: Path) -> tuple[Evaluation, str]:
-    """(the out-of-fold predictions, or if there are none those for the validation images with a sentence about it).
+    """(out-of-fold predictions, or those for the validation images; a sentence about that, and about changed images).
 
     Raises:
         ArtifactError: as in `load_evaluation`.
     """
     if load_manifest(folder).out_of_fold is not None:
-        return load_evaluation(folder, part="out_of_fold"), ""
+        evaluation = load_evaluation(folder, part="out_of_fold")
+        return evaluation, evaluation.changed_message
     evaluation = load_evaluation(folder)
-    return evaluation, f"no out-of-fold predictions: only the {len(evaluation):,} validation images are examined"
+    notice = f"no out-of-fold predictions: only the {len(evaluation):,} validation images are examined"
+    return evaluation, "; ".join(filter(None, [notice, evaluation.changed_message]))
 
 
 def _csv(suspects: Sequence[Suspect]) -> str:

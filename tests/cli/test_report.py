@@ -59,7 +59,7 @@ def test_moved_images_are_reported_and_found_with_their_new_folder(
     try:
         assert run(["report", str(model), "--out", str(tmp_path / "without.html")]) == 0
         said = capsys.readouterr()
-        assert "could not be read, or differ in size" in said.err
+        assert "could not be read, or are not the evaluated ones" in said.err
         assert "--images" in said.err
         assert b"data:image" not in (tmp_path / "without.html").read_bytes()
         given = ["report", str(model), "--images", str(tmp_path / "elsewhere"), "--out", str(tmp_path / "with.html")]

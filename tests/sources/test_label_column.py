@@ -27,6 +27,16 @@ def test_blank_nan_and_empty_list_cells_have_no_label(empty, other):
     assert understood([other, empty]).labels == [{"cat", "dog"}, set()]
 
 
+@pytest.mark.parametrize("cell", ["cat;nan", "<NA>;cat", "['cat', 'NaN']", '["nan", "cat"]'])
+def test_nan_beside_labels_is_no_label_and_is_said(cell):
+    found = understood([cell, cell])
+    assert found.labels == [{"cat"}, {"cat"}]
+    assert f"cells with nan or <NA> beside labels, which is a missing value and no label: 2 ('{cell}')" in (
+        found.messages
+    )
+    assert not any("<NA>" in message for message in understood(["nan bread;cat", "nanny;cat"], delimiter=";").messages)
+
+
 @pytest.mark.parametrize(("value", "delimiter"), [("cat,,dog,", ","), (" cat ;; dog", ";"), ("cat  dog ", " ")])
 def test_repeated_delimiters_make_no_empty_label(value, delimiter):
     assert understood([value]).labels == [{"cat", "dog"}]

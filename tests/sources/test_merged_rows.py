@@ -68,3 +68,22 @@ def test_an_image_in_two_parts_stays_an_error(tmp_path: Path) -> None:
     assert parts(read(tmp_path, *rows, header=HEADER, kind="labels")) == {"a.png": "train", "b.png": "valid"}
     with pytest.raises(TableError, match="line 5: image 'a.png' is for training and for validation"):
         read(tmp_path, *rows, "a,cat,4,valid", header=HEADER, kind="labels")
+
+
+def test_spaces_in_labels_with_a_row_each_are_an_error_that_shows_both_readings(tmp_path: Path) -> None:
+    rows = [f"{i}.png,{label}" for i in range(6) for label in ("red car", "dog")]
+    with pytest.raises(
+        TableError,
+        match="line 2: 'red car' in column 'labels', of which an image may have several rows, may be one label, or "
+        "'red', 'car'; `delimiter=''` takes each cell for one label, `delimiter=' '` splits them",
+    ):
+        read(tmp_path, *rows, header="file,labels")
+    assert labels(read(tmp_path, *rows, header="file,labels", delimiter=""))["0.png"] == ["dog", "red car"]
+    split = read(tmp_path, *rows, header="file,labels", delimiter=" ")
+    assert labels(split)["0.png"] == ["car", "dog", "red"]
+    assert any("may have several rows, are split at ' ' and merged" in sentence for sentence in split.messages)
+
+
+def test_cells_whose_words_are_labels_by_themselves_are_split_and_merged(tmp_path: Path) -> None:
+    rows = [f"{i}.png,{label}" for i in range(6) for label in ("cat dog", "cat", "dog")]
+    assert labels(read(tmp_path, *rows, header="file,labels"))["0.png"] == ["cat", "dog"]

@@ -27,6 +27,7 @@ from eyebright.image.decode_memory import decode_memory
 from eyebright.image.exif import DAMAGED_EXIF, read_exif
 from eyebright.image.jpeg_check import jpeg_damage, lacks_only_end_marker
 from eyebright.image.pillow_warnings import without_pillow_warnings
+from eyebright.image.png_check import lacks_rows
 from eyebright.image.rgb import (
     OWN_SCALE,
     Pixels,
@@ -124,6 +125,7 @@ def decode(source: PathOrBytes, *, reduce: int = 1, plain_jpeg: bool = False) ->
                 image.draft(None, (image.width // reduce, image.height // reduce))
                 reduce = 1
             image.load()
+            _check_png(source, file, image)
             return _by_strips(image, reduce)
 
 
@@ -187,6 +189,14 @@ def _check_jpeg(source: PathOrBytes, file: _File) -> None:
     file.seek(place)
     if damage and not lacks_only_end_marker(damage):
         raise ImageError(source_name(source), f"the file is damaged ({damage})")
+
+
+def _check_png(source: PathOrBytes, file: _File, image: ImageFile) -> None:
+    """Raises `ImageError` for a PNG that lacks its last rows, which are black in the loaded image."""
+    if image.format != "PNG" or np.asarray(image.crop((0, image.height - 1, image.width, image.height))).any():
+        return
+    if lacks_rows(file):
+        raise ImageError(source_name(source), "the file is truncated (it has fewer rows than its header says)")
 
 
 def _by_strips(image: ImageFile, reduce: int) -> Pixels:

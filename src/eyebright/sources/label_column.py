@@ -19,10 +19,12 @@ import ast
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from string import punctuation
 
 from eyebright._all_but import AllBut
 from eyebright.errors import listing
+from eyebright.sources.categorical import Categorical
 from eyebright.sources.cells import amount_unit, has_decimal_comma, is_flag, is_number, means_no_label
 from eyebright.sources.column_roles import plain_name
 from eyebright.sources.targets import TargetColumns
@@ -36,6 +38,7 @@ SINGULARS = ("label", "class", "class_name", "label_name", "category", "target",
 """Names of columns with one class."""
 
 _UNKNOWN = "?"
+_MISSING = re.compile(r"(?<!\w)(?:nan|<na>)(?!\w)", re.IGNORECASE)
 _OTHER_DELIMITERS = ("\n", "\t", "/", "+", "&", "\u3001", "\uff0c", "\uff1b")  # ideographic and full-width commas too
 _DELIMITERS = (",", ";", "|")
 _DELIMITER_NAMES = {" ": "space", ",": "comma", ";": "semicolon", "|": "pipe", "\t": "tab"}
@@ -55,6 +58,7 @@ def read_labels(table: TextTable, name: str, delimiter: str | None = None) -> Ta
         TableError: the column has no label, one with too many characters, or two different delimiters.
     """
     cells = _known_cells(table, name)
+    found = ""
     if delimiter is None and any(map(_is_list, cells)):
         meaning, how = _parse_lists(table, name, cells), "are lists"
     else:
@@ -67,7 +71,7 @@ def read_labels(table: TextTable, name: str, delimiter: str | None = None) -> Ta
     if delimiter is None:
         _check_no_objects(table, name, cells)
         _check_labels(table, name, meaning)
-    return _label_sets(table, name, meaning, how)
+    return replace(_label_sets(table, name, meaning, how), splits_at=found)
 
 
 def read_class(table: TextTable, name: str) -> TargetColumns:
@@ -143,7 +147,7 @@ def _label_sets(table: TextTable, name: str, meaning: Mapping[str, tuple[str, ..
         return LabelSet(found - {_UNKNOWN}, unknown=AllBut(vocabulary, found)) if _UNKNOWN in found else LabelSet(found)
 
     values = cells.map(to_set)
-    messages = [f"labels in column '{name}' {how}: {len(labels)} different labels"]
+    messages = [f"labels in column '{name}' {how}: {len(labels)} different labels", *_dropped(cells, meaning)]
     if empty := int(values.isin([LabelSet()]).sum()):
         messages.append(f"images without a label: {empty} of {len(values)}")
     unnamed = [cell for cell, several in meaning.items() if several == (_UNKNOWN,)]
@@ -153,6 +157,16 @@ def _label_sets(table: TextTable, name: str, meaning: Mapping[str, tuple[str, ..
     if count := int(cells.isin(partly).sum()):
         messages.append(f"images whose other labels are unknown (such as '{partly[0]}'): {count}")
     return TargetColumns("labels", (name,), values, tuple(messages))
+
+
+def _dropped(cells: Categorical[str], meaning: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """A sentence on words for a missing value that stand beside labels in a cell; empty without any."""
+    words = [cell for cell, several in meaning.items() if several and _MISSING.search(cell)]
+    words = [cell for cell in words if not any(_MISSING.search(label) for label in meaning[cell])]
+    if not words:
+        return []
+    count = int(cells.isin(words).sum())
+    return [f"cells with nan or <NA> beside labels, which is a missing value and no label: {count} ('{words[0]}')"]
 
 
 def _check_lengths(table: TextTable, name: str, meaning: Mapping[str, tuple[str, ...]]) -> None:

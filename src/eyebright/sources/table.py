@@ -114,7 +114,7 @@ def source_of_table(
     group_column = find_group_column(table, [*taken, *targets.columns], asked=asked.group)
     used = [*taken, *targets.columns, *([group_column] if group_column else [])]
     file_names, file_messages = _found_names(table, folder, file_column)
-    targets = with_rows_merged(targets, file_names, form)
+    targets = with_rows_merged(targets, file_names, form, table, delimiter=asked.cells.delimiter)
     source = Source(
         kind=block_name(targets.form) if kind is None else kind.block,
         root=folder,

@@ -43,6 +43,7 @@ class TargetColumns:
         unused: the labels that the columns declare and that no image has.
         declared: the labels that the columns declare; empty where they declare none.
         are_indicators: whether each column holds 0 and 1 for a label, so that blank cells and -1 have a meaning.
+        splits_at: between two labels in a cell; empty where cells are not split.
     """
 
     form: TargetForm
@@ -54,3 +55,4 @@ class TargetColumns:
     unused: tuple[str, ...] = ()
     declared: tuple[str, ...] = ()
     are_indicators: bool = False
+    splits_at: str = ""

@@ -281,7 +281,11 @@ def test_the_fingerprint_notices_another_image_under_the_same_name(tmp_path: Pat
     before = fingerprints()
     assert fingerprints() == before
     PIL.Image.new("RGB", (9, 8), "red").save(tmp_path / "3.png")
-    assert all(a != b for a, b in zip(before, fingerprints(), strict=True))
+    larger = fingerprints()
+    assert all(a != b for a, b in zip(before, larger, strict=True))
+    content = (tmp_path / "3.png").read_bytes()
+    (tmp_path / "3.png").write_bytes(content[:-1] + b"?")
+    assert all(a != b for a, b in zip(larger, fingerprints(), strict=True)), "a file of the same size"
 
 
 @pytest.mark.parametrize("second", ["img/a1.jpg", "./img/a1.jpg", Path("img/x/../a1.jpg")])

@@ -95,6 +95,10 @@ def change(**fields: Any) -> Callable[[Path], None]:
         (lambda folder: (folder / "model.safetensors").unlink(), "model.safetensors: is missing"),
         (lambda folder: (folder / "model.safetensors").write_bytes(b"x"), "model.safetensors: is damaged or not a"),
         (lambda folder: (folder / "manifest.json").write_text("{"), "manifest.json: cannot be read: it is not JSON"),
+        (
+            lambda folder: (folder / "manifest.json").write_text('{"schema": 2, "schema": 1}'),
+            "manifest.json: cannot be read: it is not JSON: the key 'schema' occurs twice in one object",
+        ),
         (lambda folder: (folder / "manifest.json").write_text("[]"), "manifest.json: cannot be read: it is not a JSON"),
         (lambda folder: (folder / "options.json").write_text("["), "options.json: cannot be read: it is not JSON"),
         (lambda folder: (folder / "out_of_fold.parquet").write_text(""), "out_of_fold.parquet: belongs to another"),

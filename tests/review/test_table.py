@@ -55,6 +55,20 @@ def test_changes_are_in_the_table_and_the_rest_stays(tmp_path, source):
     app.close()
 
 
+def test_a_label_file_that_changed_since_is_said_and_left_as_it_is(tmp_path, source):
+    items = label_items(source.root, FILES[:3], [[1, 0], [1, 1], [0, 0]])
+    origin = tmp_path / "labels.csv"
+    app = open_app(items, tmp_path / "review", source=source, out=tmp_path / "new.csv", origin=origin)
+    post(app, "api/change", {"action": "1", "changes": [change(0, "dog", "no", "yes")]})
+    assert "has changed" not in saved(app).json["sentence"]
+    content = origin.read_text() + "d.jpg,y,train,dog\n"
+    origin.write_text(content)
+    said = saved(app, "2").json["sentence"]
+    assert f"'{origin}' has changed since it was read here: its changes are not in this table" in said
+    assert origin.read_text() == content
+    app.close()
+
+
 def test_a_new_label_is_unknown_where_nobody_said_it(tmp_path, source):
     items = label_items(source.root, FILES[:3], [[1, 0], [1, 1], [0, 0]])
     out = tmp_path / "new.csv"

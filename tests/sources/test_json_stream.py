@@ -77,6 +77,8 @@ def test_the_encodings_that_windows_writes_are_read(encoding: str, tmp_path: Pat
         ("[" + "[" * 200_000, "thousands of lists are nested|in the middle of the JSON"),
         ('{"a": ' + "9" * 5000 + "}", "line 1 is not valid JSON: Exceeds the limit"),
         ("", "ends on line 1 in the middle"),
+        ('{"a": 1,\n"b": 2,\n"a": 3}', "line 3 is not valid JSON: the key 'a' occurs twice in one object; export the"),
+        ('[{"a": 1},\n{"b": {"c": 1, "c": 2}}]', "line 2 is not valid JSON: the key 'c' occurs twice in one object"),
     ],
 )
 def test_a_broken_file_is_an_error_with_its_line(text: str, said: str, tmp_path: Path) -> None:
@@ -122,6 +124,9 @@ def test_json_lines_are_read_without_blank_ones_and_a_broken_one_is_an_error(tmp
     assert [(piece.value, piece.line) for piece in read_json_lines(path)] == [({"a": 1}, 1), ({"a": 2}, 3)]
     path.write_text('{"a": 1}\n{"a"')
     with pytest.raises(TableError, match="line 2 is not valid JSON: .*; is the file cut off"):
+        list(read_json_lines(path))
+    path.write_text('{"a": 1}\n{"a": 1, "a": 2}\n')
+    with pytest.raises(TableError, match="line 2 is not valid JSON: the key 'a' occurs twice in one object; export it"):
         list(read_json_lines(path))
     path.write_text('{"a": 1}\n[2]\n')
     with pytest.raises(TableError, match="line 2: a JSON object for each line was expected"):

@@ -55,6 +55,7 @@ def open_app(
     out: Path | None = None,
     to: str = "csv",
     who: str = "ann",
+    origin: Path | None = None,
 ) -> ReviewApp:
     """The application, with its journal in a folder."""
     journal, content = Journal.open(folder / "journal.jsonl", items.vocabulary.kind)
@@ -66,7 +67,7 @@ def open_app(
         raise
     kinds = {"labels": "multicategory", "class": "category", "points": "points", "numbers": "regression"}
     kind = kinds[items.vocabulary.kind] if source is None else source.kind
-    table = None if out is None else NewTable(session, source, kind, out, to=to)
+    table = None if out is None else NewTable(session, source, kind, out, to=to, origin=origin)
     save = None if table is None else table.save
     return ReviewApp(session, Thumbnails(folder / "thumbnails"), model, save=save, token="token", port=PORT)
 

@@ -64,6 +64,8 @@ BROKEN: dict[str, tuple[Change, str]] = {
         "`epochs` must be a whole number, at least 0, got '3'",
     ),
     "a missing part": (lambda c: c.pop("reading"), "it has no valid 'reading'"),
+    "no schema": (lambda c: c.pop("schema"), "it has no valid 'schema'"),
+    "a schema that is no number": (lambda c: c.update(schema=True), "it has no valid 'schema'"),
     "another schema": (lambda c: c.update(schema=99), "has schema 99, and this version of Eyebright reads 1"),
 }
 
@@ -81,7 +83,14 @@ def test_an_options_file_with_invalid_content_is_refused(broken: str, tmp_path: 
     assert "options.json" in str(caught.value)
 
 
-@pytest.mark.parametrize(("text", "says"), [("[]", "it must contain a JSON object"), ("{", "cannot read options from")])
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[]", "it must contain a JSON object"),
+        ("{", "cannot read options from"),
+        ('{"training": {"epochs": 5, "epochs": 1}}', "the key 'epochs' occurs twice in one object"),
+    ],
+)
 def test_a_file_that_is_not_an_options_file_is_refused(text: str, says: str, tmp_path: Path) -> None:
     (tmp_path / "options.json").write_text(text)
     with pytest.raises(InputError, match=says):

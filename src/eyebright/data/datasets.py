@@ -16,6 +16,7 @@ from eyebright.data.sample_spec import SampleSpec
 from eyebright.data.targets import Targets
 from eyebright.errors import DataError, InputError, LabelError
 from eyebright.image.image import Image
+from eyebright.io.file_hash import file_hash
 from eyebright.sources.indices import Indices
 from eyebright.sources.items import describe_item, item_at, take
 from eyebright.sources.source import Row
@@ -227,7 +228,7 @@ class Datasets:
         return Dataset(self.items, sorted([*self.splits[0], *self.splits[1]]), self.spec)
 
     def fingerprint(self) -> str:
-        """A hash of the split and the items' names, sizes of their files and targets: equal on any machine."""
+        """A hash of the split and the items' names, contents of their files and targets: equal on any machine."""
         digest = hashlib.sha256()
         for dataset in (self.train, self.valid):
             pairs = zip(_portable_names(dataset), dataset.target_texts(), strict=True)
@@ -263,18 +264,15 @@ def _vocab(block: TargetBlock | None) -> Vocab:
 
 
 def _portable_names(dataset: Dataset) -> Iterator[str]:
-    """A machine-independent name of each item: its file's name without the folder, and size; or its index."""
+    """A machine-independent name of each item: its file's name without the folder, and a hash; or its index."""
     if isinstance(dataset.all_items, pd.DataFrame):
         yield from map(str, dataset.indices)
         return
     for index in dataset.indices:
         item = item_at(dataset.all_items, index)
         path = item.path if isinstance(item, Row) else item
-        yield _name_and_size(path) if isinstance(path, (str, Path)) else str(index)
+        yield _name_and_hash(path) if isinstance(path, (str, Path)) else str(index)
 
 
-def _name_and_size(path: str | Path) -> str:
-    try:
-        return f"{os.path.basename(path)} {os.stat(path).st_size}"  # noqa: PTH116, PTH119 - for many files
-    except (OSError, ValueError):  # it is missing, or no path
-        return os.path.basename(path)  # noqa: PTH119
+def _name_and_hash(path: str | Path) -> str:
+    return " ".join(filter(None, (os.path.basename(path), file_hash(str(path)))))  # noqa: PTH119 - for many files

@@ -29,7 +29,7 @@ from eyebright.io.containers import container_of
 CacheOption = Union[str, Path, "ImageCache", None]
 """``"memory"``, a folder, an existing cache, or None for no cache."""
 
-_CONVERSION_VERSION = 1  # of the conversions in `eyebright.image.decode`: increase it when the pixels change
+_CONVERSION_VERSION = 2  # of the conversions in `eyebright.image.decode`: increase it when the pixels change
 _PILLOW_LIBRARIES = ("libjpeg_turbo", "jpg", "jpg_2000", "zlib", "libtiff", "webp", "avif")
 
 

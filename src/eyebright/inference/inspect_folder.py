@@ -34,6 +34,7 @@ from eyebright.inference.inspect_export import checked_export, shown_exports
 from eyebright.inference.inspect_manifest import edited_thresholds, labels_of, wrong_manifest
 from eyebright.inference.inspect_report import checked_report
 from eyebright.io.generated_text import state_of
+from eyebright.io.json_keys import unique_keys
 from eyebright.io.safetensors_header import Header, read_header
 
 _CHUNK_BYTES = 2**20
@@ -157,12 +158,12 @@ def parse_json(text: str) -> Any:
     """The content of JSON of bounded depth.
 
     Raises:
-        ValueError: the text has too many lists and objects, or is not JSON.
+        ValueError: the text has too many lists and objects, is not JSON, or has a key twice in an object.
     """
     if text.count("[") + text.count("{") > MAX_MANIFEST_CONTAINERS:
         raise ValueError(f"it has more than {MAX_MANIFEST_CONTAINERS:,} lists and objects")
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=unique_keys)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"it is not JSON: {shortened(str(error))}") from None
 

@@ -41,6 +41,7 @@ class NewTable:
         out: the file to write.
         to: the format in which the labels came, see `WRITERS`.
         further: options of ``eyebright train`` beside those that read the table, by the names that are typed.
+        origin: the file that the source was read from; None: it was not one file.
     """
 
     session: ReviewSession
@@ -49,8 +50,12 @@ class NewTable:
     out: Path
     to: WriteFormat = "csv"
     further: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    origin: Path | None = None
     command: str = ""
     """The command that trains with the table that was written; empty before."""
+
+    def __post_init__(self) -> None:
+        self._origin_digest = self._digest_of_origin()
 
     def save(self) -> dict[str, Any]:
         """Writes the table; returns its path, the number of its rows, its format, and a sentence for the page.
@@ -67,6 +72,11 @@ class NewTable:
             raise Refusal(409, "nothing is known of any image yet, so there is no table to write")
         writer, why = self._writer(source)
         sentences += [why] if why else []
+        if self._digest_of_origin() != self._origin_digest:
+            sentences.append(
+                f"'{self.origin}' has changed since it was read here: its changes are not in this table; to take them, "
+                "end the review and open it again"
+            )
         out = self.out.with_suffix(writer.suffix) if is_of_another_format(self.out, writer) else self.out
         self._check_replaceable(out)
         converted = self._write(source, writer, out, revision)
@@ -83,6 +93,13 @@ class NewTable:
         }
 
     # ------------------------------------------------------------------ the file
+
+    def _digest_of_origin(self) -> str | None:
+        """The digest of the file that the labels came from; None if there is none, or it cannot be read."""
+        try:
+            return None if self.origin is None else _digest(self.origin)
+        except OSError:
+            return None
 
     def _check_replaceable(self, out: Path) -> None:
         if not out.exists():

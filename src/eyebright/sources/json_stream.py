@@ -12,14 +12,15 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from eyebright.errors import TableError, os_reason
+from eyebright.errors import TableError, os_reason, short_repr
+from eyebright.io.json_keys import unique_keys
 
 _CHUNK_BYTES = 1 << 20  # bytes read at a time
 _MAX_PIECE_LENGTH = 1 << 28  # characters of one piece
 _MARGIN_AT_END = 40  # characters before the end of what was read in which an error may be due to that end
 _NUMBER = re.compile(r"[-+.0-9eE]{,40}")  # what may follow in a number, up to the end of what was read
 _SPACE = re.compile(r"[ \t\r\n]*")
-_DECODER = json.JSONDecoder()
+_DECODER = json.JSONDecoder(object_pairs_hook=unique_keys)
 
 
 class Piece(NamedTuple):
@@ -206,10 +207,14 @@ def _keys(text: _Text) -> Iterator[str]:
     if text.next() == "}":
         text.skip("}")
         return
+    seen = set[str]()
     while True:
         if text.next() != '"':
             raise text.error(f"a key in quotes was expected, got '{text.next()}'" if text.next() else "")
         key = text.piece("").value
+        if key in seen:
+            raise text.error(f"the key {short_repr(key)} occurs twice in one object")
+        seen.add(key)
         text.skip(":")
         yield key
         if text.skip(",}") == "}":
@@ -234,12 +239,10 @@ def _members(text: _Text, key: str) -> Iterator[Piece]:
 
 def _object(path: Path, number: int, text: bytes) -> dict[str, Any]:
     try:
-        value = json.loads(text)
+        value = json.loads(text, object_pairs_hook=unique_keys)
     except (ValueError, RecursionError) as error:
-        reason = error.msg if isinstance(error, json.JSONDecodeError) else type(error).__name__
-        raise TableError(
-            f"'{path}' line {number} is not valid JSON: {reason}; is the file cut off? export it again"
-        ) from None
+        reason = f"{error.msg}; is the file cut off?" if isinstance(error, json.JSONDecodeError) else f"{error};"
+        raise TableError(f"'{path}' line {number} is not valid JSON: {reason} export it again") from None
     if not isinstance(value, dict):
         raise TableError(f"'{path}' line {number}: a JSON object for each line was expected, such as {{...}}")
     return value

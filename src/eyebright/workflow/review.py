@@ -73,6 +73,7 @@ class _Material:
         source: the images of the label file; None without a label file.
         to: the format of the label file.
         name: the name of the new table.
+        origin: the label file; None without one.
         messages: sentences for the user.
     """
 
@@ -83,6 +84,7 @@ class _Material:
     source: Source | None = None
     to: WriteFormat = "csv"
     name: str = "labels.csv"
+    origin: Path | None = None
     messages: tuple[str, ...] = ()
 
 
@@ -125,7 +127,7 @@ def open_review(options: ReviewOptions) -> Review:
     kind = _KINDS[vocabulary.kind] if material.block is None else material.block.name
     out = (options.out or Path(material.name)).absolute()
     further = {"from": options.source, "out": _next_model(options.source)} if is_model else {"out": Path("model")}
-    table = NewTable(session, material.source, kind, out, to=material.to, further=further)
+    table = NewTable(session, material.source, kind, out, to=material.to, further=further, origin=material.origin)
     thumbnails, token = Thumbnails(folder / "thumbnails"), stable_token(folder, material.items.files)
     app = ReviewApp(session, thumbnails, model, save=table.save, out=out.name, token=token, folder=folder)
     return Review(app, table, folder, messages)
@@ -183,6 +185,7 @@ def _of_model(options: ReviewOptions) -> _Material:
         source,
         to,
         name,
+        None if source is None else SavedOptions.load(options.source).source,
         tuple(filter(None, [notice, problem, _missing(root), *sentences])),
     )
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from eyebright.errors import InputError, bounded, did_you_mean, short_repr
 from eyebright.io.atomic import write_atomically
+from eyebright.io.json_keys import unique_keys
 from eyebright.io.text import valid_unicode
 from eyebright.workflow.fine_tuning_options import FineTuning
 from eyebright.workflow.option import options_from_json, options_to_json
@@ -122,7 +123,8 @@ def _content(path: Path) -> dict[str, Any]:
                 f"Known: {', '.join(parts)}"
             )
     for name, part_type in parts.items():
-        if not isinstance(content.get(name, 0), part_type):
+        value = content.get(name, 0 if name != "schema" else None)
+        if not isinstance(value, part_type) or isinstance(value, bool):
             raise InputError(f"'{path}' is not an options file: it has no valid '{name}'")
     if content["schema"] != _SCHEMA:
         raise InputError(
@@ -137,7 +139,7 @@ def _parsed(path: Path) -> Any:
             raise InputError(f"cannot read options from '{path}': it is not a regular file")
         if path.stat().st_size > _MAX_BYTES:
             raise InputError(f"cannot read options from '{path}': it has more than {_MAX_BYTES // 10**6} MB")
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=unique_keys)
     except FileNotFoundError:
         raise InputError(f"there is no '{path}'; training writes it to the model folder") from None
     except InputError:

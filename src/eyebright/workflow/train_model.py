@@ -29,6 +29,7 @@ from eyebright.workflow.effect import statistics_note
 from eyebright.workflow.fine_tuning import fit
 from eyebright.workflow.fine_tuning_options import fine_tuning_of
 from eyebright.workflow.finish import finish, say_skipped
+from eyebright.workflow.foreign_files import check_no_foreign_files
 from eyebright.workflow.loaders import (
     augmentation_message,
     flips_images,
@@ -80,6 +81,7 @@ def train_model(
     say = say if is_main_process() else _say_nothing
     with _model_folder(out):
         _check_no_checkpoint(out / CHECKPOINT, resume=resume)
+        check_no_foreign_files(out)
         if resume and not options.trains_epochs:
             raise InputError("`epochs=0` writes no checkpoint, so there is nothing to resume: leave `resume` out")
         if resume and options.minutes is not None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from eyebright.errors import InputError, TableError, os_reason
 from eyebright.io.files import FolderContent, folder_listing
+from eyebright.io.json_keys import unique_keys
 from eyebright.sources.format import Format, ReadRequest
 from eyebright.sources.image_names import ImageNames
 from eyebright.sources.label_file import LabelFile
@@ -71,9 +72,13 @@ def _is_labelme(path: Path) -> bool:
 
 def _annotation(path: Path, names: ImageNames) -> _Annotation:
     try:
-        content: Any = json.loads(path.read_bytes())
+        content: Any = json.loads(path.read_bytes(), object_pairs_hook=unique_keys)
     except (ValueError, RecursionError) as error:
-        reason = f"line {error.lineno} ({error.msg})" if isinstance(error, json.JSONDecodeError) else "its content"
+        reason = (
+            f"line {error.lineno} ({error.msg})"
+            if isinstance(error, json.JSONDecodeError)
+            else f"its content ({error})"
+        )
         raise TableError(f"'{path}' is not valid JSON at {reason}; is the file cut off? save it again") from None
     except OSError as error:
         raise TableError(f"cannot read '{path}': {os_reason(error)}") from None

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 from eyebright.errors import InputError, listing
+from eyebright.io.json_keys import unique_keys
 from eyebright.sources.csv_file import read_csv
 from eyebright.sources.format import Format, ReadRequest
 from eyebright.sources.image_names import ImageNames
@@ -107,7 +108,7 @@ def _images_of_csv(request: ReadRequest) -> Iterator[_Image]:
 
 def _parsed(table: TextTable, line: int, cell: str) -> Any:
     try:
-        return json.loads(cell or "{}")
+        return json.loads(cell or "{}", object_pairs_hook=unique_keys)
     except (ValueError, RecursionError):
         raise table.error(
             f"the attributes are not valid JSON: '{cell[:60]}'; export the file again", line=line

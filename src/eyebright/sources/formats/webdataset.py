@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, cast
 from eyebright.errors import InputError, TableError, did_you_mean, listing, short_repr
 from eyebright.io.containers import SEPARATOR, Signature, read_member, tar_members
 from eyebright.io.files import IMAGE_EXTENSIONS
+from eyebright.io.json_keys import unique_keys
 from eyebright.sources.column_roles import named
 from eyebright.sources.format import Format, ReadRequest
 from eyebright.sources.label_column import PLURALS, SINGULARS
@@ -110,7 +111,7 @@ def _labels(path: Path, asked: Sequence[str], sample: _Sample, keys: dict[str, N
         return None
     name = sample.members["json"]
     try:
-        values: Any = json.loads(_content(path, name))
+        values: Any = json.loads(_content(path, name), object_pairs_hook=unique_keys)
     except (ValueError, RecursionError) as error:
         raise TableError(f"'{path}': '{name}' is no JSON ({error})") from None
     if not isinstance(values, dict):

@@ -1,0 +1,50 @@
+"""Training replaces no file of another program, whatever its name."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from eyebright.errors import InputError
+from eyebright.workflow.foreign_files import check_no_foreign_files
+from support.tuned_models import saved
+
+FOREIGN: dict[str, Callable[[Path], object]] = {
+    "manifest.json": lambda path: path.write_text('{"name": "app", "icons": []}'),
+    "model.safetensors": lambda path: save_file({"a": torch.ones(2)}, path, metadata={"format": "pt"}),
+    "options.json": lambda path: path.write_text('{"theme": "dark"}'),
+    "history.csv": lambda path: path.write_text("date,price\n2020-01-01,3\n"),
+    "report.html": lambda path: path.write_text("<p>mine</p>"),
+    "report.json": lambda path: path.write_text("[1, 2]"),
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_a_file_of_another_program_is_named_and_kept(name: str, tmp_path: Path) -> None:
+    FOREIGN[name](tmp_path / name)
+    before = (tmp_path / name).read_bytes()
+    with pytest.raises(InputError, match=f"{name}' exists and .*; training would replace it; give another `out`, or"):
+        check_no_foreign_files(tmp_path)
+    assert (tmp_path / name).read_bytes() == before
+
+
+def test_an_empty_folder_none_and_one_of_other_files_can_be_written(tmp_path: Path) -> None:
+    check_no_foreign_files(tmp_path / "new")
+    (tmp_path / "labels.csv").write_text("file,labels\n")
+    (tmp_path / "manifest.json").touch()
+    check_no_foreign_files(tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["manifest.json", "model.safetensors", ""])
+def test_the_folder_of_a_model_can_be_written_also_if_one_of_its_files_is_damaged(damage: str, tmp_path: Path) -> None:
+    folder = saved(tmp_path / "model")
+    (folder / "options.json").write_text("{")
+    if damage:
+        (folder / damage).write_text("x")
+    check_no_foreign_files(folder)
+    if damage == "model.safetensors":
+        content = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        assert {"schema", "model", "versions"} <= set(content)

@@ -15,8 +15,8 @@ Pools, by the name after the model folder:
 
 Models of one label per image are taken as one yes/no answer for each class.
 
-Conformal label sets of 90 % are fitted to each half, and their coverage and size measured on the other half, beside
-those of the likeliest label alone.
+Conformal prediction sets of 90 % are fitted to each half, and their coverage and size measured on the other half,
+beside those of the likeliest label alone.
 
     python benchmarks/promises.py models/voc valid models/voc out_of_fold models/fridge alone [--json promises.json]
 """
@@ -43,7 +43,7 @@ from eyebright.tasks.multicategory import MultiCategoryBlock
 
 METRICS: tuple[PromiseMetric, ...] = ("precision", "recall")
 BOUNDS = (0.8, 0.9, 0.95)
-COVERAGE = 0.9  # of label sets
+COVERAGE = 0.9  # of prediction sets
 Share = Callable[[str, np.ndarray], np.ndarray]  # from a metric and thresholds to the share of right answers
 POOLS = ("valid", "out_of_fold", "alone")
 
@@ -201,7 +201,7 @@ def controller_of(kind: Any, metric: str, bound: float) -> Any:
 
 
 def coverages(name: str, folder: Path, kind: str, halves: int) -> list[dict[str, Any]]:
-    """The coverage and size of the label sets of one set, over the halves."""
+    """The coverage and size of the prediction sets of one set, over the halves."""
     part = "valid" if kind == "valid" else "out_of_fold"
     evaluation = replace(load_evaluation(folder, part=part), part="valid")
     several = evaluation.decision.target.has_thresholds

@@ -76,10 +76,10 @@ if TYPE_CHECKING:  # the same names for type checkers and editors; a test compar
     from eyebright.tasks.category import CategoryBlock as CategoryBlock
     from eyebright.tasks.decision import Decision as Decision
     from eyebright.tasks.image import ImageBlock as ImageBlock
-    from eyebright.tasks.label_sets import LabelSets as LabelSets
     from eyebright.tasks.multicategory import MultiCategoryBlock as MultiCategoryBlock
     from eyebright.tasks.ordinal import OrdinalBlock as OrdinalBlock
     from eyebright.tasks.points import PointBlock as PointBlock
+    from eyebright.tasks.prediction_sets import PredictionSets as PredictionSets
     from eyebright.tasks.regression import RegressionBlock as RegressionBlock
     from eyebright.train.options import TrainingOptions as TrainingOptions
     from eyebright.transforms.normalize import Normalize as Normalize, imagenet_stats as imagenet_stats
@@ -148,7 +148,7 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
     "eyebright.tasks.category": ("CategoryBlock",),
     "eyebright.tasks.decision": ("Decision",),
     "eyebright.tasks.image": ("ImageBlock",),
-    "eyebright.tasks.label_sets": ("LabelSets",),
+    "eyebright.tasks.prediction_sets": ("PredictionSets",),
     "eyebright.tasks.multicategory": ("MultiCategoryBlock",),
     "eyebright.tasks.ordinal": ("OrdinalBlock",),
     "eyebright.tasks.points": ("PointBlock",),

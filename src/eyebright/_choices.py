@@ -99,7 +99,7 @@ WriteFormat = Literal["csv", "parquet", "coco", "labelstudio", "folders"]
 """A format in which labelled images are written."""
 
 SetMethod = Literal["lac", "aps", "crc", "rcps"]
-"""How label sets are made, see `eyebright.evaluation.conformal`."""
+"""How prediction sets are made, see `eyebright.evaluation.conformal`."""
 
 PointUnit = Literal["pixels", "fraction", "percent"]
 """The unit of points; fractions and percentages are of the image's width and height."""

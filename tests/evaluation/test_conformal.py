@@ -1,4 +1,4 @@
-"""Conformal label sets: coverage over many draws with known truth, and MAPIE's sets."""
+"""Conformal prediction sets: coverage over many draws with known truth, and MAPIE's sets."""
 
 import json
 
@@ -9,7 +9,7 @@ from mapie.classification import SplitConformalClassifier
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from eyebright.errors import InputError
-from eyebright.evaluation.conformal import LabelSets, fit_sets
+from eyebright.evaluation.conformal import PredictionSets, fit_sets
 from eyebright.evaluation.risk_control import control_risk
 from eyebright.tasks.category import CategoryBlock
 from eyebright.tasks.multicategory import MultiCategoryBlock
@@ -204,7 +204,7 @@ def test_unknown_classes_and_labels_do_not_count():
 def test_label_sets_survive_json():
     for evaluation, options in ((single(0, 40), {"by_label": True}), (several(0, 40), {"confidence": 0.9})):
         sets = fit_sets(evaluation, **options)
-        assert LabelSets.from_json(json.loads(json.dumps(sets.to_json(), allow_nan=False))) == sets
+        assert PredictionSets.from_json(json.loads(json.dumps(sets.to_json(), allow_nan=False))) == sets
 
 
 def test_the_sentences_say_what_is_covered():
@@ -223,10 +223,10 @@ def test_the_sentences_say_what_is_covered():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"method": "raps"}, r"unknown method of label sets 'raps'.* Known: 'lac', 'aps', 'crc', 'rcps'"),
+        ({"method": "raps"}, r"unknown method of prediction sets 'raps'.* Known: 'lac', 'aps', 'crc', 'rcps'"),
         ({"method": "lac"}, "for any number of labels per image are computed by crc or rcps, got 'lac'"),
-        ({"coverage": 90}, "the coverage of label sets must be between 0 and 1"),
-        ({"confidence": 0}, "the confidence of label sets must be between 0 and 1"),
+        ({"coverage": 90}, "the coverage of prediction sets must be between 0 and 1"),
+        ({"confidence": 0}, "the confidence of prediction sets must be between 0 and 1"),
         ({"method": "rcps"}, "only the method rcps takes `confidence`, and needs it; got None for 'rcps'"),
         ({"method": "crc", "confidence": 0.9}, "only the method rcps takes `confidence`, and needs it; got 0.9"),
         ({"randomised": True}, "only aps can be randomised, got 'crc'"),
@@ -249,5 +249,5 @@ def test_one_class_per_image_takes_no_methods_of_labels_and_numbers_have_no_sets
     with pytest.raises(InputError, match="for one class per image are computed by lac or aps, got 'crc'"):
         fit_sets(single(0, 10), method="crc")
     numbers = make_evaluation(RegressionBlock(n_out=1).fit([[1.0], [2.0]]), torch.zeros(3, 1), torch.zeros(3, 1))
-    with pytest.raises(InputError, match="label sets exist only for targets with classes"):
+    with pytest.raises(InputError, match="prediction sets exist only for targets with classes"):
         fit_sets(numbers)

@@ -1,4 +1,4 @@
-"""Label sets and bounded means of a saved model: fitted from its saved evaluations, and in its predictions."""
+"""Prediction sets and bounded means of a saved model: fitted from its saved evaluations, and in its predictions."""
 
 import json
 from dataclasses import replace
@@ -63,14 +63,14 @@ def test_label_sets_are_fitted_to_the_images_that_chose_nothing(
     promise = load_evaluation(folder, part="promise")
     expected = fit_sets(promise, **fitted)
     decision = load_manifest(folder).decision
-    assert decision.label_sets == expected
+    assert decision.prediction_sets == expected
     assert decision.thresholds == before.thresholds
-    assert said[0].startswith(f"label sets: {expected.sentence}; ")
+    assert said[0].startswith(f"prediction sets: {expected.sentence}; ")
     inside = expected.sets(promise.activated)
     for row in (0, 7, 21):
         names = [name for name, one in zip(decision.target.output_names, inside[row], strict=True) if one]
-        assert list(decision.label_set(promise.activated[row]) or ()) == names
-    (sentence,) = texts(make_report(folder), "label-sets")
+        assert list(decision.prediction_set(promise.activated[row]) or ()) == names
+    (sentence,) = texts(make_report(folder), "prediction-sets")
     assert sentence.endswith("(images of the part promise).")
 
 
@@ -78,8 +78,8 @@ def test_without_such_images_sets_are_an_estimate(tmp_path: Path) -> None:
     folder = saved(tmp_path / "model", held_out=False)
     said = tuned(folder, sets=0.9)
     assert "so this is an estimate from validation images" in said[0]
-    assert load_manifest(folder).decision.label_sets == fit_sets(load_evaluation(folder), coverage=0.9)
-    assert texts(make_report(folder), "label-sets")[0].endswith("(an estimate from validation images).")
+    assert load_manifest(folder).decision.prediction_sets == fit_sets(load_evaluation(folder), coverage=0.9)
+    assert texts(make_report(folder), "prediction-sets")[0].endswith("(an estimate from validation images).")
 
 
 def test_sets_of_one_class_cover_the_class_of_images_that_were_not_used(tmp_path: Path) -> None:
@@ -89,14 +89,14 @@ def test_sets_of_one_class_cover_the_class_of_images_that_were_not_used(tmp_path
     folder = save_model(tmp_path / "model", manifest, state, evaluation=valid, held_out=[promise])
     tuned(folder, sets=0.95)
     decision = load_manifest(folder).decision
-    found = [decision.label_set(row) or () for row in new.activated]
+    found = [decision.prediction_set(row) or () for row in new.activated]
     names = decision.target.output_names
     covered = sum(names[int(target)] in inside for target, inside in zip(new.targets, found, strict=True)) / len(new)
     assert 0.93 < covered < 0.97  # 3.5 standard deviations of the images that fitted it and of those counted
     with pytest.raises(InputError, match="computed by lac or aps, got 'crc'"):
         tuned(folder, sets=0.9, set_method="crc")
     tuned(folder, sets=0.9, set_method="aps")
-    assert all(decision.label_set(row) is not None for row in new.activated[:5])
+    assert all(decision.prediction_set(row) is not None for row in new.activated[:5])
 
 
 @pytest.mark.parametrize("options", [{}, {"by_label": True}, {"method": "aps"}])
@@ -107,8 +107,8 @@ def test_sets_of_ratings_are_of_the_ratings_and_not_of_the_outputs(options: dict
     targets = torch.multinomial(decision.activate(outputs).clamp(min=0), 1, generator=generator)[:, 0]
     every = replace(evaluation("promise", 2000, 0), decision=decision, outputs=outputs, targets=targets)
     fitted, new = every.take(list(range(1000))), every.take(list(range(1000, 2000)))
-    decision = decision.with_label_sets(fit_sets(fitted, coverage=0.8, **options))
-    found = [decision.label_set(row) or () for row in new.activated]
+    decision = decision.with_prediction_sets(fit_sets(fitted, coverage=0.8, **options))
+    found = [decision.prediction_set(row) or () for row in new.activated]
     covered = sum("1234"[int(target)] in inside for target, inside in zip(new.targets, found, strict=True)) / 1000
     assert covered > 0.8 - 3.5 * (2 * 0.8 * 0.2 / 1000) ** 0.5
     assert Decision.from_json(json.loads(json.dumps(decision.to_json())), decision.target) == decision
@@ -118,16 +118,16 @@ def test_predictions_have_the_set_in_a_column_and_in_json(folder: Path) -> None:
     tuned(folder, sets=0.9)
     decision = load_manifest(folder).decision
     row = torch.tensor([0.9, 0.2, 0.999])
-    inside = decision.label_set(row)
+    inside = decision.prediction_set(row)
     assert inside is not None
-    prediction = Prediction("a.jpg", decision.decode(row), row, label_set=inside)
+    prediction = Prediction("a.jpg", decision.decode(row), row, prediction_set=inside)
     frame = Predictions([prediction], {}, decision.target).to_frame()
-    assert list(frame.columns) == ["path", "labels", "cat", "dog", "rare", "label_set"]
-    assert frame.loc[0, "label_set"] == ";".join(inside)
-    assert prediction.to_json(decision.target)["label_set"] == list(inside)
-    assert prediction.line(decision.target).endswith(f"; label set: {', '.join(inside)}")
-    nothing = Prediction("a.jpg", decision.decode(row), row, label_set=())
-    assert nothing.line(decision.target).endswith("; label set: empty")
+    assert list(frame.columns) == ["path", "labels", "cat", "dog", "rare", "prediction_set"]
+    assert frame.loc[0, "prediction_set"] == ";".join(inside)
+    assert prediction.to_json(decision.target)["prediction_set"] == list(inside)
+    assert prediction.line(decision.target).endswith(f"; prediction set: {', '.join(inside)}")
+    nothing = Prediction("a.jpg", decision.decode(row), row, prediction_set=())
+    assert nothing.line(decision.target).endswith("; prediction set: empty")
     assert nothing.row(decision.target)[-1] == ""
 
 
@@ -156,16 +156,16 @@ def test_what_was_made_for_former_answers_is_given_up_and_said(folder: Path) -> 
     said = tuned(folder, promise=("precision >= 0.9",))
     assert "dropped, since the thresholds have changed: missed_labels <= 0.1" in said
     assert "risk" not in load_manifest(folder).tuning
-    assert load_manifest(folder).decision.label_sets is not None, "the probabilities are the same"
+    assert load_manifest(folder).decision.prediction_sets is not None, "the probabilities are the same"
     tuned(folder, risk="missed_labels <= 0.1")
     said = tuned(folder, objective="f1_macro")
     assert any(line.startswith("dropped, since the thresholds have changed: missed_labels <= 0.1;") for line in said)
     said = tuned(folder, calibrate="temperature")
-    assert any(line.startswith("dropped, since the probabilities have changed: the label sets;") for line in said)
-    assert load_manifest(folder).decision.label_sets is None
+    assert any(line.startswith("dropped, since the probabilities have changed: the prediction sets;") for line in said)
+    assert load_manifest(folder).decision.prediction_sets is None
     assert "label_sets" not in load_manifest(folder).tuning
     undo_tuning(folder)
-    assert load_manifest(folder).decision.label_sets is not None
+    assert load_manifest(folder).decision.prediction_sets is not None
 
 
 def test_label_sets_are_removed_and_the_thresholds_stay(folder: Path) -> None:
@@ -173,25 +173,25 @@ def test_label_sets_are_removed_and_the_thresholds_stay(folder: Path) -> None:
     tuned(folder, sets="0.9", set_method="rcps", confidence=0.9)
     said = tuned(folder, sets="none")
     after = load_manifest(folder)
-    assert said[0] == "removed: the label sets with a coverage of 0.9"
+    assert said[0] == "removed: the prediction sets with a coverage of 0.9"
     assert (after.decision, after.tuning) == (before.decision, before.tuning)
-    assert all(section.anchor != "label-sets" for section in make_report(folder).sections)
+    assert all(section.anchor != "prediction-sets" for section in make_report(folder).sections)
     undo_tuning(folder)
-    assert load_manifest(folder).decision.label_sets is not None
+    assert load_manifest(folder).decision.prediction_sets is not None
 
 
 def test_label_sets_are_removed_beside_another_change(folder: Path) -> None:
     tuned(folder, sets=0.9)
     said = tuned(folder, sets="none", calibrate="temperature")
     assert not any("to keep them, repeat `sets`" in sentence for sentence in said), "they are removed on request"
-    assert load_manifest(folder).decision.label_sets is None
+    assert load_manifest(folder).decision.prediction_sets is None
 
 
 def test_other_images_of_the_part_promise_end_the_sets(folder: Path) -> None:
     tuned(folder, sets=0.9)
     given_up = save_part(folder, evaluation("promise", 50, 9), replace=True)
-    assert given_up == ("the label sets",)
-    assert load_manifest(folder).decision.label_sets is None
+    assert given_up == ("the prediction sets",)
+    assert load_manifest(folder).decision.prediction_sets is None
     assert "label_sets" not in load_manifest(folder).tuning
 
 
@@ -201,7 +201,7 @@ def test_sets_that_are_an_estimate_from_other_images_stay_when_the_part_promise_
     content["tuning"]["label_sets"]["part"] = "valid"
     (folder / "manifest.json").write_text(json.dumps(content))
     assert save_part(folder, evaluation("promise", 50, 9), replace=True) == ()
-    assert load_manifest(folder).decision.label_sets is not None
+    assert load_manifest(folder).decision.prediction_sets is not None
 
 
 def test_one_image_of_each_group_counts(tmp_path: Path) -> None:
@@ -236,14 +236,14 @@ def test_a_bound_whose_threshold_was_changed_by_hand_is_not_shown_as_kept(folder
         ({"sets": 1.0}, "`sets` must be a coverage above 0 and below 1, such as 0.9, or 'none', got 1.0"),
         ({"sets": "off"}, "`sets` must be a coverage above 0 and below 1, such as 0.9, or 'none', got 'off'"),
         ({"sets": True}, "`sets` must be a coverage above 0 and below 1, such as 0.9, or 'none', got True"),
-        ({"sets": "none"}, "the model has no label sets, so `sets` none has nothing to remove"),
-        ({"sets": "none", "set_method": "crc"}, "`set_method` is for label sets, which `sets` none removes"),
+        ({"sets": "none"}, "the model has no prediction sets, so `sets` none has nothing to remove"),
+        ({"sets": "none", "set_method": "crc"}, "`set_method` is for prediction sets, which `sets` none removes"),
         ({"sets": "none", "undo": True}, "`undo` reverts the last change, but `sets` is a new one"),
         ({"set_method": "crc"}, "there is nothing to change"),
         ({"set_method": "crc", "top_k": 1}, "`set_method` is for `sets`, which is not given"),
         ({"sets": 0.9, "set_method": "aps"}, "any number of labels per image are computed by crc or rcps, got 'aps'"),
         ({"sets": 0.9, "set_method": "rcps", "sets_by_label": True}, "rcps does not cover each label separately"),
-        ({"sets": 0.9, "confidence": 0.5}, "only label sets by rcps have a `confidence`"),
+        ({"sets": 0.9, "confidence": 0.5}, "only prediction sets by rcps have a `confidence`"),
         ({"risk": "missed_labels"}, "`risk` is written as 'missed_labels <= 0.1'"),
         ({"risk": "missed <= 0.1"}, "unknown risk 'missed'. Did you mean 'missed_labels'"),
         ({"risk": "missed_labels <= 1.5"}, "must be between 0 and 1"),
@@ -281,7 +281,7 @@ def test_edited_label_sets_are_one_sentence(folder: Path, edited: Any) -> None:
     whole = content["decision"]["label_sets"]
     content["decision"]["label_sets"] = {**whole, **edited} if isinstance(edited, dict) and edited else edited
     (folder / "manifest.json").write_text(json.dumps(content))
-    with pytest.raises(ArtifactError, match="label sets") as caught:
+    with pytest.raises(ArtifactError, match="prediction sets") as caught:
         load_manifest(folder)
     assert "\n" not in str(caught.value)
 
@@ -289,12 +289,12 @@ def test_edited_label_sets_are_one_sentence(folder: Path, edited: Any) -> None:
 def test_the_command_and_inspect_name_them(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["tune", str(folder), "--sets", "0.9"]) == 0
     assert (
-        "label sets: in expectation, the set of an image that has labels contains at least 90 % of them"
+        "prediction sets: in expectation, the set of an image that has labels contains at least 90 % of them"
         in capsys.readouterr().out
     )
-    assert inspect_folder(folder).to_json()["label_sets"]["coverage"] == 0.9
+    assert inspect_folder(folder).to_json()["prediction_sets"]["coverage"] == 0.9
     assert run(["inspect", str(folder)]) == 0
-    assert "label sets: method crc, coverage 0.9, confidence None, n_images " in capsys.readouterr().out
+    assert "prediction sets: method crc, coverage 0.9, confidence None, n_images " in capsys.readouterr().out
     assert run(["tune", str(folder), "--set-method", "crc", "--top-k", "1"]) == 2
     assert "--set-method is for --sets, which is not given" in capsys.readouterr().err
 

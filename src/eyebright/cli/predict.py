@@ -178,7 +178,7 @@ def _columns(predictor: "Predictor") -> dict[str, bool]:
     """The columns of a prediction other than its labels or numbers, as for `PredictionWriter`."""
     return {
         "asks": predictor.thresholds.is_three_way,
-        "has_sets": predictor.manifest.decision.label_sets is not None,
+        "has_sets": predictor.manifest.decision.prediction_sets is not None,
         "has_ood": predictor.ood is not None,
     }
 

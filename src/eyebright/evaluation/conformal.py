@@ -1,4 +1,4 @@
-"""Conformal label sets: several labels for an image, which contain the right ones with a stated coverage.
+"""Conformal prediction sets: several labels for an image, which contain the right ones with a stated coverage.
 
 One class per image (n images, the class of a new image is in its set with a probability of at least the coverage, over
 the draw of the images and of the new image; Vovk, Gammerman & Shafer, 2005):
@@ -33,7 +33,7 @@ from eyebright.errors import InputError, did_you_mean, listing, short_repr
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.risk_control import ImageLosses, hoeffding_bentkus, image_losses
 from eyebright.metrics.labels import split_targets
-from eyebright.tasks.label_sets import FITTED, LabelSets, cumulative, random_parts
+from eyebright.tasks.prediction_sets import FITTED, PredictionSets, cumulative, random_parts
 
 
 def fit_sets(
@@ -44,8 +44,8 @@ def fit_sets(
     by_label: bool = False,
     confidence: float | None = None,
     randomised: bool = False,
-) -> LabelSets:
-    """Label sets with a stated coverage, from held-out images.
+) -> PredictionSets:
+    """Prediction sets with a stated coverage, from held-out images.
 
     Args:
         evaluation: an evaluation of one class or any number of labels per image; unknown targets do not count.
@@ -61,7 +61,9 @@ def fit_sets(
     """
     target = evaluation.decision.target
     if not target.has_vocab:
-        raise InputError(f"label sets exist only for targets with classes, and the target is a {type(target).__name__}")
+        raise InputError(
+            f"prediction sets exist only for targets with classes, and the target is a {type(target).__name__}"
+        )
     several = target.has_thresholds
     usual = ("crc" if confidence is None else "rcps") if several else "lac"
     chosen: SetMethod = usual if method is None else method
@@ -72,19 +74,19 @@ def fit_sets(
     else:
         every = _nonconformity(evaluation, randomised=randomised if chosen == "aps" else None)
         limits, n_images = _limits_of_class(evaluation, every, coverage, by_label=by_label)
-    return LabelSets(chosen, coverage, limits, target.value_names, n_images, confidence, randomised)
+    return PredictionSets(chosen, coverage, limits, target.value_names, n_images, confidence, randomised)
 
 
 def _check_method(method: str, *, several: bool, by_label: bool, randomised: bool) -> None:
     if method not in get_args(SetMethod):
         meant = did_you_mean(str(method), get_args(SetMethod))
         raise InputError(
-            f"unknown method of label sets {short_repr(method)}.{meant} Known: {listing(get_args(SetMethod))}"
+            f"unknown method of prediction sets {short_repr(method)}.{meant} Known: {listing(get_args(SetMethod))}"
         )
     fitting = ("crc", "rcps") if several else ("lac", "aps")
     if method not in fitting:
         kind = "any number of labels" if several else "one class"
-        raise InputError(f"label sets for {kind} per image are computed by {' or '.join(fitting)}, got '{method}'")
+        raise InputError(f"prediction sets for {kind} per image are computed by {' or '.join(fitting)}, got '{method}'")
     if randomised and method != "aps":
         raise InputError(f"only aps can be randomised, got '{method}'")
     if by_label and method == "rcps":
@@ -97,7 +99,7 @@ def _check_method(method: str, *, several: bool, by_label: bool, randomised: boo
 def _check_numbers(method: str, coverage: float, confidence: float | None) -> None:
     for name, value in (("coverage", coverage), ("confidence", confidence)):
         if value is not None and not 0 < value < 1:
-            wanted = f"the {name} of label sets must be between 0 and 1 (not included)"
+            wanted = f"the {name} of prediction sets must be between 0 and 1 (not included)"
             raise InputError(f"{wanted}, got {short_repr(value)}")
     if (confidence is not None) != (method == "rcps"):
         raise InputError(f"only the method rcps takes `confidence`, and needs it; got {confidence} for '{method}'")

@@ -74,9 +74,9 @@ class Exportable:
 
     @property
     def without_sets(self) -> tuple[str, ...]:
-        """The sentence on label sets, where the model has them."""
-        has_sets = self.predictor.manifest.decision.label_sets is not None
-        return ("what is exported has no label sets; `eyebright predict` has them",) if has_sets else ()
+        """The sentence on prediction sets, where the model has them."""
+        has_sets = self.predictor.manifest.decision.prediction_sets is not None
+        return ("what is exported has no prediction sets; `eyebright predict` has them",) if has_sets else ()
 
 
 def load_exportable(folder: Path, validation: Validation | None, *, packages: Sequence[str]) -> Exportable:

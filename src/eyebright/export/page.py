@@ -165,7 +165,8 @@ def offline_page(
         summary,
         model,
         _about(manifest, model_id, parity),
-        _limits(kind, has_ood=has_ood, has_heat_maps=has_heat_maps) + (_NO_SETS,) * (decision.label_sets is not None),
+        _limits(kind, has_ood=has_ood, has_heat_maps=has_heat_maps)
+        + (_NO_SETS,) * (decision.prediction_sets is not None),
     )
 
 
@@ -218,7 +219,7 @@ def _limits(kind: _Kind, *, has_ood: bool, has_heat_maps: bool) -> tuple[str, ..
     return (*found, _HEAT_MAPS if has_heat_maps else _NO_RATINGS if kind.is_ordered else _NO_HEAT_MAPS)
 
 
-_NO_SETS = "The page has no label sets, and its CSV no column of them; `eyebright predict` has them."
+_NO_SETS = "The page has no prediction sets, and its CSV no column of them; `eyebright predict` has them."
 _DECODING = (
     "JPEG, PNG, WebP, GIF (its first frame) and BMP images of 8 bits are read as by Eyebright. CMYK, 16 bits, AVIF and "
     "transparency are decoded by the browser in its own way, which is said at the image; TIFF and HEIC are refused."

@@ -59,8 +59,8 @@ def save_manifest(folder: str | Path, manifest: Manifest) -> None:
 def save_part(folder: str | Path, evaluation: Evaluation, *, replace: bool = False) -> tuple[str, ...]:
     """Adds the evaluation of more images to a saved model as one of its parts; the previous files are kept for undo.
 
-    If images of the part promise are replaced, promises, label sets and risk control computed from them are dropped;
-    thresholds are kept. Returns what was dropped, as text.
+    If images of the part promise are replaced, promises, prediction sets and risk control computed from them are
+    dropped; thresholds are kept. Returns what was dropped, as text.
 
     Args:
         folder: the model folder.
@@ -105,7 +105,7 @@ def save_part(folder: str | Path, evaluation: Evaluation, *, replace: bool = Fal
 def _made_with_part_promise(tuning: Mapping[str, Any]) -> dict[str, str]:
     """The results computed from images of the part promise, as text, by the names of their entries in ``tuning``."""
     found = {name: "the promises" for name in ("promises", "selective", "asking") if name in tuning}
-    for name, words in (("risk", "the risk control"), ("label_sets", "the label sets")):
+    for name, words in (("risk", "the risk control"), ("label_sets", "the prediction sets")):
         if isinstance(tuning.get(name), Mapping) and tuning[name].get("part") == "promise":
             found[name] = words
     return found

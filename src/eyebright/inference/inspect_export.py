@@ -45,7 +45,7 @@ def decision_hash(data: Mapping[str, Any]) -> str:
         data: the entries ``target``, ``decision``, ``preprocessing`` and ``pixels``.
     """
     decision = data["decision"]
-    if isinstance(decision, Mapping):  # label sets are not in graphs
+    if isinstance(decision, Mapping):  # prediction sets are not in graphs
         data = {**data, "decision": {name: value for name, value in decision.items() if name != "label_sets"}}
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 

@@ -376,7 +376,7 @@ def _facts(manifest: Mapping[str, Any]) -> dict[str, Any]:
         "calibration": calibration.get("kind") if isinstance(calibration, dict) else None,
         "thresholds": thresholds,
         "promises": promises,
-        "label_sets": decision.get("label_sets"),
+        "prediction_sets": decision.get("label_sets"),
         "risk": tuning.get("risk"),
         "scores": entry("scores"),
         "data": entry("data"),

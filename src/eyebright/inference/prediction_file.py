@@ -59,7 +59,7 @@ class PredictionWriter:
             unchanged. Numbers are the same in both.
         target: the target block of the model, which formats the predictions.
         asks: whether the model asks a person about some labels, which get a column.
-        has_sets: whether its predictions have label sets, which get a column.
+        has_sets: whether its predictions have prediction sets, which get a column.
         has_ood: whether its predictions have an out-of-distribution score, which gets two columns.
     """
 

@@ -313,7 +313,9 @@ class Predictor:
             if not bool(output.isfinite().all() and row.isfinite().all()):
                 raise ArtifactError(self._not_finite_message(image.name))
             decoded = decision.decode(row)
-            yield Prediction(image.name, decoded, row, image.note, decision.ask(row), score, decision.label_set(row))
+            yield Prediction(
+                image.name, decoded, row, image.note, decision.ask(row), score, decision.prediction_set(row)
+            )
 
     def _image_outputs(self, batch: list[_ModelInput]) -> Iterator[ImageOutputs]:
         return (ImageOutputs(row, image.warp) for row, image in zip(self._outputs(batch), batch, strict=True))

@@ -34,7 +34,7 @@ def tuning_sections(tuning: Mapping[str, Any], decision: Decision) -> list[Secti
             *_promises(tuning, decision),
             *_selective(tuning, decision),
             *_risk(tuning, decision),
-            *_label_sets(tuning, decision),
+            *_prediction_sets(tuning, decision),
             *_fitted(tuning, decision),
         ]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -73,9 +73,9 @@ def _risk(tuning: Mapping[str, Any], decision: Decision) -> list[Section]:
     return [Section("Risk control", "risk-control", [Sentences([_sentence(text)])])]
 
 
-def _label_sets(tuning: Mapping[str, Any], decision: Decision) -> list[Section]:
+def _prediction_sets(tuning: Mapping[str, Any], decision: Decision) -> list[Section]:
     """The section on the sets of labels with a stated coverage."""
-    sets = decision.label_sets
+    sets = decision.prediction_sets
     if sets is None:
         return []
     facts = tuning.get("label_sets")
@@ -99,7 +99,7 @@ def _label_sets(tuning: Mapping[str, Any], decision: Decision) -> list[Section]:
         "Predictions have a set of labels in addition to their answer: one label if the model is certain, several or "
         "none if it is not."
     )
-    return [Section("Label sets", "label-sets", blocks, intro)]
+    return [Section("Prediction sets", "prediction-sets", blocks, intro)]
 
 
 def _origin(part: str) -> str:

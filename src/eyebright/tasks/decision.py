@@ -9,7 +9,7 @@ from torch import Tensor
 from eyebright.errors import InputError, listing
 from eyebright.tasks.base import TargetBlock
 from eyebright.tasks.calibration import Calibration, NoCalibration, calibration_from_json, calibration_to_json
-from eyebright.tasks.label_sets import LabelSets
+from eyebright.tasks.prediction_sets import PredictionSets
 from eyebright.tasks.threshold_hash import HASH, are_edited, threshold_hash
 from eyebright.types import Thresholds, refuse_nan
 
@@ -24,17 +24,18 @@ class Decision:
         target: the fitted target block.
         thresholds: the thresholds of calibrated probabilities, if the target uses any.
         calibration: the calibration of the raw outputs before their activation.
-        label_sets: the sets of labels with a stated coverage, in calibrated probabilities; None without label sets.
+        prediction_sets: the sets of labels with a stated coverage, in calibrated probabilities; None without prediction
+            sets.
 
     Raises:
-        InputError: the target cannot have this calibration, or it is for another number of labels; or the label sets
-            are of other labels, or randomised, since a prediction must not depend on other images of the batch.
+        InputError: the target cannot have this calibration, or it is for another number of labels; or the prediction
+            sets are of other labels, or randomised, since a prediction must not depend on other images of the batch.
     """
 
     target: TargetBlock
     thresholds: Thresholds = field(default_factory=Thresholds)
     calibration: Calibration = field(default_factory=NoCalibration)
-    label_sets: LabelSets | None = None
+    prediction_sets: PredictionSets | None = None
 
     def __post_init__(self) -> None:
         kind, n_labels = self.calibration.kind, self.calibration.n_labels
@@ -45,20 +46,22 @@ class Decision:
             )
         if n_labels is not None and n_labels != self.target.n_out:
             raise InputError(f"the calibration '{kind}' is for {n_labels} labels, not for {self.target.n_out}")
-        self._check_label_sets()
+        self._check_prediction_sets()
 
-    def _check_label_sets(self) -> None:
-        if self.label_sets is None:
+    def _check_prediction_sets(self) -> None:
+        if self.prediction_sets is None:
             return
-        if not self.target.has_vocab or self.label_sets.names != tuple(self.target.value_names):
-            raise InputError(f"the label sets have other labels ({listing(self.label_sets.names)}) than the target")
-        if self.label_sets.is_for_labels != self.target.has_thresholds:
+        if not self.target.has_vocab or self.prediction_sets.names != tuple(self.target.value_names):
             raise InputError(
-                f"label sets '{self.label_sets.method}' are not possible for a {type(self.target).__name__}"
+                f"the prediction sets have other labels ({listing(self.prediction_sets.names)}) than the target"
             )
-        if self.label_sets.randomised:
+        if self.prediction_sets.is_for_labels != self.target.has_thresholds:
             raise InputError(
-                "a decision cannot have randomised label sets, since predictions must be reproducible; fit them "
+                f"prediction sets '{self.prediction_sets.method}' are not possible for a {type(self.target).__name__}"
+            )
+        if self.prediction_sets.randomised:
+            raise InputError(
+                "a decision cannot have randomised prediction sets, since predictions must be reproducible; fit them "
                 "without `randomised`"
             )
 
@@ -114,15 +117,15 @@ class Decision:
         asked = self.asks(activated[None])[0].tolist()
         return tuple(name for name, one in zip(self.target.value_names, asked, strict=True) if one)
 
-    def label_set(self, activated: Float[Tensor, "*k"]) -> tuple[str, ...] | None:
-        """The labels in the label set of an image, in the order of the vocabulary; None without label sets.
+    def prediction_set(self, activated: Float[Tensor, "*k"]) -> tuple[str, ...] | None:
+        """The labels in the prediction set of an image, in the order of the vocabulary; None without prediction sets.
 
         Args:
             activated: one row of activated outputs.
         """
-        if self.label_sets is None:
+        if self.prediction_sets is None:
             return None
-        inside = self.label_sets.sets(activated[None])[0].tolist()
+        inside = self.prediction_sets.sets(activated[None])[0].tolist()
         return tuple(name for name, one in zip(self.target.value_names, inside, strict=True) if one)
 
     def with_thresholds(self, thresholds: Thresholds) -> "Decision":
@@ -139,20 +142,20 @@ class Decision:
     def with_calibration(self, calibration: Calibration) -> "Decision":
         """The decision with another calibration; thresholds that were tuned before it need to be tuned again.
 
-        Label sets are dropped: their limits hold for the former probabilities.
+        Prediction sets are dropped: their limits hold for the former probabilities.
 
         Raises:
             InputError: the target does not support the calibration, or it is for another number of labels.
         """
-        return replace(self, calibration=calibration, label_sets=None)
+        return replace(self, calibration=calibration, prediction_sets=None)
 
-    def with_label_sets(self, label_sets: LabelSets | None) -> "Decision":
-        """The decision with other label sets, or without any.
+    def with_prediction_sets(self, prediction_sets: PredictionSets | None) -> "Decision":
+        """The decision with other prediction sets, or without any.
 
         Raises:
-            InputError: the label sets have other labels, or are randomised.
+            InputError: the prediction sets have other labels, or are randomised.
         """
-        return replace(self, label_sets=label_sets)
+        return replace(self, prediction_sets=prediction_sets)
 
     def to_json(self) -> dict[str, Any]:
         """The decision without its target block, which the manifest stores separately.
@@ -162,7 +165,7 @@ class Decision:
         thresholds: dict[str, Any] = {"values": _as_list(self.thresholds.values), "metric": self.thresholds.metric}
         if self.thresholds.lower is not None:
             thresholds["lower"] = _as_list(self.thresholds.lower)
-        sets = {} if self.label_sets is None else {"label_sets": self.label_sets.to_json()}
+        sets = {} if self.prediction_sets is None else {"label_sets": self.prediction_sets.to_json()}
         content = {"calibration": calibration_to_json(self.calibration), "thresholds": thresholds, **sets}
         if self.thresholds.metric is not None:
             thresholds[HASH] = threshold_hash(content)
@@ -174,7 +177,7 @@ class Decision:
 
         Raises:
             InputError: a calibration that this version does not know or that has invalid numbers, or thresholds, a
-                calibration or label sets for other classes.
+                calibration or prediction sets for other classes.
         """
         given = data["thresholds"]
         thresholds = Thresholds(
@@ -182,8 +185,8 @@ class Decision:
             None if are_edited(data) else given["metric"],
             lower=_as_tuple(given["lower"]) if "lower" in given else None,  # missing in models of older versions
         )
-        sets = LabelSets.from_json(data["label_sets"]) if data.get("label_sets") is not None else None
-        decision = Decision(block, calibration=calibration_from_json(data["calibration"]), label_sets=sets)
+        sets = PredictionSets.from_json(data["label_sets"]) if data.get("label_sets") is not None else None
+        decision = Decision(block, calibration=calibration_from_json(data["calibration"]), prediction_sets=sets)
         return decision.with_thresholds(thresholds)
 
 

@@ -34,7 +34,12 @@ from eyebright.tasks.decision import Decision
 from eyebright.types import Say, Thresholds
 from eyebright.workflow.command_options.evaluation import TuneOptions
 from eyebright.workflow.report import DESCRIPTIONS, make_report
-from eyebright.workflow.tune_sets import sizes_sentence, with_controlled_risk, with_label_sets, without_label_sets
+from eyebright.workflow.tune_sets import (
+    sizes_sentence,
+    with_controlled_risk,
+    with_prediction_sets,
+    without_prediction_sets,
+)
 
 _THRESHOLD_FACTS = ("promises", "asking", "before", "risk")  # facts that are dropped with the thresholds
 _MAX_ANSWERS = 2_000_000  # with more answers the curves of many promises would take longer than the tuning
@@ -67,7 +72,7 @@ def _tune_model(options: TuneOptions, say: Say) -> ReportData:
     _check_target(target, objective, promises, options)
     state = _Tuning(saved.manifest.decision, dict(saved.manifest.tuning))
     if options.sets == "none":
-        state = _remove_label_sets(state, say)
+        state = _remove_prediction_sets(state, say)
     if options.calibrate is not None:
         state = _calibrate(state, saved.of(options.on), options.calibrate, say)
         objective = objective or (_former_objective(state.decision) if options.risk is None else None)
@@ -79,7 +84,7 @@ def _tune_model(options: TuneOptions, say: Say) -> ReportData:
     if options.risk is not None:
         state = _control_risk(state, saved, options.risk, say)
     if options.coverage is not None:
-        state = _add_label_sets(state, saved, options.coverage, options, say)
+        state = _add_prediction_sets(state, saved, options.coverage, options, say)
     with restored_on_failure(options.model, DESCRIPTIONS):
         save_manifest(options.model, replace(saved.manifest, decision=state.decision, tuning=state.facts))
         return make_report(options.model, say=say)
@@ -189,10 +194,10 @@ class _Saved(NamedTuple):
 def _calibrate(state: _Tuning, evaluation: Evaluation, kind: CalibrationChoice, say: Say) -> _Tuning:
     calibration, facts = calibrated(evaluation, kind, say)
     _say_removed(state, say)
-    if state.decision.label_sets is not None:
+    if state.decision.prediction_sets is not None:
         say(
-            "dropped, since the probabilities have changed: the label sets; to keep them, repeat `sets` "
-            f"{state.decision.label_sets.coverage:g}"
+            "dropped, since the probabilities have changed: the prediction sets; to keep them, repeat `sets` "
+            f"{state.decision.prediction_sets.coverage:g}"
         )
     decision = state.decision.with_calibration(calibration)
     return _Tuning(decision if decision.target.has_thresholds else decision.with_thresholds(Thresholds()), facts)
@@ -325,7 +330,7 @@ def _keep(state: _Tuning, saved: _Saved, promises: list[Promise], options: TuneO
     return _Tuning(decision, {**facts, "promises": [result.to_json() for result in (*earlier, *results)]})
 
 
-# ------------------------------------------------------------------ means over images, and label sets
+# ------------------------------------------------------------------ means over images, and prediction sets
 
 
 def _control_risk(state: _Tuning, saved: _Saved, text: str, say: Say) -> _Tuning:
@@ -347,24 +352,24 @@ def _independent_images(state: _Tuning, saved: _Saved, say: Say) -> Evaluation:
     return counted
 
 
-def _remove_label_sets(state: _Tuning, say: Say) -> _Tuning:
-    sets = state.decision.label_sets
+def _remove_prediction_sets(state: _Tuning, say: Say) -> _Tuning:
+    sets = state.decision.prediction_sets
     if sets is None:
-        raise InputError("the model has no label sets, so `sets` none has nothing to remove")
-    say(f"removed: the label sets with a coverage of {sets.coverage:g}")
-    return _Tuning(*without_label_sets(state.decision, state.facts))
+        raise InputError("the model has no prediction sets, so `sets` none has nothing to remove")
+    say(f"removed: the prediction sets with a coverage of {sets.coverage:g}")
+    return _Tuning(*without_prediction_sets(state.decision, state.facts))
 
 
-def _add_label_sets(state: _Tuning, saved: _Saved, coverage: float, options: TuneOptions, say: Say) -> _Tuning:
-    decision, facts = with_label_sets(
+def _add_prediction_sets(state: _Tuning, saved: _Saved, coverage: float, options: TuneOptions, say: Say) -> _Tuning:
+    decision, facts = with_prediction_sets(
         _independent_images(state, saved, say),
         coverage,
         method=options.set_method,
         by_label=options.sets_by_label,
         confidence=options.confidence,
     )
-    assert decision.label_sets is not None
-    say(f"label sets: {decision.label_sets.sentence}; {sizes_sentence(facts['sizes'])}")
+    assert decision.prediction_sets is not None
+    say(f"prediction sets: {decision.prediction_sets.sentence}; {sizes_sentence(facts['sizes'])}")
     return _Tuning(decision, {**state.facts, "label_sets": facts})
 
 

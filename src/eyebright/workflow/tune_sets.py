@@ -1,4 +1,4 @@
-"""Label sets and bounds of a mean over images for `eyebright tune`."""
+"""Prediction sets and bounds of a mean over images for `eyebright tune`."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -15,10 +15,10 @@ from eyebright.types import Thresholds
 _RISK = re.compile(r"\s*(\w[\w -]*?)\s*(?:<=|≤)\s*([0-9.eE+-]+)\s*(%?)\s*")
 
 
-def with_label_sets(
+def with_prediction_sets(
     evaluation: Evaluation, coverage: float, *, method: SetMethod | None, by_label: bool, confidence: float
 ) -> tuple[Decision, dict[str, Any]]:
-    """(the decision with label sets, the record of the fit): the latter as JSON for the manifest.
+    """(the decision with prediction sets, the record of the fit): the latter as JSON for the manifest.
 
     Args:
         evaluation: the evaluation on independent images by which nothing was chosen.
@@ -40,16 +40,16 @@ def with_label_sets(
     sizes = sets.sets(evaluation.activated).sum(dim=1)
     counts = [int(count) for count in sizes.bincount(minlength=2)]
     facts = {"part": evaluation.part, "images": len(evaluation), "sizes": counts}
-    return evaluation.decision.with_label_sets(sets), facts
+    return evaluation.decision.with_prediction_sets(sets), facts
 
 
-def without_label_sets(decision: Decision, tuning: Mapping[str, Any]) -> tuple[Decision, dict[str, Any]]:
-    """(the decision, the record of its tuning), both without label sets."""
-    return decision.with_label_sets(None), {name: facts for name, facts in tuning.items() if name != "label_sets"}
+def without_prediction_sets(decision: Decision, tuning: Mapping[str, Any]) -> tuple[Decision, dict[str, Any]]:
+    """(the decision, the record of its tuning), both without prediction sets."""
+    return decision.with_prediction_sets(None), {name: facts for name, facts in tuning.items() if name != "label_sets"}
 
 
 def sizes_sentence(counts: Sequence[int]) -> str:
-    """A sentence on the sizes of the label sets.
+    """A sentence on the sizes of the prediction sets.
 
     Args:
         counts: the number of images whose set has 0, 1, 2, ... labels.

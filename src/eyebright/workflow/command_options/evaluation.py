@@ -95,7 +95,7 @@ class CompareOptions:
 
 
 def coverage_or_none(value: Any) -> float | Literal["none"]:
-    """The coverage of label sets, or ``"none"``, from a string or a number.
+    """The coverage of prediction sets, or ``"none"``, from a string or a number.
 
     Raises:
         InputError: the value is neither a number above 0 and below 1 nor ``"none"``.
@@ -180,7 +180,8 @@ class TuneOptions:
         float,
         Range(above=0, below=1),
         Option(
-            "Probability that the promise, or the coverage of label sets by rcps, holds, over the draw of the images.",
+            "Probability that the promise, or the coverage of prediction sets by rcps, holds, over the draw of the "
+            "images.",
         ),
     ] = _defaults.CONFIDENCE
     keep_former: Annotated[
@@ -204,9 +205,9 @@ class TuneOptions:
         float | Literal["none"] | None,
         Range(above=0, below=1),
         Option(
-            "Coverage of label sets, which predictions get in addition to their answer. One label per image: the set "
-            "contains it with at least this probability. Any number: the set contains on average at least this share "
-            "of an image's labels. The thresholds do not change. With none, label sets are removed.",
+            "Coverage of prediction sets, which predictions get in addition to their answer. One label per image: the "
+            "set contains it with at least this probability. Any number: the set contains on average at least this "
+            "share of an image's labels. The thresholds do not change. With none, prediction sets are removed.",
             convert=coverage_or_none,
             metavar="COVERAGE|none",
             unset="unchanged",
@@ -215,12 +216,13 @@ class TuneOptions:
     set_method: Annotated[
         SetMethod | None,
         Option(
-            "Method of label sets: lac or aps for one class per image, crc or rcps (with `confidence`) for labels.",
+            "Method of prediction sets: lac or aps for one class per image, crc or rcps (with `confidence`) for "
+            "labels.",
             unset="lac for one label per image, crc for any number",
         ),
     ] = None
     sets_by_label: Annotated[
-        bool, Option("Each class or label is covered separately by the label sets (not with rcps).")
+        bool, Option("Each class or label is covered separately by the prediction sets (not with rcps).")
     ] = False
     undo: Annotated[bool, Option("Undo the last change; earlier ones cannot be undone.")] = False
 
@@ -266,17 +268,17 @@ class TuneOptions:
             and not self.promise
             and self.set_method != "rcps"
         ):
-            raise InputError("only label sets by rcps have a `confidence`; give `set_method` rcps, or leave it")
+            raise InputError("only prediction sets by rcps have a `confidence`; give `set_method` rcps, or leave it")
         for owner, names in (("promise", ("label", "all_labels", "keep_former")), ("sets", _SET_OPTIONS)):
             for name in names:
                 if getattr(self, name) and not getattr(self, owner):
                     raise InputError(f"`{name}` is for `{owner}`, which is not given")
                 if getattr(self, name) and owner == "sets" and self.coverage is None:
-                    raise InputError(f"`{name}` is for label sets, which `sets` none removes; give one of them")
+                    raise InputError(f"`{name}` is for prediction sets, which `sets` none removes; give one of them")
 
     @property
     def coverage(self) -> float | None:
-        """The coverage of the label sets to fit; None if none are fitted."""
+        """The coverage of the prediction sets to fit; None if none are fitted."""
         return self.sets if isinstance(self.sets, float) else None
 
     @property

@@ -1,4 +1,4 @@
-"""`LabelSets`: several labels for an image, which contain the right ones with a stated coverage.
+"""`PredictionSets`: several labels for an image, which contain the right ones with a stated coverage.
 
 `eyebright.evaluation.conformal` fits them and has the sources. Axes: n images, k classes.
 """
@@ -22,8 +22,8 @@ _ROUNDING = 1e-9  # rounding error of sums of probabilities
 
 
 @dataclass(frozen=True, slots=True)
-class LabelSets:
-    """The rule that computes the label set of an image from its probabilities.
+class PredictionSets:
+    """The rule that computes the prediction set of an image from its probabilities.
 
     Args:
         method: the method, see `eyebright.evaluation.conformal`.
@@ -52,18 +52,18 @@ class LabelSets:
     def __post_init__(self) -> None:
         if self.method not in get_args(SetMethod):
             known = listing(get_args(SetMethod))
-            raise InputError(f"unknown method of label sets {short_repr(self.method)}; known: {known}")
+            raise InputError(f"unknown method of prediction sets {short_repr(self.method)}; known: {known}")
         for name, value in (("coverage", self.coverage), ("confidence", self.confidence)):
             if value is not None and not (isinstance(value, float) and 0 < value < 1):
-                wanted = f"the {name} of label sets must be between 0 and 1 (not included)"
+                wanted = f"the {name} of prediction sets must be between 0 and 1 (not included)"
                 raise InputError(f"{wanted}, got {short_repr(value)}")
         if self.n_images < 0:
-            raise InputError(f"label sets are fitted to a number of images, got {self.n_images}")
+            raise InputError(f"prediction sets are fitted to a number of images, got {self.n_images}")
         if len(self.limits) not in (1, len(self.names)) or any(
             limit != limit or limit == -np.inf for limit in self.limits
         ):
             raise InputError(
-                f"label sets have one limit, or one for each of {len(self.names)} classes, got "
+                f"prediction sets have one limit, or one for each of {len(self.names)} classes, got "
                 f"{short_repr(self.limits)}"
             )
 
@@ -134,7 +134,7 @@ class LabelSets:
         return {**fields, "limits": limits, "names": list(self.names)}
 
     @staticmethod
-    def from_json(data: dict[str, Any]) -> "LabelSets":
+    def from_json(data: dict[str, Any]) -> "PredictionSets":
         """The value that `to_json` described.
 
         Raises:
@@ -144,9 +144,9 @@ class LabelSets:
             limits = tuple(np.inf if limit is None else float(limit) for limit in data["limits"])
             names = tuple(map(str, data["names"]))
             fields: dict[str, Any] = {**data, "limits": limits, "names": names, "n_images": int(data["n_images"])}
-            return LabelSets(**fields)
+            return PredictionSets(**fields)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise InputError(f"the label sets have the wrong form: {error}") from None
+            raise InputError(f"the prediction sets have the wrong form: {error}") from None
 
 
 def random_parts(n_images: int, indices: Sequence[int] | None, seeds: tuple[int, int]) -> Float[np.ndarray, " n"]:

@@ -127,7 +127,7 @@ def of_set(name: str, pool: Evaluation, others: Evaluation | None, *, halves: in
             both = keep_two_promises(
                 evaluation, Promise("precision", bound), Promise("recall", bound), chosen_on=others, independent=True
             )
-            asking = both.thresholds(pool.decision).asks(pool.activated).double()
+            asking = both.thresholds(pool.decision).abstains(pool.activated).double()
             for metric, result in (("precision", both.yes), ("recall", both.no)):
                 thresholds = [np.full(len(labels), 0.5), tuned, np.full(len(labels), single.get((metric, bound), 1.0))]
                 breaks = [share(metric, values) < bound for values in thresholds]

@@ -253,12 +253,12 @@ def test_between_two_thresholds_a_person_is_asked_and_every_probability_has_one_
     thresholds = Thresholds((0.75, 0.5), lower=(0.25, 0.5))
     probabilities = torch.tensor([[0.25, 0.5], [0.26, 0.51], [0.75, 0.49], [0.76, 0.0]])
     assert thresholds.decide(probabilities).tolist() == [[False, False], [False, True], [False, False], [True, False]]
-    assert thresholds.asks(probabilities).tolist() == [[False, False], [True, False], [True, False], [False, False]]
+    assert thresholds.abstains(probabilities).tolist() == [[False, False], [True, False], [True, False], [False, False]]
     assert thresholds.is_three_way
 
 
 def test_without_a_lower_threshold_nobody_is_asked() -> None:
-    assert not Thresholds(0.5).asks(torch.tensor([0.1, 0.5, 0.9])).any()
+    assert not Thresholds(0.5).abstains(torch.tensor([0.1, 0.5, 0.9])).any()
     assert not Thresholds(0.5).is_three_way
 
 

@@ -35,7 +35,10 @@ if TYPE_CHECKING:  # the same names for type checkers and editors; a test compar
     from eyebright.evaluation.slices import Slice as Slice, find_slices as find_slices
     from eyebright.evaluation.suspects import Suspect as Suspect, find_suspects as find_suspects
     from eyebright.evaluation.teaching_order import teaching_order as teaching_order
-    from eyebright.evaluation.three_way import AskingCurve as AskingCurve, asking_curves as asking_curves
+    from eyebright.evaluation.three_way import (
+        AbstentionCurve as AbstentionCurve,
+        abstention_curves as abstention_curves,
+    )
     from eyebright.evaluation.weak_segments import WeakSegment as WeakSegment, find_weak_segments as find_weak_segments
     from eyebright.export.export_onnx import export_onnx_files as export_onnx_files
     from eyebright.export.export_openvino import export_openvino_files as export_openvino_files
@@ -111,7 +114,7 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
     "eyebright.evaluation.slices": ("Slice", "find_slices"),
     "eyebright.evaluation.suspects": ("Suspect", "find_suspects"),
     "eyebright.evaluation.teaching_order": ("teaching_order",),
-    "eyebright.evaluation.three_way": ("AskingCurve", "asking_curves"),
+    "eyebright.evaluation.three_way": ("AbstentionCurve", "abstention_curves"),
     "eyebright.evaluation.weak_segments": ("WeakSegment", "find_weak_segments"),
     "eyebright.export.export_onnx": ("export_onnx_files",),
     "eyebright.export.export_openvino": ("export_openvino_files",),

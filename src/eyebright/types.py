@@ -410,8 +410,8 @@ class Thresholds:
         refuse_nan(probabilities, "probabilities")
         return probabilities > self.per_class(probabilities.shape[-1]).to(probabilities)
 
-    def asks(self, probabilities: Float[Tensor, "*b k"]) -> Bool[Tensor, "*b k"]:
-        """True where a person is to be asked: above the lower threshold, and not above the other.
+    def abstains(self, probabilities: Float[Tensor, "*b k"]) -> Bool[Tensor, "*b k"]:
+        """True where the model abstains (asks a person): above the lower threshold, and not above the other.
 
         Raises:
             InputError: as in `decide`.

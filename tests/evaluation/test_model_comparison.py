@@ -263,18 +263,18 @@ def test_answers_that_ask_a_person_are_no_mistakes() -> None:
     second = first.with_decision(first.decision.with_thresholds(thresholds))
     found = compare_models(first, second)
     probabilities, target = first.activated.numpy(), first.targets.numpy()
-    known, asked = ~np.isnan(target), (probabilities > 0.1) & ~(probabilities > 0.9)
+    known, abstained = ~np.isnan(target), (probabilities > 0.1) & ~(probabilities > 0.9)
     two_way = (((probabilities > 0.5) != (target == 1)) & known).sum(axis=1)
-    three_way = (((probabilities > 0.9) != (target == 1)) & known & ~asked).sum(axis=1)
+    three_way = (((probabilities > 0.9) != (target == 1)) & known & ~abstained).sum(axis=1)
     assert {one.row for one in found.better} == set(np.flatnonzero(three_way < two_way))
     assert {one.row for one in found.worse} == set(np.flatnonzero(three_way > two_way)) == set()
-    assert found.asking == (0, pytest.approx(asked.any(axis=1).mean()))
+    assert found.abstention_rates == (0, pytest.approx(abstained.any(axis=1).mean()))
     assert all("ask: " in one.answers[1] and "ask: " not in one.answers[0] for one in found.better)
-    right = (three_way == 0) & ~asked.any(axis=1)
+    right = (three_way == 0) & ~abstained.any(axis=1)
     assert found.fixed == int((right & (two_way > 0)).sum())
-    assert found.handed_over == (int(((three_way == 0) & asked.any(axis=1) & (two_way > 0)).sum()), 0)
+    assert found.handed_over == (int(((three_way == 0) & abstained.any(axis=1) & (two_way > 0)).sum()), 0)
     assert compare_models(second, first).handed_over == found.handed_over[::-1]
-    assert compare_models(first, first).asking is None
+    assert compare_models(first, first).abstention_rates is None
 
 
 def test_files_that_were_replaced_between_the_evaluations_are_said() -> None:

@@ -118,11 +118,11 @@ def test_wrong_requests_are_errors() -> None:
 def test_a_person_is_asked_about_the_predicted_class_up_to_the_threshold() -> None:
     decision = Decision(CategoryBlock(CLASSES), Thresholds(0.6, lower=0.0))
     activated = torch.tensor([[0.7, 0.2, 0.1], [0.2, 0.6, 0.2], [0.3, 0.3, 0.4]])
-    asked = [decision.ask(row) for row in activated]
-    assert asked == [(), ("car",), ("cat",)]
+    abstained = [decision.abstained_labels(row) for row in activated]
+    assert abstained == [(), ("car",), ("cat",)]
     assert decision.decode_batch(activated) == ["bus", "car", "cat"]
-    assert decision.asks(activated).sum(dim=1).tolist() == [0, 1, 1]
-    assert Decision(CategoryBlock(CLASSES)).ask(activated[2]) is None
+    assert decision.abstains(activated).sum(dim=1).tolist() == [0, 1, 1]
+    assert Decision(CategoryBlock(CLASSES)).abstained_labels(activated[2]) is None
 
 
 def test_of_ordered_classes_the_probability_of_the_median_counts() -> None:

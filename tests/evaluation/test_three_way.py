@@ -10,7 +10,7 @@ import torch
 from eyebright.errors import InputError
 from eyebright.evaluation.promise import Promise
 from eyebright.evaluation.promises import keep_promise
-from eyebright.evaluation.three_way import AskingCurve, ThreeWay, asking_curves, keep_two_promises
+from eyebright.evaluation.three_way import AbstentionCurve, ThreeWay, abstention_curves, keep_two_promises
 from eyebright.tasks.multicategory import MultiCategoryBlock
 from support.evaluations import logits, make_evaluation
 
@@ -38,13 +38,13 @@ def test_the_answers_keep_both_promises_as_each_does_alone(sharp):
     for low, own, up in zip(both.no.labels, alone.labels, both.yes.labels, strict=True):
         assert low == replace(own, threshold=min(own.threshold, up.threshold))
     thresholds = both.thresholds(evaluation.decision)
-    yes, asked = thresholds.decide(evaluation.activated), thresholds.asks(evaluation.activated)
+    yes, abstained = thresholds.decide(evaluation.activated), thresholds.abstains(evaluation.activated)
     positive = evaluation.targets == 1
     for column, (found, missed) in enumerate(zip(both.yes.labels, both.no.labels, strict=True)):
         assert both.lower[column] <= both.upper[column]
         if found.kept:
             assert int(yes[:, column].sum()) == found.total
-        not_no = (yes | asked)[positive[:, column], column]
+        not_no = (yes | abstained)[positive[:, column], column]
         assert int(not_no.sum()) >= missed.right
 
 
@@ -52,23 +52,23 @@ def test_where_one_threshold_keeps_both_promises_nobody_is_asked():
     evaluation = draw(0, 300, sharp=0.02)
     both = keep_two_promises(evaluation, PRECISION, RECALL)
     assert both.lower == both.upper
-    assert not both.thresholds(evaluation.decision).asks(evaluation.activated).any()
+    assert not both.thresholds(evaluation.decision).abstains(evaluation.activated).any()
 
 
 def test_where_nothing_can_be_promised_every_answer_asks():
     evaluation = draw(0, 5)
     both = keep_two_promises(evaluation, PRECISION, RECALL)
     assert (both.lower, both.upper) == ((0.0,) * 5, (1.0,) * 5)
-    assert both.thresholds(evaluation.decision).asks(evaluation.activated).all()
+    assert both.thresholds(evaluation.decision).abstains(evaluation.activated).all()
 
 
 def test_labels_without_these_promises_keep_their_threshold_and_do_not_ask():
     evaluation = draw(0, 300)
     one = [Promise(promise.metric, promise.bound, label="label 2") for promise in (PRECISION, RECALL)]
     thresholds = keep_two_promises(evaluation, *one).thresholds(evaluation.decision)
-    asked = thresholds.asks(evaluation.activated)
-    assert asked[:, 2].any()
-    assert not asked[:, [0, 1, 3, 4]].any()
+    abstained = thresholds.abstains(evaluation.activated)
+    assert abstained[:, 2].any()
+    assert not abstained[:, [0, 1, 3, 4]].any()
     for values in (thresholds.lower, thresholds.values):
         assert [value for i, value in enumerate(values) if i != 2] == [0.5] * 4
 
@@ -77,24 +77,24 @@ def test_labels_without_these_promises_keep_their_threshold_and_do_not_ask():
 def test_the_more_is_promised_the_more_images_ask(yes):
     evaluation, other = draw(0, 400, sharp=0.3), draw(1, 400, sharp=0.3)
     for chosen_on in (None, other):
-        curves = asking_curves(evaluation, yes, RECALL, shares=(0.5, 0.7, 0.9, 0.99), chosen_on=chosen_on)
+        curves = abstention_curves(evaluation, yes, RECALL, shares=(0.5, 0.7, 0.9, 0.99), chosen_on=chosen_on)
         assert [curve.metric for curve in curves] == [yes.metric, "recall"]
         for curve in curves:
             assert curve.images[0] < curve.images[-1]
             assert curve.kept[0] == 1
             assert curve.kept[-1] < 1
             assert all(a <= i for a, i in zip(curve.answers, curve.images, strict=True))
-            assert AskingCurve.from_json(json.loads(json.dumps(curve.to_json()))) == curve
+            assert AbstentionCurve.from_json(json.loads(json.dumps(curve.to_json()))) == curve
 
 
 def test_both_curves_pass_through_the_promises_that_were_asked_for():
     evaluation = draw(0, 400, sharp=0.3)
     thresholds = keep_two_promises(evaluation, PRECISION, RECALL).thresholds(evaluation.decision)
-    asked = thresholds.asks(evaluation.activated)
-    for promise, curve in zip((PRECISION, RECALL), asking_curves(evaluation, PRECISION, RECALL), strict=True):
+    abstained = thresholds.abstains(evaluation.activated)
+    for promise, curve in zip((PRECISION, RECALL), abstention_curves(evaluation, PRECISION, RECALL), strict=True):
         at = curve.bounds.index(promise.bound)
-        assert curve.images[at] == pytest.approx(float(asked.any(dim=1).double().mean()))
-        assert curve.answers[at] == pytest.approx(float(asked.double().mean()))
+        assert curve.images[at] == pytest.approx(float(abstained.any(dim=1).double().mean()))
+        assert curve.answers[at] == pytest.approx(float(abstained.double().mean()))
 
 
 def test_three_way_thresholds_survive_json():

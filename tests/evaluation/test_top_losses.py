@@ -36,14 +36,14 @@ def test_a_label_of_which_a_person_is_asked_is_not_missing():
     cases = top_losses_multilabel(
         torch.tensor([0.1, 0.5, 0.9]), PROBABILITIES, torch.ones(3, 3), vocab=VOCAB, thresholds=thresholds
     )
-    assert [(case.index, case.missing, case.asked) for case in cases] == [
+    assert [(case.index, case.missing, case.abstained) for case in cases] == [
         (2, ("bee", "cat"), ("ant",)),
         (1, ("ant",), ("bee",)),
         (0, ("bee",), ("cat",)),
     ]
     nothing = torch.zeros(3, 3)
     cases = top_losses_multilabel(torch.ones(3), PROBABILITIES, nothing, vocab=VOCAB, thresholds=thresholds)
-    assert [case.asked for case in cases] == [()] * 3
+    assert [case.abstained for case in cases] == [()] * 3
 
 
 def test_an_unknown_label_is_neither_missing_nor_extra():

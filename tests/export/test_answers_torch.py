@@ -55,7 +55,7 @@ def test_one_class_has_its_index_and_asks_where_it_is_not_probable(block: Target
     assert found["decisions"].tolist() == encoded(decision, activated).tolist()
     assert ("asks" in found) == thresholds.is_three_way
     if thresholds.is_three_way:
-        assert found["asks"].bool().tolist() == decision.asks(activated).any(dim=1).tolist()
+        assert found["asks"].bool().tolist() == decision.abstains(activated).any(dim=1).tolist()
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ def downloaded(tab: Tab, folder: Path, name: str = "predictions.csv") -> list[li
 def predicted(model: Path, paths: list[Path]) -> list[list[str]]:
     """The rows of the CSV of ``eyebright predict``."""
     predictor, text = load_predictor(model, runtime="torch", device="cpu"), io.StringIO()
-    writer = PredictionWriter(text.write, "csv", predictor.target, asks=True, has_ood=True)
+    writer = PredictionWriter(text.write, "csv", predictor.target, is_three_way=True, has_ood=True)
     for prediction in predictor.stream(paths):
         assert not isinstance(prediction, SkippedImage)
         writer.add(prediction)

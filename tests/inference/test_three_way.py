@@ -22,14 +22,14 @@ def predictions(decision: Decision, block: MultiCategoryBlock = TARGET) -> Predi
     made: list[Prediction] = []
     for i, row in enumerate(PROBABILITIES):
         decoded = decision.decode(row)
-        made.append(Prediction(f"{i}.jpg", decoded, row, ask=decision.ask(row)))
+        made.append(Prediction(f"{i}.jpg", decoded, row, ask=decision.abstained_labels(row)))
     return Predictions(made, {}, block)
 
 
 def written(decision: Decision, file_format: str, block: MultiCategoryBlock = TARGET) -> str:
     file = io.StringIO()
-    asks = decision.thresholds.is_three_way
-    writer = PredictionWriter(file.write, file_format, block, asks=asks)  # type: ignore[arg-type]
+    is_three_way = decision.thresholds.is_three_way
+    writer = PredictionWriter(file.write, file_format, block, is_three_way=is_three_way)  # type: ignore[arg-type]
     for prediction in predictions(decision, block):
         writer.add(prediction)
     writer.end()

@@ -42,12 +42,12 @@ def test_how_many_images_ask_a_person_is_said() -> None:
     thresholds = Thresholds(0.9, lower=0.1)
     second = first.with_decision(first.decision.with_thresholds(thresholds))
     found = compare_models(first, second)
-    share = 100 * float(thresholds.asks(second.activated).any(dim=1).double().mean())
+    share = 100 * float(thresholds.abstains(second.activated).any(dim=1).double().mean())
     sentence = (
         f"on 0 % of the images by the first model, on {share:.3g} % by the second; such an answer is not a mistake"
     )
     assert sentence in comparison_sentences(found)[-1]
-    asking, wrong = found.handed_over
-    assert f"{asking} from wrong to asking a person, {wrong} from asking" in comparison_sentences(found)[-2]
+    abstention, wrong = found.handed_over
+    assert f"{abstention} from wrong to asking a person, {wrong} from asking" in comparison_sentences(found)[-2]
     assert comparison_json(found, ("old", "new"))["asking"] == [0.0, pytest.approx(share / 100)]
     assert comparison_json(compare_models(first, first), ("old", "new"))["asking"] is None

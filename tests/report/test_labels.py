@@ -125,8 +125,8 @@ def test_answers_that_ask_a_person_are_shown_as_asked_and_are_no_mistakes(evalua
     p[8, 1], t[8, 1] = 0.3, 1  # asks, and nothing else
     p[9, 2] = 0.3
     changed = replace(evaluation, outputs=logits(p), targets=t)
-    asking = decided_by(changed, Thresholds(0.5, lower=0.1))
-    found = section(asking, "worst")
+    abstention = decided_by(changed, Thresholds(0.5, lower=0.1))
+    found = section(abstention, "worst")
     (gallery,) = found.blocks
     (card,) = gallery.cards
     assert [(tag.text, tag.style) for tag in card.tags] == [
@@ -139,10 +139,10 @@ def test_answers_that_ask_a_person_are_shown_as_asked_and_are_no_mistakes(evalua
     assert found.intro.startswith("1 image of 60 with a missing or an extra label; shown: 1")
     assert found.intro.endswith("Asking a person is not a mistake: 3 images ask.")
     assert [tag.style for tag in gallery.legend] == ["missing", "extra", "correct", "asked"]
-    table = table_of(asking)
+    table = table_of(abstention)
     assert table.columns[-2:] == ["no at or below", "asked"]
     assert [[cell.text for cell in row[-2:]] for row in table.rows] == [["0.10", n] for n in "0210"]
-    assert MultiLabelReport(asking).verdict().can[0] == (
+    assert MultiLabelReport(abstention).verdict().can[0] == (
         "It answers 99 % without a person; 99 % of these answers are right (235 of 237); it asks about a label of 3 "
         "of "
         "the 60 images."

@@ -14,7 +14,7 @@ from eyebright.evaluation.calibrate import fit_calibration
 from eyebright.evaluation.promise import Promise
 from eyebright.evaluation.promises import PromiseResult, keep_promise
 from eyebright.evaluation.selective import keep_accuracy
-from eyebright.evaluation.three_way import asking_curves
+from eyebright.evaluation.three_way import abstention_curves
 from eyebright.evaluation.tune import tune
 from eyebright.inference.change_manifest import save_manifest
 from eyebright.inference.inspect_folder import inspect_folder
@@ -136,7 +136,7 @@ def test_with_two_promises_a_person_is_asked_between_them(folder: Path) -> None:
     assert thresholds.is_three_way
     assert thresholds.metric == "precision >= 0.9 and recall >= 0.9"
     promise = load_evaluation(folder, part="promise")
-    share = 100 * float(thresholds.asks(promise.activated).any(dim=1).double().mean())
+    share = 100 * float(thresholds.abstains(promise.activated).any(dim=1).double().mean())
     assert said[-1].startswith(f"a person is asked about a label of {share:.3g} % of these images")
     assert [one["promise"]["metric"] for one in load_manifest(folder).tuning["promises"]] == ["precision", "recall"]
 
@@ -146,11 +146,11 @@ def test_how_many_ask_is_drawn_against_both_promises(folder: Path) -> None:
     manifest = load_manifest(folder)
     promise, other = load_evaluation(folder, part="promise"), load_evaluation(folder, part="out_of_fold")
     promises = (Promise("precision", 0.8), Promise("recall", 0.9))
-    expected = [curve.to_json() for curve in asking_curves(promise, *promises, chosen_on=other)]
+    expected = [curve.to_json() for curve in abstention_curves(promise, *promises, chosen_on=other)]
     assert manifest.tuning["asking"] == json.loads(json.dumps(expected))
     report = json.loads((folder / "report.json").read_text())
     assert report["asking"] == manifest.tuning["asking"]
-    images = 100 * float(manifest.decision.thresholds.asks(promise.activated).any(dim=1).double().mean())
+    images = 100 * float(manifest.decision.thresholds.abstains(promise.activated).any(dim=1).double().mean())
     blocks = next(section for section in report["sections"] if section["anchor"] == "promises")["blocks"]
     said = [one for block in blocks if block["kind"] == "sentences" for one in block["sentences"]]
     assert said[-1].startswith(f"With precision >= 0.8 and recall >= 0.9, {images:.3g} % of the images and ")

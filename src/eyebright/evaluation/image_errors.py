@@ -40,7 +40,7 @@ def _of_labels(evaluation: Evaluation) -> ImageErrors:
     thresholds, activated = evaluation.decision.thresholds, evaluation.activated
     targets = evaluation.targets.cpu()
     known = ~targets.isnan()
-    wrong = (thresholds.decide(activated).cpu() != (targets == 1)) & known & ~thresholds.asks(activated).cpu()
+    wrong = (thresholds.decide(activated).cpu() != (targets == 1)) & known & ~thresholds.abstains(activated).cpu()
     values = wrong.sum(dim=1).double().numpy()
     values[~known.any(dim=1).numpy()] = np.nan
     return ImageErrors(values, "wrong labels per image")

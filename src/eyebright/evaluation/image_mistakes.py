@@ -20,16 +20,16 @@ def _wrong_labels(evaluation: Evaluation) -> Float[Tensor, " n"]:
     targets = evaluation.targets
     decided: Bool[Tensor, "n k"] = evaluation.decision.decide(evaluation.activated)
     known = ~targets.isnan()
-    asked = evaluation.decision.asks(evaluation.activated)  # no mistake
-    wrong = ((decided != (targets == 1)) & known & ~asked).sum(dim=1).double()
+    abstained = evaluation.decision.abstains(evaluation.activated)  # no mistake
+    wrong = ((decided != (targets == 1)) & known & ~abstained).sum(dim=1).double()
     return wrong.where(known.any(dim=1), torch.nan)
 
 
 def _wrong_class(evaluation: Evaluation) -> Float[Tensor, " n"]:
     block, targets = evaluation.decision.target, evaluation.targets
     predicted = torch.stack([block.encode(value) for value in evaluation.decoded])
-    asked = evaluation.decision.asks(evaluation.activated).any(dim=1)  # no mistake
-    return ((predicted != targets) & ~asked).double().where(targets >= 0, torch.nan)
+    abstained = evaluation.decision.abstains(evaluation.activated).any(dim=1)  # no mistake
+    return ((predicted != targets) & ~abstained).double().where(targets >= 0, torch.nan)
 
 
 def _distances(evaluation: Evaluation) -> Float[Tensor, " n"]:

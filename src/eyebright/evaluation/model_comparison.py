@@ -28,7 +28,7 @@ class ImageChange:
         answers: the answers of both models, as text.
         mistakes: the mistakes of both models: the number of wrong labels, without those about which a person is asked;
             0 or 1 for a class; the mean error of points or numbers.
-        asked: the number of labels about which each model asks a person.
+        abstained: the number of labels on which each model abstains.
     """
 
     row: int
@@ -36,12 +36,14 @@ class ImageChange:
     truth: str
     answers: tuple[str, str]
     mistakes: tuple[float, float]
-    asked: tuple[int, int] = (0, 0)
+    abstained: tuple[int, int] = (0, 0)
 
     @property
     def rights(self) -> tuple[bool, bool]:
         """Whether each model answers every label without a mistake."""
-        first, second = (not wrong and not asked for wrong, asked in zip(self.mistakes, self.asked, strict=True))
+        first, second = (
+            not wrong and not abstained for wrong, abstained in zip(self.mistakes, self.abstained, strict=True)
+        )
         return first, second
 
 
@@ -78,13 +80,13 @@ class ModelComparison:
     replaced: tuple[str, ...] = ()
 
     @property
-    def asking(self) -> tuple[float, float] | None:
-        """The share of the images about which each model asks a person; None if neither does."""
+    def abstention_rates(self) -> tuple[float, float] | None:
+        """The share of the images on which each model abstains (asks a person); None if neither does."""
         each = (self.first, self.second)
         if not any(evaluation.decision.thresholds.is_three_way for evaluation in each):
             return None
         first, second = (
-            float(evaluation.decision.asks(evaluation.activated).any(dim=1).double().mean()) for evaluation in each
+            float(evaluation.decision.abstains(evaluation.activated).any(dim=1).double().mean()) for evaluation in each
         )
         return first, second
 
@@ -102,8 +104,8 @@ class ModelComparison:
     def handed_over(self) -> tuple[int, int]:
         """Numbers of mistakes of one model on which the other only asks a person: the second model, and the first."""
         return (
-            sum(not one.mistakes[1] and one.asked[1] > 0 for one in self.better),
-            sum(not one.mistakes[0] and one.asked[0] > 0 for one in self.worse),
+            sum(not one.mistakes[1] and one.abstained[1] > 0 for one in self.better),
+            sum(not one.mistakes[0] and one.abstained[0] > 0 for one in self.worse),
         )
 
 
@@ -240,11 +242,11 @@ def _changes(first: Evaluation, second: Evaluation) -> tuple[tuple[ImageChange, 
 
 
 def _n_asked(evaluation: Evaluation, row: int) -> int:
-    return len(evaluation.decision.ask(evaluation.activated[row]) or ())
+    return len(evaluation.decision.abstained_labels(evaluation.activated[row]) or ())
 
 
 def _answer(evaluation: Evaluation, row: int) -> str:
     """The answer for an image as text, with the labels about which a person is asked."""
     decision, decoded = evaluation.decision, evaluation.decoded[row]
-    text, asked = decision.target.text(decoded), decision.ask(evaluation.activated[row])
-    return f"{text}{'; ' if text else ''}ask: {', '.join(asked)}" if asked else text
+    text, abstained = decision.target.text(decoded), decision.abstained_labels(evaluation.activated[row])
+    return f"{text}{'; ' if text else ''}ask: {', '.join(abstained)}" if abstained else text

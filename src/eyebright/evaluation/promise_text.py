@@ -12,7 +12,7 @@ _COUNTED_UNITS = {
     "false_positive_rate": "images without the label",
 }
 _OUTCOMES = {"precision": "were right", "recall": "were answered yes", "false_positive_rate": "were answered yes"}
-_ASKING_OUTCOME = "were answered yes or went to a person"
+_THREE_WAY_OUTCOME = "were answered yes or went to a person"
 _FAULTLESS_COUNTS = {
     "precision": "yes answers, all right",
     "recall": "images with the label, all answered yes",
@@ -20,20 +20,22 @@ _FAULTLESS_COUNTS = {
 }
 
 
-def label_sentence(result: PromiseResult, label: LabelPromise, *, asks: bool = False) -> str:
+def label_sentence(result: PromiseResult, label: LabelPromise, *, is_three_way: bool = False) -> str:
     """One sentence about a label: its threshold and evidence, or what is missing.
 
     Args:
         result: the result that the label belongs to.
         label: one of its labels.
-        asks: True for a model that answers yes, no or *ask a person*: a promise of recall then bounds how many images
-            with the label are answered no.
+        is_three_way: True for a model that answers yes, no or *ask a person*: a promise of recall then bounds how many
+            images with the label are answered no.
     """
-    asks = asks and result.promise.metric == "recall"
-    evidence = _evidence(result, label, asks=asks)
+    is_three_way = is_three_way and result.promise.metric == "recall"
+    evidence = _evidence(result, label, is_three_way=is_three_way)
     if label.kept:
-        return f"{label.label}: {_kept(result, label, asks=asks)} ({evidence})"
-    return f"{label.label}: {_instead(result, label, asks=asks)}; {evidence}; {_missing(result, label, asks=asks)}"
+        return f"{label.label}: {_kept(result, label, is_three_way=is_three_way)} ({evidence})"
+    instead = _instead(result, label, is_three_way=is_three_way)
+    missing = _missing(result, label, is_three_way=is_three_way)
+    return f"{label.label}: {instead}; {evidence}; {missing}"
 
 
 def summary(result: PromiseResult) -> str:
@@ -55,19 +57,19 @@ def summary(result: PromiseResult) -> str:
     return text + (f"; not for {listing(without)}" if without else "")
 
 
-def _kept(result: PromiseResult, label: LabelPromise, *, asks: bool) -> str:
+def _kept(result: PromiseResult, label: LabelPromise, *, is_three_way: bool) -> str:
     promise = result.promise
     side = "at most" if promise.is_upper else "at least"
     verb = "promised" if result.is_promise else "estimated"
     claim = f"{promise.words} {side} {promise.bound:g}, {verb} with {_percent(promise.confidence)} confidence"
-    return f"{'no at or below' if asks else 'yes above'} {label.threshold:.4g}: {claim}"
+    return f"{'no at or below' if is_three_way else 'yes above'} {label.threshold:.4g}: {claim}"
 
 
 def _percent(share: float) -> str:
     return f"{100 * share:.6g} %"
 
 
-def _evidence(result: PromiseResult, label: LabelPromise, *, asks: bool) -> str:
+def _evidence(result: PromiseResult, label: LabelPromise, *, is_three_way: bool) -> str:
     """The counts at the tested threshold, and their bound."""
     metric = result.promise.metric
     count = label.total - label.right if metric == "false_positive_rate" else label.right
@@ -75,9 +77,9 @@ def _evidence(result: PromiseResult, label: LabelPromise, *, asks: bool) -> str:
     where = "" if label.kept else f" above {label.tested:.4g}" if metric == "precision" else ""
     if not label.total:
         return f"there were no {_COUNTED_UNITS[metric]}{where}"
-    if asks and label.kept and label.tested > label.threshold:
+    if is_three_way and label.kept and label.tested > label.threshold:
         where = f", tested at {label.tested:.4g},"  # below it, recall cannot be lower
-    outcome = _ASKING_OUTCOME if asks else _OUTCOMES[metric]
+    outcome = _THREE_WAY_OUTCOME if is_three_way else _OUTCOMES[metric]
     counts = f"{count:,} of {label.total:,} {_COUNTED_UNITS[metric]}{where} {outcome}"
     return f"{counts}, exact {side} bound {_bound_text(result, label)}"
 
@@ -91,18 +93,18 @@ def _bound_text(result: PromiseResult, label: LabelPromise) -> str:
     return text  # pyright: ignore[reportPossiblyUnboundVariable]
 
 
-def _instead(result: PromiseResult, label: LabelPromise, *, asks: bool) -> str:
+def _instead(result: PromiseResult, label: LabelPromise, *, is_three_way: bool) -> str:
     nothing = "nothing is promised" if result.is_promise else "the evidence does not suffice"
     if label.former:
         return f"keeps its threshold {label.threshold:.4g}, for which {nothing}"
     if result.promise.metric != "recall":
         return f"never answered yes, because {nothing}"
-    answer = "answered no only at a probability of 0" if asks else "answered yes at every probability above 0"
+    answer = "answered no only at a probability of 0" if is_three_way else "answered yes at every probability above 0"
     return f"{answer}, because {nothing}"
 
 
-def _missing(result: PromiseResult, label: LabelPromise, *, asks: bool) -> str:
-    faultless = "images with the label, none answered no" if asks else _FAULTLESS_COUNTS[result.promise.metric]
+def _missing(result: PromiseResult, label: LabelPromise, *, is_three_way: bool) -> str:
+    faultless = "images with the label, none answered no" if is_three_way else _FAULTLESS_COUNTS[result.promise.metric]
     text = f"it takes {label.faultless:,} {faultless}"
     unit = "images" if result.n_groups is None else "groups"
     if label.missing is not None:

@@ -115,7 +115,7 @@ class PromiseResult:
             lows = list(lower) if isinstance(lower, tuple) else [lower] * len(values)
             for label in self.labels:
                 index = former.target.classes.index_of(label.label)
-                lows[index] = values[index]  # these labels do not ask
+                lows[index] = values[index]  # a model never abstains on these labels
             lower = tuple(lows)
         return former.with_thresholds(Thresholds(tuple(values), metric=str(self.promise), lower=lower))
 

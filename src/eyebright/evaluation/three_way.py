@@ -109,7 +109,7 @@ def _three_way(upper: PromiseResult, lower: PromiseResult) -> ThreeWay:
 
 
 @dataclass(frozen=True, slots=True)
-class AskingCurve:
+class AbstentionCurve:
     """The shares of images and answers for which a person is asked, for several bounds of one of two promises.
 
     Args:
@@ -132,13 +132,13 @@ class AskingCurve:
         return {"promise": data.pop("metric"), **data}
 
     @staticmethod
-    def from_json(data: Mapping[str, Any]) -> "AskingCurve":
+    def from_json(data: Mapping[str, Any]) -> "AbstentionCurve":
         """The curve that `to_json` described."""
         numbers = {name: tuple(map(float, data[name])) for name in ("bounds", "images", "answers", "kept")}
-        return AskingCurve(metric=data["promise"], **numbers)
+        return AbstentionCurve(metric=data["promise"], **numbers)
 
 
-def asking_curves(
+def abstention_curves(
     evaluation: Evaluation,
     yes: Promise,
     no: Promise,
@@ -146,8 +146,8 @@ def asking_curves(
     shares: Sequence[float] = (0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.975, 0.99),
     chosen_on: Evaluation | None = None,
     groups: Sequence[Hashable] | None = None,
-) -> tuple[AskingCurve, AskingCurve]:
-    """The asking curve of each of two promises: the bound of one varies while the other is fixed.
+) -> tuple[AbstentionCurve, AbstentionCurve]:
+    """The abstention curve of each of two promises: the bound of one varies while the other is fixed.
 
     Args:
         evaluation: as in `keep_promise`; the shares are those of its images.
@@ -162,11 +162,13 @@ def asking_curves(
     """
     fixed = keep_two_promises(evaluation, yes, no, chosen_on=chosen_on, groups=groups)
 
-    def curve(promise: Promise, both_of: Callable[[PromiseResult], ThreeWay], others: Evaluation | None) -> AskingCurve:
+    def curve(
+        promise: Promise, both_of: Callable[[PromiseResult], ThreeWay], others: Evaluation | None
+    ) -> AbstentionCurve:
         promises = [_with_share(promise, share) for share in sorted({*shares, promise.share})]
         results = keep_promises(evaluation, promises, chosen_on=others, groups=groups)
-        points = [_asking(evaluation, both_of(result)) for result in results]
-        return AskingCurve(promise.metric, tuple(one.bound for one in promises), *zip(*points, strict=True))
+        points = [_abstention(evaluation, both_of(result)) for result in results]
+        return AbstentionCurve(promise.metric, tuple(one.bound for one in promises), *zip(*points, strict=True))
 
     lower = keep_promise(evaluation, no, groups=groups)
     return (
@@ -179,8 +181,8 @@ def _with_share(promise: Promise, share: float) -> Promise:
     return replace(promise, bound=round(1 - share, 12) if promise.is_upper else share)
 
 
-def _asking(evaluation: Evaluation, both: ThreeWay) -> tuple[float, float, float]:
+def _abstention(evaluation: Evaluation, both: ThreeWay) -> tuple[float, float, float]:
     """The shares of images and answers that ask a person, and of labels for which both promises are kept."""
-    asking = both.thresholds(evaluation.decision).asks(evaluation.activated)
+    abstention = both.thresholds(evaluation.decision).abstains(evaluation.activated)
     kept = [yes.kept and no.kept for yes, no in zip(both.yes.labels, both.no.labels, strict=True)]
-    return float(asking.any(dim=1).double().mean()), float(asking.double().mean()), float(np.mean(kept))
+    return float(abstention.any(dim=1).double().mean()), float(abstention.double().mean()), float(np.mean(kept))

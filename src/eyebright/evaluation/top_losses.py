@@ -22,7 +22,7 @@ class LabelCase:
         missing: false negatives: its labels that were answered no.
         extra: false positives: predicted labels that it does not have; unknown labels are neither missing nor extra.
         probabilities: the probability of each label.
-        asked: its labels about which a person is asked; they do not count as missing.
+        abstained: its labels on which the model abstains; they do not count as missing.
     """
 
     index: int
@@ -30,7 +30,7 @@ class LabelCase:
     missing: tuple[str, ...]
     extra: tuple[str, ...]
     probabilities: dict[str, float]
-    asked: tuple[str, ...] = ()
+    abstained: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +74,8 @@ def top_losses_multilabel(
     cases = _cases(losses, probabilities, predicted & ~target.cpu().isnan(), positive, vocab=vocab, k=k)
     if not thresholds.is_three_way:
         return cases
-    asked = (thresholds.asks(probabilities).cpu() & positive)[[case.index for case in cases]]
-    return [_with_asked(case, _names(vocab, row)) for case, row in zip(cases, asked, strict=True)]
+    abstained = (thresholds.abstains(probabilities).cpu() & positive)[[case.index for case in cases]]
+    return [_with_abstained(case, _names(vocab, row)) for case, row in zip(cases, abstained, strict=True)]
 
 
 def top_losses_single_label(
@@ -153,8 +153,8 @@ def _cases(
     ]
 
 
-def _with_asked(case: LabelCase, asked: tuple[str, ...]) -> LabelCase:
-    return replace(case, missing=tuple(name for name in case.missing if name not in asked), asked=asked)
+def _with_abstained(case: LabelCase, abstained: tuple[str, ...]) -> LabelCase:
+    return replace(case, missing=tuple(name for name in case.missing if name not in abstained), abstained=abstained)
 
 
 def _names(vocab: Sequence[str], which: Tensor) -> tuple[str, ...]:

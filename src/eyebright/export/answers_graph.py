@@ -150,10 +150,10 @@ def class_threshold(decision: Decision) -> float:
 def _class_margins(probabilities: Floats, decision: Decision) -> Floats:
     """Half of the lead over the second class: both can move; or what the class is from its threshold."""
     highest = np.sort(probabilities, axis=1)[:, -2:]
-    return _with_asking((highest[:, 1] - highest[:, 0]) / 2, highest[:, 1], decision)
+    return _with_abstention((highest[:, 1] - highest[:, 0]) / 2, highest[:, 1], decision)
 
 
-def _with_asking(margins: Floats, probabilities: Floats, decision: Decision) -> Floats:
+def _with_abstention(margins: Floats, probabilities: Floats, decision: Decision) -> Floats:
     """The margins, or the distance of the probability of the class from its threshold where that is nearer."""
     if not decision.thresholds.is_three_way:
         return margins
@@ -179,7 +179,7 @@ def _ordinal_margins(probabilities: Floats, decision: Decision) -> Floats:
     sums = probabilities.astype(np.float64).cumsum(axis=1)[:, :-1]
     median = (sums < 0.5).sum(axis=1, keepdims=True)
     own = np.take_along_axis(probabilities, median, axis=1)[:, 0]
-    return _with_asking(np.abs(sums - 0.5).min(axis=1), own, decision)
+    return _with_abstention(np.abs(sums - 0.5).min(axis=1), own, decision)
 
 
 # ------------------------------------------------------------------ points and numbers

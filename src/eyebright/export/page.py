@@ -148,7 +148,7 @@ def offline_page(
     is_labels = kind.shows in ("labels", "classes")
     names = [valid_unicode(name) for name in (target.classes if is_labels else target.value_names)]
     upper, lower = thresholds_of(decision) if target.has_thresholds else (None, None)
-    columns = table_columns(target, asks=decision.thresholds.is_three_way, has_ood=has_ood)
+    columns = table_columns(target, is_three_way=decision.thresholds.is_three_way, has_ood=has_ood)
     model = {
         "shows": kind.shows,
         "names": names,
@@ -194,15 +194,15 @@ def _difference(manifest: Manifest, parity: Parity) -> str:
 def _thresholds_origin(manifest: Manifest) -> str:
     """The origin of the thresholds, as text."""
     thresholds, risk = manifest.decision.thresholds, manifest.tuning.get("risk")
-    asks = "; between two of them a person is asked" if thresholds.is_three_way else ""
+    between = "; between two of them a person is asked" if thresholds.is_three_way else ""
     promises = [str(PromiseResult.from_json(dict(one)).promise) for one in manifest.tuning.get("promises", [])]
     if promises:
-        return f"for {' and '.join(promises)}{asks}"
+        return f"for {' and '.join(promises)}{between}"
     if risk is not None:
         return f"for {thresholds.metric} in expectation"
     if thresholds.metric is not None:
-        return f"tuned for {thresholds.metric} on the validation images{asks}"
-    return f"set, not tuned{asks}"
+        return f"tuned for {thresholds.metric} on the validation images{between}"
+    return f"set, not tuned{between}"
 
 
 def _drawing(manifest: Manifest) -> dict[str, Any]:

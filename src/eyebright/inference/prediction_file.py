@@ -35,7 +35,12 @@ def check_predictions_file(path: Path, block: TargetBlock) -> None:
         InputError: the file exists and does not contain predictions.
     """
     formats: tuple[PredictionFormat, ...] = ("csv", "csv-safe")
-    own = tuple(_header(block, one, asks=asks) for one in formats for asks in (False, True) if block.label_names)
+    own = tuple(
+        _header(block, one, is_three_way=is_three_way)
+        for one in formats
+        for is_three_way in (False, True)
+        if block.label_names
+    )
 
     def is_ours(content: str) -> bool:
         if content.startswith("["):
@@ -58,7 +63,7 @@ class PredictionWriter:
             since they begin with ``=``, ``+``, ``-``, ``@`` or a tab, get the prefix ``'``. In ``"csv"`` names are
             unchanged. Numbers are the same in both.
         target: the target block of the model, which formats the predictions.
-        asks: whether the model asks a person about some labels, which get a column.
+        is_three_way: whether the model asks a person about some labels, which get a column.
         has_sets: whether its predictions have prediction sets, which get a column.
         has_ood: whether its predictions have an out-of-distribution score, which gets two columns.
     """
@@ -69,7 +74,7 @@ class PredictionWriter:
         file_format: PredictionFormat,
         block: TargetBlock,
         *,
-        asks: bool = False,
+        is_three_way: bool = False,
         has_sets: bool = False,
         has_ood: bool = False,
     ) -> None:
@@ -78,7 +83,7 @@ class PredictionWriter:
         self._json = file_format == "json"
         self._safe = file_format == "csv-safe"
         self._block = block
-        self._columns = table_columns(block, asks=asks, has_sets=has_sets, has_ood=has_ood)
+        self._columns = table_columns(block, is_three_way=is_three_way, has_sets=has_sets, has_ood=has_ood)
         self._rows = csv.writer(_Text(write), lineterminator=_END)
 
     def add(self, prediction: Prediction) -> None:
@@ -109,10 +114,10 @@ class PredictionWriter:
         return f"'{valid_unicode(cell)}" if self._safe and cell.startswith(_FORMULA) else valid_unicode(cell)
 
 
-def _header(block: TargetBlock, file_format: PredictionFormat, *, asks: bool) -> str:
+def _header(block: TargetBlock, file_format: PredictionFormat, *, is_three_way: bool) -> str:
     """The first line of a table without predictions."""
     parts: list[str] = []
-    PredictionWriter(parts.append, file_format, block, asks=asks).end()
+    PredictionWriter(parts.append, file_format, block, is_three_way=is_three_way).end()
     return "".join(parts).removesuffix("\n")
 
 

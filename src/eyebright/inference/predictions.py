@@ -27,8 +27,8 @@ class Prediction:
         activated: the activated and calibrated outputs: the probability of each class, shape (classes,); points, shape
             (n, 2); or numbers, shape (n,).
         note: a possible problem of the image; empty if none was found.
-        ask: the labels about which a person is to be asked, in the order of the vocabulary; None if the model answers
-            only yes or no.
+        ask: the labels on which the model abstains, so that a person is to be asked, in the order of the vocabulary;
+            None if the model answers only yes or no.
         prediction_set: the labels of the set that covers the right ones with the stated coverage, in the order of the
             vocabulary; None if the model has no prediction sets.
         ood_score: the out-of-distribution score; above 1 the image is less similar to the training images than 95 % of
@@ -50,26 +50,32 @@ class Prediction:
 
     def to_json(self, block: TargetBlock) -> dict[str, Any]:
         """The path, the entries of `TargetBlock.prediction_json`, and the other fields that the model provides."""
-        asked = {} if self.ask is None else {"ask": list(self.ask)}
+        abstained = {} if self.ask is None else {"ask": list(self.ask)}
         inside = {} if self.prediction_set is None else {"prediction_set": list(self.prediction_set)}
         score = {} if self.ood_score is None else {"ood_score": self.ood_score, "ood": self.is_ood}
-        return {"path": self.path, **block.prediction_json(self.decoded, self.activated), **asked, **inside, **score}
+        return {
+            "path": self.path,
+            **block.prediction_json(self.decoded, self.activated),
+            **abstained,
+            **inside,
+            **score,
+        }
 
     def row(self, block: TargetBlock) -> tuple[Any, ...]:
         """The cells of the table, in the order of `table_columns`."""
         cells = block.table_row(self.decoded, self.activated)
-        asked = () if self.ask is None else (block.asked_text(self.ask, self.activated),)
+        abstained = () if self.ask is None else (block.abstained_text(self.ask, self.activated),)
         inside = () if self.prediction_set is None else (block.names_text(self.prediction_set),)
         score = () if self.ood_score is None else (self.ood_score, "yes" if self.is_ood else "no")
-        return (self.path, *cells, *asked, *inside, *score)
+        return (self.path, *cells, *abstained, *inside, *score)
 
     def line(self, block: TargetBlock) -> str:
         """The prediction as a line of text: the path, the labels or numbers, and reasons for doubt."""
         text = block.text(self.decoded) or NO_LABEL_CAPTION
-        asked = f"; ask a person: {', '.join(self.ask)}" if self.ask else ""
+        abstained = f"; ask a person: {', '.join(self.ask)}" if self.ask else ""
         inside = "" if self.prediction_set is None else f"; prediction set: {', '.join(self.prediction_set) or 'empty'}"
         unlike = f"; unlike the training images (score {self.ood_score:.2f})" if self.is_ood else ""
-        return printable(f"{self.path}: {text}{asked}{inside}{unlike}")
+        return printable(f"{self.path}: {text}{abstained}{inside}{unlike}")
 
 
 @dataclass(frozen=True)
@@ -85,17 +91,19 @@ class SkippedImage:
     reason: str
 
 
-def table_columns(block: TargetBlock, *, asks: bool, has_sets: bool = False, has_ood: bool = False) -> tuple[str, ...]:
+def table_columns(
+    block: TargetBlock, *, is_three_way: bool, has_sets: bool = False, has_ood: bool = False
+) -> tuple[str, ...]:
     """The names of the cells of `Prediction.row`.
 
     Args:
         block: the target block of the model.
-        asks: whether the model asks a person about some labels.
+        is_three_way: whether the model asks a person about some labels.
         has_sets: whether its predictions have prediction sets.
         has_ood: whether its predictions have an out-of-distribution score.
     """
     columns = ("path", *block.table_columns)
-    if asks:
+    if is_three_way:
         columns += tuple(distinct_columns(["ask"], taken=columns, prefix="to_"))
     if has_sets:
         columns += tuple(distinct_columns(["prediction_set"], taken=columns, prefix="image_"))
@@ -160,10 +168,10 @@ class Predictions(Sequence[Prediction]):
         """
         rows = [prediction.row(self.target) for prediction in self._predictions]
         cells = [[valid_unicode(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
-        asks = any(prediction.ask is not None for prediction in self._predictions)
+        is_three_way = any(prediction.ask is not None for prediction in self._predictions)
         has_sets = any(prediction.prediction_set is not None for prediction in self._predictions)
         has_ood = any(prediction.ood_score is not None for prediction in self._predictions)
-        columns = table_columns(self.target, asks=asks, has_sets=has_sets, has_ood=has_ood)
+        columns = table_columns(self.target, is_three_way=is_three_way, has_sets=has_sets, has_ood=has_ood)
         return pd.DataFrame(cells, columns=list(columns))
 
     def to_json(self) -> list[dict[str, Any]]:

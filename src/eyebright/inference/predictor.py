@@ -314,7 +314,13 @@ class Predictor:
                 raise ArtifactError(self._not_finite_message(image.name))
             decoded = decision.decode(row)
             yield Prediction(
-                image.name, decoded, row, image.note, decision.ask(row), score, decision.prediction_set(row)
+                image.name,
+                decoded,
+                row,
+                image.note,
+                decision.abstained_labels(row),
+                score,
+                decision.prediction_set(row),
             )
 
     def _image_outputs(self, batch: list[_ModelInput]) -> Iterator[ImageOutputs]:

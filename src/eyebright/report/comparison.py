@@ -53,10 +53,10 @@ def comparison_sentences(found: ModelComparison) -> list[str]:
             f"images: {found.fixed:,} from wrong to right, {found.broken:,} from right to wrong; "
             f"{len(found.better):,} with fewer mistakes, {len(found.worse):,} with more"
         )
-        if found.asking is not None:
+        if found.abstention_rates is not None:
             gained, lost = found.handed_over
             sentences[-1] += f"; {gained:,} from wrong to asking a person, {lost:,} from asking a person to wrong"
-            first, second = (f"{100 * share:.3g} %" for share in found.asking)
+            first, second = (f"{100 * share:.3g} %" for share in found.abstention_rates)
             sentences.append(
                 f"a person is asked about a label on {first} of the images by the first model, on {second} by the "
                 "second; such an answer is not a mistake, and counts as no in the metrics"
@@ -139,7 +139,7 @@ def comparison_json(found: ModelComparison, names: tuple[str, str]) -> dict[str,
             }
             for one in found.outputs
         ],
-        "asking": found.asking,
+        "asking": found.abstention_rates,
         "worse": [_image_json(one) for one in found.worse],
         "better": [_image_json(one) for one in found.better],
     }
@@ -285,7 +285,7 @@ def _image_json(one: ImageChange) -> dict[str, Any]:
         "first": one.answers[0],
         "second": one.answers[1],
         "mistakes": one.mistakes,
-        "asked": one.asked,
+        "asked": one.abstained,
     }
 
 

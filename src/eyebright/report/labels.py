@@ -92,11 +92,11 @@ class MultiLabelReport(TaskReport):
         verdict = LabelVerdict(
             self.vocab, self.probabilities, decisions, self.targets, self.scores, rows, counts
         ).verdict()
-        verdict = with_promises(verdict, self.facts.tuning, asks=self.thresholds.is_three_way)
+        verdict = with_promises(verdict, self.facts.tuning, is_three_way=self.thresholds.is_three_way)
         if not self.thresholds.is_three_way:
             return verdict
-        asked = self.thresholds.asks(self.probabilities)
-        return replace(verdict, can=[answered_sentence(decisions, asked, self.targets), *verdict.can])
+        abstained = self.thresholds.abstains(self.probabilities)
+        return replace(verdict, can=[answered_sentence(decisions, abstained, self.targets), *verdict.can])
 
     def output_rows(self) -> list[dict[str, Any]]:
         """The scores of each label."""
@@ -172,8 +172,8 @@ class MultiLabelReport(TaskReport):
         elif thresholds.metric is not None:
             images = "these same images" if self.thresholds_tuned_on_this_set else "other images"
             origin = f"tuned for {METRIC_TITLES.get(thresholds.metric, thresholds.metric)} on {images}"
-        asked = "; between two thresholds a person is asked, which counts as no" * thresholds.is_three_way
-        return f"Precision, recall and F1 are computed from the predicted labels: {scope}, {origin}{asked}."
+        between = "; between two thresholds a person is asked, which counts as no" * thresholds.is_three_way
+        return f"Precision, recall and F1 are computed from the predicted labels: {scope}, {origin}{between}."
 
     def _collapsed_table(self) -> list[Table | Collapsed]:
         known = [row.f1 if row.positives >= MIN_IMAGES else math.nan for row in self.scores]
@@ -201,16 +201,16 @@ class MultiLabelReport(TaskReport):
     def _asking_cells(self) -> list[tuple[Cell, Cell]]:
         """The lower threshold of each label, and the number of images for which a person is asked about it."""
         lower = Thresholds(self.thresholds.values if self.thresholds.lower is None else self.thresholds.lower)
-        asked = self.thresholds.asks(self.probabilities).sum(dim=0).tolist()
-        each = zip(lower.per_class(len(self.vocab)).tolist(), asked, strict=True)
+        abstained = self.thresholds.abstains(self.probabilities).sum(dim=0).tolist()
+        each = zip(lower.per_class(len(self.vocab)).tolist(), abstained, strict=True)
         return [(Cell.of(value, decimals=2), Cell.of(count)) for value, count in each]
 
     # ------------------------------------------------------------------ the images
 
     def _worst(self) -> list[Section]:
         true, known = self.targets == 1, ~self._unknown
-        asked = self.thresholds.asks(self.probabilities)
-        wrong = ((self.thresholds.decide(self.probabilities) != true) & known & ~asked).any(dim=1)
+        abstained = self.thresholds.abstains(self.probabilities)
+        wrong = ((self.thresholds.decide(self.probabilities) != true) & known & ~abstained).any(dim=1)
         losses = functional.binary_cross_entropy(self.probabilities.float(), true.float(), reduction="none")
         losses = (losses * known).sum(dim=1)
         cases = top_losses_multilabel(
@@ -231,17 +231,17 @@ class MultiLabelReport(TaskReport):
         )
         if not self.thresholds.is_three_way:
             return [Section("Worst mistakes", "worst", [Gallery(cards, _LEGEND)], intro)]
-        intro += f" Asking a person is not a mistake: {count_text(int(asked.any(dim=1).sum()), 'image')} ask."
+        intro += f" Asking a person is not a mistake: {count_text(int(abstained.any(dim=1).sum()), 'image')} ask."
         return [Section("Worst mistakes", "worst", [Gallery(cards, _LEGEND_OF_ASKED)], intro)]
 
     def _card(self, case: LabelCase, image: ShownImage) -> Card:
         true = [self.vocab[int(k)] for k in (self.targets[case.index] == 1).nonzero()[:, 0].tolist()]
-        correct = [label for label in true if label not in (*case.missing, *case.asked)]
+        correct = [label for label in true if label not in (*case.missing, *case.abstained)]
         groups: list[tuple[TagStyle, Sequence[str]]] = [
             ("missing", case.missing),
             ("extra", case.extra),
             ("correct", correct),
-            ("asked", case.asked),
+            ("asked", case.abstained),
         ]
         tags = [Tag(f"{label} {case.probabilities[label]:.2f}", style) for style, labels in groups for label in labels]
         words = [f"{style}: {', '.join(labels)}" for style, labels in groups if labels]

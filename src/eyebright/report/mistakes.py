@@ -173,6 +173,6 @@ def _wrong_labels(evaluation: Evaluation) -> tuple[Bool[np.ndarray, "n k"], Bool
     """(labels in the data that are answered no, predicted labels that are not in the data)."""
     thresholds, activated = evaluation.decision.thresholds, evaluation.activated
     predicted = thresholds.decide(activated).cpu().numpy()
-    asked = thresholds.asks(activated).cpu().numpy()
+    abstained = thresholds.abstains(activated).cpu().numpy()
     targets = evaluation.targets.cpu().numpy()
-    return (targets == 1) & ~predicted & ~asked, (targets == 0) & predicted
+    return (targets == 1) & ~predicted & ~abstained, (targets == 0) & predicted

@@ -9,7 +9,7 @@ from eyebright.evaluation.promise_text import label_sentence, summary
 from eyebright.evaluation.promises import LabelPromise, PromiseResult
 from eyebright.evaluation.risk_control import ControlledRisk
 from eyebright.evaluation.selective import SelectivePromise
-from eyebright.report.asking import asking_blocks
+from eyebright.report.abstention import abstention_blocks
 from eyebright.tasks.decision import Decision
 from eyebright.types import Thresholds
 from eyebright.web.blocks import Cell, Section, Sentences, Table
@@ -130,8 +130,10 @@ def _promises(tuning: Mapping[str, Any], decision: Decision) -> list[Section]:
     blocks: list[Any] = []
     changed: list[str] = []
     for result in results:
-        asks = decision.thresholds.is_three_way and result.promise.metric == "recall"
-        labels = tuple(label for label in result.labels if label.threshold == _threshold(label, decision, lower=asks))
+        is_three_way = decision.thresholds.is_three_way and result.promise.metric == "recall"
+        labels = tuple(
+            label for label in result.labels if label.threshold == _threshold(label, decision, lower=is_three_way)
+        )
         if others := [label.label for label in result.labels if label not in labels]:
             changed += others
             blocks.append(
@@ -139,9 +141,9 @@ def _promises(tuning: Mapping[str, Any], decision: Decision) -> list[Section]:
             )
         if labels:
             shown = replace(result, labels=labels)
-            blocks += [Sentences([_sentence(summary(shown))]), _table(shown, asks=asks)]
+            blocks += [Sentences([_sentence(summary(shown))]), _table(shown, is_three_way=is_three_way)]
     if decision.thresholds.is_three_way and not changed:
-        blocks += asking_blocks(tuning, results)
+        blocks += abstention_blocks(tuning, results)
     intro = (
         "Bounds that the answers keep on new images of the same kind. A promise is computed from held-out images and "
         "the answers of this model; from other images it is an estimate."
@@ -158,8 +160,8 @@ def _threshold(label: LabelPromise, decision: Decision, *, lower: bool) -> float
     return float(Thresholds(values).per_class(len(classes))[classes.index_of(label.label)])
 
 
-def _table(result: PromiseResult, *, asks: bool) -> Table:
-    threshold = "no at or below" if asks else "yes above"
+def _table(result: PromiseResult, *, is_three_way: bool) -> Table:
+    threshold = "no at or below" if is_three_way else "yes above"
     columns = ("label", "kept", threshold, "answers that count", "right", "exact bound", "evidence")
     rows = [
         [
@@ -169,7 +171,7 @@ def _table(result: PromiseResult, *, asks: bool) -> Table:
             Cell.of(label.total),
             Cell.of(label.right),
             Cell.of(label.bound) if label.total else Cell(NO_VALUE),
-            Cell(label_sentence(result, label, asks=asks).removeprefix(f"{label.label}: ")),
+            Cell(label_sentence(result, label, is_three_way=is_three_way).removeprefix(f"{label.label}: ")),
         ]
         for label in result.labels
     ]

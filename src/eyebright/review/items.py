@@ -56,7 +56,7 @@ class Answers:
             numbers.
         thresholds: the threshold of each label; empty without thresholds.
         lower: the lower threshold of each label of three-way answers; otherwise empty.
-        asked: the labels about which (or whether about the class) a person is to be asked; None: never.
+        abstained: the labels on which (or whether on the class) the model abstains; None: never.
         suggested: images without labels, most informative first; None: unknown.
         reasons: the reason for each suggestion, by image.
     """
@@ -66,7 +66,7 @@ class Answers:
     probabilities: Float[np.ndarray, "n k"] | None = None
     thresholds: Sequence[float] = ()
     lower: Sequence[float] = ()
-    asked: Bool[np.ndarray, "n a"] | None = None
+    abstained: Bool[np.ndarray, "n a"] | None = None
     suggested: Ids | None = None
     reasons: Mapping[int, str] = field(default_factory=dict[int, str])
 

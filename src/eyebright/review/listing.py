@@ -185,7 +185,7 @@ class Lists:
         if len(session.suspects.ids):
             lists["suspects"] = session.suspects.ids
         if answers is not None:
-            if answers.asked is not None and answers.asked.any():
+            if answers.abstained is not None and answers.abstained.any():
                 lists["asked"] = _by_doubt(answers)
             mistakes = worst_mistakes(session.given, answers, session.vocabulary.kind)
             if len(mistakes):
@@ -244,8 +244,10 @@ class Lists:
             return ""
         if name == "suggested":
             return answers.reasons.get(row, "")
-        if name == "asked" and answers.asked is not None:
-            names = [one for one, asks in zip(session.vocabulary.cells, answers.asked[row], strict=False) if asks]
+        if name == "asked" and answers.abstained is not None:
+            names = [
+                one for one, abstains in zip(session.vocabulary.cells, answers.abstained[row], strict=False) if abstains
+            ]
             return f"uncertain about {_few(names)}" if any(names) else "uncertain about the class"
         if name == "mistakes":
             return _contradictions(session.vocabulary.row(session.given[row]), _predicted(session, answers, row))
@@ -300,13 +302,13 @@ def _negative_log_likelihoods(
 
 def _by_doubt(answers: Answers) -> Ids:
     """The images about which a person is asked, the most uncertain first."""
-    assert answers.asked is not None
-    rows = np.flatnonzero(answers.asked.any(axis=1))
+    assert answers.abstained is not None
+    rows = np.flatnonzero(answers.abstained.any(axis=1))
     if answers.probabilities is None:
         return rows
     probabilities = answers.probabilities[rows]
-    if answers.asked.shape[1] == probabilities.shape[1]:
-        doubt = np.where(answers.asked[rows], 0.5 - np.abs(probabilities - 0.5), -1).max(axis=1)
+    if answers.abstained.shape[1] == probabilities.shape[1]:
+        doubt = np.where(answers.abstained[rows], 0.5 - np.abs(probabilities - 0.5), -1).max(axis=1)
     else:
         doubt = -probabilities.max(axis=1)
     return rows[np.argsort(-doubt, kind="stable")]

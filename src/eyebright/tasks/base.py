@@ -169,12 +169,12 @@ class TargetBlock(Block):
         """
         raise InputError(f"a {type(self).__name__} has no single class per image")
 
-    def asks(self, activated: Float[Tensor, "n *k"], thresholds: Thresholds) -> Bool[Tensor, "n *k"]:
-        """True for the answers about which a person is to be asked; none unless overridden.
+    def abstains(self, activated: Float[Tensor, "n *k"], thresholds: Thresholds) -> Bool[Tensor, "n *k"]:
+        """True where the model abstains and a person is to be asked; nowhere unless overridden.
 
         Args:
             activated: activated outputs.
-            thresholds: three-way thresholds; with others no person is asked.
+            thresholds: three-way thresholds; with others the model never abstains.
         """
         return torch.zeros_like(activated, dtype=torch.bool)
 
@@ -188,8 +188,8 @@ class TargetBlock(Block):
             return json.dumps(list(names), ensure_ascii=False)
         return ";".join(names)
 
-    def asked_text(self, names: Sequence[str], activated: Float[Tensor, "..."]) -> str:
-        """The labels about which a person is asked as a cell of a table.
+    def abstained_text(self, names: Sequence[str], activated: Float[Tensor, "..."]) -> str:
+        """The labels on which the model abstains, as a cell of a table.
 
         Args:
             names: the labels.

@@ -98,24 +98,24 @@ class Decision:
         """
         return [self.decode(row) for row in activated]
 
-    def asks(self, activated: Float[Tensor, "n *k"]) -> Bool[Tensor, "n *k"]:
-        """True for the answers about which a person is to be asked; always False if the thresholds are not three-way.
+    def abstains(self, activated: Float[Tensor, "n *k"]) -> Bool[Tensor, "n *k"]:
+        """True where the model abstains and a person is to be asked; never if the thresholds are not three-way.
 
         Args:
             activated: activated outputs.
         """
-        return self.target.asks(activated, self.thresholds)
+        return self.target.abstains(activated, self.thresholds)
 
-    def ask(self, activated: Float[Tensor, "*k"]) -> tuple[str, ...] | None:
-        """The labels of an image about which a person is to be asked; None if the thresholds are not three-way.
+    def abstained_labels(self, activated: Float[Tensor, "*k"]) -> tuple[str, ...] | None:
+        """The labels of an image on which the model abstains; None if the thresholds are not three-way.
 
         Args:
             activated: one row of activated outputs.
         """
         if not self.thresholds.is_three_way:
             return None
-        asked = self.asks(activated[None])[0].tolist()
-        return tuple(name for name, one in zip(self.target.value_names, asked, strict=True) if one)
+        abstained = self.abstains(activated[None])[0].tolist()
+        return tuple(name for name, one in zip(self.target.value_names, abstained, strict=True) if one)
 
     def prediction_set(self, activated: Float[Tensor, "*k"]) -> tuple[str, ...] | None:
         """The labels in the prediction set of an image, in the order of the vocabulary; None without prediction sets.

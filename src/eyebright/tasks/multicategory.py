@@ -129,15 +129,15 @@ class MultiCategoryBlock(TargetBlock):
     def decode(self, activated: Shaped[Tensor, " k"], thresholds: Thresholds | None = None) -> LabelSet:
         """The labels whose probability is above their threshold; those between two thresholds and NaN are unknown."""
         thresholds, known = thresholds or Thresholds(), activated.nan_to_num(0.0)
-        given, open_ = thresholds.decide(known), thresholds.asks(known) | activated.isnan()
+        given, open_ = thresholds.decide(known), thresholds.abstains(known) | activated.isnan()
         unknown = self.classes[open_] if bool(open_.any()) else ()
         return LabelSet(self.classes[given], unknown=unknown)
 
-    def asks(self, activated: Float[Tensor, "n k"], thresholds: Thresholds) -> Bool[Tensor, "n k"]:
+    def abstains(self, activated: Float[Tensor, "n k"], thresholds: Thresholds) -> Bool[Tensor, "n k"]:
         """True for the labels between the two thresholds."""
-        return thresholds.asks(activated)
+        return thresholds.abstains(activated)
 
-    def asked_text(self, names: Sequence[str], activated: Float[Tensor, " k"]) -> str:
+    def abstained_text(self, names: Sequence[str], activated: Float[Tensor, " k"]) -> str:
         """The labels in the same form as in the column of predicted labels."""
         return self.names_text(names)
 

@@ -49,13 +49,13 @@ class OneClassBlock(TargetBlock):
         """The index of the class that `decode` returns for each row."""
         return activated.argmax(dim=-1)
 
-    def asks(self, activated: Float[Tensor, "n k"], thresholds: Thresholds) -> Bool[Tensor, "n k"]:
+    def abstains(self, activated: Float[Tensor, "n k"], thresholds: Thresholds) -> Bool[Tensor, "n k"]:
         """True for predicted classes whose probability is not above the threshold, if it is three-way."""
-        asked = torch.zeros_like(activated, dtype=torch.bool)
+        abstained = torch.zeros_like(activated, dtype=torch.bool)
         if not thresholds.is_three_way:
-            return asked
+            return abstained
         index = self.predicted(activated)[:, None]
-        return asked.scatter(1, index, ~thresholds.decide(activated.gather(1, index)))
+        return abstained.scatter(1, index, ~thresholds.decide(activated.gather(1, index)))
 
     def soft_targets(self, targets: Shaped[Tensor, " b"]) -> Float[Tensor, "b k"]:
         """1 for the class, 0 for all others; a row of NaN where the class is unknown."""

@@ -210,14 +210,14 @@ def _answers(evaluation: Evaluation, vocabulary: Vocabulary, count: int) -> Answ
     if vocabulary.kind == "class":
         predicted = decision.target.predicted(activated).cpu().numpy().astype(np.float32)[:, None, None]
     has_probabilities = vocabulary.kind in ("labels", "class")
-    asked = decision.asks(activated).cpu().numpy().reshape(len(flat), -1) if has_probabilities else None
+    abstained = decision.abstains(activated).cpu().numpy().reshape(len(flat), -1) if has_probabilities else None
     return Answers(
         vocabulary.names,
         _extended(predicted, count),
         _extended(flat.astype(np.float32), count) if has_probabilities else None,
         upper,
         lower,
-        None if asked is None else _extended(asked, count, False),
+        None if abstained is None else _extended(abstained, count, False),
     )
 
 

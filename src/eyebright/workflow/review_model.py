@@ -176,7 +176,14 @@ def merged(taught: Answers, unseen: Answers | None) -> Answers:
         probabilities = probabilities.copy()
         probabilities[rows, :k] = unseen.probabilities[rows]
     return Answers(
-        taught.names, predicted, probabilities, taught.thresholds, (), unseen.asked, taught.suggested, taught.reasons
+        taught.names,
+        predicted,
+        probabilities,
+        taught.thresholds,
+        (),
+        unseen.abstained,
+        taught.suggested,
+        taught.reasons,
     )
 
 

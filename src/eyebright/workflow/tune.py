@@ -19,7 +19,7 @@ from eyebright.evaluation.promise_evidence import one_image_of_each_group
 from eyebright.evaluation.promise_text import label_sentence, summary
 from eyebright.evaluation.promises import PromiseResult, keep_promise
 from eyebright.evaluation.selective import keep_accuracy
-from eyebright.evaluation.three_way import asking_curves, keep_two_promises
+from eyebright.evaluation.three_way import abstention_curves, keep_two_promises
 from eyebright.evaluation.threshold_objectives import check_metric
 from eyebright.evaluation.tune import tune
 from eyebright.inference.change_manifest import locked_folder, restored_on_failure, save_manifest, undo_manifest
@@ -306,20 +306,20 @@ def _keep(state: _Tuning, saved: _Saved, promises: list[Promise], options: TuneO
         results = [both.yes, both.no]
         decision = state.decision.with_thresholds(both.thresholds(state.decision))
         if evaluation.outputs.numel() <= _MAX_ANSWERS:
-            curves = asking_curves(evaluation, *promises, chosen_on=others, groups=groups)
+            curves = abstention_curves(evaluation, *promises, chosen_on=others, groups=groups)
             facts["asking"] = [curve.to_json() for curve in curves]
     for result in results:
         say(summary(result))
         for label in result.labels:
-            say(f"  {label_sentence(result, label, asks=len(results) == 2)}")
+            say(f"  {label_sentence(result, label, is_three_way=len(results) == 2)}")
     if not any(result.n_kept for result in results):
         raise InputError(
             f"no label can keep {' or '.join(map(str, promises))} with these {len(evaluation):,} images, so the model "
             "is unchanged; lower the bound, or label more images"
         )
     if decision.thresholds.is_three_way:
-        asked = decision.thresholds.asks(evaluation.activated)
-        images, answers = (100 * float(part.double().mean()) for part in (asked.any(dim=1), asked))
+        abstained = decision.thresholds.abstains(evaluation.activated)
+        images, answers = (100 * float(part.double().mean()) for part in (abstained.any(dim=1), abstained))
         say(
             f"a person is asked about a label of {images:.3g} % of these images, {answers:.3g} % of all answers; they "
             "count as no in the scores below"

@@ -15,7 +15,7 @@ from eyebright.web.text import count_text
 _NAMES = 5  # labels in a sentence
 
 
-def with_promises(verdict: Verdict, tuning: Mapping[str, Any], *, asks: bool) -> Verdict:
+def with_promises(verdict: Verdict, tuning: Mapping[str, Any], *, is_three_way: bool) -> Verdict:
     """The verdict of a model that keeps promises; unchanged without any.
 
     A label that is never answered yes because of its promise is not a weakness of the weights: sentences on its F1 are
@@ -24,7 +24,7 @@ def with_promises(verdict: Verdict, tuning: Mapping[str, Any], *, asks: bool) ->
     Args:
         verdict: the verdict on the predicted labels.
         tuning: `Manifest.tuning`.
-        asks: whether the model answers yes, no or *ask a person*.
+        is_three_way: whether the model answers yes, no or *ask a person*.
     """
     if not tuning.get("promises"):
         return verdict
@@ -35,25 +35,25 @@ def with_promises(verdict: Verdict, tuning: Mapping[str, Any], *, asks: bool) ->
     said: list[str] = []
     if never:
         said.append(f"Never answered yes, since no threshold passed its test: {listing(sorted(never), limit=_NAMES)}.")
-    if asks:
+    if is_three_way:
         said.append("Answers that ask a person count as no in the scores here.")
     changes = [change for change in verdict.changes if not never & set(change.about)]
     return replace(verdict, cannot=[*said, *cannot], changes=[*_wanted(results), *changes])
 
 
 def answered_sentence(
-    decisions: Bool[Tensor, "n k"], asked: Bool[Tensor, "n k"], targets: Shaped[Tensor, "n k"]
+    decisions: Bool[Tensor, "n k"], abstained: Bool[Tensor, "n k"], targets: Shaped[Tensor, "n k"]
 ) -> str:
     """A sentence on the answers given without a person, and how many of these are right.
 
     Args:
         decisions: True where a label is answered yes.
-        asked: True where a person is asked.
+        abstained: True where a person is asked.
         targets: 1 where the image has the label, 0 where not, NaN where unknown.
     """
-    given = ~asked & ~targets.isnan()
+    given = ~abstained & ~targets.isnan()
     n_given, right = int(given.sum()), int((given & (decisions == (targets == 1))).sum())
-    images, known = int(asked.any(dim=1).sum()), int((~targets.isnan()).sum())
+    images, known = int(abstained.any(dim=1).sum()), int((~targets.isnan()).sum())
     return (
         f"It answers {percent(n_given, known)} without a person; {percent(right, n_given)} of these answers are right "
         f"({right:,} of {n_given:,}); it asks about a label of {images:,} of the {count_text(len(targets), 'image')}."

@@ -6,15 +6,15 @@ import pytest
 
 from eyebright.evaluation.promise import Promise
 from eyebright.evaluation.promises import PromiseResult
-from eyebright.evaluation.three_way import AskingCurve
-from eyebright.report.asking import asking_blocks
+from eyebright.evaluation.three_way import AbstentionCurve
+from eyebright.report.abstention import abstention_blocks
 from eyebright.web.blocks import Charts, Sentences
 
 CURVES = [
-    AskingCurve(
+    AbstentionCurve(
         "false_positive_rate", (0.3, 0.1, 0.01), (0.1, 0.25, 0.8), (0.05, 0.125, 0.5), (1.0, 1.0, 0.0)
     ).to_json(),
-    AskingCurve("recall", (0.7, 0.9), (0.2, 0.25), (0.1, 0.125), (1.0, 0.5)).to_json(),
+    AbstentionCurve("recall", (0.7, 0.9), (0.2, 0.25), (0.1, 0.125), (1.0, 0.5)).to_json(),
 ]
 PROMISES = [Promise("false_positive_rate", 0.1), Promise("recall", 0.9)]
 
@@ -24,7 +24,7 @@ def results(promises: list[Promise]) -> list[PromiseResult]:
 
 
 def test_both_curves_are_drawn_and_the_thresholds_of_the_model_are_marked_on_each() -> None:
-    sentence, charts = asking_blocks({"asking": CURVES}, results(PROMISES))
+    sentence, charts = abstention_blocks({"asking": CURVES}, results(PROMISES))
     assert isinstance(sentence, Sentences)
     assert sentence.sentences[0].startswith(
         "With false positive rate <= 0.1 and recall >= 0.9, 25 % of the images and 12.5 % of the answers go to a "
@@ -54,4 +54,4 @@ def test_both_curves_are_drawn_and_the_thresholds_of_the_model_are_marked_on_eac
     ],
 )
 def test_without_curves_through_both_promises_nothing_is_drawn(curves: list[object], promises: list[Promise]) -> None:
-    assert asking_blocks({"asking": curves}, results(promises)) == []
+    assert abstention_blocks({"asking": curves}, results(promises)) == []

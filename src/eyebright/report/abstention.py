@@ -5,14 +5,14 @@ from typing import Any
 
 from eyebright.evaluation.promise import Promise
 from eyebright.evaluation.promises import PromiseResult
-from eyebright.evaluation.three_way import AskingCurve
+from eyebright.evaluation.three_way import AbstentionCurve
 from eyebright.web.blocks import Charts, Sentences
 from eyebright.web.charts import WIDE, Axis, Caption, Chart, Series, Style, draw_chart
 
 _STYLES: tuple[Style, Style] = ("first", "second")
 
 
-def asking_blocks(tuning: Mapping[str, Any], results: Sequence[PromiseResult]) -> list[Sentences | Charts]:
+def abstention_blocks(tuning: Mapping[str, Any], results: Sequence[PromiseResult]) -> list[Sentences | Charts]:
     """A sentence on the shares of images and answers that ask a person, and a chart of each; empty without curves.
 
     Args:
@@ -23,15 +23,17 @@ def asking_blocks(tuning: Mapping[str, Any], results: Sequence[PromiseResult]) -
     Raises:
         KeyError, TypeError, ValueError: the curves have another form.
     """
-    curves = [AskingCurve.from_json(curve) for curve in tuning.get("asking", [])]
+    curves = [AbstentionCurve.from_json(curve) for curve in tuning.get("asking", [])]
     pairs = _pairs(curves, [result.promise for result in results])
     if not pairs:
         return []
     (yes_curve, yes), (_, no) = pairs
     at = yes_curve.bounds.index(yes.bound)
-    asked = f"{100 * yes_curve.images[at]:.3g} % of the images and {100 * yes_curve.answers[at]:.3g} % of the answers"
+    abstained = (
+        f"{100 * yes_curve.images[at]:.3g} % of the images and {100 * yes_curve.answers[at]:.3g} % of the answers"
+    )
     sentence = (
-        f"With {yes} and {no}, {asked} go to a person, measured on {results[0].n_images:,} images. The charts show "
+        f"With {yes} and {no}, {abstained} go to a person, measured on {results[0].n_images:,} images. The charts show "
         f"these shares for other bounds of one of the two promises, with the other fixed."
     )
     charts = [
@@ -46,14 +48,14 @@ def asking_blocks(tuning: Mapping[str, Any], results: Sequence[PromiseResult]) -
     return [Sentences([sentence]), Charts(charts, legend)]
 
 
-def _pairs(curves: Sequence[AskingCurve], promises: Sequence[Promise]) -> list[tuple[AskingCurve, Promise]]:
+def _pairs(curves: Sequence[AbstentionCurve], promises: Sequence[Promise]) -> list[tuple[AbstentionCurve, Promise]]:
     """Each curve with its promise; empty unless there are two promises and both are on their curve."""
     both = [(curve, promise) for curve, promise in zip(curves, promises, strict=False)]
     fit = [curve.metric == promise.metric and promise.bound in curve.bounds for curve, promise in both]
     return both if len(curves) == len(promises) == 2 and all(fit) else []
 
 
-def _chart(title: str, shares: Sequence[Sequence[float]], pairs: Sequence[tuple[AskingCurve, Promise]]) -> Chart:
+def _chart(title: str, shares: Sequence[Sequence[float]], pairs: Sequence[tuple[AbstentionCurve, Promise]]) -> Chart:
     lines: list[Series] = []
     chosen: list[Series] = []
     words: list[str] = []

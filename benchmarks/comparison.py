@@ -21,7 +21,7 @@ from eyebright._defaults import BASE_LR, BATCH_SIZE, IMAGE_SIZE
 from eyebright.io.files import get_image_files
 from eyebright.sources.read import read_source
 from eyebright.sources.source_split import split_source
-from eyebright.workflow.options import Options
+from eyebright.workflow.options import TrainOptions
 
 TRAINING = ("peers.fastai_training", "peers.eyebright_training")
 NOT_RECORDED = (  # too long, or different in each variant
@@ -48,7 +48,7 @@ def create_parser(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--count", type=int, help="number of images to use, a fixed random subset (default: all)")
     parser.add_argument(
         "--arch",
-        default=Options().backbone,
+        default=TrainOptions().backbone,
         help="tf_efficientnet_lite0/1/2 (pretrained), or resnet18/34/50 (random weights)",
     )
     parser.add_argument("--size", type=int, nargs="+", default=[IMAGE_SIZE], help="pixels: SIZE, or HEIGHT WIDTH")

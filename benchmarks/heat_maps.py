@@ -28,7 +28,7 @@ from eyebright.inference.load_predictor import load_predictor
 from eyebright.inference.predictor import Predictor
 from eyebright.sources.read import read_source
 from eyebright.transforms.pipeline import Pipeline
-from eyebright.workflow.options import Options
+from eyebright.workflow.options import TrainOptions
 from eyebright.workflow.train_model import train_model
 
 OBJECTS = ("cat", "dog")
@@ -92,7 +92,7 @@ def trained(train: pd.DataFrame, folder: Path) -> Predictor:
     """A linear head on a frozen pretrained network."""
     train[["file", *OBJECTS]].to_csv(folder / "labels.csv", index=False)
     source = read_source(folder / "labels.csv", images=folder / "train")
-    train_model(source, folder / "cnn", options=Options(epochs=0, check=False))
+    train_model(source, folder / "cnn", options=TrainOptions(epochs=0, check=False))
     return load_predictor(folder / "cnn", runtime="torch")
 
 

@@ -41,7 +41,7 @@ from race_entrants import BENCHMARKS, BY_NAME, Entrant
 from eyebright._defaults import BATCH_SIZE, IMAGE_SIZE, VALID_PCT
 from eyebright.errors import EyebrightError
 from eyebright.sources.source import Source
-from eyebright.workflow.options import Options
+from eyebright.workflow.options import TrainOptions
 
 SECONDS = 1800.0  # of a run
 
@@ -90,7 +90,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--name", help="of the set in the tables (default: the name of DATA)")
     parser.add_argument("--run", nargs="+", default=["eyebright", "plain"], help=entrants_help(), metavar="NAME[=PATH]")
     parser.add_argument("--timm-scripts", type=Path, help="a checkout of timm with its train.py, for the entrant timm")
-    parser.add_argument("--arch", default=Options().backbone, help="a model of timm, for the programs that take one")
+    parser.add_argument(
+        "--arch", default=TrainOptions().backbone, help="a model of timm, for the programs that take one"
+    )
     parser.add_argument("--size", type=int, nargs="+", default=[IMAGE_SIZE], help="pixels: SIZE, or HEIGHT WIDTH")
     parser.add_argument("--bs", type=int, default=BATCH_SIZE, help="batch size of the others; Eyebright has its own")
     parser.add_argument("--epochs", type=int, nargs="+", default=[1, 3, 5, 10], help="lengths of training")

@@ -14,7 +14,7 @@ from peers.race_protocol import Kind, Run
 from safetensors.torch import save_file
 
 from eyebright._defaults import EPOCHS
-from eyebright.workflow.options import Options
+from eyebright.workflow.options import TrainOptions
 
 BENCHMARKS = Path(__file__).resolve().parent
 LABELS: tuple[Kind, ...] = ("multi", "single")
@@ -90,7 +90,7 @@ def eyebright_command(entrant: Entrant, run: Run) -> list[str]:
     epochs = [] if run.epochs is None else ["--epochs", str(run.epochs)]
     points = ["--kind", "points"] if run.kind == "points" else ["--labels", "labels"]
     delimiter = {"multi": ["--delimiter", "|"], "single": ["--kind", "class"], "points": []}[run.kind]
-    arch = [] if run.arch == Options().backbone else ["--arch", run.arch]
+    arch = [] if run.arch == TrainOptions().backbone else ["--arch", run.arch]
     return [
         str(Path(entrant.python).with_name("eyebright")),
         "train",

@@ -34,7 +34,7 @@ from eyebright.sources.categorical import Categorical
 from eyebright.sources.read import read_source
 from eyebright.sources.source import Source
 from eyebright.sources.source_split import split_source
-from eyebright.workflow.options import Options
+from eyebright.workflow.options import TrainOptions
 from eyebright.workflow.train_model import train_model
 
 
@@ -71,7 +71,7 @@ def interval_text(values: list[float]) -> str:
 
 def one_seed(source: Source, seed: int, args: argparse.Namespace, cache: str) -> dict[str, float]:
     """The scores of the three models of one seed."""
-    options = Options(epochs=args.epochs, seed=seed, progress="quiet", cache=cache, check=False)
+    options = TrainOptions(epochs=args.epochs, seed=seed, progress="quiet", cache=cache, check=False)
     evaluations: dict[str, Evaluation] = {}
     with tempfile.TemporaryDirectory() as folder:
         ways: list[tuple[str, BlankMeaning, float]] = [

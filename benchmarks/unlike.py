@@ -38,7 +38,7 @@ from eyebright.sources.read import read_source
 from eyebright.sources.source import Source
 from eyebright.tasks.registry import block_to_json
 from eyebright.transforms.pipeline import Pipeline
-from eyebright.workflow.options import Options
+from eyebright.workflow.options import TrainOptions
 from eyebright.workflow.train_model import train_model
 
 SETS = ("pascal", "pets", "fridge", "heads")
@@ -146,7 +146,7 @@ def near(name: str, source: Source, seed: int) -> list[tuple[str, Source, Source
 
 def trained(source: Source, folder: Path) -> Predictor:
     """A linear head on a frozen pretrained network."""
-    train_model(source, folder, options=Options(epochs=0, check=False, progress="quiet"))
+    train_model(source, folder, options=TrainOptions(epochs=0, check=False, progress="quiet"))
     return load_predictor(folder, runtime="torch")
 
 

@@ -25,7 +25,7 @@ from eyebright.sources.read import read_source
 from eyebright.workflow.command_options.evaluation import CompareOptions
 from eyebright.workflow.command_options.labelling import SuspectOptions
 from eyebright.workflow.compare import make_comparison
-from eyebright.workflow.options import Options
+from eyebright.workflow.options import TrainOptions
 from eyebright.workflow.suspects import make_suspects
 from eyebright.workflow.train_model import train_model
 
@@ -42,7 +42,7 @@ def main() -> None:
     flipped = with_flips(truth, names, given.share, np.random.default_rng(given.seed))
 
     old, new = given.out / "old", given.out / "new"
-    options = Options(
+    options = TrainOptions(
         epochs=0, folds=5, arch=given.arch, size=given.size, cache=str(given.out / "cache"), progress="quiet"
     )
     train(write(flipped, names, is_valid, given.out / "flipped.csv"), source.root, old, options)
@@ -99,7 +99,7 @@ def write(labels: Labels, names: list[str], is_valid: dict[str, bool] | None, pa
     return path
 
 
-def train(table: Path, images: Path, out: Path, options: Options) -> None:
+def train(table: Path, images: Path, out: Path, options: TrainOptions) -> None:
     """Trains a model folder and prints what is said."""
     train_model(read_source(table, images=images), out, options=options, say=lambda text: print(f"  {text}"))
 

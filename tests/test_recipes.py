@@ -28,7 +28,7 @@ from eyebright.recipes.machine import db_num_workers, set_random_seed, which_pro
 from eyebright.recipes.scores import get_optimal_threshold, hamming_accuracy, plot_thresholds, zero_one_accuracy
 from eyebright.recipes.sets import LabelColumnNotFound, LabelCsvNotFound, Urls, is_data_multilabel, unzip_url
 from eyebright.recipes.train_metrics import TrainMetricsRecorder
-from eyebright.train.options import TrainingOptions
+from eyebright.train.options import FitOptions
 from eyebright.transforms.presets import aug_transforms
 from support.images import coloured_squares
 from support.learners import TINY_ARCH
@@ -275,7 +275,7 @@ def test_the_recorder_does_not_change_the_training(data: ImageDataBunch) -> None
 
 
 def test_the_training_is_watched_in_every_plan_with_its_own_loss(data: ImageDataBunch) -> None:
-    options = TrainingOptions(label_smoothing=0.1)
+    options = FitOptions(label_smoothing=0.1)
     plain, watched = (learner(data, metrics=hamming_accuracy) for _ in range(2))
     plain.options = watched.options = options
     recorder = TrainMetricsRecorder(watched)

@@ -84,14 +84,14 @@ if TYPE_CHECKING:  # the same names for type checkers and editors; a test compar
     from eyebright.tasks.points import PointBlock as PointBlock
     from eyebright.tasks.prediction_sets import PredictionSets as PredictionSets
     from eyebright.tasks.regression import RegressionBlock as RegressionBlock
-    from eyebright.train.options import TrainingOptions as TrainingOptions
+    from eyebright.train.options import FitOptions as FitOptions
     from eyebright.transforms.normalize import Normalize as Normalize, imagenet_stats as imagenet_stats
     from eyebright.transforms.presets import aug_transforms as aug_transforms
     from eyebright.transforms.spatial import RandomResizedCrop as RandomResizedCrop, Resize as Resize
     from eyebright.types import LabelSet as LabelSet, Points as Points, Size as Size, Thresholds as Thresholds
     from eyebright.workflow.check import Check as Check, check_source as check_source
     from eyebright.workflow.evaluate import evaluate_model as evaluate_model
-    from eyebright.workflow.options import Options as Options
+    from eyebright.workflow.options import TrainOptions as TrainOptions
     from eyebright.workflow.push import push_to_hub as push_to_hub
     from eyebright.workflow.train_model import train_model as train_model
 
@@ -156,14 +156,14 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
     "eyebright.tasks.ordinal": ("OrdinalBlock",),
     "eyebright.tasks.points": ("PointBlock",),
     "eyebright.tasks.regression": ("RegressionBlock",),
-    "eyebright.train.options": ("TrainingOptions",),
+    "eyebright.train.options": ("FitOptions",),
     "eyebright.transforms.normalize": ("Normalize", "imagenet_stats"),
     "eyebright.transforms.presets": ("aug_transforms",),
     "eyebright.transforms.spatial": ("RandomResizedCrop", "Resize"),
     "eyebright.types": ("LabelSet", "Points", "Size", "Thresholds"),
     "eyebright.workflow.check": ("Check", "check_source"),
     "eyebright.workflow.evaluate": ("evaluate_model",),
-    "eyebright.workflow.options": ("Options",),
+    "eyebright.workflow.options": ("TrainOptions",),
     "eyebright.workflow.push": ("push_to_hub",),
     "eyebright.workflow.train_model": ("train_model",),
 }

@@ -111,7 +111,7 @@ UncertainMeaning = Literal["unknown", "yes", "no"]
 """What -1 in a 0/1 column means."""
 
 HeadName = Literal["linear", "book"]
-"""How the head of a model begins, see `eyebright.Options`."""
+"""How the head of a model begins, see `eyebright.TrainOptions`."""
 
 Sampling = Literal["uniform", "balanced"]
 """The images of an epoch: each once, or drawn so that rare labels come more often."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from eyebright._choices import Range
-from eyebright.errors import InputError, check_not_tiny, did_you_mean, listing
+from eyebright.errors import InputError, check_choice, check_not_tiny
 
 _TEXTS: Mapping[Any, str] = {
     int: "a whole number",
@@ -94,9 +94,8 @@ class ValueType:
             subject = f"each value of `{name}`" if self.repeated else f"`{name}`"
             expected = ", ".join(filter(None, [_TEXTS[self.type], self.range_text]))
             raise InputError(f"{subject} must be {expected}, got {given!r}")
-        if self.choices and value not in self.choices:
-            nearest = did_you_mean(value, self.choices)
-            raise InputError(f"unknown `{name}` '{value}'.{nearest} Known: {listing(self.choices)}")
+        if self.choices:
+            check_choice(f"`{name}`", value, self.choices)
         if isinstance(value, float):
             check_not_tiny(name, value)
         return value

@@ -3,8 +3,8 @@
 A reader changes the import line of a notebook and runs it. Star imports are for notebooks only; modules import each
 name from the module that defines it. No name here shadows a builtin, and only ``F`` and ``L`` have one letter.
 
-These are the names of `eyebright` without those of a whole training (``Options``, ``read_source``, ``train_model``),
-and those that only a notebook needs: torch, NumPy, pandas and others under their usual short names.
+These are the names of `eyebright` without those of a whole training (``TrainOptions``, ``read_source``,
+``train_model``), and those that only a notebook needs: torch, NumPy, pandas and others under their usual short names.
 
 Names of fastai that Eyebright does not have are here too (`eyebright.learner.not_taken`): using one raises an error
 that says what to use instead.
@@ -101,7 +101,7 @@ from eyebright.tasks.ordinal import OrdinalBlock
 from eyebright.tasks.points import PointBlock
 from eyebright.tasks.regression import RegressionBlock
 from eyebright.train.lr_find import minimum, slide, steep, valley
-from eyebright.train.options import TrainingOptions
+from eyebright.train.options import FitOptions
 from eyebright.transforms.normalize import Normalize, imagenet_stats
 from eyebright.transforms.presets import aug_transforms
 from eyebright.transforms.spatial import Dihedral, Flip, PerspectiveWarp, RandomResizedCrop, Resize, Rotate, Zoom
@@ -227,6 +227,7 @@ __all__ = [
     "F1ScoreMulti",
     "FileSplitter",
     "FineTuned",
+    "FitOptions",
     "Flip",
     "FuncSplitter",
     "GradientAccumulation",
@@ -277,7 +278,6 @@ __all__ = [
     "StopAt",
     "Thresholds",
     "TrainTestSplitter",
-    "TrainingOptions",
     "URLs",
     "Zoom",
     "accuracy",

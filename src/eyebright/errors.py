@@ -247,6 +247,27 @@ def checked_keywords(function: Callable[P, R]) -> Callable[P, R]:
     return call
 
 
+def check_choice(what: str, value: object, known: Iterable[str]) -> None:
+    """Checks an argument that is one of several strings.
+
+    Args:
+        what: what it is, for the message; the name of an argument in backticks.
+        value: what was given.
+        known: the allowed strings.
+
+    Raises:
+        InputError: the value is none of them.
+
+    >>> check_choice("`method`", "crops", ["crop", "pad"])
+    Traceback (most recent call last):
+    eyebright.errors.InputError: unknown `method` 'crops'. Did you mean 'crop'? Known: 'crop', 'pad'
+    """
+    names = list(known)
+    if value not in names:
+        meant = did_you_mean(str(value), names)
+        raise InputError(f"unknown {what} {short_repr(value)}.{meant} Known: {listing(names)}")
+
+
 def check_count(name: str, value: object, *, maximum: int = 1_000_000) -> None:
     """Checks an argument that counts something.
 

@@ -114,7 +114,7 @@ def LabelSmoothingCrossEntropy(  # noqa: N802 - fastai's name
 ) -> CrossEntropyLossFlat:
     """`CrossEntropyLossFlat` with label smoothing, for training and validation, as in chapter 7 of the fastai book.
 
-    ``TrainingOptions(label_smoothing=...)`` smooths only the training loss.
+    ``FitOptions(label_smoothing=...)`` smooths only the training loss.
 
     Args:
         eps: the fraction of the target that is spread evenly over all classes.

@@ -20,7 +20,7 @@ from eyebright.cli.worker import TrainingJob
 from eyebright.errors import InputError, TrainingError
 from eyebright.inference.load_predictor import load_predictor
 from eyebright.sources.read import read_source
-from eyebright.workflow.options import Options
+from eyebright.workflow.options import TrainOptions
 from eyebright.workflow.read_options import ReadOptions
 from eyebright.workflow.shared_options import GROUPS, TRAINING
 from eyebright.workflow.train_model import train_model
@@ -176,10 +176,10 @@ def test_another_head_on_the_command_line_replaces_the_settings_of_the_saved_one
 
 
 def test_a_training_in_python_is_repeated_from_its_options(squares: Path) -> None:
-    options = Options(arch=TINY_ARCH, size=32, epochs=1, bs=8, precision="float32", progress="quiet")
+    options = TrainOptions(arch=TINY_ARCH, size=32, epochs=1, bs=8, precision="float32", progress="quiet")
     source = read_source(squares / "labels.csv", images=squares / "photos")
     first = train_model(source, squares / "model", options=options).model.state_dict()
-    again = train_model(source, squares / "again", options=Options.load(squares / "model")).model.state_dict()
+    again = train_model(source, squares / "again", options=TrainOptions.load(squares / "model")).model.state_dict()
     assert all(torch.equal(first[name], tensor) for name, tensor in again.items())
 
 
@@ -239,7 +239,7 @@ def test_as_many_views_as_frozen_epochs_do_not_change_the_weights(squares: Path)
 def test_views_without_a_frozen_backbone_are_refused_before_training() -> None:
     for options in ({"freeze_epochs": 0}, {"keep_statistics": False}):
         with pytest.raises(InputError, match="`augment_views` caches the features of a frozen backbone: it needs"):
-            Options(augment_views=2, **options)
+            TrainOptions(augment_views=2, **options)
 
 
 def test_an_impossible_cache_folder_is_refused_before_training(
@@ -410,8 +410,10 @@ def test_options_for_tables_are_refused_for_folders(
     assert f"is a folder; {option} is only for a table. Give a table, or leave {option} out" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("options", [Options(), Options(size=(192, 256), cache="a folder", workers=0, device="cpu")])
-def test_a_training_job_is_unchanged_by_a_json_round_trip(options: Options) -> None:
+@pytest.mark.parametrize(
+    "options", [TrainOptions(), TrainOptions(size=(192, 256), cache="a folder", workers=0, device="cpu")]
+)
+def test_a_training_job_is_unchanged_by_a_json_round_trip(options: TrainOptions) -> None:
     reading = ReadOptions(images=Path("schöne bilder"), delimiter="")
     job = TrainingJob(Path("labels.csv"), Path("model"), reading, options, resume=True, started=12.5)
     assert TrainingJob.from_json(job.to_json()) == job
@@ -423,7 +425,7 @@ def test_a_checkpoint_is_not_resumed_with_another_preprocessing(squares: Path, m
 
     monkeypatch.setattr("eyebright.workflow.train_model.finish", killed)
     assert train(squares) == 130
-    options = Options(arch=TINY_ARCH, size=32, epochs=1, bs=8, precision="float32", progress="quiet", whole=True)
+    options = TrainOptions(arch=TINY_ARCH, size=32, epochs=1, bs=8, precision="float32", progress="quiet", whole=True)
     source = read_source(squares / "labels.csv", images=squares / "photos")
     with pytest.raises(TrainingError, match="whole was False and is True"):
         train_model(source, squares / "model", options=options, resume=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from eyebright.cli.worker import TrainingJob, run_training
-from eyebright.workflow.options import Options
+from eyebright.workflow.options import TrainOptions
 from eyebright.workflow.read_options import ReadOptions
 
 
@@ -26,5 +26,5 @@ def test_every_reading_option_reaches_the_source(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr("eyebright.workflow.reading.read_source", stop)
     with pytest.raises(KeyboardInterrupt):
-        run_training(TrainingJob(Path("labels.csv"), Path("model"), asked, Options(), resume=False, started=0.0))
+        run_training(TrainingJob(Path("labels.csv"), Path("model"), asked, TrainOptions(), resume=False, started=0.0))
     assert given == {field.name: getattr(asked, field.name) for field in fields(ReadOptions)}

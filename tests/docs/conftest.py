@@ -11,7 +11,7 @@ import PIL.Image
 import pytest
 from matplotlib import pyplot as plt
 
-from eyebright import Options, read_source, train_model
+from eyebright import TrainOptions, read_source, train_model
 from support.pages import use_tiny_network
 
 FOODS = {"banana": (200, 190, 30), "bread": (150, 90, 40), "carrot": (230, 120, 20), "cheese": (220, 200, 120)}
@@ -30,7 +30,7 @@ def small_sets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         use_tiny_network(patch)
         source = read_source(root / "shelf" / "labels.csv", images=root / "shelf" / "photos")
-        train_model(source, root / "model", options=Options(size=32, epochs=1))
+        train_model(source, root / "model", options=TrainOptions(size=32, epochs=1))
     return root
 
 

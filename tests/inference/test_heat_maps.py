@@ -262,7 +262,7 @@ def test_points_unknown_labels_methods_and_images_are_errors(tmp_path: Path) -> 
     predictor = predictor_of(network("test_resnet"), MultiCategoryBlock(vocab=LABELS))
     with pytest.raises(InputError, match=r"the model has no label 'red'\..* It has: 'red square', 'green square'"):
         predictor.heat_maps(image, ["red"])
-    with pytest.raises(InputError, match="`method` is one of 'gradcam', 'layercam', 'gradcam-finer', got 'cam'"):
+    with pytest.raises(InputError, match="unknown `method` 'cam'.* Known: 'gradcam', 'layercam', 'gradcam-finer'"):
         predictor.heat_maps(image, LABELS, method="cam")  # type: ignore[arg-type]
     with pytest.raises(ImageError):
         predictor.heat_maps(tmp_path / "none.jpg", LABELS)

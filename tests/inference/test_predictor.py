@@ -235,8 +235,8 @@ def test_bfloat16_is_computed_by_torch(with_graph: Path, photos: list[Path]) -> 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"runtime": "onx"}, r"unknown runtime 'onx'\. Did you mean 'onnx'\? Available: 'auto', 'torch', 'onnx'"),
-        ({"precision": "bfloat"}, r"unknown precision 'bfloat'\. Did you mean 'bfloat16'\?"),
+        ({"runtime": "onx"}, r"unknown `runtime` 'onx'\. Did you mean 'onnx'\? Known: 'auto', 'torch', 'onnx'"),
+        ({"precision": "bfloat"}, r"unknown `precision` 'bfloat'\. Did you mean 'bfloat16'\?"),
         ({"runtime": "onnx", "precision": "bfloat16"}, r"runtime='onnx' is not possible: .* not in bfloat16"),
         ({"runtime": "onnx", "device": "kitchen"}, r"cannot use the device 'kitchen'; there is 'cpu'"),
     ],

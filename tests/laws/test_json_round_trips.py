@@ -11,7 +11,7 @@ from hypothesis import given, strategies as st
 from eyebright._choices import Range
 from eyebright.errors import SMALLEST_FLOAT32
 from eyebright.models.build import ModelDescription
-from eyebright.train.options import TrainingOptions
+from eyebright.train.options import FitOptions
 from eyebright.train.plan import Plan
 from eyebright.train.schedule import Constant, FlatCosine, OneCycle, Schedule
 from eyebright.transforms.serialize import preprocessing_from_json, preprocessing_to_json
@@ -21,7 +21,7 @@ from eyebright.workflow.command_options.data import SplitOptions
 from eyebright.workflow.command_options.folder import ReportOptions
 from eyebright.workflow.command_options.training import PredictOptions
 from eyebright.workflow.option import OptionField, option_fields, options_from_json, options_to_json
-from eyebright.workflow.options import Options
+from eyebright.workflow.options import TrainOptions
 from eyebright.workflow.read_options import ReadOptions
 
 
@@ -39,7 +39,7 @@ SCHEDULES: st.SearchStrategy[Schedule] = st.one_of(
     st.builds(Constant, SHARES),
 )
 TRAINING_OPTIONS = st.builds(
-    TrainingOptions,
+    FitOptions,
     optimizer=st.sampled_from(["adamw", "sgd"]),
     clip=st.none() | POSITIVE,
     accumulate=st.integers(1, 64),
@@ -140,7 +140,7 @@ def values_of(field: OptionField) -> st.SearchStrategy[Any]:
     return st.none() | single if field.values.optional else single
 
 
-@pytest.mark.parametrize("cls", [Options, ReadOptions, PredictOptions, SplitOptions, ReportOptions])
+@pytest.mark.parametrize("cls", [TrainOptions, ReadOptions, PredictOptions, SplitOptions, ReportOptions])
 @given(data=st.data())
 def test_the_options_of_a_command_go_through_json_and_come_back_equal(cls: type, data: st.DataObject) -> None:
     required = {field.name for field in dataclasses.fields(cls) if field.default is dataclasses.MISSING}
@@ -163,7 +163,7 @@ def test_the_options_of_a_command_go_through_json_and_come_back_equal(cls: type,
         values |= {"epochs": None, "steps_per_epoch": None}
     if values.get("wise_ft") is not None:
         values["keep_statistics"] = True  # it needs them
-    if cls is not Options:
+    if cls is not TrainOptions:
         values = {name: value for name, value in values.items() if name in {f.name for f in option_fields(cls)}}
     options = cls(**values)
     assert options_from_json(cls, through_text(options_to_json(options)), file="options.json") == options

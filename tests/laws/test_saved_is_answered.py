@@ -16,7 +16,7 @@ from eyebright.inference.model_folder import load_evaluation
 from eyebright.learner.learner import Learner
 from eyebright.models.build import ImageModel
 from eyebright.tasks.registry import TARGET_BLOCKS
-from eyebright.train.options import TrainingOptions
+from eyebright.train.options import FitOptions
 from support.learners import SQUARES, small_learner, squares_block
 
 NEAR = {"rtol": 1e-5, "atol": 1e-5, "equal_nan": True}
@@ -161,7 +161,7 @@ def test_averaged_weights_are_not_evaluated_again_after_the_last_epoch(
     folder: Path, table: pd.DataFrame, forward_calls: list[int]
 ) -> None:
     dls = squares_block(folder).dataloaders(table, bs=8, num_workers=0)
-    learner = small_learner(dls, options=TrainingOptions(ema=0.9))
+    learner = small_learner(dls, options=FitOptions(ema=0.9))
     learner.fit_one_cycle(2, 1e-2)
     last = learner.run.history[-1]["valid_loss"]
     forward_calls.clear()

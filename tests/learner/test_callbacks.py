@@ -21,7 +21,7 @@ from eyebright.learner.callbacks import (
 from eyebright.learner.learner import Learner
 from eyebright.metrics.meter import Metric
 from eyebright.train.observers.early_stop import best_epoch
-from eyebright.train.options import TrainingOptions
+from eyebright.train.options import FitOptions
 from support.learners import small_learner, squares_block
 
 
@@ -43,11 +43,11 @@ class Scripted:
 
 def test_callbacks_of_options_are_part_of_the_plan_of_this_fit_alone(learner: Learner) -> None:
     learner.fit(1, 1e-3, cbs=[MixUp(0.3), CutMix(0.7), GradientClip(0.5), GradientAccumulation(20)])
-    assert learner.run.plans[0].options == TrainingOptions(mixup=0.3, cutmix=0.7, clip=0.5, accumulate=3)
+    assert learner.run.plans[0].options == FitOptions(mixup=0.3, cutmix=0.7, clip=0.5, accumulate=3)
     learner.fit_one_cycle(1, 1e-3, cbs=MixUp)  # type: ignore[arg-type]  # the book writes it without brackets
-    assert learner.run.plans[0].options == TrainingOptions(mixup=0.4)
+    assert learner.run.plans[0].options == FitOptions(mixup=0.4)
     learner.fit(1, 1e-3)
-    assert learner.run.plans[0].options == TrainingOptions()
+    assert learner.run.plans[0].options == FitOptions()
 
 
 def test_a_callback_of_the_learner_is_in_each_of_its_fits(learner: Learner) -> None:
@@ -111,7 +111,7 @@ def test_the_weights_of_the_best_epoch_are_saved_and_loaded_at_the_end(learner: 
 
 
 def test_averaged_weights_are_saved_where_they_were_validated(learner: Learner) -> None:
-    learner.options = TrainingOptions(ema=0.9)
+    learner.options = FitOptions(ema=0.9)
     learner.fit(3, 1e-2, cbs=SaveModelCallback(every_epoch=True, fname="each"))
     assert sorted(path.name for path in (learner.dls.path / "models").iterdir()) == [
         "each_0.safetensors",

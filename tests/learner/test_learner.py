@@ -27,7 +27,7 @@ from eyebright.metrics.labels import accuracy_multi, f1_macro, mean_ap
 from eyebright.tasks.image import ImageBlock
 from eyebright.tasks.points import PointBlock
 from eyebright.train.events import EpochDone, Event, Observer
-from eyebright.train.options import TrainingOptions
+from eyebright.train.options import FitOptions
 from eyebright.transforms.normalize import Normalize, imagenet_stats
 from eyebright.transforms.spatial import Resize
 from eyebright.transforms.torchvision import PixelTransform
@@ -205,7 +205,7 @@ def _after_checkpoint(cut_off: Observer) -> Observer:
 
 
 def test_options_of_the_loss_change_training_but_not_validation(folder: Path, table: pd.DataFrame) -> None:
-    options = TrainingOptions(label_smoothing=0.2, balance="effective_number")
+    options = FitOptions(label_smoothing=0.2, balance="effective_number")
     plain, changed = squares_learner(folder, table), squares_learner(folder, table, options=options)
     for learner in (plain, changed):
         learner.fine_tune(1, 1e-30)  # nothing is learnt, so that only the losses differ
@@ -213,7 +213,7 @@ def test_options_of_the_loss_change_training_but_not_validation(folder: Path, ta
     (first, *_), (second, *_) = plain.run.history, changed.run.history
     assert second["train_loss"] != pytest.approx(first["train_loss"], rel=1e-3)
     assert second["valid_loss"] == pytest.approx(first["valid_loss"])
-    changed.options = TrainingOptions()
+    changed.options = FitOptions()
     changed.fit(1, 1e-30)
     plain.fit(1, 1e-30)
     assert changed.run.losses == plain.run.losses
@@ -222,7 +222,7 @@ def test_options_of_the_loss_change_training_but_not_validation(folder: Path, ta
 def test_a_resumed_training_with_all_options_ends_with_the_weights_of_an_uninterrupted_one(
     folder: Path, table: pd.DataFrame, tmp_path: Path
 ) -> None:
-    options = TrainingOptions(
+    options = FitOptions(
         clip=1.0, accumulate=2, ema=0.9, mixup=0.4, cutmix=1.0, label_smoothing=0.1, balance="pos_weight"
     )
     dls = squares_block(folder).dataloaders(

@@ -12,7 +12,7 @@ import torch
 from eyebright.errors import InputError, TrainingError
 from eyebright.learner.learner import Learner
 from eyebright.train.events import EpochStarted, Event
-from eyebright.train.options import TrainingOptions
+from eyebright.train.options import FitOptions
 from eyebright.train.time_plan import Speed
 from eyebright.train.trainer import Trainer
 from support.images import coloured_squares
@@ -68,7 +68,7 @@ def test_shorter_epochs_use_the_time_and_are_trained_as_planned(folder: Path, ta
     assert found.plan is not None
     assert (found.plan.epochs, found.plan.options.steps_per_epoch) == (2, 3)
     assert len(learner.run.losses) == 6
-    asked = learner_of(folder, table, options=TrainingOptions(steps_per_epoch=3))
+    asked = learner_of(folder, table, options=FitOptions(steps_per_epoch=3))
     asked.lp_ft(2, keep_better=False)
     assert same(weights(learner), weights(asked))
 
@@ -142,7 +142,7 @@ def test_lengths_that_cannot_be_are_refused_before_the_head_is_replaced(
 
 
 def test_steps_of_an_epoch_that_are_asked_for_are_refused_with_minutes(folder: Path, table: pd.DataFrame) -> None:
-    learner = learner_of(folder, table, options=TrainingOptions(steps_per_epoch=2))
+    learner = learner_of(folder, table, options=FitOptions(steps_per_epoch=2))
     before = weights(learner)
     with pytest.raises(InputError, match="`minutes` plans the number of steps of an epoch: leave `steps_per_epoch`"):
         learner.lp_ft(minutes=1)

@@ -42,6 +42,6 @@ def test_the_page_for_fastais_users_lists_every_name() -> None:
 
 
 def test_what_a_sentence_names_for_use_is_there() -> None:
-    for name in ("F1ScoreMulti", "PrecisionMulti", "CutMix", "TrainingOptions", "download_images", "PerspectiveWarp"):
+    for name in ("F1ScoreMulti", "PrecisionMulti", "CutMix", "FitOptions", "download_images", "PerspectiveWarp"):
         assert name in notebook.__all__
         assert any(name in sentence for sentence in NOT_TAKEN.values())

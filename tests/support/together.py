@@ -19,7 +19,7 @@ from eyebright.losses import CrossEntropyLossFlat
 from eyebright.train.device import Device
 from eyebright.train.events import Event, PhaseStarted
 from eyebright.train.observers.history import history_csv
-from eyebright.train.options import TrainingOptions
+from eyebright.train.options import FitOptions
 from eyebright.train.plan import Plan
 from eyebright.train.run import Run
 from support.learners import small_learner, squares_block
@@ -102,7 +102,7 @@ def weighted_training() -> list[float]:
     nn.init.zeros_(model.bias)
     loss = CrossEntropyLossFlat([1.0, 5.0])
     run = Run(model, loss, [list(model.parameters())], device)
-    run.begin(Plan(3, (0.1,), options=TrainingOptions(accumulate=2)))
+    run.begin(Plan(3, (0.1,), options=FitOptions(accumulate=2)))
     targets = (images[:, 0] > 0.5).long()
     list(train_all(run, lambda epoch: [(images[part], targets[part])] * 3, steps=3))
     return model.weight.flatten().tolist() + run.losses

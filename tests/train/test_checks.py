@@ -12,7 +12,7 @@ from eyebright.errors import InputError
 from eyebright.tasks.image import ImageBlock
 from eyebright.tasks.points import PointBlock
 from eyebright.tasks.regression import RegressionBlock
-from eyebright.train.options import TrainingOptions
+from eyebright.train.options import FitOptions
 from support.learners import small_learner, squares_block
 
 
@@ -31,7 +31,7 @@ def test_options_for_classes_are_an_error_for_points_and_numbers(
 ) -> None:
     marked = table[table["x"].notna()].reset_index(drop=True)
     points = squares_block(folder, blocks=(ImageBlock, block), get_y=ColReader(["x", "y"]))
-    learner = small_learner(points.dataloaders(marked, bs=8), options=TrainingOptions(**fields))
+    learner = small_learner(points.dataloaders(marked, bs=8), options=FitOptions(**fields))
     for start in (lambda: learner.fit(1), lambda: learner.lr_find(show_plot=False)):
         with pytest.raises(InputError, match=message):
             start()
@@ -39,8 +39,8 @@ def test_options_for_classes_are_an_error_for_points_and_numbers(
 
 def test_options_that_change_a_custom_loss_are_an_error(folder: Path, table: pd.DataFrame) -> None:
     dls = squares_block(folder).dataloaders(table, bs=8)
-    given = small_learner(dls, loss_func=nn.BCEWithLogitsLoss(), options=TrainingOptions(label_smoothing=0.1))
-    replaced = small_learner(dls, options=TrainingOptions(balance="pos_weight"))
+    given = small_learner(dls, loss_func=nn.BCEWithLogitsLoss(), options=FitOptions(label_smoothing=0.1))
+    replaced = small_learner(dls, options=FitOptions(balance="pos_weight"))
     replaced.loss_func = nn.BCEWithLogitsLoss()
     for learner in (given, replaced):
         with pytest.raises(InputError, match="but this learner has its own loss: give them to that loss"):
@@ -59,16 +59,16 @@ def test_more_steps_than_the_images_make_batches_are_an_error(folder: Path, tabl
     dls = squares_block(folder).dataloaders(table, bs=8)
     n_batches = len(dls.train)
     with pytest.raises(InputError, match=f"`steps_per_epoch={n_batches + 1}` is more than the {n_batches} batches"):
-        small_learner(dls, options=TrainingOptions(steps_per_epoch=n_batches + 1)).fit(1)
+        small_learner(dls, options=FitOptions(steps_per_epoch=n_batches + 1)).fit(1)
     with pytest.raises(InputError, match="`accumulate=2` is more than the 1 batches of an epoch"):
-        small_learner(dls, options=TrainingOptions(steps_per_epoch=1, accumulate=2)).fit(1)
+        small_learner(dls, options=FitOptions(steps_per_epoch=1, accumulate=2)).fit(1)
 
 
 def test_more_batches_to_accumulate_than_an_epoch_has_are_an_error(folder: Path, table: pd.DataFrame) -> None:
     dls = squares_block(folder).dataloaders(table, bs=8)
     n_batches = len(dls.train)
-    learner = small_learner(dls, options=TrainingOptions(accumulate=n_batches + 1))
+    learner = small_learner(dls, options=FitOptions(accumulate=n_batches + 1))
     for start in (lambda: learner.fit(1), lambda: learner.lr_find(show_plot=False)):
         with pytest.raises(InputError, match=f"`accumulate={n_batches + 1}` is more than the {n_batches} batches of"):
             start()
-    small_learner(dls, options=TrainingOptions(accumulate=n_batches)).fit(1)
+    small_learner(dls, options=FitOptions(accumulate=n_batches)).fit(1)

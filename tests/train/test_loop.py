@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from eyebright.errors import TrainingError
 from eyebright.train.events import EpochDone, EpochStarted, Event, Finished, StepDone, ValidationStarted
 from eyebright.train.loop import train, watch
-from eyebright.train.options import TrainingOptions
+from eyebright.train.options import FitOptions
 from eyebright.train.plan import Plan
 from eyebright.train.run import Accumulation, PhaseSetup, Run, TrainBatch
 from eyebright.train.schedule import Constant
@@ -193,7 +193,7 @@ def test_training_continues_after_a_break_between_epochs() -> None:
 @pytest.mark.parametrize("where", [StepDone, ValidationStarted])
 def test_an_interrupted_step_leaves_no_gradients(where: type[Event]) -> None:
     run = tiny_run()
-    run.begin(Plan(2, (1e-2,) * 3, options=TrainingOptions(accumulate=2, ema=0.9)))
+    run.begin(Plan(2, (1e-2,) * 3, options=FitOptions(accumulate=2, ema=0.9)))
 
     def interrupt(event: Event) -> None:
         if isinstance(event, where):
@@ -207,7 +207,7 @@ def test_an_interrupted_step_leaves_no_gradients(where: type[Event]) -> None:
 
 def test_an_interrupted_validation_restores_the_weights() -> None:
     run = tiny_run()
-    run.begin(Plan(2, (1e-2,) * 3, options=TrainingOptions(ema=0.9)))
+    run.begin(Plan(2, (1e-2,) * 3, options=FitOptions(ema=0.9)))
     own: list[Tensor] = []
 
     def validate() -> dict[str, float]:
@@ -224,7 +224,7 @@ def test_an_interrupted_validation_restores_the_weights() -> None:
 
 def test_validation_and_the_finished_model_have_the_averaged_weights() -> None:
     run = tiny_run()
-    run.begin(Plan(2, (1e-2,) * 3, options=TrainingOptions(ema=0.9)))
+    run.begin(Plan(2, (1e-2,) * 3, options=FitOptions(ema=0.9)))
     averages: list[Tensor] = []
     validated: list[Tensor] = []
     events = train_all(

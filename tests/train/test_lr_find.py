@@ -11,7 +11,7 @@ from torch import nn
 
 from eyebright.errors import InputError, TrainingError
 from eyebright.train.lr_find import lr_find, minimum, slide, steep, suggest, suggestion_names, valley
-from eyebright.train.options import TrainingOptions
+from eyebright.train.options import FitOptions
 from eyebright.train.plan import Plan
 from eyebright.train.run import Run, StepResult, TrainBatch
 from eyebright.train.step import step
@@ -172,9 +172,7 @@ def test_eight_steps_are_enough_for_a_suggestion_and_seven_are_an_error() -> Non
 def test_the_search_uses_the_optimizer_of_the_plan() -> None:
     run = tiny_run(nn.Sequential(*tiny_model()))
     curves = [
-        lr_find(
-            run, setup_of(run), plan=Plan(1, (1e-3,) * 3, options=TrainingOptions(optimizer=kind)), num_it=30
-        ).losses
+        lr_find(run, setup_of(run), plan=Plan(1, (1e-3,) * 3, options=FitOptions(optimizer=kind)), num_it=30).losses
         for kind in ("adamw", "sgd")
     ]
     assert curves[0] != curves[1]

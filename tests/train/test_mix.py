@@ -11,7 +11,7 @@ from eyebright.tasks.category import CategoryBlock
 from eyebright.tasks.multicategory import MultiCategoryBlock
 from eyebright.train.loop import train
 from eyebright.train.mix import Box, cutmix, draw_box, mix, mixing_step, mixup
-from eyebright.train.options import TrainingOptions
+from eyebright.train.options import FitOptions
 from eyebright.train.plan import Plan
 from eyebright.train.run import PhaseSetup, Run, TrainBatch
 from support.training import tiny_run, train_all
@@ -99,7 +99,7 @@ def test_the_loss_of_mixed_targets_is_the_mixed_loss(several: bool) -> None:
 
 
 def test_proportions_follow_the_beta_distribution_and_both_methods_are_used() -> None:
-    options = TrainingOptions(mixup=0.4, cutmix=1.0)
+    options = FitOptions(mixup=0.4, cutmix=1.0)
     ramp = torch.arange(2.0)[:, None, None, None].expand(2, 3, 8, 8)
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -112,7 +112,7 @@ def test_proportions_follow_the_beta_distribution_and_both_methods_are_used() ->
 
 
 def test_a_mixing_step_depends_on_the_seed_and_not_on_global_generators() -> None:
-    def losses(seed: int, options: TrainingOptions) -> list[float]:
+    def losses(seed: int, options: FitOptions) -> list[float]:
         run = Run(model(), nn.BCEWithLogitsLoss(), [list(model().parameters())], tiny_run().device, seed=seed)
         run.param_groups = [list(run.model.parameters())]
         run.begin(Plan(2, (1e-2,), options=options))
@@ -127,9 +127,9 @@ def test_a_mixing_step_depends_on_the_seed_and_not_on_global_generators() -> Non
             return nn.Sequential(nn.Flatten(), nn.Linear(3 * 12 * 16, 2))
 
     state = torch.get_rng_state()
-    both = TrainingOptions(mixup=0.5, cutmix=0.5)
+    both = FitOptions(mixup=0.5, cutmix=0.5)
     assert losses(0, both) == losses(0, both) != losses(1, both)
-    assert losses(0, both) != losses(0, TrainingOptions(mixup=0.5))
+    assert losses(0, both) != losses(0, FitOptions(mixup=0.5))
     assert torch.equal(torch.get_rng_state(), state)
 
 
@@ -138,7 +138,7 @@ def test_each_plan_uses_its_own_options() -> None:
     model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 12 * 16, 2))
     model.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
     run = Run(model, nn.BCEWithLogitsLoss(), [list(model.parameters())], tiny_run().device)
-    run.begin(Plan(1, (1e-2,), options=TrainingOptions(cutmix=1.0)))
+    run.begin(Plan(1, (1e-2,), options=FitOptions(cutmix=1.0)))
     setup = PhaseSetup(model, lambda epoch: [(images(), torch.eye(2)[CLASSES % 2])], 1)
     list(train(run, setup, step=mixing_step(lambda targets: targets)))
     assert set(seen[0].unique().tolist()) <= set(images().unique().tolist())

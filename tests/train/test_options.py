@@ -8,17 +8,17 @@ from typing import Any
 import pytest
 
 from eyebright.errors import InputError
-from eyebright.train.options import TrainingOptions
+from eyebright.train.options import FitOptions
 
 
 def test_options_can_be_copied_from_attributes_of_the_same_names() -> None:
-    options = TrainingOptions(clip=1.0, mixup=0.2, balance="pos_weight")
-    fields = {name: getattr(options, name) for name in TrainingOptions.__dataclass_fields__}
-    assert TrainingOptions.of(SimpleNamespace(**fields, lr=1e-3)) == options
+    options = FitOptions(clip=1.0, mixup=0.2, balance="pos_weight")
+    fields = {name: getattr(options, name) for name in FitOptions.__dataclass_fields__}
+    assert FitOptions.of(SimpleNamespace(**fields, lr=1e-3)) == options
 
 
 def test_the_defaults_do_not_mix_or_change_the_loss() -> None:
-    options = TrainingOptions()
+    options = FitOptions()
     assert not options.mixes
     assert not options.changes_loss
     assert (options.clip, options.accumulate, options.ema) == (None, 1, None)
@@ -49,4 +49,4 @@ def test_importing_the_options_does_not_load_torch() -> None:
 )
 def test_an_invalid_option_is_an_error(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        TrainingOptions(**fields)
+        FitOptions(**fields)

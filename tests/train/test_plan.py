@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from eyebright.errors import InputError
-from eyebright.train.options import TrainingOptions
+from eyebright.train.options import FitOptions
 from eyebright.train.plan import Plan, fine_tune_plans
 from eyebright.train.schedule import Constant, FlatCosine, OneCycle, lr_groups
 
-OPTIONS = TrainingOptions(
+OPTIONS = FitOptions(
     optimizer="sgd",
     clip=1.0,
     accumulate=4,
@@ -55,16 +55,16 @@ def test_cached_features_with_mixed_images_are_an_error() -> None:
     with pytest.raises(
         InputError, match="`augment_views=2` caches features of single images, but `mixup` and `cutmix` mix"
     ):
-        Plan(4, (1e-3,) * 3, train_bn=False, frozen_to=2, augment_views=2, options=TrainingOptions(mixup=0.2))
+        Plan(4, (1e-3,) * 3, train_bn=False, frozen_to=2, augment_views=2, options=FitOptions(mixup=0.2))
 
 
 def test_cached_features_with_shorter_epochs_are_an_error() -> None:
     with pytest.raises(InputError, match="`steps_per_epoch=3` ends an epoch before all are used: leave one out"):
-        Plan(4, (1e-3,) * 3, train_bn=False, frozen_to=2, augment_views=2, options=TrainingOptions(steps_per_epoch=3))
+        Plan(4, (1e-3,) * 3, train_bn=False, frozen_to=2, augment_views=2, options=FitOptions(steps_per_epoch=3))
 
 
 def test_a_plan_from_before_epochs_could_be_shorter_is_read() -> None:
-    plan = Plan(2, (1e-3,), options=TrainingOptions(clip=1.0))
+    plan = Plan(2, (1e-3,), options=FitOptions(clip=1.0))
     old = {name: value for name, value in plan.to_json().items() if name != "steps_per_epoch"}
     assert Plan.from_json(old) == plan
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from eyebright.errors import TrainingError
 from eyebright.train.device import Device
 from eyebright.train.events import EpochDone, StepDone
-from eyebright.train.options import TrainingOptions
+from eyebright.train.options import FitOptions
 from eyebright.train.plan import Plan
 from eyebright.train.run import Run
 from eyebright.train.state import load_checkpoint, read_checkpoint, restore, run_state, save_checkpoint
@@ -20,10 +20,8 @@ from support.training import in_another_process, tiny_model, tiny_plans, tiny_ru
 
 KINDS: dict[str, tuple[Plan, ...]] = {
     "fine-tuning": tiny_plans(),
-    "sgd": (Plan(3, (1e-2,) * 3, options=TrainingOptions(optimizer="sgd")),),
-    "averaged, accumulated and clipped": (
-        Plan(3, (1e-2,) * 3, options=TrainingOptions(ema=0.9, accumulate=2, clip=0.1)),
-    )
+    "sgd": (Plan(3, (1e-2,) * 3, options=FitOptions(optimizer="sgd")),),
+    "averaged, accumulated and clipped": (Plan(3, (1e-2,) * 3, options=FitOptions(ema=0.9, accumulate=2, clip=0.1)),)
     * 2,
 }
 
@@ -229,7 +227,7 @@ def test_a_changed_description_is_an_error(change: dict[str, Any], says: str, tm
 @pytest.mark.parametrize("loses", ["the number of updates", "a tensor"])
 def test_a_checkpoint_without_its_average_is_an_error_that_leaves_the_run_as_it_is(loses: str) -> None:
     whole = tiny_run()
-    plans = (Plan(2, (1e-2,) * 3, options=TrainingOptions(ema=0.9)),)
+    plans = (Plan(2, (1e-2,) * 3, options=FitOptions(ema=0.9)),)
     whole.begin(*plans)
     next(event for event in train_all(whole) if isinstance(event, StepDone))
     tensors, description = run_state(whole)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from eyebright.errors import TrainingError
 from eyebright.losses import CrossEntropyLossFlat
 from eyebright.train.device import Device
-from eyebright.train.options import TrainingOptions
+from eyebright.train.options import FitOptions
 from eyebright.train.plan import Plan
 from eyebright.train.run import Run, StepResult, TrainBatch
 from eyebright.train.schedule import Constant
@@ -30,7 +30,7 @@ def linear_run(*plans: Plan) -> Run:
 
 
 def sgd(**fields: float | int) -> Plan:
-    options = TrainingOptions(optimizer="sgd", **fields)  # type: ignore[arg-type]
+    options = FitOptions(optimizer="sgd", **fields)  # type: ignore[arg-type]
     return Plan(1, (0.1,), Constant(mom=0.0), weight_decay=0.0, options=options)
 
 
@@ -46,7 +46,7 @@ def trained(plan: Plan, sizes: list[int]) -> Tensor:
 @pytest.mark.parametrize("sizes", [[8, 8, 4], [4, 8, 8], [7, 13], [20]])
 def test_accumulated_batches_train_like_one_large_batch(sizes: list[int], optimizer: str) -> None:
     def plan(accumulate: int) -> Plan:
-        options = TrainingOptions(optimizer=optimizer, accumulate=accumulate)  # type: ignore[arg-type]
+        options = FitOptions(optimizer=optimizer, accumulate=accumulate)  # type: ignore[arg-type]
         return Plan(1, (0.1,), Constant(), options=options)
 
     torch.testing.assert_close(trained(plan(len(sizes)), sizes), trained(plan(1), [20]))
@@ -124,7 +124,7 @@ def test_the_weighted_loss_of_accumulated_batches_is_that_of_all_images(sizes: l
 
 
 def test_the_advice_of_the_error_depends_on_the_options() -> None:
-    run = linear_run(Plan(1, (0.1,), options=TrainingOptions(clip=1.0)))
+    run = linear_run(Plan(1, (0.1,), options=FitOptions(clip=1.0)))
     with pytest.raises(TrainingError, match="try a lower learning rate, and look for targets"):
         list(train_all(run, lambda epoch: [(IMAGES, TARGETS * float("nan"))], steps=1))
 

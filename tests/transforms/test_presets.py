@@ -152,7 +152,7 @@ def test_an_unknown_keyword_suggests_the_nearest_known_one() -> None:
         ({"min_scale": 0.75}, "give its output size with size="),
         ({"batch": True}, "parameters are sampled for each image"),
         ({"mode": "nearest"}, "unknown interpolation 'nearest'"),
-        ({"pad_mode": "reflect"}, "unknown pad_mode 'reflect'. Did you mean 'reflection'"),
+        ({"pad_mode": "reflect"}, "unknown `pad_mode` 'reflect'. Did you mean 'reflection'"),
         ({"size": 32, "min_scale": 1.5}, "scales must satisfy 0 < min_scale <= max_scale <= 1"),
         ({"max_lighting": 0.6, "mult": 2}, r"max_lighting must be in \[0, 1\), got 1.2"),
         ({"xtra_tfms": [3]}, "3 is not a transform"),

@@ -161,8 +161,8 @@ def test_resize_works_for_the_smallest_and_the_longest_images(source: Size, meth
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"size": 32, "method": "croop"}, "unknown method 'croop'. Did you mean 'crop'\\? Known: 'crop', 'pad'"),
-        ({"size": 32, "pad_mode": "reflect"}, "unknown pad_mode 'reflect'. Did you mean 'reflection'"),
+        ({"size": 32, "method": "croop"}, "unknown `method` 'croop'. Did you mean 'crop'\\? Known: 'crop', 'pad'"),
+        ({"size": 32, "pad_mode": "reflect"}, "unknown `pad_mode` 'reflect'. Did you mean 'reflection'"),
         ({"size": 32, "interpolation": "linear"}, "unknown interpolation 'linear'. Did you mean 'bilinear'"),
         ({"size": 0}, "a size needs at least 1 x 1 pixel"),
         ({"size": "32"}, "a size must be one number or"),

@@ -26,7 +26,7 @@ from eyebright.inference.folder_format import WEIGHTS
 from eyebright.learner import vision_learner
 from eyebright.models.build import build_model
 from eyebright.sources.read import read_source
-from eyebright.workflow.options import Options
+from eyebright.workflow.options import TrainOptions
 from eyebright.workflow.train_model import CHECKPOINT, train_model
 
 IMAGES, EPOCHS, SIZE = 24, 3, 32
@@ -114,7 +114,7 @@ def _train(table: Path, out: Path, *, resume: bool) -> int:
 
 def _run(table: Path, out: Path, *, resume: bool) -> None:
     torch.set_num_threads(1)
-    options = Options(
+    options = TrainOptions(
         arch="test_resnet", size=SIZE, epochs=EPOCHS, bs=8, precision="float32", workers=1, progress="quiet"
     )
     train_model(read_source(table), out, options=options, resume=resume, say=lambda _: None)

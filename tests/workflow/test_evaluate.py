@@ -24,13 +24,13 @@ from eyebright.sources.read import read_source
 from eyebright.workflow import evaluate as workflow
 from eyebright.workflow.command_options.evaluation import EvaluateOptions
 from eyebright.workflow.evaluate import NewScores, evaluate_model
-from eyebright.workflow.options import Options
+from eyebright.workflow.options import TrainOptions
 from eyebright.workflow.read_options import ReadOptions
 from eyebright.workflow.train_model import train_model
 from eyebright.workflow.tune import undo_tuning
 from support.learners import TINY_ARCH, use_random_weights
 
-OPTIONS = Options(arch=TINY_ARCH, epochs=0, size=32, device="cpu", progress="quiet", workers=0)
+OPTIONS = TrainOptions(arch=TINY_ARCH, epochs=0, size=32, device="cpu", progress="quiet", workers=0)
 COLOURS = ("red", "blue")
 
 

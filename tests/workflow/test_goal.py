@@ -21,7 +21,7 @@ from eyebright.tasks.multicategory import MultiCategoryBlock
 from eyebright.tasks.points import PointBlock
 from eyebright.workflow.fine_tuning import check_goal
 from eyebright.workflow.goal import Goal, parse_goal
-from eyebright.workflow.options import Options
+from eyebright.workflow.options import TrainOptions
 from eyebright.workflow.train_model import train_model
 from support.images import coloured_squares
 from support.learners import SQUARES, TINY_ARCH, small_learner, squares_block, use_random_weights
@@ -51,26 +51,28 @@ def learner_of(folder: Path, table: pd.DataFrame, kind: str) -> Learner:
 )
 def test_a_goal_is_a_metric_a_sign_and_a_number(text: str, goal: Goal) -> None:
     assert parse_goal(text) == goal
-    assert parse_goal(Options(until=text).until or "") == goal
+    assert parse_goal(TrainOptions(until=text).until or "") == goal
 
 
 @pytest.mark.parametrize("text", ["", "mAP", "mAP > 0.8", "mAP = 0.8", ">= 0.8", "mAP >= ", "mAP >= nan", "0.8 <= x"])
 def test_what_is_no_goal_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="`until` must be a metric, >= or <=, and a number, such as 'mAP >= 0.8'"):
-        Options(until=text)
+        TrainOptions(until=text)
 
 
 def test_a_goal_needs_a_metric_of_the_target_and_its_direction() -> None:
-    assert check_goal(Options(), LABELS) is None
-    assert check_goal(Options(until="map >= 0.8"), LABELS) is mean_ap
-    assert check_goal(Options(until="macro f1 >= 0.8"), LABELS) == check_goal(Options(until="f1_macro>=1"), LABELS)
+    assert check_goal(TrainOptions(), LABELS) is None
+    assert check_goal(TrainOptions(until="map >= 0.8"), LABELS) is mean_ap
+    assert check_goal(TrainOptions(until="macro f1 >= 0.8"), LABELS) == check_goal(
+        TrainOptions(until="f1_macro>=1"), LABELS
+    )
     with pytest.raises(InputError, match="unknown metric 'mAPP'. Did you mean 'mAP'"):
-        check_goal(Options(until="mAPP >= 0.8"), LABELS)
+        check_goal(TrainOptions(until="mAPP >= 0.8"), LABELS)
     with pytest.raises(InputError, match="`until`: mAP is better when it is higher: write >="):
-        check_goal(Options(until="mAP <= 0.8"), LABELS)
+        check_goal(TrainOptions(until="mAP <= 0.8"), LABELS)
     (error,) = POINTS
     with pytest.raises(InputError, match=f"{error.display_name} is better when it is lower: write <="):
-        check_goal(Options(until=f"{error.name} >= 3"), POINTS)
+        check_goal(TrainOptions(until=f"{error.name} >= 3"), POINTS)
 
 
 @pytest.mark.parametrize(("kind", "sign"), [("multicategory", 1), ("points", -1)])
@@ -136,7 +138,7 @@ def test_the_command_says_why_it_ended_and_its_report_has_no_epochs(
     rows = coloured_squares(tmp_path / "photos", 40)
     rows[["fname", "labels", "is_valid"]].to_csv(tmp_path / "t.csv", index=False)
     source = read_source(tmp_path / "t.csv", images=tmp_path / "photos", labels=["labels"])
-    options = Options(arch=TINY_ARCH, size=32, epochs=2, bs=6, precision="float32", progress="lines", device="cpu")
+    options = TrainOptions(arch=TINY_ARCH, size=32, epochs=2, bs=6, precision="float32", progress="lines", device="cpu")
     said: list[str] = []
     train_model(source, tmp_path / "model", options=replace(options, until="mAP >= 0.01"), say=said.append)
     assert "stopped early: mAP >= 0.01: its interval is" in capsys.readouterr().out

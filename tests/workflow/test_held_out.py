@@ -17,13 +17,13 @@ from eyebright.inference.load_predictor import load_predictor
 from eyebright.inference.model_folder import load_evaluation
 from eyebright.sources.read import read_source
 from eyebright.workflow.held_out import group_names
-from eyebright.workflow.options import Options
+from eyebright.workflow.options import TrainOptions
 from eyebright.workflow.report import make_report
 from eyebright.workflow.train_model import train_model
 from support.learners import TINY_ARCH, use_random_weights
 from support.sources import source_of
 
-OPTIONS = Options(arch=TINY_ARCH, epochs=0, size=32, device="cpu", progress="quiet")
+OPTIONS = TrainOptions(arch=TINY_ARCH, epochs=0, size=32, device="cpu", progress="quiet")
 PARTS = ["train"] * 16 + ["valid"] * 8 + ["promise"] * 4 + ["test"] * 6
 
 

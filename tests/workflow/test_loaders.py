@@ -24,7 +24,7 @@ from eyebright.workflow.loaders import (
     shows_whole_images,
     source_dataloaders,
 )
-from eyebright.workflow.options import Options
+from eyebright.workflow.options import TrainOptions
 from support.images import coloured_squares
 
 EYES = PointBlock(names=("left eye", "right eye"), mirror=(1, 0))
@@ -50,50 +50,62 @@ def labelled(labels: list[str], valid: int = 0, **more: object) -> Source:
     ],
 )
 def test_images_are_cropped_and_mirrored_if_the_target_allows_it(target: TargetBlock, whole: bool, flips: bool) -> None:
-    assert shows_whole_images(target, Options()) == whole
-    assert flips_images(target, Options()) == flips
+    assert shows_whole_images(target, TrainOptions()) == whole
+    assert flips_images(target, TrainOptions()) == flips
     for asked in (True, False):
-        assert shows_whole_images(target, Options(whole=asked)) == asked
-        assert flips_images(target, Options(flip=asked)) == asked
-    assert not flips_images(target, Options(augment=False))
+        assert shows_whole_images(target, TrainOptions(whole=asked)) == asked
+        assert flips_images(target, TrainOptions(flip=asked)) == asked
+    assert not flips_images(target, TrainOptions(augment=False))
 
 
 @pytest.mark.parametrize(
     ("target", "options", "says"),
     [
-        (CategoryBlock(), Options(), "the model sees crops of 224x224 pixels; training images vary in flips, persp"),
-        (
-            EYES,
-            Options(size=(64, 96)),
-            "the model sees whole images, padded to 64x96 pixels; training images vary in fl",
-        ),
-        (PointBlock(2), Options(), "no flips, since the names of the points do not show which are left"),
-        (PointBlock(2, mirror=(0, 1)), Options(), "training images vary in flips"),
-        (PointBlock(names=("left eye", "nose")), Options(), "no flips, since a mirrored 'left eye' has another name"),
-        (
-            PointBlock(names=("left eye", "right eye", "left ear"), mirror=(1, 0, 2)),
-            Options(),
-            "no flips, since a mirrored 'left ear' has another name; give `mirror`",
-        ),
-        (RegressionBlock(1), Options(), "no flips, since a number may depend on left and right; `flip=True` mirrors"),
-        (CategoryBlock(), Options(flip=False), "rotation, zoom, brightness and contrast; no flips"),
         (
             CategoryBlock(),
-            Options(augment=False),
+            TrainOptions(),
+            "the model sees crops of 224x224 pixels; training images vary in flips, persp",
+        ),
+        (
+            EYES,
+            TrainOptions(size=(64, 96)),
+            "the model sees whole images, padded to 64x96 pixels; training images vary in fl",
+        ),
+        (PointBlock(2), TrainOptions(), "no flips, since the names of the points do not show which are left"),
+        (PointBlock(2, mirror=(0, 1)), TrainOptions(), "training images vary in flips"),
+        (
+            PointBlock(names=("left eye", "nose")),
+            TrainOptions(),
+            "no flips, since a mirrored 'left eye' has another name",
+        ),
+        (
+            PointBlock(names=("left eye", "right eye", "left ear"), mirror=(1, 0, 2)),
+            TrainOptions(),
+            "no flips, since a mirrored 'left ear' has another name; give `mirror`",
+        ),
+        (
+            RegressionBlock(1),
+            TrainOptions(),
+            "no flips, since a number may depend on left and right; `flip=True` mirrors",
+        ),
+        (CategoryBlock(), TrainOptions(flip=False), "rotation, zoom, brightness and contrast; no flips"),
+        (
+            CategoryBlock(),
+            TrainOptions(augment=False),
             "the model sees crops of 224x224 pixels; training images vary in position only",
         ),
     ],
 )
 def test_the_augmentation_message_describes_size_and_augmentation(
-    target: TargetBlock, options: Options, says: str
+    target: TargetBlock, options: TrainOptions, says: str
 ) -> None:
     assert says in augmentation_message(target, options)
 
 
 @pytest.mark.parametrize(("images", "size"), [(1000, 32), (128, 32), (127, 31), (40, 10), (7, 2), (1, 2)])
 def test_small_datasets_have_small_batches(images: int, size: int) -> None:
-    assert batch_size(labelled(["a"] * images), Options()) == size
-    assert batch_size(labelled(["a"] * images), Options(bs=5)) == 5
+    assert batch_size(labelled(["a"] * images), TrainOptions()) == size
+    assert batch_size(labelled(["a"] * images), TrainOptions(bs=5)) == 5
 
 
 def test_batches_have_the_size_and_the_transforms_that_were_asked_for(tmp_path: Path) -> None:
@@ -101,11 +113,11 @@ def test_batches_have_the_size_and_the_transforms_that_were_asked_for(tmp_path: 
     targets = Categorical.of(LabelSet(str(text).split()) for text in table["labels"])
     part = Categorical.of(["train"] * 8 + ["valid"] * 4)
     source = Source("multicategory", tmp_path, strings(list(table["fname"])), targets, part=part)
-    dls = source_dataloaders(source, Options(size=(32, 64), flip=False), batch=4)
+    dls = source_dataloaders(source, TrainOptions(size=(32, 64), flip=False), batch=4)
     assert dls.one_batch()[0].shape == (4, 3, 32, 64)
     assert (len(dls.train_ds), len(dls.valid_ds)) == (8, 4)
     assert not any(isinstance(transform, Flip) for transform in dls.train.pipeline.transforms)
-    plain = source_dataloaders(source, Options(size=32, augment=False, whole=True), batch=4)
+    plain = source_dataloaders(source, TrainOptions(size=32, augment=False, whole=True), batch=4)
     assert [type(transform) for transform in plain.train.pipeline.transforms] == [Resize]
 
 
@@ -113,12 +125,12 @@ def test_batches_have_the_size_and_the_transforms_that_were_asked_for(tmp_path: 
 
 
 def test_uniform_sampling_draws_each_image_once() -> None:
-    assert sample_weights(labelled(["a", "b"]), Options()) is None
+    assert sample_weights(labelled(["a", "b"]), TrainOptions()) is None
 
 
 def test_balanced_sampling_gives_each_class_the_same_share() -> None:
     source = labelled(["a"] * 8 + ["b"] * 2 + [""] * 5)
-    weights = sample_weights(source, Options(sampling="balanced"))
+    weights = sample_weights(source, TrainOptions(sampling="balanced"))
     assert weights is not None
     shares = [weights[:8].sum(), weights[8:10].sum(), weights[10:].sum()]
     np.testing.assert_allclose(shares, 1)
@@ -126,15 +138,15 @@ def test_balanced_sampling_gives_each_class_the_same_share() -> None:
 
 def test_balanced_sampling_weights_an_image_by_its_rarest_label_among_the_training_images() -> None:
     source = labelled(["a", "a", "a", "a b", "b", "c", "b", "b"], valid=3)
-    weights = sample_weights(source, Options(sampling="balanced"))
+    weights = sample_weights(source, TrainOptions(sampling="balanced"))
     assert weights is not None
     np.testing.assert_allclose(weights[:5], [1 / 4, 1 / 4, 1 / 4, 1 / 2, 1 / 2])
 
 
 def test_the_weights_of_the_source_count_in_both_samplings() -> None:
     source = labelled(["a", "a", "b"], weight=np.array([1.0, 3.0, 2.0]))
-    np.testing.assert_allclose(sample_weights(source, Options()), [1, 3, 2])  # pyright: ignore[reportCallIssue]
-    np.testing.assert_allclose(sample_weights(source, Options(sampling="balanced")), [0.5, 1.5, 2])  # pyright: ignore[reportCallIssue]
+    np.testing.assert_allclose(sample_weights(source, TrainOptions()), [1, 3, 2])  # pyright: ignore[reportCallIssue]
+    np.testing.assert_allclose(sample_weights(source, TrainOptions(sampling="balanced")), [0.5, 1.5, 2])  # pyright: ignore[reportCallIssue]
 
 
 def test_balanced_sampling_of_numbers_is_refused() -> None:
@@ -142,4 +154,4 @@ def test_balanced_sampling_of_numbers_is_refused() -> None:
     with pytest.raises(
         InputError, match="`sampling='balanced'` draws rare labels more often, but points and numbers have no labels"
     ):
-        sample_weights(source, Options(sampling="balanced"))
+        sample_weights(source, TrainOptions(sampling="balanced"))

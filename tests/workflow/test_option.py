@@ -1,5 +1,6 @@
 """Options: their declaration, the check of their values, and JSON."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -9,6 +10,7 @@ import pytest
 
 from eyebright._choices import Range
 from eyebright.errors import InputError
+from eyebright.workflow.command_options import data, evaluation, folder, labelling, training
 from eyebright.workflow.option import (
     Option,
     check_options,
@@ -120,8 +122,8 @@ def test_numbers_are_written_briefly_but_exactly(value: float, text: str) -> Non
 class Written:
     """Options that name two files to write."""
 
-    out: Annotated[Path | None, Option("A table.")] = None
-    json: Annotated[Path | None, Option("The same as JSON.")] = None
+    out: Annotated[Path | None, Option("A table.", writes=True)] = None
+    json: Annotated[Path | None, Option("The same as JSON.", writes=True)] = None
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -133,3 +135,14 @@ def test_two_results_are_not_written_to_one_file(tmp_path: Path) -> None:
     for same in (tmp_path / "a", tmp_path / "x" / ".." / "a", tmp_path / "link"):
         with pytest.raises(InputError, match="`out` and `json` name the same file, '.*'; give each a file of its own"):
             Written(tmp_path / "a", same)
+
+
+def test_options_say_that_they_name_what_a_command_writes() -> None:
+    modules = [data, evaluation, folder, labelling, training]
+    classes = {value for module in modules for name, value in vars(module).items() if name.endswith("Options")}
+    options = [field for cls in classes for field in option_fields(cls)]
+    written = [
+        field for field in options if field.values.type is Path and re.search(r"\bwrite\b|^Folder for", field.help)
+    ]
+    assert len(written) > 10
+    assert all(field.option.writes for field in written)

@@ -15,15 +15,15 @@ from eyebright.errors import InputError
 from eyebright.evaluation.threshold_objectives import check_metric
 from eyebright.workflow.command_options.data import SplitOptions
 from eyebright.workflow.command_options.folder import ReportOptions
-from eyebright.workflow.command_options.training import PredictOptions, TrainCommand
+from eyebright.workflow.command_options.training import PredictOptions, TrainCommandOptions
 from eyebright.workflow.effect import epochs_note
 from eyebright.workflow.fine_tuning_options import fine_tuning_of
 from eyebright.workflow.option import option_fields
-from eyebright.workflow.options import Options
+from eyebright.workflow.options import TrainOptions
 from eyebright.workflow.read_options import ReadOptions
 from eyebright.workflow.shared_options import image_size, point_pair
 
-CLASSES = (ReadOptions, Options, TrainCommand, PredictOptions, SplitOptions, ReportOptions)
+CLASSES = (ReadOptions, TrainOptions, TrainCommandOptions, PredictOptions, SplitOptions, ReportOptions)
 SOURCE = Path(eyebright.__file__).parent
 
 
@@ -45,7 +45,7 @@ def test_thresholds_can_be_tuned_for_every_metric_that_can_be_asked_for(metric: 
 )
 def test_a_size_is_one_number_or_height_and_width(given: object, size: object) -> None:
     assert image_size(given) == size
-    assert Options(size=given).size == size  # type: ignore[arg-type]
+    assert TrainOptions(size=given).size == size  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("given", ["", "x", "31", "²²", "1x2x3", "64x", 0, True, 64.0, (64,) * 3, (), (64, "64")])
@@ -53,13 +53,13 @@ def test_another_size_is_refused(given: object) -> None:
     with pytest.raises(
         InputError, match="`size` must be 224 or HEIGHTxWIDTH such as 192x256, at least 32 pixels each way"
     ):
-        Options(size=given)  # type: ignore[arg-type]
+        TrainOptions(size=given)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("given", ["left_eye,right_eye", " left_eye , right_eye", ["left_eye", "right_eye"]])
 def test_two_points_are_names_with_a_comma_or_a_pair(given: object) -> None:
     assert point_pair(given) == ("left_eye", "right_eye")
-    assert Options(normalize_by=given).normalize_by == ("left_eye", "right_eye")  # type: ignore[arg-type]
+    assert TrainOptions(normalize_by=given).normalize_by == ("left_eye", "right_eye")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("given", ["", "left_eye", "a,b,c", "a,", ("a",), (1, 2)])
@@ -71,8 +71,8 @@ def test_other_than_two_points_is_refused(given: object) -> None:
 
 
 def test_the_public_names_have_their_help_in_their_docstring() -> None:
-    for field in fields(eyebright.Options):
-        assert f"    {field.name}: " in (eyebright.Options.__doc__ or "")
+    for field in fields(eyebright.TrainOptions):
+        assert f"    {field.name}: " in (eyebright.TrainOptions.__doc__ or "")
 
 
 # ------------------------------------------------------------------------------- every default once
@@ -118,7 +118,7 @@ def literals(file: Path) -> Iterator[tuple[str, object, int]]:
 def test_no_default_of_an_option_is_written_a_second_time() -> None:
     defaults = {(field.name, field.default) for cls in CLASSES for field in option_fields(cls)}
     defaults = {(name, value) for name, value in defaults if value not in OFF and isinstance(value, int | float | str)}
-    assert ("seed", Options.seed) in {(field.name, field.default) for field in option_fields(Options)}
+    assert ("seed", TrainOptions.seed) in {(field.name, field.default) for field in option_fields(TrainOptions)}
     defaults |= HEAD_DEFAULTS
     written: dict[tuple[str, object], list[str]] = {}
     for file in sorted(SOURCE.rglob("*.py")):
@@ -138,16 +138,18 @@ def test_the_search_for_defaults_finds_one(tmp_path: Path) -> None:
     assert sorted(name for name, _, _ in literals(tmp_path / "a.py")) == ["bs", "lr_mult", "size"]
 
 
-def saved(options: Options) -> Options:
-    """The options as `Options.load` gives them, with the values that were chosen by default."""
+def saved(options: TrainOptions) -> TrainOptions:
+    """The options as `TrainOptions.load` gives them, with the values that were chosen by default."""
     chosen = {name: value for name, value in fine_tuning_of(options)._asdict().items() if value is not None}
     return replace(options, precision="float32", **chosen)
 
 
-@pytest.mark.parametrize("options", [saved(Options()), saved(Options(head="book")), Options(epochs=0, freeze_epochs=1)])
-def test_without_epochs_saved_settings_of_epochs_are_left_out(options: Options) -> None:
+@pytest.mark.parametrize(
+    "options", [saved(TrainOptions()), saved(TrainOptions(head="book")), TrainOptions(epochs=0, freeze_epochs=1)]
+)
+def test_without_epochs_saved_settings_of_epochs_are_left_out(options: TrainOptions) -> None:
     fitted = options.override({"epochs": 0, "size": 64})
-    assert fitted == Options(epochs=0, size=64)
+    assert fitted == TrainOptions(epochs=0, size=64)
     assert not epochs_note(fitted)
     assert epochs_note(options.override({"epochs": 0, "lr": 0.1})).startswith("`lr` has no effect")
 
@@ -155,19 +157,23 @@ def test_without_epochs_saved_settings_of_epochs_are_left_out(options: Options) 
 def test_the_time_plans_the_epochs_so_both_are_refused() -> None:
     for name in ("epochs", "steps_per_epoch"):
         with pytest.raises(InputError, match=f"`minutes` plans `{name}` itself: leave one of them out"):
-            Options(minutes=2, **{name: 3})
+            TrainOptions(minutes=2, **{name: 3})
     with pytest.raises(InputError, match="`minutes` is for `head='linear'`, and `head='book'` was given"):
-        Options(minutes=2, head="book")
+        TrainOptions(minutes=2, head="book")
 
 
 def test_of_saved_options_the_epochs_or_the_time_hold_whichever_was_given_last() -> None:
-    saved = Options(epochs=7, steps_per_epoch=3, size=288)
-    assert saved.override({"minutes": 2.0}) == Options(minutes=2.0, size=288)
-    assert Options(minutes=2.0).override({"epochs": 3}) == Options(epochs=3)
-    assert Options(minutes=2.0).override({"epochs": 0}) == Options(epochs=0)
+    saved = TrainOptions(epochs=7, steps_per_epoch=3, size=288)
+    assert saved.override({"minutes": 2.0}) == TrainOptions(minutes=2.0, size=288)
+    assert TrainOptions(minutes=2.0).override({"epochs": 3}) == TrainOptions(epochs=3)
+    assert TrainOptions(minutes=2.0).override({"epochs": 0}) == TrainOptions(epochs=0)
 
 
 def test_with_the_time_given_the_epochs_stay_open() -> None:
-    assert Options().with_defaults() == Options(arch=_defaults.ARCH, epochs=_defaults.EPOCHS, size=_defaults.IMAGE_SIZE)
-    assert Options(minutes=2).with_defaults().epochs is None
-    assert Options(arch="resnet18", size=64, epochs=0).with_defaults() == Options(arch="resnet18", size=64, epochs=0)
+    assert TrainOptions().with_defaults() == TrainOptions(
+        arch=_defaults.ARCH, epochs=_defaults.EPOCHS, size=_defaults.IMAGE_SIZE
+    )
+    assert TrainOptions(minutes=2).with_defaults().epochs is None
+    assert TrainOptions(arch="resnet18", size=64, epochs=0).with_defaults() == TrainOptions(
+        arch="resnet18", size=64, epochs=0
+    )

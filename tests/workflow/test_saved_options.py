@@ -10,7 +10,7 @@ import pytest
 
 import eyebright
 from eyebright.errors import InputError
-from eyebright.workflow.options import Options
+from eyebright.workflow.options import TrainOptions
 from eyebright.workflow.read_options import ReadOptions
 from eyebright.workflow.saved_options import SavedOptions
 
@@ -23,7 +23,7 @@ def saved(folder: Path) -> SavedOptions:
         ReadOptions(
             images=folder / "photos", delimiter=";", valid=folder / "valid.csv", test=folder / "more" / "test.csv"
         ),
-        Options(size=(64, 96), epochs=3, skip_bad=True),
+        TrainOptions(size=(64, 96), epochs=3, skip_bad=True),
         {"bs": 8, "device": "cpu", "precision": "float32", "workers": 2, "weights": None},
     )
 
@@ -31,7 +31,7 @@ def saved(folder: Path) -> SavedOptions:
 def test_what_was_saved_is_loaded_with_the_batch_size_and_the_precision_that_were_used(tmp_path: Path) -> None:
     asked = saved(tmp_path)
     loaded = SavedOptions.load(asked.save())
-    assert loaded.training == Options(size=(64, 96), epochs=3, skip_bad=True, bs=8, precision="float32")
+    assert loaded.training == TrainOptions(size=(64, 96), epochs=3, skip_bad=True, bs=8, precision="float32")
     assert (loaded.reading.delimiter, loaded.resolved) == (";", asked.resolved)
     for there, path in ((loaded.source, "labels.csv"), (loaded.out, "model"), (loaded.reading.images, "photos")):
         assert there is not None
@@ -40,7 +40,7 @@ def test_what_was_saved_is_loaded_with_the_batch_size_and_the_precision_that_wer
     assert loaded.reading.test is not None
     assert loaded.reading.valid.resolve() == (tmp_path / "valid.csv").resolve()
     assert loaded.reading.test.resolve() == (tmp_path / "more" / "test.csv").resolve()
-    assert eyebright.Options.load(tmp_path / "model") == loaded.training
+    assert eyebright.TrainOptions.load(tmp_path / "model") == loaded.training
 
 
 def test_the_file_has_relative_paths_and_can_be_moved_with_the_project(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_a_file_that_is_not_an_options_file_is_refused(text: str, says: str, tmp
 
 def test_the_error_for_a_missing_file_says_where_training_writes_it(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there is no '.*options.json'; training writes it to the model folder"):
-        Options.load(tmp_path / "options.json")
+        TrainOptions.load(tmp_path / "options.json")
 
 
 def test_paths_hold_where_the_model_folder_is_a_link_to_another_disk(tmp_path: Path) -> None:

@@ -17,18 +17,18 @@ from eyebright.errors import InputError, TrainingError
 from eyebright.inference.model_folder import load_evaluation, load_manifest, weights_hash
 from eyebright.learner.learner import Learner
 from eyebright.sources.read import read_source
-from eyebright.workflow.options import Options
+from eyebright.workflow.options import TrainOptions
 from eyebright.workflow.saved_options import SavedOptions
 from eyebright.workflow.train_model import train_model
 from support.images import coloured_squares
 from support.learners import TINY_ARCH, use_random_weights
 
-HEAD = Options(arch=TINY_ARCH, size=32, epochs=0, bs=6, device="cpu", progress="quiet")
+HEAD = TrainOptions(arch=TINY_ARCH, size=32, epochs=0, bs=6, device="cpu", progress="quiet")
 TUNE = replace(HEAD, epochs=1, precision="float32")
 CHILD = replace(HEAD, arch=None, size=None)
 
 
-def train(table: Path, out: Path, options: Options, **reading: Any) -> list[str]:
+def train(table: Path, out: Path, options: TrainOptions, **reading: Any) -> list[str]:
     said: list[str] = []
     source = read_source(table, images=table.parent / "photos", labels=["labels"], **reading)
     train_model(source, out, options=options, say=said.append)
@@ -278,7 +278,7 @@ def test_options_that_contradict_the_model_are_refused(
 
 def test_dropout_is_of_a_new_head() -> None:
     with pytest.raises(InputError, match="`dropout` is for a new head"):
-        Options(start_from=Path("model"), dropout=0.2)
+        TrainOptions(start_from=Path("model"), dropout=0.2)
 
 
 def test_the_model_to_start_from_is_not_replaced(base: Path) -> None:

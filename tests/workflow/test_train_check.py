@@ -14,14 +14,14 @@ from eyebright.evaluation.evaluation import Evaluation
 from eyebright.inference.model_folder import load_evaluation, load_manifest
 from eyebright.metrics.labels import mean_ap
 from eyebright.sources.read import read_source
-from eyebright.workflow.options import Options
+from eyebright.workflow.options import TrainOptions
 from eyebright.workflow.report import make_report
 from eyebright.workflow.train_model import train_model
 from support.label_files import write_text
 from support.learners import TINY_ARCH, use_random_weights
 from support.photographs import copy_of, photograph, saved
 
-OPTIONS = Options(arch=TINY_ARCH, epochs=0, size=64, device="cpu", progress="quiet")
+OPTIONS = TrainOptions(arch=TINY_ARCH, epochs=0, size=64, device="cpu", progress="quiet")
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +41,7 @@ def table_with_copies(folder: Path, part: Callable[[str], str] | None = None) ->
     return write_text(folder / "labels.csv", pd.DataFrame(columns).to_csv(index=False))
 
 
-def trained(table: Path, options: Options = OPTIONS) -> tuple[Evaluation, list[str]]:
+def trained(table: Path, options: TrainOptions = OPTIONS) -> tuple[Evaluation, list[str]]:
     said: list[str] = []
     source = read_source(table, images=table.parent / "images")
     train_model(source, table.parent / "model", options=options, say=said.append)

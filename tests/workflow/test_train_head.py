@@ -19,13 +19,13 @@ from eyebright.metrics.labels import mean_ap
 from eyebright.sources.read import read_source
 from eyebright.workflow import finish
 from eyebright.workflow.effect import epochs_note
-from eyebright.workflow.options import Options
+from eyebright.workflow.options import TrainOptions
 from eyebright.workflow.report import make_report
 from eyebright.workflow.train_model import train_model
 from support.images import coloured_squares
 from support.learners import TINY_ARCH, use_random_weights
 
-HEAD = Options(arch=TINY_ARCH, size=32, epochs=0, bs=6, device="cpu", progress="quiet")
+HEAD = TrainOptions(arch=TINY_ARCH, size=32, epochs=0, bs=6, device="cpu", progress="quiet")
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "t.csv"
 
 
-def train(table: Path, out: Path, *, options: Options = HEAD, resume: bool = False) -> list[str]:
+def train(table: Path, out: Path, *, options: TrainOptions = HEAD, resume: bool = False) -> list[str]:
     said: list[str] = []
     source = read_source(table, images=table.parent / "photos", labels=["labels"])
     train_model(source, out, options=options, resume=resume, say=said.append)
@@ -59,7 +59,7 @@ def test_the_folder_answers_as_its_evaluation_and_has_a_report_without_epochs(ta
     assert (tmp_path / "model" / "report.html").read_bytes() == page
     assert not (tmp_path / "model" / "checkpoint.safetensors").exists()
     assert json.loads((tmp_path / "model" / "options.json").read_text())["training"]["epochs"] == 0
-    assert epochs_note(Options.load(tmp_path / "model")) == ""  # a repeated run gives no option without effect
+    assert epochs_note(TrainOptions.load(tmp_path / "model")) == ""  # a repeated run gives no option without effect
 
 
 def test_the_same_options_fit_the_same_head(table: Path, tmp_path: Path) -> None:

@@ -16,13 +16,13 @@ from eyebright.inference.model_folder import load_evaluation
 from eyebright.report.data import ReportFacts
 from eyebright.sources.read import read_source
 from eyebright.workflow.fine_tuning_options import FineTuning, fine_tuning_of
-from eyebright.workflow.options import Options
+from eyebright.workflow.options import TrainOptions
 from eyebright.workflow.report import make_report
 from eyebright.workflow.train_model import train_model
 from support.images import coloured_squares
 from support.learners import TINY_ARCH, use_random_weights
 
-OPTIONS = Options(arch=TINY_ARCH, size=32, epochs=1, bs=6, device="cpu", precision="float32", progress="quiet")
+OPTIONS = TrainOptions(arch=TINY_ARCH, size=32, epochs=1, bs=6, device="cpu", precision="float32", progress="quiet")
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "t.csv"
 
 
-def train(table: Path, out: Path, options: Options = OPTIONS) -> list[str]:
+def train(table: Path, out: Path, options: TrainOptions = OPTIONS) -> list[str]:
     said: list[str] = []
     source = read_source(table, images=table.parent / "photos", labels=["labels"])
     train_model(source, out, options=options, say=said.append)
@@ -70,7 +70,7 @@ def test_the_report_has_the_settings_that_were_used_in_place_of_none(table: Path
 @pytest.mark.parametrize("given", [{}, {"freeze_epochs": 0}, {"dropout": 0.1}, {"head": "linear", "lr": 1e-3}])
 def test_the_saved_options_repeat_the_training(given: dict[str, object], table: Path, tmp_path: Path) -> None:
     train(table, tmp_path / "first", replace(OPTIONS, **given))
-    saved = Options.load(tmp_path / "first")
+    saved = TrainOptions.load(tmp_path / "first")
     assert fine_tuning_of(saved) == fine_tuning_of(replace(OPTIONS, **given))
     assert None not in (saved.head, saved.lr, saved.lr_mult)  # a later version may have other defaults
     train(table, tmp_path / "second", saved)
@@ -79,26 +79,26 @@ def test_the_saved_options_repeat_the_training(given: dict[str, object], table: 
 
 
 def test_options_that_are_for_the_head_of_the_book_choose_it() -> None:
-    assert fine_tuning_of(Options()).head == "linear"
-    assert fine_tuning_of(Options(lr=0.1, lr_mult=2, wise_ft=0.3)) == FineTuning("linear", 0.1, 2, wise_ft=0.3)
-    book = fine_tuning_of(Options(head="book"))
+    assert fine_tuning_of(TrainOptions()).head == "linear"
+    assert fine_tuning_of(TrainOptions(lr=0.1, lr_mult=2, wise_ft=0.3)) == FineTuning("linear", 0.1, 2, wise_ft=0.3)
+    book = fine_tuning_of(TrainOptions(head="book"))
     assert book.head == "book"
-    assert fine_tuning_of(Options(freeze_epochs=0)) == book._replace(freeze_epochs=0)
-    assert fine_tuning_of(Options(dropout=0)) == book._replace(dropout=0)
-    assert fine_tuning_of(Options(augment_views=1, freeze_epochs=3)) == book._replace(freeze_epochs=3)
+    assert fine_tuning_of(TrainOptions(freeze_epochs=0)) == book._replace(freeze_epochs=0)
+    assert fine_tuning_of(TrainOptions(dropout=0)) == book._replace(dropout=0)
+    assert fine_tuning_of(TrainOptions(augment_views=1, freeze_epochs=3)) == book._replace(freeze_epochs=3)
 
 
 def test_options_that_contradict_the_head_are_refused() -> None:
     with pytest.raises(InputError, match="`freeze_epochs` is for `head='book'`, and `head='linear'` was given"):
-        Options(head="linear", freeze_epochs=1)
+        TrainOptions(head="linear", freeze_epochs=1)
     with pytest.raises(
         InputError, match="`wise_ft` is for `head='linear'`, and `dropout`, which is for `head='book'`,"
     ):
-        Options(wise_ft=0.5, dropout=0.1)
+        TrainOptions(wise_ft=0.5, dropout=0.1)
     with pytest.raises(InputError, match="an average of batch-norm statistics matches neither model"):
-        Options(wise_ft=0.5, keep_statistics=False)
+        TrainOptions(wise_ft=0.5, keep_statistics=False)
     with pytest.raises(InputError, match="`epochs=0` fits a linear head, but `head='book'` needs an epoch"):
-        Options(head="book", epochs=0)
+        TrainOptions(head="book", epochs=0)
 
 
 def test_a_score_of_the_frozen_model_that_is_not_a_number_stays_one(table: Path, tmp_path: Path) -> None:

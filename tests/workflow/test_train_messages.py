@@ -8,7 +8,7 @@ import pytest
 from eyebright.errors import ArtifactError, DataError
 from eyebright.io.atomic import exclusive_folder
 from eyebright.sources.read import read_source
-from eyebright.workflow.options import Options
+from eyebright.workflow.options import TrainOptions
 from eyebright.workflow.train_model import train_model
 from support.images import coloured_squares
 from support.learners import TINY_ARCH, use_random_weights
@@ -29,7 +29,7 @@ def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pd.DataFrame:
 def train(folder: Path, table: pd.DataFrame, *labels: str) -> list[str]:
     table[["fname", *labels, "is_valid"]].to_csv(folder / "t.csv", index=False)
     source = read_source(folder / "t.csv", images=folder / "photos", labels=list(labels), kind="labels")
-    options = Options(arch=TINY_ARCH, size=32, epochs=1, bs=6, precision="float32", device="cpu", progress="quiet")
+    options = TrainOptions(arch=TINY_ARCH, size=32, epochs=1, bs=6, precision="float32", device="cpu", progress="quiet")
     said: list[str] = []
     train_model(source, folder / "model", options=options, say=said.append)
     return said

@@ -10,7 +10,7 @@ from sklearn.metrics import mean_absolute_error
 from eyebright.inference.load_predictor import load_predictor
 from eyebright.inference.model_folder import load_evaluation
 from eyebright.sources.read import read_source
-from eyebright.workflow.options import Options
+from eyebright.workflow.options import TrainOptions
 from eyebright.workflow.train_model import train_model
 from support.images import coloured_squares
 from support.learners import TINY_ARCH, use_random_weights
@@ -24,7 +24,7 @@ def test_scores_and_the_saved_evaluation_of_numbers_are_in_the_unit_of_the_table
     table["price"] = 300_000 + 1000.5 * np.arange(24)
     table[["fname", "price", "is_valid"]].to_csv(tmp_path / "prices.csv", index=False)
     source = read_source(tmp_path / "prices.csv", images=tmp_path / "photos")
-    options = Options(arch=TINY_ARCH, size=32, epochs=1, bs=6, precision="float32", device="cpu", progress="quiet")
+    options = TrainOptions(arch=TINY_ARCH, size=32, epochs=1, bs=6, precision="float32", device="cpu", progress="quiet")
     learner = train_model(source, tmp_path / "model", options=options)
 
     evaluation = load_evaluation(tmp_path / "model")

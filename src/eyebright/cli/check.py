@@ -35,7 +35,7 @@ def check(arguments: "CommandArguments") -> None:
     from eyebright.cli.option_strings import with_option_strings
     from eyebright.workflow.command_options.data import CheckOptions
     from eyebright.workflow.option import option_fields
-    from eyebright.workflow.options import Options
+    from eyebright.workflow.options import TrainOptions
     from eyebright.workflow.read_options import ReadOptions
 
     options, given = arguments.parse(CheckOptions), arguments.parse(ReadOptions)
@@ -50,7 +50,7 @@ def check(arguments: "CommandArguments") -> None:
         check_page_file(options.page, "check")
     source = read(options.source, given)
     # Remedies name options of training, too.
-    fields = [field for cls in (*option_classes(), Options) for field in option_fields(cls)]
+    fields = [field for cls in (*option_classes(), TrainOptions) for field in option_fields(cls)]
     for sentence in source.messages:
         say(with_option_strings(sentence, fields))
     with reading_progress() as advance:

@@ -14,7 +14,7 @@ from eyebright.workflow.shared_options import GROUPS
 _HEAD = """# Options
 
 All options of the command line. In Python the training options have the same names, with underscores, in
-`eyebright.Options`. The reading options are arguments of `eyebright.read_source`. A flag that is on by default is
+`eyebright.TrainOptions`. The reading options are arguments of `eyebright.read_source`. A flag that is on by default is
 turned off with `--no-`, for example `--no-keep-statistics`.
 
 Training saves its options in `options.json` in the model folder, including values that were chosen automatically.

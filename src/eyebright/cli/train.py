@@ -9,16 +9,16 @@ from eyebright.errors import InputError, ProcessEndedError
 if TYPE_CHECKING:
     from eyebright.cli.command import CommandArguments
     from eyebright.cli.worker import TrainingJob
-    from eyebright.workflow.command_options.training import TrainCommand
+    from eyebright.workflow.command_options.training import TrainCommandOptions
 
 
 def option_classes() -> tuple[type, ...]:
     """The dataclasses of the command's options."""
-    from eyebright.workflow.command_options.training import TrainCommand
-    from eyebright.workflow.options import Options
+    from eyebright.workflow.command_options.training import TrainCommandOptions
+    from eyebright.workflow.options import TrainOptions
     from eyebright.workflow.read_options import ReadOptions
 
-    return (ReadOptions, Options, TrainCommand)
+    return (ReadOptions, TrainOptions, TrainCommandOptions)
 
 
 def train(arguments: "CommandArguments") -> None:
@@ -31,10 +31,10 @@ def train(arguments: "CommandArguments") -> None:
       eyebright train --options model/options.json --epochs 10 --out longer/
     """  # noqa: D301 - a backspace keeps the lines as they are
     from eyebright.cli.worker import run_training
-    from eyebright.workflow.command_options.training import TrainCommand
+    from eyebright.workflow.command_options.training import TrainCommandOptions
 
     started = time.time()
-    command = arguments.parse(TrainCommand)
+    command = arguments.parse(TrainCommandOptions)
     job = _training_job(arguments, command, started)
     if command.devices == 1:
         run_training(job)
@@ -42,14 +42,14 @@ def train(arguments: "CommandArguments") -> None:
         _train_distributed(job, command.devices)
 
 
-def _training_job(arguments: "CommandArguments", command: "TrainCommand", started: float) -> "TrainingJob":
+def _training_job(arguments: "CommandArguments", command: "TrainCommandOptions", started: float) -> "TrainingJob":
     """The training job: the options file if there is one, overridden by options on the command line.
 
     Raises:
         InputError: the options file or a value is invalid, or the source or the model folder is not given.
     """
     from eyebright.cli.worker import TrainingJob
-    from eyebright.workflow.options import Options
+    from eyebright.workflow.options import TrainOptions
     from eyebright.workflow.read_options import ReadOptions
     from eyebright.workflow.saved_options import SavedOptions
 
@@ -60,7 +60,7 @@ def _training_job(arguments: "CommandArguments", command: "TrainCommand", starte
         missing = "`source`, a table of labels or a folder," if source is None else "`out`, the model folder to write,"
         raise InputError(f"{missing} is missing; give it, or `options` with the options.json of a training run")
     reading = arguments.parse(ReadOptions, saved and saved.reading)
-    options = saved.training.override(arguments.given(Options)) if saved else arguments.parse(Options)
+    options = saved.training.override(arguments.given(TrainOptions)) if saved else arguments.parse(TrainOptions)
     if command.quiet:
         options = replace(options, progress="quiet")
     return TrainingJob(source, out, reading, options, command.resume, started)

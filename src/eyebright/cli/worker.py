@@ -7,9 +7,9 @@ from pathlib import Path
 
 from eyebright.cli.option_strings import with_option_strings
 from eyebright.cli.output import say
-from eyebright.workflow.command_options.training import TrainCommand
+from eyebright.workflow.command_options.training import TrainCommandOptions
 from eyebright.workflow.option import option_fields, options_from_json, options_to_json
-from eyebright.workflow.options import Options
+from eyebright.workflow.options import TrainOptions
 from eyebright.workflow.read_options import ReadOptions
 
 
@@ -29,7 +29,7 @@ class TrainingJob:
     source: Path
     out: Path
     reading: ReadOptions
-    options: Options
+    options: TrainOptions
     resume: bool
     started: float
 
@@ -46,7 +46,7 @@ class TrainingJob:
             Path(source),
             Path(out),
             options_from_json(ReadOptions, reading, file="the first process"),
-            options_from_json(Options, options, file="the first process"),
+            options_from_json(TrainOptions, options, file="the first process"),
             resume,
             started,
         )
@@ -62,7 +62,7 @@ def run_training(job: TrainingJob) -> None:
     from eyebright.workflow.reading import read
     from eyebright.workflow.train_model import train_model
 
-    fields = [field for cls in (TrainCommand, ReadOptions, Options) for field in option_fields(cls)]
+    fields = [field for cls in (TrainCommandOptions, ReadOptions, TrainOptions) for field in option_fields(cls)]
     out = job.out
     source = read(job.source, job.reading)
     train_model(

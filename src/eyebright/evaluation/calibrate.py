@@ -23,7 +23,7 @@ from torch import Tensor
 
 from eyebright._choices import CalibrationChoice, CalibrationKind
 from eyebright._defaults import FOLDS
-from eyebright.errors import InputError, did_you_mean, listing
+from eyebright.errors import InputError, check_choice, listing
 from eyebright.evaluation.calibration_fits import fit_each_set, fit_softmax_temperature
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.label_counts import LabelCounts, count_labels
@@ -311,8 +311,7 @@ def _kinds(target: TargetBlock, kind: CalibrationChoice) -> tuple[CalibrationKin
     """
     if kind == "auto":
         return target.calibrations[1:] or target.calibrations
-    if kind not in (known := get_args(CalibrationChoice)):
-        raise InputError(f"unknown calibration '{kind}'.{did_you_mean(str(kind), known)} Known: {listing(known)}")
+    check_choice("calibration", kind, get_args(CalibrationChoice))
     if kind not in target.calibrations:
         raise InputError(
             f"a {type(target).__name__} cannot have the calibration '{kind}', only {listing(target.calibrations)}"

@@ -29,7 +29,7 @@ import numpy as np
 from jaxtyping import Float
 
 from eyebright._choices import SetMethod
-from eyebright.errors import InputError, did_you_mean, listing, short_repr
+from eyebright.errors import InputError, check_choice, short_repr
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.risk_control import ImageLosses, hoeffding_bentkus, image_losses
 from eyebright.metrics.labels import split_targets
@@ -78,11 +78,7 @@ def fit_sets(
 
 
 def _check_method(method: str, *, several: bool, by_label: bool, randomised: bool) -> None:
-    if method not in get_args(SetMethod):
-        meant = did_you_mean(str(method), get_args(SetMethod))
-        raise InputError(
-            f"unknown method of prediction sets {short_repr(method)}.{meant} Known: {listing(get_args(SetMethod))}"
-        )
+    check_choice("method of prediction sets", method, get_args(SetMethod))
     fitting = ("crc", "rcps") if several else ("lac", "aps")
     if method not in fitting:
         kind = "any number of labels" if several else "one class"

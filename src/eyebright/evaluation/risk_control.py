@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from jaxtyping import Bool, Float
 
-from eyebright.errors import InputError, did_you_mean, short_repr
+from eyebright.errors import InputError, check_choice, short_repr
 from eyebright.evaluation.binomial import upper_tail
 from eyebright.evaluation.decide import check_has_thresholds
 from eyebright.evaluation.evaluation import Evaluation
@@ -96,9 +96,7 @@ def control_risk(evaluation: Evaluation, risk: Risk, bound: float) -> Controlled
         InputError: the target has no thresholds, an unknown risk, a bound outside (0, 1), or an output that is not
             finite.
     """
-    if risk not in get_args(Risk):
-        meant = did_you_mean(str(risk), get_args(Risk))
-        raise InputError(f"unknown risk {short_repr(risk)}.{meant} Known: {', '.join(get_args(Risk))}")
+    check_choice("risk", risk, get_args(Risk))
     if not 0 < bound < 1:
         raise InputError(f"the bound of a risk must be between 0 and 1 (not included), got {short_repr(bound)}")
     check_has_thresholds(evaluation.decision)

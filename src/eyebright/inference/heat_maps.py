@@ -23,7 +23,7 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 from torch.nn import functional
 
-from eyebright.errors import InputError, did_you_mean, listing
+from eyebright.errors import InputError, check_choice, did_you_mean, listing
 from eyebright.image.warp import Warp
 from eyebright.inference.feature_maps import record_features
 from eyebright.models.build import ImageModel
@@ -142,8 +142,7 @@ def check_heat_maps(target: TargetBlock, labels: Sequence[str], method: str = "g
             "heat maps show which regions raise the output for a label; this model predicts points, which are "
             "places already"
         )
-    if method not in get_args(HeatMapMethod):
-        raise InputError(f"`method` is one of {listing(get_args(HeatMapMethod))}, got {method!r}")
+    check_choice("`method`", method, get_args(HeatMapMethod))
     names = target.value_names
     for label in labels:
         if label not in names:

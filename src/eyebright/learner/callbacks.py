@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
 from eyebright.data.dataloaders import DataLoaders
-from eyebright.errors import InputError, checked_keywords, did_you_mean, listing
+from eyebright.errors import InputError, check_choice, checked_keywords
 from eyebright.metrics.meter import Metric
 from eyebright.train.events import EpochDone, Event, Finished, Observer
 from eyebright.train.observers.early_stop import best_epoch, early_stop
@@ -42,7 +42,7 @@ class BookCallback:
 
     Args:
         name: its name in fastai.
-        options: a function from the data to options of `TrainingOptions` for the fit, or None.
+        options: a function from the data to options of `FitOptions` for the fit, or None.
         observer: a function from the fit to an observer, or None.
     """
 
@@ -60,25 +60,25 @@ Callbacks = AnyCallback | Iterable[AnyCallback]
 
 @checked_keywords
 def MixUp(alpha: float = 0.4) -> BookCallback:  # noqa: N802 - fastai's name
-    """Mixup in this fit: ``TrainingOptions(mixup=alpha)``."""
+    """Mixup in this fit: ``FitOptions(mixup=alpha)``."""
     return BookCallback("MixUp", options=lambda dls: {"mixup": alpha})
 
 
 @checked_keywords
 def CutMix(alpha: float = 1.0) -> BookCallback:  # noqa: N802
-    """CutMix in this fit: ``TrainingOptions(cutmix=alpha)``."""
+    """CutMix in this fit: ``FitOptions(cutmix=alpha)``."""
     return BookCallback("CutMix", options=lambda dls: {"cutmix": alpha})
 
 
 @checked_keywords
 def GradientClip(max_norm: float = 1.0) -> BookCallback:  # noqa: N802
-    """Gradient clipping in this fit: ``TrainingOptions(clip=max_norm)``."""
+    """Gradient clipping in this fit: ``FitOptions(clip=max_norm)``."""
     return BookCallback("GradientClip", options=lambda dls: {"clip": max_norm})
 
 
 @checked_keywords
 def GradientAccumulation(n_acc: int = 32) -> BookCallback:  # noqa: N802
-    """One update of the weights for at least ``n_acc`` images: ``TrainingOptions(accumulate=...)``, in batches."""
+    """One update of the weights for at least ``n_acc`` images: ``FitOptions(accumulate=...)``, in batches."""
     return BookCallback("GradientAccumulation", options=lambda dls: {"accumulate": math.ceil(n_acc / dls.bs)})
 
 
@@ -183,7 +183,7 @@ def observers_of(callbacks: Iterable[AnyCallback], fit: Fit) -> list[Observer]:
 
 
 def options_of(callbacks: Iterable[AnyCallback], dls: DataLoaders) -> dict[str, Any]:
-    """The options of `TrainingOptions` that the callbacks represent."""
+    """The options of `FitOptions` that the callbacks represent."""
     chosen: dict[str, Any] = {}
     for each in callbacks:
         if isinstance(each, BookCallback) and each.options is not None:
@@ -207,9 +207,7 @@ def _higher_is_better(fit: Fit, monitor: str, comp: Callable[[Any, Any], Any] | 
     if min_delta < 0:
         raise InputError(f"`min_delta` must be 0 or more, got {min_delta}")
     metrics = {metric.name: metric for metric in fit.metrics}
-    known = ["train_loss", "valid_loss", *metrics]
-    if monitor not in known:
-        raise InputError(f"unknown score '{monitor}' to monitor.{did_you_mean(monitor, known)} Known: {listing(known)}")
+    check_choice("score to monitor", monitor, ["train_loss", "valid_loss", *metrics])
     if comp is not None:
         return bool(comp(2, 1))
     declared = metrics[monitor].higher_is_better if monitor in metrics else False

@@ -63,7 +63,7 @@ from eyebright.train.linear_head.fit import LinearHead
 from eyebright.train.lr_find import LRFind, SuggestFunction, suggestion_names
 from eyebright.train.observers.progress import show_progress
 from eyebright.train.optimizer import GroupedOptimizer
-from eyebright.train.options import TrainingOptions
+from eyebright.train.options import FitOptions
 from eyebright.train.plan import Plan, all_layers_plan, fine_tune_plans
 from eyebright.train.recorder import Recorder
 from eyebright.train.run import Run, Scores
@@ -139,12 +139,12 @@ class Learner:
         keep_statistics: bool = False,
         precision: str = TRAINING_PRECISION,
         seed: int = 0,
-        options: TrainingOptions | None = None,
+        options: FitOptions | None = None,
         observers: Callbacks = (),
         cbs: Callbacks = (),
         progress: str = PROGRESS,
     ) -> None:
-        self.options = options or TrainingOptions()
+        self.options = options or FitOptions()
         self.lr, self.wd, self.moms = lr, wd, moms
         self.observers = [*as_callbacks(observers), *as_callbacks(cbs)]
         self.progress = progress

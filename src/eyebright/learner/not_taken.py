@@ -20,7 +20,7 @@ _ONE_CLASS = (
 _TENSORS = "batches are plain tensors, whose meaning is known by the blocks of the data"
 _TRANSFORM = "use the transforms of eyebright.all or any of torchvision's in item_tfms and batch_tfms"
 _SEARCH = "search with a package of your choice, such as ddgs, and give the URLs to download_images(dest, urls=...)"
-_OPTIMIZER = "use options=TrainingOptions(optimizer='adamw' or 'sgd') of vision_learner"
+_OPTIMIZER = "use options=FitOptions(optimizer='adamw' or 'sgd') of vision_learner"
 _MODEL = "use vision_learner, which takes any timm architecture by its name"
 _XRESNET = "timm calls it resnet50d and so on: vision_learner(dls, 'resnet50d', pretrained=False)"
 
@@ -41,8 +41,8 @@ NOT_TAKEN: dict[str, str] = {
     "FBeta": _ONE_CLASS,
     "FBetaMulti": "use F1ScoreMulti, PrecisionMulti and RecallMulti",
     "FlipItem": "use Flip",
-    "FocalLoss": "use options=TrainingOptions(balance='pos_weight' or 'effective_number') for rare classes",
-    "FocalLossFlat": "use options=TrainingOptions(balance='pos_weight' or 'effective_number') for rare classes",
+    "FocalLoss": "use options=FitOptions(balance='pos_weight' or 'effective_number') for rare classes",
+    "FocalLossFlat": "use options=FitOptions(balance='pos_weight' or 'effective_number') for rare classes",
     "ImageClassifierCleaner": (
         "ClassificationInterpretation.from_learner(learn) shows the greatest losses with plot_top_losses(9), and names"
         " their images with top_losses(9) and files"

@@ -13,7 +13,7 @@ from eyebright.errors import checked_keywords
 from eyebright.learner.callbacks import Callbacks
 from eyebright.learner.learner import AnyMetric, Learner
 from eyebright.models.build import ImageModel, ModelDescription, build_model, model_description
-from eyebright.train.options import TrainingOptions
+from eyebright.train.options import FitOptions
 from eyebright.train.schedule import BOOK_MOMENTA, Momenta
 from eyebright.types import InputDescription
 
@@ -44,7 +44,7 @@ def vision_learner(
     init: Callable[[Tensor], Any] | Literal["auto"] | None = "auto",
     precision: str = TRAINING_PRECISION,
     seed: int = 0,
-    options: TrainingOptions | None = None,
+    options: FitOptions | None = None,
     observers: Callbacks = (),
     cbs: Callbacks = (),
     progress: str = PROGRESS,

@@ -6,12 +6,12 @@ decisions are those of the learner: thresholds of 0.5 as in fastai, until they a
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
-from eyebright.errors import InputError, checked_keywords, did_you_mean, listing
+from eyebright.errors import InputError, check_choice, checked_keywords
 from eyebright.metrics.labels import average_precision, f1, hamming_loss, precision, recall, split_targets
 from eyebright.metrics.meter import Metric
 from eyebright.metrics.roc import roc_auc
@@ -128,7 +128,7 @@ def RocAucMulti(  # noqa: N802
 def _of_decisions(
     name: str, function: Callable[..., float], average: str, thresh: float | None, *, sigmoid: bool
 ) -> Metric:
-    _check_average(average, get_args(DecisionAverage))
+    check_choice("`average`", average, get_args(DecisionAverage))
     return _with_threshold(name, partial(function, average=average), thresh, sigmoid=sigmoid)
 
 
@@ -148,7 +148,7 @@ def _with_threshold(
 
 
 def _of_ranking(name: str, each: Callable[[Tensor, Tensor], Tensor], average: str) -> Metric:
-    _check_average(average, get_args(RankingAverage))
+    check_choice("`average`", average, get_args(RankingAverage))
 
     def score(scores: Tensor, target: Tensor) -> float:
         if average == "micro":
@@ -163,9 +163,3 @@ def _of_ranking(name: str, each: Callable[[Tensor, Tensor], Tensor], average: st
         return float((values.nan_to_num() * weights).sum() / weights.sum())
 
     return Metric(name, score, takes="logits")
-
-
-def _check_average(average: Any, known: tuple[str, ...]) -> None:
-    if average not in known:
-        meant = did_you_mean(str(average), known)
-        raise InputError(f"unknown `average` '{average}'.{meant} Known: {listing(known)}")

@@ -25,7 +25,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from eyebright._choices import CalibrationKind
-from eyebright.errors import InputError, did_you_mean, listing, short_repr
+from eyebright.errors import InputError, check_choice, listing, short_repr
 
 MAX_SLOPE = 8.0
 """The largest slope of an isotonic calibration, in calibrated logits per logit of output."""
@@ -249,9 +249,7 @@ def calibration_from_json(data: dict[str, Any]) -> Calibration:
     """
     numbers = dict(data)
     kind = str(numbers.pop("kind"))
-    if kind not in CALIBRATIONS:
-        meant = did_you_mean(kind, CALIBRATIONS)
-        raise InputError(f"unknown calibration '{kind}'.{meant} Known: {listing(CALIBRATIONS)}")
+    check_choice("calibration", kind, CALIBRATIONS)
     expected = [field.name for field in fields(CALIBRATIONS[kind])]  # type: ignore[arg-type]
     if sorted(numbers) != sorted(expected):
         has = listing(expected) if expected else "nothing else"

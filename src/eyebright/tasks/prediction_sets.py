@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from eyebright._choices import SetMethod
-from eyebright.errors import InputError, listing, short_repr
+from eyebright.errors import InputError, check_choice, listing, short_repr
 from eyebright.types import refuse_nan
 
 FITTED, _ANSWERED = 0, 1
@@ -50,9 +50,7 @@ class PredictionSets:
     randomised: bool = False
 
     def __post_init__(self) -> None:
-        if self.method not in get_args(SetMethod):
-            known = listing(get_args(SetMethod))
-            raise InputError(f"unknown method of prediction sets {short_repr(self.method)}; known: {known}")
+        check_choice("method of prediction sets", self.method, get_args(SetMethod))
         for name, value in (("coverage", self.coverage), ("confidence", self.confidence)):
             if value is not None and not (isinstance(value, float) and 0 < value < 1):
                 wanted = f"the {name} of prediction sets must be between 0 and 1 (not included)"

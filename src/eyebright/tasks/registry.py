@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from eyebright.errors import InputError, did_you_mean, listing
+from eyebright.errors import check_choice
 from eyebright.tasks.base import TargetBlock
 from eyebright.tasks.category import CategoryBlock
 from eyebright.tasks.multicategory import MultiCategoryBlock
@@ -30,10 +30,7 @@ def block_from_json(data: dict[str, Any]) -> TargetBlock:
         InputError: the kind is unknown to this version.
     """
     kind = str(data.get("kind"))
-    if kind not in TARGET_BLOCKS:
-        raise InputError(
-            f"unknown kind of target '{kind}'.{did_you_mean(kind, TARGET_BLOCKS)} Known: {listing(TARGET_BLOCKS)}"
-        )
+    check_choice("kind of target", kind, TARGET_BLOCKS)
     return TARGET_BLOCKS[kind].from_json(data)
 
 

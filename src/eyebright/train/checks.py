@@ -13,7 +13,7 @@ from eyebright.models.timm_backbone import TimmBackbone
 from eyebright.tasks.base import TargetBlock
 from eyebright.tasks.registry import block_to_json
 from eyebright.train.device import Device
-from eyebright.train.options import TrainingOptions
+from eyebright.train.options import FitOptions
 
 
 def check_batch_size(loader: Loader, head: nn.Module, device: Device) -> None:
@@ -36,7 +36,7 @@ def check_batch_size(loader: Loader, head: nn.Module, device: Device) -> None:
         )
 
 
-def check_options(options: TrainingOptions, block: TargetBlock, *, n_batches: int, custom_loss: bool) -> None:
+def check_options(options: FitOptions, block: TargetBlock, *, n_batches: int, custom_loss: bool) -> None:
     """Raises `InputError` unless the options are valid for the data, the targets and the loss.
 
     Args:

@@ -18,12 +18,11 @@ from torch import Tensor, nn
 from eyebright._choices import Precision, TrainingPrecision
 from eyebright._defaults import TRAINING_PRECISION
 from eyebright._system.device import choose_device
-from eyebright.errors import EyebrightError, InputError, did_you_mean, listing
+from eyebright.errors import EyebrightError, InputError, check_choice
 from eyebright.models.batchnorm.sync import sync_batch_norms
 from eyebright.train.optimizer import GroupedOptimizer
 
 T = TypeVar("T")
-PRECISIONS: tuple[str, ...] = get_args(TrainingPrecision)
 
 
 class Device:
@@ -47,9 +46,7 @@ class Device:
     """
 
     def __init__(self, name: str | torch.device | None = None, precision: str = TRAINING_PRECISION) -> None:
-        if precision not in PRECISIONS:
-            near = did_you_mean(precision, PRECISIONS)
-            raise InputError(f"unknown `precision` '{precision}'.{near} Known: {listing(PRECISIONS)}")
+        check_choice("`precision`", precision, get_args(TrainingPrecision))
         self.torch_device = choose_device(name)
         self.world_size, self.rank = _world(self.torch_device)
         self.precision_is_set = precision != "auto"

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
-from eyebright.train.options import TrainingOptions
+from eyebright.train.options import FitOptions
 from eyebright.train.run import Run, StepResult, TrainBatch
 from eyebright.train.step import Step, step
 
@@ -41,7 +41,7 @@ def mixing_step(soft_targets: Callable[[Tensor], Tensor]) -> Step:
     return mixed_step
 
 
-def mix(images: Float[Tensor, "b c h w"], targets: Float[Tensor, "b k"], options: TrainingOptions) -> TrainBatch:
+def mix(images: Float[Tensor, "b c h w"], targets: Float[Tensor, "b k"], options: FitOptions) -> TrainBatch:
     """The batch after mixup or CutMix; with both, after one of them at random (with probability 0.5, as in timm).
 
     Random numbers come from torch's default generator, which training seeds for each step.

@@ -1,4 +1,4 @@
-"""`TrainingOptions`; importing this module does not load torch, so that ``--help`` is fast."""
+"""`FitOptions`; importing this module does not load torch, so that ``--help`` is fast."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ from eyebright._value_type import value_types
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingOptions:
-    """Options of a training step, other than learning rates and weight decay; the defaults are those of fastai.
+class FitOptions:
+    """Options of `Learner.fit` other than learning rates and weight decay; the defaults are those of fastai.
 
     Args:
         optimizer: ``"adamw"`` (fastai's Adam) or ``"sgd"``.
@@ -46,7 +46,7 @@ class TrainingOptions:
     steps_per_epoch: BatchCount | None = None
 
     def __post_init__(self) -> None:
-        for name, value_type in value_types(TrainingOptions).items():
+        for name, value_type in value_types(FitOptions).items():
             object.__setattr__(self, name, value_type.checked(name, getattr(self, name)))
 
     @property
@@ -60,8 +60,6 @@ class TrainingOptions:
         return self.label_smoothing > 0 or self.balance != "none"
 
     @staticmethod
-    def of(options: object) -> "TrainingOptions":
-        """The options copied from the attributes of the same names, for example of `eyebright.Options`."""
-        return TrainingOptions(
-            **{field.name: getattr(options, field.name) for field in dataclasses.fields(TrainingOptions)}
-        )
+    def of(options: object) -> "FitOptions":
+        """The options copied from the attributes of the same names, for example of `eyebright.TrainOptions`."""
+        return FitOptions(**{field.name: getattr(options, field.name) for field in dataclasses.fields(FitOptions)})

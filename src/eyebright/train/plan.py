@@ -11,7 +11,7 @@ from typing import Any
 
 from eyebright._defaults import BASE_LR, FREEZE_EPOCHS, LR_MULT
 from eyebright.errors import SMALLEST_FLOAT32, InputError, check_not_tiny, is_number, is_whole
-from eyebright.train.options import TrainingOptions
+from eyebright.train.options import FitOptions
 from eyebright.train.schedule import (
     BOOK_MOMENTA,
     Momenta,
@@ -49,7 +49,7 @@ class Plan:
     train_bn: bool = True
     frozen_to: int = 0
     augment_views: int | None = None
-    options: TrainingOptions = field(default_factory=TrainingOptions)
+    options: FitOptions = field(default_factory=FitOptions)
 
     def __post_init__(self) -> None:
         if not is_whole(self.epochs) or self.epochs < 1:
@@ -97,11 +97,9 @@ class Plan:
     def from_json(value: Mapping[str, Any]) -> "Plan":
         """The plan from the JSON of `to_json`."""
         fields = dict(value)
-        options = {
-            each.name: fields.pop(each.name) for each in dataclasses.fields(TrainingOptions) if each.name in fields
-        }
+        options = {each.name: fields.pop(each.name) for each in dataclasses.fields(FitOptions) if each.name in fields}
         lr, schedule = tuple(fields.pop("lr")), schedule_from_json(fields.pop("schedule"))
-        return Plan(lr=lr, schedule=schedule, options=TrainingOptions(**options), **fields)
+        return Plan(lr=lr, schedule=schedule, options=FitOptions(**options), **fields)
 
 
 def fine_tune_plans(  # fastai's own signature

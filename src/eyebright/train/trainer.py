@@ -51,7 +51,7 @@ from eyebright.train.mix import mixing_step
 from eyebright.train.observers.checkpoint import checkpoint as save_after_epochs
 from eyebright.train.observers.progress import show_progress
 from eyebright.train.optimizer import GroupedOptimizer
-from eyebright.train.options import TrainingOptions
+from eyebright.train.options import FitOptions
 from eyebright.train.plan import Plan
 from eyebright.train.precision import Loss, choose_precision
 from eyebright.train.resume_conditions import hash_of_groups, resume_conditions
@@ -453,7 +453,7 @@ class Trainer:
         for plan in plans:
             check_options(plan.options, self.dls.target, n_batches=len(self.dls.train), custom_loss=self._custom_loss)
 
-    def _set_training_loss(self, options: TrainingOptions) -> None:
+    def _set_training_loss(self, options: FitOptions) -> None:
         """Sets the loss that the options choose for training; validation keeps the plain one."""
         self.run.loss = self._loss
         if options.changes_loss:
@@ -461,7 +461,7 @@ class Trainer:
                 self.dls.train_ds.targets, label_smoothing=options.label_smoothing, balance=options.balance
             )
 
-    def _step(self, options: TrainingOptions) -> Step:
+    def _step(self, options: FitOptions) -> Step:
         return mixing_step(self.dls.target.soft_targets) if options.mixes else step
 
     def _phase_setup(self, plan: Plan, validate: Validate) -> PhaseSetup:

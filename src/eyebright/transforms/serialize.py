@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from eyebright.errors import InputError, did_you_mean, listing
+from eyebright.errors import InputError, check_choice, listing
 from eyebright.transforms.draw import Transform, TransformParams
 from eyebright.transforms.spatial import RandomResizedCrop, Resize
 from eyebright.types import Size
@@ -55,10 +55,7 @@ def _is_identity(params: TransformParams) -> bool:
 
 def _from_json(data: dict[str, Any]) -> Transform:
     kind = str(data.pop("kind", None))
-    if kind not in SERIALIZABLE:
-        raise InputError(
-            f"unknown transform '{kind}'.{did_you_mean(kind, SERIALIZABLE)} Known: {listing(SERIALIZABLE)}"
-        )
+    check_choice("transform", kind, SERIALIZABLE)
     fields = {name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
     try:
         return SERIALIZABLE[kind](**fields)

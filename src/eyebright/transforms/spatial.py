@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from eyebright.errors import InputError, did_you_mean, listing
+from eyebright.errors import InputError, check_choice
 from eyebright.image.canonical import fit_size, place_center
 from eyebright.image.warp import Interpolation, PadMode, Warp
 from eyebright.transforms.draw import Transform, TransformParams
@@ -49,7 +49,7 @@ class Resize(Transform):
 
     def __post_init__(self) -> None:
         check_side(Size.of(self.size))
-        _check_choice("method", self.method, get_args(ResizeMethod))
+        check_choice("`method`", self.method, get_args(ResizeMethod))
         _check_resampling(self.pad_mode, self.interpolation)
 
     def draw(self, size: Size, generator: np.random.Generator | None) -> TransformParams:
@@ -359,11 +359,6 @@ def _check_probability(p: float) -> None:
 
 def _check_resampling(pad_mode: str | None, interpolation: str | None) -> None:
     if pad_mode is not None:
-        _check_choice("pad_mode", pad_mode, get_args(PadMode))
+        check_choice("`pad_mode`", pad_mode, get_args(PadMode))
     if interpolation is not None:
-        _check_choice("interpolation", interpolation, get_args(Interpolation))
-
-
-def _check_choice(name: str, value: str, known: Sequence[str]) -> None:
-    if value not in known:
-        raise InputError(f"unknown {name} '{value}'.{did_you_mean(value, known)} Known: {listing(known)}")
+        check_choice("interpolation", interpolation, get_args(Interpolation))

@@ -7,10 +7,10 @@ from eyebright.models.groups import has_batch_norms
 from eyebright.sources.source import Source
 from eyebright.tasks.base import TargetBlock
 from eyebright.workflow.option import TARGETS_WITH, option_fields
-from eyebright.workflow.options import Options
+from eyebright.workflow.options import TrainOptions
 
 
-def check_effect(options: Options, block: TargetBlock) -> None:
+def check_effect(options: TrainOptions, block: TargetBlock) -> None:
     """Raises `InputError` if a changed option has no effect with this kind of target, or is not supported by it.
 
     Args:
@@ -20,7 +20,7 @@ def check_effect(options: Options, block: TargetBlock) -> None:
     Raises:
         InputError: there is such an option; the message names it and the targets that support it.
     """
-    for field in option_fields(Options):
+    for field in option_fields(TrainOptions):
         needs = field.option.needs
         if needs and getattr(options, field.name) != field.default and not getattr(block, needs):
             raise InputError(
@@ -33,25 +33,25 @@ def check_effect(options: Options, block: TargetBlock) -> None:
         )
 
 
-def share_note(options: Options, source: Source) -> str:
+def share_note(options: TrainOptions, source: Source) -> str:
     """A sentence for the user if the share of validation images has no effect; otherwise empty.
 
     Args:
         options: the training options.
         source: the labelled images, before they are split at random.
     """
-    if source.split is None or options.valid_pct == Options.valid_pct:
+    if source.split is None or options.valid_pct == TrainOptions.valid_pct:
         return ""
     return f"`valid_pct={options.valid_pct:g}` has no effect, since the data contain a split"
 
 
-def epochs_note(options: Options) -> str:
+def epochs_note(options: TrainOptions) -> str:
     """A sentence for the user if options of epochs were changed and no epoch is trained; empty otherwise."""
     if options.trains_epochs:
         return ""
     changed = [
         field.name
-        for field in option_fields(Options)
+        for field in option_fields(TrainOptions)
         if field.option.needs_epochs and getattr(options, field.name) != field.default
     ]
     if not changed:
@@ -62,7 +62,7 @@ def epochs_note(options: Options) -> str:
     )
 
 
-def statistics_note(options: Options, body: nn.Module) -> str:
+def statistics_note(options: TrainOptions, body: nn.Module) -> str:
     """A sentence for the user if the backbone has no batch-norm statistics to train; otherwise empty.
 
     Args:

@@ -16,13 +16,13 @@ from eyebright.train.summary import profile_lines
 from eyebright.types import Say
 from eyebright.workflow.fine_tuning_options import fine_tuning_of
 from eyebright.workflow.goal import parse_goal
-from eyebright.workflow.options import Options
+from eyebright.workflow.options import TrainOptions
 from eyebright.workflow.time_budget import TimeBudget
 
 
 def fit(
     learner: Learner,
-    options: Options,
+    options: TrainOptions,
     *,
     budget: TimeBudget | None,
     groups: Sequence[int] | None,
@@ -80,7 +80,7 @@ def _fit_head(learner: Learner, groups: Sequence[int] | None, say: Say) -> None:
 
 def _lp_ft(
     learner: Learner,
-    options: Options,
+    options: TrainOptions,
     *,
     budget: TimeBudget | None,
     groups: Sequence[int] | None,
@@ -102,7 +102,7 @@ def _lp_ft(
     )
 
 
-def _fine_tune(learner: Learner, options: Options, *, checkpoint: Path, resume: bool, say: Say) -> None:
+def _fine_tune(learner: Learner, options: TrainOptions, *, checkpoint: Path, resume: bool, say: Say) -> None:
     settings = fine_tuning_of(options)
     views, frozen = options.augment_views, settings.freeze_epochs or 0
     if views is not None and views >= frozen:
@@ -124,7 +124,7 @@ def _say_notes(head: LinearHead, say: Say) -> None:
         say(note)
 
 
-def check_goal(options: Options, metrics: Sequence[Metric]) -> Metric | None:
+def check_goal(options: TrainOptions, metrics: Sequence[Metric]) -> Metric | None:
     """The metric of ``options.until``; None without a goal.
 
     Raises:
@@ -147,7 +147,7 @@ def check_goal(options: Options, metrics: Sequence[Metric]) -> Metric | None:
     return metric
 
 
-def _observers(learner: Learner, options: Options, *, resume: bool, say: Say) -> list[Observer]:
+def _observers(learner: Learner, options: TrainOptions, *, resume: bool, say: Say) -> list[Observer]:
     observers: list[Observer] = [_say_resumed(learner, say)] if resume else []
     metric = check_goal(options, learner.dls.target.metrics())
     if options.until is not None and metric is not None:

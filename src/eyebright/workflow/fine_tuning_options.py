@@ -6,7 +6,7 @@ Importing this module loads no torch, so that ``--help`` is fast.
 from typing import NamedTuple, TypeVar
 
 from eyebright import _defaults
-from eyebright.workflow.options import Options
+from eyebright.workflow.options import TrainOptions
 
 T = TypeVar("T")
 
@@ -15,7 +15,7 @@ class FineTuning(NamedTuple):
     """The settings of fine-tuning, with the defaults of the head.
 
     Args:
-        head: the initial head, ``"linear"`` or ``"book"``, see `Options`.
+        head: the initial head, ``"linear"`` or ``"book"``, see `TrainOptions`.
         lr: peak learning rate of the head.
         lr_mult: learning rate of the head divided by that of the first layers.
         freeze_epochs: epochs with a frozen backbone; None for a linear head, which is fitted.
@@ -32,7 +32,7 @@ class FineTuning(NamedTuple):
     wise_ft: float | None = None
 
 
-def fine_tuning_of(options: Options) -> FineTuning:
+def fine_tuning_of(options: TrainOptions) -> FineTuning:
     """The settings of the options, with the defaults of the head in place of None."""
     if not options.has_book_head:
         return FineTuning(

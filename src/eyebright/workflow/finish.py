@@ -20,7 +20,7 @@ from eyebright.types import Say
 from eyebright.workflow.fine_tuning_options import fine_tuning_of
 from eyebright.workflow.held_out import evaluate_held_out, group_names, with_groups
 from eyebright.workflow.option import options_to_json
-from eyebright.workflow.options import Options
+from eyebright.workflow.options import TrainOptions
 from eyebright.workflow.prepare import Prepared
 from eyebright.workflow.read_options import ReadOptions
 from eyebright.workflow.report import HISTORY, make_report
@@ -35,7 +35,7 @@ def finish(
     prepared: Prepared,
     out: Path,
     *,
-    options: Options,
+    options: TrainOptions,
     checkpoint: Path,
     out_of_fold: Evaluation | None = None,
     fine_tuned: FineTuned | None = None,
@@ -103,7 +103,7 @@ def _write_beside(learner: Learner, saved_options: SavedOptions, out: Path, chec
 
 
 def _calibrate(
-    learner: Learner, evaluation: Evaluation, out_of_fold: Evaluation | None, options: Options, say: Say
+    learner: Learner, evaluation: Evaluation, out_of_fold: Evaluation | None, options: TrainOptions, say: Say
 ) -> tuple[Evaluation, dict[str, Any]]:
     """(evaluation, record of the fit) with the calibration of the options, which is also set in the learner.
 
@@ -121,7 +121,7 @@ def _calibrate(
     return evaluation.with_decision(learner.decision), facts
 
 
-def _decide(learner: Learner, evaluation: Evaluation, options: Options, say: Say) -> Evaluation:
+def _decide(learner: Learner, evaluation: Evaluation, options: TrainOptions, say: Say) -> Evaluation:
     """The evaluation with thresholds tuned on it, which are also set in the learner."""
     if not learner.dls.target.has_thresholds:
         return evaluation
@@ -139,7 +139,7 @@ def _decide(learner: Learner, evaluation: Evaluation, options: Options, say: Say
 
 
 def _say_out_of_fold(
-    out_of_fold: Evaluation, evaluation: Evaluation, facts: ReportFacts, options: Options, say: Say
+    out_of_fold: Evaluation, evaluation: Evaluation, facts: ReportFacts, options: TrainOptions, say: Say
 ) -> None:
     """Reports the main score of the out-of-fold outputs."""
     scored = replace(out_of_fold, decision=evaluation.decision, training=evaluation.training)
@@ -148,7 +148,7 @@ def _say_out_of_fold(
 
 
 def _facts(
-    learner: Learner, source: Source, options: Options, skipped: Mapping[str, str], fine_tuned: FineTuned | None
+    learner: Learner, source: Source, options: TrainOptions, skipped: Mapping[str, str], fine_tuned: FineTuned | None
 ) -> ReportFacts:
     """The facts of the report that are not in the evaluation."""
     dls = learner.dls
@@ -165,7 +165,7 @@ def _facts(
     )
 
 
-def settings_of(learner: Learner, options: Options) -> list[tuple[str, str]]:
+def settings_of(learner: Learner, options: TrainOptions) -> list[tuple[str, str]]:
     """The options by name, with the values that were chosen automatically."""
     start = "none" if options.start_from is None else options.start_from.resolve().name  # no path of the user
     settings = {
@@ -177,7 +177,7 @@ def settings_of(learner: Learner, options: Options) -> list[tuple[str, str]]:
     return [(name, str(value)) for name, value in settings.items() if name not in _OPTIONS_WITHOUT_EFFECT]
 
 
-def _saved_options(source: Source, out: Path, options: Options, learner: Learner) -> SavedOptions:
+def _saved_options(source: Source, out: Path, options: TrainOptions, learner: Learner) -> SavedOptions:
     """The content of ``options.json``; without a path and reading options if the source was not read from a file."""
     read_options = dict(source.read_options)
     path = read_options.pop("path", None)
@@ -187,7 +187,7 @@ def _saved_options(source: Source, out: Path, options: Options, learner: Learner
     return SavedOptions(path, out, ReadOptions(**read_options), options, resolved)
 
 
-def _resolved(learner: Learner, options: Options) -> dict[str, Any]:
+def _resolved(learner: Learner, options: TrainOptions) -> dict[str, Any]:
     """The values that were used, by option, including those that were chosen automatically."""
     dls, device = learner.dls, learner.run.device
     settings = fine_tuning_of(options)._asdict() if options.trains_epochs else {}

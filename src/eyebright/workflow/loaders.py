@@ -17,7 +17,7 @@ from eyebright.transforms.draw import Transform
 from eyebright.transforms.presets import aug_transforms
 from eyebright.transforms.spatial import Resize
 from eyebright.types import Size
-from eyebright.workflow.options import Options
+from eyebright.workflow.options import TrainOptions
 
 _PRESIZE = 8, 7  # a training image is resized to 8/7 of its size before a random crop: 256 for 224, as in fastai
 _CROP_AREA = 0.75  # smallest area of a random crop
@@ -25,7 +25,7 @@ _CROP_AREA = 0.75  # smallest area of a random crop
 Weights = np.ndarray[Any, np.dtype[np.float64]]
 
 
-def source_dataloaders(source: Source, options: Options, *, batch: int) -> DataLoaders:
+def source_dataloaders(source: Source, options: TrainOptions, *, batch: int) -> DataLoaders:
     """The data loaders of a source whose images are split.
 
     Args:
@@ -59,7 +59,7 @@ def source_dataloaders(source: Source, options: Options, *, batch: int) -> DataL
     )
 
 
-def batch_size(source: Source, options: Options) -> int:
+def batch_size(source: Source, options: TrainOptions) -> int:
     """The number of images in a batch: ``bs`` of the options, by default 32, or a quarter of less than 128 images.
 
     Args:
@@ -73,17 +73,17 @@ def batch_size(source: Source, options: Options) -> int:
     return min(BATCH_SIZE, max(n_images // 4, 2))  # batch norm cannot train on a single image
 
 
-def shows_whole_images(block: TargetBlock, options: Options) -> bool:
+def shows_whole_images(block: TargetBlock, options: TrainOptions) -> bool:
     """True if images are padded instead of cropped: ``whole`` of the options, by default as the target needs."""
     return block.needs_whole_image if options.whole is None else options.whole
 
 
-def flips_images(block: TargetBlock, options: Options) -> bool:
+def flips_images(block: TargetBlock, options: TrainOptions) -> bool:
     """True if training images are mirrored at random: ``flip`` of the options, by default if the target allows it."""
     return options.augment and (not block.no_flip_reason if options.flip is None else options.flip)
 
 
-def augmentation_message(block: TargetBlock, options: Options) -> str:
+def augmentation_message(block: TargetBlock, options: TrainOptions) -> str:
     """A sentence for the user about resizing and augmentation."""
     size = _size(options)
     whole = shows_whole_images(block, options)
@@ -99,7 +99,7 @@ def augmentation_message(block: TargetBlock, options: Options) -> str:
     return f"{seen}; training images vary in {varied}; no flips{reason}"
 
 
-def image_transforms(block: TargetBlock, options: Options) -> tuple[Transform, list[Transform]]:
+def image_transforms(block: TargetBlock, options: TrainOptions) -> tuple[Transform, list[Transform]]:
     """(item transform, batch transforms): the resize of each image, and the random augmentation of training batches."""
     whole, flip = shows_whole_images(block, options), flips_images(block, options)
     if whole:
@@ -112,7 +112,7 @@ def image_transforms(block: TargetBlock, options: Options) -> tuple[Transform, l
     return Resize(presized), aug_transforms(do_flip=flip, size=_size(options), min_scale=_CROP_AREA)
 
 
-def sample_weights(source: Source, options: Options) -> Weights | None:
+def sample_weights(source: Source, options: TrainOptions) -> Weights | None:
     """The sampling weight of each image, shape (n,); None to use each image once per epoch.
 
     Args:
@@ -143,5 +143,5 @@ def sample_weights(source: Source, options: Options) -> Weights | None:
     return weights if source.weight is None else weights * source.weight
 
 
-def _size(options: Options) -> Size:
+def _size(options: TrainOptions) -> Size:
     return Size.of(options.size or IMAGE_SIZE)

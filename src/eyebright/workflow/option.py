@@ -26,7 +26,6 @@ from eyebright.errors import InputError, bounded, did_you_mean
 
 T = TypeVar("T")
 
-_WRITTEN_FILES = ("out", "json", "page", "heat_maps")  # the options that name what a command writes
 TARGETS_WITH: Mapping[str, str] = {
     "has_thresholds": "any number of labels per image",
     "can_calibrate": "labels and classes",
@@ -56,9 +55,10 @@ class Option:
         typed: the name on the command line, without dashes, if it differs: ``from``, which Python reserves.
         positional: True for an argument that is given by its position, without a name.
         python_only: True for an option that the command line does not have.
+        writes: True for the path of what a command writes: two such options of a command cannot be the same path.
         needs: the property of a target block without which the option has no effect; empty for none.
         needs_epochs: True if the option has no effect without trained epochs.
-        head: the only head of `Options.head` that the option applies to and selects; empty for both.
+        head: the only head of `TrainOptions.head` that the option applies to and selects; empty for both.
     """
 
     help: str
@@ -70,6 +70,7 @@ class Option:
     typed: str = ""
     positional: bool = False
     python_only: bool = False
+    writes: bool = False
     needs: Literal["", "has_thresholds", "can_calibrate", "can_mix", "has_vocab", "is_geometric"] = ""
     needs_epochs: bool = False
     head: Literal["", "linear", "book"] = ""
@@ -157,9 +158,9 @@ def check_options(options: Any) -> None:
     for field in option_fields(type(options)):
         object.__setattr__(options, field.name, field.convert(getattr(options, field.name)))
     written: dict[str, str] = {}
-    for name in _WRITTEN_FILES:
-        path = getattr(options, name, None)
-        if isinstance(path, Path) and (other := written.setdefault(os.path.realpath(path), name)) != name:
+    for name in (field.name for field in option_fields(type(options)) if field.option.writes):
+        path = getattr(options, name)
+        if path is not None and (other := written.setdefault(os.path.realpath(path), name)) != name:
             raise InputError(f"`{other}` and `{name}` name the same file, '{path}'; give each a file of its own")
 
 

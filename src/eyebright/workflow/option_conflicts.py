@@ -3,16 +3,11 @@
 Importing this module loads no torch, so that ``--help`` is quick.
 """
 
-from typing import TYPE_CHECKING
-
 from eyebright.errors import InputError
-from eyebright.workflow.option import option_fields
-
-if TYPE_CHECKING:
-    from eyebright.workflow.options import Options
+from eyebright.workflow.train_option_fields import TrainOptionFields
 
 
-def check_conflicts(options: "Options") -> None:
+def check_conflicts(options: TrainOptionFields) -> None:
     """Raises `InputError` if two options contradict each other.
 
     Raises:
@@ -33,13 +28,7 @@ def check_conflicts(options: "Options") -> None:
         )
 
 
-def given_for_head(options: "Options", head: str) -> list[str]:
-    """The given options that are only for this head."""
-    fields = option_fields(type(options))
-    return [field.name for field in fields if field.option.head == head and getattr(options, field.name) is not None]
-
-
-def _check_minutes(options: "Options") -> None:
+def _check_minutes(options: TrainOptionFields) -> None:
     """Raises `InputError` if `minutes` is given together with an option that it plans."""
     if options.minutes is None:
         return
@@ -48,7 +37,7 @@ def _check_minutes(options: "Options") -> None:
             raise InputError(f"`minutes` plans `{name}` itself: leave one of them out")
 
 
-def _check_start(options: "Options") -> None:
+def _check_start(options: TrainOptionFields) -> None:
     """Raises `InputError` if an option would change the head of the model that training starts from."""
     if options.start_from is not None and options.dropout is not None:
         raise InputError(
@@ -56,15 +45,15 @@ def _check_start(options: "Options") -> None:
         )
 
 
-def _check_head(options: "Options") -> None:
+def _check_head(options: TrainOptionFields) -> None:
     """Raises `InputError` if an option is not for the head that is trained."""
     head = "book" if options.has_book_head else "linear"
     other = "linear" if head == "book" else "book"
-    if wrong := given_for_head(options, other):
+    if wrong := options.given_for_head(other):
         given = (
             f"`head='{head}'`"
             if options.head
-            else f"`{given_for_head(options, head)[0]}`, which is for `head='{head}'`,"
+            else f"`{options.given_for_head(head)[0]}`, which is for `head='{head}'`,"
         )
         raise InputError(f"`{wrong[0]}` is for `head='{other}'`, and {given} was given: leave one of them out")
     if options.head == "book" and not options.trains_epochs:

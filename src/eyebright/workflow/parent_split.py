@@ -55,7 +55,7 @@ def split_after(
         valid_pct: the share of new images that is for validation.
         seed: the seed of the draw.
         same: shape (n,), the same code for copies; None: unknown.
-        cache: the cache of the images, see `Options.cache`.
+        cache: the cache of the images, see `TrainOptions.cache`.
         pixels: True to look for copies of images of the model that are not among these.
 
     Raises:

@@ -20,7 +20,7 @@ from eyebright.workflow.effect import check_effect, epochs_note, share_note
 from eyebright.workflow.fine_tuning import check_goal
 from eyebright.workflow.held_out import HeldOut, held_out_parts, joined_groups
 from eyebright.workflow.loaders import batch_size, source_dataloaders
-from eyebright.workflow.options import Options
+from eyebright.workflow.options import TrainOptions
 from eyebright.workflow.parent_split import split_after
 from eyebright.workflow.start_from import Parent, check_kind, start_messages
 
@@ -45,7 +45,7 @@ class Prepared(NamedTuple):
     held_out: list[HeldOut]
 
 
-def prepare(source: Source, options: Options, say: Say, parent: Parent | None = None) -> Prepared:
+def prepare(source: Source, options: TrainOptions, say: Say, parent: Parent | None = None) -> Prepared:
     """The source, checked and split, and its data loaders.
 
     Args:
@@ -92,7 +92,7 @@ def prepare(source: Source, options: Options, say: Say, parent: Parent | None = 
     return Prepared(source, dls, same, groups, held_out)
 
 
-def _split(source: Source, options: Options, same: Codes | None, parent: Parent | None) -> Source:
+def _split(source: Source, options: TrainOptions, same: Codes | None, parent: Parent | None) -> Source:
     if parent is None:
         return split_source(source, options.valid_pct, seed=options.seed, same=same)
     return split_after(
@@ -106,7 +106,7 @@ def _split(source: Source, options: Options, same: Codes | None, parent: Parent 
     )
 
 
-def _checked(source: Source, options: Options) -> tuple[Source, Duplicates]:
+def _checked(source: Source, options: TrainOptions) -> tuple[Source, Duplicates]:
     """(source, duplicates): the source with the findings as messages, and the duplicate images."""
     cache = None if options.cache == "memory" else ImageCache.from_option(options.cache)
     found = check_source(source, cache=cache, unnamed=False)

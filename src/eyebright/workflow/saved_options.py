@@ -17,7 +17,7 @@ from eyebright.io.json_keys import unique_keys
 from eyebright.io.text import valid_unicode
 from eyebright.workflow.fine_tuning_options import FineTuning
 from eyebright.workflow.option import options_from_json, options_to_json
-from eyebright.workflow.options import Options
+from eyebright.workflow.options import TrainOptions
 from eyebright.workflow.read_options import ReadOptions
 
 OPTIONS_FILE = "options.json"
@@ -48,7 +48,7 @@ class SavedOptions:
     source: Path | None
     out: Path
     reading: ReadOptions = ReadOptions()  # noqa: RUF009 - it is frozen
-    training: Options = Options()  # noqa: RUF009
+    training: TrainOptions = TrainOptions()  # noqa: RUF009
     resolved: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def save(self) -> Path:
@@ -96,7 +96,7 @@ class SavedOptions:
         reading |= {name: folder / reading[name] for name in _PATHS if reading.get(name) is not None}
         start = content["training"].get(_START_OPTION)
         learnt = {**content["training"], _START_OPTION: None if start is None else folder / start}
-        training = options_from_json(Options, learnt, file=f"'{path}'")
+        training = options_from_json(TrainOptions, learnt, file=f"'{path}'")
         resolved = content["resolved"]
         chosen = {name: resolved[name] for name in _REPEATED_OPTIONS if resolved.get(name) is not None}
         return SavedOptions(

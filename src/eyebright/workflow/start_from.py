@@ -20,7 +20,7 @@ from eyebright.transforms.spatial import Resize
 from eyebright.types import Size
 from eyebright.web.text import count_text
 from eyebright.workflow.model_images import saved_evaluations
-from eyebright.workflow.options import Options
+from eyebright.workflow.options import TrainOptions
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +63,7 @@ def load_parent(folder: Path, out: Path) -> Parent:
     return Parent(folder, manifest, saved_evaluations(folder, manifest))
 
 
-def options_of_parent(options: Options, parent: Parent) -> Options:
+def options_of_parent(options: TrainOptions, parent: Parent) -> TrainOptions:
     """The options with the backbone, the size and the kind of head of the model that training starts from.
 
     Raises:
@@ -141,7 +141,7 @@ def _score(parent: Parent) -> str:
     return f" ({metric.display_name} {value:.3f} on its {count_text(images, 'validation image')})"
 
 
-def _head(options: Options, parent: Parent) -> str | None:
+def _head(options: TrainOptions, parent: Parent) -> str | None:
     """The head of the options, by default the head of the model."""
     is_linear = parent.manifest.model.lin_ftrs == ()
     if options.has_book_head and is_linear:

@@ -26,7 +26,7 @@ from eyebright.train.image_features import ImageFeatures
 from eyebright.train.linear_head.fit import LinearHead, fit_linear_head
 from eyebright.transforms.pipeline import Pipeline
 from eyebright.workflow.loaders import image_transforms
-from eyebright.workflow.options import Options
+from eyebright.workflow.options import TrainOptions
 
 _ROWS = 8192  # images whose outputs are computed at once
 
@@ -49,7 +49,7 @@ class Backbone:
     pool_size: int = 1
 
     @staticmethod
-    def pretrained(target: TargetBlock, options: Options | None = None) -> "Backbone":
+    def pretrained(target: TargetBlock, options: TrainOptions | None = None) -> "Backbone":
         """The pretrained backbone of ``eyebright train --epochs 0``, with architecture and image size of the options.
 
         Args:
@@ -60,7 +60,7 @@ class Backbone:
             InputError: the architecture is unknown.
             WeightsError: its pretrained weights are not available.
         """
-        options = replace(options or Options(), epochs=0).with_defaults()
+        options = replace(options or TrainOptions(), epochs=0).with_defaults()
         model = build_model(model_description(options.backbone, 1, size=options.size), pretrained=True)
         pipeline = Pipeline.create(*image_transforms(target, options), torch.device("cpu"))
         return Backbone(model, pipeline, target.head_pool_size)

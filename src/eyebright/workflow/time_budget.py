@@ -11,7 +11,7 @@ from eyebright.learner.fine_tuned import FineTuned
 from eyebright.learner.learner import Learner
 from eyebright.models.timm_backbone import TimmBackbone
 from eyebright.train.state import read_checkpoint, saved_plans
-from eyebright.workflow.options import Options
+from eyebright.workflow.options import TrainOptions
 
 _STEP = 2.5  # cost of a training step, in forward passes
 _RUNTIME = 2.5  # possible speed-up of features by another runtime
@@ -136,7 +136,7 @@ def has_fixed_size(learner: Learner) -> bool:
     return isinstance(body, TimmBackbone) and body.fixed_size is not None
 
 
-def resumed_options(options: Options, checkpoint: Path) -> Options:
+def resumed_options(options: TrainOptions, checkpoint: Path) -> TrainOptions:
     """The options with the epochs and the size that were planned before the training was interrupted.
 
     Args:
@@ -153,7 +153,7 @@ def resumed_options(options: Options, checkpoint: Path) -> Options:
     return replace(options, minutes=None, epochs=plan.epochs, steps_per_epoch=steps, size=size)
 
 
-def used_options(options: Options, fine_tuned: FineTuned | None) -> Options:
+def used_options(options: TrainOptions, fine_tuned: FineTuned | None) -> TrainOptions:
     """The options that repeat a training run: with the planned epochs, and without ``minutes``."""
     if options.minutes is None or fine_tuned is None:
         return options

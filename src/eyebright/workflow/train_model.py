@@ -23,7 +23,7 @@ from eyebright.models.architectures import architecture_name
 from eyebright.models.weights import declared_licence
 from eyebright.sources.source import Source
 from eyebright.train.device import is_main_process
-from eyebright.train.options import TrainingOptions
+from eyebright.train.options import FitOptions
 from eyebright.types import Say, Size
 from eyebright.workflow.effect import statistics_note
 from eyebright.workflow.fine_tuning import fit
@@ -36,7 +36,7 @@ from eyebright.workflow.loaders import (
     shows_whole_images,
     source_dataloaders,
 )
-from eyebright.workflow.options import Options
+from eyebright.workflow.options import TrainOptions
 from eyebright.workflow.prepare import prepare
 from eyebright.workflow.start_from import load_parent, options_of_parent
 from eyebright.workflow.time_budget import (
@@ -56,7 +56,7 @@ def train_model(
     source: Source,
     out: str | Path,
     *,
-    options: Options | None = None,
+    options: TrainOptions | None = None,
     resume: bool = False,
     started: float | None = None,
     say: Say = lambda _: None,
@@ -77,7 +77,7 @@ def train_model(
     Raises:
         EyebrightError: the source, an image, an option or the folder cannot be used, or training failed.
     """
-    started, out, options = time.time() if started is None else started, Path(out), options or Options()
+    started, out, options = time.time() if started is None else started, Path(out), options or TrainOptions()
     say = say if is_main_process() else _say_nothing
     with _model_folder(out):
         _check_no_checkpoint(out / CHECKPOINT, resume=resume)
@@ -164,8 +164,8 @@ def _check_writable(out: Path) -> None:
 
 
 def _fit_size(
-    learner: Learner, source: Source, options: Options, budget: TimeBudget, *, size_is_open: bool, say: Say
-) -> Options:
+    learner: Learner, source: Source, options: TrainOptions, budget: TimeBudget, *, size_is_open: bool, say: Say
+) -> TrainOptions:
     """The options with the image size that the time allows; the learner gets images of this size.
 
     Raises:
@@ -188,7 +188,7 @@ def _fit_size(
     return options
 
 
-def _make_learner(dls: DataLoaders, options: Options, say: Say) -> Learner:
+def _make_learner(dls: DataLoaders, options: TrainOptions, say: Say) -> Learner:
     licence = declared_licence(architecture_name(options.backbone)) or "not declared"
     say(f"licence of the published weights of {options.backbone}, as timm declares it: {licence}")
     learner = vision_learner(
@@ -202,7 +202,7 @@ def _make_learner(dls: DataLoaders, options: Options, say: Say) -> Learner:
         y_range=dls.target.y_range,
         precision=options.precision,
         seed=options.seed,
-        options=TrainingOptions.of(options),
+        options=FitOptions.of(options),
         progress=options.progress,
     )
     if options.start_from is not None:
@@ -214,7 +214,7 @@ def _make_learner(dls: DataLoaders, options: Options, say: Say) -> Learner:
     return learner
 
 
-def _set_resume_conditions(learner: Learner, options: Options) -> None:
+def _set_resume_conditions(learner: Learner, options: TrainOptions) -> None:
     """Sets the conditions for resuming a checkpoint: the same preprocessing, augmentation and precision."""
     target = learner.dls.target
     learner.run.resume_conditions |= {

@@ -14,7 +14,7 @@ import torch
 from eyebright._choices import Precision, RuntimeName
 from eyebright._defaults import PREDICTION_PRECISION
 from eyebright._system.device import choose_device
-from eyebright.errors import ArtifactError, InputError, MissingExtraError, check_count, did_you_mean, listing
+from eyebright.errors import ArtifactError, InputError, MissingExtraError, check_choice, check_count
 from eyebright.image.canonical import PixelsVersion
 from eyebright.inference.runtimes.base import Runtime
 from eyebright.inference.runtimes.graph_file import hash_path, read_graph
@@ -75,9 +75,7 @@ class RuntimeOptions:
             ("runtime", self.name, get_args(RuntimeName)),
             ("precision", self.precision, get_args(Precision)),
         ):
-            if value not in known:
-                nearest = did_you_mean(value, known)
-                raise InputError(f"unknown {option} '{value}'.{nearest} Available: {listing(known)}")
+            check_choice(f"`{option}`", value, known)
         if self.threads is not None:
             check_count("threads", self.threads, maximum=_MAX_THREADS)
         if self.name == "onnx" and (reason := self.why_not_onnx) is not None:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from eyebright.errors import InputError, did_you_mean, listing
+from eyebright.errors import InputError, check_choice
 from eyebright.train.events import EpochDone, Event, Observer
 from eyebright.train.run import Run
 
@@ -38,9 +38,7 @@ def early_stop(
     def observe(event: Event) -> None:
         if not isinstance(event, EpochDone):
             return
-        if score not in event.scores:
-            near = did_you_mean(score, event.scores)
-            raise InputError(f"unknown score '{score}' for early stopping.{near} Known: {listing(event.scores)}")
+        check_choice("score for early stopping", score, event.scores)
         values = [sign * row[score] for row in run.history[-run.phase_epoch :]]
         waited = len(values) - 1 - best_epoch(values, min_delta)
         if waited >= patience:

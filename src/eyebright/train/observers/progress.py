@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from eyebright._choices import ProgressMode
-from eyebright.errors import InputError, did_you_mean, listing, printable
+from eyebright.errors import check_choice, printable
 from eyebright.train.events import (
     EpochDone,
     EpochsPlanned,
@@ -33,7 +33,6 @@ from eyebright.train.history import EpochRow, epoch_cells, epoch_columns, text_l
 from eyebright.train.observers.epoch_progress import EpochProgress
 from eyebright.train.observers.notebook import NotebookTable, in_notebook, notebook_output
 
-MODES: tuple[str, ...] = get_args(ProgressMode)
 _LINE_SECONDS = 30.0
 """The time between two lines of a log with the current step."""
 
@@ -52,8 +51,7 @@ def show_progress(mode: str = "auto", *, console: Console | None = None) -> Gene
     Raises:
         InputError: an unknown mode, or ``"notebook"`` outside of a notebook.
     """
-    if mode not in MODES:
-        raise InputError(f"unknown progress '{mode}'.{did_you_mean(mode, MODES)} Known: {listing(MODES)}")
+    check_choice("progress", mode, get_args(ProgressMode))
     if mode == "auto" and console is None and in_notebook():
         mode = "notebook"
     console = console or Console(force_jupyter=False)

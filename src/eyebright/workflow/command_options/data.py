@@ -22,9 +22,9 @@ class CheckOptions:
     """The options of ``eyebright check`` other than those of reading."""
 
     source: Annotated[Path, SOURCE]
-    json: Annotated[Path | None, Option("JSON file to write the results to.", unset="none")] = None
+    json: Annotated[Path | None, Option("JSON file to write the results to.", unset="none", writes=True)] = None
     page: Annotated[
-        Path | None, Option("HTML page to write the findings to, one file with thumbnails.", unset="none")
+        Path | None, Option("HTML page to write the findings to, one file with thumbnails.", unset="none", writes=True)
     ] = None
     pixels: Annotated[bool, Option("Read the images; without it, only the labels are checked.")] = True
     cache: Annotated[Path | None, FACTS_CACHE] = None
@@ -42,7 +42,12 @@ class SplitOptions:
     source: Annotated[Path, SOURCE]
     out: Annotated[
         Path | None,
-        Option("CSV file to write: a row per image with its part, group and reason.", metavar="FILE", unset="none"),
+        Option(
+            "CSV file to write: a row per image with its part, group and reason.",
+            metavar="FILE",
+            unset="none",
+            writes=True,
+        ),
     ] = None
     valid_pct: Annotated[
         float | None,
@@ -92,7 +97,7 @@ class ConvertOptions:
     """The options of ``eyebright convert`` other than those of reading."""
 
     source: Annotated[Path, SOURCE]
-    out: Annotated[Path, Option("File or folder to write; it must not exist.")]
+    out: Annotated[Path, Option("File or folder to write; it must not exist.", writes=True)]
     to: Annotated[WriteFormat, Option("Format to write.")] = "csv"
 
     def __post_init__(self) -> None:

@@ -38,9 +38,10 @@ class EvaluateOptions:
     ] = None
     replace: Annotated[bool, Option("Replace the model's existing images of this part.")] = False
     out: Annotated[
-        Path | None, Option("HTML page to write, one file with all scores and the worst mistakes.", unset="none")
+        Path | None,
+        Option("HTML page to write, one file with all scores and the worst mistakes.", unset="none", writes=True),
     ] = None
-    json: Annotated[Path | None, Option("JSON file to write the scores to.", unset="none")] = None
+    json: Annotated[Path | None, Option("JSON file to write the scores to.", unset="none", writes=True)] = None
     pixels: Annotated[
         bool,
         Option(
@@ -66,10 +67,11 @@ class CompareOptions:
     first: Annotated[Path, Option("The folder of the first model.", positional=True)]
     second: Annotated[Path, Option("The folder of the second model.", positional=True)]
     out: Annotated[
-        Path | None, Option("HTML page to write, one file with thumbnails of images that changed.", unset="none")
+        Path | None,
+        Option("HTML page to write, one file with thumbnails of images that changed.", unset="none", writes=True),
     ] = None
     json: Annotated[
-        Path | None, Option("JSON file to write the scores and all images that changed to.", unset="none")
+        Path | None, Option("JSON file to write the scores and all images that changed to.", unset="none", writes=True)
     ] = None
     part: Annotated[Literal["valid", HeldOutPart], Option("Part on which the models are compared.")] = "valid"
     images: Annotated[

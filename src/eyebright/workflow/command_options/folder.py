@@ -28,7 +28,9 @@ class ReportOptions:
         Path | None,
         Option("Folder of the validation images, for their thumbnails.", unset="the folder at training"),
     ] = None
-    out: Annotated[Path | None, Option("HTML file to write.", unset="report.html in the model folder")] = None
+    out: Annotated[Path | None, Option("HTML file to write.", unset="report.html in the model folder", writes=True)] = (
+        None
+    )
     normalize_by: Annotated[
         tuple[str, str] | None,
         Option(
@@ -84,7 +86,9 @@ class MigrateOptions:
     """The options of ``eyebright migrate``."""
 
     model: Annotated[Path, MODEL]
-    out: Annotated[Path | None, Option("Folder to write, new or empty.", unset="the model is replaced in place")] = None
+    out: Annotated[
+        Path | None, Option("Folder to write, new or empty.", unset="the model is replaced in place", writes=True)
+    ] = None
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -104,7 +108,7 @@ class ExportOptions:
             "a network.",
         ),
     ] = "onnx"
-    out: Annotated[Path | None, Option("The folder to write.", unset="the model folder")] = None
+    out: Annotated[Path | None, Option("The folder to write.", unset="the model folder", writes=True)] = None
     images: Annotated[
         Path | None, Option("Folder of the validation images, for the comparison.", unset="the folder at evaluation")
     ] = None

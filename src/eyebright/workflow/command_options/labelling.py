@@ -23,8 +23,8 @@ class SuspectOptions:
 
     model: Annotated[Path, MODEL]
     limit: Annotated[int, Range(at_least=0), Option("Number of suspects to print, the most suspicious first.")] = 20
-    out: Annotated[Path | None, Option("CSV file to write all suspects to.", unset="none")] = None
-    json: Annotated[Path | None, Option("JSON file to write all suspects to.", unset="none")] = None
+    out: Annotated[Path | None, Option("CSV file to write all suspects to.", unset="none", writes=True)] = None
+    json: Annotated[Path | None, Option("JSON file to write all suspects to.", unset="none", writes=True)] = None
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -39,9 +39,10 @@ class SuggestOptions:
     images: Annotated[tuple[Path, ...], Option("Images without labels, or folders of images.", positional=True)]
     count: Annotated[int, Range(at_least=1), Option("Number of images to suggest.")] = 100
     out: Annotated[
-        Path | None, Option("CSV file to write the suggestions to, with the proposed labels.", unset="printed")
+        Path | None,
+        Option("CSV file to write the suggestions to, with the proposed labels.", unset="printed", writes=True),
     ] = None
-    json: Annotated[Path | None, Option("JSON file to write the suggestions to.", unset="none")] = None
+    json: Annotated[Path | None, Option("JSON file to write the suggestions to.", unset="none", writes=True)] = None
     cache: Annotated[
         Path | None, Option("Cache folder for the features of each image; training can share it.", unset="none")
     ] = None
@@ -68,6 +69,7 @@ class ReviewOptions:
         Option(
             "File to write the new table to by *save*; it must not exist, unless this review wrote it.",
             unset="the name of the label file with -v2, or labels.csv, in the working folder",
+            writes=True,
         ),
     ] = None
     labels: Annotated[

@@ -20,14 +20,14 @@ from eyebright.workflow.shared_options import BATCH, DEVICE, MACHINE, TRAINING
 
 @with_options_in_docstring
 @dataclass(frozen=True)
-class TrainCommand:
+class TrainCommandOptions:
     """The options of ``eyebright train`` other than those of reading and training."""
 
     source: Annotated[
         Path | None,
         Option("A file with labels (CSV, COCO, ...), or a folder of images.", positional=True),
     ] = None
-    out: Annotated[Path | None, Option("The model folder to write.")] = None
+    out: Annotated[Path | None, Option("The model folder to write.", writes=True)] = None
     options: Annotated[Path | None, Option("Repeat the run of this options.json; other options override it.")] = None
     resume: Annotated[bool, Option("Continue from the checkpoint in the model folder.", TRAINING)] = False
     devices: Annotated[
@@ -58,6 +58,7 @@ class PredictOptions:
             "File to write: a row per image with its labels and their probabilities, its points or its numbers. The "
             "rows are in FILE.part until all images are done, also after an interruption.",
             unset="printed",
+            writes=True,
         ),
     ] = None
     format: Annotated[
@@ -74,6 +75,7 @@ class PredictOptions:
             "Folder for heat maps of the regions that raise the output of each predicted label (Grad-CAM); each image "
             "takes several times as long. Not for points.",
             unset="none",
+            writes=True,
         ),
     ] = None
     bs: Annotated[int, Range(at_least=1), BATCH] = _defaults.BATCH_SIZE

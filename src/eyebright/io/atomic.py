@@ -156,6 +156,17 @@ def link_target(path: Path) -> Path:
         return path
 
 
+def output_path(path: Path) -> Path:
+    """The file to write for a path that a user names: the one that a link leads to; its folder is made.
+
+    Raises:
+        OSError: as in `make_folder`.
+    """
+    target = link_target(path)
+    make_folder(target.parent)
+    return target
+
+
 def make_folder(folder: Path) -> None:
     """Creates a folder, and those above it, if necessary.
 
@@ -296,7 +307,7 @@ def write_text(path: Path, text: str, what: str, *, follow_link: bool = True, er
         ArtifactError: it cannot be written; what was there stays.
     """
     try:
-        target = link_target(path) if follow_link else path
+        target = output_path(path) if follow_link else path
         make_folder(target.parent)
         write_atomically(target, lambda file: file.write_text(text, encoding="utf-8", errors=errors))
     except OSError as error:

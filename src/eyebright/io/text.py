@@ -13,7 +13,7 @@ from itertools import count
 from pathlib import Path
 
 from eyebright.errors import InputError, message_text, os_reason
-from eyebright.io.atomic import link_target, make_folder
+from eyebright.io.atomic import output_path
 
 
 def valid_unicode(text: str) -> str:
@@ -111,8 +111,7 @@ def growing_file(path: Path) -> Generator[GrowingFile, None, None]:
 
 def _opened(path: Path) -> GrowingFile:
     try:
-        path = link_target(path)
-        make_folder(path.parent)
+        path = output_path(path)
         if path.exists() and not path.is_file():
             kind = "a folder: name a file in it" if path.is_dir() else "a device or a pipe: print instead"
             raise InputError(f"cannot write '{path}', which is {kind}")

@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float, Int
 
 from eyebright._choices import WriteFormat
 from eyebright.errors import ArtifactError, InputError, os_reason
-from eyebright.io.atomic import link_target, make_folder, temporary_folder
+from eyebright.io.atomic import output_path, temporary_folder
 from eyebright.review.refusal import Refusal
 from eyebright.review.session import ReviewSession
 from eyebright.sources.categorical import Categorical
@@ -126,8 +126,7 @@ class NewTable:
 
     def _write(self, source: Source, writer: Writer, out: Path, revision: int) -> Converted:
         try:
-            target = link_target(out)
-            make_folder(target.parent)
+            target = output_path(out)
             with temporary_folder(target) as folder:
                 place = folder / out.name
                 try:

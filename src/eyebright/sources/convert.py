@@ -10,7 +10,7 @@ import numpy as np
 
 from eyebright._choices import WriteFormat
 from eyebright.errors import InputError, did_you_mean, listing, os_reason
-from eyebright.io.atomic import link_target, make_folder, prepared_file, temporary_folder
+from eyebright.io.atomic import output_path, prepared_file, temporary_folder
 from eyebright.sources.parts import PART_WORDS
 from eyebright.sources.source import Source
 from eyebright.sources.writer import Writer, check_writable, mirror_option
@@ -63,10 +63,9 @@ def convert_source(source: Source, to: WriteFormat, path: str | Path) -> Convert
         raise InputError(
             f"'{path}' is the name of another format than {writer.title}; give one that ends in {writer.suffix}"
         )
-    target = link_target(path)
     options: dict[str, Any] = {}
     try:
-        make_folder(target.parent)
+        target = output_path(path)
         if source.part is not None and not writer.holds_parts:
             with _new_folder(target) as folder:
                 for part, rows in _by_part(source).items():

@@ -20,9 +20,8 @@ from eyebright.check.reading import counts as source_counts, reading as source_r
 from eyebright.check.shortcuts import shortcut_findings
 from eyebright.check.targets import target_findings
 from eyebright.check.wording import counted
-from eyebright.errors import ArtifactError, os_reason
 from eyebright.image.cache import ImageCache
-from eyebright.io.atomic import link_target, make_folder, write_atomically
+from eyebright.io.atomic import write_text
 from eyebright.io.files import check_replaceable
 from eyebright.sources.categorical import Codes
 from eyebright.sources.source import Source
@@ -210,9 +209,4 @@ def write_check(check: Check, path: Path) -> None:
     """
     check_json_file(path)
     text = json.dumps(check.to_json(), ensure_ascii=False)
-    try:
-        target = link_target(path)
-        make_folder(target.parent)
-        write_atomically(target, lambda file: file.write_text(text, encoding="utf-8", errors="backslashreplace"))
-    except OSError as error:
-        raise ArtifactError(f"cannot write '{path}': {os_reason(error)}") from error
+    write_text(path, text, "result of the check", errors="backslashreplace")

@@ -10,7 +10,7 @@ import numpy as np
 from eyebright._defaults import PROMISE_FROM, PROMISE_PCT, TEST_PCT, VALID_PCT
 from eyebright._system.collector import collector_paused
 from eyebright.errors import DataError, InputError, os_reason
-from eyebright.io.atomic import link_target, make_folder, write_atomically
+from eyebright.io.atomic import output_path, write_atomically
 from eyebright.io.files import check_replaceable
 from eyebright.sources.categorical import Categorical, Codes
 from eyebright.sources.forms import FORMS
@@ -105,9 +105,7 @@ def write_split(split: Split, path: Path) -> None:
             writer.writerows(_rows(split))
 
     try:
-        target = link_target(path)
-        make_folder(target.parent)
-        write_atomically(target, write)
+        write_atomically(output_path(path), write)
     except OSError as error:
         raise InputError(f"cannot write '{path}': {os_reason(error)}") from error
 

@@ -33,12 +33,11 @@ def test_it_has_every_name_that_the_book_s_cells_use() -> None:
 
 
 LEFT_OUT = """
-    AbstentionCurve Check HeatMap LabelConfusion PredictionSets MetricInterval NextAction TrainOptions Promise
-    PromiseResult Slice Source Suspect WeakSegment abstention_curves check_export check_source evaluate_model
-    export_onnx_files export_openvino_files export_page export_torch_file
-    find_slices find_suspects find_weak_segments fit_calibration fit_sets keep_promise label_confusions
-    metric_intervals next_action parse_promise push_to_hub read_export read_source split_source teaching_order
-    train_model
+    AbstentionCurve Check HeatMap LabelConfusion MetricInterval NextAction PredictionSets Promise PromiseResult
+    Slice Source Suspect TrainOptions WeakSegment abstention_curves check_export check_source evaluate_model
+    export_onnx_files export_openvino_files export_page export_torch_file find_slices find_suspects
+    find_weak_segments fit_calibration fit_sets keep_promise label_confusions metric_intervals next_action
+    parse_promise push_to_hub read_export read_source split_source teaching_order train_model
 """.split()  # noqa: SIM905  # what no name of fastai does: whole trainings, sources, analyses, exports
 
 

@@ -201,7 +201,7 @@ def test_unknown_classes_and_labels_do_not_count():
     assert torch.equal(fit_sets(more).sets(new), fit_sets(labels).sets(new))
 
 
-def test_label_sets_survive_json():
+def test_prediction_sets_survive_json():
     for evaluation, options in ((single(0, 40), {"by_label": True}), (several(0, 40), {"confidence": 0.9})):
         sets = fit_sets(evaluation, **options)
         assert PredictionSets.from_json(json.loads(json.dumps(sets.to_json(), allow_nan=False))) == sets

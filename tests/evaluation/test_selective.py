@@ -127,5 +127,5 @@ def test_a_person_is_asked_about_the_predicted_class_up_to_the_threshold() -> No
 
 def test_of_ordered_classes_the_probability_of_the_median_counts() -> None:
     decision = Decision(OrdinalBlock(["1", "2", "3"]), Thresholds(0.5, lower=0.0))
-    assert decision.ask(torch.tensor([0.4, 0.2, 0.4])) == ("2",)
-    assert decision.ask(torch.tensor([0.2, 0.6, 0.2])) == ()
+    assert decision.abstained_labels(torch.tensor([0.4, 0.2, 0.4])) == ("2",)
+    assert decision.abstained_labels(torch.tensor([0.2, 0.6, 0.2])) == ()

@@ -55,7 +55,7 @@ def texts(data: ReportData, anchor: str) -> list[str]:
         ({"sets": 0.8, "set_method": "rcps", "confidence": 0.9}, {"coverage": 0.8, "confidence": 0.9}),
     ],
 )
-def test_label_sets_are_fitted_to_the_images_that_chose_nothing(
+def test_prediction_sets_are_fitted_to_the_images_that_chose_nothing(
     folder: Path, options: dict[str, Any], fitted: dict[str, Any]
 ) -> None:
     before = load_manifest(folder).decision
@@ -168,7 +168,7 @@ def test_what_was_made_for_former_answers_is_given_up_and_said(folder: Path) -> 
     assert load_manifest(folder).decision.prediction_sets is not None
 
 
-def test_label_sets_are_removed_and_the_thresholds_stay(folder: Path) -> None:
+def test_prediction_sets_are_removed_and_the_thresholds_stay(folder: Path) -> None:
     before = load_manifest(folder)
     tuned(folder, sets="0.9", set_method="rcps", confidence=0.9)
     said = tuned(folder, sets="none")
@@ -180,7 +180,7 @@ def test_label_sets_are_removed_and_the_thresholds_stay(folder: Path) -> None:
     assert load_manifest(folder).decision.prediction_sets is not None
 
 
-def test_label_sets_are_removed_beside_another_change(folder: Path) -> None:
+def test_prediction_sets_are_removed_beside_another_change(folder: Path) -> None:
     tuned(folder, sets=0.9)
     said = tuned(folder, sets="none", calibrate="temperature")
     assert not any("to keep them, repeat `sets`" in sentence for sentence in said), "they are removed on request"
@@ -212,7 +212,7 @@ def test_one_image_of_each_group_counts(tmp_path: Path) -> None:
     assert load_manifest(folder).tuning["label_sets"]["images"] == 200
 
 
-def test_label_sets_leave_an_export_as_it_was(folder: Path) -> None:
+def test_prediction_sets_leave_an_export_as_it_was(folder: Path) -> None:
     before = decision_hash(load_manifest(folder))
     tuned(folder, sets=0.9)
     assert decision_hash(load_manifest(folder)) == before
@@ -275,7 +275,7 @@ def test_what_cannot_be_done_is_one_sentence_and_changes_nothing(
         {"limits": [float("-inf")]}, {"more": 1}, 3, [], {}, "x",
     ],
 )  # fmt: skip
-def test_edited_label_sets_are_one_sentence(folder: Path, edited: Any) -> None:
+def test_edited_prediction_sets_are_one_sentence(folder: Path, edited: Any) -> None:
     tuned(folder, sets=0.9)
     content = json.loads((folder / "manifest.json").read_text())
     whole = content["decision"]["label_sets"]

@@ -129,7 +129,7 @@ def test_a_full_disk_keeps_the_manifest(folder: Path, monkeypatch: pytest.Monkey
 
 
 def test_a_manifest_of_a_model_that_was_replaced_in_the_meantime_is_refused(folder: Path) -> None:
-    late = replace(with_thresholds(folder, 0.7, 0.8), evaluation="0" * 64)
+    late = replace(with_thresholds(folder, 0.7, 0.8), evaluation_hash="0" * 64)
     with pytest.raises(ArtifactError, match="the manifest belongs to another model than the one in"):
         save_manifest(folder, late)
 

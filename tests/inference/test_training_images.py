@@ -105,4 +105,4 @@ def test_an_older_folder_has_none(model: Path, tmp_path: Path) -> None:
     path = model / "manifest.json"
     content = json.loads(path.read_text(encoding="utf-8"))
     del content["training_images"]
-    assert Manifest.from_json(content).training_images is None
+    assert Manifest.from_json(content).training_images_hash is None

@@ -385,7 +385,7 @@ def test_a_model_without_an_evaluation_can_be_scored_and_keeps_no_part(root: Pat
     manifest = json.loads((folder / "manifest.json").read_text())
     (folder / "manifest.json").write_text(json.dumps({**manifest, "evaluation": None}))
     (folder / "evaluation.parquet").unlink()
-    assert load_manifest(folder).evaluation is None
+    assert load_manifest(folder).evaluation_hash is None
     assert len(evaluated(root)[0].evaluation) == 12
     with pytest.raises(ArtifactError, match=r"contains no evaluation\.parquet"):
         evaluated(root, part="promise")

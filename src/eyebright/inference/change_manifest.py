@@ -46,7 +46,9 @@ def save_manifest(folder: str | Path, manifest: Manifest) -> None:
     manifest.check_consistent()
     content = manifest_content(folder)
     there, target = Manifest.from_json(content), manifest.to_json()["target"]
-    same = there.evaluation == manifest.evaluation and there.out_of_fold == manifest.out_of_fold  # else it was replaced
+    same = (
+        there.evaluation_hash == manifest.evaluation_hash and there.out_of_fold_hash == manifest.out_of_fold_hash
+    )  # else it was replaced
     if not same or (there.model, content["target"]) != (manifest.model, target):
         raise ArtifactError(f"the manifest belongs to another model than the one in '{folder}'")
     kept = {name: content[name] for name in ("id", "weights") if name in content}
@@ -220,7 +222,7 @@ def undo_manifest(folder: str | Path) -> Manifest:
         manifest = Manifest.from_json(previous)
     except ArtifactError as error:
         raise ArtifactError(f"'{folder / PREVIOUS}' cannot be used: {error}") from None
-    evaluation = _previous_evaluation(folder, manifest.evaluation)
+    evaluation = _previous_evaluation(folder, manifest.evaluation_hash)
     writers = {EVALUATION: writer_of_bytes(evaluation)} if evaluation is not None else {}
     writers |= {MANIFEST: writer_of_text(manifest_text(previous)), PREVIOUS: None, PREVIOUS_EVALUATION: None}
     write_together(folder, writers)

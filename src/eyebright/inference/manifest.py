@@ -52,10 +52,10 @@ class Manifest:
         report: the facts of the report that are not in the evaluation, as JSON: title, messages about the data, skipped
             images.
         tuning: the record of the fit of the decision, as JSON: the calibration, the thresholds, the promises.
-        evaluation: SHA-256 of ``evaluation.parquet``; None if none is saved.
-        out_of_fold: SHA-256 of ``out_of_fold.parquet``; None if none is saved.
-        out_of_distribution: SHA-256 of ``out_of_distribution.safetensors``; None if none is saved.
-        training_images: SHA-256 of ``training_images.json``; None if none is saved.
+        evaluation_hash: SHA-256 of ``evaluation.parquet``; None if none is saved.
+        out_of_fold_hash: SHA-256 of ``out_of_fold.parquet``; None if none is saved.
+        out_of_distribution_hash: SHA-256 of ``out_of_distribution.safetensors``; None if none is saved.
+        training_images_hash: SHA-256 of ``training_images.json``; None if none is saved.
         versions: the versions of the libraries that saved the model.
         created: the time of saving, UTC, in ISO format.
     """
@@ -70,10 +70,10 @@ class Manifest:
     targets: dict[str, Any] = field(default_factory=dict[str, Any])
     report: dict[str, Any] = field(default_factory=dict[str, Any])
     tuning: dict[str, Any] = field(default_factory=dict[str, Any])
-    evaluation: str | None = None
-    out_of_fold: str | None = None
-    out_of_distribution: str | None = None
-    training_images: str | None = None
+    evaluation_hash: str | None = None
+    out_of_fold_hash: str | None = None
+    out_of_distribution_hash: str | None = None
+    training_images_hash: str | None = None
     versions: dict[str, str] = field(default_factory=_library_versions)
     created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
@@ -102,10 +102,10 @@ class Manifest:
             "targets": self.targets,
             "report": self.report,
             "tuning": self.tuning,
-            "evaluation": self.evaluation,
-            "out_of_fold": self.out_of_fold,
-            "out_of_distribution": self.out_of_distribution,
-            "training_images": self.training_images,
+            "evaluation": self.evaluation_hash,
+            "out_of_fold": self.out_of_fold_hash,
+            "out_of_distribution": self.out_of_distribution_hash,
+            "training_images": self.training_images_hash,
             "versions": self.versions,
         }
         return _finite_or_none(content)
@@ -164,10 +164,10 @@ def _read(data: dict[str, Any]) -> Manifest:
         targets=data["targets"],
         report=data["report"],
         tuning=data["tuning"],
-        evaluation=data["evaluation"],
-        out_of_fold=data["out_of_fold"],
-        out_of_distribution=data["out_of_distribution"],
-        training_images=data["training_images"],
+        evaluation_hash=data["evaluation"],
+        out_of_fold_hash=data["out_of_fold"],
+        out_of_distribution_hash=data["out_of_distribution"],
+        training_images_hash=data["training_images"],
         versions=data["versions"],
         created=data["created"],
     )

@@ -132,7 +132,7 @@ def load_evaluations(
         ArtifactError: a file is missing, damaged, or belongs to another model.
     """
     evaluations: dict[EvaluatedPart, Evaluation] = {}
-    for name, digest in ((EVALUATION, manifest.evaluation), (OUT_OF_FOLD, manifest.out_of_fold)):
+    for name, digest in ((EVALUATION, manifest.evaluation_hash), (OUT_OF_FOLD, manifest.out_of_fold_hash)):
         if digest is not None and ((folder / name).is_file() or not may_be_missing):
             evaluations |= load_manifest_and_evaluations(folder, name)[1]
     return evaluations
@@ -150,7 +150,7 @@ def load_out_of_distribution(folder: str | Path, manifest: Manifest | None = Non
     """
     path = Path(folder) / OUT_OF_DISTRIBUTION
     manifest = load_manifest(folder) if manifest is None else manifest
-    if manifest.out_of_distribution is None:
+    if manifest.out_of_distribution_hash is None:
         return None
     for _ in attempts():  # between two renames of a writer it belongs to another model
         try:
@@ -159,7 +159,7 @@ def load_out_of_distribution(folder: str | Path, manifest: Manifest | None = Non
             return None
         except OSError as error:
             raise ArtifactError(f"'{path}' cannot be read: {os_reason(error)}") from None
-        if hashlib.sha256(content).hexdigest() == manifest.out_of_distribution:
+        if hashlib.sha256(content).hexdigest() == manifest.out_of_distribution_hash:
             return OutOfDistribution.from_bytes(content)
     raise ArtifactError(f"'{path}' is damaged, or belongs to another model: its hash is not that of the manifest")
 
@@ -183,7 +183,7 @@ def load_manifest_and_evaluations(
     problem = ""
     for _ in attempts():
         manifest = load_manifest(folder)
-        digest = {EVALUATION: manifest.evaluation, OUT_OF_FOLD: manifest.out_of_fold}[name]
+        digest = {EVALUATION: manifest.evaluation_hash, OUT_OF_FOLD: manifest.out_of_fold_hash}[name]
         problem, data = _evaluation_data(folder / name, digest)
         if data is not None:
             evaluations = read_parquet(data, manifest.decision, manifest.targets)[0]

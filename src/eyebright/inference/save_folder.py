@@ -104,10 +104,10 @@ def _with_hashes(manifest: Manifest, files: Mapping[str, bytes]) -> Manifest:
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     return replace(
         manifest,
-        evaluation=hashes.get(EVALUATION),
-        out_of_fold=hashes.get(OUT_OF_FOLD),
-        out_of_distribution=hashes.get(OUT_OF_DISTRIBUTION),
-        training_images=hashes.get(TRAINING_IMAGES),
+        evaluation_hash=hashes.get(EVALUATION),
+        out_of_fold_hash=hashes.get(OUT_OF_FOLD),
+        out_of_distribution_hash=hashes.get(OUT_OF_DISTRIBUTION),
+        training_images_hash=hashes.get(TRAINING_IMAGES),
     )
 
 

@@ -104,12 +104,12 @@ def load_training_images(folder: str | Path, manifest: Manifest | None = None) -
     folder = Path(folder)
     path, problem = folder / TRAINING_IMAGES, ""
     manifest = load_manifest(folder) if manifest is None else manifest
-    if manifest.training_images is None:
+    if manifest.training_images_hash is None:
         return None
     for _ in attempts():  # between two renames of a writer it belongs to another model
         try:
             data = path.read_bytes()
-            if hashlib.sha256(data).hexdigest() == manifest.training_images:
+            if hashlib.sha256(data).hexdigest() == manifest.training_images_hash:
                 return TrainingImages.from_bytes(data, folder)
             problem = "is damaged, or belongs to another model: its hash is not that of the manifest"
         except FileNotFoundError:

@@ -18,11 +18,11 @@ from eyebright.report.test_set import rows_of_test, section_of_test
 from eyebright.report.tuning import tuning_sections
 from eyebright.report.verdict.general import (
     baseline_sentences,
-    leak_change,
+    leak_recommendation,
     more_evaluated,
-    slice_changes,
+    slice_recommendations,
     slice_sentences,
-    training_changes,
+    training_recommendations,
 )
 from eyebright.report.verdict.values import Verdict, ranked
 from eyebright.report.weak_segments import weak_segments_json, weak_segments_section
@@ -133,21 +133,21 @@ def _leak_notices(leaks: _Leaks) -> list[str]:
 
 
 def _verdict(report: TaskReport, slices: Sequence[Slice], leaks: _Leaks) -> Verdict:
-    """The verdict for this kind of target, with the rules for every kind; at most three changes."""
+    """The verdict for this kind of target, with the rules for every kind; at most three recommendations."""
     own, rows, facts = report.verdict(), report.metric_rows(), report.facts
     if not rows:
         return own
     metric = report.evaluation.decision.target.metrics()[0]
     scored = next((row for row in rows if row.name == metric.display_name), None)
-    changes = [
-        *leak_change(leaks.images, leaks.total, rows[0], leaks.without),
-        *own.changes,
-        *([] if scored is None else slice_changes(slices, scored, is_share=scored.is_share)),
-        *training_changes(facts),
+    recommendations = [
+        *leak_recommendation(leaks.images, leaks.total, rows[0], leaks.without),
+        *own.recommendations,
+        *([] if scored is None else slice_recommendations(slices, scored, is_share=scored.is_share)),
+        *training_recommendations(facts),
         *more_evaluated(rows[0]),
     ]
     cannot = [*baseline_sentences(rows[0]), *own.cannot, *slice_sentences(slices, metric.display_name)]
-    return Verdict(own.can, cannot, ranked(changes))
+    return Verdict(own.can, cannot, ranked(recommendations))
 
 
 def _training(report: TaskReport) -> list[Section]:

@@ -53,7 +53,7 @@ def _content(data: ReportData) -> dict[str, Any]:
         "overview": {
             "can": data.verdict.can,
             "cannot": data.verdict.cannot,
-            "changes": [change.to_json() for change in data.verdict.changes],
+            "changes": [recommendation.to_json() for recommendation in data.verdict.recommendations],
         },
         "metrics": [metric_json(row) for row in data.metric_rows],
         "test_metrics": [metric_json(row) for row in data.test_rows],

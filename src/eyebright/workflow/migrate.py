@@ -44,7 +44,7 @@ def migrate_model(folder: str | Path, *, out: str | Path | None = None, say: Say
         missing = [name for name in (*manifest.to_json(), "id", "weights") if name not in content]
         if content["schema"] == SCHEMA and not missing and out is None:
             remove_stale(folder)
-            has_evaluation = manifest.evaluation is not None and (folder / EVALUATION).is_file()
+            has_evaluation = manifest.evaluation_hash is not None and (folder / EVALUATION).is_file()
             if _is_described(folder, content, has_evaluation=has_evaluation):
                 say(f"'{folder}' already has schema {SCHEMA} and all files of this version; nothing was changed")
                 return folder

@@ -72,9 +72,9 @@ def saved_evaluations(folder: Path, manifest: Manifest) -> dict[EvaluatedPart, E
         ArtifactError: an evaluation is missing or damaged.
     """
     evaluations: dict[EvaluatedPart, Evaluation] = {}
-    if manifest.evaluation is not None:
+    if manifest.evaluation_hash is not None:
         evaluations |= load_manifest_and_evaluations(folder)[1]
-    if manifest.out_of_fold is not None:
+    if manifest.out_of_fold_hash is not None:
         evaluations |= load_manifest_and_evaluations(folder, OUT_OF_FOLD)[1]
     return evaluations
 

@@ -115,7 +115,7 @@ def make_report(
 
 def _out_of_fold(folder: Path, manifest: Manifest, images: str | Path | None) -> Evaluation | None:
     """The out-of-fold predictions; None if there are none, or if the file was removed."""
-    if manifest.out_of_fold is None or not (folder / OUT_OF_FOLD).exists():
+    if manifest.out_of_fold_hash is None or not (folder / OUT_OF_FOLD).exists():
         return None
     found = load_evaluation(folder, part="out_of_fold")
     return found if images is None else replace(found, root=Path(images))

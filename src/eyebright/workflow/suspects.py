@@ -67,7 +67,7 @@ def unseen_answers(folder: Path) -> tuple[Evaluation, str]:
     Raises:
         ArtifactError: as in `load_evaluation`.
     """
-    if load_manifest(folder).out_of_fold is not None:
+    if load_manifest(folder).out_of_fold_hash is not None:
         evaluation = load_evaluation(folder, part="out_of_fold")
         return evaluation, evaluation.changed_message
     evaluation = load_evaluation(folder)

@@ -160,7 +160,7 @@ class _Saved(NamedTuple):
     @staticmethod
     def load(folder: Path) -> "_Saved":
         manifest, evaluations = load_manifest_and_evaluations(folder)
-        if manifest.out_of_fold is not None:
+        if manifest.out_of_fold_hash is not None:
             evaluations |= load_manifest_and_evaluations(folder, OUT_OF_FOLD)[1]
         return _Saved(folder, manifest, evaluations)
 

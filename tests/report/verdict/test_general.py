@@ -14,11 +14,11 @@ from eyebright.report.build import build_report
 from eyebright.report.data import MetricRow, ReportFacts
 from eyebright.report.verdict.general import (
     baseline_sentences,
-    leak_change,
+    leak_recommendation,
     more_evaluated,
-    slice_changes,
+    slice_recommendations,
     slice_sentences,
-    training_changes,
+    training_recommendations,
 )
 from eyebright.tasks.category import CategoryBlock
 from support.evaluations import make_evaluation
@@ -29,7 +29,7 @@ SOUTH = Slice("site", "south", 40, 0.5, Interval(0.4, 0.6), 0.875, 0.001, is_wor
 
 def test_leaks_put_every_other_change_behind_them(evaluation, page):
     data = page(leaking=list(evaluation.files[:6]))
-    first = data.verdict.changes[0]
+    first = data.verdict.recommendations[0]
     assert first.rule == "leaks"
     assert first.evidence.startswith("6 of the 60 evaluated images are copies of training images")
     without = build_report(evaluation.take(range(6, 60)), ReportFacts()).metric_rows[0]
@@ -37,8 +37,8 @@ def test_leaks_put_every_other_change_behind_them(evaluation, page):
 
 
 def test_without_leaks_nothing_is_said_of_them():
-    assert leak_change(0, 60, ROW, None) == []
-    assert leak_change(60, 60, ROW, None)[0].evidence.endswith("no score here is for new images.")
+    assert leak_recommendation(0, 60, ROW, None) == []
+    assert leak_recommendation(60, 60, ROW, None)[0].evidence.endswith("no score here is for new images.")
 
 
 @pytest.mark.parametrize(
@@ -59,12 +59,12 @@ def test_the_slice_that_is_significantly_worse_is_named_with_its_gain():
         "Worse where the 'site' is 'south': mAP 0.5 on 40 images, against 0.875 on all others "
         "(p < 0.05, corrected for 2 slices)."
     ]
-    (change,) = slice_changes([SOUTH, unsure], ROW, is_share=True)
-    assert (change.gain.before, change.gain.after) == (0.8, 0.875)
-    assert change.about == ("site: south",)
-    assert slice_sentences([unsure], "mAP") == slice_changes([unsure], ROW, is_share=True) == []
+    (recommendation,) = slice_recommendations([SOUTH, unsure], ROW, is_share=True)
+    assert (recommendation.gain.before, recommendation.gain.after) == (0.8, 0.875)
+    assert recommendation.about == ("site: south",)
+    assert slice_sentences([unsure], "mAP") == slice_recommendations([unsure], ROW, is_share=True) == []
     size = replace(SOUTH, column=IMAGE_SIZE, value="up to 0.2 megapixels")
-    assert "whose size is up to 0.2 megapixels" in slice_changes([size], ROW, is_share=True)[0].action
+    assert "whose size is up to 0.2 megapixels" in slice_recommendations([size], ROW, is_share=True)[0].action
 
 
 def test_a_slice_of_a_report_reaches_its_first_screen():
@@ -84,10 +84,10 @@ def test_a_slice_of_a_report_reaches_its_first_screen():
 
 def test_a_validation_loss_that_rises_again_asks_for_fewer_epochs():
     losses = [0.5, 0.3, 0.35, 0.45]
-    (change,) = training_changes(ReportFacts(history=[{"valid_loss": loss} for loss in losses]))
-    assert change.action.startswith("Train for fewer epochs (about 2)")
-    assert training_changes(ReportFacts(history=[{"valid_loss": loss} for loss in losses[:2]])) == []
-    assert training_changes(ReportFacts(history=[{"valid_loss": math.nan}] * 4)) == []
+    (recommendation,) = training_recommendations(ReportFacts(history=[{"valid_loss": loss} for loss in losses]))
+    assert recommendation.action.startswith("Train for fewer epochs (about 2)")
+    assert training_recommendations(ReportFacts(history=[{"valid_loss": loss} for loss in losses[:2]])) == []
+    assert training_recommendations(ReportFacts(history=[{"valid_loss": math.nan}] * 4)) == []
 
 
 def test_a_frozen_model_that_was_kept_is_said():
@@ -95,10 +95,10 @@ def test_a_frozen_model_that_was_kept_is_said():
         "fine-tuning changed mAP from 0.9 to 0.89: -0.01 (95 % CI -0.02 to 0.001), in 5.0 s; the frozen model is kept"
     )
     facts = ReportFacts(fine_tuning=text, keeps_frozen=True, history=[{"valid_loss": 0.5}])
-    (change,) = training_changes(facts)
-    assert change.rule == "frozen_kept"
-    assert change.evidence == f"Fine-tuning{text[len('fine-tuning') :]}."
-    assert not training_changes(replace(facts, keeps_frozen=False))
+    (recommendation,) = training_recommendations(facts)
+    assert recommendation.rule == "frozen_kept"
+    assert recommendation.evidence == f"Fine-tuning{text[len('fine-tuning') :]}."
+    assert not training_recommendations(replace(facts, keeps_frozen=False))
 
 
 def test_a_folder_of_an_older_version_says_in_its_sentence_which_model_was_kept():
@@ -111,6 +111,6 @@ def test_a_folder_of_an_older_version_says_in_its_sentence_which_model_was_kept(
 
 def test_a_wide_interval_asks_for_more_evaluated_images():
     assert more_evaluated(ROW) == []
-    (change,) = more_evaluated(MetricRow("mAP", 0.8, 0.6, 0.9))
-    assert "may be anything from 0.60 to 0.90 on new images" in change.evidence
+    (recommendation,) = more_evaluated(MetricRow("mAP", 0.8, 0.6, 0.9))
+    assert "may be anything from 0.60 to 0.90 on new images" in recommendation.evidence
     assert more_evaluated(MetricRow("mAP", 0.8)) == []

@@ -9,7 +9,7 @@ from sklearn.metrics import f1_score
 
 from eyebright.evaluation.thresholds import tune_thresholds
 from eyebright.report.labels import MultiLabelReport
-from eyebright.report.verdict.values import Change, Verdict
+from eyebright.report.verdict.values import Recommendation, Verdict
 from eyebright.tasks.multicategory import MultiCategoryBlock
 from eyebright.types import LabelSet, Thresholds
 from support.evaluations import logits, make_evaluation
@@ -29,12 +29,12 @@ def verdict(
     return MultiLabelReport(evaluation).verdict()
 
 
-def rule(found: Verdict, name: str) -> Change:
-    return next(one for one in found.changes if one.rule == name)
+def rule(found: Verdict, name: str) -> Recommendation:
+    return next(one for one in found.recommendations if one.rule == name)
 
 
 def rules(found: Verdict) -> set[str]:
-    return {one.rule for one in found.changes}
+    return {one.rule for one in found.recommendations}
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def right(targets: torch.Tensor) -> torch.Tensor:
 
 def test_a_model_without_a_mistake_is_reliable_and_has_nothing_to_do(right, targets):
     found = verdict(right, targets)
-    assert found.changes == []
+    assert found.recommendations == []
     assert found.cannot == []
     assert found.can[0] == (
         "Of the labels that it predicts, 100 % are right (80 of 80); of the labels that the images have, it finds 100 "
@@ -66,12 +66,12 @@ def test_two_labels_that_are_taken_for_each_other_are_named_with_the_exact_gain(
     wrong[20:26, 1], wrong[20:26, 2] = 0.2, 0.8  # cars called cats
     wrong[40:43, 2], wrong[40:43, 1] = 0.2, 0.8  # cats called cars
     wrong[0, 3] = 0.8
-    change = rule(verdict(wrong, targets), "confused_labels")
-    assert change.about == ("car", "cat")
-    assert change.evidence.startswith("On 9 of the 10 images with a mistake")
+    recommendation = rule(verdict(wrong, targets), "confused_labels")
+    assert recommendation.about == ("car", "cat")
+    assert recommendation.evidence.startswith("On 9 of the 10 images with a mistake")
     fixed = right.clone()
     fixed[0, 3] = 0.8
-    for value, probabilities in ((change.gain.before, wrong), (change.gain.after, fixed)):
+    for value, probabilities in ((recommendation.gain.before, wrong), (recommendation.gain.after, fixed)):
         assert value == pytest.approx(f1_score(targets, probabilities > 0.5, average="macro"))
 
 
@@ -93,21 +93,21 @@ def test_sure_contradictions_of_the_data_are_proposed_for_checking(right, target
     wrong[3:7, 2] = 0.97  # extra, and sure
     wrong[45, 2] = 0.02  # missing, and sure
     wrong[50, 3] = 0.9  # extra, not sure
-    change = rule(verdict(wrong, targets), "suspicious_labels")
-    assert "On 5 images" in change.evidence
-    assert "(4 labels that the data lack, 1 that the model does not see)" in change.evidence
+    recommendation = rule(verdict(wrong, targets), "suspicious_labels")
+    assert "On 5 images" in recommendation.evidence
+    assert "(4 labels that the data lack, 1 that the model does not see)" in recommendation.evidence
     corrected = targets.clone()
     corrected[3:7, 2], corrected[45, 2] = 1, 0
-    assert change.gain.at_most
-    assert change.gain.after == pytest.approx(f1_score(corrected, wrong > 0.5, average="macro"))
+    assert recommendation.gain.at_most
+    assert recommendation.gain.after == pytest.approx(f1_score(corrected, wrong > 0.5, average="macro"))
 
 
 def test_a_score_at_tuned_thresholds_that_is_too_good_is_said(targets):
     random = torch.rand(N, 4, generator=torch.Generator().manual_seed(0))
     assert "optimistic_thresholds" not in rules(verdict(random, targets))
-    change = rule(verdict(random, targets, tuned=True), "optimistic_thresholds")
-    assert change.gain.before < change.gain.after
-    assert f"Expect macro F1 {change.gain.before:.3f}" in change.action
+    recommendation = rule(verdict(random, targets, tuned=True), "optimistic_thresholds")
+    assert recommendation.gain.before < recommendation.gain.after
+    assert f"Expect macro F1 {recommendation.gain.before:.3f}" in recommendation.action
 
 
 def test_labels_with_few_images_are_named_and_not_judged(right, targets):

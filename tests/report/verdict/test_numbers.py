@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from eyebright.report.numbers import NumberReport
-from eyebright.report.verdict.values import Change, Verdict
+from eyebright.report.verdict.values import Recommendation, Verdict
 from eyebright.tasks.regression import RegressionBlock
 from support.evaluations import make_evaluation
 
@@ -25,39 +25,39 @@ def verdict(predicted: torch.Tensor, targets: torch.Tensor, names: tuple[str, ..
     return NumberReport(make_evaluation(RegressionBlock(names=names), predicted, targets)).verdict()
 
 
-def rule(found: Verdict, name: str) -> Change:
-    return next(one for one in found.changes if one.rule == name)
+def rule(found: Verdict, name: str) -> Recommendation:
+    return next(one for one in found.recommendations if one.rule == name)
 
 
 def test_numbers_that_are_near_have_nothing_to_do(targets, noise):
     found = verdict(targets + noise, targets)
-    assert found.changes == []
+    assert found.recommendations == []
     assert "(200 known numbers)" in found.can[0]
     assert found.can[-1].endswith("of the variance of the targets (R2).")
 
 
 def test_predictions_that_are_too_high_are_found(targets, noise):
-    change = rule(verdict(targets + noise + 3, targets), "shifted")
-    assert "too high by 3." in change.evidence or "too high by 2.9" in change.evidence
+    recommendation = rule(verdict(targets + noise + 3, targets), "shifted")
+    assert "too high by 3." in recommendation.evidence or "too high by 2.9" in recommendation.evidence
     errors = (noise + 3).double()
-    assert change.gain.before == pytest.approx(float(errors.abs().mean()), rel=1e-4)
-    assert change.gain.after == pytest.approx(float((errors - errors.mean()).abs().mean()), rel=1e-4)
+    assert recommendation.gain.before == pytest.approx(float(errors.abs().mean()), rel=1e-4)
+    assert recommendation.gain.after == pytest.approx(float((errors - errors.mean()).abs().mean()), rel=1e-4)
 
 
 def test_extreme_targets_that_are_pulled_to_the_mean_are_found(targets, noise):
     pulled = targets + noise
     pulled[targets < 12] += 9
-    change = rule(verdict(pulled, targets), "extreme_targets")
-    assert "Label more images with targets below" in change.action
-    assert change.evidence.startswith("On the 20 images")
+    recommendation = rule(verdict(pulled, targets), "extreme_targets")
+    assert "Label more images with targets below" in recommendation.action
+    assert recommendation.evidence.startswith("On the 20 images")
 
 
 def test_few_images_that_hold_most_of_the_squared_error_are_found(targets, noise):
     bad = targets + noise
     bad[:10] += 60
-    change = rule(verdict(bad, targets), "worst_images")
-    assert change.evidence.startswith("10 images of 200 cause 99 % of the squared error")
-    assert change.gain.after == pytest.approx(float(noise[10:].abs().mean()), rel=1e-4)
+    recommendation = rule(verdict(bad, targets), "worst_images")
+    assert recommendation.evidence.startswith("10 images of 200 cause 99 % of the squared error")
+    assert recommendation.gain.after == pytest.approx(float(noise[10:].abs().mean()), rel=1e-4)
 
 
 def test_columns_are_named_where_there_are_several(targets, noise):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from eyebright.report.points import PointReport
-from eyebright.report.verdict.values import Change, Verdict
+from eyebright.report.verdict.values import Recommendation, Verdict
 from eyebright.tasks.points import PointBlock
 from support.evaluations import make_evaluation
 
@@ -31,8 +31,8 @@ def verdict(predicted: torch.Tensor, targets: torch.Tensor) -> Verdict:
     ).verdict()
 
 
-def rule(found: Verdict, name: str) -> Change:
-    return next(one for one in found.changes if one.rule == name)
+def rule(found: Verdict, name: str) -> Recommendation:
+    return next(one for one in found.recommendations if one.rule == name)
 
 
 def mean_error(predicted: torch.Tensor, targets: torch.Tensor) -> float:
@@ -41,37 +41,37 @@ def mean_error(predicted: torch.Tensor, targets: torch.Tensor) -> float:
 
 def test_predictions_that_are_near_have_nothing_to_do(near, targets):
     found = verdict(near, targets)
-    assert found.changes == []
+    assert found.recommendations == []
     assert "240 known points of 60 images" in found.can[0]
 
 
 def test_points_at_each_others_places_are_found(near, targets):
     swapped = near.clone()
     swapped[:7, [0, 1]] = near[:7, [1, 0]]
-    change = rule(verdict(swapped, targets), "swapped_points")
-    assert change.about == ("left eye", "right eye")
-    assert change.evidence == "On 7 images the two are swapped."
-    assert change.gain.before == pytest.approx(mean_error(swapped, targets), rel=1e-5)
-    assert change.gain.after == pytest.approx(mean_error(near, targets), rel=1e-5)
+    recommendation = rule(verdict(swapped, targets), "swapped_points")
+    assert recommendation.about == ("left eye", "right eye")
+    assert recommendation.evidence == "On 7 images the two are swapped."
+    assert recommendation.gain.before == pytest.approx(mean_error(swapped, targets), rel=1e-5)
+    assert recommendation.gain.after == pytest.approx(mean_error(near, targets), rel=1e-5)
 
 
 def test_a_point_that_is_shifted_is_found(near, targets):
     shifted = near.clone()
     shifted[:, 2] += torch.tensor([12.0, 5.0])
-    change = rule(verdict(shifted, targets), "shifted_point")
-    assert change.about == ("nose",)
+    recommendation = rule(verdict(shifted, targets), "shifted_point")
+    assert recommendation.about == ("nose",)
     offsets = shifted[:, 2] - targets[:, 2]
     better = shifted.clone()
     better[:, 2] -= offsets.mean(dim=0)
-    assert change.gain.after == pytest.approx(mean_error(better, targets), rel=1e-4)
+    assert recommendation.gain.after == pytest.approx(mean_error(better, targets), rel=1e-4)
 
 
 def test_few_images_that_hold_much_of_the_error_are_found(near, targets):
     bad = near.clone()
     bad[:3] += 150
-    change = rule(verdict(bad, targets), "worst_images")
-    assert change.evidence.startswith("3 images of 60 cause ")
-    assert change.gain.after == pytest.approx(mean_error(near[3:], targets[3:]), rel=1e-4)
+    recommendation = rule(verdict(bad, targets), "worst_images")
+    assert recommendation.evidence.startswith("3 images of 60 cause ")
+    assert recommendation.gain.after == pytest.approx(mean_error(near[3:], targets[3:]), rel=1e-4)
 
 
 def test_the_point_that_is_clearly_worse_than_the_median_is_named(near, targets):

@@ -3,7 +3,15 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from eyebright.report.verdict.values import MAX_CHANGES, Change, Gain, Verdict, counted_names, percent, ranked
+from eyebright.report.verdict.values import (
+    MAX_RECOMMENDATIONS,
+    Gain,
+    Recommendation,
+    Verdict,
+    counted_names,
+    percent,
+    ranked,
+)
 
 GAINS = st.one_of(
     st.none(),
@@ -14,24 +22,26 @@ GAINS = st.one_of(
         st.booleans(),
     ),
 )
-CHANGES = st.builds(lambda gain, first: Change("rule", "do", "because", gain, first), GAINS, st.booleans())
+CHANGES = st.builds(lambda gain, first: Recommendation("rule", "do", "because", gain, first), GAINS, st.booleans())
 
 
 @given(st.lists(CHANGES))
-def test_doubts_come_first_then_gains_from_the_greatest_on_and_never_more_than_three(changes: list[Change]) -> None:
-    shown = ranked(changes)
-    assert len(shown) <= MAX_CHANGES
+def test_doubts_come_first_then_gains_from_the_greatest_on_and_never_more_than_three(
+    recommendations: list[Recommendation],
+) -> None:
+    shown = ranked(recommendations)
+    assert len(shown) <= MAX_RECOMMENDATIONS
     tiers = [(not one.comes_first, one.gain is None) for one in shown]
     assert tiers == sorted(tiers)
     sizes = [one.gain.size for one in shown if one.gain is not None and not one.comes_first]
     assert sizes == sorted(sizes, reverse=True)
-    left_out = [one for one in changes if not any(one is other for other in shown) and one.gain is not None]
-    if sizes and len(shown) == MAX_CHANGES and not shown[-1].comes_first and shown[-1].gain is not None:
+    left_out = [one for one in recommendations if not any(one is other for other in shown) and one.gain is not None]
+    if sizes and len(shown) == MAX_RECOMMENDATIONS and not shown[-1].comes_first and shown[-1].gain is not None:
         assert all(one.gain.size <= sizes[-1] for one in left_out if one.gain and not one.comes_first)
 
 
 def test_a_gain_of_nothing_is_not_proposed() -> None:
-    assert ranked([Change("rule", "do", "because", Gain("accuracy", 0.9, 0.9, "if so"))]) == []
+    assert ranked([Recommendation("rule", "do", "because", Gain("accuracy", 0.9, 0.9, "if so"))]) == []
 
 
 def test_a_gain_is_said_with_its_condition() -> None:
@@ -56,6 +66,8 @@ def test_names_are_shown_with_their_number() -> None:
 
 def test_the_block_has_the_sentences_and_the_gains_as_text() -> None:
     gain = Gain("macro F1", 0.6, 0.63, "if so")
-    block = Verdict(["yes"], ["no"], [Change("rule", "do", "because", gain), Change("rule", "do", "because")]).block
+    block = Verdict(
+        ["yes"], ["no"], [Recommendation("rule", "do", "because", gain), Recommendation("rule", "do", "because")]
+    ).block
     assert (block.can, block.cannot) == (["yes"], ["no"])
     assert [one.gain for one in block.proposals] == [gain.text, ""]

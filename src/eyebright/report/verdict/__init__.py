@@ -1,1 +1,1 @@
-"""The first screen of a report: strengths and weaknesses of the model and the most useful changes, with evidence."""
+"""The first screen of a report: strengths and weaknesses of the model, and recommendations with evidence."""

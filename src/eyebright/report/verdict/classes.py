@@ -12,7 +12,7 @@ from torch import Tensor
 from eyebright.errors import listing
 from eyebright.metrics.labels import ClassScores
 from eyebright.report.data import MetricRow
-from eyebright.report.verdict.values import MIN_IMAGES, Change, Gain, Verdict, judged, percent, unjudged
+from eyebright.report.verdict.values import MIN_IMAGES, Gain, Recommendation, Verdict, judged, percent, unjudged
 from eyebright.web.text import count_text
 
 _MIN_GOOD_F1 = 0.8  # F1
@@ -47,11 +47,16 @@ class ClassVerdict:
 
     def verdict(self) -> Verdict:
         """The sentences and the proposals."""
-        changes = [*self._more_images(), *self._confused_pair(), *self._suspicious_targets(), *self._few_images()]
+        recommendations = [
+            *self._more_images(),
+            *self._confused_pair(),
+            *self._suspicious_targets(),
+            *self._few_images(),
+        ]
         return Verdict(
             [*self._overall(), *self._good()],
             [*self._weak(), *unjudged(self.vocab, self.scores, "class", "classes")],
-            changes,
+            recommendations,
         )
 
     # ------------------------------------------------------------------ what it can and cannot do
@@ -88,7 +93,7 @@ class ClassVerdict:
 
     # ------------------------------------------------------------------ what would help
 
-    def _more_images(self) -> list[Change]:
+    def _more_images(self) -> list[Recommendation]:
         """More images of the classes that are weak and not frequent in training."""
         seen = [k for k, row in enumerate(self.scores) if row.positives]
         if len(seen) < 3:
@@ -111,7 +116,7 @@ class ClassVerdict:
         condition = f"if as many were recognised as of the median class, {percent(typical, 1)}"
         evidence = f"{each} (median class: {usual:,.0f})."
         return [
-            Change(
+            Recommendation(
                 "rare_classes",
                 f"Label more images of {listing(names)}.",
                 evidence,
@@ -120,7 +125,7 @@ class ClassVerdict:
             )
         ]
 
-    def _confused_pair(self) -> list[Change]:
+    def _confused_pair(self) -> list[Recommendation]:
         """The two classes that are most often confused."""
         wrong = self.predicted != self.targets
         low, high = (f(self.predicted[wrong], self.targets[wrong]) for f in (torch.minimum, torch.maximum))
@@ -134,9 +139,11 @@ class ClassVerdict:
         names = tuple(self.vocab[k] for k in divmod(int(pairs[best]), len(self.vocab)))
         action = f"Tell '{names[0]}' and '{names[1]}' apart: compare their images, and label more that look alike."
         evidence = f"{count:,} of the {total:,} misclassified images are confusions of these two."
-        return [Change("confused_classes", action, evidence, self._gain(count, "if these were right"), about=names)]
+        return [
+            Recommendation("confused_classes", action, evidence, self._gain(count, "if these were right"), about=names)
+        ]
 
-    def _suspicious_targets(self) -> list[Change]:
+    def _suspicious_targets(self) -> list[Recommendation]:
         """Images on which the model is very certain of another class than the data."""
         sure = (self.probabilities.max(dim=1).values >= _SUSPICIOUS) & (self.predicted != self.targets)
         count = int(sure.sum())
@@ -148,9 +155,9 @@ class ClassVerdict:
         )
         gain = self._gain(count, "if the data are wrong in all of them", at_most=True)
         action = "Check the classes of the images at the top of Worst mistakes, and correct those that are wrong."
-        return [Change("suspicious_labels", action, evidence, gain)]
+        return [Recommendation("suspicious_labels", action, evidence, gain)]
 
-    def _few_images(self) -> list[Change]:
+    def _few_images(self) -> list[Recommendation]:
         few = sum(row.positives < MIN_IMAGES for row in self.scores)
         if 4 * few < len(self.scores):
             return []
@@ -158,7 +165,7 @@ class ClassVerdict:
         evidence = (
             f"{few:,} of {classes} have fewer than {MIN_IMAGES} evaluated images, so their scores are unreliable."
         )
-        return [Change("few_images", "Evaluate on more images of the rare classes.", evidence)]
+        return [Recommendation("few_images", "Evaluate on more images of the rare classes.", evidence)]
 
     def _gain(self, more: float, condition: str, *, at_most: bool = False) -> Gain:
         """The accuracy with this many more images right."""

@@ -1,4 +1,4 @@
-"""Sentences and changes for every kind of target: leaks of the split, slices that score worse, and the training."""
+"""Sentences and recommendations for every kind of target: leaks of the split, worse slices, the training run."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -6,15 +6,17 @@ from collections.abc import Mapping, Sequence
 from eyebright._defaults import SIGNIFICANCE
 from eyebright.evaluation.slices import IMAGE_SIZE, Slice
 from eyebright.report.data import MetricRow, ReportFacts
-from eyebright.report.verdict.values import Change, Gain
+from eyebright.report.verdict.values import Gain, Recommendation
 from eyebright.web.text import count_text, number_text
 
 _MAX_WIDTH = 0.15  # width of the interval of a share
 _OVERFITTING_RATIO = 1.1  # last validation loss over the lowest: more is overfitting
 
 
-def leak_change(count: int, total: int, with_leaks: MetricRow, without: MetricRow | None) -> list[Change]:
-    """The change to split again, if evaluated images belong together with training images; none otherwise.
+def leak_recommendation(
+    count: int, total: int, with_leaks: MetricRow, without: MetricRow | None
+) -> list[Recommendation]:
+    """Split again, if evaluated images belong together with training images; none otherwise.
 
     Args:
         count: the number of these images.
@@ -28,7 +30,7 @@ def leak_change(count: int, total: int, with_leaks: MetricRow, without: MetricRo
     if without is not None:
         score = f"without them the {without.name} is {without.text} instead of {with_leaks.text}"
     return [
-        Change(
+        Recommendation(
             "leaks",
             "Split the images again so that copies and groups stay in one part, and train again.",
             f"{count:,} of the {total:,} evaluated images are copies of training images, or of their groups: {score}.",
@@ -65,8 +67,8 @@ def slice_sentences(slices: Sequence[Slice], metric: str) -> list[str]:
     ]
 
 
-def slice_changes(slices: Sequence[Slice], row: MetricRow, *, is_share: bool) -> list[Change]:
-    """The change to add images like those of the slice that is significantly worse by the most; none without one.
+def slice_recommendations(slices: Sequence[Slice], row: MetricRow, *, is_share: bool) -> list[Recommendation]:
+    """Add images like those of the slice that is significantly worse by the most; none without such a slice.
 
     Args:
         slices: the slices of the evaluation.
@@ -81,7 +83,7 @@ def slice_changes(slices: Sequence[Slice], row: MetricRow, *, is_share: bool) ->
         row.name, row.value, one.others, "if these images scored like the others", is_share=is_share, unit=row.unit
     )
     return [
-        Change(
+        Recommendation(
             "worse_slice",
             f"Train with more images whose {_named(one)}.",
             f"{row.name} {number_text(one.score)} on {count_text(one.count, 'such image')}, {number_text(one.others)} "
@@ -92,15 +94,15 @@ def slice_changes(slices: Sequence[Slice], row: MetricRow, *, is_share: bool) ->
     ]
 
 
-def training_changes(facts: ReportFacts) -> list[Change]:
-    """The change to train for fewer epochs, if the validation loss rose, or to leave fine-tuning out; none otherwise.
+def training_recommendations(facts: ReportFacts) -> list[Recommendation]:
+    """Train for fewer epochs, if the validation loss rose, or leave fine-tuning out; none otherwise.
 
     Args:
         facts: the history, and the comparison of the fine-tuned with the frozen model.
     """
     if facts.keeps_frozen and facts.history:
         return [
-            Change(
+            Recommendation(
                 "frozen_kept",
                 "Give fine-tuning more images, or leave it out (0 epochs): the fitted head alone is as good.",
                 f"{facts.fine_tuning[0].upper()}{facts.fine_tuning[1:]}.",
@@ -109,13 +111,13 @@ def training_changes(facts: ReportFacts) -> list[Change]:
     return _overfitting(facts.history)
 
 
-def more_evaluated(row: MetricRow) -> list[Change]:
-    """The change to evaluate on more images, if the interval of the main score is wide; none otherwise."""
+def more_evaluated(row: MetricRow) -> list[Recommendation]:
+    """Evaluate on more images, if the interval of the main score is wide; none otherwise."""
     if row.interval is None or not row.is_share or row.interval[1] - row.interval[0] < _MAX_WIDTH:
         return []
     low, high = row.interval
     return [
-        Change(
+        Recommendation(
             "few_evaluated",
             "Evaluate on more images (cross-validate with folds, or label more for validation).",
             f"{row.name} {row.text} may be anything from {low:.2f} to {high:.2f} on new images; four times as many "
@@ -124,7 +126,7 @@ def more_evaluated(row: MetricRow) -> list[Change]:
     ]
 
 
-def _overfitting(history: Sequence[Mapping[str, float]]) -> list[Change]:
+def _overfitting(history: Sequence[Mapping[str, float]]) -> list[Recommendation]:
     losses = [row.get("valid_loss", math.nan) for row in history]
     if len(losses) < 3 or any(not math.isfinite(loss) for loss in losses):
         return []
@@ -132,7 +134,7 @@ def _overfitting(history: Sequence[Mapping[str, float]]) -> list[Change]:
     if losses[-1] < _OVERFITTING_RATIO * losses[best] or losses[best] <= 0:
         return []
     return [
-        Change(
+        Recommendation(
             "overfitting",
             f"Train for fewer epochs (about {best + 1}), or with more images.",
             f"The validation loss is lowest after {count_text(best + 1, 'epoch')} ({number_text(losses[best])}) and "

@@ -13,7 +13,7 @@ from torch import Tensor
 from eyebright.errors import listing
 from eyebright.metrics.labels import ClassScores, f1_macro
 from eyebright.report.data import MetricRow
-from eyebright.report.verdict.values import MIN_IMAGES, Change, Gain, Verdict, judged, percent, unjudged
+from eyebright.report.verdict.values import MIN_IMAGES, Gain, Recommendation, Verdict, judged, percent, unjudged
 from eyebright.web.text import count_text, score_text
 
 _GOOD, _POOR = 0.8, 0.5  # F1
@@ -51,7 +51,7 @@ class LabelVerdict:
         """The sentences and the proposals; without known targets, only that."""
         if not bool(self._known.any()):
             return Verdict(cannot=["No target of these images is known, so the model cannot be judged."])
-        changes = [
+        recommendations = [
             *self._more_images(),
             *self._hard_labels(),
             *self._confused_pair(),
@@ -60,7 +60,9 @@ class LabelVerdict:
             *self._few_images(),
         ]
         return Verdict(
-            [*self._overall(), *self._good()], [*self._weak(), *unjudged(self.vocab, self.scores, "label")], changes
+            [*self._overall(), *self._good()],
+            [*self._weak(), *unjudged(self.vocab, self.scores, "label")],
+            recommendations,
         )
 
     # ------------------------------------------------------------------ what it can and cannot do
@@ -116,7 +118,7 @@ class LabelVerdict:
 
     # ------------------------------------------------------------------ what would help
 
-    def _more_images(self) -> list[Change]:
+    def _more_images(self) -> list[Recommendation]:
         """More images of the labels that are weak and rare in training."""
         if len(self._scored) < 3:
             return []
@@ -134,9 +136,9 @@ class LabelVerdict:
         gain = self._gain_at_median(weak)
         names = tuple(self.vocab[k] for k in weak)
         action = f"Label more images of {listing(names)}."
-        return [Change("rare_labels", action, f"{each} (median label: {typical:,.0f}).", gain, about=names)]
+        return [Recommendation("rare_labels", action, f"{each} (median label: {typical:,.0f}).", gain, about=names)]
 
-    def _hard_labels(self) -> list[Change]:
+    def _hard_labels(self) -> list[Recommendation]:
         """Labels that are weak although they are frequent in training."""
         if len(self._scored) < 3 or self.counts is None:
             return []
@@ -153,9 +155,9 @@ class LabelVerdict:
             f"F1 {row.f1:.2f} although {self.counts[k]:,} training images have it (median label: {typical:,.0f}); "
             f"missed on {missed:,} of {row.positives:,} images, predicted wrongly on {extra:,}."
         )
-        return [Change("hard_label", action, evidence, self._gain_at_median(hard), about=(name,))]
+        return [Recommendation("hard_label", action, evidence, self._gain_at_median(hard), about=(name,))]
 
-    def _confused_pair(self) -> list[Change]:
+    def _confused_pair(self) -> list[Recommendation]:
         """The two labels that are most often predicted instead of each other."""
         missing, extra = (self._positive & self._wrong).float(), (self._predicted & self._wrong).float()
         counts = missing.T @ extra
@@ -173,9 +175,9 @@ class LabelVerdict:
         action = f"Tell '{names[0]}' and '{names[1]}' apart: compare their images, and label more that look alike."
         evidence = f"On {count:,} of the {wrong:,} images with a mistake one is predicted instead of the other."
         gain = self._gain(fixed, self.targets, "if these were right")
-        return [Change("confused_labels", action, evidence, gain, about=names)]
+        return [Recommendation("confused_labels", action, evidence, gain, about=names)]
 
-    def _suspicious_targets(self) -> list[Change]:
+    def _suspicious_targets(self) -> list[Recommendation]:
         """Targets that contradict very certain answers, where the data may be wrong."""
         sure = torch.where(self.decisions, self.probabilities, 1 - self.probabilities) >= _SUSPICIOUS
         cells = self._wrong & sure
@@ -190,12 +192,12 @@ class LabelVerdict:
         )
         gain = self._gain(self.decisions, corrected, "if the data are wrong in all of them", at_most=True)
         action = "Check the labels of the images at the top of Worst mistakes, and correct those that are wrong."
-        return [Change("suspicious_labels", action, evidence, gain)]
+        return [Recommendation("suspicious_labels", action, evidence, gain)]
 
-    def _optimism(self) -> list[Change]:
-        """The scores at tuned thresholds that are higher than cross-validated ones, each as a change."""
+    def _optimism(self) -> list[Recommendation]:
+        """The scores at tuned thresholds that are higher than cross-validated ones, each as a recommendation."""
         tuned = [row for row in self.rows if row.expected is not None and not math.isnan(row.expected)]
-        changes: list[Change] = []
+        recommendations: list[Recommendation] = []
         for row in tuned:
             expected = float(row.expected or 0)
             if row.value - expected < _OPTIMISM or not row.higher_is_better:
@@ -206,10 +208,10 @@ class LabelVerdict:
             )
             action = f"Expect {row.name} {score_text(expected)}, not {row.text}, and tune thresholds on more images."
             gain = Gain(row.name, expected, row.value, "on new images", at_most=True)
-            changes.append(Change("optimistic_thresholds", action, evidence, gain))
-        return changes
+            recommendations.append(Recommendation("optimistic_thresholds", action, evidence, gain))
+        return recommendations
 
-    def _few_images(self) -> list[Change]:
+    def _few_images(self) -> list[Recommendation]:
         few = sum(row.positives < MIN_IMAGES for row in self.scores)
         if 4 * few < len(self.scores):
             return []
@@ -217,7 +219,7 @@ class LabelVerdict:
             f"{few:,} of {count_text(len(self.scores), 'label')} have fewer than {MIN_IMAGES} evaluated images, so "
             f"their scores are unreliable."
         )
-        return [Change("few_images", "Evaluate on more images of the rare labels.", evidence)]
+        return [Recommendation("few_images", "Evaluate on more images of the rare labels.", evidence)]
 
     # ------------------------------------------------------------------ numbers
 

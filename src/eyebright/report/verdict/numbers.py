@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from eyebright.report.data import MetricRow
-from eyebright.report.verdict.values import MIN_IMAGES, Change, Gain, Verdict, percent
+from eyebright.report.verdict.values import MIN_IMAGES, Gain, Recommendation, Verdict, percent
 from eyebright.web.text import count_text, number_text
 
 _MIN_SHIFT = 0.25  # share of the mean absolute error from which a mean error is systematic
@@ -46,8 +46,8 @@ class NumberVerdict:
         if len(known) > _MAX_COLUMNS:
             can.append(f"{len(known) - _MAX_COLUMNS:,} more columns are under Numbers.")
         cannot = [sentence for k in known for sentence in (*self._unexplained(k), *self._far(k))][:_MAX_COLUMNS]
-        changes = [one for k in known for one in (*self._shifted(k), *self._pulled(k), *self._worst_images(k))]
-        return Verdict([*can, *self._explained()], cannot, [*changes, *self._few_images()])
+        recommendations = [one for k in known for one in (*self._shifted(k), *self._pulled(k), *self._worst_images(k))]
+        return Verdict([*can, *self._explained()], cannot, [*recommendations, *self._few_images()])
 
     # ------------------------------------------------------------------ what it can and cannot do
 
@@ -82,7 +82,7 @@ class NumberVerdict:
 
     # ------------------------------------------------------------------ what would help
 
-    def _shifted(self, k: int) -> list[Change]:
+    def _shifted(self, k: int) -> list[Recommendation]:
         """Predictions that are too high or too low on average."""
         errors = self._errors(k)
         if len(errors) < MIN_IMAGES:
@@ -98,9 +98,9 @@ class NumberVerdict:
         gain = self._gain(k, float((errors - shift).abs().mean()), "without this shift")
         which = f"'{self.names[k]}' of the evaluated images" if len(self.names) > 1 else "the evaluated images"
         action = f"Find out how {which} and the training images differ: in the unit, the device or the site."
-        return [Change("shifted", action, evidence, gain, about=(self.names[k],))]
+        return [Recommendation("shifted", action, evidence, gain, about=(self.names[k],))]
 
-    def _pulled(self, k: int) -> list[Change]:
+    def _pulled(self, k: int) -> list[Recommendation]:
         """Extreme targets whose predictions are too near to the mean."""
         errors, targets = self._errors(k), self._known_targets(k)
         if len(errors) < 5 * MIN_IMAGES:
@@ -122,9 +122,9 @@ class NumberVerdict:
         )
         gain = self._gain(k, others, "if they were as good as the others")
         action = f"Label more images with targets {name} {number_text(end)}{self._of(k)}."
-        return [Change("extreme_targets", action, evidence, gain, about=(self.names[k],))]
+        return [Recommendation("extreme_targets", action, evidence, gain, about=(self.names[k],))]
 
-    def _worst_images(self, k: int) -> list[Change]:
+    def _worst_images(self, k: int) -> list[Recommendation]:
         """Few images that cause much of the squared error."""
         errors = self._errors(k)
         if len(errors) < 20:
@@ -138,14 +138,14 @@ class NumberVerdict:
         evidence = f"{count_text(count, 'image')} of {len(errors):,} cause {held}."
         gain = self._gain(k, float(sizes[count:].mean()), "if they were as good as the others")
         action = "Look at the images under Worst images, and correct wrong numbers."
-        return [Change("worst_images", action, evidence, gain, about=(self.names[k],))]
+        return [Recommendation("worst_images", action, evidence, gain, about=(self.names[k],))]
 
-    def _few_images(self) -> list[Change]:
+    def _few_images(self) -> list[Recommendation]:
         count = int((~self.targets.isnan()).any(dim=1).sum())
         if count >= 5 * MIN_IMAGES:
             return []
         evidence = f"Only {count_text(count, 'image')} with known numbers are evaluated here."
-        return [Change("few_images", "Evaluate on more images.", evidence)]
+        return [Recommendation("few_images", "Evaluate on more images.", evidence)]
 
     # ------------------------------------------------------------------ numbers
 

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from eyebright.report.data import MetricRow
-from eyebright.report.verdict.values import MIN_IMAGES, Change, Gain, Verdict, counted_names, judged, percent
+from eyebright.report.verdict.values import MIN_IMAGES, Gain, Recommendation, Verdict, counted_names, judged, percent
 from eyebright.web.text import count_text, number_text
 
 _MIN_CASES = 3
@@ -44,8 +44,14 @@ class PointVerdict:
         """The sentences and the proposals; without known points, only that."""
         if not len(self._known):
             return Verdict(cannot=["No point of these images is known, so the model cannot be judged."])
-        changes = [*self._swapped(), *self._shifted(), *self._worst_images(), *self._worst_point(), *self._few_images()]
-        return Verdict(self._overall(), [*self._weak(), *self._far(), *self._unjudged()], changes)
+        recommendations = [
+            *self._swapped(),
+            *self._shifted(),
+            *self._worst_images(),
+            *self._worst_point(),
+            *self._few_images(),
+        ]
+        return Verdict(self._overall(), [*self._weak(), *self._far(), *self._unjudged()], recommendations)
 
     # ------------------------------------------------------------------ what it can and cannot do
 
@@ -88,7 +94,7 @@ class PointVerdict:
 
     # ------------------------------------------------------------------ what would help
 
-    def _swapped(self) -> list[Change]:
+    def _swapped(self) -> list[Recommendation]:
         """Pairs of points that are often swapped."""
         best: tuple[int, int, int, float] | None = None
         if len(self.names) > _MAX_PAIRED:
@@ -108,10 +114,12 @@ class PointVerdict:
         evidence = f"On {count_text(count, 'image')} the two are swapped."
         action = f"Check the names '{names[0]}' and '{names[1]}' in the data, and that mirrored images exchange them."
         return [
-            Change("swapped_points", action, evidence, self._gain(saved, "if they were exchanged there"), about=names)
+            Recommendation(
+                "swapped_points", action, evidence, self._gain(saved, "if they were exchanged there"), about=names
+            )
         ]
 
-    def _shifted(self) -> list[Change]:
+    def _shifted(self) -> list[Recommendation]:
         """Points that are predicted to one side of their targets."""
         found: list[tuple[float, int, float]] = []
         for k in range(len(self.names)):
@@ -134,10 +142,12 @@ class PointVerdict:
         )
         action = f"Check that '{self.names[k]}' is marked at the same place in the training and the evaluated images."
         return [
-            Change("shifted_point", action, evidence, self._gain(saved, "without the shift"), about=(self.names[k],))
+            Recommendation(
+                "shifted_point", action, evidence, self._gain(saved, "without the shift"), about=(self.names[k],)
+            )
         ]
 
-    def _worst_images(self) -> list[Change]:
+    def _worst_images(self) -> list[Recommendation]:
         """Few images that cause much of the error."""
         sums = self.errors.nansum(dim=1)
         count = max(self._n_images // 20, 1)
@@ -152,9 +162,11 @@ class PointVerdict:
         saved = float(sums[worst].sum()) - others * int(known[worst].sum())
         evidence = f"{count_text(count, 'image')} of {self._n_images:,} cause {percent(share, 1)} of the error."
         action = "Look at the images under Worst images: correct wrong points, and label more images like the others."
-        return [Change("worst_images", action, evidence, self._gain(saved, "if they were as good as the others"))]
+        return [
+            Recommendation("worst_images", action, evidence, self._gain(saved, "if they were as good as the others"))
+        ]
 
-    def _worst_point(self) -> list[Change]:
+    def _worst_point(self) -> list[Recommendation]:
         enough = judged(self._counts)
         if len(enough) < 3:
             return []
@@ -169,13 +181,13 @@ class PointVerdict:
         )
         gain = self._gain((self._means[worst] - typical) * count, f"if '{name}' reached the median point")
         action = f"Go through the mistakes with '{name}': is its place clear, and the same in all images?"
-        return [Change("hard_point", action, evidence, gain, about=(name,))]
+        return [Recommendation("hard_point", action, evidence, gain, about=(name,))]
 
-    def _few_images(self) -> list[Change]:
+    def _few_images(self) -> list[Recommendation]:
         if self._n_images >= 5 * MIN_IMAGES:
             return []
         evidence = f"Only {count_text(self._n_images, 'image')} with known points are evaluated here."
-        return [Change("few_images", "Evaluate on more images.", evidence)]
+        return [Recommendation("few_images", "Evaluate on more images.", evidence)]
 
     # ------------------------------------------------------------------ numbers
 

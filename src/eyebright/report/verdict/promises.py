@@ -9,7 +9,7 @@ from torch import Tensor
 
 from eyebright.errors import listing
 from eyebright.evaluation.promises import LabelPromise, PromiseResult
-from eyebright.report.verdict.values import Change, Verdict, percent
+from eyebright.report.verdict.values import Recommendation, Verdict, percent
 from eyebright.web.text import count_text
 
 _NAMES = 5  # labels in a sentence
@@ -37,8 +37,10 @@ def with_promises(verdict: Verdict, tuning: Mapping[str, Any], *, is_three_way: 
         said.append(f"Never answered yes, since no threshold passed its test: {listing(sorted(never), limit=_NAMES)}.")
     if is_three_way:
         said.append("Answers that ask a person count as no in the scores here.")
-    changes = [change for change in verdict.changes if not never & set(change.about)]
-    return replace(verdict, cannot=[*said, *cannot], changes=[*_wanted(results), *changes])
+    recommendations = [
+        recommendation for recommendation in verdict.recommendations if not never & set(recommendation.about)
+    ]
+    return replace(verdict, cannot=[*said, *cannot], recommendations=[*_wanted(results), *recommendations])
 
 
 def answered_sentence(
@@ -60,11 +62,11 @@ def answered_sentence(
     )
 
 
-def _wanted(results: Sequence[PromiseResult]) -> list[Change]:
+def _wanted(results: Sequence[PromiseResult]) -> list[Recommendation]:
     """The proposal of held-out images if there are none, or of more for the label that needs the fewest."""
     if estimate := next((result for result in results if not result.is_promise), None):
         return [
-            Change(
+            Recommendation(
                 "estimate_needs_images",
                 "Hold images out for guarantees: train again on a split with the part promise.",
                 f"{estimate.promise} is an estimate: its images were not held out.",
@@ -76,7 +78,7 @@ def _wanted(results: Sequence[PromiseResult]) -> list[Change]:
     count, result, label = min(missing, key=lambda one: one[0])
     unit = "images" if result.n_groups is None else "groups"
     return [
-        Change(
+        Recommendation(
             "promise_needs_images",
             f"Label about {count:,} more {unit} of the part promise, for '{label.label}'.",
             f"{result.promise}: {_counts(result, label)}, exact bound {label.bound:.3f}.",

@@ -1,4 +1,4 @@
-"""`Verdict`: strengths and weaknesses of a model, and the most useful changes, as plain values."""
+"""`Verdict`: strengths and weaknesses of a model, and the most useful recommendations, as plain values."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -10,7 +10,7 @@ from eyebright.metrics.labels import ClassScores
 from eyebright.web.blocks import Overview, Proposal
 from eyebright.web.text import count_text, number_text, score_text
 
-MAX_CHANGES = 3
+MAX_RECOMMENDATIONS = 3
 MIN_IMAGES = 10
 """Labels with fewer images than this have unreliable scores."""
 
@@ -19,12 +19,12 @@ _MIN_GAIN = 0.002  # gain of a share; a smaller gain is ignored
 
 @dataclass(frozen=True, slots=True)
 class Gain:
-    """The effect of a change on a score, under a condition.
+    """The effect of a recommendation on a score, under a condition.
 
     Args:
         metric: the name of the metric.
         before: its value now.
-        after: its value after the change.
+        after: its value if the recommendation is followed.
         condition: the condition, as a clause with "if".
         is_share: True for a score in [0, 1]; False for an error in a unit.
         unit: the unit of an error.
@@ -56,8 +56,8 @@ class Gain:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """A change that would help.
+class Recommendation:
+    """What would improve the model or its scores most.
 
     Args:
         rule: the rule that proposes it, for programs.
@@ -76,7 +76,7 @@ class Change:
     about: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """The change as JSON."""
+        """The recommendation as JSON."""
         gain = None
         if self.gain is not None:
             gain = {
@@ -97,35 +97,36 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Strengths and weaknesses of a model, and useful changes.
+    """Strengths and weaknesses of a model, and recommendations.
 
     Args:
         can: sentences on the strengths.
         cannot: sentences on the weaknesses.
-        changes: the proposals; those of `ranked` are shown.
+        recommendations: the proposals; those of `ranked` are shown.
     """
 
     can: Sequence[str] = ()
     cannot: Sequence[str] = ()
-    changes: Sequence[Change] = field(default_factory=tuple[Change, ...])
+    recommendations: Sequence[Recommendation] = field(default_factory=tuple[Recommendation, ...])
 
     @property
     def block(self) -> Overview:
         """The verdict as a block of a page."""
         proposals = [
-            Proposal(one.action, one.evidence, "" if one.gain is None else one.gain.text) for one in self.changes
+            Proposal(one.action, one.evidence, "" if one.gain is None else one.gain.text)
+            for one in self.recommendations
         ]
         return Overview(self.can, self.cannot, proposals)
 
 
-def ranked(changes: Iterable[Change]) -> list[Change]:
-    """The changes that would help most, at most three.
+def ranked(recommendations: Iterable[Recommendation]) -> list[Recommendation]:
+    """The most useful recommendations, at most three.
 
-    Doubts about the scores come first; then changes with a gain, the greatest first; then those without a gain, in
-    their order. Changes with a negligible gain are left out.
+    Doubts about the scores come first; then recommendations with a gain, the greatest first; then those without a gain,
+    in their order. Those with a negligible gain are left out.
     """
-    worth = [one for one in changes if one.gain is None or one.gain.size >= _MIN_GAIN]
-    return sorted(worth, key=_rank)[:MAX_CHANGES]
+    worth = [one for one in recommendations if one.gain is None or one.gain.size >= _MIN_GAIN]
+    return sorted(worth, key=_rank)[:MAX_RECOMMENDATIONS]
 
 
 def percent(part: float, whole: float) -> str:
@@ -172,5 +173,9 @@ def unjudged(
     ]
 
 
-def _rank(change: Change) -> tuple[bool, bool, float]:
-    return not change.comes_first, change.gain is None, -change.gain.size if change.gain is not None else 0.0
+def _rank(recommendation: Recommendation) -> tuple[bool, bool, float]:
+    return (
+        not recommendation.comes_first,
+        recommendation.gain is None,
+        -recommendation.gain.size if recommendation.gain is not None else 0.0,
+    )

@@ -137,7 +137,7 @@ def training_variants(
 
     Args:
         settings: shared by all.
-        arguments: with those of ``add_fastai_arguments``.
+        arguments: the arguments, including those of ``add_fastai_arguments``.
         modules: fastai's and Eyebright's module.
         memory: also measure peak memory.
     """

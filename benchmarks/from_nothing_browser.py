@@ -118,7 +118,7 @@ class Person:
 
     Args:
         browser: where the page is opened.
-        address: of the page.
+        address: the address of the page.
         truth: 0 or 1 for each file and label.
     """
 

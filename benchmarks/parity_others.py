@@ -62,7 +62,7 @@ def other_ways(shipped: Path, record: ExportRecord, arch: str, paths: Sequence[s
         shipped: the folder of the export.
         record: its record.
         arch: timm's name of the backbone.
-        paths: of images.
+        paths: the paths of images.
         work: where packages are installed.
     """
     height, width = record.preprocessing["output"]

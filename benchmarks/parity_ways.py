@@ -49,7 +49,7 @@ def from_json(rows: Sequence[Mapping[str, Any]], manifest: Manifest) -> Answers:
 
     Args:
         rows: one for each image.
-        manifest: of the model.
+        manifest: the manifest of the model.
     """
     names = manifest.target.value_names
     probabilities = np.array([[one["probabilities"][name] for name in names] for one in rows])
@@ -85,8 +85,8 @@ def by_pillow(model: Path, paths: Sequence[str], environment: Mapping[str, str])
 
     Args:
         model: the model folder.
-        paths: of images.
-        environment: with the folder of that Pillow first in ``PYTHONPATH``.
+        paths: the paths of images.
+        environment: an environment with the folder of that Pillow first in ``PYTHONPATH``.
     """
     command = [sys.executable, "-c", IN_PYTHON, str(model)]
     done = subprocess.run(

@@ -122,7 +122,7 @@ def score_interval(score: Score, target: Array, predicted: Array, reference: Arr
     """The confidence interval of the mean score over seeds, or of its difference to that of ``reference``.
 
     Args:
-        score: from (predictions, targets) to a number.
+        score: a function from (predictions, targets) to a number.
         target: (n, ...) targets.
         predicted: (seeds, n, ...) predictions.
         reference: (seeds, n, ...) predictions for a paired difference.

@@ -206,7 +206,7 @@ def make_run(entrant: Entrant, run: Run, images: Images, weights: Mapping[str, s
 
     Args:
         entrant: the program.
-        run: in its own folder.
+        run: the run, in its own folder.
         images: the parts, with the targets of the held-out images.
         weights: environment variables of the pretrained weights.
         limit: seconds after which the run is ended.

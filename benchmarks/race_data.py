@@ -47,7 +47,7 @@ def read_biwi(folder: Path, table: Path) -> Source:
     """The images of the BIWI head pose dataset with the head's centre; the images of a person stay in one part.
 
     Args:
-        folder: in the format of the dataset.
+        folder: the folder, in the format of the dataset.
         table: a file that is written.
     """
     items = comparison.biwi_items(folder, person="")
@@ -61,7 +61,7 @@ def split(source: Source, seed: int | None, *, held_out: float, valid: float) ->
 
     Args:
         source: the labelled images.
-        seed: of the random parts; None: the split in the data where there is one, the rest with seed 0.
+        seed: the seed of the random parts; None: the split in the data where there is one, the rest with seed 0.
         held_out: share of the images that is held out, if the data do not say which.
         valid: share of the other images that is for validation.
     """

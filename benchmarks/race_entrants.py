@@ -27,7 +27,7 @@ class Entrant:
 
     Args:
         name: as on the command line.
-        title: in the tables.
+        title: the title in the tables.
         kinds: what it can train.
         modules: what its interpreter must be able to import.
         pip: what is installed for it, for the message.

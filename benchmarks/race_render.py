@@ -34,10 +34,10 @@ class Point:
         program: its title.
         epochs: the number of epochs.
         runs: split and seed of each run.
-        scores: of the held-out images, one of each run.
-        seconds: to the finished model.
-        processor_seconds: of all processors.
-        loads: of the machine, the average number of waiting programs.
+        scores: the scores of the held-out images, one of each run.
+        seconds: the time to the finished model.
+        processor_seconds: the time of all processors.
+        loads: the load of the machine, the average number of waiting programs.
     """
 
     program: str
@@ -64,7 +64,7 @@ class Race:
     """The points of one set.
 
     Args:
-        title: of the set, with what was fixed for all.
+        title: the title of the set, with what was fixed for all.
         metric: the name of the score.
         points: by program, the quickest first.
         failed: sentences about runs that failed.

@@ -125,8 +125,8 @@ class Server:
     """``eyebright review`` in a process of its own.
 
     Args:
-        arguments: of the command: what is reviewed.
-        folder: for the new table and the journal.
+        arguments: the arguments of the command: what is reviewed.
+        folder: the folder for the new table and the journal.
     """
 
     def __init__(self, arguments: list[str], folder: Path) -> None:

@@ -80,7 +80,7 @@ def time_single_predictions(settings: Settings, predict: Callable[[str], list[fl
 
     Args:
         settings: the images.
-        predict: from the path of an image to its probabilities.
+        predict: a function from the path of an image to its probabilities.
     """
     predict(settings.images[0])
     first = time.time() - settings.started

@@ -37,7 +37,7 @@ class Run:
         size: (h, w) of the model's input in pixels.
         bs: batch size.
         epochs: the length of the training; None: the program's default.
-        seed: of all random numbers.
+        seed: the seed of all random numbers.
         folder: the run's folder, absolute.
     """
 
@@ -101,7 +101,7 @@ def link_folders(run: Run, parts: dict[str, str]) -> Path:
     """A new folder PART/CLASS/ with links to the images, the layout that many programs read for one class per image.
 
     Args:
-        run: of the kind "single".
+        run: a run of the kind "single".
         parts: the name of the part for "train" and "valid".
     """
     root = run.path("images")

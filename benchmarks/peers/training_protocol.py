@@ -57,9 +57,9 @@ class Settings:
         lr: (base) learning rate.
         phase: one epoch with or without a frozen backbone, ``fine_tune``, epochs of reading without a model, or
             validation after a short training.
-        freeze_epochs: for ``fine_tune``.
-        epochs: for ``fine_tune``, or of reading.
-        seed: of all random numbers.
+        freeze_epochs: the freeze epochs for ``fine_tune``.
+        epochs: the epochs for ``fine_tune``, or of reading.
+        seed: the seed of all random numbers.
         fastai_recipe: Eyebright trains with fastai's recipe instead of the command line's.
         keep_statistics: for Eyebright: keep the backbone's batch norm statistics; None: if it is pretrained.
         train_bn: for Eyebright: train the batch norms of a frozen backbone; None: as in the recipe.
@@ -106,7 +106,7 @@ class TrainingTimer:
     """Seconds of the parts of a training run; call its methods after each step and each validation.
 
     Args:
-        settings: with the time when the process was started.
+        settings: the settings with the time when the process was started.
     """
 
     def __init__(self, settings: Settings) -> None:

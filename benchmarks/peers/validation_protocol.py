@@ -37,7 +37,7 @@ def time_and_print(
     """Times both calls and prints the result as one line of JSON.
 
     Args:
-        settings: with the time when the process was started.
+        settings: the settings with the time when the process was started.
         validate: returns the loss first.
         get_preds: returns the predictions first.
         vocab: the class names in the order of the predictions.

@@ -75,7 +75,7 @@ class ValueType:
 
         Args:
             name: the name of the option, for error messages.
-            value: from the command line, from JSON or from Python code.
+            value: the value, from the command line, from JSON or from Python code.
 
         Raises:
             InputError: the value has another type, is out of range or not among the choices.

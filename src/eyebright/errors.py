@@ -318,7 +318,7 @@ def check_not_tiny(name: str, value: float) -> None:
     """Raises `InputError` for a number that is not 0 and becomes 0, or nearly so, in float32: it has no effect.
 
     Args:
-        name: of the argument.
+        name: the name of the argument.
         value: what was given.
 
     Raises:

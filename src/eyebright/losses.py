@@ -315,7 +315,7 @@ def effective_number(counts: Float[Tensor, " k"], beta: float = EFFECTIVE_NUMBER
 
     Args:
         counts: number n of training images of each class, shape (k,).
-        beta: in [0, 1); with 0 the result is 1 for every class, near 1 it is n.
+        beta: a number in [0, 1); with 0 the result is 1 for every class, near 1 it is n.
     """
     return (1 - beta ** counts.double()) / (1 - beta)
 

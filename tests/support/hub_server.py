@@ -28,7 +28,7 @@ class StandIn:
         requests: (method, path) of every request.
         fail: (part of a path, status) of requests that are refused.
         cut: paths whose next answer ends after half of its bytes.
-        url: of the server.
+        url: the url of the server.
     """
 
     repositories: dict[str, dict[str, bytes]] = field(default_factory=dict)

@@ -75,7 +75,7 @@ def _checked_when_new(function: Any, typechecker: Callable[..., Any], names: lis
     Args:
         function: has annotations with shapes.
         typechecker: checks them.
-        names: of the parameters that have one.
+        names: the names of the parameters that have one.
     """
 
     @functools.cache  # made when it is needed: it takes milliseconds, and most functions are not called

@@ -46,9 +46,10 @@ class DuplicatePair(NamedTuple):
     Args:
         first: the index of an image.
         second: the index of another.
-        similarity: of their pixels, in [0, 1], see `Similarity.mean`; 1 for equal files.
+        similarity: the similarity of their pixels, in [0, 1], see `Similarity.mean`; 1 for equal files.
         is_exact: True if the files have the same content.
-        orientation: in which the first image is like the second, see `eyebright.image.perceptual_hash.orientations`.
+        orientation: the orientation in which the first image is like the second, see
+            `eyebright.image.perceptual_hash.orientations`.
     """
 
     first: int
@@ -222,7 +223,7 @@ class _Sets:
     """Disjoint sets of images (union-find with path halving; Tarjan and van Leeuwen, 1984).
 
     Attributes:
-        parents: of each image that is not the least of its set.
+        parents: the parent of each image that is not the least of its set.
     """
 
     def __init__(self) -> None:

@@ -135,7 +135,7 @@ def read_facts(
     """The facts of images, each read once.
 
     Args:
-        paths: of the images.
+        paths: the paths of the images.
         cache: keeps the facts by the content of the files, so that they are read once; None: nothing is kept.
         threads: number of images that are read in parallel; None: the number of CPUs.
         advance: called with the number of images that have been read since its last call.

@@ -28,7 +28,7 @@ class Finding:
         figure: how much of it there is: a number of images, or a score whose name ``figure_name`` is.
         figure_name: the unit of the figure, such as ``"images"`` and ``"AUC"``.
         files: the images that it concerns, paths as in `eyebright.sources.source.Source.files`.
-        groups: for duplicates: the files of each group of images that are the same.
+        groups: only for duplicates: the files of each group of images that are the same.
         labels: the labels that it concerns.
         details: additional facts by name, as JSON values.
     """

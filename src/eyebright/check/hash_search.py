@@ -72,7 +72,8 @@ def near_hashes(
     Args:
         signs: the hashes of the signs of each image and its crops; the first of each row is that of the whole image.
         magnitudes: the hashes of the magnitudes of the same crops.
-        colours: of each image, values that a copy has nearly the same, in [0, 1], see `MAX_COLOUR_DIFFERENCE`.
+        colours: the colours of each image, values that a copy has nearly the same, in [0, 1], see
+            `MAX_COLOUR_DIFFERENCE`.
         threads: number of threads; None: the number of CPUs.
     """
     n = len(signs)

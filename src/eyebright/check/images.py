@@ -79,7 +79,7 @@ def image_findings(source: Source, facts: FactTable) -> list[Finding]:
 
     Args:
         source: the labelled images.
-        facts: of the same images.
+        facts: the facts of the same images.
     """
     findings = [*_unreadable(source, facts), *_alike_names(source)]
     n = max(int(facts.is_readable.sum()), 1)

@@ -25,7 +25,7 @@ def label_findings(source: Source) -> list[Finding]:
     """Findings on the labels or classes of images, and on the split in the data.
 
     Args:
-        source: with labels or classes; other targets have no findings.
+        source: a source with labels or classes; other targets have no findings.
     """
     if not isinstance(source.targets, Categorical) or not len(source):
         return []

@@ -51,7 +51,7 @@ def properties(source: Source, facts: FactTable) -> list[Property]:
 
     Args:
         source: the labelled images.
-        facts: of the same images.
+        facts: the facts of the same images.
     """
     found = [*_of_pixels(facts), *_of_files(facts), *_of_names(source)]
     found = [

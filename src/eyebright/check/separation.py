@@ -61,7 +61,7 @@ def rank_sum_aucs(rankings: Sequence[Ranking], yes: Bool[np.ndarray, "n k"]) -> 
     """The AUC of each property for each label, all at once, from the sums of ranks; 0.5 where one side is empty.
 
     Args:
-        rankings: of the properties.
+        rankings: the rankings of the properties.
         yes: which images have each label; it is known for all images.
     """
     ranks = np.array([one.ranks for one in rankings]).reshape(-1, len(yes))
@@ -78,7 +78,7 @@ def auc_of_numbers(ranks: Ranking, yes: Bool[np.ndarray, "n k"], no: Bool[np.nda
     """The AUC of a number for each label; 0.5 where no image, or each image, has it.
 
     Args:
-        ranks: of the number.
+        ranks: the ranks of the number.
         yes: which images have each label.
         no: which images are known not to have it.
     """

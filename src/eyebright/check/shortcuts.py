@@ -87,8 +87,8 @@ def shortcut_findings(source: Source, facts: FactTable) -> list[Finding]:
     """The properties that predict a label by themselves, the most significant first.
 
     Args:
-        source: with labels, classes or numbers; points have no shortcuts.
-        facts: of the same images.
+        source: a source with labels, classes or numbers; points have no shortcuts.
+        facts: the facts of the same images.
     """
     readable = facts.is_readable
     tried = [replace(one, values=one.values[readable]) for one in properties(source, facts)]
@@ -102,7 +102,7 @@ def find_shortcuts(source: Source, tried: Sequence[Property]) -> tuple[list[Shor
     """The shortcuts, and the number of pairs of a property and a label that were tried.
 
     Args:
-        source: with labels, classes or numbers.
+        source: a source with labels, classes or numbers.
         tried: the properties of the images.
     """
     groups = None if source.group is None else source.group.codes

@@ -19,7 +19,7 @@ def counted(count: int, noun: str, plural: str = "") -> str:
 
     Args:
         count: the number.
-        noun: in the singular.
+        noun: the noun in the singular.
         plural: the noun in the plural; empty: with an s.
     """
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"

@@ -62,10 +62,12 @@ class DataBlock:
     Args:
         blocks: an input and a target, for example ``(ImageBlock, MultiCategoryBlock)``; None: samples are what the
             getters return.
-        get_items: from the source to its items, for example `get_image_files`; None: the source is a table or a list.
+        get_items: a function from the source to its items, for example `get_image_files`; None: the source is a table
+            or a list.
         get_x: a function from an item to the image; None: the item itself.
         get_y: a function from an item to the target; None: the item itself.
-        splitter: from the items to (train, valid) indices; None: a random fifth is the validation set, always the same.
+        splitter: a function from the items to (train, valid) indices; None: a random fifth is the validation set,
+            always the same.
         item_tfms: transforms of each image, for example ``Resize(460)``.
         batch_tfms: transforms after these, for example ``aug_transforms(size=224)``. All of them together resample the
             image only once.

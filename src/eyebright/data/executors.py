@@ -44,7 +44,7 @@ class Executor(Protocol):
 
         Args:
             indices: positions of the images in the loader's dataset.
-            epoch: from 0; with the seed and the index it decides each image's augmentation.
+            epoch: the epoch, from 0; with the seed and the index it decides each image's augmentation.
         """
         ...
 

@@ -196,7 +196,7 @@ class Loader:
         """The batches of one epoch: the same ones each time for the same epoch.
 
         Args:
-            epoch: from 0.
+            epoch: the epoch, from 0.
             shard: the share of one of several processes: in training a piece of each batch, in validation a piece of
                 the whole order. The shards in order equal the batches of a single process.
             batch_indices: for each batch the positions of its images in the dataset, augmented as in this epoch; None:

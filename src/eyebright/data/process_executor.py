@@ -86,7 +86,7 @@ class ProcessPool:
         Args:
             loader_index: the index of the sample loader.
             indices: positions of the images in that loader's dataset.
-            epoch: from 0.
+            epoch: the epoch, from 0.
 
         Raises:
             DataError: a worker has died.

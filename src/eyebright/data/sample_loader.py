@@ -107,7 +107,7 @@ class SampleLoader:
 
         Args:
             i: index in the dataset; plus a multiple of ``len(dataset)``: the same image, augmented differently.
-            epoch: from 0.
+            epoch: the epoch, from 0.
 
         Raises:
             ImageError: the image cannot be read.
@@ -125,8 +125,8 @@ class SampleLoader:
         """Several samples, augmented as in this epoch.
 
         Args:
-            indices: in the dataset, as in `sample`.
-            epoch: from 0.
+            indices: the indices in the dataset, as in `sample`.
+            epoch: the epoch, from 0.
 
         Raises:
             ImageError: an image cannot be read, and unreadable images are not skipped.

@@ -33,7 +33,7 @@ def show_targets(
     """Draw images as the network sees them, with their targets as titles or as points.
 
     Args:
-        x: in [0, 1].
+        x: the pixels, in [0, 1].
         y: encoded targets; None where there are none.
         block: the fitted block that encoded them; None where there is none.
         grid: rows and columns.
@@ -63,7 +63,7 @@ def show_predictions(
 
     Args:
         dataset: that the batch was read from.
-        batch: with targets.
+        batch: a batch with targets.
         decoded: the predicted values of its first images, as `Decision.decode_batch` returns them.
         grid: rows and columns; for points, columns of pairs.
         figsize: width and height in inches.

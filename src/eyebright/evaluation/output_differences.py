@@ -37,7 +37,7 @@ class OutputDifference:
         count: the number of images that the score rests on; for a label or class, those that have it.
         first: the value of the first model; NaN where undefined.
         second: the value of the second model.
-        interval: of the second minus the first, not corrected; NaN where there are too few images.
+        interval: the interval of the second minus the first, not corrected; NaN where there are too few images.
         p_value: two-sided, corrected for the number of labels; NaN where there is no interval.
     """
 

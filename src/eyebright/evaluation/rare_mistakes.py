@@ -116,7 +116,7 @@ def mistakes_in_log_loss(probabilities: Float[Tensor, "n k"], target: Shaped[Ten
     """Those of labels or classes whose probability is below that of their opposite.
 
     Args:
-        probabilities: in [0, 1].
+        probabilities: the probabilities, in [0, 1].
         target: labels or classes, as in `eyebright.metrics.calibration`.
 
     Raises:

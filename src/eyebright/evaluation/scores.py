@@ -52,7 +52,7 @@ class Score:
         proportion: (successes, trials), if it is a proportion of images and there are no groups.
         mistakes: those of a loss that rare mistakes dominate.
         opposite: what makes it smaller as rarely.
-        trials: of a share of another kind, the number of independent trials of a proportion that would not vary less.
+        trials: for a share of another kind, the number of independent trials of a proportion that varies no less.
     """
 
     value: float
@@ -181,7 +181,7 @@ def interval_of_ranking(draws: Draws, value: float, trials: float, *, level: flo
 
     Args:
         draws: the share of the resamples, and without each part.
-        value: of all images, in [0, 1].
+        value: the score of all images, in [0, 1].
         trials: the number of trials of a proportion that would not vary less, which is taken if no image matters.
         level: the confidence level, in (0, 1).
 

@@ -38,7 +38,7 @@ def tune_thresholds(
     optimistic, especially for classes with few positives; `cross_fitted_score` returns an unbiased score.
 
     Args:
-        probabilities: in [0, 1].
+        probabilities: the probabilities, in [0, 1].
         target: 1 where the image has the label, 0 where not, NaN where unknown.
         metric: ``"f1_macro"``, ``"f1_micro"``, ``"f1_samples"`` (or ``"f2_macro"``, ``"f0.5_micro"``, ... with any
             beta), ``"hamming_loss"``, ``"accuracy_multi"`` or ``"subset_accuracy"``; `Costs`, `Budget` or `TopK`. F1
@@ -96,7 +96,7 @@ def cross_fitted_score(
     is computed once, over the decisions on all images.
 
     Args:
-        probabilities: in [0, 1].
+        probabilities: the probabilities, in [0, 1].
         target: 1 where the image has the label, 0 where not, NaN where unknown; images without any known label are
             ignored.
         metric: as in `tune_thresholds`. The score of costs is the mean cost of an image; the score of a budget or a

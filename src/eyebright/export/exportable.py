@@ -33,7 +33,7 @@ class Validation(NamedTuple):
     """The validation images that an export is compared on.
 
     Args:
-        evaluation: with their targets; None if the model has none.
+        evaluation: the evaluation of these images, with their targets; None if the model has none.
         paths: those that are compared.
         sentences: what a user should know of those that are missing.
     """
@@ -48,7 +48,7 @@ class Exportable:
     """A saved model that can be exported.
 
     Args:
-        predictor: in torch, on the CPU.
+        predictor: the predictor in torch, on the CPU.
         steps: its preprocessing.
         validation: the images that are compared.
         facts: what the record, and the metadata of what is exported, say of the model.

@@ -18,7 +18,7 @@ def add_heat_maps(graph: Graph, maps: Value, weights: Float[np.ndarray, "k c"], 
     Args:
         graph: gets the nodes.
         maps: float32, batch x channels x rows x columns.
-        weights: from `eyebright.inference.class_activation.channel_weights`.
+        weights: the result of `eyebright.inference.class_activation.channel_weights`.
         place: where the image is.
     """
     n_images, rows, columns = (graph.side(maps, axis) for axis in (0, 2, 3))

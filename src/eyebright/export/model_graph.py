@@ -50,7 +50,7 @@ def network_graph(model: ImageModel, size: Size) -> Any:
     machine, is removed.
 
     Args:
-        model: in float32, on the CPU.
+        model: the model in float32, on the CPU.
         size: (height, width) of its images.
 
     Raises:
@@ -75,7 +75,7 @@ def fused_model(model: ImageModel, size: Size) -> ImageModel:
     """A copy of the model with fused batch norms.
 
     Args:
-        model: in float32, on the CPU.
+        model: the model in float32, on the CPU.
         size: (height, width) of its images.
     """
     fused = fuse_conv_bn(model, size, n_in=model.description.n_in)
@@ -113,12 +113,13 @@ def whole_graph(
     """The graph from uint8 images of any size to answers.
 
     Args:
-        network: from `network_graph`, perhaps of another precision.
+        network: the result of `network_graph`, perhaps of another precision.
         steps: the preprocessing of the model.
         decision: the model's.
         metadata: texts by name.
         ood: computes the out-of-distribution score, in float32; None: there are no outputs for it.
-        heat_map_weights: from `eyebright.inference.class_activation.channel_weights`; None: there are no heat maps.
+        heat_map_weights: the result of `eyebright.inference.class_activation.channel_weights`; None: there are no heat
+            maps.
         by_matmul: the pixels are computed for runtimes without an antialiased ``Resize`` and without float64, see
             `eyebright.export.matmul_pixels_graph`.
     """
@@ -144,7 +145,7 @@ def fixed_graph(
     """The graph from float32 pixels of the model's size to answers; points are in pixels of that size.
 
     Args:
-        network: from `network_graph`.
+        network: the result of `network_graph`.
         steps: the preprocessing of the model.
         decision: the model's.
         metadata: texts by name.

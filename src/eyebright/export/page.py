@@ -124,7 +124,7 @@ def heat_map_weights(predictor: Predictor) -> Float[np.ndarray, "k c"] | None:
     """The weights of the heat maps of a model's outputs; None if it has points, ratings or a head that is not linear.
 
     Args:
-        predictor: of the saved model.
+        predictor: the predictor of the saved model.
     """
     target = predictor.target
     has_own_outputs = not target.is_geometric and tuple(target.output_names) == tuple(target.value_names)
@@ -137,9 +137,9 @@ def offline_page(
     """The content of the page of a model.
 
     Args:
-        predictor: of the saved model.
+        predictor: the predictor of the saved model.
         model_id: the identifier of the model.
-        parity: of its graph.
+        parity: the parity of its graph.
         has_heat_maps: the graph gives heat maps.
     """
     manifest, has_ood = predictor.manifest, predictor.ood is not None

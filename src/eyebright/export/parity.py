@@ -203,7 +203,7 @@ def answers_of(predictor: Predictor, sources: Iterable[Any]) -> Iterator[Answer]
     """Python's answers; images that cannot be read are left out.
 
     Args:
-        predictor: of the saved model.
+        predictor: the predictor of the saved model.
         sources: paths, or bytes of files.
     """
     target, decides = predictor.target, ANSWERS[predictor.target.name].margins is not None
@@ -223,7 +223,7 @@ def compare(predictor: Predictor, runs: dict[str, Run], sources: Sequence[Any]) 
     """The parity of each graph by its name.
 
     Args:
-        predictor: of the saved model.
+        predictor: the predictor of the saved model.
         runs: computes the outputs of each graph.
         sources: paths, or bytes of files.
     """
@@ -242,9 +242,9 @@ def checked_parity(predictor: Predictor, runs: dict[str, Run], paths: Sequence[s
     """The parity of each graph by its name, on image files and synthetic images.
 
     Args:
-        predictor: of the saved model.
+        predictor: the predictor of the saved model.
         runs: computes the outputs of each graph.
-        paths: of images.
+        paths: the paths of images.
 
     Raises:
         ArtifactError: a graph answers otherwise than Python.
@@ -285,8 +285,8 @@ def fixed_run(graph: bytes, steps: Steps, *, has_points: bool) -> Run:
     """Runs a graph in ONNX Runtime that takes float pixels of the model's size, behind the reference preprocessing.
 
     Args:
-        graph: from `fixed_graph`.
-        steps: of the preprocessing.
+        graph: the result of `fixed_graph`.
+        steps: the steps of the preprocessing.
         has_points: its first output are points, in pixels of the model's size.
 
     Raises:
@@ -300,7 +300,7 @@ def preprocessed(batch: Batch, steps: Steps, *, has_points: bool) -> Run:
 
     Args:
         batch: takes float32 pixels of the model's size.
-        steps: of the preprocessing.
+        steps: the steps of the preprocessing.
         has_points: its first output are points, in pixels of the model's size.
     """
     data = steps.to_json()
@@ -339,8 +339,8 @@ def compare_heat_maps(graph: bytes, predictor: Predictor) -> None:
     """Raises `ArtifactError` unless the heat maps of a graph are those of Python's Grad-CAM, for an image and labels.
 
     Args:
-        graph: from `whole_graph`, with heat maps.
-        predictor: of the saved model.
+        graph: the result of `whole_graph`, with heat maps.
+        predictor: the predictor of the saved model.
     """
     names = list(predictor.target.output_names)[:_COMPARED_MAPS]
     image = np.asarray(_smooth_noise(640, 427))
@@ -364,7 +364,7 @@ def existing(paths: Sequence[Path], most: int) -> list[str]:
     """At most so many of the paths that are files, evenly spread.
 
     Args:
-        paths: of images.
+        paths: the paths of images.
         most: their largest number.
     """
     found = [str(path) for path in paths if path.is_file()]

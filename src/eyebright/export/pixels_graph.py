@@ -91,7 +91,7 @@ class Placed(NamedTuple):
     """The position of the resized image in the output, along one axis: names of vectors with one number.
 
     Args:
-        side: of the image, float64 (int64 in `eyebright.export.matmul_pixels_graph`, as the next two).
+        side: the side of the image, float64 (int64 in `eyebright.export.matmul_pixels_graph`, as the next two).
         resized: its side after the resize.
         offset: where it begins in the output; negative where it is cropped.
         begin: the first visible pixel of the resized image, int64; empty where no node needs it.

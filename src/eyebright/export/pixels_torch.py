@@ -21,7 +21,7 @@ class PlacedAxis(NamedTuple):
     """The position of the resized image in the output, along one axis, each a float64 without axes.
 
     Args:
-        side: of the image.
+        side: the side of the image.
         resized: its side after the resize.
         offset: where it begins in the output; negative where it is cropped.
     """

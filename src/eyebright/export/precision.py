@@ -37,7 +37,7 @@ def to_float16(network: Any) -> Any:
     """The network with float16 weights and activations; its input and outputs stay float32.
 
     Args:
-        network: from `eyebright.export.model_graph.network_graph`; it is not changed.
+        network: the result of `eyebright.export.model_graph.network_graph`; it is not changed.
 
     Raises:
         MissingExtraError: onnxruntime is not installed.
@@ -54,7 +54,7 @@ def to_int8(network: Any, predictor: Predictor, paths: Sequence[str]) -> Any:
     """The network with INT8 weights, for each channel its own scale, and activations whose ranges images give.
 
     Args:
-        network: from `eyebright.export.model_graph.network_graph`; it is not changed.
+        network: the result of `eyebright.export.model_graph.network_graph`; it is not changed.
         predictor: knows the preprocessing.
         paths: images whose activations give the ranges; none that the network is measured on.
 
@@ -193,7 +193,7 @@ def measure_cost(
     """Measures the cost of a lower precision.
 
     Args:
-        predictor: of the saved model.
+        predictor: the predictor of the saved model.
         evaluation: the evaluation on the validation images, with their targets.
         paths: those of them that are measured.
         graphs: that of float32, and the other.

@@ -136,7 +136,7 @@ def canonical_pixels(image: UInt8[np.ndarray, "h w 3"], placement: Placement) ->
 
     Args:
         image: upright 8-bit RGB, not reduced by its decoder.
-        placement: for images of this size.
+        placement: the placement of images of this size.
     """
     rows = _visible(placement.top, placement.resized.height, placement.output_size.height)
     columns = _visible(placement.left, placement.resized.width, placement.output_size.width)

@@ -148,7 +148,7 @@ class Image:
         """The warped image, decoded no larger than needed and resampled once.
 
         Args:
-            warp: from this image's `shape` to the output size.
+            warp: a warp from this image's `shape` to the output size.
             pad_mode: how to fill pixels outside of the image: ``"zeros"``, ``"border"`` or ``"reflection"``.
             interpolation: ``"bilinear"`` or ``"bicubic"``.
 
@@ -175,7 +175,7 @@ class Image:
         """(pixels, warp): the pixels, decoded no larger than the warp needs, and the warp adapted to their size.
 
         Args:
-            warp: from this image's `shape` to the output size.
+            warp: a warp from this image's `shape` to the output size.
             cache: a cache of decoded pixels. It does not change the result. The returned array must not be modified.
 
         Raises:

@@ -76,7 +76,7 @@ def temporary_folder(path: Path) -> Generator[Path, None, None]:
     Remains of killed processes next to ``path`` are removed first.
 
     Args:
-        path: with an extension that `remove_stale` knows, as ``pets.unpacked``; its folder exists.
+        path: a path with an extension that `remove_stale` knows, as ``pets.unpacked``; its folder exists.
 
     Raises:
         OSError: the folder cannot be created; the error names ``path``.

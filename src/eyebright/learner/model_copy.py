@@ -17,9 +17,9 @@ class ModelCopy:
     """The weights of a model before all its layers are trained, with its answers for the validation images.
 
     Args:
-        weights: on the CPU.
+        weights: the weights, on the CPU.
         backbone_was_trained: whether its backbone was trained before.
-        evaluation: of the validation images.
+        evaluation: the evaluation of the validation images.
         scores: the validation loss and the metrics, by name.
     """
 

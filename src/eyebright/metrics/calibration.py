@@ -45,7 +45,7 @@ def brier_score(probabilities: Float[Tensor, "n k"], target: Shaped[Tensor, "...
     Brier (1950, Monthly Weather Review 78:1); for labels in the form for one event that is in use today.
 
     Args:
-        probabilities: in [0, 1].
+        probabilities: the probabilities, in [0, 1].
         target: labels, 1 where the image has the label, 0 where not, NaN where unknown; or the index of each image's
             class, -1 where unknown.
 
@@ -152,7 +152,7 @@ def reliability_bins(
     """The bins of each label; for one diagram of all labels together give all cells as one column (`pooled`).
 
     Args:
-        probabilities: in [0, 1].
+        probabilities: the probabilities, in [0, 1].
         target: 1 where the image has the label, 0 where not, NaN where unknown.
         bins: the most bins of a label; there are fewer where they would hold fewer than `MIN_IN_BIN` known images.
 
@@ -199,7 +199,7 @@ def expected_calibration_error(
     """The expected calibration error of all cells of labels together, or of the top class.
 
     Args:
-        probabilities: in [0, 1].
+        probabilities: the probabilities, in [0, 1].
         target: labels or classes.
         bins: as in `reliability_bins`.
         debiased: without the part that comes from noise.

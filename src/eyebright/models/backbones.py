@@ -35,7 +35,8 @@ class Backbone:
     """A feature extractor and the shape of its features.
 
     Args:
-        module: from images (b, n_in, h, w) to features; its state dict has the parameter names of torchvision or timm.
+        module: a network from images (b, n_in, h, w) to features; its state dict has the parameter names of torchvision
+            or timm.
         num_features: channels c of the features.
         pooled: the features are vectors (b, c), not feature maps (b, c, h, w).
     """
@@ -52,7 +53,7 @@ def create_backbone(arch: str, *, size: Size, n_in: int = 3, weights: Weights | 
         arch: a name from ``architecture_name``.
         size: image size (h, w) in pixels; only models with a fixed input size, such as ViT, depend on it.
         n_in: number of image channels; other than 3, the first layer is adapted, see ``adapt_first_conv``.
-        weights: from ``find_weights``; None for random initialisation.
+        weights: the result of ``find_weights``; None for random initialisation.
 
     Raises:
         InputError: the backbone cannot process images of this size and number of channels.

@@ -182,7 +182,7 @@ class ImageModel(nn.Sequential):
 
     Args:
         body: the backbone, from normalised images to features.
-        head: from features to outputs.
+        head: the part of the model from features to outputs.
         description: the description that both were built from.
         origin: source of the pretrained weights, for messages; None for random initialisation.
 
@@ -255,7 +255,7 @@ def build_model(
     """The model of ``description``, with a randomly initialised head.
 
     Args:
-        description: from `model_description` or from a saved model.
+        description: the result of `model_description`, or the description of a saved model.
         pretrained: True loads the backbone's pretrained weights, False initialises it at random; ``"auto"`` loads
             them if they are found (the model's ``origin`` tells).
         init: initialises one weight tensor of the head in place; None keeps PyTorch's default initialisation.

@@ -20,8 +20,8 @@ class SplitModel(NamedTuple):
     """A model in two parts: ``head(feature_extractor(images))`` equals ``model(images)``.
 
     Args:
-        feature_extractor: from images to pooled features, without gradients.
-        head: from pooled features to outputs.
+        feature_extractor: the part from images to pooled features, without gradients.
+        head: the part from pooled features to outputs.
     """
 
     feature_extractor: "FeatureExtractor"

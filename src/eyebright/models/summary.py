@@ -105,7 +105,7 @@ def summarize(model: ImageModel, sample_shape: tuple[int, ...]) -> ModelSummary:
     Shapes come from a forward pass of one all-zero image in evaluation mode; the model is unchanged afterwards.
 
     Args:
-        model: on any device.
+        model: the model, on any device.
         sample_shape: (b, c, h, w) of the input; b only appears in the table.
 
     Raises:

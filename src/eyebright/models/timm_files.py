@@ -36,7 +36,7 @@ def timm_files(description: ModelDescription, state: Mapping[str, Tensor]) -> Ti
     """The backbone of a saved model as timm loads it; None if timm has no such architecture, or other tensors for it.
 
     Args:
-        description: of the model.
+        description: the description of the model.
         state: its weights.
     """
     import timm

@@ -24,7 +24,7 @@ def warm_start(
 
     Args:
         model: changed in place, with its description.
-        saved: of the same architecture; unchanged.
+        saved: the saved weights, of the same architecture; unchanged.
         rows: for each output of the model the saved output that it goes on with; None for a new one.
         init: initialises the weights of new outputs, a matrix in place; their bias is 0. None: weights of 0.
 

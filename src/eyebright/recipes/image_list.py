@@ -224,8 +224,8 @@ class LabelledList:
 
         Args:
             tfms: the augmentation, for example ``aug_transforms()``; None for none.
-            size: in pixels. One number resizes and crops to a square; (height, width) resizes without a crop, which can
-                change the aspect ratio.
+            size: the size in pixels. One number resizes and crops to a square; (height, width) resizes without a crop,
+                which can change the aspect ratio.
         """
         resize = None if size is None else Resize(size, "crop" if isinstance(size, int) else "squish")
         return LabelledList(self.block.new(item_tfms=resize, batch_tfms=tfms), self.items, self.path)

@@ -135,7 +135,7 @@ def files_in_journal(path: Path) -> frozenset[str]:
     The journal may be open in another process; nothing is written.
 
     Args:
-        path: of the file.
+        path: the path of the file.
 
     Raises:
         ArtifactError: it cannot be read, or a line is damaged.

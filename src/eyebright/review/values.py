@@ -34,7 +34,7 @@ class Vocabulary:
     """What the cells of an image are called, and which values they take.
 
     Args:
-        kind: of the targets.
+        kind: the kind of the targets.
         names: the labels, classes, points or numbers.
     """
 
@@ -119,7 +119,7 @@ def name_problem(name: str, others: Collection[str] = (), columns: Collection[st
     Args:
         name: the new one.
         others: those that there are.
-        columns: of the table, beside those that every table has.
+        columns: the columns of the table, beside those that every table has.
     """
     folded = plain_spelling(name).casefold()
     if not name or name != name.strip() or len(name) > MAX_NAME_LENGTH or not name.isprintable():

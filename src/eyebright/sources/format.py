@@ -77,7 +77,7 @@ class Format:
     """One way in which tools write labels.
 
     Args:
-        name: for the option ``format``.
+        name: the name for the option ``format``.
         title: its name in messages: ``"COCO"``.
         looks_like: how a file or a folder of this format looks, for messages.
         read: the function that reads a file or a folder.

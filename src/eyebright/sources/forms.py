@@ -41,10 +41,12 @@ class FormFunctions:
     """The functions for one form of targets.
 
     Args:
-        description: for a message.
-        find: from a table and the columns without another role to the columns with targets of this form; may be empty.
+        description: the description for a message.
+        find: a function from a table and the columns without another role to the columns with targets of this form; may
+            be empty.
         read: the function that reads the targets in these columns; its last argument has the options of cells.
-        strata: from a block, targets of this form and the smallest share of a part to what a split stratifies by.
+        strata: a function from a block, targets of this form and the smallest share of a part to what a split
+            stratifies by.
         split_note: what the split stratifies by, for a message; empty if it does not stratify.
     """
 

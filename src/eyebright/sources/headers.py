@@ -57,9 +57,9 @@ def points_in_pixels(source: Source, unit: PointUnit | None) -> Source:
     If points are converted, those of unreadable images become unknown; `readable` reports these images.
 
     Args:
-        source: with points.
-        unit: of the points; ``"fraction"`` and ``"percent"`` are of the width and height of each image. None: pixels,
-            after a check of some images that pixels are plausible.
+        source: a source with points.
+        unit: the unit of the points; ``"fraction"`` and ``"percent"`` are of the width and height of each image. None:
+            pixels, after a check of some images that pixels are plausible.
 
     Raises:
         InputError: the unit is unknown, or the points are implausible as pixels.

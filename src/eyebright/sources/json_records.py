@@ -14,7 +14,7 @@ class Record(NamedTuple):
 
     Args:
         path: the file.
-        line: on which it begins.
+        line: the line on which it begins.
         values: its values by key.
     """
 

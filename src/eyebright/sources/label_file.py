@@ -27,7 +27,7 @@ class JsonOutline:
 
     Args:
         form: an object, a list, or JSON Lines.
-        keys: of an object at the top: each with its value, or or its first element if that is a list.
+        keys: the keys of an object at the top, each with its value, or with its first element if that is a list.
         first: the first element of a list, or the object in the first line.
     """
 

@@ -55,7 +55,7 @@ def pts_messages(images: Sequence[Path], n_without: int) -> list[str]:
     """Sentences for the user on how the files were read.
 
     Args:
-        images: with points.
+        images: the images with points.
         n_without: the number of images without a file.
     """
     messages = [

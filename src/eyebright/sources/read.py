@@ -73,8 +73,8 @@ def read_source(
             ``"numbers"``; None: detected from the table or folder, but never ratings.
         mirror: pairs of points that exchange their names in a mirrored image, such as ``"left_eye:right_eye"``, several
             separated by commas; ``"none"``: no points do; None: detected by left and right in the names.
-        unit: of points: ``"pixels"``, or ``"fraction"`` or ``"percent"`` of the image's width and height; None: pixels;
-            an `InputError` if the points look like fractions or percentages.
+        unit: the unit of points: ``"pixels"``, or ``"fraction"`` or ``"percent"`` of the image's width and height;
+            None: pixels; an `InputError` if the points look like fractions or percentages.
         format: the name of the format, such as ``"coco"``; None: detected.
         blank: what a blank cell of a 0/1 column means, ``"unknown"`` or ``"no"``; None: unknown where the table writes
             0 too, else no.

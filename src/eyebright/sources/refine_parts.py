@@ -27,7 +27,7 @@ class Refinement:
         labels: shape (p,), the labels of the first unit, then of the second, and so on; the last label is on each unit.
         counts: shape (p,), how many items of the unit have each.
         has: shape (labels, parts), the items with each label in each part, also in units that do not move.
-        shares: of the items, for each part.
+        shares: the share of the items for each part.
         is_kept: shape (labels,), True for labels that keep an item in the first part.
     """
 

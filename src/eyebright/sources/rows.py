@@ -89,7 +89,7 @@ class LabelRows:
 
         Args:
             request: what was asked for.
-            messages: of the reader, sentences for the user.
+            messages: the messages of the reader, sentences for the user.
             declared: the labels that the format declares; a message names those that no image has.
             is_single: the format says that an image has one class.
             may_be_single: where each image has exactly one label, it is a class; otherwise the kind is that of any
@@ -173,8 +173,8 @@ def point_source(
         request: what was asked for.
         files: the paths of the images, relative to the root of the source.
         points: shape (n, p, 2), (x, y) in continuous pixels; NaN is unknown.
-        names: of the points; empty where they have none.
-        messages: of the reader, sentences for the user.
+        names: the names of the points; empty where they have none.
+        messages: the messages of the reader, sentences for the user.
         left_out: images that are not used, path to reason.
 
     Raises:
@@ -218,8 +218,8 @@ def number_source(
         request: what was asked for; its kind is numbers or None.
         files: the paths of the images, relative to the root of the source.
         numbers: shape (n, k); NaN is unknown.
-        names: of the numbers.
-        messages: of the reader, sentences for the user.
+        names: the names of the numbers.
+        messages: the messages of the reader, sentences for the user.
         left_out: images that are not used, path to reason.
 
     Raises:

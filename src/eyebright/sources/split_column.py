@@ -112,7 +112,7 @@ def without_unlabeled_test(
 
     Args:
         table: the label file.
-        part: of each row.
+        part: the part of each row.
         target_columns: the columns with the targets.
         origin: what gives the split, with its verb, for messages.
     """

@@ -35,7 +35,7 @@ class Reason(NamedTuple):
 
     Args:
         codes: shape (n,), -1 for images without it.
-        text: from a code to words.
+        text: a function from a code to words.
     """
 
     codes: IndexArray
@@ -49,7 +49,7 @@ class SplitPlan:
     Args:
         part: the part of each image, or the number of its fold as text.
         is_drawn: shape (n,), True for images whose part was drawn; the others have that of the data.
-        reasons: for these parts; an image may have several.
+        reasons: the reasons for these parts; an image may have several.
     """
 
     part: Categorical[str]
@@ -77,13 +77,13 @@ def plan_split(
 
     Args:
         source: the labelled images.
-        shares: of the open images, for each part from the oldest to the newest, or for each fold ``"0"``, ``"1"``, ...;
-            they add up to 1.
-        seed: of the draw.
+        shares: the shares of the open images, for each part from the oldest to the newest, or for each fold ``"0"``,
+            ``"1"``, ...; they add up to 1.
+        seed: the seed of the draw.
         same: shape (n,), the same code for images that stay together besides groups, such as near-duplicates of one
             another; an image that is like no other has a code of its own. None: not known.
-        times: of the images; the newest units go to the last part. A unit is as new as its newest image. None:
-            stratified at random.
+        times: the times of the images; the newest units go to the last part. A unit is as new as its newest image.
+            None: stratified at random.
 
     Raises:
         InputError: there are fewer units than folds.
@@ -124,7 +124,7 @@ def content_order(files: Strings, seed: int) -> IndexArray:
 
     Args:
         files: shape (n,), the paths, each once.
-        seed: of the order.
+        seed: the seed of the order.
     """
     key = f"eyebright split {seed}".encode()
     parts: list[bytes] = []

@@ -74,7 +74,7 @@ class SplitSummary:
         labels: how many labels there are; 0 for points and numbers.
         mean_deviation: the mean, over labels and parts, of the difference between a label's share in the part and in
             all images, in percentage points.
-        shares: of the labels with the greatest deviation, the greatest first.
+        shares: the shares of the labels with the greatest deviation, the greatest first.
         missing: by part, labels that no image of it has; parts that have all labels are left out.
     """
 
@@ -220,7 +220,7 @@ def leaking_rows(source: Source, *, same: Codes | None = None) -> list[int]:
     """The images of other parts that belong together with a training image: of one group, or near-duplicates.
 
     Args:
-        source: with parts; without parts there are none.
+        source: a source with parts; without parts there are none.
         same: shape (n,), as in `summarize_split`; None: near-duplicates are not known.
     """
     if source.part is None:
@@ -265,7 +265,7 @@ def _together(codes: Codes, part: Codes, names: list[str], *, at_least: int) -> 
     Args:
         codes: shape (n,), the set of each image.
         part: shape (n,), the part of each image.
-        names: of the parts.
+        names: the names of the parts.
         at_least: images of a set that is counted.
     """
     _, numbers, sizes = np.unique(codes, return_inverse=True, return_counts=True)

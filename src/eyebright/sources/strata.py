@@ -32,7 +32,7 @@ def strata_of_numbers(block: TargetBlock, targets: Targets, smallest_share: floa
     Args:
         block: the target block.
         targets: shape (n, k); NaN is unknown.
-        smallest_share: of a part; strata are so large that each part has an image of each.
+        smallest_share: the smallest share of a part; strata are so large that each part has an image of each.
     """
     assert isinstance(targets, np.ndarray)
     n, k = targets.shape
@@ -51,7 +51,7 @@ def stratum_text(name: str, images: int) -> str:
     """Why a stratum decided the part of an image, for the user.
 
     Args:
-        name: of the stratum.
+        name: the name of the stratum.
         images: that are in it.
 
     >>> stratum_text("rare", 4), stratum_text(f"rare{UNKNOWN_SUFFIX}", 1)

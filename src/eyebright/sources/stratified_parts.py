@@ -67,7 +67,7 @@ def assign_parts(
 
     Args:
         labels: the labels of the n items.
-        shares: of the items, for each part; they add up to 1.
+        shares: the share of the items for each part; they add up to 1.
         units: shape (n,), the unit of each item, from 0 to u - 1; items of a unit are in one part. None: each item is a
             unit.
         order: shape (u,), the units in the order in which they are assigned; None: as they are numbered.
@@ -159,7 +159,7 @@ class _Parts:
 
     Args:
         units: the units.
-        shares: of the items, for each part.
+        shares: the share of the items for each part.
     """
 
     def __init__(self, units: _Units, shares: Sequence[float]) -> None:

@@ -27,7 +27,8 @@ def source_of_tables(tables: Sequence[TextTable], request: ReadRequest) -> Sourc
     An image is searched beside its table, and in the folder of all.
 
     Args:
-        tables: with the same columns; tables for testing may lack those with the targets, and are then left out.
+        tables: the tables with the same columns; tables for testing may lack those with the targets, and are then left
+            out.
         request: what was asked for; its path is the folder with the tables.
 
     Raises:

@@ -26,7 +26,7 @@ class Times:
     """The times of images.
 
     Args:
-        name: of the column.
+        name: the name of the column.
         values: shape (n,), seconds since 1970 (UTC where no zone is given), or the numbers themselves.
         texts: the cells, for messages.
     """

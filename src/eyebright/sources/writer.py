@@ -28,15 +28,15 @@ class Writer:
     """One format that labelled images are written in.
 
     Args:
-        name: for the option ``to``.
+        name: the name for the option ``to``.
         title: what it is called, for messages.
-        forms: of the targets that it can hold.
+        forms: the forms of the targets that it can hold.
         write: writes a source to a path, a new file or folder, and says how it is read.
         holds_unknown: whether it can hold unknown labels and numbers.
         holds_parts: whether it can hold the part of each image in one file; else there is a file for each part.
         holds_columns: whether it can hold groups and other columns.
         holds_unused: whether it can hold labels that are declared and that no image has.
-        suffix: of its file; empty for a folder.
+        suffix: the suffix of its file; empty for a folder.
     """
 
     name: WriteFormat

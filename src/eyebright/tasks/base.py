@@ -122,7 +122,7 @@ class TargetBlock(Block):
 
         Args:
             value: the result of `read`.
-            warp: from the original image to the model's input; None: the value in the user's own units.
+            warp: the warp from the original image to the model's input; None: the value in the user's own units.
 
         Raises:
             InputError: the value has the wrong number of points or numbers.

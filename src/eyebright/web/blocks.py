@@ -109,8 +109,8 @@ class PointMark:
     """One point on an image, in pixels of the thumbnail.
 
     Args:
-        x: from the left edge.
-        y: from the top edge.
+        x: the distance from the left edge.
+        y: the distance from the top edge.
         name: shown as a tooltip.
         is_target: True for a target, False for a prediction.
         line_to: (x, y) of the target that a line connects a prediction with; None for no line.
@@ -129,8 +129,8 @@ class Thumbnail:
 
     Args:
         data_url: the image as a ``data:`` URL.
-        width: in pixels.
-        height: in pixels.
+        width: the width in pixels.
+        height: the height in pixels.
         scale: thumbnail pixels per image pixel.
         error: why the image cannot be shown; empty if it can.
     """
@@ -206,7 +206,7 @@ class Findings:
     """Findings, which can be chosen by severity, label and text.
 
     Args:
-        findings: in their order.
+        findings: the findings in their order.
         counts: (severity, number of findings) of those that there are.
         labels: that some finding concerns.
     """

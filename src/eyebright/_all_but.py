@@ -57,12 +57,12 @@ def count_labels(sets: Iterable[AbstractSet[str]]) -> "Counter[str]":
     counts: Counter[str] = Counter()
     known: Counter[str] = Counter()
     whole: Counter[frozenset[str]] = Counter()
-    for one in sets:
-        if isinstance(one, AllBut):
-            whole[one.vocabulary] += 1
-            known.update(one.known)
+    for names in sets:
+        if isinstance(names, AllBut):
+            whole[names.vocabulary] += 1
+            known.update(names.known)
         else:
-            counts.update(one)
+            counts.update(names)
     for vocabulary, count in whole.items():
         counts.update(dict.fromkeys(vocabulary, count))
     counts.subtract(known)

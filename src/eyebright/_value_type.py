@@ -86,7 +86,7 @@ class ValueType:
             return self._checked_single(name, value)
         if not isinstance(value, (list, tuple)):
             raise InputError(f"`{name}` must be a list, got {value!r}")
-        return tuple(self._checked_single(name, one) for one in value)
+        return tuple(self._checked_single(name, element) for element in value)
 
     def _checked_single(self, name: str, given: Any) -> Any:
         value = _converted(self.type, given)
@@ -111,7 +111,7 @@ def _without_range(hint: Any) -> tuple[Any, Range | None]:
     """(the hint without its metadata, the range among them)."""
     if typing.get_origin(hint) is not Annotated:
         return hint, None
-    return hint.__origin__, next((one for one in hint.__metadata__ if isinstance(one, Range)), None)
+    return hint.__origin__, next((extra for extra in hint.__metadata__ if isinstance(extra, Range)), None)
 
 
 def _converted(value_type: Any, given: Any) -> Any:

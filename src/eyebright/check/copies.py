@@ -231,12 +231,16 @@ def _conflicts(source: Source, group: Group) -> set[str] | None:
         if values.ndim > 2:
             return None
         differ = np.nanmax(values, axis=0, initial=-np.inf) > np.nanmin(values, axis=0, initial=np.inf)
-        return {name for name, one in zip(source.names, differ.tolist(), strict=False) if one} if differ.any() else None
+        return (
+            {name for name, differs in zip(source.names, differ.tolist(), strict=False) if differs}
+            if differ.any()
+            else None
+        )
     targets = {source.targets[row] for row in group}
     if len(targets) == 1:
         return None
-    has = [{one} if isinstance(one, str) else set(one) for one in targets]
-    unknown = [frozenset[str]() if isinstance(one, str) else one.unknown for one in targets]
+    has = [{target} if isinstance(target, str) else set(target) for target in targets]
+    unknown = [frozenset[str]() if isinstance(target, str) else target.unknown for target in targets]
     every = set[str]().union(*has)
     labels = {
         label

@@ -85,8 +85,8 @@ class FactTable:
     @staticmethod
     def of(facts: Sequence[ImageFacts | ImageError]) -> "FactTable":
         """The table of facts, or of the reason why an image cannot be read."""
-        errors = {row: one.reason for row, one in enumerate(facts) if isinstance(one, ImageError)}
-        rows = [_NO_FACTS if isinstance(one, ImageError) else one for one in facts]
+        errors = {row: fact.reason for row, fact in enumerate(facts) if isinstance(fact, ImageError)}
+        rows = [_NO_FACTS if isinstance(fact, ImageError) else fact for fact in facts]
         return FactTable(
             errors=errors,
             sizes=np.array([row.size for row in rows], dtype=np.int32).reshape(-1, 2),
@@ -115,7 +115,7 @@ class FactTable:
             return FactTable.of([])
         starts = np.cumsum([0, *map(len, tables)]).tolist()
         errors = {
-            start + row: why for start, one in zip(starts, tables, strict=False) for row, why in one.errors.items()
+            start + row: why for start, table in zip(starts, tables, strict=False) for row, why in table.errors.items()
         }
         columns: dict[str, Any] = {}
         for name in (each.name for each in fields(FactTable) if each.name != "errors"):

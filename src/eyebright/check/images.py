@@ -332,7 +332,7 @@ def _mixed(source: Source, facts: FactTable) -> list[Finding]:
 
 def _counts(codes: "np.ndarray[Any, Any]", names: tuple[str, ...]) -> dict[str, int]:
     counts = zip(names, np.bincount(codes, minlength=len(names)).tolist(), strict=True)
-    return dict(sorted(((name, count) for name, count in counts if count), key=lambda one: (-one[1], one[0])))
+    return dict(sorted(((name, count) for name, count in counts if count), key=lambda pair: (-pair[1], pair[0])))
 
 
 def _listed(counts: dict[str, int]) -> str:

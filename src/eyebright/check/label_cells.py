@@ -73,20 +73,24 @@ class LabelCells:
     def of(targets: Categorical[LabelSet] | Categorical[str]) -> "LabelCells":
         """The cells of label sets, or of classes, of which each image has one."""
         sets = targets.remove_unused_categories()
-        yes = [(one,) if isinstance(one, str) else one for one in sets.categories]
-        unknown = [() if isinstance(one, str) else one.unknown for one in sets.categories]
+        yes = [(category,) if isinstance(category, str) else category for category in sets.categories]
+        unknown = [() if isinstance(category, str) else category.unknown for category in sets.categories]
         whole: dict[int, tuple[frozenset[str], list[int]]] = {}
-        for row, one in enumerate(unknown):
-            if isinstance(one, AllBut):
-                whole.setdefault(id(one.vocabulary), (one.vocabulary, []))[1].append(row)
-        listed = [() if isinstance(one, AllBut) else one for one in unknown]
+        for row, labels in enumerate(unknown):
+            if isinstance(labels, AllBut):
+                whole.setdefault(id(labels.vocabulary), (labels.vocabulary, []))[1].append(row)
+        listed = [() if isinstance(unknown_labels, AllBut) else unknown_labels for unknown_labels in unknown]
         names = sorted(set[str]().union(*yes, *listed, *(words for words, _ in whole.values())))
         index = {name: i for i, name in enumerate(names)}
         all_but = tuple(
             Vocabulary(
                 np.array(rows, dtype=np.int64),
                 np.array(sorted(index[name] for name in words), dtype=np.int64),
-                _entries([one.known if isinstance(one, AllBut) else () for one in unknown], index, rows),
+                _entries(
+                    [unknown_labels.known if isinstance(unknown_labels, AllBut) else () for unknown_labels in unknown],
+                    index,
+                    rows,
+                ),
             )
             for words, rows in whole.values()
         )
@@ -111,28 +115,28 @@ class LabelCells:
         """
         weights = self.weights(rows)
         unknown = self._summed(self.unknown, weights)
-        for one in self.all_but:
-            unknown[one.labels] += weights[one.sets].sum()
-            unknown -= self._summed(one.known, weights)
+        for vocabulary in self.all_but:
+            unknown[vocabulary.labels] += weights[vocabulary.sets].sum()
+            unknown -= self._summed(vocabulary.known, weights)
         return self._summed(self.yes, weights), unknown
 
     def labels_per_image(self) -> tuple[Int64[np.ndarray, "n"], Int64[np.ndarray, "n"]]:
         """How many labels each image has, and how many are unknown."""
         unknown = np.bincount(self.unknown.sets, minlength=self.n_sets)
-        for one in self.all_but:
-            unknown[one.sets] += len(one.labels)
-            unknown -= np.bincount(one.known.sets, minlength=self.n_sets)
+        for vocabulary in self.all_but:
+            unknown[vocabulary.sets] += len(vocabulary.labels)
+            unknown -= np.bincount(vocabulary.known.sets, minlength=self.n_sets)
         return np.bincount(self.yes.sets, minlength=self.n_sets)[self.codes], unknown[self.codes]
 
     def together(self) -> tuple[Int64[np.ndarray, "k k"], Int64[np.ndarray, "k k"]]:
         """For labels i and j: how many images have both; and how many have i, and j is unknown."""
         weights = self.weights()
         unknown = self._pairs(self.unknown, weights)
-        for one in self.all_but:
+        for vocabulary in self.all_but:
             inside = np.zeros(self.n_sets, dtype=np.int64)
-            inside[one.sets] = weights[one.sets]
-            unknown[:, one.labels] += self._summed(self.yes, inside)[:, None]
-            unknown -= self._pairs(one.known, weights)
+            inside[vocabulary.sets] = weights[vocabulary.sets]
+            unknown[:, vocabulary.labels] += self._summed(self.yes, inside)[:, None]
+            unknown -= self._pairs(vocabulary.known, weights)
         return self._pairs(self.yes, weights), unknown
 
     def select(self, labels: IndexArray) -> "LabelCells":
@@ -146,7 +150,8 @@ class LabelCells:
             return Entries(entries.sets[inside], place[entries.labels[inside]])
 
         all_but = tuple(
-            Vocabulary(one.sets, place[one.labels[place[one.labels] >= 0]], only(one.known)) for one in self.all_but
+            Vocabulary(vocabulary.sets, place[vocabulary.labels[place[vocabulary.labels] >= 0]], only(vocabulary.known))
+            for vocabulary in self.all_but
         )
         names = tuple(self.names[i] for i in labels.tolist())
         return LabelCells(names, self.codes, self.n_sets, only(self.yes), only(self.unknown), all_but)
@@ -164,10 +169,10 @@ class LabelCells:
         yes, known = np.zeros(shape, dtype=np.bool_), np.ones(shape, dtype=np.bool_)
         yes[self.yes.of_labels(first, stop)] = True
         known[self.unknown.of_labels(first, stop)] = False
-        for one in self.all_but:
-            labels = one.labels[(one.labels >= first) & (one.labels < stop)] - first
-            known[np.ix_(one.sets, labels)] = False
-            known[one.known.of_labels(first, stop)] = True
+        for vocabulary in self.all_but:
+            labels = vocabulary.labels[(vocabulary.labels >= first) & (vocabulary.labels < stop)] - first
+            known[np.ix_(vocabulary.sets, labels)] = False
+            known[vocabulary.known.of_labels(first, stop)] = True
         return yes, known
 
     def _summed(self, entries: Entries, weights: Int64[np.ndarray, "sets"]) -> Int64[np.ndarray, "k"]:

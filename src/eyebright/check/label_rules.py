@@ -132,7 +132,7 @@ def _log_poisson_at_most(count: int, mean: float) -> float:
         return 0.0
     logs = [i * math.log(mean) - mean - math.lgamma(i + 1) for i in range(count + 1)]
     largest = max(logs)
-    return min(largest + math.log(math.fsum(math.exp(one - largest) for one in logs)), 0.0)
+    return min(largest + math.log(math.fsum(math.exp(log - largest) for log in logs)), 0.0)
 
 
 def _broken(source: Source, cells: LabelCells, rule: Rule) -> Finding:

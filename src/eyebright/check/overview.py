@@ -126,5 +126,5 @@ def _distribution(column: "np.ndarray[Any, Any]") -> dict[str, Any]:
 def _counts(column: Categorical[str], rows: Mask) -> dict[str, int]:
     """How many of these images have each value, the most frequent first; the empty one is of unknown values."""
     counts = np.bincount(column.codes[rows], minlength=len(column.categories)).tolist()
-    pairs = sorted(zip(column.categories, counts, strict=True), key=lambda one: (-one[1], one[0]))
+    pairs = sorted(zip(column.categories, counts, strict=True), key=lambda pair: (-pair[1], pair[0]))
     return {name: count for name, count in pairs[:_MAX_NAMED] if count}

@@ -31,9 +31,11 @@ def overview_sections(overview: Mapping[str, Any]) -> list[Section]:
     if overview.get("labels"):
         sections.append(Section("Labels", "labels", _labels(overview), _labels_intro(overview)))
     if targets := overview.get("targets"):
-        charts = [_chart(name, one, "images") for name, one in targets.items() if one.get("edges")]
+        charts = [_chart(name, summary, "images") for name, summary in targets.items() if summary.get("edges")]
         columns = ("target", "known", "min", "median", "max")
-        table = Table("Values of each target", columns, [_target_row(name, one) for name, one in targets.items()])
+        table = Table(
+            "Values of each target", columns, [_target_row(name, summary) for name, summary in targets.items()]
+        )
         sections.append(Section("Targets", "targets", [table, Charts(charts[:12], small=True)]))
     if "pixels" in overview:
         sections.append(Section("Images", "images", _images(overview)))
@@ -55,13 +57,13 @@ def _labels(overview: Mapping[str, Any]) -> list[Any]:
     columns = ["label", "images", "share", *(f"for {PART_WORDS[part]}" for part in parts), "unknown"]
     rows = [
         [
-            Cell(one["label"]),
-            Cell.of(one["all"]["images"]),
-            Cell.of(one["all"]["images"] / total, bar=True),
-            *(Cell.of(one[part]["images"]) for part in parts),
-            Cell.of(one["all"]["unknown"]),
+            Cell(label["label"]),
+            Cell.of(label["all"]["images"]),
+            Cell.of(label["all"]["images"] / total, bar=True),
+            *(Cell.of(label[part]["images"]) for part in parts),
+            Cell.of(label["all"]["unknown"]),
         ]
-        for one in labels[:_MAX_LABELS]
+        for label in labels[:_MAX_LABELS]
     ]
     caption = (
         "Images of each label"
@@ -71,17 +73,17 @@ def _labels(overview: Mapping[str, Any]) -> list[Any]:
     blocks: list[Any] = [Table(caption, columns, rows)]
     if together := overview.get("together"):
         pairs = [
-            [Cell(" + ".join(one["labels"])), Cell.of(one["images"]), Cell.of(one["lift"], decimals=2)]
-            for one in together[:_MAX_PAIRS]
+            [Cell(" + ".join(pair["labels"])), Cell.of(pair["images"]), Cell.of(pair["lift"], decimals=2)]
+            for pair in together[:_MAX_PAIRS]
         ]
         caption = "Labels that images have together, and how many times as often as if they were independent (lift)"
         blocks.append(Table(caption, ("labels", "images", "lift"), pairs))
     return blocks
 
 
-def _target_row(target: str, one: Mapping[str, Any]) -> list[Cell]:
-    known = int(one["known"])
-    quantiles = [Cell.of(float(one[name]), decimals=2) if known else Cell("-") for name in ("min", "median", "max")]
+def _target_row(target: str, summary: Mapping[str, Any]) -> list[Cell]:
+    known = int(summary["known"])
+    quantiles = [Cell.of(float(summary[name]), decimals=2) if known else Cell("-") for name in ("min", "median", "max")]
     return [Cell(target), Cell.of(known), *quantiles]
 
 

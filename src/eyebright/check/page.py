@@ -51,9 +51,9 @@ def check_page(
     """
     images = _Images(source)
     cards = [_card(finding, images, worded) for finding in findings]
-    counts = [(one, sum(finding.severity == one for finding in findings)) for one in SEVERITIES]
+    counts = [(severity, sum(finding.severity == severity for finding in findings)) for severity in SEVERITIES]
     labels = sorted({label for finding in findings for label in finding.labels})
-    found = Findings(cards, [(one, count) for one, count in counts if count], labels)
+    found = Findings(cards, [(severity, count) for severity, count in counts if count], labels)
     intro = (
         "The worst first. An error makes scores wrong or training fail; a warning makes the model worse; a note is"
         " often as it should be."
@@ -68,7 +68,7 @@ def check_page(
         [
             Section("Findings", "findings", blocks, intro if findings else ""),
             *overview,
-            Section("How the data were read", "reading", [Sentences([worded(one) for one in source.messages])]),
+            Section("How the data were read", "reading", [Sentences([worded(message) for message in source.messages])]),
         ],
         images.notices(),
     )
@@ -91,10 +91,10 @@ class _Images:
             if row is None or self._left <= 0:
                 continue
             self._left -= 1
-            one = self._source[row]
-            tags = [Tag(tag) for tag in self._tags(one.target)]
-            part = "" if one.part is None else f"for {PART_WORDS[one.part]}"
-            cards.append(Card(file, str(one.path), thumbnail(str(one.path)), file, tags, note=part))
+            image = self._source[row]
+            tags = [Tag(tag) for tag in self._tags(image.target)]
+            part = "" if image.part is None else f"for {PART_WORDS[image.part]}"
+            cards.append(Card(file, str(image.path), thumbnail(str(image.path)), file, tags, note=part))
         return cards
 
     def notices(self) -> list[str]:

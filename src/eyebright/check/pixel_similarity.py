@@ -83,7 +83,11 @@ def _likely(first: Plane, second: Plane, guess: Matrix) -> list[Matrix]:
     scored = [(_correlation(below, above, guess), 0)]
     if scored[0][0] < _GOOD:
         scored = [(_correlation(below, above, each), -number) for number, each in enumerate(_ALIGNMENT_GUESSES)]
-        scored = [one for one in sorted(scored, reverse=True)[:_MAX_GUESSES] if one[0] >= _MIN_CORRELATION]
+        scored = [
+            scored_guess
+            for scored_guess in sorted(scored, reverse=True)[:_MAX_GUESSES]
+            if scored_guess[0] >= _MIN_CORRELATION
+        ]
         return [_ALIGNMENT_GUESSES[-number] for _, number in scored]
     return [guess]
 

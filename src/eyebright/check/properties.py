@@ -55,9 +55,12 @@ def properties(source: Source, facts: FactTable) -> list[Property]:
     """
     found = [*_of_pixels(facts), *_of_files(facts), *_of_names(source)]
     found = [
-        replace(one, values=_frequent(one.values)) if isinstance(one.values, Categorical) else one for one in found
+        replace(image_property, values=_frequent(image_property.values))
+        if isinstance(image_property.values, Categorical)
+        else image_property
+        for image_property in found
     ]
-    return [one for one in found if _varies(one.values, facts.is_readable)]
+    return [image_property for image_property in found if _varies(image_property.values, facts.is_readable)]
 
 
 def folders(source: Source) -> "Categorical[str]":
@@ -197,7 +200,7 @@ def _stems(source: Source) -> Iterator[str]:
 def _label_keys(source: Source) -> set[str]:
     if not isinstance(source.targets, Categorical):
         return set()
-    each = ((one,) if isinstance(one, str) else one for one in source.targets.categories)
+    each = ((category,) if isinstance(category, str) else category for category in source.targets.categories)
     return {spelling_key(label) for label in set[str]().union(*each)}
 
 

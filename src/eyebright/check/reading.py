@@ -78,7 +78,7 @@ def counts(source: Source) -> dict[str, Any]:
         unknown = int(cells.any(axis=2).sum() if cells.ndim == 3 else cells.sum())
     else:
         used = frozenset(classes)
-        each = np.array([_count(one, used) for one in source.targets.categories], dtype=np.int64)
+        each = np.array([_count(category, used) for category in source.targets.categories], dtype=np.int64)
         unknown = int(each[source.targets.codes].sum()) if len(each) else 0
     return {"classes": classes, "count": len(source), "split": _split(source), "unknown": unknown}
 
@@ -91,7 +91,7 @@ def _classes(source: Source) -> list[str]:
     if not isinstance(source.targets, Categorical):
         return []
     used = source.targets.remove_unused_categories().categories
-    return sorted({label for one in used for label in ([one] if isinstance(one, str) else one)})
+    return sorted({label for category in used for label in ([category] if isinstance(category, str) else category)})
 
 
 def _split(source: Source) -> dict[str, int] | None:
@@ -106,7 +106,7 @@ def _split(source: Source) -> dict[str, int] | None:
 def _targets(source: Source) -> Iterator[Any]:
     """Labels, points or numbers of each image; equal sets of labels are one list."""
     if isinstance(source.targets, Categorical):
-        each = [[one] if isinstance(one, str) else sorted(one) for one in source.targets.categories]
+        each = [[category] if isinstance(category, str) else sorted(category) for category in source.targets.categories]
         return (each[code] for code in source.targets.codes)
     if source.targets.ndim == 3:
         return ([None if math.isnan(x + y) else [x, y] for x, y in points] for points in map(_list, source.targets))
@@ -131,8 +131,8 @@ def _unknown_labels(
 ) -> dict[str, list[str]]:
     """Which of the used labels are unknown, of each image with such labels."""
     lists = [
-        sorted(one.unknown & used) if not isinstance(one, str) and _count(one, used) else None
-        for one in targets.categories
+        sorted(category.unknown & used) if not isinstance(category, str) and _count(category, used) else None
+        for category in targets.categories
     ]
     coded = zip(paths, targets.codes.tolist(), strict=True)
     return {path: found for path, code in coded if (found := lists[code])}

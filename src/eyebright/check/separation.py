@@ -64,7 +64,7 @@ def rank_sum_aucs(rankings: Sequence[Ranking], yes: Bool[np.ndarray, "n k"]) -> 
         rankings: the rankings of the properties.
         yes: which images have each label; it is known for all images.
     """
-    ranks = np.array([one.ranks for one in rankings]).reshape(-1, len(yes))
+    ranks = np.array([property_ranks.ranks for property_ranks in rankings]).reshape(-1, len(yes))
     cells = yes.astype(np.float64)
     has_value = ranks > 0
     n_yes = has_value.astype(np.float64) @ cells
@@ -113,7 +113,7 @@ def auc_of_categories(
         rest = all_yes + all_no - fold_yes - fold_no
         share = np.where(rest > 0, (all_yes - fold_yes + prior) / (rest + 1), prior)
         order = np.argsort(share, axis=0, kind="stable")
-        n_yes, n_no, share = (np.take_along_axis(one, order, axis=0) for one in (fold_yes, fold_no, share))
+        n_yes, n_no, share = (np.take_along_axis(counts, order, axis=0) for counts in (fold_yes, fold_no, share))
         below = _middle(n_no, share) / np.maximum(n_no.sum(axis=0), 1)
         above = 1 - _middle(n_yes, share) / np.maximum(n_yes.sum(axis=0), 1)
         is_used = (n_yes.sum(axis=0) > 0) & (n_no.sum(axis=0) > 0)  # a fold with one side only compares nothing

@@ -91,11 +91,13 @@ def shortcut_findings(source: Source, facts: FactTable) -> list[Finding]:
         facts: the facts of the same images.
     """
     readable = facts.is_readable
-    tried = [replace(one, values=one.values[readable]) for one in properties(source, facts)]
+    tried = [
+        replace(image_property, values=image_property.values[readable]) for image_property in properties(source, facts)
+    ]
     source = source.take(readable)
     found, n_tests = find_shortcuts(source, tried)
-    found.sort(key=lambda one: (-one.low, -one.auc))
-    return [_finding(source, one, n_tests) for one in found[:_MAX_SHORTCUTS]]
+    found.sort(key=lambda shortcut: (-shortcut.low, -shortcut.auc))
+    return [_finding(source, shortcut, n_tests) for shortcut in found[:_MAX_SHORTCUTS]]
 
 
 def find_shortcuts(source: Source, tried: Sequence[Property]) -> tuple[list[Shortcut], int]:
@@ -106,7 +108,11 @@ def find_shortcuts(source: Source, tried: Sequence[Property]) -> tuple[list[Shor
         tried: the properties of the images.
     """
     groups = None if source.group is None else source.group.codes
-    numbers = {i: ranking(one.values) for i, one in enumerate(tried) if not isinstance(one.values, Categorical)}
+    numbers = {
+        i: ranking(image_property.values)
+        for i, image_property in enumerate(tried)
+        if not isinstance(image_property.values, Categorical)
+    }
     folds = _folds(source)
     answers = _answers(source)
     n_labels = sum(len(block.names) for block, _, _ in _enough(answers, groups))
@@ -114,12 +120,12 @@ def find_shortcuts(source: Source, tried: Sequence[Property]) -> tuple[list[Shor
     found: list[Shortcut] = []
     for block, n_yes, n_no in _enough(answers, groups):
         candidates = _candidates(tried, numbers, block)
-        for i, one in enumerate(tried):
+        for i, image_property in enumerate(tried):
             if len(labels := candidates.get(i, _all_of(block))):
                 few = _Block([block.names[j] for j in labels.tolist()], block.yes[:, labels], block.no[:, labels])
-                auc = _auc(one, numbers.get(i), folds, few)
+                auc = _auc(image_property, numbers.get(i), folds, few)
                 low, high = interval(auc, n_yes[labels], n_no[labels], level=LEVEL / n_tests)
-                found += _above_limit(one, few, auc, low, high)
+                found += _above_limit(image_property, few, auc, low, high)
     return _without_names_of_labels(source, found), n_tests
 
 
@@ -188,20 +194,26 @@ def _folds(source: Source) -> Int[np.ndarray, "n"]:
     return np.array(of_group)[source.group.codes]
 
 
-def _auc(one: Property, rank: Ranking | None, folds: Int[np.ndarray, "n"], block: _Block) -> Auc:
-    if isinstance(one.values, Categorical):
-        return auc_of_categories(one.values.codes, folds, block.yes, block.no)
+def _auc(image_property: Property, rank: Ranking | None, folds: Int[np.ndarray, "n"], block: _Block) -> Auc:
+    if isinstance(image_property.values, Categorical):
+        return auc_of_categories(image_property.values.codes, folds, block.yes, block.no)
     assert rank is not None
     return auc_of_numbers(rank, block.yes, block.no)
 
 
-def _above_limit(one: Property, block: _Block, auc: Auc, low: Any, high: Any) -> list[Shortcut]:
+def _above_limit(image_property: Property, block: _Block, auc: Auc, low: Any, high: Any) -> list[Shortcut]:
     """The labels that the property predicts surely enough."""
-    more = np.flatnonzero(low > one.limit).tolist()
+    more = np.flatnonzero(low > image_property.limit).tolist()
     # a category below 0.5 says nothing: the shares of other folds predict the opposite by chance only
-    less = [] if isinstance(one.values, Categorical) else np.flatnonzero(high < 1 - one.limit).tolist()
+    less = (
+        []
+        if isinstance(image_property.values, Categorical)
+        else np.flatnonzero(high < 1 - image_property.limit).tolist()
+    )
     return [
-        Shortcut(one, block.names[i], *map(float, ends), is_more=is_more, yes=block.yes[:, i], no=block.no[:, i])
+        Shortcut(
+            image_property, block.names[i], *map(float, ends), is_more=is_more, yes=block.yes[:, i], no=block.no[:, i]
+        )
         for is_more, i in [*((True, i) for i in more), *((False, i) for i in less)]
         for ends in [(auc.value[i], low[i], high[i]) if is_more else (1 - auc.value[i], 1 - high[i], 1 - low[i])]
     ]
@@ -209,14 +221,18 @@ def _above_limit(one: Property, block: _Block, auc: Auc, low: Any, high: Any) ->
 
 def _without_names_of_labels(source: Source, found: list[Shortcut]) -> list[Shortcut]:
     """The properties without those that are the label itself: folders and files named after it or after classes."""
-    if not any(_is_name(one) for one in found):
+    if not any(_is_name(shortcut) for shortcut in found):
         return found
     named = _share_of_named(source) >= _MIN_NAMED_SHARE
-    return [one for one in found if not (_is_name(one) and (named or _is_name_of_classes(source, one.property)))]
+    return [
+        shortcut
+        for shortcut in found
+        if not (_is_name(shortcut) and (named or _is_name_of_classes(source, shortcut.property)))
+    ]
 
 
-def _is_name(one: Shortcut) -> bool:
-    return one.property.name == "folder" or not one.property.is_visible_to_models
+def _is_name(shortcut: Shortcut) -> bool:
+    return shortcut.property.name == "folder" or not shortcut.property.is_visible_to_models
 
 
 def _share_of_named(source: Source) -> float:
@@ -238,68 +254,72 @@ def _share_of_named(source: Source) -> float:
     return n_named / max(n_labelled, 1)
 
 
-def _is_name_of_classes(source: Source, one: Property) -> bool:
+def _is_name_of_classes(source: Source, image_property: Property) -> bool:
     """Whether a category is a name for a class, or for a group of classes whose folders lie in it.
 
     It is where each of three or more categories is one class, and each class one category; and where each class has one
     folder, which lies in one that is called something else, as in ``dogs/poodle/1.jpg``.
     """
-    if not isinstance(one.values, Categorical) or not isinstance(source.targets, Categorical):
+    if not isinstance(image_property.values, Categorical) or not isinstance(source.targets, Categorical):
         return False
-    values, targets = one.values.remove_unused_categories(), source.targets.remove_unused_categories()
+    values, targets = image_property.values.remove_unused_categories(), source.targets.remove_unused_categories()
     n_pairs = len(np.unique(values.codes.astype(np.int64) * len(targets.categories) + targets.codes))
     if n_pairs != len(targets.categories) or n_pairs < 3:
         return False
-    return n_pairs == len(values.categories) or (one.name == "folder" and in_class_folders(source))
+    return n_pairs == len(values.categories) or (image_property.name == "folder" and in_class_folders(source))
 
 
-def _finding(source: Source, one: Shortcut, n_tests: int) -> Finding:
-    name, quoted = one.property.name, f"'{one.label}'"
-    n_yes, n_no = int(one.yes.sum()), int(one.no.sum())
-    with_label, without = _examples(source, one)
+def _finding(source: Source, shortcut: Shortcut, n_tests: int) -> Finding:
+    name, quoted = shortcut.property.name, f"'{shortcut.label}'"
+    n_yes, n_no = int(shortcut.yes.sum()), int(shortcut.no.sum())
+    with_label, without = _examples(source, shortcut)
     what = (
         f"The {name} by itself predicts {quoted}"
-        if not one.property.more
-        else f"Images with {quoted} are {one.property.more if one.is_more else one.property.less}: "
+        if not shortcut.property.more
+        else f"Images with {quoted} are {shortcut.property.more if shortcut.is_more else shortcut.property.less}: "
         f"the {name} by itself predicts the label"
     )
     return Finding(
-        kind="shortcut" if one.property.is_visible_to_models else "names_predict_labels",
-        severity="warning" if one.property.is_visible_to_models else "note",
-        sentence=f"{what}, AUC {one.auc:.3f} (corrected interval {one.low:.3f}-{one.high:.3f}; "
+        kind="shortcut" if shortcut.property.is_visible_to_models else "names_predict_labels",
+        severity="warning" if shortcut.property.is_visible_to_models else "note",
+        sentence=f"{what}, AUC {shortcut.auc:.3f} (corrected interval {shortcut.low:.3f}-{shortcut.high:.3f}; "
         f"{counted(n_yes, 'image')} with it, {n_no:,} without).",
-        remedy=f"{one.property.remedy[:1].upper()}{one.property.remedy[1:]}.",
-        figure=one.auc,
+        remedy=f"{shortcut.property.remedy[:1].upper()}{shortcut.property.remedy[1:]}.",
+        figure=shortcut.auc,
         figure_name="AUC",
         files=(*with_label, *without),
-        labels=(one.label,),
+        labels=(shortcut.label,),
         details={
             "property": name,
-            "auc": one.auc,
-            "interval": [one.low, one.high],
-            "limit": one.property.limit,
+            "auc": shortcut.auc,
+            "interval": [shortcut.low, shortcut.high],
+            "limit": shortcut.property.limit,
             "tests": n_tests,
             "images_with": n_yes,
             "images_without": n_no,
-            "direction": "" if not one.property.more else one.property.more if one.is_more else one.property.less,
+            "direction": ""
+            if not shortcut.property.more
+            else shortcut.property.more
+            if shortcut.is_more
+            else shortcut.property.less,
             "with": with_label,
             "without": without,
         },
     )
 
 
-def _examples(source: Source, one: Shortcut) -> tuple[list[str], list[str]]:
+def _examples(source: Source, shortcut: Shortcut) -> tuple[list[str], list[str]]:
     """Images with the label that show it most, and images without it that show the opposite most."""
-    values = one.property.values
+    values = shortcut.property.values
     if isinstance(values, Categorical):
-        yes = np.bincount(values.codes[one.yes], minlength=len(values.categories))
-        no = np.bincount(values.codes[one.no], minlength=len(values.categories))
+        yes = np.bincount(values.codes[shortcut.yes], minlength=len(values.categories))
+        no = np.bincount(values.codes[shortcut.no], minlength=len(values.categories))
         score = ((yes + 1) / (yes + no + 2))[values.codes]
     else:
-        score = np.nan_to_num(values if one.is_more else -values)
+        score = np.nan_to_num(values if shortcut.is_more else -values)
     order = np.argsort(score, kind="stable")
-    with_label = order[one.yes[order]][: -N_EXAMPLES - 1 : -1]
-    without = order[one.no[order]][:N_EXAMPLES]
+    with_label = order[shortcut.yes[order]][: -N_EXAMPLES - 1 : -1]
+    without = order[shortcut.no[order]][:N_EXAMPLES]
     return _paths(source, with_label.tolist()), _paths(source, without.tolist())
 
 

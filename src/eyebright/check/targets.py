@@ -70,7 +70,7 @@ def number_findings(source: Source) -> list[Finding]:
     names = source.names or tuple(f"number {i + 1}" for i in range(numbers.shape[1]))
     columns = [numbers[known[:, i], i] for i in range(len(names))]
     constant = np.array([len(column) > 1 and _is_constant(column[:, None]) for column in columns])
-    found = [one for i, name in enumerate(names) for one in _outliers(source, name, numbers[:, i])]
+    found = [finding for i, name in enumerate(names) for finding in _outliers(source, name, numbers[:, i])]
     return [*found, *_constant(names, constant, "numbers"), *_unknown(source, names, known, "numbers")]
 
 

@@ -42,8 +42,8 @@ def compare(arguments: "CommandArguments") -> None:
 
 
 def _say_images(how: str, changes: "Sequence[ImageChange]", most: int) -> None:
-    for one in changes[:most]:
-        truth, before, after = (text or "none" for text in (one.truth, *one.answers))
-        say(f"{how}: {one.file}: target {truth}; from {before} to {after}")
+    for change in changes[:most]:
+        truth, before, after = (text or "none" for text in (change.truth, *change.answers))
+        say(f"{how}: {change.file}: target {truth}; from {before} to {after}")
     if len(changes) > most > 0:
         say(f"{how}: {len(changes) - most:,} more; --json FILE has all of them")

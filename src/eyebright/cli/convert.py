@@ -50,6 +50,6 @@ def _words(path: "Path", options: "Mapping[str, Any]") -> str:
     """The arguments of the command line that read what was written."""
     words = [str(path)]
     for name, value in options.items():
-        for one in value if isinstance(value, list) else [value]:
-            words += [f"--{name}", str(one)]
+        for element in value if isinstance(value, list) else [value]:
+            words += [f"--{name}", str(element)]
     return shlex.join(words)

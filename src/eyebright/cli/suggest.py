@@ -33,9 +33,9 @@ def suggest(arguments: "CommandArguments") -> None:
         found = suggest_images(options, say=lambda text: say(text, err=True), progress=progress)
     target = found.manifest.target
     if options.out is None and options.json is None:
-        for one in found.images:
-            proposed = target.text(found.manifest.decision.decode(one.activated))
-            say(f"{one.path}: {proposed or '-'} ({one.why})")
+        for image in found.images:
+            proposed = target.text(found.manifest.decision.decode(image.activated))
+            say(f"{image.path}: {proposed or '-'} ({image.why})")
     say(f"{len(found.images):,} of {found.n_unlabelled:,} images without labels", err=True)
     for path in (options.out, options.json):
         if path is not None:

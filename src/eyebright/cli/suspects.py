@@ -33,8 +33,8 @@ def suspects(arguments: "CommandArguments") -> None:
     if found.notice:
         say(f"{found.notice}; those of all labelled images are written by eyebright train --folds 5")
     say(f"{len(found.suspects):,} suspects in {len(found.evaluation):,} images")
-    for one in found.suspects[: options.limit]:
-        say(_line(one))
+    for suspect in found.suspects[: options.limit]:
+        say(_line(suspect))
     more = len(found.suspects) - options.limit
     if more > 0 and options.limit and options.out is None and options.json is None:
         say(f"{more:,} more; --out FILE has all of them")
@@ -43,15 +43,16 @@ def suspects(arguments: "CommandArguments") -> None:
             say(f"suspects: {path}")
 
 
-def _line(one: "Suspect") -> str:
-    if one.kind in ("wrong point", "wrong number"):
+def _line(suspect: "Suspect") -> str:
+    if suspect.kind in ("wrong point", "wrong number"):
         return (
-            f"{one.file}: {one.label} is {one.given}, predicted {one.predicted} ({one.score:.1f} standard deviations)"
+            f"{suspect.file}: {suspect.label} is {suspect.given}, predicted {suspect.predicted} "
+            f"({suspect.score:.1f} standard deviations)"
         )
-    copies = f"; a copy has another label: {', '.join(one.copies)}" if one.copies else ""
-    if one.kind == "wrong class":
-        predicted = f"predicted {one.predicted} ({one.predicted_probability:.3f})"
-        return f"{one.file}: is {one.given} ({one.probability:.3f}), {predicted}{copies}"
-    probability = one.probability if one.given == "yes" else 1 - one.probability
-    what = "given" if one.given == "yes" else "not given"
-    return f"{one.file}: {one.kind}: {one.label} is {what}, its probability is {probability:.3f}{copies}"
+    copies = f"; a copy has another label: {', '.join(suspect.copies)}" if suspect.copies else ""
+    if suspect.kind == "wrong class":
+        predicted = f"predicted {suspect.predicted} ({suspect.predicted_probability:.3f})"
+        return f"{suspect.file}: is {suspect.given} ({suspect.probability:.3f}), {predicted}{copies}"
+    probability = suspect.probability if suspect.given == "yes" else 1 - suspect.probability
+    what = "given" if suspect.given == "yes" else "not given"
+    return f"{suspect.file}: {suspect.kind}: {suspect.label} is {what}, its probability is {probability:.3f}{copies}"

@@ -228,9 +228,9 @@ class _Problem:
         self, tried: dict[CalibrationKind, _Candidate]
     ) -> tuple[CalibrationKind, dict[CalibrationKind, _Candidate], str]:
         """(kind, all kinds that were tried, the reason for this kind)."""
-        others = [one for kind, one in tried.items() if kind != "none"]
-        best = min(others, key=lambda one: float(one.losses.sum()))
-        simplest = next(one for one in others if self._is_near(one, best))
+        others = [candidate for kind, candidate in tried.items() if kind != "none"]
+        best = min(others, key=lambda candidate: float(candidate.losses.sum()))
+        simplest = next(candidate for candidate in others if self._is_near(candidate, best))
         gain, error = self._gain(tried["none"], simplest)
         if gain > MIN_GAIN * error:
             return simplest.kind, tried, f"the log loss is lower by {gain:.4f} (standard error {error:.4f})"
@@ -256,7 +256,7 @@ class _Problem:
             gain_standard_error=error,
             calibration_error_before=self._calibration_error(before),
             calibration_error_after=self._calibration_error(after),
-            log_losses={name: _ratio(float(one.losses.sum()), cells) for name, one in tried.items()},
+            log_losses={name: _ratio(float(candidate.losses.sum()), cells) for name, candidate in tried.items()},
         )
         return CalibrationFit(after.calibration, evidence, after.probabilities)
 
@@ -271,7 +271,7 @@ class _Problem:
         folds = range(int(self.fold.max()) + 1)
         on_all, *on_others = self._fits(kind)
         outputs = self.outputs.clone()
-        rows = [(self.fold == fold, one) for fold, one in zip(folds, on_others, strict=True)]
+        rows = [(self.fold == fold, candidate) for fold, candidate in zip(folds, on_others, strict=True)]
         for these, calibration in [*rows, (self.fold < 0, on_all)]:
             outputs[these] = calibration(self.outputs[these])
         return on_all, self.target.activate(outputs)
@@ -295,12 +295,12 @@ class _Problem:
             return float("nan"), float("nan")
         return float(of_unit.sum()) / cells, float(of_unit.std()) * len(of_unit) ** 0.5 / cells
 
-    def _is_near(self, one: _Candidate, best: _Candidate) -> bool:
-        gain, error = self._gain(one, best)
+    def _is_near(self, candidate: _Candidate, best: _Candidate) -> bool:
+        gain, error = self._gain(candidate, best)
         return gain <= error
 
-    def _calibration_error(self, one: _Candidate) -> float:
-        return expected_calibration_error(one.probabilities, self.targets) if self.has_losses else float("nan")
+    def _calibration_error(self, candidate: _Candidate) -> float:
+        return expected_calibration_error(candidate.probabilities, self.targets) if self.has_losses else float("nan")
 
 
 def _kinds(target: TargetBlock, kind: CalibrationChoice) -> tuple[CalibrationKind, ...]:

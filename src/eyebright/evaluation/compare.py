@@ -116,7 +116,7 @@ def paired_comparisons(
 
     pairs = [(score(0, metric), score(1, metric)) for metric in metrics]
     differences = [after - before for before, after in pairs]
-    functions = [one.resampled for one in differences]
+    functions = [metric_difference.resampled for metric_difference in differences]
     if labels is not None:
         functions.append(lambda counts: labels[1].each(counts) - labels[0].each(counts))
     n_resamples = min(affordable_resamples(2 * first.outputs.numel()), n_resamples)

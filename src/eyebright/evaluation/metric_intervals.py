@@ -139,9 +139,9 @@ def metric_and_label_intervals(
     values = average_precision(evaluation.activated, evaluation.targets)
     scores = [
         Score(float(values.nanmean()), of_labels.means, trials=positive_trials(evaluation.targets, groups))
-        if one is mean_ap
-        else _score(one, evaluation, groups)
-        for one in metrics
+        if metric is mean_ap
+        else _score(metric, evaluation, groups)
+        for metric in metrics
     ]
     drawn = min(n_resamples, affordable_resamples(evaluation.outputs.numel()))
     functions: list[Resampled] = [of_labels.each, *(score.function for score in scores if score.is_drawn)]

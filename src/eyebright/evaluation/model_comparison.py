@@ -93,19 +93,19 @@ class ModelComparison:
     @property
     def broken(self) -> int:
         """The number of images that the first model has right and the second wrong."""
-        return sum(one.rights[0] for one in self.worse)
+        return sum(change.rights[0] for change in self.worse)
 
     @property
     def fixed(self) -> int:
         """The number of images that the first model has wrong and the second right."""
-        return sum(one.rights[1] for one in self.better)
+        return sum(change.rights[1] for change in self.better)
 
     @property
     def handed_over(self) -> tuple[int, int]:
         """Numbers of mistakes of one model on which the other only asks a person: the second model, and the first."""
         return (
-            sum(not one.mistakes[1] and one.abstained[1] > 0 for one in self.better),
-            sum(not one.mistakes[0] and one.abstained[0] > 0 for one in self.worse),
+            sum(not change.mistakes[1] and change.abstained[1] > 0 for change in self.better),
+            sum(not change.mistakes[0] and change.abstained[0] > 0 for change in self.worse),
         )
 
 

@@ -68,7 +68,7 @@ def next_action(
         rows = np.flatnonzero(unknown[:, label])
         wrong = p[rows, label]
         candidates += [_grid(rows, 1 - wrong, (label, True), size), _grid(rows, wrong, (label, False), size)]
-    return max(candidates, key=lambda one: one.cells_per_answer)
+    return max(candidates, key=lambda action: action.cells_per_answer)
 
 
 def next_class_action(
@@ -98,7 +98,7 @@ def next_class_action(
     best = int(worth.argmax())
     candidates = [_alone(int(rows[best]), float(worth[best]))]
     candidates += [_grid(rows, 1 - p[:, k], (k, True), size, is_left=True) for k in range(p.shape[1])]
-    return max(candidates, key=lambda one: one.cells_per_answer)
+    return max(candidates, key=lambda action: action.cells_per_answer)
 
 
 _NO_ACTION = NextAction("done", np.zeros(0, dtype=np.int64), -1, answer=False, cells_per_answer=0.0)

@@ -59,8 +59,10 @@ def compared_scores(
     labels = None if resampled is None else (resampled(first), resampled(second))
     found, draws = paired_comparisons(first, second, compared_metrics(first), labels=labels)
     each = _DIFFERENCES_OF_SECTION[block.section](first, second) if draws is None else _of_labels(first, second, draws)
-    corrected = holm([one.p_value for one in each])
-    return tuple(found), tuple(replace(one, p_value=p_value) for one, p_value in zip(each, corrected, strict=True))
+    corrected = holm([difference.p_value for difference in each])
+    return tuple(found), tuple(
+        replace(difference, p_value=p_value) for difference, p_value in zip(each, corrected, strict=True)
+    )
 
 
 def compared_metrics(evaluation: Evaluation) -> list[Metric]:

@@ -37,5 +37,5 @@ def missing_units(
         needed = np.log(1 / error) / (share * np.log(share / promise.share) + wrong) * answers.n_units / total
     fewest = np.where(usable, needed, np.inf).min(axis=0)
     least = max(answers.n_units // 10, 1)
-    more = [int(np.ceil(one)) - answers.n_units if np.isfinite(one) else 0 for one in fewest]
+    more = [int(np.ceil(n_units)) - answers.n_units if np.isfinite(n_units) else 0 for n_units in fewest]
     return [count if count >= least else None for count in more]

@@ -40,8 +40,8 @@ class Judged:
 
 def relabelled(first: Evaluation, second: Evaluation) -> Bool[Tensor, " n"]:
     """True for images whose targets differ or of which one is unknown; both have the same images in the same order."""
-    one, other = (each.targets.double().reshape(len(each), -1) for each in (first, second))
-    return ((one != other) & ~(one.isnan() & other.isnan())).any(dim=1)
+    old, new = (each.targets.double().reshape(len(each), -1) for each in (first, second))
+    return ((old != new) & ~(old.isnan() & new.isnan())).any(dim=1)
 
 
 def judge(

@@ -49,7 +49,7 @@ def segment_properties(evaluation: Evaluation) -> list[Property]:
     """
     found = [*_of_columns(evaluation), *_of_images(evaluation), *_of_targets(evaluation)]
     n = len(evaluation)
-    return [one for one in found if MIN_IMAGES <= int(one.has.sum()) <= n - MIN_IMAGES]
+    return [image_property for image_property in found if MIN_IMAGES <= int(image_property.has.sum()) <= n - MIN_IMAGES]
 
 
 def _of_columns(evaluation: Evaluation) -> Iterator[Property]:

@@ -79,14 +79,20 @@ def find_slices(evaluation: Evaluation, metric: Metric | None = None) -> list[Sl
     metric = metric or evaluation.decision.target.metrics()[0]
     if evaluation.not_finite:
         return []
-    found = [one for name, column in _columns(evaluation) for one in _members(name, column)][:MAX_SLICES]
+    found = [candidate for name, column in _columns(evaluation) for candidate in _members(name, column)][:MAX_SLICES]
     if not found:
         return []
     whole_error = _scored(evaluation, metric)[2]
-    slices = [_slice(evaluation, metric, whole_error, *one) for one in found]
-    corrected = holm([one.p_value for one in slices])
-    slices = [replace(one, p_value=p) for one, p in zip(slices, corrected, strict=True)]
-    return sorted(slices, key=lambda one: (not one.is_worse, one.p_value if one.p_value == one.p_value else 1.0))
+    slices = [_slice(evaluation, metric, whole_error, *candidate) for candidate in found]
+    corrected = holm([data_slice.p_value for data_slice in slices])
+    slices = [replace(data_slice, p_value=p) for data_slice, p in zip(slices, corrected, strict=True)]
+    return sorted(
+        slices,
+        key=lambda data_slice: (
+            not data_slice.is_worse,
+            data_slice.p_value if data_slice.p_value == data_slice.p_value else 1.0,
+        ),
+    )
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -168,7 +168,9 @@ def abstention_curves(
         promises = [_with_share(promise, share) for share in sorted({*shares, promise.share})]
         results = keep_promises(evaluation, promises, chosen_on=others, groups=groups)
         points = [_abstention(evaluation, both_of(result)) for result in results]
-        return AbstentionCurve(promise.metric, tuple(one.bound for one in promises), *zip(*points, strict=True))
+        return AbstentionCurve(
+            promise.metric, tuple(kept_promise.bound for kept_promise in promises), *zip(*points, strict=True)
+        )
 
     lower = keep_promise(evaluation, no, groups=groups)
     return (

@@ -103,20 +103,20 @@ def find_weak_segments(evaluation: Evaluation, *, seed: int = 0) -> list[WeakSeg
         return []
     codes = evaluation.group_codes
     groups = known if codes is None else np.asarray(codes)[known]
-    has = np.stack([one.has[known] for one in properties], axis=1)
+    has = np.stack([image_property.has[known] for image_property in properties], axis=1)
     generator = np.random.default_rng(seed)
     finds = _first_half(groups, generator)
     halves = [_Half(errors[known][rows], has[rows], groups[rows]) for rows in (finds, ~finds)]
     found = _worst(halves[0], properties)
-    tested = [one for one in found if _is_large(_members(halves[1].has, one.columns))]
-    p_values = holm(_p_values(halves[1], [one.columns for one in tested], generator))
+    tested = [segment for segment in found if _is_large(_members(halves[1].has, segment.columns))]
+    p_values = holm(_p_values(halves[1], [candidate.columns for candidate in tested], generator))
     return sorted(
         (
-            _segment(one, p, halves[1], properties, (errors, error_name, known, has))
-            for one, p in zip(tested, p_values, strict=True)
+            _segment(segment, p, halves[1], properties, (errors, error_name, known, has))
+            for segment, p in zip(tested, p_values, strict=True)
             if p < SURE
         ),
-        key=lambda one: one.others - one.error,
+        key=lambda segment: segment.others - segment.error,
     )
 
 
@@ -141,10 +141,15 @@ def _worst(half: _Half, properties: Sequence[Property]) -> list[_Worse]:
     z = _z(counts, sums, squares, (len(errors), float((errors.astype(np.float64) ** 2).sum())))
     single = np.diag(z).copy()
     pairs = _allowed(properties) & _worse_than_parts(counts, sums, squares)
-    candidates = [_Worse((i,), float(single[i])) for i, one in enumerate(properties) if one.is_alone]
+    candidates = [
+        _Worse((i,), float(single[i])) for i, image_property in enumerate(properties) if image_property.is_alone
+    ]
     rows, columns = np.nonzero(np.triu(pairs & (z > 0), k=1))
     candidates += [_Worse((int(i), int(j)), float(z[i, j])) for i, j in zip(rows, columns, strict=True)]
-    candidates = sorted((one for one in candidates if one.z > 0), key=lambda one: (-one.z, one.columns))
+    candidates = sorted(
+        (candidate for candidate in candidates if candidate.z > 0),
+        key=lambda candidate: (-candidate.z, candidate.columns),
+    )
     return list(_distinct(candidates, half.has))
 
 
@@ -170,8 +175,10 @@ def _worse_than_parts(
     """Which pairs are worse than the rest of both of their parts; otherwise one part explains the error."""
 
     def than(axis: int) -> Bool[np.ndarray, "c c"]:
-        part = [np.expand_dims(np.diag(one), axis) for one in (counts, sums, squares)]
-        rest, rest_sum, rest_squares = (whole - one for whole, one in zip(part, (counts, sums, squares), strict=True))
+        part = [np.expand_dims(np.diag(totals), axis) for totals in (counts, sums, squares)]
+        rest, rest_sum, rest_squares = (
+            whole - counted for whole, counted in zip(part, (counts, sums, squares), strict=True)
+        )
         n_in, n_rest = np.maximum(counts, 1), np.maximum(rest, 1)
         mean, other = sums / n_in, rest_sum / n_rest
         variance = np.maximum(squares / n_in - mean**2, 0) / n_in
@@ -183,20 +190,20 @@ def _worse_than_parts(
 
 def _allowed(properties: Sequence[Property]) -> Bool[np.ndarray, "c c"]:
     """Which pairs are possible: two values of one property have no image in common, unless they are labels."""
-    names = np.array([one.name for one in properties])
-    pairs = np.array([one.is_combined for one in properties])
-    several = np.array([one.is_label for one in properties])
+    names = np.array([image_property.name for image_property in properties])
+    pairs = np.array([image_property.is_combined for image_property in properties])
+    several = np.array([image_property.is_label for image_property in properties])
     return pairs[:, None] & pairs & ((names[:, None] != names) | (several[:, None] & several))
 
 
 def _distinct(candidates: Sequence[_Worse], has: Bool[np.ndarray, "n c"]) -> Iterator[_Worse]:
     """The first candidates, without those that share most of their images with an earlier one."""
     taken: list[Bool[np.ndarray, " n"]] = []
-    for one in candidates:
-        members = _members(has, one.columns)
+    for candidate in candidates:
+        members = _members(has, candidate.columns)
         if all((members & other).sum() <= _OVERLAP * (members | other).sum() for other in taken):
             taken.append(members)
-            yield one
+            yield candidate
         if len(taken) == MAX_SEGMENTS:
             return
 
@@ -237,19 +244,19 @@ def _permuted(
 
 
 def _segment(
-    one: _Worse,
+    candidate: _Worse,
     p_value: float,
     half: _Half,
     properties: Sequence[Property],
     images: tuple[Float[np.ndarray, " n"], str, Int[np.ndarray, " m"], Bool[np.ndarray, "m c"]],
 ) -> WeakSegment:
     errors, error_name, known, has = images
-    members = _members(half.has, one.columns)
-    rows = known[_members(has, one.columns)]
+    members = _members(half.has, candidate.columns)
+    rows = known[_members(has, candidate.columns)]
     rows = rows[np.argsort(-errors[rows], kind="stable")]
     mean = float(half.errors[members].mean())
     return WeakSegment(
-        values=tuple((properties[column].name, properties[column].value) for column in one.columns),
+        values=tuple((properties[column].name, properties[column].value) for column in candidate.columns),
         count=len(rows),
         error=mean,
         interval=_interval(half, members),

@@ -114,7 +114,7 @@ def thresholds_of(decision: Decision) -> tuple[list[float], list[float] | None]:
 
 def _label_margins(probabilities: Floats, decision: Decision) -> Floats:
     upper, lower = thresholds_of(decision)
-    each = [np.abs(probabilities - np.array(one)) for one in (upper, lower) if one is not None]
+    each = [np.abs(probabilities - np.array(limits)) for limits in (upper, lower) if limits is not None]
     return np.minimum.reduce(each)
 
 

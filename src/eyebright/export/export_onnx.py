@@ -64,7 +64,7 @@ def export_onnx_files(
     graphs = float32_graphs(made, network)
     say(f"comparing {len(made.validation.paths):,} validation images with Python")
     parity = float32_parity(made, graphs)
-    sentences = [*made.validation.sentences, *(f"{name}: {one.sentence}" for name, one in parity.items())]
+    sentences = [*made.validation.sentences, *(f"{name}: {comparison.sentence}" for name, comparison in parity.items())]
     entries: dict[str, dict[str, Any]] = {
         name: {"precision": "float32", "parity": result.to_json()} for name, result in parity.items()
     }

@@ -71,7 +71,7 @@ def export_openvino_files(
     }
     place = folder if out is None else Path(out)
     record, removed = write_export(place, made, "openvino", {**data, PREPROCESS: preprocess_source()}, entries)
-    compared = (f"{name}: {one.sentence}" for name, one in parity.items())
+    compared = (f"{name}: {comparison.sentence}" for name, comparison in parity.items())
     sentences = (*made.validation.sentences, *compared, ADVICE, *made.without_sets, *removed)
     return Exported(place, record, parity, None, sentences)
 

@@ -53,7 +53,7 @@ def _once_resized_sides(graph: Graph, sides: list[Value], steps: Steps) -> list[
     across = [graph.op("Mul", boxes[0], sides[1]), graph.op("Mul", boxes[1], sides[0])]  # to compare the two ratios
     is_vertical = graph.op("GreaterOrEqual" if steps.method == "crop" else "LessOrEqual", *across)
     box, side = (graph.op("Where", is_vertical, *pair) for pair in (boxes, sides))
-    return [_rounded(graph, graph.op("Mul", box, one), side) for one in sides]
+    return [_rounded(graph, graph.op("Mul", box, length), side) for length in sides]
 
 
 def _rounded(graph: Graph, numerator: Value, denominator: Value) -> Value:
@@ -66,7 +66,7 @@ def _rounded(graph: Graph, numerator: Value, denominator: Value) -> Value:
 
 def _placed(graph: Graph, side: Value, once_resized: Value, steps: Steps, axis: int) -> Placed:
     """The composition of all steps along one axis, as fractions with one denominator."""
-    scale, shift = (Fraction(one[axis]).limit_denominator(_DENOMINATORS) for one in (steps.scale, steps.shift))
+    scale, shift = (Fraction(values[axis]).limit_denominator(_DENOMINATORS) for values in (steps.scale, steps.shift))
     shared = lcm(scale.denominator, shift.denominator)
 
     def number(value: Fraction | int) -> Value:

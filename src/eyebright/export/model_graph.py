@@ -65,7 +65,7 @@ def network_graph(model: ImageModel, size: Size) -> Any:
     program = torch_program(WithFeatures(fused).eval(), images, PIXELS, output_names=names)
     network = program.model_proto
     clear_code_notes(network)
-    versions = {one.version for one in network.opset_import if one.domain in ("", "ai.onnx")}
+    versions = {opset.version for opset in network.opset_import if opset.domain in ("", "ai.onnx")}
     if versions and max(versions) < OPSET:
         raise ArtifactError(f"torch exported with operators of ONNX {max(versions)}, and {OPSET} is needed")
     return network

@@ -28,7 +28,7 @@ def add_out_of_distribution(graph: Graph, features: Value, outputs: Value, ood: 
     scaled = graph.op("Reshape", graph.op("Div", parts, lengths), graph.constant([-1, width]))
     centred = graph.op("Sub", scaled, graph.constant(ood.mean.numpy(), np.float32))
     inside = graph.op("MatMul", centred, graph.constant(ood.directions.numpy(), np.float32))
-    squares = [graph.op("ReduceSumSquare", one, axis, keepdims=0) for one in (centred, inside)]
+    squares = [graph.op("ReduceSumSquare", part, axis, keepdims=0) for part in (centred, inside)]
     outside = graph.op("Max", graph.op("Sub", *squares), graph.constant(0.0))
     weighted = graph.op("Mul", graph.op("Sqrt", outside), graph.constant(ood.distance_weight))
     score = graph.op("Add", weighted, graph.constant(ood.offset))

@@ -195,7 +195,7 @@ def _thresholds_origin(manifest: Manifest) -> str:
     """The origin of the thresholds, as text."""
     thresholds, risk = manifest.decision.thresholds, manifest.tuning.get("risk")
     between = "; between two of them a person is asked" if thresholds.is_three_way else ""
-    promises = [str(PromiseResult.from_json(dict(one)).promise) for one in manifest.tuning.get("promises", [])]
+    promises = [str(PromiseResult.from_json(dict(promise)).promise) for promise in manifest.tuning.get("promises", [])]
     if promises:
         return f"for {' and '.join(promises)}{between}"
     if risk is not None:

@@ -263,7 +263,7 @@ def onnx_batch(graph: bytes) -> Batch:
         ArtifactError: ONNX Runtime cannot load it.
     """
     session = _session(graph)
-    [given], names = session.get_inputs(), [one.name for one in session.get_outputs()]
+    [given], names = session.get_inputs(), [output.name for output in session.get_outputs()]
     return lambda batch: dict(zip(names, session.run(None, {given.name: batch}), strict=True))
 
 
@@ -345,7 +345,7 @@ def compare_heat_maps(graph: bytes, predictor: Predictor) -> None:
     names = list(predictor.target.output_names)[:_COMPARED_MAPS]
     image = np.asarray(_smooth_noise(640, 427))
     found = whole_run(graph)(image)[HEAT_MAPS][0]
-    expected = np.stack([one.cells for one in predictor.heat_maps(image, names)])
+    expected = np.stack([heat_map.cells for heat_map in predictor.heat_maps(image, names)])
     if found.shape[1:] == expected.shape[1:]:
         apart = np.abs(found[: len(names)] - expected).max() / max(float(expected.max()), 1e-12)
         if apart <= LIMIT:

@@ -249,7 +249,7 @@ def _first(outputs: Mapping[str, Numbers]) -> Numbers:
 def _score(predictor: Predictor, outputs: Sequence[Mapping[str, Numbers]], targets: torch.Tensor) -> float:
     """The main metric; one that takes logits has the same order of probabilities."""
     metric = predictor.target.metrics()[0]
-    given = [one["decisions"] if metric.takes == "decisions" else _first(one) for one in outputs]
+    given = [output["decisions"] if metric.takes == "decisions" else _first(output) for output in outputs]
     return metric(torch.from_numpy(np.concatenate(given)), targets)
 
 

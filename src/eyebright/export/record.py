@@ -90,7 +90,7 @@ def read_record(folder: str | Path) -> ExportRecord:
         raise ArtifactError(
             f"'{path}' is damaged: it names a file outside of the folder, {short_repr(outside)}; {again}"
         )
-    if not all(isinstance(one, dict) and isinstance(one.get("sha256"), str) for one in content["files"].values()):
+    if not all(isinstance(file, dict) and isinstance(file.get("sha256"), str) for file in content["files"].values()):
         raise ArtifactError(f"'{path}' is damaged: a file has no hash; {again}")
     return ExportRecord(content)
 

@@ -86,9 +86,9 @@ def save_part(folder: str | Path, evaluation: Evaluation, *, replace: bool = Fal
     given_up: dict[str, str] = {}
     if evaluation.part == "promise" and evaluation.part in evaluations:
         given_up = _made_with_part_promise(content.get("tuning", {}))
-        changed["tuning"] = {name: one for name, one in content.get("tuning", {}).items() if name not in given_up}
+        changed["tuning"] = {name: value for name, value in content.get("tuning", {}).items() if name not in given_up}
         if "label_sets" in given_up:
-            changed["decision"] = {name: one for name, one in content["decision"].items() if name != "label_sets"}
+            changed["decision"] = {name: value for name, value in content["decision"].items() if name != "label_sets"}
     text = manifest_text(changed)
     try:
         old = (folder / EVALUATION).read_bytes()
@@ -145,7 +145,9 @@ def restored_on_failure(folder: str | Path, also: Sequence[str] = ()) -> Generat
         also: other files of it, which are generated from the manifest: they are restored too.
     """
     folder = Path(folder)
-    names = [one for one in (*also, MANIFEST, PREVIOUS, PREVIOUS_EVALUATION, EVALUATION) if not (folder / one).is_dir()]
+    names = [
+        file for file in (*also, MANIFEST, PREVIOUS, PREVIOUS_EVALUATION, EVALUATION) if not (folder / file).is_dir()
+    ]
     before = {name: _bytes_of(folder / name) for name in names}
     try:
         yield
@@ -153,7 +155,7 @@ def restored_on_failure(folder: str | Path, also: Sequence[str] = ()) -> Generat
         changed = _changed(folder, before)
         try:
             if changed:
-                write_together(folder, {name: writer_of_bytes(one) for name, one in changed.items()})
+                write_together(folder, {name: writer_of_bytes(data) for name, data in changed.items()})
         except ArtifactError as error:  # the disk may still be full
             changed = _changed(folder, changed)
             state = (
@@ -198,7 +200,7 @@ def check_free(folder: str | Path, part: str, *, replace: bool) -> None:
         InputError: the model has images of the part.
         ArtifactError: the folder contains no model or no evaluation.
     """
-    earlier = {str(name): len(one) for name, one in load_manifest_and_evaluations(folder)[1].items()}
+    earlier = {str(name): len(evaluation) for name, evaluation in load_manifest_and_evaluations(folder)[1].items()}
     if part in earlier and not replace:
         raise InputError(
             f"the model has {earlier[part]:,} images of the part '{part}' already; `replace=True` replaces them"

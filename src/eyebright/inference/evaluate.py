@@ -100,7 +100,7 @@ def evaluate_images(
         weights=predictor.model_hash(),
         hashes=file_hashes(paths),
     )
-    return Evaluated(evaluation, {one.path: one.reason for one in results if isinstance(one, SkippedImage)})
+    return Evaluated(evaluation, {item.path: item.reason for item in results if isinstance(item, SkippedImage)})
 
 
 def _encoded(manifest: Manifest, target: Any, i: int) -> Tensor:

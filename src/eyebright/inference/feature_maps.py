@@ -86,10 +86,12 @@ def record_features(model: ImageModel, images: Float[Tensor, "b c h w"]) -> Reco
             outputs = model(given)
         if is_tokens:  # others have the queries, keys and values of an attention
             maps = [
-                one for one in kept if one.ndim == 3 and one.shape[2] == channels and _grid(one.shape[1], size, prefix)
+                activation
+                for activation in kept
+                if activation.ndim == 3 and activation.shape[2] == channels and _grid(activation.shape[1], size, prefix)
             ]
         else:
-            maps = [one for one in kept if one.ndim == 4]
+            maps = [activation for activation in kept if activation.ndim == 4]
     return RecordedFeatures(outputs, tuple(maps), is_tokens, size, prefix)
 
 
@@ -99,7 +101,11 @@ def _recorded(layers: list[nn.Module]) -> Generator[list[Tensor]]:
     kept: list[Tensor] = []
 
     def keep(_layer: nn.Module, _given: Any, output: Any) -> None:
-        if isinstance(output, Tensor) and output.requires_grad and not any(output is one for one in kept[-4:]):
+        if (
+            isinstance(output, Tensor)
+            and output.requires_grad
+            and not any(output is activation for activation in kept[-4:])
+        ):
             kept.append(output)
 
     with ExitStack() as hooks:

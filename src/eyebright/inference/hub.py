@@ -113,7 +113,9 @@ def hub_errors(repository: Repository, what: str) -> Generator[None]:
         hint = {401: "log in with `hf auth login`", 403: "this login may not do that"}.get(status or 0, "try again")
         raise ArtifactError(f"{begin}the server answered with status {status}; {hint}") from None
     except Exception as error:  # exceptions of the HTTP library, OSError, ValueError: all failures of a connection
-        texts = (str(one).rstrip(".") or type(one).__name__ for one in (error, error.__cause__) if one is not None)
+        texts = (
+            str(cause).rstrip(".") or type(cause).__name__ for cause in (error, error.__cause__) if cause is not None
+        )
         reason = shortened(": ".join(texts), limit=300)
         raise ArtifactError(f"{begin}{reason}; try again, complete files are not downloaded again") from None
 

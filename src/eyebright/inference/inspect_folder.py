@@ -105,7 +105,7 @@ class Inspection:
 
     def to_json(self) -> dict[str, Any]:
         """The content as JSON."""
-        exports, files = [one.to_json() for one in self.exports], [dict(vars(file)) for file in self.files]
+        exports, files = [export.to_json() for export in self.exports], [dict(vars(file)) for file in self.files]
         content = {"folder": str(self.folder), **self.facts, "exports": exports}
         return {**content, "files": files, "problems": self.problems}
 
@@ -132,7 +132,7 @@ def inspect_folder(folder: str | Path) -> Inspection:
     manifest, found = _manifest(folder, sizes, copy)
     checks = _checks(folder, sizes, manifest or {}, header)
     inspection = Inspection(folder, {} if manifest is None else _facts(manifest))
-    for name in [*(one for one in (WEIGHTS, MANIFEST, *HASHED) if one not in sizes), *sizes]:
+    for name in [*(expected for expected in (WEIGHTS, MANIFEST, *HASHED) if expected not in sizes), *sizes]:
         inspection.files += _inspected(name, sizes, manifest or {}, found, checks)
         if len(inspection.files) >= _MAX_FILES:
             break
@@ -359,7 +359,7 @@ def _facts(manifest: Mapping[str, Any]) -> dict[str, Any]:
     thresholds = decision.get("thresholds", manifest.get("thresholds"))
     tuning = entry("tuning")
     kept: Any = tuning.get("promises")
-    promises = [one.get("promise") for one in kept if isinstance(one, dict)] if isinstance(kept, list) else []
+    promises = [record.get("promise") for record in kept if isinstance(record, dict)] if isinstance(kept, list) else []
     if isinstance(tuning.get("selective"), dict):
         promises.append(tuning["selective"].get("promise"))
     calibration = decision.get("calibration")

@@ -45,7 +45,7 @@ def other_order(content: Mapping[str, Any], copy: Mapping[str, Any] | None) -> s
         content: the JSON of ``manifest.json``.
         copy: that of the copy with the weights, which is as old as they are.
     """
-    names, written = (list(map(str, labels_of(one))) for one in (content, copy or {}))
+    names, written = (list(map(str, labels_of(manifest))) for manifest in (content, copy or {}))
     if names == written or sorted(names) != sorted(written):
         return ""
     row = next(i for i, (name, other) in enumerate(zip(names, written, strict=True)) if name != other)
@@ -91,7 +91,9 @@ def _wrong_thresholds(content: Mapping[str, Any]) -> str:
         each = values if isinstance(values, list) else [values]
         if name == "lower" and values is None:
             continue
-        if not all(isinstance(one, (int, float)) and not isinstance(one, bool) and 0 <= one <= 1 for one in each):
+        if not all(
+            isinstance(number, (int, float)) and not isinstance(number, bool) and 0 <= number <= 1 for number in each
+        ):
             return f"has thresholds that are no numbers in [0, 1], got {short_repr(values)}"
         if isinstance(values, list) and len(each) != outputs:
             return f"has {len(each)} thresholds, and the model has {outputs} labels"

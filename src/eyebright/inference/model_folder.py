@@ -189,7 +189,8 @@ def load_manifest_and_evaluations(
             evaluations = read_parquet(data, manifest.decision, manifest.targets)[0]
             here = folder.resolve()
             return manifest, {
-                part: replace(one, root=Path(os.path.normpath(here / one.root))) for part, one in evaluations.items()
+                part: replace(evaluation, root=Path(os.path.normpath(here / evaluation.root)))
+                for part, evaluation in evaluations.items()
             }
         if digest is None:
             break

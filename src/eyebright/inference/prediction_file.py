@@ -36,8 +36,8 @@ def check_predictions_file(path: Path, block: TargetBlock) -> None:
     """
     formats: tuple[PredictionFormat, ...] = ("csv", "csv-safe")
     own = tuple(
-        _header(block, one, is_three_way=is_three_way)
-        for one in formats
+        _header(block, file_format, is_three_way=is_three_way)
+        for file_format in formats
         for is_three_way in (False, True)
         if block.label_names
     )

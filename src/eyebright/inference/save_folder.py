@@ -75,7 +75,7 @@ def save_model(
         EVALUATION: [*([] if evaluation is None else [evaluation]), *held_out],
         OUT_OF_FOLD: [] if out_of_fold is None else [out_of_fold],
     }
-    for given in (one for evaluations in outputs.values() for one in evaluations):
+    for given in (part for evaluations in outputs.values() for part in evaluations):
         check_fits(given, manifest, metadata["weights"])
     files = {name: evaluations_parquet(given, folder, metadata) for name, given in outputs.items() if given}
     if out_of_distribution is not None:
@@ -128,9 +128,9 @@ def check_fits(evaluation: Evaluation, manifest: Manifest, weights: str) -> None
 
 def evaluations_parquet(evaluations: Sequence[Evaluation], folder: Path, metadata: Mapping[str, str]) -> bytes:
     """The bytes of a file of evaluations, with the image folder relative to the model folder."""
-    if reason := next((one.not_finite for one in evaluations if one.not_finite), ""):
+    if reason := next((part.not_finite for part in evaluations if part.not_finite), ""):
         raise ArtifactError(f"the model is not saved in '{folder}': {reason}; train again")
-    return to_parquet([replace(one, root=relative_folder(one.root, folder)) for one in evaluations], metadata)
+    return to_parquet([replace(part, root=relative_folder(part.root, folder)) for part in evaluations], metadata)
 
 
 def relative_folder(image_folder: Path, folder: Path) -> Path:

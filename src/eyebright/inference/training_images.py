@@ -86,7 +86,7 @@ class TrainingImages:
         content: Any = parse_json(data.decode("utf-8"))
         root = content.get("root") if isinstance(content, dict) else None
         files = content.get("files") if isinstance(content, dict) else None
-        if not isinstance(root, str) or not isinstance(files, list) or not all(isinstance(one, str) for one in files):
+        if not isinstance(root, str) or not isinstance(files, list) or not all(isinstance(file, str) for file in files):
             raise ValueError("it has no folder of images, or no list of files")
         return TrainingImages(Path(os.path.normpath(folder.resolve() / root)), tuple(files))
 

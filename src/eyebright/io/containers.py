@@ -166,7 +166,7 @@ def image_column(path: str | Path, schema: Any) -> ImageColumn | None:
 
     found: dict[str, ImageColumn] = {}
     for field in schema:
-        inner = {one.name: one.type for one in field.type} if types.is_struct(field.type) else {}
+        inner = {member.name: member.type for member in field.type} if types.is_struct(field.type) else {}
         if is_bytes(field.type):
             found[field.name] = ImageColumn(field.name, field.name, "")
         elif "bytes" in inner and is_bytes(inner["bytes"]):

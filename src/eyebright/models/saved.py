@@ -53,7 +53,7 @@ def build_saved(description: ModelDescription, state: Mapping[str, Tensor]) -> I
 def _check_head(description: ModelDescription, state: Mapping[str, Tensor]) -> None:
     """Raises `InputError` unless the head's linear layers have the outputs of the description."""
     weights = [(name, tensor) for name, tensor in state.items() if name.startswith(_HEAD) and tensor.ndim == 2]
-    found = [len(tensor) for _, tensor in sorted(weights, key=lambda one: (len(one[0]), one[0]))]
+    found = [len(tensor) for _, tensor in sorted(weights, key=lambda pair: (len(pair[0]), pair[0]))]
     hidden = (512,) if description.lin_ftrs is None else description.lin_ftrs
     expected = [*hidden, description.n_out]
     if found != expected:

@@ -176,7 +176,9 @@ def _inspect(model: Any, n_in: int, size: Size) -> _Inspection:
         raise InputError(f"its features have the shape {tuple(features.shape)}, neither maps nor vectors")
     children = {name: list(child.parameters()) for name, child in trial.named_children()}
     unused = [
-        name for name, parameters in children.items() if parameters and all(one.grad is None for one in parameters)
+        name
+        for name, parameters in children.items()
+        if parameters and all(parameter.grad is None for parameter in parameters)
     ]
     return _Inspection(layout, features.shape[1], tuple(unused))
 

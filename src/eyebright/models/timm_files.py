@@ -44,7 +44,7 @@ def timm_files(description: ModelDescription, state: Mapping[str, Tensor]) -> Ti
     arch = description.arch
     if not timm.is_model(arch.split(".")[0]):
         return None
-    prefix = next(one for one in _PREFIXES if any(name.startswith(one) for name in state))
+    prefix = next(candidate for candidate in _PREFIXES if any(name.startswith(candidate) for name in state))
     own = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
     known: Any = timm.get_pretrained_cfg(arch.split(".")[0])
     size = tuple(description.input.size)

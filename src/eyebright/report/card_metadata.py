@@ -74,7 +74,7 @@ def front_matter(
     content["tags"] = list(dict.fromkeys(tags))
     results = [] if data is None else _results(data, task, fingerprint)
     if results:
-        content["metrics"] = list(dict.fromkeys(metric["type"] for one in results for metric in one["metrics"]))
+        content["metrics"] = list(dict.fromkeys(metric["type"] for result in results for metric in result["metrics"]))
         content["model-index"] = [{"name": _text(name), "results": results}]
     return f"---\n{yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)}---\n"
 
@@ -89,11 +89,11 @@ def _results(data: ReportData, task: _Task, fingerprint: str) -> list[dict[str, 
             "dataset": {
                 "name": f"own data {fingerprint}".rstrip(),
                 "type": f"eyebright-{fingerprint or 'data'}",
-                "split": _PARTS.get(one, one),
+                "split": _PARTS.get(part_data, part_data),
             },
             "metrics": metrics,
         }
-        for one, rows in sets
+        for part_data, rows in sets
         if (metrics := [_metric(row) for row in rows if math.isfinite(row.value)])
     ]
 

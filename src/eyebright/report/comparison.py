@@ -43,7 +43,7 @@ def comparison_sentences(found: ModelComparison) -> list[str]:
     sure = [one for one in found.outputs if one.p_value < SIGNIFICANCE]
     if found.outputs:
         counted = f"{len(sure):,} of {len(found.outputs):,}" if sure else f"none of {len(found.outputs):,}"
-        each = "; ".join(_output_text(one) for one in sure[:5])
+        each = "; ".join(_output_text(output) for output in sure[:5])
         rows = _NAMES[found.first.decision.target.section][1]
         sentences.append(
             f"significantly changed (p < {SIGNIFICANCE}, Holm): {counted} {rows}{': ' + each if each else ''}"
@@ -84,7 +84,7 @@ def relabelled_sentences(found: ModelComparison) -> list[str]:
         f"the targets of {found.relabelled:,} of the {len(found.first):,} images differ; unless stated otherwise, "
         f"those of the second model are used"
     ]
-    said += [f"{_judged_text(one)}: {one.metrics[0].text}" for one in found.judged]
+    said += [f"{_judged_text(judged)}: {judged.metrics[0].text}" for judged in found.judged]
     return [*said, _FAVOURED_MODEL_NOTE]
 
 
@@ -123,25 +123,25 @@ def comparison_json(found: ModelComparison, names: tuple[str, str]) -> dict[str,
         "metrics": [_metric_json(one) for one in found.metrics],
         "relabelled": found.relabelled,
         "judged": [
-            {"by": one.by, "images": one.images, "metrics": [_metric_json(metric) for metric in one.metrics]}
-            for one in found.judged
+            {"by": judged.by, "images": judged.images, "metrics": [_metric_json(metric) for metric in judged.metrics]}
+            for judged in found.judged
         ],
         "outputs": [
             {
-                "name": one.name,
-                "measure": one.measure,
-                "images": one.count,
-                "first": one.first,
-                "second": one.second,
-                "difference": one.second - one.first,
-                "interval": _interval_json(one.interval),
-                "p_value_holm": one.p_value,
+                "name": output.name,
+                "measure": output.measure,
+                "images": output.count,
+                "first": output.first,
+                "second": output.second,
+                "difference": output.second - output.first,
+                "interval": _interval_json(output.interval),
+                "p_value_holm": output.p_value,
             }
-            for one in found.outputs
+            for output in found.outputs
         ],
         "asking": found.abstention_rates,
-        "worse": [_image_json(one) for one in found.worse],
-        "better": [_image_json(one) for one in found.better],
+        "worse": [_image_json(change) for change in found.worse],
+        "better": [_image_json(change) for change in found.better],
     }
     return plain(content)
 
@@ -180,18 +180,18 @@ def _shared_text(found: ModelComparison) -> str:
     return f"{text}; {', '.join(unpaired)}" if unpaired else text
 
 
-def _output_text(one: OutputDifference) -> str:
-    return f"'{one.name}' {one.measure} from {number_text(one.first)} to {number_text(one.second)}"
+def _output_text(output: OutputDifference) -> str:
+    return f"'{output.name}' {output.measure} from {number_text(output.first)} to {number_text(output.second)}"
 
 
-def _judged_text(one: Judged) -> str:
-    return _JUDGED[one.by].format(count_text(one.images, "image"))
+def _judged_text(judged: Judged) -> str:
+    return _JUDGED[judged.by].format(count_text(judged.images, "image"))
 
 
 def _relabelled_section(found: ModelComparison, names: tuple[str, str]) -> list[Section]:
     if not found.judged:
         return []
-    tables = [_metric_table(one.metrics, names, _judged_text(one)) for one in found.judged]
+    tables = [_metric_table(judged.metrics, names, _judged_text(judged)) for judged in found.judged]
     intro = f"The targets of {found.relabelled:,} of the {len(found.first):,} images differ."
     return [
         Section(
@@ -207,27 +207,27 @@ def _interval_json(interval: Interval) -> list[float] | None:
     return None if math.isnan(interval.low) else [interval.low, interval.high]
 
 
-def _metric_json(one: Comparison) -> dict[str, Any]:
+def _metric_json(difference: Comparison) -> dict[str, Any]:
     return {
-        "name": one.metric.display_name,
-        "first": one.first,
-        "second": one.second,
-        "difference": one.difference,
-        "interval": _interval_json(one.interval),
-        "higher_is_better": one.metric.higher_is_better,
+        "name": difference.metric.display_name,
+        "first": difference.first,
+        "second": difference.second,
+        "difference": difference.difference,
+        "interval": _interval_json(difference.interval),
+        "higher_is_better": difference.metric.higher_is_better,
     }
 
 
 def _metric_table(metrics: Sequence[Comparison], names: tuple[str, str], caption: str = "A row per metric") -> Table:
     rows = [
         [
-            Cell(one.metric.display_name),
-            Cell(number_text(one.first), one.first),
-            Cell(number_text(one.second), one.second),
-            _signed(one.difference),
-            _range(one.interval.low, one.interval.high),
+            Cell(difference.metric.display_name),
+            Cell(number_text(difference.first), difference.first),
+            Cell(number_text(difference.second), difference.second),
+            _signed(difference.difference),
+            _range(difference.interval.low, difference.interval.high),
         ]
-        for one in metrics
+        for difference in metrics
     ]
     return Table(caption, ("metric", *names, "difference", "95 % CI"), rows)
 
@@ -235,15 +235,15 @@ def _metric_table(metrics: Sequence[Comparison], names: tuple[str, str], caption
 def _output_table(found: ModelComparison, names: tuple[str, str]) -> Table:
     rows = [
         [
-            Cell(one.name),
-            Cell.of(one.count),
-            Cell(number_text(one.first), _known(one.first)),
-            Cell(number_text(one.second), _known(one.second)),
-            _signed(one.second - one.first),
-            _range(one.interval.low, one.interval.high),
-            Cell(number_text(one.p_value), _known(one.p_value)),
+            Cell(output.name),
+            Cell.of(output.count),
+            Cell(number_text(output.first), _known(output.first)),
+            Cell(number_text(output.second), _known(output.second)),
+            _signed(output.second - output.first),
+            _range(output.interval.low, output.interval.high),
+            Cell(number_text(output.p_value), _known(output.p_value)),
         ]
-        for one in found.outputs
+        for output in found.outputs
     ]
     measure = found.outputs[0].measure if found.outputs else "value"
     caption = f"One row for each: {measure} of both models; p-values are corrected for their number (Holm)."
@@ -251,7 +251,7 @@ def _output_table(found: ModelComparison, names: tuple[str, str]) -> Table:
 
 
 def _p_values(found: ModelComparison) -> list[float]:
-    return [one.p_value for one in found.outputs]
+    return [output.p_value for output in found.outputs]
 
 
 def _image_sections(
@@ -261,9 +261,11 @@ def _image_sections(
         return []
     shown = changes[:MAX_CARDS]
     evaluation = found.first
-    titles = short_names(evaluation.files, [one.row for one in shown])
-    cards = [_card(found, one, name, names) for one, name in zip(shown, titles, strict=True)]
-    rows = [[Cell(one.file), Cell(one.truth), Cell(one.answers[0]), Cell(one.answers[1])] for one in changes]
+    titles = short_names(evaluation.files, [change.row for change in shown])
+    cards = [_card(found, change, name, names) for change, name in zip(shown, titles, strict=True)]
+    rows = [
+        [Cell(change.file), Cell(change.truth), Cell(change.answers[0]), Cell(change.answers[1])] for change in changes
+    ]
     table = Table(f"The first {len(rows[:_MAX_ROWS])}", ("image", "target", *names), rows[:_MAX_ROWS])
     intro = f"{count_text(len(changes), 'image')} on which {names[1]} makes {'more' if anchor == 'worse' else 'fewer'}"
     intro += f" or {'larger' if anchor == 'worse' else 'smaller'} mistakes; shown: {len(cards)}."
@@ -278,14 +280,14 @@ def _card(found: ModelComparison, one: ImageChange, title: str, names: tuple[str
     return Card(title, one.file, image, f"{title}; {'; '.join(texts)}", [Tag(text) for text in texts])
 
 
-def _image_json(one: ImageChange) -> dict[str, Any]:
+def _image_json(change: ImageChange) -> dict[str, Any]:
     return {
-        "file": one.file,
-        "target": one.truth,
-        "first": one.answers[0],
-        "second": one.answers[1],
-        "mistakes": one.mistakes,
-        "asked": one.abstained,
+        "file": change.file,
+        "target": change.truth,
+        "first": change.answers[0],
+        "second": change.answers[1],
+        "mistakes": change.mistakes,
+        "asked": change.abstained,
     }
 
 

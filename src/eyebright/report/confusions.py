@@ -27,8 +27,8 @@ def confusions_section(evaluation: Evaluation) -> list[Section]:
     for relation, title, heading in _TITLES:
         # The first have the lowest p-values; of a thousand labels there are a million pairs.
         first = label_confusions(evaluation, relation, limit=_MAX_ROWS)
-        found = [one for one in first if one.count > one.expected]
-        sure += sum(one.p_value < SIGNIFICANCE for one in found)
+        found = [confusion for confusion in first if confusion.count > confusion.expected]
+        sure += sum(confusion.p_value < SIGNIFICANCE for confusion in found)
         blocks += _tables(title, heading, found)
     if not blocks:
         return []
@@ -46,22 +46,22 @@ def _tables(title: str, heading: str, found: Sequence[LabelConfusion]) -> list[T
     if not found:
         return []
     columns = (heading, "predicted", "images", "of", "share", "95 % CI", "expected", "p, corrected")
-    shown = [Table(title, columns, [_row(one) for one in found[:MAX_EXPANDED]])]
+    shown = [Table(title, columns, [_row(confusion) for confusion in found[:MAX_EXPANDED]])]
     rest = found[MAX_EXPANDED:]
     if not rest:
         return list(shown)
-    more = Table(f"{title}: the next {len(rest)}", columns, [_row(one) for one in rest])
+    more = Table(f"{title}: the next {len(rest)}", columns, [_row(confusion) for confusion in rest])
     return [*shown, Collapsed(f"The next {len(rest)} pairs", [more])]
 
 
-def _row(one: LabelConfusion) -> list[Cell]:
+def _row(confusion: LabelConfusion) -> list[Cell]:
     return [
-        Cell(one.label),
-        Cell(one.other),
-        Cell.of(one.count),
-        Cell.of(one.images),
-        Cell.of(one.share, bar=True),
-        Cell(f"{one.low:.2f}-{one.high:.2f}", one.high - one.low),
-        Cell(number_text(one.expected), one.expected),
-        Cell(number_text(one.p_value), one.p_value),
+        Cell(confusion.label),
+        Cell(confusion.other),
+        Cell.of(confusion.count),
+        Cell.of(confusion.images),
+        Cell.of(confusion.share, bar=True),
+        Cell(f"{confusion.low:.2f}-{confusion.high:.2f}", confusion.high - confusion.low),
+        Cell(number_text(confusion.expected), confusion.expected),
+        Cell(number_text(confusion.p_value), confusion.p_value),
     ]

@@ -66,7 +66,7 @@ class LabelMetrics:
             found: the intervals of `METRICS`, in their order.
         """
         decisions = self.thresholds.decide(self.probabilities)
-        mean, *others = (one.interval for one in found)
+        mean, *others = (estimate.interval for estimate in found)
         notes = zip(_DECISION_METRICS, others, strict=True)
         return [
             self._mean_ap(mean),

@@ -198,7 +198,7 @@ def _decisions(facts: CardFacts) -> list[str]:
     if decision.thresholds.is_three_way:
         lines.append("- Between two thresholds the answer is to ask a person.")
     for section in tuning_sections(facts.manifest["tuning"], decision):
-        sentences = [one for block in section.blocks if isinstance(block, Sentences) for one in block.sentences]
+        sentences = [line for block in section.blocks if isinstance(block, Sentences) for line in block.sentences]
         lines += [f"- {escaped(sentence)}" for sentence in sentences]
     return lines
 

@@ -98,7 +98,9 @@ def _block(block: Any) -> dict[str, Any]:
         content |= {"caption": block.caption, "columns": block.columns, "rows": rows}
     elif isinstance(block, Charts):
         captions = [chart.caption for chart in block.charts]
-        content["charts"] = [{"title": one.title, "text": one.alt_text, "note": one.note} for one in captions]
+        content["charts"] = [
+            {"title": caption.title, "text": caption.alt_text, "note": caption.note} for caption in captions
+        ]
     elif isinstance(block, Gallery):
         content["images"] = [
             {"file": card.path, "text": card.alt_text, "note": card.note, "tags": [tag.text for tag in card.tags]}
@@ -107,7 +109,7 @@ def _block(block: Any) -> dict[str, Any]:
     elif isinstance(block, Pairs):
         content |= {"title": block.title, "pairs": block.pairs}
     elif isinstance(block, Collapsed):
-        content |= {"title": block.title, "blocks": [_block(one) for one in block.blocks]}
+        content |= {"title": block.title, "blocks": [_block(part) for part in block.blocks]}
     elif isinstance(block, Sentences):
         content["sentences"] = block.sentences
     return content

@@ -20,7 +20,7 @@ def slices_section(evaluation: Evaluation, slices: Sequence[Slice]) -> list[Sect
     metric = evaluation.decision.target.metrics()[0]
     if not slices:
         return []
-    worse = sum(one.is_worse and one.p_value < SIGNIFICANCE for one in slices)
+    worse = sum(data_slice.is_worse and data_slice.p_value < SIGNIFICANCE for data_slice in slices)
     intro = (
         f"{metric.display_name} of the images with one value in a column of the data, and of all other images; those "
         f"that are worse than the others first, by their p-values. Columns with 2 to {MAX_VALUES} values, slices of "
@@ -33,14 +33,14 @@ def slices_section(evaluation: Evaluation, slices: Sequence[Slice]) -> list[Sect
         intro += " mAP is lower where fewer images have a label, whatever the model."
     rows = [
         [
-            Cell(f"{one.column}: {one.value}"),
-            Cell.of(one.count),
-            Cell(number_text(one.score), one.score),
-            Cell(f"{number_text(one.interval.low)} to {number_text(one.interval.high)}"),
-            Cell(number_text(one.others), one.others),
-            Cell(number_text(one.p_value), one.p_value),
+            Cell(f"{data_slice.column}: {data_slice.value}"),
+            Cell.of(data_slice.count),
+            Cell(number_text(data_slice.score), data_slice.score),
+            Cell(f"{number_text(data_slice.interval.low)} to {number_text(data_slice.interval.high)}"),
+            Cell(number_text(data_slice.others), data_slice.others),
+            Cell(number_text(data_slice.p_value), data_slice.p_value),
         ]
-        for one in slices
+        for data_slice in slices
     ]
     columns = ("slice", "images", metric.display_name, "95 % CI", "all others", "p, corrected")
     return [Section("Slices", "slices", [Table("Scores of slices", columns, rows)], intro)]

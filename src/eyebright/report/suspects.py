@@ -44,9 +44,9 @@ def suspects_section(evaluation: Evaluation) -> list[Section]:
 def _by_image(found: Sequence[Suspect]) -> tuple[list[int], dict[int, list[Suspect]]]:
     """The rows of the first images, and the suspects of each."""
     by_image: dict[int, list[Suspect]] = {}
-    for one in found:
-        if one.row in by_image or len(by_image) < MAX_CARDS:
-            by_image.setdefault(one.row, []).append(one)
+    for suspect in found:
+        if suspect.row in by_image or len(by_image) < MAX_CARDS:
+            by_image.setdefault(suspect.row, []).append(suspect)
     return list(by_image), by_image
 
 
@@ -55,17 +55,19 @@ def _card(evaluation: Evaluation, row: int, name: str, found: Sequence[Suspect])
     tags = [tag for one in found for tag in _tags(one)]
     copies = sorted({copy for one in found for copy in one.copies})
     note = f"a copy has another label: {', '.join(copies)}" if copies else ""
-    words = "; ".join(f"{one.kind} {one.label}: given {one.given}, predicted {one.predicted}" for one in found)
+    words = "; ".join(
+        f"{suspect.kind} {suspect.label}: given {suspect.given}, predicted {suspect.predicted}" for suspect in found
+    )
     return Card(name, evaluation.files[row], image, f"{name}: {words}", tags, note=note)
 
 
-def _tags(one: Suspect) -> list[Tag]:
+def _tags(suspect: Suspect) -> list[Tag]:
     """What is given, and what is predicted."""
-    if one.kind == "wrong label":
-        return [Tag(f"{one.label} {one.probability:.2f}", "missing")]
-    if one.kind == "missing label":
-        return [Tag(f"{one.label} {one.predicted_probability:.2f}", "extra")]
-    if one.kind == "wrong class":
-        predicted = Tag(f"{one.predicted} {one.predicted_probability:.2f}", "extra")
-        return [Tag(f"{one.given} {one.probability:.2f}", "missing"), predicted]
-    return [Tag(f"{one.label}: {one.given}", "missing"), Tag(f"{one.label}: {one.predicted}", "extra")]
+    if suspect.kind == "wrong label":
+        return [Tag(f"{suspect.label} {suspect.probability:.2f}", "missing")]
+    if suspect.kind == "missing label":
+        return [Tag(f"{suspect.label} {suspect.predicted_probability:.2f}", "extra")]
+    if suspect.kind == "wrong class":
+        predicted = Tag(f"{suspect.predicted} {suspect.predicted_probability:.2f}", "extra")
+        return [Tag(f"{suspect.given} {suspect.probability:.2f}", "missing"), predicted]
+    return [Tag(f"{suspect.label}: {suspect.given}", "missing"), Tag(f"{suspect.label}: {suspect.predicted}", "extra")]

@@ -46,7 +46,7 @@ def threshold_origins(decision: Decision, tuning: Mapping[str, Any], titles: Map
     thresholds, before = decision.thresholds, tuning.get("before") or {}
     upper = thresholds.per_class(n_labels).tolist()
     lower = upper if thresholds.lower is None else Thresholds(thresholds.lower).per_class(n_labels).tolist()
-    results = [PromiseResult.from_json(dict(one)) for one in tuning.get("promises", [])]
+    results = [PromiseResult.from_json(dict(promise)) for promise in tuning.get("promises", [])]
     promised: dict[str, list[tuple[str, bool]]] = {}
     for result in results:
         for label in result.labels:

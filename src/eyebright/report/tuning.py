@@ -148,7 +148,7 @@ def _promises(tuning: Mapping[str, Any], decision: Decision) -> list[Section]:
         "Bounds that the answers keep on new images of the same kind. A promise is computed from held-out images and "
         "the answers of this model; from other images it is an estimate."
     )
-    return [Section("Promises" if all(one.is_promise for one in results) else "Estimates", "promises", blocks, intro)]
+    return [Section("Promises" if all(kept.is_promise for kept in results) else "Estimates", "promises", blocks, intro)]
 
 
 def _threshold(label: LabelPromise, decision: Decision, *, lower: bool) -> float | None:

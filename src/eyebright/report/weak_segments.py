@@ -33,19 +33,22 @@ def weak_segments_section(evaluation: Evaluation, segments: Sequence[WeakSegment
     )
     rows = [
         [
-            Cell(one.name),
-            Cell.of(one.count),
-            Cell(number_text(one.error), one.error),
-            Cell(f"{number_text(one.interval.low)} to {number_text(one.interval.high)}"),
-            Cell(number_text(one.others), one.others),
-            Cell(number_text(one.p_value), one.p_value),
+            Cell(segment.name),
+            Cell.of(segment.count),
+            Cell(number_text(segment.error), segment.error),
+            Cell(f"{number_text(segment.interval.low)} to {number_text(segment.interval.high)}"),
+            Cell(number_text(segment.others), segment.others),
+            Cell(number_text(segment.p_value), segment.p_value),
         ]
-        for one in segments
+        for segment in segments
     ]
     columns = ("images with", "images", segments[0].error_name, "95 % CI", "all others", "p, corrected")
     galleries = [
-        Collapsed(f"{one.name}: {count_text(one.count, 'image')}", [mistake_gallery(evaluation, one.rows[:MAX_IMAGES])])
-        for one in segments[:MAX_GALLERIES]
+        Collapsed(
+            f"{segment.name}: {count_text(segment.count, 'image')}",
+            [mistake_gallery(evaluation, segment.rows[:MAX_IMAGES])],
+        )
+        for segment in segments[:MAX_GALLERIES]
     ]
     return [Section("Weak segments", "segments", [Table("Worst first", columns, rows), *galleries], intro)]
 
@@ -54,13 +57,13 @@ def weak_segments_json(segments: Sequence[WeakSegment]) -> list[dict[str, Any]]:
     """The segments for ``report.json``."""
     return [
         {
-            "values": [list(value) for value in one.values],
-            "images": one.count,
-            "error": one.error,
-            "error_name": one.error_name,
-            "interval": [one.interval.low, one.interval.high],
-            "others": one.others,
-            "p_value": one.p_value,
+            "values": [list(value) for value in segment.values],
+            "images": segment.count,
+            "error": segment.error,
+            "error_name": segment.error_name,
+            "interval": [segment.interval.low, segment.interval.high],
+            "others": segment.others,
+            "p_value": segment.p_value,
         }
-        for one in segments
+        for segment in segments
     ]

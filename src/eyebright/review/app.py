@@ -208,7 +208,7 @@ class ReviewApp:
             return self._heat_map(row, parameters.get("cell", ""))
         with self.session.lock:
             item = self.lists.item(row)
-            log = [self._shown(one) for one in reversed(self.session.entries) if row in self.session.rows(one)]
+            log = [self._shown(entry) for entry in reversed(self.session.entries) if row in self.session.rows(entry)]
         width, height = (0, 0) if item["missing"] else _size_or_nothing(path)
         return _json(200, {**item, "width": width, "height": height, "log": log[:_MAX_LOG]})
 

@@ -93,8 +93,8 @@ class Entry:
             KeyError, TypeError, ValueError: the line is not an entry.
         """
         changes = tuple(
-            Change(row_of(one["file"]), str(one["file"]), str(one["cell"]), one["was"], one["now"])
-            for one in line.get("changes", ())
+            Change(row_of(change["file"]), str(change["file"]), str(change["cell"]), change["was"], change["now"])
+            for change in line.get("changes", ())
         )
         return Entry(
             int(line["revision"]), str(line["action"]), str(line["time"]), str(line["who"]), changes,
@@ -108,5 +108,5 @@ class Entry:
         Args:
             undone: whether it was reverted.
         """
-        changes = [{"id": one.row} | one.to_json() for one in self.changes]
+        changes = [{"id": change.row} | change.to_json() for change in self.changes]
         return self.to_json() | {"changes": changes, "undone": undone}

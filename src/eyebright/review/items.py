@@ -91,20 +91,20 @@ class Suspects:
     def of(suspects: Sequence[Suspect]) -> "Suspects":
         """The suspects of an evaluation whose rows are the first images, in its order."""
         found: dict[int, list[Suspect]] = {}
-        for one in suspects:
-            found.setdefault(one.row, []).append(one)
+        for suspect in suspects:
+            found.setdefault(suspect.row, []).append(suspect)
         return Suspects(found, np.fromiter(found, dtype=np.int64, count=len(found)))
 
     def to_json(self, row: int) -> list[dict[str, Any]]:
         """The suspects of an image for the page."""
         return [
             {
-                "cell": "" if one.kind == "wrong class" else one.label,
-                "given": one.given,
-                "predicted": one.predicted,
-                "probability": None if np.isnan(one.probability) else one.probability,
+                "cell": "" if suspect.kind == "wrong class" else suspect.label,
+                "given": suspect.given,
+                "predicted": suspect.predicted,
+                "probability": None if np.isnan(suspect.probability) else suspect.probability,
             }
-            for one in self.found.get(row, ())
+            for suspect in self.found.get(row, ())
         ]
 
 

@@ -239,14 +239,16 @@ class Lists:
     def _reason(self, row: int, name: str) -> str:
         session, answers = self._session, self._session.answers
         if name == "suspects":
-            return "; ".join(_suspicion(one) for one in session.suspects.to_json(row)[:_NAMES_IN_REASON])
+            return "; ".join(_suspicion(suspect) for suspect in session.suspects.to_json(row)[:_NAMES_IN_REASON])
         if answers is None:
             return ""
         if name == "suggested":
             return answers.reasons.get(row, "")
         if name == "asked" and answers.abstained is not None:
             names = [
-                one for one, abstains in zip(session.vocabulary.cells, answers.abstained[row], strict=False) if abstains
+                cell
+                for cell, abstains in zip(session.vocabulary.cells, answers.abstained[row], strict=False)
+                if abstains
             ]
             return f"uncertain about {_few(names)}" if any(names) else "uncertain about the class"
         if name == "mistakes":
@@ -322,9 +324,9 @@ def _predicted(session: ReviewSession, answers: Answers, row: int) -> dict[str, 
     vocabulary = session.vocabulary
     cells = vocabulary.cells if vocabulary.kind != "labels" else answers.names
     return {
-        cell: vocabulary.decode(one)
-        for cell, one in zip(cells, values.tolist(), strict=True)
-        if not any(number != number for number in one)
+        cell: vocabulary.decode(value)
+        for cell, value in zip(cells, values.tolist(), strict=True)
+        if not any(number != number for number in value)
     }
 
 
@@ -336,9 +338,9 @@ def _probabilities(answers: Answers, row: int, kind: str) -> dict[str, float]:
     return {answers.names[int(k)]: round(float(values[k]), 4) for k in columns if not np.isnan(values[k])}
 
 
-def _suspicion(one: Mapping[str, Any]) -> str:
-    what = f"{one['cell']}: " if one["cell"] else ""
-    return f"{what}given {one['given']}, predicted {one['predicted']}"
+def _suspicion(suspect: Mapping[str, Any]) -> str:
+    what = f"{suspect['cell']}: " if suspect["cell"] else ""
+    return f"{what}given {suspect['given']}, predicted {suspect['predicted']}"
 
 
 def _contradictions(given: Mapping[str, Any], predicted: Mapping[str, Any]) -> str:

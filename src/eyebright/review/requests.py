@@ -117,10 +117,12 @@ def change_action(body: Mapping[str, Any], session: ReviewSession) -> Action:
     Raises:
         Refusal: the action names an unknown image, cell or value, or a cell twice.
     """
-    changes = [_change(one, session) for one in _list(body, "changes")]
-    if len({(one.row, one.cell) for one in changes}) < len(changes):
+    changes = [_change(entry, session) for entry in _list(body, "changes")]
+    if len({(change.row, change.cell) for change in changes}) < len(changes):
         raise Refusal(400, "an action sets a cell of an image once")
-    reviewed, unreviewed = ([_row(one, session) for one in _list(body, name)] for name in ("reviewed", "unreviewed"))
+    reviewed, unreviewed = (
+        [_row(entry, session) for entry in _list(body, name)] for name in ("reviewed", "unreviewed")
+    )
     return Action(action_name(body), changes, reviewed, unreviewed)
 
 

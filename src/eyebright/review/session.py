@@ -96,7 +96,11 @@ class ReviewSession:
                 entry = Entry.from_json(line, lambda file: self.row_of.get(file, -1))
                 self._grow_for(entry)
                 gone += [change.cell for change in entry.changes if self._is_gone(change)]
-                self._apply(replace(entry, changes=[one for one in entry.changes if not self._is_gone(one)]))
+                self._apply(
+                    replace(
+                        entry, changes=[cell_change for cell_change in entry.changes if not self._is_gone(cell_change)]
+                    )
+                )
             except (KeyError, TypeError, ValueError, AttributeError, Refusal) as error:
                 raise ArtifactError(f"line {number:,} of '{self.journal.path}' is not an action of a review") from error
             files = {change.file for change in entry.changes}.union(entry.reviewed, entry.unreviewed)
@@ -281,7 +285,13 @@ class ReviewSession:
 
     def _check_current(self, changes: Sequence[Change]) -> None:
         """Raises `Refusal` with the images as they are now if a value is not what it was thought to be."""
-        wrong = sorted({one.row for one in changes if self._value(one.row, one.cell) != one.was})
+        wrong = sorted(
+            {
+                cell_change.row
+                for cell_change in changes
+                if self._value(cell_change.row, cell_change.cell) != cell_change.was
+            }
+        )
         if wrong:
             raise Refusal(409, "changed meanwhile, in another browser or window; look again", {"rows": wrong})
 
@@ -303,7 +313,11 @@ class ReviewSession:
 
     def _reverse(self, action: str, target: Entry, **what: int) -> int:
         changes = tuple(change.reversed() for change in reversed(target.changes) if change.row >= 0)
-        wrong = {one.row for one in changes if self._value(one.row, one.cell) != one.was}
+        wrong = {
+            cell_change.row
+            for cell_change in changes
+            if self._value(cell_change.row, cell_change.cell) != cell_change.was
+        }
         wrong |= self._confirmed_since(target)
         if wrong:
             raise Refusal(409, "it cannot be taken back: something else was set there since", {"rows": sorted(wrong)})
@@ -385,20 +399,20 @@ class ReviewSession:
     def _newest_undoable(self) -> Entry | None:
         return next(
             (
-                one
-                for one in reversed(self.entries)
-                if one.who == self.who and one.can_be_undone and one.revision not in self.undone
+                entry
+                for entry in reversed(self.entries)
+                if entry.who == self.who and entry.can_be_undone and entry.revision not in self.undone
             ),
             None,
         )
 
     def _newest_undo(self) -> Entry | None:
         """The newest undo of this person that was not taken back, unless something else was set after it."""
-        for one in reversed(self.entries):
-            if one.who == self.who and one.can_be_undone:
+        for entry in reversed(self.entries):
+            if entry.who == self.who and entry.can_be_undone:
                 return None
-            if one.who == self.who and one.undoes is not None and one.revision not in self.undone:
-                return one
+            if entry.who == self.who and entry.undoes is not None and entry.revision not in self.undone:
+                return entry
         return None
 
     def rows(self, entry: Entry) -> set[int]:

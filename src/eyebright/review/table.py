@@ -225,7 +225,7 @@ class NewTable:
                 continue
             number = float(session.current[row, 0, 0])
             classes.append("" if np.isnan(number) else session.vocabulary.names[int(number)])
-        return Categorical.of(classes), np.array([bool(one) for one in classes], dtype=np.bool_)
+        return Categorical.of(classes), np.array([bool(name) for name in classes], dtype=np.bool_)
 
     def _values(self, base: Source | None, rows: Rows) -> Float[np.ndarray, "m ..."]:
         """Points or numbers: those of the source, and where they were changed, those of the session."""
@@ -258,8 +258,8 @@ def train_command(path: Path, options: Mapping[str, Any], further: Mapping[str, 
     if "images" in options:
         options = {**options, "images": Path(options["images"]).resolve()}
     for name, value in {**options, **(further or {})}.items():
-        for one in value if isinstance(value, list) else [value]:
-            words += [f"--{name.replace('_', '-')}", str(one)]
+        for element in value if isinstance(value, list) else [value]:
+            words += [f"--{name.replace('_', '-')}", str(element)]
     return shlex.join(words)
 
 
@@ -324,7 +324,7 @@ def _same(given: Float[np.ndarray, "n c w"], current: Float[np.ndarray, "n c w"]
 
 def _any_unknown(source: Source) -> bool:
     if isinstance(source.targets, Categorical):
-        return any(not isinstance(one, str) and bool(one.unknown) for one in source.targets.categories)
+        return any(not isinstance(category, str) and bool(category.unknown) for category in source.targets.categories)
     return bool(np.isnan(source.targets).any())
 
 

@@ -104,9 +104,9 @@ class Vocabulary:
         """The values of one image, by its cells; a cell that the row does not have is unknown."""
         if self.kind == "labels":  # there can be many of them
             known = numbers[:, 0].tolist()
-            texts = ["yes" if one == 1 else "no" if one == 0 else UNKNOWN for one in known]
+            texts = ["yes" if value == 1 else "no" if value == 0 else UNKNOWN for value in known]
             return dict(zip(self.names, texts + [UNKNOWN] * (len(self.names) - len(texts)), strict=True))
-        return {cell: self.decode(one) for cell, one in zip(self.cells, numbers.tolist(), strict=True)}
+        return {cell: self.decode(number) for cell, number in zip(self.cells, numbers.tolist(), strict=True)}
 
     def with_name(self, name: str) -> "Vocabulary":
         """The vocabulary with one more label or class, the last one."""
@@ -128,11 +128,11 @@ def name_problem(name: str, others: Collection[str] = (), columns: Collection[st
         )
     if is_unknown(name) or means_no_label(name):
         return f"{short_repr(name)} is read as unknown or as no label; choose another name"
-    if found := sorted({one for one in _DELIMITERS if one in name}):
+    if found := sorted({delimiter for delimiter in _DELIMITERS if delimiter in name}):
         return f"{short_repr(name)} holds {' '.join(found)}, which separates labels; choose another name"
-    if folded in {one.casefold() for one in (*_COLUMNS, *columns)}:
+    if folded in {column.casefold() for column in (*_COLUMNS, *columns)}:
         return f"{short_repr(name)} is the name of a column of the table; choose another name"
-    if alike := [one for one in others if plain_spelling(one).casefold() == folded]:
+    if alike := [other for other in others if plain_spelling(other).casefold() == folded]:
         return f"there is {short_repr(alike[0])} already, so there cannot be {short_repr(name)}, too"
     return ""
 

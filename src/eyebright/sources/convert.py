@@ -19,7 +19,7 @@ from eyebright.sources.writers.folders import FOLDERS
 from eyebright.sources.writers.label_studio import LABEL_STUDIO
 from eyebright.sources.writers.table import CSV, PARQUET
 
-WRITERS: Mapping[WriteFormat, Writer] = {one.name: one for one in (CSV, PARQUET, COCO, LABEL_STUDIO, FOLDERS)}
+WRITERS: Mapping[WriteFormat, Writer] = {known.name: known for known in (CSV, PARQUET, COCO, LABEL_STUDIO, FOLDERS)}
 """By their names."""
 
 
@@ -94,7 +94,7 @@ def _new_folder(path: Path) -> Generator[Path, None, None]:
 
 def is_of_another_format(path: Path, writer: Writer) -> bool:
     """Whether a file name ends as those of another format do, so that it would be read as one."""
-    others = {one.suffix for one in WRITERS.values()} - {writer.suffix, ""}
+    others = {known.suffix for known in WRITERS.values()} - {writer.suffix, ""}
     return bool(writer.suffix) and path.suffix.lower() in others
 
 

@@ -158,7 +158,7 @@ def _columns(table: TextTable, names: Sequence[str], batches: Iterable[_Batch]) 
 
 def _wrong_length(table: TextTable, names: Sequence[str], batch: _Batch) -> TableError:
     """The error for the first row that has more or fewer cells than the header."""
-    cells, line = next(one for one in zip(*batch, strict=True) if len(one[0]) != len(names))
+    cells, line = next(row for row in zip(*batch, strict=True) if len(row[0]) != len(names))
     is_quotable = len(cells) > len(names) and table.separator != SPACES
     hint = f"; write values that contain '{table.separator}' in quotes" if is_quotable else ""
     counts = f"values in the row: {len(cells)}, columns in the header: {len(names)}"

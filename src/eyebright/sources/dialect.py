@@ -53,7 +53,7 @@ class Dialect(NamedTuple):
         first = [line for line in (line.strip() for line in lines) if line]
         header = first[0] if first else ""
         bare = re.sub(r'"[^"]*"', "", header)
-        separator = separator or next((one for one in _SEPARATORS if one in bare), "")
+        separator = separator or next((character for character in _SEPARATORS if character in bare), "")
         if not separator and (found := _with_spaces(first)) is not None:
             return found
         separator = separator or ","

@@ -39,7 +39,7 @@ def first_row_of_each_image(source: Source) -> IndexArray:
 
 
 def _check_same_target_and_part(row: Row, before: Row) -> None:
-    file, first = (one.source.files[one.index] for one in (row, before))
+    file, first = (mention.source.files[mention.index] for mention in (row, before))
     image = f"image '{file}'" + ("" if file == first else f" (the same file as '{first}')")
     if not _are_equal(row.target, before.target):
         block = row.source.block()

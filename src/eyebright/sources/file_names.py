@@ -54,7 +54,9 @@ def _without_extension(names: Strings) -> IndexArray:
     """The rows whose name does not end as an image does."""
     rows = np.arange(len(names))
     first = names[0].lower() if len(names) else ""
-    for extension in sorted(IMAGE_EXTENSIONS, key=lambda one: not first.endswith(one)):  # most names end as the first
+    for extension in sorted(
+        IMAGE_EXTENSIONS, key=lambda ending: not first.endswith(ending)
+    ):  # most names end as the first
         rows = rows[~np.strings.endswith(np.strings.lower(names[rows]), extension)]
     return rows
 

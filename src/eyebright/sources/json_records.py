@@ -44,9 +44,9 @@ class Record(NamedTuple):
         values = self.values.get(key)
         if values is None:
             return []
-        if not isinstance(values, list) or not all(isinstance(one, dict) for one in cast("list[Any]", values)):
+        if not isinstance(values, list) or not all(isinstance(value, dict) for value in cast("list[Any]", values)):
             raise self.error(f"'{key}' is a list of objects, got {short_repr(cast('object', values))}")
-        return [Record(self.path, self.line, one) for one in cast("list[dict[str, Any]]", values)]
+        return [Record(self.path, self.line, value) for value in cast("list[dict[str, Any]]", values)]
 
     def error(self, problem: str) -> TableError:
         """An error at the place of the object."""

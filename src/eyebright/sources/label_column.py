@@ -339,7 +339,7 @@ def _check_no_scores(table: TextTable, name: str, meaning: Mapping[str, tuple[st
 
 
 def _is_balanced(text: str) -> bool:
-    return text.count('"') % 2 == 0 and all(text.count(one) == text.count(other) for one, other in _BRACKETS)
+    return text.count('"') % 2 == 0 and all(text.count(opening) == text.count(other) for opening, other in _BRACKETS)
 
 
 # ---------------------------------------------------------------------- lists

@@ -78,12 +78,12 @@ def _full_task(request: ReadRequest, task: Mapping[str, Any], line: int, ignored
     if not isinstance(data, dict) or not isinstance(annotations, list):
         raise TableError(f"'{request.path}' line {line}: a task has no 'data' or no 'annotations'; export it again")
     image = _image(request, cast("dict[str, Any]", data), line)
-    if not all(isinstance(one, dict) for one in cast("list[Any]", annotations)):
+    if not all(isinstance(annotation, dict) for annotation in cast("list[Any]", annotations)):
         raise TableError(f"'{request.path}' line {line}: 'annotations' is a list of objects; export it again")
     given = cast("list[dict[str, Any]]", annotations)
-    kept = [one for one in given if not one.get("was_cancelled")]
+    kept = [annotation for annotation in given if not annotation.get("was_cancelled")]
     reason = "" if kept else _SKIPPED if given else _NOT_LABELLED
-    answers = [_answer(request, one.get("result") or (), line, ignored) for one in kept]
+    answers = [_answer(request, annotation.get("result") or (), line, ignored) for annotation in kept]
     return Task(image, answers, line, reason, _other_names(image, task.get("file_upload")))
 
 
@@ -120,9 +120,9 @@ def _labels(value: Any) -> list[str] | None:
     """The labels in a list of strings, or of paths in a taxonomy, joined by slashes; None for another value."""
     if not isinstance(value, list):
         return None
-    paths = [[one] if isinstance(one, str) else one for one in cast("list[Any]", value)]
+    paths = [[element] if isinstance(element, str) else element for element in cast("list[Any]", value)]
     if not all(
-        isinstance(path, list) and all(isinstance(one, str) for one in cast("list[Any]", path)) for path in paths
+        isinstance(path, list) and all(isinstance(part, str) for part in cast("list[Any]", path)) for path in paths
     ):
         return None
     return ["/".join(path) for path in cast("list[list[str]]", paths)]
@@ -153,18 +153,18 @@ def _small_task(request: ReadRequest, record: Mapping[str, Any], line: int) -> T
         if name in request.labels and _is_number(value):
             answer[name] = [float(value)]
         elif isinstance(labels, list):
-            answer[name] = [label for one in labels for label in _region_labels(one)]
+            answer[name] = [label for region in labels for label in _region_labels(region)]
     reason = "" if record.get("annotation_id") or answer else _NOT_LABELLED
     return Task(image, [answer], line, reason, _other_names(image, None))
 
 
-def _region_labels(one: Any) -> list[str]:
+def _region_labels(value: Any) -> list[str]:
     """The label, or the labels of a box or another region."""
-    if isinstance(one, str):
-        return [one]
-    region = cast("dict[str, Any]", one) if isinstance(one, dict) else {}
+    if isinstance(value, str):
+        return [value]
+    region = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
     return [
-        label for key, value in region.items() if key.endswith("labels") and isinstance(value, list) for label in value
+        label for key, names in region.items() if key.endswith("labels") and isinstance(names, list) for label in names
     ]
 
 

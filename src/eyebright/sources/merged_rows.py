@@ -77,10 +77,14 @@ def _check_spaces(table: TextTable, name: str) -> None:
 
 def _as_sets(categories: Sequence[str | LabelSet]) -> list[LabelSet]:
     """Each value as a set of labels; of an unknown class every label is unknown."""
-    classes = [one for one in categories if isinstance(one, str) and one != _UNKNOWN]
+    classes = [category for category in categories if isinstance(category, str) and category != _UNKNOWN]
     return [
-        one if not isinstance(one, str) else LabelSet(unknown=classes) if one == _UNKNOWN else LabelSet([one])
-        for one in categories
+        category
+        if not isinstance(category, str)
+        else LabelSet(unknown=classes)
+        if category == _UNKNOWN
+        else LabelSet([category])
+        for category in categories
     ]
 
 
@@ -88,4 +92,4 @@ def _union(sets: Sequence[LabelSet]) -> LabelSet:
     if len(sets) == 1:
         return sets[0]
     labels = frozenset[str]().union(*sets)
-    return LabelSet(labels, unknown=frozenset[str]().union(*(one.unknown for one in sets)) - labels)
+    return LabelSet(labels, unknown=frozenset[str]().union(*(label_set.unknown for label_set in sets)) - labels)

@@ -51,15 +51,15 @@ def with_none_label(source: Source, name: str | None, *, is_class: bool = False)
     if labels == {name}:
         raise InputError(f"`none_label='{name}'` is the only label; an image with another one is needed")
     sets = cast("Categorical[Any]", targets).map(_as_set)
-    with_others = [name in one and len(one) > 1 for one in sets.categories]
-    only = [name in one and len(one) == 1 for one in sets.categories]
-    masked = [is_only and bool(one.unknown) for one, is_only in zip(sets.categories, only, strict=True)]
+    with_others = [name in category and len(category) > 1 for category in sets.categories]
+    only = [name in category and len(category) == 1 for category in sets.categories]
+    masked = [is_only and bool(labels.unknown) for labels, is_only in zip(sets.categories, only, strict=True)]
     counts = [int(np.array(each, dtype=np.bool_)[sets.codes].sum()) for each in (only, masked, with_others)]
     kind = source.kind if TARGET_BLOCKS[source.kind].form == "labels" else block_name("labels")
     result = replace(
         source,
         kind=kind,
-        targets=sets.map(lambda one: _without(one, name)),
+        targets=sets.map(lambda label_set: _without(label_set, name)),
         unused=tuple(label for label in source.unused if label != name),
     )
     return result.with_messages(*_messages(name, *counts, was_class=kind != source.kind))

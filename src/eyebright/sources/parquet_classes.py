@@ -66,7 +66,7 @@ def name_of_class(path: Path, column: str, value: Any, classes: ClassNames) -> A
         TableError: a number has no name.
     """
     if isinstance(value, list):
-        return [name_of_class(path, column, one, classes) for one in cast("list[Any]", value)]
+        return [name_of_class(path, column, element, classes) for element in cast("list[Any]", value)]
     if value is None or value == _UNLABELED:
         return "?"
     if not isinstance(value, int) or not 0 <= value < len(classes.names):

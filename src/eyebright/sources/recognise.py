@@ -96,8 +96,12 @@ def _format_of_folder(path: Path, content: FolderContent) -> Recognised:
     found = [Recognised(each) for each in FORMATS if not each.is_general and _is_folder(each, path, content)]
     for each in FORMATS:
         if not each.is_general and (of_it := tuple(file.path for file in files if _is(each, file))):
-            found = [one for one in found if one.format is not each] if each.recognises_folder is None else found
-            if all(one.format is not each for one in found):
+            found = (
+                [reading for reading in found if reading.format is not each]
+                if each.recognises_folder is None
+                else found
+            )
+            if all(reading.format is not each for reading in found):
                 found.append(Recognised(each, of_it))
     if not found:
         found = _general(path, content, files)
@@ -156,7 +160,7 @@ def _first_line(file: LabelFile) -> str:
 
 
 def _equally_likely(path: Path, found: Sequence[Recognised]) -> InputError:
-    readings = "; or ".join(one.says(path) for one in found)
+    readings = "; or ".join(reading.says(path) for reading in found)
     return InputError(f"'{path}' can be read in {len(found)} ways: {readings}; name the one that is meant")
 
 

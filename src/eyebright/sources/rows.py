@@ -138,7 +138,9 @@ class LabelRows:
         form = kind.form if kind is not None else None
         if form not in (None, "labels", "class"):
             raise InputError(f"'{self._path}' holds labels of images, which are no `kind='{form}'`; leave `kind` out")
-        others = np.array([len(one) != 1 or bool(one.unknown) for one in sets.categories], dtype=np.bool_)[sets.codes]
+        others = np.array(
+            [len(category) != 1 or bool(category.unknown) for category in sets.categories], dtype=np.bool_
+        )[sets.codes]
         is_one = not bool(others.any())
         if (form == "class" or (is_single and form is None)) and not is_one:
             row = int(others.argmax())
@@ -147,7 +149,7 @@ class LabelRows:
                 f"{listing(sorted(sets[row])) or 'none'}; `kind='labels'` takes any number"
             )
         if form == "class" or (form is None and is_one and (is_single or may_be_single)):
-            classes = sets.map(lambda one: next(iter(one)))
+            classes = sets.map(lambda labels: next(iter(labels)))
             said = [f"one class for each image: {listing(sorted(set(classes.categories)))}"]
             if form is None and not is_single:
                 said = [
@@ -247,13 +249,13 @@ def number_source(
 
 def label_messages(sets: Categorical[LabelSet]) -> list[str]:
     """How many labels and images there are, and what is unknown, sentences for the user."""
-    names = sorted({label for one in sets.categories for label in one})
+    names = sorted({label for category in sets.categories for label in category})
     messages = [
         f"any number of labels for each image, {len(names)} different ones on {len(sets)} images: {listing(names)}"
     ]
     if empty := int(sets.isin([LabelSet()]).sum()):
         messages.append(f"images without a label: {empty} of {len(sets)}")
-    each = np.array([len(one.unknown) for one in sets.categories], dtype=np.int64)
+    each = np.array([len(category.unknown) for category in sets.categories], dtype=np.int64)
     if unknown := int(each[sets.codes].sum()):
         messages.append(
             f"labels that are unknown, neither yes nor no, and masked: {unknown} cells of {len(sets)} images"

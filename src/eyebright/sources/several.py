@@ -43,8 +43,8 @@ def joined(sources: Sequence[Source], request: ReadRequest, names: Sequence[str]
         InputError: they are of different kinds.
     """
     order = tuple(dict.fromkeys(name for source in sources for name in source.names))
-    absent = [f"{name}: no {listing(set(order) - set(one.names))}, unknown there" for one, name in
-              zip(sources, names, strict=True) if one.names and set(order) - set(one.names)]  # fmt: skip
+    absent = [f"{name}: no {listing(set(order) - set(table.names))}, unknown there" for table, name in
+              zip(sources, names, strict=True) if table.names and set(order) - set(table.names)]  # fmt: skip
     sources = [_in_order(source, order) for source in sources]
     first = sources[0]
     for source, name in zip(sources, names, strict=True):
@@ -134,4 +134,8 @@ def _declared(sources: Sequence[Source]) -> tuple[str, ...]:
 def _used(source: Source) -> set[str]:
     if not isinstance(source.targets, Categorical):
         return set()
-    return {label for one in source.targets.categories for label in ([one] if isinstance(one, str) else one)}
+    return {
+        label
+        for category in source.targets.categories
+        for label in ([category] if isinstance(category, str) else category)
+    }

@@ -33,8 +33,8 @@ def one_spelling(source: Source) -> Source:
     spellings = _spellings(labels)
     kept = [spellings.get(label, label) for label in labels]
     messages = [
-        f"labels that look the same are one: {listing([_escaped(label) for label in variants])} are '{one}'"
-        for one, variants in _grouped(labels, kept)
+        f"labels that look the same are one: {listing([_escaped(label) for label in variants])} are '{spelling}'"
+        for spelling, variants in _grouped(labels, kept)
     ]
     messages += [
         f"labels that differ in upper and lower case only, which stay different: {listing(twins)}"
@@ -81,8 +81,14 @@ def all_labels(targets: Iterable[LabelSet | str]) -> set[str]:
     several = [target for target in all_targets if not isinstance(target, str)]
     labels = {target for target in all_targets if isinstance(target, str)}.union(*several)
     unknown = {id(target.unknown): target.unknown for target in several}.values()  # most are one object
-    large = {id(one.vocabulary): one.vocabulary for one in unknown if isinstance(one, AllBut)}
-    return labels.union(*large.values(), *(one for one in unknown if not isinstance(one, AllBut)))
+    large = {
+        id(unknown_labels.vocabulary): unknown_labels.vocabulary
+        for unknown_labels in unknown
+        if isinstance(unknown_labels, AllBut)
+    }
+    return labels.union(
+        *large.values(), *(unknown_labels for unknown_labels in unknown if not isinstance(unknown_labels, AllBut))
+    )
 
 
 def spelling_key(label: str) -> str:
@@ -103,8 +109,8 @@ def _plurals(word: str) -> Sequence[str]:
 def _spellings(labels: Iterable[str]) -> dict[str, str]:
     """For each label that has another spelling: the plain one."""
     plain = {label: plain_spelling(label) for label in labels}
-    several = {one for one, variants in _grouped(plain.keys(), plain.values()) if len(variants) > 1}
-    return {label: one for label, one in plain.items() if one in several}
+    several = {spelling for spelling, variants in _grouped(plain.keys(), plain.values()) if len(variants) > 1}
+    return {label: spelling for label, spelling in plain.items() if spelling in several}
 
 
 def _grouped(labels: Iterable[str], keys: Iterable[str]) -> list[tuple[str, list[str]]]:

@@ -145,7 +145,7 @@ def LabelSplitter(labels: Sequence[Iterable[str]], valid_pct: float = VALID_PCT,
     check_share("valid_pct", valid_pct)
     for kind in dict.fromkeys(map(type, labels)):
         if issubclass(kind, (str, bytes)) or not issubclass(kind, Iterable):
-            wrong = next(one for one in labels if type(one) is kind)
+            wrong = next(label for label in labels if type(label) is kind)
             raise InputError(f"LabelSplitter takes a list of labels for each item, got {wrong!r}; put one in a list")
     matrix = LabelMatrix.of(labels)
 

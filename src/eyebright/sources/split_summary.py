@@ -89,7 +89,7 @@ class SplitSummary:
     @property
     def is_clean(self) -> bool:
         """True if no group and no set of near-duplicates that is known is in more than one part."""
-        return not any(one is not None and one.divided for one in (self.groups, self.duplicates))
+        return not any(overlap is not None and overlap.divided for overlap in (self.groups, self.duplicates))
 
     def sizes(self) -> list[tuple[str, str]]:
         """(part or fold, images) pairs for a table."""
@@ -117,15 +117,15 @@ class SplitSummary:
     def leaks(self) -> list[str]:
         """What leaks between parts, a sentence each for the user; empty if nothing is known to."""
         sentences: list[str] = []
-        for one, what, which in (
+        for overlap, what, which in (
             (self.groups, "groups", "are of groups that also have training images"),
             (self.duplicates, "sets of near-duplicates", "are near-duplicates of training images"),
         ):
-            if one is None or not one.divided:
+            if overlap is None or not overlap.divided:
                 continue
             counts = [
                 f"{count:,} of {self.images[part]:,} {part_word(part)} images {which}"
-                for part, count in one.also_train.items()
+                for part, count in overlap.also_train.items()
                 if count
             ]
             end = (
@@ -134,8 +134,8 @@ class SplitSummary:
                 else "so the scores are not those of new images; a random split keeps them together"
             )
             sentences.append(
-                f"{one.divided:,} of {one.total:,} {what} have images in more than one part of the split in the data"
-                f"{': ' if counts else ''}{', '.join(counts)}, {end}"
+                f"{overlap.divided:,} of {overlap.total:,} {what} have images in more than one part of the split in "
+                f"the data{': ' if counts else ''}{', '.join(counts)}, {end}"
             )
         return sentences
 
@@ -147,8 +147,8 @@ class SplitSummary:
             "duplicates": None if self.duplicates is None else self.duplicates._asdict(),
             "shares": [share._replace(label=valid_unicode(share.label))._asdict() for share in self.shares],
             "missing": {
-                part: {"total": one.total, "labels": list(map(valid_unicode, one.labels))}
-                for part, one in (self.missing or {}).items()
+                part: {"total": lacking.total, "labels": list(map(valid_unicode, lacking.labels))}
+                for part, lacking in (self.missing or {}).items()
             },
         }
 
@@ -170,7 +170,10 @@ class SplitSummary:
                 labels=int(data["labels"]),
                 mean_deviation=float(data["mean_deviation"]),
                 shares=tuple(LabelShare(**share) for share in data["shares"]),
-                missing={part: Missing(one["total"], tuple(one["labels"])) for part, one in data["missing"].items()},
+                missing={
+                    part: Missing(lacking["total"], tuple(lacking["labels"]))
+                    for part, lacking in data["missing"].items()
+                },
             )
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise DataError(f"the saved summary of the split has the wrong form: {error}") from None
@@ -187,7 +190,7 @@ def summarize_split(source: Source, part: Categorical[Any] | None = None, *, sam
     part = source.part if part is None else part
     if part is None:
         part = Categorical[Any](("train",), np.zeros(len(source), dtype=np.int32))
-    part = part.map(lambda one: one or "train").remove_unused_categories()
+    part = part.map(lambda part_name: part_name or "train").remove_unused_categories()
     names = parts_in_order(part.categories)
     codes = np.array([names.index(name) for name in part.categories], dtype=np.int32)[part.codes]
     sizes = np.bincount(codes, minlength=len(names))
@@ -290,13 +293,13 @@ def _missing(counts: Floats, labels: list[str], names: list[str]) -> dict[str, M
     return missing
 
 
-def _together_text(one: Together | None, absent: str) -> str:
-    if one is None:
+def _together_text(together: Together | None, absent: str) -> str:
+    if together is None:
         return absent
-    if not one.total:
+    if not together.total:
         return "none"
-    leaking = [f"{count:,} {part_word(part)} images" for part, count in one.also_train.items() if count]
-    text = f"{one.total:,}, of which {one.divided:,} are in more than one part"
+    leaking = [f"{count:,} {part_word(part)} images" for part, count in together.also_train.items() if count]
+    text = f"{together.total:,}, of which {together.divided:,} are in more than one part"
     return f"{text} ({', '.join(leaking)} share one with training images)" if leaking else text
 
 

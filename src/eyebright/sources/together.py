@@ -20,7 +20,7 @@ def joined(together: Sequence[Codes], n: int) -> IndexArray:
     """
     root = np.arange(n)
     links = [_links(codes) for codes in together]
-    first = np.concatenate([one for one, _ in links]) if links else root[:0]
+    first = np.concatenate([rows for rows, _ in links]) if links else root[:0]
     second = np.concatenate([other for _, other in links]) if links else root[:0]
     while True:
         low, high = np.minimum(root[first], root[second]), np.maximum(root[first], root[second])

@@ -59,7 +59,7 @@ def check_writable(source: Source, writer: Writer) -> list[str]:
     """
     form = source.block().form
     if form not in writer.forms:
-        held = listing([_WORDS[one] for one in writer.forms])
+        held = listing([_WORDS[kind] for kind in writer.forms])
         raise InputError(
             f"{writer.title} cannot hold {_WORDS[form]}, only {held}; `to='csv'` and `to='parquet'` hold all"
         )
@@ -82,7 +82,7 @@ def check_writable(source: Source, writer: Writer) -> list[str]:
         lost.append(f"labels that are declared and that no image has: {listing(source.unused)}")
     if source.left_out:
         lost.append(f"{len(source.left_out):,} images that are left out of the data")
-    return [f"{writer.title} does not hold: {one}" for one in lost]
+    return [f"{writer.title} does not hold: {loss}" for loss in lost]
 
 
 def _check_names(source: Source, writer: Writer) -> None:
@@ -123,7 +123,7 @@ def count_unknown(source: Source) -> int:
     if not isinstance(source.targets, Categorical):
         cells = np.isnan(source.targets)
         return int(cells.any(axis=2).sum() if cells.ndim == 3 else cells.sum())
-    counts = [0 if isinstance(one, str) else len(one.unknown) for one in source.targets.categories]
+    counts = [0 if isinstance(category, str) else len(category.unknown) for category in source.targets.categories]
     return int(np.array(counts, dtype=np.int64)[source.targets.codes].sum()) if counts else 0
 
 
@@ -142,6 +142,6 @@ def vocabulary(source: Source) -> list[str]:
     """The labels or classes that images have, or that are unknown of some images, sorted."""
     assert isinstance(source.targets, Categorical)
     names = set[str]()
-    for one in source.targets.categories:
-        names |= {one} if isinstance(one, str) else set(one) | set(one.unknown)
+    for category in source.targets.categories:
+        names |= {category} if isinstance(category, str) else set(category) | set(category.unknown)
     return sorted(names)

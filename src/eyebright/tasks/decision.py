@@ -115,7 +115,7 @@ class Decision:
         if not self.thresholds.is_three_way:
             return None
         abstained = self.abstains(activated[None])[0].tolist()
-        return tuple(name for name, one in zip(self.target.value_names, abstained, strict=True) if one)
+        return tuple(name for name, abstains in zip(self.target.value_names, abstained, strict=True) if abstains)
 
     def prediction_set(self, activated: Float[Tensor, "*k"]) -> tuple[str, ...] | None:
         """The labels in the prediction set of an image, in the order of the vocabulary; None without prediction sets.
@@ -126,7 +126,7 @@ class Decision:
         if self.prediction_sets is None:
             return None
         inside = self.prediction_sets.sets(activated[None])[0].tolist()
-        return tuple(name for name, one in zip(self.target.value_names, inside, strict=True) if one)
+        return tuple(name for name, is_inside in zip(self.target.value_names, inside, strict=True) if is_inside)
 
     def with_thresholds(self, thresholds: Thresholds) -> "Decision":
         """The decision with other thresholds, which get the names of the classes.

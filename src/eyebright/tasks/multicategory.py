@@ -289,7 +289,7 @@ def _counts(values: Iterable[LabelSet]) -> tuple[int, Counter[str], Counter[str]
 def _best_constant(metric: Metric, targets: Float[Tensor, "n k"]) -> list[float]:
     """The label set, 0 or 1 for each class, that scores best as the prediction for every image."""
     sets = _nested_sets(targets)
-    scored = [metric(one.expand(targets.shape), targets) for one in sets]
+    scored = [metric(labels.expand(targets.shape), targets) for labels in sets]
     best = max(range(len(sets)), key=lambda i: scored[i] if metric.higher_is_better else -scored[i])
     return sets[best].float().tolist()
 

@@ -139,7 +139,7 @@ class PointBlock(TargetBlock):
         return [f"{axis} of {point}" for point in points for axis in "xy"]
 
     def _rows(self, values: Iterable[Points]) -> Float64[np.ndarray, "n k"]:
-        rows = [np.where(one.known[:, None], one.xy, np.nan).reshape(-1) for one in values]
+        rows = [np.where(value.known[:, None], value.xy, np.nan).reshape(-1) for value in values]
         return np.array(rows, dtype=np.float64).reshape(-1, self.n_out)
 
     def encode(self, value: Points, warp: Warp | None = None) -> Float[Tensor, "n 2"]:

@@ -104,7 +104,7 @@ def worker_script() -> str:
     found = re.fullmatch(r"(.*)export\{([^{}]*)\};\s*(?://# .*\s*)?", module, flags=re.DOTALL)
     assert found is not None  # a test checks the packaged files
     body = found[1].replace("import.meta", "meta")
-    pairs = (one.split(" as ") for one in found[2].split(","))
+    pairs = (pair.split(" as ") for pair in found[2].split(","))
     names = ",".join(f"{public.strip()}:{inner.strip()}" for inner, public in pairs if public.strip() != "default")
     own = "\n".join(packaged(f"{_OFFLINE}/{name}") for name in _WORKER_SCRIPTS)
     return f'"use strict";const ort=((meta)=>{{{body};return {{{names}}}}})({{url:self.location.href}});\n{own}'

@@ -85,8 +85,11 @@ class Check:
     @property
     def counts(self) -> str:
         """The number of findings of each severity: ``"2 errors, 1 warning"``; ``"nothing found"``."""
-        by_severity = {one: sum(found.severity == one for found in self.findings) for one in SEVERITIES}
-        return ", ".join(f"{n} {one}{'' if n == 1 else 's'}" for one, n in by_severity.items() if n) or "nothing found"
+        by_severity = {severity: sum(found.severity == severity for found in self.findings) for severity in SEVERITIES}
+        return (
+            ", ".join(f"{n} {severity}{'' if n == 1 else 's'}" for severity, n in by_severity.items() if n)
+            or "nothing found"
+        )
 
     @property
     def is_clean(self) -> bool:

@@ -101,7 +101,9 @@ def held_out_parts(source: Source, block: TargetBlock, codes: Sequence[int] | No
         return found
     of = np.asarray(codes)
     known = of[source.not_held_out().array]
-    return [one.with_leaks(np.isin(of[one.rows], known), keep=one.part == "test") for one in found]
+    return [
+        part_rows.with_leaks(np.isin(of[part_rows.rows], known), keep=part_rows.part == "test") for part_rows in found
+    ]
 
 
 def rows_of_part(source: Source, block: TargetBlock, part: HeldOutPart | None, rows: Rows) -> HeldOut:

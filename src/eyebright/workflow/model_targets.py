@@ -69,15 +69,15 @@ def _with_labels(source: Source, target: TargetBlock) -> Source:
     """The source without labels that the model lacks; labels that the data do not declare are unknown."""
     sets = cast("Categorical[LabelSet]", source.targets)
     labels = target.label_names
-    found = {label for one in sets.categories for label in one}
+    found = {label for category in sets.categories for label in category}
     if not found.intersection(labels) and not set(source.declared).intersection(labels):
         raise InputError(
             f"no image has a label of the model ({listing(labels)}); these data have {listing(sorted(found))}"
         )
     counts = Counter[str]()
     each = np.bincount(sets.codes, minlength=len(sets.categories)).tolist()
-    for one, images in zip(sets.categories, each, strict=True):
-        counts.update({label: images for label in one if label not in labels})
+    for label_set, images in zip(sets.categories, each, strict=True):
+        counts.update({label: images for label in label_set if label not in labels})
     unsaid = [label for label in labels if source.declared and label not in found.union(source.declared)]
     messages: list[str] = []
     if new := sorted(label for label, images in counts.items() if images):
@@ -85,7 +85,7 @@ def _with_labels(source: Source, target: TargetBlock) -> Source:
         messages.append(f"labels that the model does not have, which are not scored: {named}")
     if unsaid:
         messages.append(f"labels of the model that these data do not declare, so unknown: {listing(unsaid)}")
-    targets = sets.map(lambda one: _labels_of_model(one, labels, unsaid))
+    targets = sets.map(lambda label_set: _labels_of_model(label_set, labels, unsaid))
     return replace(source, targets=targets).with_messages(*messages)
 
 
@@ -102,7 +102,7 @@ def _lacking(source: Source, target: TargetBlock) -> list[str]:
     values = [target.read(raw) for raw in targets.categories]
     unknown = [value.unknown for value in values if getattr(value, "unknown", ())]
     absent = _without(target.label_names, {label for value in values for label in target.labels(value)})
-    lacking = [label for label in absent if not any(label in one for one in unknown)]
+    lacking = [label for label in absent if not any(label in unknown_labels for unknown_labels in unknown)]
     return [f"labels of the model that no image has: {listing(lacking)}"] if lacking else []
 
 

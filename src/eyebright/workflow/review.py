@@ -273,7 +273,7 @@ def _of_images(options: ReviewOptions) -> _Material:
     files = tuple(file.relative_to(options.source).as_posix() for file in content.images)
     names = [name.strip() for text in options.labels for name in text.split(",")]
     for index, name in enumerate(names):
-        if problem := name_problem(name, [one for one in names[:index] if one != name]):
+        if problem := name_problem(name, [other for other in names[:index] if other != name]):
             raise InputError(f"`labels`: {problem}")
     vocabulary = Vocabulary(options.kind, tuple(dict.fromkeys(names)))
     items = ReviewItems(vocabulary, root, files, unknown_values(vocabulary, len(files)), title=root.name)

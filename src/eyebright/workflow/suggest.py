@@ -203,8 +203,8 @@ def _csv(found: Suggestions) -> str:
     file = io.StringIO()
     rows = csv.writer(file, lineterminator="\n")
     rows.writerow([*FIRST_COLUMNS, *map(valid_unicode, target.table_columns)])
-    for one in found.images:
-        cells = (str(one.path), one.why, one.value, *target.table_row(_value(found, one), one.activated))
+    for image in found.images:
+        cells = (str(image.path), image.why, image.value, *target.table_row(_value(found, image), image.activated))
         rows.writerow([_cell(cell) for cell in cells])
     return file.getvalue()
 
@@ -213,8 +213,8 @@ def _cell(value: Any) -> Any:
     return f"{value:.6g}" if isinstance(value, float) else valid_unicode(value) if isinstance(value, str) else value
 
 
-def _value(found: Suggestions, one: Suggestion) -> Any:
-    return found.manifest.decision.decode(one.activated)
+def _value(found: Suggestions, suggestion: Suggestion) -> Any:
+    return found.manifest.decision.decode(suggestion.activated)
 
 
 def _json(found: Suggestions, folder: Path) -> str:
@@ -224,12 +224,12 @@ def _json(found: Suggestions, folder: Path) -> str:
         "unlabelled": found.n_unlabelled,
         "suggestions": [
             {
-                "file": str(one.path),
-                "why": one.why,
-                "value": one.value,
-                **target.prediction_json(_value(found, one), one.activated),
+                "file": str(image.path),
+                "why": image.why,
+                "value": image.value,
+                **target.prediction_json(_value(found, image), image.activated),
             }
-            for one in found.images
+            for image in found.images
         ],
         "skipped": dict(found.skipped),
     }

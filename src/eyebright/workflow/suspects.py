@@ -79,7 +79,7 @@ def _csv(suspects: Sequence[Suspect]) -> str:
     file = io.StringIO()
     rows = csv.writer(file, lineterminator="\n")
     rows.writerow(COLUMNS)
-    rows.writerows([_cell(getattr(one, name)) for name in COLUMNS] for one in suspects)
+    rows.writerows([_cell(getattr(suspect, name)) for name in COLUMNS] for suspect in suspects)
     return file.getvalue()
 
 
@@ -95,6 +95,6 @@ def _json(found: FoundSuspects, folder: Path) -> str:
         "part": found.evaluation.part,
         "images": len(found.evaluation),
         "notice": found.notice,
-        "suspects": [{name: asdict(one)[name] for name in COLUMNS} for one in found.suspects],
+        "suspects": [{name: asdict(suspect)[name] for name in COLUMNS} for suspect in found.suspects],
     }
     return json.dumps(plain(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"

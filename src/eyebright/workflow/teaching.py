@@ -250,8 +250,8 @@ class Teacher:
         features = self._images.features.numpy()
         known = is_labelled(target, rows)
         if target.head_objective == "squared":
-            one = torch.where(known, 0.0, torch.nan)[:, None].numpy()
-            return teaching_order(features, None, one, seed=self._seed)
+            zero = torch.where(known, 0.0, torch.nan)[:, None].numpy()
+            return teaching_order(features, None, zero, seed=self._seed)
         cells = _cells(rows, activated.shape[1]) if rows.ndim == 1 else rows
         probabilities = activated.numpy() if bool((known & self._images.is_known).any()) else None
         return teaching_order(features, probabilities, cells.numpy(), exclusive=rows.ndim == 1, seed=self._seed)

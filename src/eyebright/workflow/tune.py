@@ -380,7 +380,7 @@ def _results(facts: dict[str, Any]) -> list[PromiseResult]:
         ArtifactError: the manifest was edited, so that the promises have the wrong form.
     """
     try:
-        return [PromiseResult.from_json(dict(one)) for one in facts.get("promises", [])]
+        return [PromiseResult.from_json(dict(promise)) for promise in facts.get("promises", [])]
     except (EyebrightError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise ArtifactError(f"the promises in the manifest have the wrong form: {error}") from None
 

@@ -135,7 +135,9 @@ def feature_graph(extractor: nn.Module, x: Float[Tensor, "b c h w"]) -> bytes:
     example = torch.zeros(2 if len(x) != 2 else 3, *x.permute(0, 2, 3, 1).shape[1:])
     file: Any = io.BytesIO()  # torch takes it, although its annotation says otherwise
     pooled = (nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
-    hooks = [one.register_forward_pre_hook(_check_pooling) for one in extractor.modules() if isinstance(one, pooled)]
+    hooks = [
+        module.register_forward_pre_hook(_check_pooling) for module in extractor.modules() if isinstance(module, pooled)
+    ]
     with ExitStack() as stack, warnings.catch_warnings(), torch.inference_mode(mode=False), torch.no_grad():
         for hook in hooks:
             stack.callback(hook.remove)

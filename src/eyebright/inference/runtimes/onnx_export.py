@@ -95,7 +95,7 @@ def clear_code_notes(model: Any) -> None:
     Args:
         model: the model, which is changed; its metadata of Eyebright are kept.
     """
-    kept = [(one.key, one.value) for one in model.metadata_props if one.key == METADATA_KEY]
+    kept = [(entry.key, entry.value) for entry in model.metadata_props if entry.key == METADATA_KEY]
     _clear(model)
     for key, value in kept:
         model.metadata_props.add(key=key, value=value)

@@ -58,11 +58,11 @@ def slice_sentences(slices: Sequence[Slice], metric: str) -> list[str]:
     worse = _significantly_worse(slices)
     if not worse:
         return []
-    one = worse[0]
+    worst = worse[0]
     more = f" {len(worse) - 1:,} more under Slices." if len(worse) > 1 else ""
     return [
-        f"Worse where the {_named(one)}: {metric} {number_text(one.score)} on {count_text(one.count, 'image')}, "
-        f"against {number_text(one.others)} on all others (p < {SIGNIFICANCE}, corrected for "
+        f"Worse where the {_named(worst)}: {metric} {number_text(worst.score)} on {count_text(worst.count, 'image')}, "
+        f"against {number_text(worst.others)} on all others (p < {SIGNIFICANCE}, corrected for "
         f"{len(slices):,} slices).{more}"
     ]
 
@@ -78,18 +78,19 @@ def slice_recommendations(slices: Sequence[Slice], row: MetricRow, *, is_share: 
     worse = _significantly_worse(slices)
     if not worse:
         return []
-    one = worse[0]
+    worst = worse[0]
     gain = Gain(
-        row.name, row.value, one.others, "if these images scored like the others", is_share=is_share, unit=row.unit
+        row.name, row.value, worst.others, "if these images scored like the others", is_share=is_share, unit=row.unit
     )
     return [
         Recommendation(
             "worse_slice",
-            f"Train with more images whose {_named(one)}.",
-            f"{row.name} {number_text(one.score)} on {count_text(one.count, 'such image')}, {number_text(one.others)} "
-            f"on all others (p = {number_text(one.p_value)}, corrected for the number of slices).",
-            gain if abs(one.others - row.value) > 0 else None,
-            about=(f"{one.column}: {one.value}",),
+            f"Train with more images whose {_named(worst)}.",
+            f"{row.name} {number_text(worst.score)} on {count_text(worst.count, 'such image')}, "
+            f"{number_text(worst.others)} on all others (p = {number_text(worst.p_value)}, corrected for the number of "
+            "slices).",
+            gain if abs(worst.others - row.value) > 0 else None,
+            about=(f"{worst.column}: {worst.value}",),
         )
     ]
 
@@ -144,10 +145,10 @@ def _overfitting(history: Sequence[Mapping[str, float]]) -> list[Recommendation]
 
 
 def _significantly_worse(slices: Sequence[Slice]) -> list[Slice]:
-    return [one for one in slices if one.is_worse and one.p_value < SIGNIFICANCE]
+    return [data_slice for data_slice in slices if data_slice.is_worse and data_slice.p_value < SIGNIFICANCE]
 
 
-def _named(one: Slice) -> str:
-    if one.column == IMAGE_SIZE:
-        return f"size is {one.value}"
-    return f"'{one.column}' is '{one.value}'"
+def _named(data_slice: Slice) -> str:
+    if data_slice.column == IMAGE_SIZE:
+        return f"size is {data_slice.value}"
+    return f"'{data_slice.column}' is '{data_slice.value}'"

@@ -46,7 +46,11 @@ class NumberVerdict:
         if len(known) > _MAX_COLUMNS:
             can.append(f"{len(known) - _MAX_COLUMNS:,} more columns are under Numbers.")
         cannot = [sentence for k in known for sentence in (*self._unexplained(k), *self._far(k))][:_MAX_COLUMNS]
-        recommendations = [one for k in known for one in (*self._shifted(k), *self._pulled(k), *self._worst_images(k))]
+        recommendations = [
+            recommendation
+            for k in known
+            for recommendation in (*self._shifted(k), *self._pulled(k), *self._worst_images(k))
+        ]
         return Verdict([*can, *self._explained()], cannot, [*recommendations, *self._few_images()])
 
     # ------------------------------------------------------------------ what it can and cannot do
@@ -113,7 +117,7 @@ class NumberVerdict:
                 found.append((pull, name, end, rows))
         if not found:
             return []
-        pull, name, end, rows = max(found, key=lambda one: one[0])
+        pull, name, end, rows = max(found, key=lambda case: case[0])
         count = int(rows.sum())
         others = float(errors[~rows].abs().mean())
         evidence = (

@@ -87,7 +87,7 @@ class PointVerdict:
         ]
 
     def _unjudged(self) -> list[str]:
-        few = [one for one in zip(self.names, self._counts, strict=True) if one[1] < MIN_IMAGES]
+        few = [pair for pair in zip(self.names, self._counts, strict=True) if pair[1] < MIN_IMAGES]
         if not few:
             return []
         return [f"Too few images to judge, fewer than {MIN_IMAGES}: {counted_names(few)}."]

@@ -75,7 +75,7 @@ def _wanted(results: Sequence[PromiseResult]) -> list[Recommendation]:
     missing = [(label.missing, result, label) for result in results for label in result.labels if label.missing]
     if not missing:
         return []
-    count, result, label = min(missing, key=lambda one: one[0])
+    count, result, label = min(missing, key=lambda case: case[0])
     unit = "images" if result.n_groups is None else "groups"
     return [
         Recommendation(

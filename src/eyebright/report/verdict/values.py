@@ -113,8 +113,12 @@ class Verdict:
     def block(self) -> Overview:
         """The verdict as a block of a page."""
         proposals = [
-            Proposal(one.action, one.evidence, "" if one.gain is None else one.gain.text)
-            for one in self.recommendations
+            Proposal(
+                recommendation.action,
+                recommendation.evidence,
+                "" if recommendation.gain is None else recommendation.gain.text,
+            )
+            for recommendation in self.recommendations
         ]
         return Overview(self.can, self.cannot, proposals)
 
@@ -125,7 +129,11 @@ def ranked(recommendations: Iterable[Recommendation]) -> list[Recommendation]:
     Doubts about the scores come first; then recommendations with a gain, the greatest first; then those without a gain,
     in their order. Those with a negligible gain are left out.
     """
-    worth = [one for one in recommendations if one.gain is None or one.gain.size >= _MIN_GAIN]
+    worth = [
+        recommendation
+        for recommendation in recommendations
+        if recommendation.gain is None or recommendation.gain.size >= _MIN_GAIN
+    ]
     return sorted(worth, key=_rank)[:MAX_RECOMMENDATIONS]
 
 

@@ -29,7 +29,9 @@ def read(request: ReadRequest) -> Source:
     has_boxes = False
     for record in read_records(request.path):
         labels = _labels(record)
-        has_boxes = has_boxes or any(isinstance(one, dict) for one in record.values.get("annotations", ()))
+        has_boxes = has_boxes or any(
+            isinstance(annotation, dict) for annotation in record.values.get("annotations", ())
+        )
         rows.add(names.find(record.text(*_IMAGE), line=record.line), labels)
     return rows.source(request, messages=names.messages(), may_be_single=not has_boxes)
 
@@ -38,8 +40,8 @@ def _labels(record: Record) -> list[str]:
     given = record.values.get("annotations")
     if not isinstance(given, list):
         raise record.error(f"'annotations' is a list of labels or of boxes, got {short_repr(given)}")
-    if all(isinstance(one, str) for one in given):  # pyright: ignore[reportUnknownVariableType]
-        return [str(one).strip() for one in given]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    if all(isinstance(element, str) for element in given):  # pyright: ignore[reportUnknownVariableType]
+        return [str(element).strip() for element in given]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
     return [box.text("label").strip() for box in record.records("annotations")]
 
 

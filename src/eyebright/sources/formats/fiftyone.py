@@ -62,7 +62,7 @@ def _add_labels(request: ReadRequest, names: ImageNames, rows: LabelRows) -> tup
             rows.leave_out(file, _NOT_LABELLED_REASON)
             continue
         given = cast("list[Any]", piece.value) if isinstance(piece.value, list) else [piece.value]
-        rows.add(file, [_label(request, piece, one, classes) for one in given])
+        rows.add(file, [_label(request, piece, document, classes) for document in given])
     return any(isinstance(piece.value, list) for piece in found), classes
 
 
@@ -95,7 +95,7 @@ def _add_samples(request: ReadRequest, names: ImageNames, rows: LabelRows) -> bo
         inner = Record(sample.path, sample.line, cast("dict[str, Any]", field) if isinstance(field, dict) else {})
         listed = _KINDS.get(_kind(field), "")
         each = inner.records(listed) if listed else [inner]
-        rows.add(file, [one.text("label").strip() for one in each])
+        rows.add(file, [record.text("label").strip() for record in each])
     return kinds != {"Classification"}
 
 

@@ -75,7 +75,9 @@ def text_table(path: Path) -> TextTable:
 def _is_flat(record: Mapping[str, Any]) -> bool:
     """True if no value is an object, or a list of objects."""
     lists = [value for value in record.values() if isinstance(value, list)]
-    return not any(isinstance(value, dict) for value in (*record.values(), *(one for each in lists for one in each)))  # pyright: ignore[reportUnknownVariableType]
+    return not any(
+        isinstance(value, dict) for value in (*record.values(), *(element for each in lists for element in each))
+    )  # pyright: ignore[reportUnknownVariableType]
 
 
 def _cell(value: Any) -> str:

@@ -65,7 +65,7 @@ def _chosen(request: ReadRequest, tasks: Sequence[Task]) -> tuple[Sequence[str],
     for task in tasks:
         for answer in task.answers:
             for name, values in answer.items():
-                holds[name] = holds.get(name, False) or any(isinstance(one, float) for one in values)
+                holds[name] = holds.get(name, False) or any(isinstance(value, float) for value in values)
     numeric = sorted(name for name, are_numbers in holds.items() if are_numbers)
     controls = sorted(name for name, are_numbers in holds.items() if not are_numbers)
     if request.labels:
@@ -117,10 +117,10 @@ def _numbers(request: ReadRequest, tasks: Sequence[Task], chosen: Sequence[str],
     differ = 0
     for task in tasks:
         file = names.find(task.image, *task.names, line=task.line)
-        found = [{one for answer in task.answers for one in answer.get(name, ())} for name in chosen]
-        differ += sum(len(one) > 1 for one in found)
+        found = [{value for answer in task.answers for value in answer.get(name, ())} for name in chosen]
+        differ += sum(len(values) > 1 for values in found)
         if any(found) and not task.reason:
-            each[file] = [next(iter(one)) if len(one) == 1 else math.nan for one in found]
+            each[file] = [next(iter(values)) if len(values) == 1 else math.nan for values in found]
         else:
             left_out[file] = task.reason or "without a number"
     numbers = np.array(list(each.values()), dtype=np.float64).reshape(len(each), len(chosen))
@@ -130,7 +130,7 @@ def _numbers(request: ReadRequest, tasks: Sequence[Task], chosen: Sequence[str],
 
 
 def _is_points(answer: Answer, chosen: Sequence[str]) -> bool:
-    return any(isinstance(one, tuple) for name in chosen for one in answer.get(name, ()))
+    return any(isinstance(value, tuple) for name in chosen for value in answer.get(name, ()))
 
 
 def _points(request: ReadRequest, tasks: Sequence[Task], chosen: Sequence[str], names: ImageNames) -> Source:
@@ -138,7 +138,7 @@ def _points(request: ReadRequest, tasks: Sequence[Task], chosen: Sequence[str], 
     left_out: dict[str, str] = {}
     for task in tasks:
         file = names.find(task.image, *task.names, line=task.line)
-        found = [one for answer in task.answers[:1] for name in chosen for one in answer.get(name, ())]
+        found = [value for answer in task.answers[:1] for name in chosen for value in answer.get(name, ())]
         labels = [label for label, _, _ in found]
         if twice := sorted({label for label in labels if labels.count(label) > 1}):
             raise TableError(

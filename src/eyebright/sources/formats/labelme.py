@@ -109,8 +109,8 @@ def _uses_flags(request: ReadRequest, found: Sequence[_Annotation]) -> bool:
         if len(request.labels) > 1 or request.labels[0] not in choice:
             raise InputError("`labels` of LabelMe is 'flags' or 'shapes'")
         return choice[request.labels[0]]
-    has_flags = any(on for one in found for name, on in one.flags.items() if name != _IGNORE)
-    has_shapes = any(one.shapes for one in found)
+    has_flags = any(on for image in found for name, on in image.flags.items() if name != _IGNORE)
+    has_shapes = any(image.shapes for image in found)
     if has_flags and has_shapes:
         raise InputError(
             f"'{request.path}' has flags of images and shapes with labels: `labels='flags'` reads the flags, "
@@ -121,18 +121,18 @@ def _uses_flags(request: ReadRequest, found: Sequence[_Annotation]) -> bool:
 
 def _are_points(found: Sequence[_Annotation]) -> bool:
     """True if every shape is a point, and no image has a label twice."""
-    each = [[label for label, _, _ in one.shapes] for one in found if one.shapes]
-    is_point = all(kind == "point" for one in found for _, kind, _ in one.shapes)
+    each = [[label for label, _, _ in image.shapes] for image in found if image.shapes]
+    is_point = all(kind == "point" for image in found for _, kind, _ in image.shapes)
     return bool(each) and is_point and all(len(set(labels)) == len(labels) for labels in each)
 
 
 def _points(request: ReadRequest, found: Sequence[_Annotation], messages: list[str]) -> Source:
-    order = list(dict.fromkeys(label for one in found for label, _, _ in one.shapes))
+    order = list(dict.fromkeys(label for image in found for label, _, _ in image.shapes))
     missing = (math.nan, math.nan)
-    places = [{label: xy for label, _, xy in one.shapes} for one in found if one.shapes]
+    places = [{label: xy for label, _, xy in image.shapes} for image in found if image.shapes]
     points = np.array([[place.get(name, missing) for name in order] for place in places], dtype=np.float64)
-    left_out = {one.file: "without points" for one in found if not one.shapes}
-    files = [one.file for one in found if one.shapes]
+    left_out = {image.file: "without points" for image in found if not image.shapes}
+    files = [image.file for image in found if image.shapes]
     return point_source(request, files, points, names=order, messages=messages, left_out=left_out)
 
 

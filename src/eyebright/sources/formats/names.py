@@ -66,13 +66,13 @@ def read(request: ReadRequest) -> Source:
     found = [find(image.name) for image in images]
     _check_all_match(request, request.pattern, images, found)
     rows = LabelRows(request.path)
-    for image, one in zip(images, found, strict=True):
-        assert one is not None
-        rows.add(image.file, [one.label], part=one.part or image.part, group=one.group)
+    for image, parsed in zip(images, found, strict=True):
+        assert parsed is not None
+        rows.add(image.file, [parsed.label], part=parsed.part or image.part, group=parsed.group)
     first = found[0]
     assert first is not None
     said = [f"`pattern` finds the class in the names: '{first.label}' in '{images[0].name}'"]
-    if groups := {one.group for one in found if one is not None and one.group is not None}:
+    if groups := {match.group for match in found if match is not None and match.group is not None}:
         said.append(f"images with the same '{_GROUP}' of `pattern` are one group: {len(groups)} groups")
     return rows.source(request, messages=[*said, *messages], is_single=True)
 
@@ -116,7 +116,7 @@ def _finder(request: ReadRequest, text: str) -> Callable[[str], _Found | None]:
 def _check_all_match(
     request: ReadRequest, pattern: str, images: Sequence[_Image], found: Sequence[_Found | None]
 ) -> None:
-    missing = [image.name for image, one in zip(images, found, strict=True) if one is None]
+    missing = [image.name for image, match in zip(images, found, strict=True) if match is None]
     if missing:
         raise InputError(
             f"`pattern` '{pattern}' finds no class in {len(missing)} of the {len(images)} names of '{request.path}': "

@@ -65,7 +65,9 @@ def read(request: ReadRequest) -> Source:
     said = [*finder.messages(), "a label that was not verified by a person is unknown on the image"]
     said += [f"rows of labels that no person has verified, which are ignored: {machine}"] if machine else []
     said += [f"labels that one row confirms and another denies, which are unknown: {differ}"] if differ else []
-    return rows.source(request, messages=said, declared={*names.values(), *(names.get(one, one) for one in used)})
+    return rows.source(
+        request, messages=said, declared={*names.values(), *(names.get(category, category) for category in used)}
+    )
 
 
 def _verified(table: TextTable) -> tuple[dict[str, dict[str, bool | None]], int, int]:

@@ -153,7 +153,7 @@ def _cells(kind: Any) -> Any:
         if isinstance(value, bytes):
             return "bytes"
         if isinstance(value, list):
-            value = ["?" if one is None else one for one in cast("list[Any]", value)]
+            value = ["?" if element is None else element for element in cast("list[Any]", value)]
         if isinstance(value, (list, dict)):
             return json.dumps(value, ensure_ascii=False, default=str)
         return str(np.float32(value)) if is_short else str(value)
@@ -192,7 +192,7 @@ def _with_unused(source: Source, request: ReadRequest, file: _File) -> Source:
     if declared is None or not isinstance(source.targets, Categorical):
         return source
     used = source.targets.remove_unused_categories().categories
-    found = {label for one in used for label in ([one] if isinstance(one, str) else one)}
+    found = {label for category in used for label in ([category] if isinstance(category, str) else category)}
     unused = tuple(sorted(set(declared.names) - found))
     if not unused:
         return source

@@ -58,7 +58,7 @@ def _annotation(path: Path) -> tuple[str, frozenset[str], frozenset[str]]:
     """(name of the image, labels, labels of difficult objects)."""
     for element in xml_elements(path, ("annotation",)):
         objects = element.findall("object")
-        labels = [(text_of(one, "name"), text_of(one, "difficult") == "1") for one in objects]
+        labels = [(text_of(item, "name"), text_of(item, "difficult") == "1") for item in objects]
         if any(not label for label, _ in labels):
             raise TableError(f"'{path}': an object has no name; give it one, or remove it")
         sure = frozenset(label for label, is_difficult in labels if not is_difficult)

@@ -48,7 +48,7 @@ def recognises(file: LabelFile) -> bool:
             names = [member.name for member in islice(tar, _N_SAMPLED_MEMBERS) if member.isreg()]
     except (tarfile.TarError, OSError, EOFError, ValueError):
         return False
-    return any(one.images() and {"cls", "json"} & set(one.members) for one in _samples(names))
+    return any(sample.images() and {"cls", "json"} & set(sample.members) for sample in _samples(names))
 
 
 def read(request: ReadRequest) -> Source:
@@ -142,8 +142,8 @@ def _key(path: Path, asked: Sequence[str], name: str, values: Mapping[str, Any])
 def _as_labels(path: Path, name: str, key: str, value: Any) -> str | list[str] | None:
     if isinstance(value, list):
         found = cast("list[Any]", value)
-        if all(isinstance(one, (str, int)) for one in found):
-            return [str(one) for one in found]
+        if all(isinstance(element, (str, int)) for element in found):
+            return [str(element) for element in found]
     elif value is None or isinstance(value, str):
         return value or None
     elif isinstance(value, int) and not isinstance(value, bool):

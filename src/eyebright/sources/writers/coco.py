@@ -34,8 +34,10 @@ def write_coco(source: Source, path: Path) -> ReadBack:
         height, width = Image.create(source[row].path).shape
         images.append({"id": row + 1, "file_name": str(source.files[row]), "width": width, "height": height})
         target = source.targets[row]
-        for one in [_keypoints(target)] if is_points else [{"category_id": number_of[x]} for x in labels_of(target)]:
-            annotations.append({"id": len(annotations) + 1, "image_id": row + 1, **one})
+        for annotation in (
+            [_keypoints(target)] if is_points else [{"category_id": number_of[x]} for x in labels_of(target)]
+        ):
+            annotations.append({"id": len(annotations) + 1, "image_id": row + 1, **annotation})
     text = json.dumps({"images": images, "categories": categories, "annotations": annotations}, ensure_ascii=False)
     path.write_text(text, encoding="utf-8", errors="surrogateescape")
     if is_points:

@@ -27,18 +27,18 @@ def write_folders(source: Source, path: Path) -> ReadBack:
     _check_classes([str(name) for name in source.targets.categories])
     used: set[str] = set()
     for row in range(len(source)):
-        one = source[row]
-        folder = str(one.target) if source.part is None else f"{one.part or 'train'}/{one.target}"
-        name = _free(folder, _with_extension(str(source.files[row]), one.path), used)
+        image = source[row]
+        folder = str(image.target) if source.part is None else f"{image.part or 'train'}/{image.target}"
+        name = _free(folder, _with_extension(str(source.files[row]), image.path), used)
         target = path / name
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            if container_of(str(one.path)) is None:
-                shutil.copyfile(one.path, target)
+            if container_of(str(image.path)) is None:
+                shutil.copyfile(image.path, target)
             else:
-                target.write_bytes(read_bytes(str(one.path)))
+                target.write_bytes(read_bytes(str(image.path)))
         except OSError as error:
-            raise InputError(f"cannot copy '{one.path}': {error.strerror or error}") from error
+            raise InputError(f"cannot copy '{image.path}': {error.strerror or error}") from error
     return {}
 
 

@@ -76,10 +76,10 @@ def _targets(source: Source) -> tuple[dict[str, Any], dict[str, Any]]:
     delimiter = None if count_unknown(source) else _delimiter(source)
     if delimiter is None:
         names = vocabulary(source)
-        sets = {name: [_cell(name, one) for one in source.targets.categories] for name in names}
+        sets = {name: [_cell(name, category) for category in source.targets.categories] for name in names}
         columns = {name: [cells[code] for code in source.targets.codes.tolist()] for name, cells in sets.items()}
         return _unique(columns, names), {"kind": kind, "labels": names, "blank": "unknown"}
-    joined = [delimiter.join(labels_of(one)) for one in source.targets.categories]
+    joined = [delimiter.join(labels_of(category)) for category in source.targets.categories]
     cells = [joined[code] for code in source.targets.codes.tolist()]
     return {_LABELS: cells}, {"kind": kind, "labels": [_LABELS], "delimiter": delimiter}
 
@@ -120,10 +120,10 @@ def _delimiter(source: Source) -> str | None:
     labels = vocabulary(source)
     if not all(map(is_label_text, labels)):
         return None
-    used = [one for one in _DELIMITERS if any(one in label for label in labels)]
+    used = [delimiter for delimiter in _DELIMITERS if any(delimiter in label for label in labels)]
     if used and all(len(labels_of(target)) < 2 for target in source.targets.categories):
         return None
-    return next((one for one in _DELIMITERS if one not in used), None)
+    return next((delimiter for delimiter in _DELIMITERS if delimiter not in used), None)
 
 
 _ALL_FORMS: frozenset[TargetForm] = frozenset({"labels", "class", "points", "numbers"})

@@ -103,7 +103,7 @@ def output_groups(problem: Problem) -> list[list[int]]:
         return [[output] for output in range(count)] if count <= _MAX_NUMBERS else [list(range(count))]
     positives = (problem.targets * (problem.sample_weights > 0)).sum(dim=0)
     bins = torch.bucketize(positives, torch.tensor(_FREQUENCIES, dtype=torch.float64), right=True)
-    return [(bins == one).nonzero()[:, 0].tolist() for one in bins.unique().tolist()]
+    return [(bins == bin_).nonzero()[:, 0].tolist() for bin_ in bins.unique().tolist()]
 
 
 _Tried = dict[float, float]  # the mean held-out loss of each candidate
@@ -151,9 +151,9 @@ class _Path:
         self._weights[:, problems] = solution.weights
         held = self._held_out.held[:, problems]
         summed = (losses.cells(solution.outputs) * held).sum(dim=0, dtype=torch.float64)
-        for one in group.unique().tolist():
-            of = group == one
-            self.tried[one][C] = round(float(summed[of].sum() / held[:, of].sum(dtype=torch.float64)), 7)
+        for group_index in group.unique().tolist():
+            of = group == group_index
+            self.tried[group_index][C] = round(float(summed[of].sum() / held[:, of].sum(dtype=torch.float64)), 7)
 
 
 def _best(tried: _Tried) -> float | None:

@@ -137,7 +137,7 @@ def test_the_sentence_says_that_it_is_an_expectation():
 
 def test_wrong_arguments_are_refused():
     evaluation = draw(0, 10)
-    with pytest.raises(InputError, match=r"unknown risk 'missed'.* Known: wrong_answers, missed_labels"):
+    with pytest.raises(InputError, match=r"unknown risk 'missed'.* Known: 'wrong_answers', 'missed_labels'"):
         control_risk(evaluation, "missed", 0.1)
     with pytest.raises(InputError, match="the bound of a risk must be between 0 and 1"):
         control_risk(evaluation, "wrong_answers", 1)

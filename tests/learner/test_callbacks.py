@@ -133,7 +133,7 @@ def test_the_last_weights_are_saved_on_request(learner: Learner) -> None:
 def test_an_unknown_score_is_an_error_before_training(learner: Learner) -> None:
     learner.metrics = [Scripted(0.1).metric()]
     for callback in (EarlyStoppingCallback("scor"), SaveModelCallback("scor")):
-        with pytest.raises(InputError, match=r"unknown score 'scor' to monitor\. Did you mean 'score'\?"):
+        with pytest.raises(InputError, match=r"unknown score to monitor 'scor'\. Did you mean 'score'\?"):
             learner.fit(1, cbs=callback)
     with pytest.raises(InputError, match="`min_delta` must be 0 or more, got -1"):
         learner.fit(1, cbs=EarlyStoppingCallback(min_delta=-1))

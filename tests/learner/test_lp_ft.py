@@ -196,7 +196,7 @@ def test_a_metric_that_the_validation_images_do_not_allow_is_refused_before_trai
         ({"div": 0}, "`div` divides the peak learning rate: it must be a positive number, got 0"),
         ({"pct_start": 2.0}, "pct_start is a share of the batches between 0 and 1, got 2.0"),
         ({"cbs": [3]}, "`cbs` takes functions of an event, and callbacks such as MixUp"),
-        ({"cbs": EarlyStoppingCallback(monitor="f2")}, "unknown score 'f2' to monitor"),
+        ({"cbs": EarlyStoppingCallback(monitor="f2")}, "unknown score to monitor 'f2'"),
         ({"cbs": GradientAccumulation(1000)}, "`accumulate=125` is more than the . batches of an epoch"),
         ({"C": -1}, "`C` must be positive and finite, got -1"),
         ({"resume": True}, "`resume` needs `checkpoint`, the file from which training continues"),

@@ -127,7 +127,7 @@ def test_no_default_of_an_option_is_written_a_second_time() -> None:
             if key in defaults:
                 written.setdefault(key, []).append(f"{file.relative_to(SOURCE)}:{line}")
     # One place may write it: the option's own declaration.
-    twice = {key: places for key, places in written.items() if len(places) > 1 or "options" not in places[0]}
+    twice = {key: places for key, places in written.items() if len(places) > 1 or "option" not in places[0]}
     assert not twice
 
 

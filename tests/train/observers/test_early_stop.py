@@ -75,7 +75,7 @@ def test_an_unknown_score_is_an_error_that_suggests_the_nearest_one() -> None:
     run = tiny_run()
     run.begin(PLAN)
     observers = [early_stop(run, "train_los")]
-    with pytest.raises(InputError, match="unknown score 'train_los' for early stopping. Did you mean 'train_loss'\\?"):
+    with pytest.raises(InputError, match="unknown score for early stopping 'train_los'. Did you mean 'train_loss'\\?"):
         watch(train_all(run), observers)
 
 

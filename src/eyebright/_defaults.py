@@ -64,7 +64,7 @@ MAX_WORKERS: Final = 16
 CONFIDENCE: Final = 0.95
 """The confidence level of intervals and of statistical guarantees."""
 SIGNIFICANCE: Final = 0.05
-"""The corrected p-value up to which a difference is said as one."""
+"""The corrected p-value up to which a difference is reported."""
 RESAMPLES: Final = 1000
 """The resamples of a bootstrap."""
 EXPORT_IMAGES: Final = 200

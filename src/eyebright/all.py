@@ -7,7 +7,7 @@ These are the names of `eyebright` without those of a whole training (``TrainOpt
 ``train_model``), and those that only a notebook needs: torch, NumPy, pandas and others under their usual short names.
 
 Names of fastai that Eyebright does not have are here too (`eyebright.learner.not_taken`): using one raises an error
-that says what to use instead.
+that names what to use instead.
 
 Only this module imports fastcore, which adds ``Path.ls`` and ``Path.BASE_PATH`` to Python's own `Path`, as fastai's
 cells need them.

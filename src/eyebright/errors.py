@@ -73,7 +73,7 @@ def bounded(text: str, *, limit: int = MESSAGE_LIMIT) -> str:
 
 
 def os_reason(error: Exception) -> str:
-    """What the system says of an error, such as "No space left on device"; the error's text if it says nothing.
+    """The system's message for an error, such as "No space left on device"; the error's text if it has none.
 
     >>> os_reason(FileNotFoundError(2, "No such file or directory", "a.jpg")), os_reason(ValueError("no path"))
     ('No such file or directory', 'no path')
@@ -227,7 +227,7 @@ def listing(names: Iterable[object], *, limit: int = 12) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of what an error says, or the name of its class if it says nothing."""
+    """The first line of an error's message, or the name of its class if it has none."""
     return shortened((str(error).strip() or type(error).__name__).splitlines()[0])
 
 

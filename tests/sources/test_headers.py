@@ -101,7 +101,9 @@ def test_16_bit_images_that_hardly_use_their_range_are_said(largest: int, told: 
         (tmp_path / name).parent.mkdir()
         PIL.Image.fromarray(np.array([[0, largest]], dtype=np.uint16)).save(tmp_path / name)
     messages = readable(read_source(tmp_path), skip_bad=False).messages
-    said = f"in 2 of them the largest value is {largest:,} of 65,535, and nothing says that they have fewer bits"
+    said = (
+        f"in 2 of them the largest value is {largest:,} of 65,535, and the files do not state that they have fewer bits"
+    )
     assert any(said in message for message in messages) == told
 
 

@@ -134,7 +134,9 @@ def test_values_of_a_column_that_no_row_has_are_an_error(on: Any) -> None:
 
 @pytest.mark.parametrize("mask", [["True", "False"], [0, 2], [True, None], np.array([0.0, np.nan])])
 def test_a_mask_of_other_values_than_true_and_false_is_an_error(mask: Any) -> None:
-    with pytest.raises(DataError, match="^a mask says with true or false which items are for validation, and holds "):
+    with pytest.raises(
+        DataError, match="^a mask marks with true or false which items are for validation, and contains "
+    ):
         split.MaskSplitter(mask)([0, 1])
 
 

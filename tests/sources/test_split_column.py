@@ -67,7 +67,7 @@ def test_a_column_that_does_not_say_train_and_valid_is_no_split(column: str, cel
     ("column", "cells", "message"),
     [
         ("set", "train|valid|vlaid", "line 4: 'vlaid' in column 'set'; train, valid or test was expected"),
-        ("valid", "1|1|0", "'valid' seems to say that 2 of 3 images are for validation, more than the 1 for training"),
+        ("valid", "1|1|0", "'valid' seems to mark 2 of 3 images as validation images, more than the 1 for training"),
     ],
 )
 def test_a_doubtful_split_is_an_error(column: str, cells: str, message: str, tmp_path: Path) -> None:

@@ -61,7 +61,10 @@ def test_rows_of_images_that_the_data_do_not_have_are_said(tmp_path: Path) -> No
         ),
         ("file,which\na.png,0\nb.png,1\nc.png,2\n", "line 2: '0' in column 'which'; train, valid or test was expected"),
         ("file,split\na.png,train\na.png,valid\n", "line 3: image 'a.png' is for valid, and for train in another row"),
-        ("file,x,y\na.png,train,1\n", "no column says which images are for training: there are 'x', 'y'; call one"),
+        (
+            "file,x,y\na.png,train,1\n",
+            "no column specifies which images are for training: there are 'x', 'y'; call one",
+        ),
     ],
 )
 def test_a_broken_table_of_parts_is_an_error(tmp_path: Path, text: str, message: str) -> None:

@@ -1,4 +1,4 @@
-"""A part for each image: what the data say stays, nothing that belongs together is divided, every reason is true."""
+"""A part for each image: the parts in the data stay, nothing that belongs together is divided, every reason is true."""
 
 import hashlib
 from collections import Counter
@@ -124,7 +124,7 @@ def test_images_keep_the_part_that_the_data_give_and_it_is_their_reason() -> Non
     assert parts(plan)[::4] == ["test"] * 10
     assert parts(plan)[2::4] == ["promise"] * 10
     assert Counter(parts(plan)[1::2]) == {"train": 10, "valid": 10}
-    assert plan.why[0] == "kept: the data say test"
+    assert plan.why[0] == "kept: test in the data"
     assert plan.is_drawn.tolist() == [False, True] * 20
 
 
@@ -206,7 +206,7 @@ def test_a_source_whose_images_all_have_a_part_stays_as_it_is() -> None:
     plan = plan_split(source_of(["a"] * 6, part=part), SHARES)
     assert parts(plan) == list(part)
     assert not plan.is_drawn.any()
-    assert set(plan.why) == {"kept: the data say train", "kept: the data say valid"}
+    assert set(plan.why) == {"kept: train in the data", "kept: valid in the data"}
 
 
 def test_names_that_are_no_unicode_are_split_too() -> None:

@@ -175,7 +175,7 @@ def test_a_split_of_train_and_test_only_has_no_validation_set(read):
 
 
 def test_a_table_of_test_rows_only_is_an_error(read):
-    with pytest.raises(TableError, match="column 'split' says that every image is held out"):
+    with pytest.raises(TableError, match="column 'split' marks every image as held out"):
         read("file,label,split\na.jpg,cat,test\n")
 
 
@@ -194,7 +194,7 @@ def test_an_unknown_value_in_the_split_column_is_an_error_with_its_line(column, 
 
 
 def test_two_columns_that_split_are_an_error(read):
-    with pytest.raises(TableError, match="'is_valid', 'split' both say which images are for validation; keep one"):
+    with pytest.raises(TableError, match="'is_valid', 'split' both specify which images are for validation; keep one"):
         read("file,label,is_valid,split\na.jpg,cat,True,train\n")
 
 

@@ -90,7 +90,7 @@ def test_images_whose_names_have_outer_spaces_or_accents_in_another_form_are_fou
     source = read_source(write_text(root / "t.csv", "image,label\n a.jpg,hat\n\u00e9.jpg,shoe\nc.jpg,hat\n"))
     assert labels(source) == {" a.jpg": "hat", "e\u0301.jpg": "shoe", "c.jpg": "hat"}
     message = (
-        "images found in another folder, or by another spelling of the name, than the table says: 2 ('a.jpg' is ' a"
+        "images found in another folder, or by another spelling of the name, than the table states: 2 ('a.jpg' is ' a"
     )
     assert any(sentence.startswith(message) for sentence in source.messages)
 
@@ -99,7 +99,7 @@ def test_images_that_lie_in_folders_inside_are_found_and_said(tmp_path: Path) ->
     root = images(tmp_path, "part_1/a.jpg", "part_2/b.jpg", "c.jpg")
     source = read_source(write_text(root / "t.csv", "image_id,label\na,hat\nb,shoe\nc,hat\n"))
     assert labels(source) == {"part_1/a.jpg": "hat", "part_2/b.jpg": "shoe", "c.jpg": "hat"}
-    assert "images found in another folder than the table says: 2 ('a' is 'part_1/a.jpg')" in source.messages
+    assert "images found in another folder than the table states: 2 ('a' is 'part_1/a.jpg')" in source.messages
     images(root, "part_2/a.jpg")
     with pytest.raises(TableError, match=r"t.csv' line 2: 'a' may be 'part_1/a.jpg' or 'part_2/a.jpg' in"):
         read_source(root / "t.csv")

@@ -17,7 +17,7 @@ MISSING = "there is no such file"
 """The reason of `eyebright.errors.ImageError` for a file that does not exist."""
 
 MAX_ENTRIES = 10_000_000
-"""Files and folders that are gone through; of a folder with more, the finding says "at least"."""
+"""Files and folders that are gone through; of a folder with more, the finding has "at least"."""
 
 
 def file_findings(source: Source, facts: FactTable | None = None, *, unnamed: bool = True) -> list[Finding]:

@@ -70,7 +70,7 @@ _FORMATS = {
 class _Check(NamedTuple):
     kind: str
     found: "Callable[[FactTable], Bool[np.ndarray, 'n']]"
-    says: str  # after "3 images are"
+    predicate: str  # after "3 images are"
     remedy: str
 
 
@@ -92,7 +92,7 @@ def image_findings(source: Source, facts: FactTable) -> list[Finding]:
                 Finding(
                     kind=check.kind,
                     severity=severity,
-                    sentence=f"{counted(count, 'image')} {'is' if count == 1 else 'are'} {check.says}.",
+                    sentence=f"{counted(count, 'image')} {'is' if count == 1 else 'are'} {check.predicate}.",
                     remedy=check.remedy,
                     figure=count,
                     files=files_at(source, found),

@@ -205,7 +205,7 @@ def _label_keys(source: Source) -> set[str]:
 
 
 def _frequent(values: "Categorical[str]") -> "Categorical[str]":
-    """The categories, with those of few images as one, which is called ``""``: each of them says nothing."""
+    """The categories, with those of few images as one, which is called ``""``: each of them is uninformative."""
     counts = np.bincount(values.codes, minlength=len(values.categories)).tolist()
     rare = {name for name, count in zip(values.categories, counts, strict=True) if count < _MIN_CATEGORY_IMAGES}
     return values.map(lambda name: "" if name in rare else name)

@@ -28,7 +28,7 @@ def reading(source: Source) -> dict[str, Any]:
 
     - ``kind``: multi, single, points or numbers; ``block``: the name of the target block.
     - ``classes``: the labels that images have, sorted; ``unused``: those that are declared and that no image has.
-    - ``count``: how many images; ``split``: how many in each part, None where the data do not say.
+    - ``count``: how many images; ``split``: how many in each part, None where the data do not specify it.
     - ``unknown``: how many labels, points or numbers of images are unknown; ``unknown_cells``: the labels by image.
       Labels that no image has are in neither. Where there are more than a million, they are counted only.
     - ``rows``: by image its labels, points ([x, y] or None) or numbers, in the order of the data. An image is called by

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64, Int, Num
 
 N_FOLDS = 5
-"""Parts of the images for categories: what a category says of a label is counted on the other parts."""
+"""Parts of the images for categories: the association of a category with a label is counted on the other parts."""
 
 _STEPS = 40  # of the bisection, after which the ends are exact to 1e-12
 
@@ -95,7 +95,7 @@ def auc_of_categories(
     """The AUC, for each label, of the share of images with the label in the category of an image.
 
     The shares are those of the images in other folds, so that many small categories cannot win by chance, and images
-    are compared within their fold: the shares of two folds differ. A category that no other fold has says nothing.
+    are compared within their fold: the shares of two folds differ. A category that no other fold has is uninformative.
 
     Args:
         codes: the category of each image.

@@ -204,7 +204,7 @@ def _auc(image_property: Property, rank: Ranking | None, folds: Int[np.ndarray, 
 def _above_limit(image_property: Property, block: _Block, auc: Auc, low: Any, high: Any) -> list[Shortcut]:
     """The labels that the property predicts surely enough."""
     more = np.flatnonzero(low > image_property.limit).tolist()
-    # a category below 0.5 says nothing: the shares of other folds predict the opposite by chance only
+    # a category below 0.5 is no evidence: the shares of other folds predict the opposite by chance only
     less = (
         []
         if isinstance(image_property.values, Categorical)

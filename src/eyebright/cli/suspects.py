@@ -17,7 +17,7 @@ def option_classes() -> tuple[type, ...]:
 
 
 def suspects(arguments: "CommandArguments") -> None:
-    """Find labels that are probably wrong or missing, from what the heads that have not seen them say instead.
+    """Find labels that are probably wrong or missing, from the predictions of heads that have not seen them.
 
     \b
     Examples:

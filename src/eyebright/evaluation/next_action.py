@@ -17,7 +17,7 @@ GRID_SIZE = 30
 START = 20
 """The number of images that are labelled one by one before a model is used."""
 
-_MIN_UNCERTAINTY = 0.02  # what a model of few images says to be more certain than this is not trusted
+_MIN_UNCERTAINTY = 0.02  # a model of few images is not trusted when it claims to be more certain than this
 
 
 class NextAction(NamedTuple):

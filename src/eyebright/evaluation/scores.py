@@ -175,9 +175,9 @@ class Draws(NamedTuple):
 def interval_of_ranking(draws: Draws, value: float, trials: float, *, level: float = CONFIDENCE) -> Interval:
     """The bias-corrected and accelerated interval of a share, with Wilson's for its effective number of trials.
 
-    Near 0 and 1 few images differ, and resamples without any of them say nothing. As that of a smooth share (see
-    `eyebright.evaluation.studentized`), the interval also contains Wilson's for as many trials as a proportion has that
-    varies as much. How much the share varies is estimated by the jackknife (Efron & Tibshirani, 1993, chapter 11).
+    Near 0 and 1 few images differ, and resamples without any of them carry no information. As that of a smooth share
+    (see `eyebright.evaluation.studentized`), the interval also contains Wilson's for as many trials as a proportion has
+    that varies as much. How much the share varies is estimated by the jackknife (Efron & Tibshirani, 1993, chapter 11).
 
     Args:
         draws: the share of the resamples, and without each part.

@@ -51,7 +51,7 @@ class Exportable:
         predictor: the predictor in torch, on the CPU.
         steps: its preprocessing.
         validation: the images that are compared.
-        facts: what the record, and the metadata of what is exported, say of the model.
+        facts: the facts of the model for the record and the metadata of what is exported.
     """
 
     predictor: Predictor

@@ -222,7 +222,8 @@ def _limits(kind: _Kind, *, has_ood: bool, has_heat_maps: bool) -> tuple[str, ..
 _NO_SETS = "The page has no prediction sets, and its CSV no column of them; `eyebright predict` has them."
 _DECODING = (
     "JPEG, PNG, WebP, GIF (its first frame) and BMP images of 8 bits are read as by Eyebright. CMYK, 16 bits, AVIF and "
-    "transparency are decoded by the browser in its own way, which is said at the image; TIFF and HEIC are refused."
+    "transparency are decoded by the browser in its own way, and the page notes it at the image; TIFF and HEIC are "
+    "refused."
 )
 _UNLIKE_NOTE = (
     "The answers are made for images of the kind that the model was trained on. One that is more unlike the training "

@@ -38,7 +38,7 @@ def jpeg_damage(data: bytes) -> str:
 
 
 def lacks_only_end_marker(damage: str) -> bool:
-    """True if all pixels may be there, which only a decoder that reports missing data can say."""
+    """True if all pixels may be there, which only a decoder that reports missing data can tell."""
     return damage == _NO_END_MARKER
 
 

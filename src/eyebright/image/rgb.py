@@ -5,9 +5,9 @@
 * transparency (an alpha channel, a transparent palette entry or colour): composited over white;
 * CMYK, YCbCr, LAB: Pillow's conversion; colour profiles are not applied;
 * 16 bits: 0 to 65,535 is scaled to 0 to 255 (16-bit colour is an exception: Pillow keeps the high byte). A TIFF that
-  says that it uses fewer bits is scaled from its own white level: BitsPerSample 12, or a MaxSampleValue,
+  states that it uses fewer bits is scaled from its own white level: BitsPerSample 12, or a MaxSampleValue,
   SMaxSampleValue or WhiteLevel of 2^9 - 1 to 2^15 - 1; other values of these tags are statistics of one image. A PNG
-  is not scaled by its sBIT chunk, since the standard asks for the full range whatever sBIT says. The values of a
+  is not scaled by its sBIT chunk, since the standard asks for the full range whatever sBIT states. The values of a
   single image never change its scale: images whose range is hardly used are reported (`range_notes`);
 * floats: 0 is black and 1 is white; an image with values outside of [0, 1] is scaled from its minimum to its maximum;
   NaN is black;

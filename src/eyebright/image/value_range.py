@@ -32,6 +32,6 @@ def range_notes(values: ValueRange | None) -> tuple[str, ...]:
     if values is None or not values.is_hardly_used:
         return ()
     return (
-        f"its largest 16-bit value is {values.largest:,} of {values.white:,}, and nothing says that it has fewer bits,"
-        f" so it is dark and not scaled; {RANGE_REMEDY}",
+        f"its largest 16-bit value is {values.largest:,} of {values.white:,}, and the file does not state that it has "
+        f"fewer bits, so it is dark and not scaled; {RANGE_REMEDY}",
     )

@@ -1,4 +1,4 @@
-"""What is wrong with a manifest, as far as that can be said without building the model; torch is not needed."""
+"""What is wrong with a manifest, as far as that can be checked without building the model; torch is not needed."""
 
 from collections.abc import Mapping
 from typing import Any

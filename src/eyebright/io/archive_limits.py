@@ -1,7 +1,7 @@
 """Limits of what an archive unpacks to, since a few kilobytes can hold petabytes of zeros.
 
-What the headers of an archive say is counted before anything is written, and what really comes out of its compressed
-data while it is read, because a header can say anything.
+The sizes in the headers of an archive are counted before anything is written, and what really comes out of its
+compressed data while it is read, because a header can claim anything.
 """
 
 import bz2

@@ -42,7 +42,7 @@ from eyebright.learner.callbacks import AnyCallback, Callbacks, Fit, as_callback
 from eyebright.learner.fine_tuned import FineTuned
 from eyebright.learner.interpretation import ClassificationInterpretation
 from eyebright.learner.manifest import manifest_of
-from eyebright.learner.model_copy import ModelCopy
+from eyebright.learner.model_copy import ModelCopy, check_is_comparable
 from eyebright.learner.predictions import Pairs, predict_dataset
 from eyebright.learner.saved_learner import PredictionTuple, predict_one
 from eyebright.learner.saved_weights import check_no_pickle, load_weights, save_weights, weights_path
@@ -479,9 +479,10 @@ class Learner:
         observers = self._observers(callbacks)
         self.trainer.check_fit_from_linear_head(plan, C=C, groups=groups, checkpoint=checkpoint, resume=resume)
         head = self._fit_head(C, groups, observers)
-        frozen = ModelCopy.of(self.model, self.evaluate(), self._last_scores())
+        evaluation = self.evaluate()
         if keep_better:
-            frozen.check_has_metric()
+            check_is_comparable(evaluation)
+        frozen = ModelCopy.of(self.model, evaluation, self._last_scores())
         frozen_seconds = time.perf_counter() - started
         if minutes is not None:
             end = started + 60 * minutes

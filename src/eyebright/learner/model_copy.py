@@ -38,19 +38,21 @@ class ModelCopy:
         """The main metric of the target, by which models are compared."""
         return self.evaluation.decision.target.metrics()[0]
 
-    def check_has_metric(self) -> None:
-        """Raises `InputError` if the main metric cannot be computed.
-
-        Raises:
-            InputError: it is NaN for these validation images.
-        """
-        if math.isnan(metric_value(self.evaluation, self.metric)):
-            raise InputError(
-                f"`keep_better=True` compares the {self.metric.display_name} of the validation images, which cannot be "
-                "computed from their targets: give `keep_better=False`"
-            )
-
     def restore(self, model: ImageModel) -> None:
         """Gives the model these weights again."""
         model.load_state_dict(self.weights)
         model.backbone_was_trained = self.backbone_was_trained
+
+
+def check_is_comparable(evaluation: Evaluation) -> None:
+    """Raises `InputError` if the main metric of the target, by which models are compared, cannot be computed.
+
+    Raises:
+        InputError: it is NaN for these validation images.
+    """
+    metric = evaluation.decision.target.metrics()[0]
+    if math.isnan(metric_value(evaluation, metric)):
+        raise InputError(
+            f"`keep_better=True` compares the {metric.display_name} of the validation images, which cannot be computed "
+            "from their targets: give `keep_better=False`"
+        )

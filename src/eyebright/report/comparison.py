@@ -80,12 +80,12 @@ def relabelled_sentences(found: ModelComparison) -> list[str]:
     """The main metric by the labels of each model, and on images that were not nominated; empty if no labels differ."""
     if not found.relabelled:
         return []
-    said = [
+    sentences = [
         f"the targets of {found.relabelled:,} of the {len(found.first):,} images differ; unless stated otherwise, "
         f"those of the second model are used"
     ]
-    said += [f"{_judged_text(judged)}: {judged.metrics[0].text}" for judged in found.judged]
-    return [*said, _FAVOURED_MODEL_NOTE]
+    sentences += [f"{_judged_text(judged)}: {judged.metrics[0].text}" for judged in found.judged]
+    return [*sentences, _FAVOURED_MODEL_NOTE]
 
 
 def comparison_page(found: ModelComparison, names: tuple[str, str]) -> ComparisonPage:

@@ -204,7 +204,7 @@ class Learning:
         try:
             answers = model.learn(vocabulary, values, cancelled=cancel.is_set, progress=progress)
             self._prepare(answers)
-        except Exception as error:  # the page must say it; there is nobody else
+        except Exception as error:  # only the page can report it
             what = (
                 str(error) if isinstance(error, EyebrightError) else f"internal error: {type(error).__name__}: {error}"
             )

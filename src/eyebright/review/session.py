@@ -241,7 +241,7 @@ class ReviewSession:
     # ------------------------------------------------------------------ answers of a model
 
     def set_answers(self, answers: Answers) -> None:
-        """Replaces what a model says of the images."""
+        """Replaces a model's predictions for the images."""
         with self.lock:
             self.answers = answers
             self.model += 1

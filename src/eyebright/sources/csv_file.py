@@ -279,9 +279,9 @@ def _rows_with_spaces(data: bytes) -> Iterator[_Batch]:
 def _check_header(table: TextTable, names: Sequence[str], line: int) -> None:
     long = next((name for name in names if len(name) > _MAX_COLUMN_LENGTH), None)
     if long is not None:
-        said = f"a column's name has {len(long):,} characters, more than the limit of {_MAX_COLUMN_LENGTH:,}"
+        problem = f"a column's name has {len(long):,} characters, more than the limit of {_MAX_COLUMN_LENGTH:,}"
         raise table.error(
-            f"{said} ('{long[:60]}...'); is the header missing, or a quotation mark not closed?", line=line
+            f"{problem} ('{long[:60]}...'); is the header missing, or a quotation mark not closed?", line=line
         )
     twice = sorted(name for name, count in Counter(names).items() if name and count > 1)
     if twice:

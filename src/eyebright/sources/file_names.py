@@ -54,15 +54,14 @@ def _without_extension(names: Strings) -> IndexArray:
     """The rows whose name does not end as an image does."""
     rows = np.arange(len(names))
     first = names[0].lower() if len(names) else ""
-    for extension in sorted(
-        IMAGE_EXTENSIONS, key=lambda ending: not first.endswith(ending)
-    ):  # most names end as the first
+    # Most names end as the first one.
+    for extension in sorted(IMAGE_EXTENSIONS, key=lambda ending: not first.endswith(ending)):
         rows = rows[~np.strings.endswith(np.strings.lower(names[rows]), extension)]
     return rows
 
 
 def with_folders(table: TextTable, folder: Path, names: Strings) -> tuple[Strings, list[str]]:
-    """(names, messages): where some images are not where their names say, they are searched in the folders inside.
+    """(names, messages): where some images are not where their names point, they are searched in the folders inside.
 
     Args:
         table: the label file, for messages.
@@ -84,9 +83,10 @@ def with_folders(table: TextTable, folder: Path, names: Strings) -> tuple[String
     moved = np.flatnonzero(found != names)
     first = int(moved[0])
     example = f"'{names[first]}' is '{found[first]}'"
-    is_same = PurePosixPath(str(found[first])).name.startswith(PurePosixPath(str(names[first])).name)
-    how = "in another folder" if is_same else "in another folder, or by another spelling of the name,"
-    return found, [f"images found {how} than the table says: {len(moved)} ({example})"]
+    pairs = zip(names[moved].tolist(), found[moved].tolist(), strict=True)
+    are_spelled_alike = all(PurePosixPath(path).name.startswith(PurePosixPath(name).name) for name, path in pairs)
+    how = "in another folder" if are_spelled_alike else "in another folder, or by another spelling of the name,"
+    return found, [f"images found {how} than the table states: {len(moved)} ({example})"]
 
 
 def leads_to_image(folder: Path) -> Callable[[str], bool]:

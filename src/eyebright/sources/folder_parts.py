@@ -11,7 +11,7 @@ from eyebright.sources.parts import part_messages, part_of
 
 
 class FolderParts(NamedTuple):
-    """The images of a folder, with what the folders of the split say.
+    """The images of a folder, with the parts of the folders of the split.
 
     Args:
         files: those that are used.

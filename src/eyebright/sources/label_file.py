@@ -87,7 +87,7 @@ class LabelFile:
                     keys[piece.key] = piece.value
                     if form == "list":
                         break
-        except EyebrightError:  # it is cut off after the first MB, or broken: reading says where
+        except EyebrightError:  # it is cut off after the first MB, or broken: reading reports where
             pass
         first = keys.pop("", None) if form == "list" else None
         return JsonOutline(form, keys, first) if first is not None or keys or form == "list" else None

@@ -1,4 +1,4 @@
-"""The tasks of a Label Studio export: each is an image with what its annotations say."""
+"""The tasks of a Label Studio export: each is an image with its annotations."""
 
 import json
 import re
@@ -186,7 +186,7 @@ def _image(request: ReadRequest, data: Mapping[str, Any], line: int) -> str:
     if len(keys) == 1:
         return str(data[keys[0]])
     problem = f"{listing(keys)} name images" if keys else f"no name of an image is among the keys {listing(data)}"
-    raise TableError(f"'{request.path}' line {line}: {problem}; `files` says which key does")
+    raise TableError(f"'{request.path}' line {line}: {problem}; `files` specifies the key")
 
 
 def _other_names(image: str, upload: Any) -> list[str]:

@@ -28,7 +28,7 @@ def with_none_label(source: Source, name: str | None, *, is_class: bool = False)
 
     Args:
         source: as a format has read it.
-        name: the label that means none; None: a label that is called so stays one, and a message says it.
+        name: the label that means none; None: a label of that name stays one, with a message.
         is_class: the user asks for one class for each image.
 
     Raises:

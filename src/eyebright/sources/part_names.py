@@ -1,4 +1,4 @@
-"""The parts that the names of several label files, or of their folders, say."""
+"""The parts in the names of several label files or of their folders."""
 
 import glob
 import re

@@ -85,7 +85,7 @@ def read_source(
         group: the definition of the groups that a split does not divide: a column, a word in their paths such as
             ``"patient"`` before a number, or ``"none"``; None: detected by names such as patient, lesion and session.
         split: the column with the parts, or the path of a table with a row for each image and its part; ``"none"``:
-            what the data say of parts is not used; None: detected.
+            the parts in the data are not used; None: detected.
         valid_fold: the fold for validation, where ``split`` is a column or a table that numbers folds (``eyebright
             split`` writes one); the others are for training.
         valid: the label file of the validation images; None: a table such as ``train.csv`` is read with ``valid.csv``

@@ -1,7 +1,8 @@
 """`recognise`: which format a file or a folder has, found by looking inside.
 
-A file has the format whose recogniser says so. A folder has a format of folders, or holds files of one. A format that
-says more (COCO) is taken before one that says less (class folders); two that say as much are an error.
+A file has the format whose recogniser accepts it. A folder has a format of folders, or holds files of one. A format
+that is more specific (COCO) is taken before a less specific one (class folders); two equally specific ones are an
+error.
 """
 
 from collections import Counter, defaultdict
@@ -35,7 +36,7 @@ class Recognised(NamedTuple):
     format: Format
     files: tuple[Path, ...] = ()
 
-    def says(self, path: Path) -> str:
+    def sentence(self, path: Path) -> str:
         """What was recognised, in words."""
         if not self.files:
             return f"{self.format.title} (`format='{self.format.name}'`)"
@@ -160,7 +161,7 @@ def _first_line(file: LabelFile) -> str:
 
 
 def _equally_likely(path: Path, found: Sequence[Recognised]) -> InputError:
-    readings = "; or ".join(reading.says(path) for reading in found)
+    readings = "; or ".join(reading.sentence(path) for reading in found)
     return InputError(f"'{path}' can be read in {len(found)} ways: {readings}; name the one that is meant")
 
 

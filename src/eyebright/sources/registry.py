@@ -2,7 +2,7 @@
 
 A new one is a file in `eyebright.sources.formats` and a line here.
 
-Formats that say more stand before those that say less; the order has no other meaning.
+More specific formats stand before less specific ones; the order has no other meaning.
 """
 
 from eyebright.errors import InputError, did_you_mean, listing

@@ -57,7 +57,7 @@ class LabelRows:
             file: its path, relative to the root of the source.
             labels: those that it has.
             unknown: those that it may or may not have.
-            part: what it is for; None: the file does not say.
+            part: what it is for; None: the file does not specify it.
             group: images of one group belong together; None: it is independent.
 
         Raises:
@@ -91,7 +91,7 @@ class LabelRows:
             request: what was asked for.
             messages: the messages of the reader, sentences for the user.
             declared: the labels that the format declares; a message names those that no image has.
-            is_single: the format says that an image has one class.
+            is_single: the format defines that an image has one class.
             may_be_single: where each image has exactly one label, it is a class; otherwise the kind is that of any
                 number of labels.
 
@@ -106,7 +106,7 @@ class LabelRows:
                 f"'{self._path}' has no label on any of its {len(self._files)} images{_reasons(self.left_out)}"
             )
         sets = Categorical(tuple(self._sets), np.array(self._codes, dtype=np.int32))
-        kind, targets, said = self._targets(sets, request.kind, is_single=is_single, may_be_single=may_be_single)
+        kind, targets, sentences = self._targets(sets, request.kind, is_single=is_single, may_be_single=may_be_single)
         part = Categorical.of(self._parts) if any(self._parts) else None
         found = Counter(label for labels in self._sets for label in labels)
         unused = tuple(sorted(set(declared) - set(found)))
@@ -122,7 +122,7 @@ class LabelRows:
             unused=unused,
             declared=tuple(sorted(declared)),
             messages=(
-                *said,
+                *sentences,
                 *messages,
                 *([f"labels that no image has, which cannot be learnt: {listing(unused)}"] if unused else []),
                 *([] if part is None else part_messages(part, origin=f"'{self._path.name}' gives")),
@@ -150,13 +150,13 @@ class LabelRows:
             )
         if form == "class" or (form is None and is_one and (is_single or may_be_single)):
             classes = sets.map(lambda labels: next(iter(labels)))
-            said = [f"one class for each image: {listing(sorted(set(classes.categories)))}"]
+            sentences = [f"one class for each image: {listing(sorted(set(classes.categories)))}"]
             if form is None and not is_single:
-                said = [
+                sentences = [
                     f"each image has exactly one label, which is its class; `kind='labels'` makes them independent: "
                     f"{listing(sorted(set(classes.categories)))}"
                 ]
-            return block_name("class") if kind is None else kind.block, classes, said
+            return block_name("class") if kind is None else kind.block, classes, sentences
         return block_name("labels") if kind is None else kind.block, sets, label_messages(sets)
 
 
@@ -189,9 +189,9 @@ def point_source(
     if not files:
         raise InputError(f"'{path}' has no image with points{_reasons(left_out)}")
     unknown = int(np.isnan(points).any(axis=2).sum())
-    said = [f"{points.shape[1]} points for each of {len(files)} images" + (f": {listing(names)}" if names else "")]
+    sentences = [f"{points.shape[1]} points for each of {len(files)} images" + (f": {listing(names)}" if names else "")]
     if unknown:
-        said.append(f"points that are unknown: {unknown} of {points.shape[0] * points.shape[1]}")
+        sentences.append(f"points that are unknown: {unknown} of {points.shape[0] * points.shape[1]}")
     source = Source(
         kind=block_name("points") if kind is None else kind.block,
         root=request.root,
@@ -200,7 +200,7 @@ def point_source(
         name="" if path.is_dir() else path.name,
         names=tuple(names),
         left_out=left_out,
-        messages=(*said, *messages, *left_out_messages(left_out)),
+        messages=(*sentences, *messages, *left_out_messages(left_out)),
     )
     return without_duplicates(source)
 
@@ -231,9 +231,9 @@ def number_source(
     path, kind, left_out = request.path, request.kind, left_out or {}
     if not files:
         raise InputError(f"'{path}' has no image with numbers{_reasons(left_out)}")
-    said = [f"numbers of each of {len(files)} images: {listing(names)}"]
+    sentences = [f"numbers of each of {len(files)} images: {listing(names)}"]
     if unknown := int(np.isnan(numbers).sum()):
-        said.append(f"numbers that are unknown: {unknown} of {numbers.size}")
+        sentences.append(f"numbers that are unknown: {unknown} of {numbers.size}")
     source = Source(
         kind=block_name("numbers") if kind is None else kind.block,
         root=request.root,
@@ -242,7 +242,7 @@ def number_source(
         name="" if path.is_dir() else path.name,
         names=tuple(names),
         left_out=left_out,
-        messages=(*said, *messages, *left_out_messages(left_out)),
+        messages=(*sentences, *messages, *left_out_messages(left_out)),
     )
     return without_duplicates(source)
 

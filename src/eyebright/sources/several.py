@@ -21,10 +21,10 @@ T = TypeVar("T", bound=Hashable)
 
 
 def read_several(files: Sequence[Path], request: ReadRequest, each: Format) -> Source:
-    """The images of all files as one source; the names of the files or their folders say the parts.
+    """The images of all files as one source; their parts are taken from the names of the files or their folders.
 
     Raises:
-        InputError: the files say different things about the same images, or only some of them name a part.
+        InputError: the files contradict each other about the same images, or only some of them name a part.
     """
     if each.read_several is not None:
         return each.read_several(files, request)

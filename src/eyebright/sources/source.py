@@ -57,7 +57,7 @@ class Row:
 
     @property
     def part(self) -> Part | None:
-        """What the image is for, see `eyebright.types.Part`; None where the data do not say."""
+        """What the image is for, see `eyebright.types.Part`; None where the data do not specify it."""
         return None if self.source.part is None else self.source.part[self.index]
 
     @property
@@ -84,9 +84,9 @@ class Source:
         name: the name of the label file, for messages; empty for a folder of images.
         names: the names of the points or numbers; empty where they have none.
         mirror: for each point the index of the point whose name it takes in a mirrored image; None: no pairs are known.
-        part: what each image is for, see `eyebright.types.Part`; None where the data do not say.
+        part: what each image is for, see `eyebright.types.Part`; None where the data do not specify it.
         group: images of one group belong together, in one part of a split; None: each image is independent.
-        group_name: what the groups are: the column that says them; empty where it was not a column.
+        group_name: what the groups are: the column that contains them; empty where it was not a column.
         weight: shape (n,), of each image in training; None: all the same.
         columns: every other column of the label file, a row for each image.
         lines: shape (n,), the line of the label file with each image; the first line is 1. None without such a file.
@@ -98,7 +98,7 @@ class Source:
             with the reason, such as ``"not labelled yet"``.
         unused: the labels that the label file declares and that no image has.
         declared: the labels that the label file declares, such as its 0/1 columns or the categories of COCO: of others
-            it says nothing. Empty where it declares none.
+            it has no information. Empty where it declares none.
         read_options: the arguments of `read_source`; empty where the source was not read from a file.
 
     Raises:
@@ -165,7 +165,7 @@ class Source:
 
     @property
     def split(self) -> tuple[Indices, Indices] | None:
-        """(train, valid) indices as the data say; None where no image is for validation.
+        """(train, valid) indices as the data specify; None where no image is for validation.
 
         Images of the parts test and promise are in neither; an image without a part is a training image.
         """

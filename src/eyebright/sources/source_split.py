@@ -16,8 +16,9 @@ def split_source(source: Source, valid_pct: float = VALID_PCT, *, seed: int = 0,
     """The source with a part for every image, and a message about the split.
 
     The split is stratified by labels, classes or quantiles of numbers, and groups stay whole. A source in which
-    some images are for validation already keeps its parts, and a message says if they divide groups; images for promise
-    and test keep their part. The split depends on the names of the files and the seed, not on the order of the rows.
+    some images are for validation already keeps its parts, and a message tells if they divide groups; images for
+    promise and test keep their part. The split depends on the names of the files and the seed, not on the order of the
+    rows.
 
     Args:
         source: the labelled images.

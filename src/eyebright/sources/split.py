@@ -205,7 +205,7 @@ def MaskSplitter(mask: Sequence[bool]) -> Splitter:
         if len(mask) != len(items):
             raise DataError(f"the mask has {len(mask)} values, and there are {len(items)} items")
         if odd := _not_flags(mask):
-            raise DataError(f"a mask says with true or false which items are for validation, and holds {odd[0]!r}")
+            raise DataError(f"a mask marks with true or false which items are for validation, and contains {odd[0]!r}")
         return _split_by_mask(mask)
 
     return splitter
@@ -287,14 +287,13 @@ def ColSplitter(col: str | int = "is_valid", on: Any = None) -> Splitter:
             values = list(on) if isinstance(on, (list, tuple, AbstractSet, np.ndarray, pd.Series)) else [on]
             if missing := [value for value in values if not column.isin([value]).any()]:
                 raise DataError(
-                    f"no row has {missing[0]!r} in column '{col}', which `on` says is for validation; "
+                    f"no row has {missing[0]!r} in column '{col}', which `on` specifies for validation; "
                     f"there are {listing(map(repr, column.unique()))}"
                 )
             return _split_by_mask(column.isin(values))
         if odd := _not_flags(column):
             raise DataError(
-                f"column '{col}' says which rows are for validation with true or false, and holds '{odd[0]}'; "
-                "give on=..."
+                f"column '{col}' marks the rows for validation with true or false, and contains '{odd[0]}'; give on=..."
             )
         return _split_by_mask(column)
 

@@ -1,4 +1,4 @@
-"""Finds and reads the column of a label file that says which images are for training, for validation or held out."""
+"""Finds and reads the column of a label file that specifies the parts: training, validation or held out images."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -20,7 +20,7 @@ from eyebright.sources.parts import (
 from eyebright.sources.text_table import TextTable
 
 NO_SPLIT = "none"
-"""What the option ``split`` says for images whose parts shall not be taken from the data."""
+"""The value of the option ``split`` for images whose parts shall not be taken from the data."""
 
 FOLD_REMEDY = "; if it is the number of a fold, `valid_fold` names the one for validation"
 """What to do about a number where a part was expected, at the end of a message."""
@@ -33,7 +33,7 @@ def find_split_column(table: TextTable, targets: Sequence[str] = (), *, asked: s
     """The column with the split; None: there is none.
 
     A column called ``split`` or ``is_valid`` is one whatever it holds. Another of the names in
-    `eyebright.sources.parts` is one if its cells say so: ``subset`` with train and val, ``is_train`` with true and
+    `eyebright.sources.parts` is one if its cells show it: ``subset`` with train and val, ``is_train`` with true and
     false.
 
     Args:
@@ -42,7 +42,7 @@ def find_split_column(table: TextTable, targets: Sequence[str] = (), *, asked: s
         asked: the column that the user names, or ``"none"``; None: detected.
 
     Raises:
-        TableError: there are two, or a column says that more images are for validation than for training.
+        TableError: there are two, or a column marks more images for validation than for training.
     """
     if asked is not None:
         return None if asked == NO_SPLIT else existing(table, asked)
@@ -51,7 +51,7 @@ def find_split_column(table: TextTable, targets: Sequence[str] = (), *, asked: s
     candidates = [*required, *(name for name in others if name not in targets and _says_parts(table, name))]
     if len(candidates) > 1:
         raise table.error(
-            f"the columns {listing(candidates)} both say which images are for validation; keep one of them"
+            f"the columns {listing(candidates)} both specify which images are for validation; keep one of them"
         )
     if not candidates:
         return None
@@ -140,7 +140,7 @@ def _check_trains_more(table: TextTable, column: str) -> None:
     valid, train = (int(part.isin([name]).sum()) for name in ("valid", "train"))
     if valid > train and len(table) >= 3:
         raise table.error(
-            f"column '{column}' seems to say that {valid} of {len(table)} images are for validation, more than the "
+            f"column '{column}' seems to mark {valid} of {len(table)} images as validation images, more than the "
             f"{train} for training; if it means that, call it 'split' and write train and valid; if it means something "
             "else, give it another name"
         )
@@ -176,7 +176,7 @@ def _parts(table: TextTable, column: str, valid_fold: int | None = None) -> Cate
     known: dict[str, Part] = {cell: part for cell, part in meaning.items() if part is not None}
     parts: Categorical[Part] = cells.map(lambda cell: known[cell])
     if set(parts.categories) <= set(HELD_OUT):
-        raise table.error(f"column '{column}' says that every image is held out; nothing is left to train on")
+        raise table.error(f"column '{column}' marks every image as held out; nothing is left to train on")
     if by_flag and flagged == "valid" and "valid" not in parts.categories:
         raise table.error(
             f"column '{column}' leaves nothing for validation, it is false in every row; mark some rows, or take the "

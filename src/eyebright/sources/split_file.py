@@ -55,7 +55,7 @@ def _part_column(table: TextTable, file_column: str) -> str:
     others = [name for name in table.columns if name != file_column]
     if column is None and len(others) != 1:
         raise table.error(
-            f"no column says which images are for training: there are {listing(others)}; call one 'split'"
+            f"no column specifies which images are for training: there are {listing(others)}; call one 'split'"
         )
     return others[0] if column is None else column
 

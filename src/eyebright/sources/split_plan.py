@@ -110,7 +110,7 @@ def plan_split(
     drawn_because[rows] = reason.codes[unit]
     is_kept = ~is_drawn & ~is_following
     reasons = [
-        Reason(np.where(is_kept, codes, -1), lambda code: f"kept: the data say {names[code]}"),
+        Reason(np.where(is_kept, codes, -1), lambda code: f"kept: {names[code]} in the data"),
         Reason(np.where(is_following, codes, -1), lambda code: f"with images that the data give to {names[code]}"),
         _group_reason(source, ~is_kept),
         _same_reason(source, same, order, ~is_kept),

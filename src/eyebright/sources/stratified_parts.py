@@ -357,7 +357,7 @@ def _apportioned(wanted: Floats, shares: Floats, favoured: Floats, count: int) -
 
 
 def _interleaved(counts: IndexArray) -> Codes:
-    """The index of each part as often as ``counts`` says, spread evenly."""
+    """The index of each part as often as ``counts`` states, spread evenly."""
     part = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
     nth = np.arange(len(part)) - np.repeat(np.cumsum(counts) - counts, counts)
     return part[np.argsort((nth + 0.5) / counts[part], kind="stable")]

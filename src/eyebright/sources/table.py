@@ -86,7 +86,7 @@ def source_of_table(
     Args:
         table: a row for each image.
         folder: that its file names are relative to.
-        asked: its columns, and what they hold, where the user says so.
+        asked: its columns and their contents, where the user specifies them.
         part: the part of each row, where the names of files give it; None: a column may.
 
     Raises:
@@ -211,12 +211,12 @@ def _groups(column: TextColumn) -> Categorical[str]:
 
 
 def _check_cell_options(table: TextTable, targets: TargetColumns, asked: CellOptions) -> None:
-    """Raises `TableError` where the user says what cells of 0/1 columns mean, and there are no such columns."""
+    """Raises `TableError` where the user specifies what cells of 0/1 columns mean, and there are no such columns."""
     for name, value in (("blank", asked.blank), ("uncertain", asked.uncertain)):
         if value is not None and not targets.are_indicators:
             raise table.error(
-                f"`{name}` says what cells of 0/1 columns mean, and the targets are in {listing(targets.columns)}, "
-                f"which hold other cells; leave `{name}` out"
+                f"`{name}` specifies what cells of 0/1 columns mean, and the targets are in "
+                f"{listing(targets.columns)}, which hold other cells; leave `{name}` out"
             )
 
 

@@ -30,7 +30,7 @@ from eyebright.sources.text_table import TextTable
 from eyebright.tasks.base import TargetForm
 
 NO_TARGETS = "no column holds"
-"""What each error for a table without targets says."""
+"""The message of each error for a table without targets."""
 
 _ENDING = re.compile(rf"_({'|'.join((*PLURALS, *SINGULARS))})$")  # finding_labels
 

@@ -16,7 +16,7 @@ Targets = Categorical[LabelSet] | Categorical[str] | Floats
 
 
 class CellOptions(NamedTuple):
-    """How cells are read, where the user says so; None: the whole table decides.
+    """How cells are read, where the user specifies it; None: the whole table decides.
 
     Args:
         delimiter: between two labels in a cell; ``""`` if a cell is one class.

@@ -1,4 +1,4 @@
-"""`Writer`: one format that labelled images are written in; `check_writable` says what it cannot hold.
+"""`Writer`: one format that labelled images are written in; `check_writable` reports what it cannot hold.
 
 A new format is one file in `eyebright.sources.writers` with a `Writer`, and one entry in `WRITERS`.
 """
@@ -31,7 +31,7 @@ class Writer:
         name: the name for the option ``to``.
         title: what it is called, for messages.
         forms: the forms of the targets that it can hold.
-        write: writes a source to a path, a new file or folder, and says how it is read.
+        write: writes a source to a path, a new file or folder, and returns the options for reading it.
         holds_unknown: whether it can hold unknown labels and numbers.
         holds_parts: whether it can hold the part of each image in one file; else there is a file for each part.
         holds_columns: whether it can hold groups and other columns.

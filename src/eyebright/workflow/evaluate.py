@@ -90,13 +90,13 @@ def evaluate_model(
     if options.part is not None:
         check_free(options.model, options.part, replace=options.replace)
     source = _read(options.source, reading or ReadOptions(), manifest)
-    said = len(source.messages)
+    n_reported = len(source.messages)
     for sentence in source.messages:
         say(sentence)
     source = readable(source, skip_bad=True)
     source = with_targets_of_model(source, manifest.target)
     held_out, found = _chosen(source, options, manifest, say, advance)
-    for sentence in (*source.messages[said:], *held_out.left_out_messages):
+    for sentence in (*source.messages[n_reported:], *held_out.left_out_messages):
         say(sentence)
     if not len(held_out.rows):
         raise InputError("no image is left to evaluate; see the reasons above")

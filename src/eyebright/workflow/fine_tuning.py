@@ -157,12 +157,12 @@ def _observers(learner: Learner, options: TrainOptions, *, resume: bool, say: Sa
 
 def _say_resumed(learner: Learner, say: Say) -> Observer:
     """An observer that reports after which epoch training continues."""
-    said: list[str] = []
+    sentences: list[str] = []
 
     def observe(event: Event) -> None:
-        if isinstance(event, PhaseStarted) and not said:
+        if isinstance(event, PhaseStarted) and not sentences:
             run = learner.run
-            said.append(f"resumed after {run.epoch} of {sum(plan.epochs for plan in run.plans)} epochs")
-            say(said[0])
+            sentences.append(f"resumed after {run.epoch} of {sum(plan.epochs for plan in run.plans)} epochs")
+            say(sentences[0])
 
     return observe

@@ -54,19 +54,19 @@ class HeldOut:
     @property
     def left_out_messages(self) -> list[str]:
         """Sentences on images that are left out, or are not new to the model."""
-        words, said = self._words, list[str]()
+        words, sentences = self._words, list[str]()
         if self.left_out:
-            said.append(
+            sentences.append(
                 f"left out of {words}: {count_text(self.left_out, 'image')} with a label that no training image has "
                 f"({listing(self.new_labels)})"
             )
         if self.leaks:
             what = "not new to the model, but used for" if self.keeps_leaks else "left out of"
-            said.append(
+            sentences.append(
                 f"{what} {words}: {count_text(self.leaks, 'copy', 'copies')} of images for training or validation, or "
                 "images of their groups"
             )
-        return said
+        return sentences
 
     @property
     def _words(self) -> str:

@@ -101,8 +101,8 @@ def _with_ancestors(known: ModelImages, parent: Parent) -> ModelImages:
     if not first:
         return known
     name = f" '{first['name']}'" if isinstance(first, dict) and "name" in first else ""
-    said = f"'{parent.name}' started from another model{name}, whose own training images are unknown here"
-    return replace(known, messages=(*known.messages, said), is_complete=False)
+    sentence = f"'{parent.name}' started from another model{name}, whose own training images are unknown here"
+    return replace(known, messages=(*known.messages, sentence), is_complete=False)
 
 
 def _matched(source: Source, known: ModelImages, parent: Parent) -> _Known:
@@ -231,13 +231,13 @@ def _drawn(source: Source, rows: IndexArray, valid_pct: float, *, seed: int, sam
 def _messages(parent: Parent, n_valid: int, n_train: int, new: tuple[int, int], known: ModelImages) -> list[str]:
     """Sentences for the user about the split."""
     count, drawn = new
-    said = f"the split continues that of '{parent.name}': {count_text(n_valid, 'image')} stay for validation"
+    sentence = f"the split continues that of '{parent.name}': {count_text(n_valid, 'image')} stay for validation"
     if not known.is_complete:
-        return [f"{said}; all {n_train + count:,} others are for training, since they may have trained it"]
-    said += f", {n_train:,} that trained it stay for training"
+        return [f"{sentence}; all {n_train + count:,} others are for training, since they may have trained it"]
+    sentence += f", {n_train:,} that trained it stay for training"
     if count:
-        said += f"; of {count_text(count, 'new image')} {drawn:,} are for validation"
+        sentence += f"; of {count_text(count, 'new image')} {drawn:,} are for validation"
     evaluation = parent.evaluations.get("valid")
     gone = 0 if evaluation is None else len(evaluation) - n_valid
     further = [f"{gone:,} validation images of '{parent.name}' are not among these"] if gone > 0 else []
-    return [said, *further]
+    return [sentence, *further]

@@ -224,12 +224,12 @@ def _reasons(vocabulary: Vocabulary, order: TeachingOrder) -> dict[int, str]:
     reasons: dict[int, str] = {}
     columns: list[Any] = [order.rows, order.labels, order.uncertainties, order.rarities, order.distances]
     for row, label, uncertainty, rarity, distance in zip(*(column.tolist() for column in columns), strict=True):
-        said: list[str] = []
+        sentences: list[str] = []
         if 0 <= label < len(vocabulary.names) and uncertainty >= 0.5:
-            said.append(f"not sure about {vocabulary.names[label]}")
+            sentences.append(f"not sure about {vocabulary.names[label]}")
         if 0 <= label < len(vocabulary.names) and rarity >= 0.5:
-            said.append(f"{vocabulary.names[label]} is still rare")
+            sentences.append(f"{vocabulary.names[label]} is still rare")
         if distance >= 0.5:
-            said.append("unlike the images that have labels")
-        reasons[row] = "; ".join(said)
+            sentences.append("unlike the images that have labels")
+        reasons[row] = "; ".join(sentences)
     return reasons

@@ -118,17 +118,21 @@ def start_messages(parent: Parent, target: TargetBlock, transforms: Sequence[Tra
     kept = [name for name in after if name in set(before)]
     new = [name for name in after if name not in set(before)]
     dropped = [name for name in before if name not in set(after)]
-    said = [f"training starts from the model '{parent.name}'{_score(parent)}; it has {len(kept):,} of these {noun}"]
+    sentences = [
+        f"training starts from the model '{parent.name}'{_score(parent)}; it has {len(kept):,} of these {noun}"
+    ]
     if new:
-        said.append(f"{noun} that '{parent.name}' does not have, which get new outputs: {listing(new)}")
+        sentences.append(f"{noun} that '{parent.name}' does not have, which get new outputs: {listing(new)}")
     if dropped:
-        said.append(f"{noun} of '{parent.name}' that these data do not have, which are dropped: {listing(dropped)}")
+        sentences.append(
+            f"{noun} of '{parent.name}' that these data do not have, which are dropped: {listing(dropped)}"
+        )
     if preprocessing_to_json(transforms) != preprocessing_to_json(parent.manifest.preprocessing):
-        said.append(
+        sentences.append(
             f"the preprocessing (resize, crop or padding) differs from that of '{parent.name}', so that its "
             f"predictions may differ"
         )
-    return said
+    return sentences
 
 
 def _score(parent: Parent) -> str:

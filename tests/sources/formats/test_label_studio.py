@@ -141,7 +141,7 @@ def test_labels_of_several_controls_are_an_error_until_one_is_named(tmp_path: Pa
 def test_two_images_in_a_task_are_an_error_until_one_is_named(tmp_path: Path) -> None:
     one = task("a.jpg", [choice("x", "y")])
     one["data"]["other"] = "b.jpg"
-    with pytest.raises(TableError, match="line 2: 'image', 'other' name images; `files` says which key does"):
+    with pytest.raises(TableError, match="line 2: 'image', 'other' name images; `files` specifies the key"):
         read(tmp_path, [one])
     assert labels(read(tmp_path, [one], files="other")) == {"b.jpg": ["x", "y"]}
     with pytest.raises(TableError, match="no name of an image is among the keys 'text'"):

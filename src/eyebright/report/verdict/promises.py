@@ -32,15 +32,17 @@ def with_promises(verdict: Verdict, tuning: Mapping[str, Any], *, is_three_way: 
     each = [label for result in results for label in result.labels]
     never = {label.label for label in each if not label.kept and label.threshold == 1}
     cannot = [sentence for sentence in verdict.cannot if not any(sentence.startswith(f"'{name}'") for name in never)]
-    said: list[str] = []
+    sentences: list[str] = []
     if never:
-        said.append(f"Never answered yes, since no threshold passed its test: {listing(sorted(never), limit=_NAMES)}.")
+        sentences.append(
+            f"Never answered yes, since no threshold passed its test: {listing(sorted(never), limit=_NAMES)}."
+        )
     if is_three_way:
-        said.append("Answers that ask a person count as no in the scores here.")
+        sentences.append("Answers that ask a person count as no in the scores here.")
     recommendations = [
         recommendation for recommendation in verdict.recommendations if not never & set(recommendation.about)
     ]
-    return replace(verdict, cannot=[*said, *cannot], recommendations=[*_wanted(results), *recommendations])
+    return replace(verdict, cannot=[*sentences, *cannot], recommendations=[*_wanted(results), *recommendations])
 
 
 def answered_sentence(

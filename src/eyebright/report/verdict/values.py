@@ -153,7 +153,7 @@ def counted_names(names: Sequence[tuple[str, int]], *, limit: int = 5) -> str:
 
 
 def judged(counts: Sequence[int]) -> list[int]:
-    """The indices of the labels, classes or points that enough images have to say something.
+    """The indices of the labels, classes or points that enough images have for a reliable score.
 
     Args:
         counts: how many images have each.

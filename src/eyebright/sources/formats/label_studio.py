@@ -124,9 +124,9 @@ def _numbers(request: ReadRequest, tasks: Sequence[Task], chosen: Sequence[str],
         else:
             left_out[file] = task.reason or "without a number"
     numbers = np.array(list(each.values()), dtype=np.float64).reshape(len(each), len(chosen))
-    said = [f"numbers on which annotations differ, which are unknown: {differ}"] if differ else []
-    said += names.messages()
-    return number_source(request, list(each), numbers, names=chosen, messages=said, left_out=left_out)
+    sentences = [f"numbers on which annotations differ, which are unknown: {differ}"] if differ else []
+    sentences += names.messages()
+    return number_source(request, list(each), numbers, names=chosen, messages=sentences, left_out=left_out)
 
 
 def _is_points(answer: Answer, chosen: Sequence[str]) -> bool:

@@ -33,7 +33,7 @@ class _Image(NamedTuple):
     Args:
         file: its path, relative to the root of the source.
         name: what the regular expression is searched in.
-        part: what the folders say; None: they do not.
+        part: the part that the folders specify; None: they do not.
     """
 
     file: str
@@ -71,10 +71,10 @@ def read(request: ReadRequest) -> Source:
         rows.add(image.file, [parsed.label], part=parsed.part or image.part, group=parsed.group)
     first = found[0]
     assert first is not None
-    said = [f"`pattern` finds the class in the names: '{first.label}' in '{images[0].name}'"]
+    sentences = [f"`pattern` finds the class in the names: '{first.label}' in '{images[0].name}'"]
     if groups := {match.group for match in found if match is not None and match.group is not None}:
-        said.append(f"images with the same '{_GROUP}' of `pattern` are one group: {len(groups)} groups")
-    return rows.source(request, messages=[*said, *messages], is_single=True)
+        sentences.append(f"images with the same '{_GROUP}' of `pattern` are one group: {len(groups)} groups")
+    return rows.source(request, messages=[*sentences, *messages], is_single=True)
 
 
 def _finder(request: ReadRequest, text: str) -> Callable[[str], _Found | None]:
@@ -137,11 +137,11 @@ def _of_folder(request: ReadRequest) -> tuple[list[_Image], list[str]]:
     if "train" in tops and tops & {"valid", "promise", "test"}:
         found = parts_of_folders(base, content.images)
         assert found.part is not None
-        said += found.messages[len(part_messages(found.part)) :]
+        sentences += found.messages[len(part_messages(found.part)) :]
         each = zip(found.files, found.inner, found.part, strict=True)
-        return [_Image(file.relative_to(root).as_posix(), "/".join(path), part) for file, path, part in each], said
+        return [_Image(file.relative_to(root).as_posix(), "/".join(path), part) for file, path, part in each], sentences
     files = zip(content.images, inner, strict=True)
-    return [_Image(file.relative_to(root).as_posix(), path.as_posix()) for file, path in files], said
+    return [_Image(file.relative_to(root).as_posix(), path.as_posix()) for file, path in files], sentences
 
 
 def _of_list(request: ReadRequest) -> tuple[list[_Image], list[str]]:
@@ -149,12 +149,12 @@ def _of_list(request: ReadRequest) -> tuple[list[_Image], list[str]]:
     path = request.path
     names = ImageNames(request.root, path)
     images: list[_Image] = []
-    said: list[str] = []
+    sentences: list[str] = []
     for line, text in _lines(path):
         if looks_like_image(text):
             images.append(_Image(names.find(text, line=line), text.replace("\\", "/")))
-        elif not images and not said:
-            said.append(f"line {line} of '{path.name}', '{text}', is read as a header")
+        elif not images and not sentences:
+            sentences.append(f"line {line} of '{path.name}', '{text}', is read as a header")
         else:
             raise TableError(
                 f"'{path}' line {line}: '{text}' is not the name of an image; `pattern` takes a folder of images, or a "
@@ -162,7 +162,7 @@ def _of_list(request: ReadRequest) -> tuple[list[_Image], list[str]]:
             )
     if not images:
         raise TableError(f"'{path}' holds no name of an image; `pattern` takes one on each line, or a folder of images")
-    return images, [*said, *names.messages()]
+    return images, [*sentences, *names.messages()]
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:

@@ -62,11 +62,11 @@ def read(request: ReadRequest) -> Source:
                 vocabulary, (names.get(label, label) for label, state in found.items() if state is not None)
             ),
         )
-    said = [*finder.messages(), "a label that was not verified by a person is unknown on the image"]
-    said += [f"rows of labels that no person has verified, which are ignored: {machine}"] if machine else []
-    said += [f"labels that one row confirms and another denies, which are unknown: {differ}"] if differ else []
+    sentences = [*finder.messages(), "a label that was not verified by a person is unknown on the image"]
+    sentences += [f"rows of labels that no person has verified, which are ignored: {machine}"] if machine else []
+    sentences += [f"labels that one row confirms and another denies, which are unknown: {differ}"] if differ else []
     return rows.source(
-        request, messages=said, declared={*names.values(), *(names.get(category, category) for category in used)}
+        request, messages=sentences, declared={*names.values(), *(names.get(category, category) for category in used)}
     )
 
 

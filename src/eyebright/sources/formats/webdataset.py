@@ -79,8 +79,8 @@ def read_several(files: Sequence[Path], request: ReadRequest) -> Source:
                 continue
             is_single = is_single and isinstance(labels, str)
             rows.add(file, [labels] if isinstance(labels, str) else labels, part=part)
-    said = [f"labels are in the key {listing(keys)} of the .json members"] if keys else []
-    return rows.source(request, messages=said, may_be_single=is_single)
+    sentences = [f"labels are in the key {listing(keys)} of the .json members"] if keys else []
+    return rows.source(request, messages=sentences, may_be_single=is_single)
 
 
 def _image(path: Path, sample: _Sample) -> str:

@@ -1,4 +1,4 @@
-"""The options of the commands that say which labels to correct and which images to label, and of the review.
+"""The options of the commands that find labels to correct and images to label, and of the review.
 
 Importing this module loads no torch, so that ``--help`` is quick.
 """

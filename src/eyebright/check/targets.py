@@ -131,48 +131,66 @@ def _constant(names: tuple[str, ...], constant: Bool[np.ndarray, "k"], what: str
 
 
 def _unknown(source: Source, names: tuple[str, ...], known: Bool[np.ndarray, "n k"], what: str) -> list[Finding]:
-    findings: list[Finding] = []
+    return [
+        *_images_without_known(source, known, what),
+        *_never_known(names, known, what),
+        *_unknown_counts(names, known, what),
+    ]
+
+
+def _images_without_known(source: Source, known: Bool[np.ndarray, "n k"], what: str) -> list[Finding]:
     nothing = np.asarray(~known.any(axis=1))
-    if n := int(nothing.sum()):
-        findings.append(
-            Finding(
-                kind=f"images_with_unknown_{what}_only",
-                severity="warning",
-                sentence=f"All {what} are unknown for {counted(n, 'image')}.",
-                remedy="Nothing can be learnt from such an image: label it, or leave it out.",
-                figure=n,
-                files=files_at(source, nothing),
-            )
+    n_images = int(nothing.sum())
+    if not n_images:
+        return []
+    return [
+        Finding(
+            kind=f"images_with_unknown_{what}_only",
+            severity="warning",
+            sentence=f"All {what} are unknown for {counted(n_images, 'image')}.",
+            remedy="Nothing can be learnt from such an image: label it, or leave it out.",
+            figure=n_images,
+            files=files_at(source, nothing),
         )
-    if never := tuple(names[i] for i in np.flatnonzero(~known.any(axis=0)).tolist()):
-        findings.append(
-            Finding(
-                kind=f"{what}_never_known",
-                severity="error",
-                sentence=f"Known in no image: {listing(never)}.",
-                remedy="Nothing can be learnt about it: look whether the right columns were read, or leave it out.",
-                figure=len(never),
-                figure_name=what,
-                labels=never,
-            )
+    ]
+
+
+def _never_known(names: tuple[str, ...], known: Bool[np.ndarray, "n k"], what: str) -> list[Finding]:
+    never = tuple(names[i] for i in np.flatnonzero(~known.any(axis=0)).tolist())
+    if not never:
+        return []
+    return [
+        Finding(
+            kind=f"{what}_never_known",
+            severity="error",
+            sentence=f"Known in no image: {listing(never)}.",
+            remedy="Nothing can be learnt about it: look whether the right columns were read, or leave it out.",
+            figure=len(never),
+            figure_name=what,
+            labels=never,
         )
+    ]
+
+
+def _unknown_counts(names: tuple[str, ...], known: Bool[np.ndarray, "n k"], what: str) -> list[Finding]:
     unknown = (~known).sum(axis=0).tolist()
-    if total := sum(unknown):
-        of = {name: count for name, count in zip(names, unknown, strict=True) if count}
-        findings.append(
-            Finding(
-                kind=f"unknown_{what}",
-                severity="note",
-                sentence=f"{total:,} of {known.size:,} {what} are unknown: "
-                f"{listing(f'{name} ({count:,})' for name, count in of.items())}.",
-                remedy="They are left out of the loss and of every score. Nothing needs to be done.",
-                figure=total,
-                figure_name=what,
-                labels=tuple(of),
-                details={"images": of},
-            )
+    total = sum(unknown)
+    if not total:
+        return []
+    counts = {name: count for name, count in zip(names, unknown, strict=True) if count}
+    return [
+        Finding(
+            kind=f"unknown_{what}",
+            severity="note",
+            sentence=f"{total:,} of {known.size:,} {what} are unknown: "
+            f"{listing(f'{name} ({count:,})' for name, count in counts.items())}.",
+            remedy="They are left out of the loss and of every score. Nothing needs to be done.",
+            figure=total,
+            figure_name=what,
+            labels=tuple(counts),
+            details={"images": counts},
         )
-    return findings
+    ]
 
 
 def _outliers(source: Source, name: str, numbers: Float64[np.ndarray, "n"]) -> list[Finding]:

@@ -102,10 +102,7 @@ def read_source(
     options: dict[str, Any] = {"images": images, "files": files, "labels": columns, "not_labels": excluded}
     options |= {"delimiter": delimiter, "blank": blank, "uncertain": uncertain}
     split_file = None if split is None or not Path(split).is_file() else Path(split)
-    if valid_fold is not None and split in (None, NO_SPLIT):
-        raise InputError(
-            "`valid_fold` needs `split`, the column or the table that numbers the folds; give both or none"
-        )
+    _check_valid_fold(valid_fold, split)
     column = NO_SPLIT if split_file is not None else split
     found = recognise(path, _format_asked(format, pattern))
     _check_options(path, found.format, {**options, "split": None if column == NO_SPLIT else column})
@@ -130,14 +127,14 @@ def read_source(
     source = _with_points_prepared(source, pairs, unit).with_messages(*messages)
     is_grouped = "group" in found.format.options and source.group is not None
     source = source if is_grouped and group != NO_GROUPS else with_groups(source, group)
-    asked = {"path": path, **options, "kind": kind, "mirror": pairs, "unit": unit, "format": format}
-    asked |= {"none_label": none_label, "pattern": pattern}
     if split_file is None:
         source = _without_parts(source, split)
     else:
         source = with_parts_of(source, split_file, valid_fold=valid_fold)
     split = split if split_file is None else str(split_file.resolve())
-    asked |= {"group": group, "split": split, "valid_fold": valid_fold, "valid": valid, "test": test}
+    asked = {"path": path, **options, "kind": kind, "mirror": pairs, "unit": unit, "format": format}
+    asked |= {"none_label": none_label, "pattern": pattern, "group": group, "split": split}
+    asked |= {"valid_fold": valid_fold, "valid": valid, "test": test}
     return replace(source, read_options=asked)
 
 
@@ -147,6 +144,14 @@ def _check_path(path: Path) -> None:
         raise InputError(f"there is no '{path}'; give a table of labels (CSV) or a folder with a folder for each class")
     if not path.is_dir() and not path.is_file():  # reading a pipe waits for ever, and /dev/zero has no end
         raise InputError(f"'{path}' is a pipe or a device; give a table of labels (CSV) as a regular file")
+
+
+def _check_valid_fold(valid_fold: int | None, split: str | Path | None) -> None:
+    """Raises `InputError` for a fold without the folds."""
+    if valid_fold is not None and split in (None, NO_SPLIT):
+        raise InputError(
+            "`valid_fold` needs `split`, the column or the table that numbers the folds; give both or none"
+        )
 
 
 def _format_asked(name: str | None, pattern: str | None) -> Format | None:

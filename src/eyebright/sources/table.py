@@ -93,15 +93,13 @@ def source_of_table(
         InputError: there is no such folder.
         TableError: the table is invalid or ambiguous; the message names the file and, if possible, the line.
     """
-    if not os.path.isdir(folder):  # noqa: PTH112 - Path.is_dir raises for a name that is too long
-        raise InputError(f"there is no folder of images '{folder}'; name it with `images`")
+    _check_folder(folder)
     labels, kind = split_at_commas(asked.labels, table.columns), asked.kind
     not_labels = split_at_commas(asked.not_labels, table.columns)
     file_column = find_file_column(table, asked.files, leads_to_image(folder))
     split_column = find_split_column(table, labels, asked=asked.split)
     part = None if asked.split is not None else part
-    if part is not None and split_column is not None:
-        raise table.error(f"column '{split_column}' and the names of the files both give the split; take one out")
+    _check_one_split(table, split_column, part)
     taken = [name for name in (file_column, split_column) if name]
     form = None if kind is None else kind.form
     found = find_targets(table, taken, labels=labels, not_labels=not_labels, form=form)
@@ -130,11 +128,7 @@ def source_of_table(
         unused=targets.unused,
         declared=targets.declared,
     )
-    if targets.known is not None:
-        source = source.take(targets.known)
-    source = one_spelling(source)
-    if words := TARGET_BLOCKS[source.kind].also_called:
-        source = source.with_messages(*_order_messages(source, words))
+    source = _with_known_targets(source, targets)
     kept = source.take(first_row_of_each_image(source))
     messages = [
         *table.notes,
@@ -149,6 +143,27 @@ def source_of_table(
         *_row_messages(table, used, n_duplicates=len(source) - len(kept)),
     ]
     return replace(kept, messages=tuple(messages))
+
+
+def _check_folder(folder: Path) -> None:
+    """Raises `InputError` unless there is a folder."""
+    if not os.path.isdir(folder):  # noqa: PTH112 - Path.is_dir raises for a name that is too long
+        raise InputError(f"there is no folder of images '{folder}'; name it with `images`")
+
+
+def _check_one_split(table: TextTable, split_column: str | None, part: Categorical[Any] | None) -> None:
+    """Raises `TableError` if a column and the names of the files both give the split."""
+    if part is not None and split_column is not None:
+        raise table.error(f"column '{split_column}' and the names of the files both give the split; take one out")
+
+
+def _with_known_targets(source: Source, targets: TargetColumns) -> Source:
+    """The images with a target, labels in one spelling, and a message on the order of classes that have one."""
+    if targets.known is not None:
+        source = source.take(targets.known)
+    source = one_spelling(source)
+    words = TARGET_BLOCKS[source.kind].also_called
+    return source.with_messages(*_order_messages(source, words)) if words else source
 
 
 def _found_names(table: TextTable, folder: Path, column: str) -> tuple[Strings, list[str]]:

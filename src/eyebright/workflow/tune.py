@@ -317,17 +317,21 @@ def _keep(state: _Tuning, saved: _Saved, promises: list[Promise], options: TuneO
             f"no label can keep {' or '.join(map(str, promises))} with these {len(evaluation):,} images, so the model "
             "is unchanged; lower the bound, or label more images"
         )
-    if decision.thresholds.is_three_way:
-        abstained = decision.thresholds.abstains(evaluation.activated)
+    _say_abstained(decision.thresholds, evaluation, say)
+    if "risk" in state.facts:
+        say(f"dropped, since the thresholds have changed: {_risk_text(state.facts)}")
+    earlier = _others(_results(state.facts), results)
+    return _Tuning(decision, {**facts, "promises": [result.to_json() for result in (*earlier, *results)]})
+
+
+def _say_abstained(thresholds: Thresholds, evaluation: Evaluation, say: Say) -> None:
+    if thresholds.is_three_way:
+        abstained = thresholds.abstains(evaluation.activated)
         images, answers = (100 * float(part.double().mean()) for part in (abstained.any(dim=1), abstained))
         say(
             f"a person is asked about a label of {images:.3g} % of these images, {answers:.3g} % of all answers; they "
             "count as no in the scores below"
         )
-    if "risk" in state.facts:
-        say(f"dropped, since the thresholds have changed: {_risk_text(state.facts)}")
-    earlier = _others(_results(state.facts), results)
-    return _Tuning(decision, {**facts, "promises": [result.to_json() for result in (*earlier, *results)]})
 
 
 # ------------------------------------------------------------------ means over images, and prediction sets

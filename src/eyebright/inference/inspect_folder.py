@@ -356,7 +356,6 @@ def _facts(manifest: Mapping[str, Any]) -> dict[str, Any]:
 
     model, target, training = entry("model"), entry("target"), entry("training")
     decision = entry("decision")
-    thresholds = decision.get("thresholds", manifest.get("thresholds"))
     tuning = entry("tuning")
     kept: Any = tuning.get("promises")
     promises = [record.get("promise") for record in kept if isinstance(record, dict)] if isinstance(kept, list) else []
@@ -374,7 +373,7 @@ def _facts(manifest: Mapping[str, Any]) -> dict[str, Any]:
         "input": model.get("input"),
         "pixels": manifest.get("pixels"),
         "calibration": calibration.get("kind") if isinstance(calibration, dict) else None,
-        "thresholds": thresholds,
+        "thresholds": thresholds_of(manifest),
         "promises": promises,
         "prediction_sets": decision.get("label_sets"),
         "risk": tuning.get("risk"),

@@ -80,9 +80,18 @@ def labels_of(content: Mapping[str, Any]) -> list[Any]:
     return next((names for names in found if isinstance(names, list)), [])
 
 
-def _wrong_thresholds(content: Mapping[str, Any]) -> str:
+def thresholds_of(content: Mapping[str, Any]) -> Any:
+    """The JSON of the thresholds of a manifest: of its decision, or as schema 1 has them; None without any.
+
+    Args:
+        content: its JSON.
+    """
     decision = content.get("decision")
-    thresholds = decision.get("thresholds") if isinstance(decision, Mapping) else content.get("thresholds")
+    return decision.get("thresholds") if isinstance(decision, Mapping) else content.get("thresholds")
+
+
+def _wrong_thresholds(content: Mapping[str, Any]) -> str:
+    thresholds = thresholds_of(content)
     if not isinstance(thresholds, Mapping):
         return "" if thresholds is None else f"has no valid thresholds, got {short_repr(thresholds)}"
     outputs = len(labels_of(content))

@@ -253,7 +253,7 @@ def test_a_map_without_heat_is_zero() -> None:
 )
 def test_other_kinds_have_heat_maps(target: TargetBlock, n_out: int, labels: tuple[str, ...] | None) -> None:
     found = predictor_of(network("test_resnet", n_out), target).heat_maps(np.zeros((20, 30, 3), np.uint8), labels)
-    assert len(found) == (2 if target.section == "numbers" else 1)
+    assert len(found) == (2 if target.task_type == "numbers" else 1)
     assert all(one.values.shape == (20, 30) and 0 <= one.values.min() <= one.values.max() <= 1 for one in found)
 
 

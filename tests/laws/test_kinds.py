@@ -15,7 +15,7 @@ from matplotlib import pyplot as plt
 
 from eyebright.data.block import DataBlock
 from eyebright.learner.learner import Learner
-from eyebright.report.kinds import SECTIONS
+from eyebright.report.kinds import REPORTS
 from eyebright.sources.read import read_source
 from eyebright.sources.source import Source
 from eyebright.sources.split import MaskSplitter
@@ -129,7 +129,7 @@ def test_a_kind_has_its_entry_in_a_layer(kind: str, layer: str, trained: Callabl
             assert isinstance(task.text(value), str)
             assert task.text(learner.dls.valid_ds.raw_target(0)) or kind in ("multicategory", "points")
         case "report":
-            section = SECTIONS[task.section](evaluation)
+            section = REPORTS[task.task_type](evaluation)
             assert section.metric_rows()
             assert section.summary()
         case "drawing":

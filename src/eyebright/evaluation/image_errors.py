@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.metrics.ordinal import median_class
-from eyebright.tasks.base import SectionName
+from eyebright.tasks.base import TaskType
 
 
 class ImageErrors(NamedTuple):
@@ -33,7 +33,7 @@ def image_errors(evaluation: Evaluation) -> ImageErrors:
         DataError: an output is NaN or infinite.
     """
     evaluation.check_finite()
-    return _ERRORS_OF_SECTION[evaluation.decision.target.section](evaluation)
+    return _ERRORS_OF_TASK_TYPE[evaluation.decision.target.task_type](evaluation)
 
 
 def _of_labels(evaluation: Evaluation) -> ImageErrors:
@@ -86,7 +86,7 @@ def _mean(values: Float[np.ndarray, " n"]) -> float:
     return float(known.mean()) if len(known) else np.nan
 
 
-_ERRORS_OF_SECTION: Mapping[SectionName, Callable[[Evaluation], ImageErrors]] = {
+_ERRORS_OF_TASK_TYPE: Mapping[TaskType, Callable[[Evaluation], ImageErrors]] = {
     "labels": _of_labels,
     "classes": _of_classes,
     "points": _of_points,

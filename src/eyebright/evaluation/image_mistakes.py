@@ -8,12 +8,12 @@ from torch import Tensor
 
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.metrics.points import point_errors
-from eyebright.tasks.base import SectionName
+from eyebright.tasks.base import TaskType
 
 
 def mistakes(evaluation: Evaluation) -> Float[Tensor, " n"]:
     """The mistakes on each image, see `eyebright.evaluation.model_comparison.ImageChange`; NaN where unknown."""
-    return _MISTAKES_OF_SECTION[evaluation.decision.target.section](evaluation)
+    return _MISTAKES_OF_TASK_TYPE[evaluation.decision.target.task_type](evaluation)
 
 
 def _wrong_labels(evaluation: Evaluation) -> Float[Tensor, " n"]:
@@ -40,7 +40,7 @@ def _number_errors(evaluation: Evaluation) -> Float[Tensor, " n"]:
     return (evaluation.activated.double() - evaluation.targets.double()).abs().nanmean(dim=1)
 
 
-_MISTAKES_OF_SECTION: Mapping[SectionName, Callable[[Evaluation], Float[Tensor, " n"]]] = {
+_MISTAKES_OF_TASK_TYPE: Mapping[TaskType, Callable[[Evaluation], Float[Tensor, " n"]]] = {
     "labels": _wrong_labels,
     "classes": _wrong_class,
     "points": _distances,

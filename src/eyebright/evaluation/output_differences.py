@@ -20,7 +20,7 @@ from eyebright.evaluation.slices import holm
 from eyebright.metrics.labels import average_precision
 from eyebright.metrics.meter import Metric
 from eyebright.metrics.points import point_errors
-from eyebright.tasks.base import SectionName
+from eyebright.tasks.base import TaskType
 
 MIN_IMAGES = 10
 """A label with fewer images than this gets no interval for its difference."""
@@ -55,10 +55,12 @@ def compared_scores(
 ) -> tuple[tuple[Comparison, ...], tuple[OutputDifference, ...]]:
     """The metrics, and the scores of each label, class, point or number."""
     block = first.decision.target
-    resampled = _RESAMPLED_OF_SECTION.get(block.section)
+    resampled = _RESAMPLED_OF_TASK_TYPE.get(block.task_type)
     labels = None if resampled is None else (resampled(first), resampled(second))
     found, draws = paired_comparisons(first, second, compared_metrics(first), labels=labels)
-    each = _DIFFERENCES_OF_SECTION[block.section](first, second) if draws is None else _of_labels(first, second, draws)
+    each = (
+        _DIFFERENCES_OF_TASK_TYPE[block.task_type](first, second) if draws is None else _of_labels(first, second, draws)
+    )
     corrected = holm([difference.p_value for difference in each])
     return tuple(found), tuple(
         replace(difference, p_value=p_value) for difference, p_value in zip(each, corrected, strict=True)
@@ -138,9 +140,9 @@ def _of_errors(
     return found
 
 
-_RESAMPLED_OF_SECTION: Mapping[SectionName, Callable[[Evaluation], LabelPrecisions]] = {"labels": LabelPrecisions.of}
+_RESAMPLED_OF_TASK_TYPE: Mapping[TaskType, Callable[[Evaluation], LabelPrecisions]] = {"labels": LabelPrecisions.of}
 """Kinds of outputs that are resampled together with the metrics; the others are computed from each image separately."""
-_DIFFERENCES_OF_SECTION: Mapping[SectionName, Callable[[Evaluation, Evaluation], list[OutputDifference]]] = {
+_DIFFERENCES_OF_TASK_TYPE: Mapping[TaskType, Callable[[Evaluation, Evaluation], list[OutputDifference]]] = {
     "classes": _of_classes,
     "points": _of_points,
     "numbers": _of_numbers,

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Num
 
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.slices import FILE_TYPE, IMAGE_SIZE, MAX_VALUES, MIN_IMAGES
-from eyebright.tasks.base import SectionName, TargetBlock
+from eyebright.tasks.base import TargetBlock, TaskType
 from eyebright.web.text import number_text
 
 MAX_LABELS = 200
@@ -79,7 +79,7 @@ def _of_images(evaluation: Evaluation) -> Iterator[Property]:
 
 def _of_targets(evaluation: Evaluation) -> Iterator[Property]:
     block = evaluation.decision.target
-    return _PROPERTIES_OF_SECTION[block.section](block, evaluation.targets.cpu().numpy())
+    return _PROPERTIES_OF_TASK_TYPE[block.task_type](block, evaluation.targets.cpu().numpy())
 
 
 def _of_labels(block: TargetBlock, targets: Num[np.ndarray, "n k"]) -> Iterator[Property]:
@@ -105,7 +105,7 @@ def _of_points(_: TargetBlock, __: Num[np.ndarray, "n ..."]) -> Iterator[Propert
     return iter(())
 
 
-_PROPERTIES_OF_SECTION: Mapping[SectionName, Callable[[TargetBlock, Any], Iterator[Property]]] = {
+_PROPERTIES_OF_TASK_TYPE: Mapping[TaskType, Callable[[TargetBlock, Any], Iterator[Property]]] = {
     "labels": _of_labels,
     "classes": _of_classes,
     "points": _of_points,

@@ -25,12 +25,12 @@ from eyebright.evaluation.calibrate import cross_fitted_probabilities
 from eyebright.evaluation.contradictions import copies
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.metrics.ordinal import median_class
-from eyebright.tasks.base import SectionName
+from eyebright.tasks.base import TaskType
 from eyebright.web.text import number_text
 
 SuspectKind = Literal["wrong label", "missing label", "wrong class", "wrong point", "wrong number"]
 
-MIN_SCORE: Mapping[SectionName, float] = {"labels": 0.5, "classes": 0.5, "points": 3.5, "numbers": 3.5}
+MIN_SCORE: Mapping[TaskType, float] = {"labels": 0.5, "classes": 0.5, "points": 3.5, "numbers": 3.5}
 """Scores above this are suspicious: another value is more probable than the given one, or a robust outlier."""
 
 _COPY_ODDS = 9.0
@@ -96,11 +96,11 @@ def find_suspects(evaluation: Evaluation, *, limit: int | None = None) -> list[S
     """
     if limit is not None and limit < 0:
         raise InputError(f"`limit` is a number of suspects, 0 or more, got {limit}")
-    section = evaluation.decision.target.section
+    task_type = evaluation.decision.target.task_type
     cells = suspect_cells(evaluation)
     width = cells.scores.shape[1]
     flat = cells.scores.reshape(-1)
-    above = np.flatnonzero(flat > MIN_SCORE[section])  # NaN is not
+    above = np.flatnonzero(flat > MIN_SCORE[task_type])  # NaN is not
     ranked = above[np.argsort(-flat[above], kind="stable")][:limit]
     files = evaluation.files
     found: list[Suspect] = []
@@ -120,7 +120,7 @@ def suspect_cells(evaluation: Evaluation) -> SuspectCells:
         DataError: an output is NaN or infinite.
     """
     evaluation.check_finite()
-    return _CELLS_OF_SECTION[evaluation.decision.target.section](evaluation)
+    return _CELLS_OF_TASK_TYPE[evaluation.decision.target.task_type](evaluation)
 
 
 # ------------------------------------------------------------------ labels
@@ -288,7 +288,7 @@ def _robust_deviations(residuals: Float[np.ndarray, "n *c"]) -> Float[np.ndarray
     return deviations.reshape(residuals.shape)
 
 
-_CELLS_OF_SECTION: Mapping[SectionName, Callable[[Evaluation], SuspectCells]] = {
+_CELLS_OF_TASK_TYPE: Mapping[TaskType, Callable[[Evaluation], SuspectCells]] = {
     "labels": _label_cells,
     "classes": _class_cells,
     "points": _point_cells,

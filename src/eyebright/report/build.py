@@ -75,7 +75,7 @@ def build_report(
     return ReportData(
         title=facts.title,
         summary=report.summary(),
-        kind=evaluation.decision.target.section,
+        kind=evaluation.decision.target.task_type,
         evaluated=(evaluation.part, len(evaluation)),
         verdict=_verdict(report, slices, leaks),
         metric_rows=report.metric_rows(),

@@ -11,7 +11,7 @@ import yaml
 
 from eyebright.errors import bounded, printable
 from eyebright.report.data import MetricRow, ReportData
-from eyebright.tasks.base import SectionName
+from eyebright.tasks.base import TaskType
 from eyebright.tasks.decision import Decision
 
 LICENCE = "unknown"
@@ -32,7 +32,7 @@ class _Task(NamedTuple):
     tags: tuple[str, ...]
 
 
-_TASKS: Mapping[SectionName, _Task] = {
+_TASKS: Mapping[TaskType, _Task] = {
     "labels": _Task("image-classification", "image-classification", ("multi-label-classification",)),
     "classes": _Task("image-classification", "image-classification", ()),
     "points": _Task("keypoint-detection", "keypoint-detection", ()),
@@ -66,7 +66,7 @@ def front_matter(
         licence: an identifier of the hub, such as ``"apache-2.0"``.
     """
     target = decision.target
-    task = _TASKS[target.section]
+    task = _TASKS[target.task_type]
     tags = ["eyebright", *task.tags, *([] if task.pipeline is None else [task.pipeline])]
     content: dict[str, Any] = {"license": licence, "library_name": "eyebright"}
     if task.pipeline is not None:
@@ -85,7 +85,7 @@ def _results(data: ReportData, task: _Task, fingerprint: str) -> list[dict[str, 
     sets: Iterable[tuple[str, Sequence[MetricRow]]] = [(part, data.metric_rows), ("test", data.test_rows)]
     return [
         {
-            "task": {"type": task.task},
+            "task": {"type": task.task_type},
             "dataset": {
                 "name": f"own data {fingerprint}".rstrip(),
                 "type": f"eyebright-{fingerprint or 'data'}",

@@ -15,7 +15,7 @@ from eyebright.evaluation.relabelled import Judged, JudgedBy
 from eyebright.report.collapsing import MAX_CARDS, collapsed
 from eyebright.report.evaluated_thumbnail import evaluated_thumbnail
 from eyebright.report.report_json import plain
-from eyebright.tasks.base import SectionName
+from eyebright.tasks.base import TaskType
 from eyebright.web.blocks import Card, Cell, Gallery, Section, Sentences, Table, Tag
 from eyebright.web.text import NO_VALUE, count_text, number_text, short_names
 
@@ -44,7 +44,7 @@ def comparison_sentences(found: ModelComparison) -> list[str]:
     if found.outputs:
         counted = f"{len(sure):,} of {len(found.outputs):,}" if sure else f"none of {len(found.outputs):,}"
         each = "; ".join(_output_text(output) for output in sure[:5])
-        rows = _NAMES[found.first.decision.target.section][1]
+        rows = _NAMES[found.first.decision.target.task_type][1]
         sentences.append(
             f"significantly changed (p < {SIGNIFICANCE}, Holm): {counted} {rows}{': ' + each if each else ''}"
         )
@@ -100,7 +100,7 @@ def comparison_page(found: ModelComparison, names: tuple[str, str]) -> Compariso
         *_relabelled_section(found, names),
         Section("Metrics", "metrics", [_metric_table(found.metrics, names)], _INTRO),
         Section(
-            _NAMES[found.first.decision.target.section][0],
+            _NAMES[found.first.decision.target.task_type][0],
             "outputs",
             collapsed(_output_table(found, names), _p_values(found), which=_MOST_SIGNIFICANT),
         ),
@@ -146,7 +146,7 @@ def comparison_json(found: ModelComparison, names: tuple[str, str]) -> dict[str,
     return plain(content)
 
 
-_NAMES: Mapping[SectionName, tuple[str, str]] = {
+_NAMES: Mapping[TaskType, tuple[str, str]] = {
     "labels": ("Labels", "labels"),
     "classes": ("Classes", "classes"),
     "points": ("Points", "points"),

@@ -17,7 +17,7 @@ from eyebright.evaluation.exported_graphs import ExportedGraph
 from eyebright.report.evaluated_thumbnail import evaluated_thumbnail
 from eyebright.report.verdict.values import Verdict
 from eyebright.sources.split_summary import SplitSummary
-from eyebright.tasks.base import SectionName
+from eyebright.tasks.base import TaskType
 from eyebright.web.blocks import Section, Thumbnail
 from eyebright.web.text import count_text, number_text, score_text, short_names
 
@@ -319,7 +319,7 @@ class ReportData:
 
     title: str
     summary: str
-    kind: SectionName
+    kind: TaskType
     evaluated: tuple[EvaluatedPart, int]
     verdict: Verdict
     metric_rows: Sequence[MetricRow]

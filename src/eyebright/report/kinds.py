@@ -6,9 +6,9 @@ from eyebright.report.data import ReportFacts, TaskReport
 from eyebright.report.labels import MultiLabelReport
 from eyebright.report.numbers import NumberReport
 from eyebright.report.points import PointReport
-from eyebright.tasks.base import SectionName, TargetBlock
+from eyebright.tasks.base import TargetBlock, TaskType
 
-SECTIONS: dict[SectionName, type[TaskReport]] = {
+REPORTS: dict[TaskType, type[TaskReport]] = {
     "labels": MultiLabelReport,
     "classes": ClassReport,
     "points": PointReport,
@@ -25,7 +25,7 @@ def task_report(evaluation: Evaluation, facts: ReportFacts) -> TaskReport:
     """
     block = evaluation.decision.target
     check_normalize_by(block, facts.normalize_by)
-    return SECTIONS[block.section](evaluation, facts)
+    return REPORTS[block.task_type](evaluation, facts)
 
 
 def check_normalize_by(block: TargetBlock, normalize_by: tuple[str, str] | None) -> None:
@@ -39,4 +39,4 @@ def check_normalize_by(block: TargetBlock, normalize_by: tuple[str, str] | None)
         InputError: they are not two different points of the target block.
     """
     if normalize_by is not None:
-        SECTIONS[block.section].check_normalize_by(block.value_names, normalize_by)
+        REPORTS[block.task_type].check_normalize_by(block.value_names, normalize_by)

@@ -25,7 +25,7 @@ MAX_OF_KIND = 3
 MIN_MISTAKES = 2
 
 _MAX_TAGS = 6
-_LEGEND: Mapping[SectionName, tuple[Tag, ...]] = {
+_LEGEND: Mapping[TaskType, tuple[Tag, ...]] = {
     "labels": (Tag("in the data, not predicted", "missing"), Tag("predicted, not in the data", "extra")),
     "classes": (Tag("true class", "missing"), Tag("predicted class", "extra")),
     "points": (),
@@ -40,14 +40,14 @@ def mistake_gallery(evaluation: Evaluation, rows: Sequence[int]) -> Gallery:
         evaluation: the outputs.
         rows: the rows, in the order in which they are shown.
     """
-    section = evaluation.decision.target.section
-    tags = _TAGS_OF_SECTION[section](evaluation, rows)
+    task_type = evaluation.decision.target.task_type
+    tags = _TAGS_OF_TASK_TYPE[task_type](evaluation, rows)
     cards: list[Card] = []
     for row, name, (own, note) in zip(rows, short_names(evaluation.files, rows), tags, strict=True):
         image = evaluated_thumbnail(evaluation, row, side=SMALL_SIDE)
         words = "; ".join([*(f"{tag.style} {tag.text}" for tag in own), *filter(None, [note])]) or "no mistake"
         cards.append(Card(name, evaluation.files[row], image, f"{name}: {words}", own, note=note))
-    return Gallery(cards, _LEGEND[section])
+    return Gallery(cards, _LEGEND[task_type])
 
 
 def mistakes_section(evaluation: Evaluation) -> list[Section]:
@@ -56,7 +56,7 @@ def mistakes_section(evaluation: Evaluation) -> list[Section]:
     Args:
         evaluation: the outputs.
     """
-    found = _GROUPS.get(evaluation.decision.target.section, _no_groups)(evaluation)
+    found = _GROUPS.get(evaluation.decision.target.task_type, _no_groups)(evaluation)
     if not found:
         return []
     blocks = [
@@ -64,7 +64,7 @@ def mistakes_section(evaluation: Evaluation) -> list[Section]:
         for title, rows in found
         for gallery in [mistake_gallery(evaluation, rows)]
     ]
-    what = _NOUN_OF_SECTION[evaluation.decision.target.section]
+    what = _NOUN_OF_TASK_TYPE[evaluation.decision.target.task_type]
     intro = (
         f"The {what} with most mistakes (at most {MAX_LABELS}), and the worst images of each: false "
         "negatives with the lowest probability, false positives with the highest. Numbers are probabilities."
@@ -119,8 +119,8 @@ def _class_groups(evaluation: Evaluation) -> _Groups:
     return found
 
 
-_GROUPS: Mapping[SectionName, Callable[[Evaluation], _Groups]] = {"labels": _label_groups, "classes": _class_groups}
-_NOUN_OF_SECTION: Mapping[SectionName, str] = {"labels": "labels", "classes": "pairs of classes"}
+_GROUPS: Mapping[TaskType, Callable[[Evaluation], _Groups]] = {"labels": _label_groups, "classes": _class_groups}
+_NOUN_OF_TASK_TYPE: Mapping[TaskType, str] = {"labels": "labels", "classes": "pairs of classes"}
 
 
 # ------------------------------------------------------------------ what is wrong with an image
@@ -161,7 +161,7 @@ def _value_tags(evaluation: Evaluation, rows: Sequence[int]) -> _Tags:
     return [([], f"{number_text(float(errors[row]))}: {name}") for row in rows]
 
 
-_TAGS_OF_SECTION: Mapping[SectionName, Callable[[Evaluation, Sequence[int]], _Tags]] = {
+_TAGS_OF_TASK_TYPE: Mapping[TaskType, Callable[[Evaluation, Sequence[int]], _Tags]] = {
     "labels": _label_tags,
     "classes": _class_tags,
     "points": _value_tags,

@@ -13,7 +13,7 @@ from eyebright.report.card_metadata import LICENCE, front_matter
 from eyebright.report.data import MetricRow, ReportData
 from eyebright.report.markdown import escaped, name, table
 from eyebright.report.tuning import tuning_sections
-from eyebright.tasks.base import SectionName, TargetBlock
+from eyebright.tasks.base import TargetBlock, TaskType
 from eyebright.tasks.decision import Decision
 from eyebright.types import Size
 from eyebright.web.blocks import Sentences
@@ -22,13 +22,13 @@ from eyebright.web.text import count_text, number_text, score_text
 PLACE = "MODEL"
 """The placeholder for the location of the model; `eyebright push` replaces it with the name of the repository."""
 _MAX_ROWS = 200  # rows of the table of labels
-_NOUN_OF_SECTION: Mapping[SectionName, str] = {
+_NOUN_OF_TASK_TYPE: Mapping[TaskType, str] = {
     "labels": "any number of {} for each image",
     "classes": "one of {} for each image",
     "points": "{} on each image, in its own pixels",
     "numbers": "{} for each image",
 }
-_NOUNS: Mapping[SectionName, tuple[str, str]] = {
+_NOUNS: Mapping[TaskType, tuple[str, str]] = {
     "labels": ("label", "labels"),
     "classes": ("class", "classes"),
     "points": ("point", "points"),
@@ -94,7 +94,7 @@ def model_card(facts: CardFacts, data: ReportData | None) -> str:
     sections = {
         f"# {name(title)}": _introduction(facts),
         "## How to use it": _USAGE,
-        f"## {_NOUNS[target.section][1].capitalize()}": _outputs(facts, data),
+        f"## {_NOUNS[target.task_type][1].capitalize()}": _outputs(facts, data),
         "## Scores": _scores(data),
         "## Decisions": _decisions(facts),
         "## Training data": _data(facts, data),
@@ -106,7 +106,7 @@ def model_card(facts: CardFacts, data: ReportData | None) -> str:
 
 def _introduction(facts: CardFacts) -> list[str]:
     target = facts.decision.target
-    what = _NOUN_OF_SECTION[target.section].format(_count(target))
+    what = _NOUN_OF_TASK_TYPE[target.task_type].format(_count(target))
     return [
         f"An image model trained with Eyebright: it predicts {what}. This card is generated from the files in this "
         f"folder; `eyebright inspect` checks them."
@@ -114,7 +114,7 @@ def _introduction(facts: CardFacts) -> list[str]:
 
 
 def _count(target: TargetBlock) -> str:
-    return count_text(len(target.value_names), *_NOUNS[target.section])
+    return count_text(len(target.value_names), *_NOUNS[target.task_type])
 
 
 def _outputs(facts: CardFacts, data: ReportData | None) -> list[str]:

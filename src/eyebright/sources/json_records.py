@@ -60,7 +60,7 @@ def read_records(path: Path) -> Iterator[Record]:
         TableError: the file is broken, or contains other values than objects.
     """
     outline = LabelFile(path).json
-    is_lines = outline is not None and outline.form == "lines"
+    is_lines = outline is not None and outline.layout == "lines"
     for piece in read_json_lines(path) if is_lines else read_json(path):
         yield as_record(path, piece)
 

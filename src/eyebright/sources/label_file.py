@@ -26,12 +26,12 @@ class JsonOutline:
     """The outline of a JSON file from its first part.
 
     Args:
-        form: an object, a list, or JSON Lines.
+        layout: an object, a list, or JSON Lines.
         keys: the keys of an object at the top, each with its value, or with its first element if that is a list.
         first: the first element of a list, or the object in the first line.
     """
 
-    form: Literal["object", "list", "lines"]
+    layout: Literal["object", "list", "lines"]
     keys: Mapping[str, Any] = field(default_factory=dict[str, Any])
     first: Any = None
 
@@ -77,7 +77,7 @@ class LabelFile:
             return None
         if (first := self._first_line_of_several()) is not None:
             return JsonOutline("lines", first=first)
-        form: Literal["object", "list"] = "list" if self.begin.lstrip(b"\xff\xfe")[:1] == b"[" else "object"
+        layout: Literal["object", "list"] = "list" if self.begin.lstrip(b"\xff\xfe")[:1] == b"[" else "object"
         keys: dict[str, Any] = {}
         try:
             for piece in pieces(as_bytes(self.head), self.path.name, opened=_OPENED):
@@ -85,12 +85,12 @@ class LabelFile:
                     keys.setdefault(piece.key, None)
                 elif keys.get(piece.key) is None:
                     keys[piece.key] = piece.value
-                    if form == "list":
+                    if layout == "list":
                         break
         except EyebrightError:  # it is cut off after the first MB, or broken: reading reports where
             pass
-        first = keys.pop("", None) if form == "list" else None
-        return JsonOutline(form, keys, first) if first is not None or keys or form == "list" else None
+        first = keys.pop("", None) if layout == "list" else None
+        return JsonOutline(layout, keys, first) if first is not None or keys or layout == "list" else None
 
     @cached_property
     def rows(self) -> list[list[str]]:
@@ -132,9 +132,9 @@ class LabelFile:
         """The kind of file, as text, for a message about an unknown format."""
         if self.json is not None:
             outline = self.json
-            if outline.form == "object":
+            if outline.layout == "object":
                 return f"a JSON object with the keys {_named(outline.keys)}"
-            what = "a JSON list" if outline.form == "list" else "JSON Lines"
+            what = "a JSON list" if outline.layout == "list" else "JSON Lines"
             return f"{what} of objects with the keys {_named(outline.record())}" if outline.record() else what
         if self.xml_root:
             return f"XML of '{self.xml_root}'"

@@ -6,7 +6,7 @@ and its text. Blocks are immutable; `fit` returns a new one with its fitted valu
 only the block and the weights.
 
 No code outside of this package checks the class of a block. A layer that needs something per kind (how columns are
-read, a section of the report) keeps one table, and the block names its entry: `form`, `section`.
+read, a section of the report) keeps one table; its key is the `form` or the `task_type` of the block.
 
 The properties that every target block has are tested in ``tests/laws/test_tasks.py``.
 """
@@ -40,8 +40,8 @@ KNOWN_NO_SUFFIX = "\0no"
 TargetForm = Literal["labels", "class", "points", "numbers"]
 """The content of a table's columns for each image: any number of labels, one class, coordinates, or numbers."""
 
-SectionName = Literal["labels", "classes", "points", "numbers"]
-"""The names of the report sections for the kinds of targets."""
+TaskType = Literal["labels", "classes", "points", "numbers"]
+"""How a target is evaluated and reported: one of the keys of every table in `evaluation` and `report`."""
 
 
 class Block(ABC):
@@ -68,8 +68,8 @@ class TargetBlock(Block):
     """
     also_called: ClassVar[str] = ""
     """An alternative name for the option `kind`; empty: none."""
-    section: ClassVar[SectionName]
-    """The section of the report that shows this kind."""
+    task_type: ClassVar[TaskType]
+    """The key of this kind in the tables of evaluation and report; ratings are evaluated as classes."""
     has_thresholds: ClassVar[bool] = False
     """Whether its probabilities become decisions by thresholds that can be tuned."""
     calibrations: ClassVar[tuple[CalibrationKind, ...]] = ("none",)

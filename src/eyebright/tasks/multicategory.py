@@ -28,9 +28,9 @@ from eyebright.metrics.meter import Metric
 from eyebright.tasks.base import (
     KNOWN_NO_SUFFIX,
     UNKNOWN_SUFFIX,
-    SectionName,
     TargetBlock,
     TargetForm,
+    TaskType,
     fitted_vocab,
     is_missing,
 )
@@ -56,7 +56,7 @@ class MultiCategoryBlock(TargetBlock):
 
     name: ClassVar[str] = "multicategory"
     form: ClassVar[TargetForm] = "labels"
-    section: ClassVar[SectionName] = "labels"
+    task_type: ClassVar[TaskType] = "labels"
     has_thresholds: ClassVar[bool] = True
     calibrations: ClassVar[tuple[CalibrationKind, ...]] = get_args(CalibrationKind)
     is_categorical: ClassVar[bool] = True

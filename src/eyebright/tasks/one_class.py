@@ -12,7 +12,7 @@ from torch.nn import functional
 from eyebright._choices import CalibrationKind
 from eyebright.errors import DataError, LabelError, listing
 from eyebright.image.warp import Warp
-from eyebright.tasks.base import SectionName, TargetBlock, TargetForm, fitted_vocab
+from eyebright.tasks.base import TargetBlock, TargetForm, TaskType, fitted_vocab
 from eyebright.types import Thresholds, Vocab
 
 
@@ -20,7 +20,7 @@ class OneClassBlock(TargetBlock):
     """A target field with exactly one class of a vocabulary; a subclass defines the activation of the outputs."""
 
     form: ClassVar[TargetForm] = "class"
-    section: ClassVar[SectionName] = "classes"
+    task_type: ClassVar[TaskType] = "classes"
     calibrations: ClassVar[tuple[CalibrationKind, ...]] = ("none", "temperature")
     can_abstain: ClassVar[bool] = True
     can_mix: ClassVar[bool] = True

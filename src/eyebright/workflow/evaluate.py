@@ -253,7 +253,7 @@ def _write_json(found: NewScores, options: EvaluateOptions) -> None:
         "source": str(options.source),
         "images": len(found.evaluation),
         "metrics": [metric_json(row) for row in found.rows],
-        found.evaluation.decision.target.section: found.outputs,
+        found.evaluation.decision.target.task_type: found.outputs,
         "notices": found.notices,
     }
     text = json.dumps(plain(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"

@@ -113,7 +113,7 @@ def start_messages(parent: Parent, target: TargetBlock, transforms: Sequence[Tra
         target: the fitted target block of the new model.
         transforms: the transforms of its validation images.
     """
-    saved, noun = parent.manifest.target, target.section
+    saved, noun = parent.manifest.target, target.task_type
     before, after = saved.value_names, target.value_names
     kept = [name for name in after if name in set(before)]
     new = [name for name in after if name not in set(before)]

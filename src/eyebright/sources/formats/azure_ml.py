@@ -11,7 +11,7 @@ from eyebright.sources.source import Source
 
 def recognises(file: LabelFile) -> bool:
     """True for JSON Lines with ``image_url`` and ``label``."""
-    return file.json is not None and file.json.form == "lines" and {"image_url", "label"} <= set(file.json.record())
+    return file.json is not None and file.json.layout == "lines" and {"image_url", "label"} <= set(file.json.record())
 
 
 def read(request: ReadRequest) -> Source:

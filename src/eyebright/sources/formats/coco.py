@@ -56,7 +56,7 @@ class _Content:
 
 def recognises(file: LabelFile) -> bool:
     """True for a JSON object with images that have a ``file_name``, or with annotations of an image and a category."""
-    if file.json is None or file.json.form != "object":
+    if file.json is None or file.json.layout != "object":
         return False
     images, annotations = file.json.record("images"), file.json.record("annotations")
     return ("file_name" in images and "id" in images) or {"image_id", "category_id"} <= set(annotations)

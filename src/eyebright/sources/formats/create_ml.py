@@ -13,7 +13,7 @@ _IMAGE = ("image", "imagefilename", "filename")
 
 def recognises(file: LabelFile) -> bool:
     """True for a JSON list of objects with a file name and ``annotations``, and without Label Studio's ``data``."""
-    first = file.json.record() if file.json is not None and file.json.form == "list" else {}
+    first = file.json.record() if file.json is not None and file.json.layout == "list" else {}
     named = any(isinstance(first.get(key), str) for key in _IMAGE)
     return named and isinstance(first.get("annotations"), list) and "data" not in first
 

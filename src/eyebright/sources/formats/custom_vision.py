@@ -17,7 +17,7 @@ _NEGATIVE = "Negative"
 
 def recognises(file: LabelFile) -> bool:
     """True for a JSON list of images with an ``id``, ``tags`` and one of the service's addresses."""
-    first = file.json.record() if file.json is not None and file.json.form == "list" else {}
+    first = file.json.record() if file.json is not None and file.json.layout == "list" else {}
     return {"id", "tags"} <= set(first) and any(key in first for key in _ADDRESSES)
 
 

@@ -24,7 +24,7 @@ _NOT_LABELLED_REASON = "not labelled yet"
 
 def recognises(file: LabelFile) -> bool:
     """True for a JSON object with ``classes`` and ``labels``, or with ``samples`` that have a ``filepath``."""
-    if file.json is None or file.json.form != "object":
+    if file.json is None or file.json.layout != "object":
         return False
     return {"classes", "labels"} <= set(file.json.keys) or "filepath" in file.json.record("samples")
 

@@ -26,7 +26,7 @@ _MAX_KEYS = 10_000
 
 def recognises(file: LabelFile) -> bool:
     """True for JSON Lines, or a JSON list of flat objects, in which a known key or ``*_file_name`` names an image."""
-    if file.json is None or file.json.form == "object":
+    if file.json is None or file.json.layout == "object":
         return False
     first = file.json.record()
     names = [key for key in first if key in _FILE_KEYS or key.endswith("_file_name")]

@@ -25,7 +25,7 @@ from eyebright.sources.source import Source
 def recognises(file: LabelFile) -> bool:
     """True for a JSON list of tasks with ``data``, and for JSON-MIN and CSV with the columns of annotations."""
     if file.json is not None:
-        first = file.json.record() if file.json.form == "list" else {}
+        first = file.json.record() if file.json.layout == "list" else {}
         is_full = isinstance(first.get("data"), dict) and bool({"annotations", "completions"} & set(first))
         return is_full or len(MIN_KEYS & set(first)) >= 3
     return len(MIN_KEYS & set(file.header)) >= 3

@@ -15,7 +15,7 @@ _SEVERAL, _SINGLE, _BOXES = "classificationAnnotations", "classificationAnnotati
 
 def recognises(file: LabelFile) -> bool:
     """True for JSON Lines with ``imageGcsUri``."""
-    return file.json is not None and file.json.form == "lines" and "imageGcsUri" in file.json.record()
+    return file.json is not None and file.json.layout == "lines" and "imageGcsUri" in file.json.record()
 
 
 def read(request: ReadRequest) -> Source:

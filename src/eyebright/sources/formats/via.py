@@ -39,7 +39,7 @@ def recognises(file: LabelFile) -> bool:
     """True for a saved project, a JSON object of entries with ``filename`` and ``regions``, or the CSV of them."""
     if set(_COLUMNS) <= set(file.header) and file.header[0].lstrip("# ") == "filename":
         return True
-    if file.json is None or file.json.form != "object":
+    if file.json is None or file.json.layout != "object":
         return False
     first = next(iter(file.json.keys.values()), None)
     keys = {"filename", "regions", "file_attributes"}

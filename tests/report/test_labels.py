@@ -144,8 +144,7 @@ def test_answers_that_ask_a_person_are_shown_as_asked_and_are_no_mistakes(evalua
     assert [[cell.text for cell in row[-2:]] for row in table.rows] == [["0.10", n] for n in "0210"]
     assert MultiLabelReport(abstention).verdict().can[0] == (
         "It answers 99 % without a person; 99 % of these answers are right (235 of 237); it asks about a label of 3 "
-        "of "
-        "the 60 images."
+        "of the 60 images."
     )
     (two_way,) = section(decided_by(changed, Thresholds(0.5)), "worst").blocks
     assert [card.title for card in two_way.cards] == ["007.jpg", "008.jpg"]

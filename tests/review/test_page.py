@@ -510,7 +510,7 @@ def test_a_label_is_added_to_images_that_have_none(show: Callable[..., Any], tmp
     settled(tab)
     assert app.session.current[0, :, 0].tolist() == [1]
     tab.run("location.hash = '#list=all&view=grid&likely=owl'")
-    wait_for(tab, "#grid-about", "No probabilities yet: by file name.")
+    wait_for(tab, "#grid-about", "No probabilities yet: sorted by file name.")
 
 
 def test_an_image_that_has_vanished_is_said(show: Callable[..., Any], labelled: ReviewApp, tmp_path: Path) -> None:
@@ -578,7 +578,7 @@ def test_nothing_is_saved_while_actions_cannot_be_written(
     tab.run("sent = fetch; fetch = (...all) => String(all[0]) === 'api/change' ? Promise.reject() : sent(...all)")
     tab.keys("b")
     tab.run("document.getElementById('save').click()")
-    wait_for(tab, "#notice", "The table is not saved: 1 action could not be written yet")
+    wait_for(tab, "#notice", "The table was not saved: 1 action could not be written yet")
     assert not (tmp_path / "labels-v2.csv").exists()
     tab.run("fetch = sent")
     settled(tab)

@@ -28,8 +28,8 @@ def together(text: str, opened: tuple[str, ...] = ()) -> Any:
     result: Any = [] if text.lstrip().startswith("[") else {}
     for piece in pieces(io.BytesIO(text.encode()), "x.json", opened=opened):
         if isinstance(result, list):
-            result += [] if piece.is_begin else [piece.value]
-        elif piece.is_begin:
+            result += [] if piece.is_start else [piece.value]
+        elif piece.is_start:
             result[piece.key] = {} if piece.key in opened else []
         elif piece.name:
             result[piece.key][piece.name] = piece.value
@@ -114,7 +114,7 @@ def test_a_long_file_takes_the_memory_of_its_largest_piece(monkeypatch: pytest.M
             return super().read(size)
 
     text = json.dumps({"images": [{"id": i, "name": "x" * 50} for i in range(5000)]})
-    assert sum(not piece.is_begin for piece in pieces(Counted(text.encode()), "x.json")) == 5000
+    assert sum(not piece.is_start for piece in pieces(Counted(text.encode()), "x.json")) == 5000
     assert max(sizes) < 3000
 
 

@@ -17,6 +17,6 @@ def home() -> Path:
         return Path(folder).expanduser()
     except RuntimeError:
         raise InputError(
-            f"the home folder in '{folder}' is unknown on this system; "
-            "set the environment variable EYEBRIGHT_HOME to another folder"
+            f"the home folder in '{folder}' is unknown on this system; set the environment variable EYEBRIGHT_HOME to "
+            "another folder"
         ) from None

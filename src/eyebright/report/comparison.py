@@ -163,9 +163,8 @@ _JUDGED: Mapping[JudgedBy, str] = {
     "not_nominated": "{} that were not nominated",
 }
 _FAVOURED_MODEL_NOTE = (
-    "targets that were corrected because a model suggested it favour that model, and models trained on them;"
-    " "
-    "images that were not nominated do not"
+    "targets that were corrected because a model suggested it favour that model, and models trained on them; images "
+    "that were not nominated do not"
 )
 _MOST_SIGNIFICANT = "rows with the most significant difference"
 

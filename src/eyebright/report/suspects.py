@@ -35,8 +35,7 @@ def suspects_section(evaluation: Evaluation) -> list[Section]:
     intro = (
         f"{len(found):,} values in the data of {len(evaluation):,} {which} are improbable according to the model; "
         f"shown: {len(cards)} images, the most suspicious first. Check before you change anything: the model also "
-        "makes mistakes. "
-        "The command eyebright suspects lists all of them."
+        "makes mistakes. The command eyebright suspects lists all of them."
     )
     return [Section("Labels to look at", "suspects", blocks, intro)]
 

@@ -75,9 +75,8 @@ def find_file_column(table: TextTable, requested: str | None, is_image: Callable
         candidates = [name for name, column in table.columns.items() if _lead_to_images(column, is_image)]
     if not candidates:
         raise table.error(
-            f"no column has names of images; the columns are {listing(table.columns)}; rename one to 'file' or give "
-            f"it as "
-            "`files`"
+            f"no column has names of images; the columns are {listing(table.columns)}; rename one to 'file' or give it "
+            "as `files`"
         )
     return candidates[0]
 

@@ -1,6 +1,6 @@
 """`FORMS`: for each form of targets in a label file (`TargetBlock.form`) the functions that handle it.
 
-They find the columns of the form if none were named, read them, and give the labels that a split stratifies by.
+They find the columns of the form if none were named, read them, and return the labels that a split stratifies by.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,7 +1,7 @@
 """`ImageNames`: finds the files of the names and addresses that label files have for images.
 
 Exports name an image as its server did: by an address (``gs://bucket/a/1.jpg``), by a path on another machine, with
-characters escaped, without its folder or its extension. On the user's disk is the end of that.
+characters escaped, without its folder or its extension. On the user's disk only the end of that path exists.
 """
 
 import os
@@ -165,7 +165,7 @@ def _plain(name: str) -> str:
 
 
 def _same_spelling(name: str) -> str:
-    """The name without outer spaces, which readers of tables remove, and with composed accents (Unicode's NFC).
+    """The name without outer spaces, which table readers strip, and with composed accents (Unicode's NFC).
 
     Some systems and archives store file names with the accents as characters of their own.
     """

@@ -28,17 +28,17 @@ class Piece(NamedTuple):
 
     Args:
         key: the key of the object at the top; empty in a list.
-        value: the value, or an element of it; ``None`` for a begin.
+        value: the value, or an element of it; ``None`` at the start of a list or object.
         line: the line of the file on which the piece begins, from 1.
         name: the key of the element, in an object that was opened.
-        is_begin: True for the begin of a list or of an opened object, before its elements.
+        is_start: True at the start of a list or of an opened object, before its elements.
     """
 
     key: str
     value: Any
     line: int
     name: str = ""
-    is_begin: bool = False
+    is_start: bool = False
 
 
 def read_json(path: Path, *, opened: Collection[str] = ()) -> Iterator[Piece]:
@@ -53,7 +53,7 @@ def read_json(path: Path, *, opened: Collection[str] = ()) -> Iterator[Piece]:
     """
     try:
         with path.open("rb") as file:
-            yield from (piece for piece in pieces(file, str(path), opened=opened) if not piece.is_begin)
+            yield from (piece for piece in pieces(file, str(path), opened=opened) if not piece.is_start)
     except OSError as error:
         raise TableError(f"cannot read '{path}': {os_reason(error)}") from error
 
@@ -74,7 +74,7 @@ def read_json_lines(path: Path) -> Iterator[Piece]:
 
 
 def pieces(file: BinaryIO, name: str, *, opened: Collection[str] = ()) -> Iterator[Piece]:
-    """The pieces of an open JSON file, with the begin of each list and opened object.
+    """The pieces of an open JSON file, with the start of each list and opened object.
 
     Args:
         file: opened for reading bytes.
@@ -87,13 +87,13 @@ def pieces(file: BinaryIO, name: str, *, opened: Collection[str] = ()) -> Iterat
     text = _Text(file, name)
     first = text.next()
     if first == "[":
-        yield Piece("", None, text.line, is_begin=True)
+        yield Piece("", None, text.line, is_start=True)
         yield from _elements(text, "")
     elif first == "{":
         for key in _keys(text):
             begin = text.next()
             if begin == "[" or (begin == "{" and key in opened):
-                yield Piece(key, None, text.line, is_begin=True)
+                yield Piece(key, None, text.line, is_start=True)
                 yield from _elements(text, key) if begin == "[" else _members(text, key)
             else:
                 yield text.piece(key)
@@ -123,7 +123,7 @@ class _Text:
     @property
     def line(self) -> int:
         """The line of the current position."""
-        if self._position > self._counted:  # counting from the begin for each piece would take the square of the time
+        if self._position > self._counted:  # counting from the start for each piece would take the square of the time
             self._lines += self._buffer.count("\n", self._counted, self._position)
             self._counted = self._position
         return self._lines
@@ -179,7 +179,7 @@ class _Text:
         return TableError(f"'{self._name}' line {self.line} is not valid JSON: {reason}; export the file again")
 
     def _read_more(self) -> bool:
-        """True if there was more; twice as much as is still needed, so that a long piece is not read in vain often."""
+        """True if there was more; twice as much as is needed, so that a long piece is not read again and again."""
         if self._ended:
             return False
         _ = self.line

@@ -326,7 +326,7 @@ def _check_labels(table: TextTable, name: str, meaning: Mapping[str, tuple[str, 
 
 
 def _check_no_scores(table: TextTable, name: str, meaning: Mapping[str, tuple[str, ...]]) -> None:
-    """Raises `TableError` for labels such as ``cat:0.9``, if most labels are so."""
+    """Raises `TableError` for labels such as ``cat:0.9``, if most labels look like this."""
     labels = {label: cell for cell, several in meaning.items() for label in several}
     scored = list(filter(_SCORE.fullmatch, labels))
     if len(scored) > len(labels) / 2:

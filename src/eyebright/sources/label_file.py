@@ -81,7 +81,7 @@ class LabelFile:
         keys: dict[str, Any] = {}
         try:
             for piece in pieces(as_bytes(self.head), self.path.name, opened=_OPENED):
-                if piece.is_begin:
+                if piece.is_start:
                     keys.setdefault(piece.key, None)
                 elif keys.get(piece.key) is None:
                     keys[piece.key] = piece.value

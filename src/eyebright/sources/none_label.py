@@ -1,6 +1,6 @@
 """`with_none_label`: removes a label that means "no label", such as ``No Finding``.
 
-As a separate label it would be learnt, scored and thresholded like the others, and could be predicted with them.
+Kept as a label, it would be learnt, scored and thresholded like the others, and could be predicted together with them.
 """
 
 from dataclasses import replace

@@ -72,7 +72,7 @@ def read_pts(path: Path) -> Floats:
         TableError: the file cannot be read or is invalid.
     """
     try:
-        if not path.is_file():  # reading a pipe waits for ever
+        if not path.is_file():  # reading a pipe blocks for ever
             raise TableError(f"cannot read '{path}': it is not a regular file")
         text = path.read_text(encoding="utf-8")
     except TableError:

@@ -54,7 +54,7 @@ def read_source(
 
     A table (CSV or TSV) names an image in each row, with labels, a class, points or numbers. A folder has a folder for
     each class, a ``.pts`` file with points beside each image, or label files. The formats are listed in
-    `eyebright.sources.registry`; which one it is, is found by looking inside, and a message names it.
+    `eyebright.sources.registry`; which one it is, is detected from the content, and a message names it.
 
     Images outside of the folder are read, too, and counted in a message: those whose names in a table lead out of it
     (``../`` or absolute), and those that symbolic links in a folder lead to.
@@ -63,7 +63,7 @@ def read_source(
         path: the label file, or the folder.
         images: the folder that its names of images are relative to; None: the folder of the label file.
         files: the column or key with the image files; None: detected.
-        labels: the columns or keys with the targets; None: detected. ``"a,b"`` is two, unless one is called so.
+        labels: the columns or keys with the targets; None: detected. ``"a,b"`` is two, unless a column has that name.
         not_labels: the columns or keys that are not targets, although they may look so; they stay with the images.
         delimiter: between two labels in a cell; ``""`` if a cell is one class; None: detected from the table.
         pattern: the regular expression that finds the class in the names of the images, in a folder or a list, such as
@@ -142,7 +142,7 @@ def _check_path(path: Path) -> None:
     """Raises `InputError` unless there is a file or a folder."""
     if not os.path.exists(path):  # noqa: PTH110 - Path.exists raises for a name that is too long
         raise InputError(f"there is no '{path}'; give a table of labels (CSV) or a folder with a folder for each class")
-    if not path.is_dir() and not path.is_file():  # reading a pipe waits for ever, and /dev/zero has no end
+    if not path.is_dir() and not path.is_file():  # reading a pipe blocks for ever, and /dev/zero has no end
         raise InputError(f"'{path}' is a pipe or a device; give a table of labels (CSV) as a regular file")
 
 

@@ -1,4 +1,4 @@
-"""`recognise`: which format a file or a folder has, found by looking inside.
+"""`recognise`: the format of a file or a folder, detected from its content.
 
 A file has the format whose recogniser accepts it. A folder has a format of folders, or holds files of one. A format
 that is more specific (COCO) is taken before a less specific one (class folders); two equally specific ones are an

@@ -1,8 +1,8 @@
 """`Refinement`: moves and exchanges units between parts until none brings the shares of labels nearer.
 
-What becomes smaller is the sum, over labels and parts, of the squared difference between the items that the part has
-and those that it should have, divided by the square root of the latter. One more "label" is on every item, for the
-sizes of the parts.
+The objective, which becomes smaller, is the sum over labels and parts of the squared difference between the items that
+the part has and those that it should have, divided by the square root of the latter. One more "label" is on every item,
+for the sizes of the parts.
 """
 
 import numpy as np

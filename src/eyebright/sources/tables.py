@@ -24,7 +24,7 @@ _N_SAMPLED_NAMES = 20  # names of a table whose files are looked for beside it
 def source_of_tables(tables: Sequence[TextTable], request: ReadRequest) -> Source:
     """The images of all tables; their parts are taken from the names of the files or of their folders.
 
-    An image is searched beside its table, and in the folder of all.
+    An image is searched for beside its table and in the folder of all tables.
 
     Args:
         tables: the tables with the same columns; tables for testing may lack those with the targets, and are then left

@@ -1,7 +1,7 @@
 """Detects which columns of a label file hold the targets, and in which form.
 
-They are searched in this order: a column that is called ``labels``, ``class`` or the like; the only column of text
-whose name ends so, such as ``Finding Labels``; columns of points (``nose_x,
+They are searched in this order: a column named ``labels``, ``class`` or similar; the only column of text
+whose name ends like that, such as ``Finding Labels``; columns of points (``nose_x,
 nose_y``); 0/1 columns; the only column without another role; columns of numbers with decimals, if all are. A single
 column of numbers with decimals holds numbers to predict; whole numbers are classes.
 """

@@ -9,7 +9,7 @@ from eyebright.sources.indices import IndexArray
 
 
 def joined(together: Sequence[Codes], n: int) -> IndexArray:
-    """Shape (n,): a code for each image; images that are connected, also over others, have the same.
+    """Shape (n,): a code for each image; images that are connected, directly or through others, have the same code.
 
     >>> joined([np.array([0, 0, 1, 2]), np.array([0, 1, 1, 2])], 4).tolist()
     [0, 0, 0, 3]

@@ -29,7 +29,7 @@ class Writer:
 
     Args:
         name: the name for the option ``to``.
-        title: what it is called, for messages.
+        title: its name in messages.
         forms: the forms of the targets that it can hold.
         write: writes a source to a path, a new file or folder, and returns the options for reading it.
         holds_unknown: whether it can hold unknown labels and numbers.

@@ -252,8 +252,8 @@ def _to_device(pixels: Sequence[np.ndarray[Any, np.dtype[Any]]], device: torch.d
     if len(shapes) > 1:
         sizes = ", ".join(f"{h}x{w}" for h, w, _ in sorted(shapes)[:3])
         raise DataError(
-            f"images of different sizes ({sizes}, ...) cannot form a batch; "
-            "resize all images to one size, for example with item_tfms=Resize(224)"
+            f"images of different sizes ({sizes}, ...) cannot form a batch; resize all images to one size, for example "
+            "with item_tfms=Resize(224)"
         )
     shape = (len(pixels), *pixels[0].shape)
     is_float = pixels[0].dtype == np.float32

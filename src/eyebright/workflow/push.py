@@ -201,9 +201,8 @@ def _say_files(copy: Path, there: set[str], say: Say) -> None:
     left = sorted(there - {file.name for file in files})
     if of_data := [file for file in left if file in _DATA_FILES]:
         say(
-            f"left out, since they contain names of files, other columns of the data and thumbnails: "
-            f"{listing(of_data)}; "
-            "`with_evaluation` uploads them"
+            "left out, since they contain names of files, other columns of the data and thumbnails: "
+            f"{listing(of_data)}; `with_evaluation` uploads them"
         )
     if others := [file for file in left if file not in (*_DATA_FILES, GRAPH, f"{GRAPH}.sha256")]:
         say(f"left out, since a prediction does not need them and they may contain paths: {listing(others)}")

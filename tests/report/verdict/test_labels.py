@@ -55,8 +55,7 @@ def test_a_model_without_a_mistake_is_reliable_and_has_nothing_to_do(right, targ
     assert found.cannot == []
     assert found.can[0] == (
         "Of the labels that it predicts, 100 % are right (80 of 80); of the labels that the images have, it finds 100 "
-        "% "
-        "(80 of 80)."
+        "% (80 of 80)."
     )
     assert "4 of 4 labels are reliable" in found.can[-1]
 

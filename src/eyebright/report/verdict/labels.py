@@ -72,9 +72,8 @@ class LabelVerdict:
         sentences: list[str] = []
         if predicted and positives:
             sentences.append(
-                f"Of the labels that it predicts, {percent(hits, predicted)} are right ({hits:,} of {predicted:,}); "
-                f"of the"
-                f" labels that the images have, it finds {percent(hits, positives)} ({hits:,} of {positives:,})."
+                f"Of the labels that it predicts, {percent(hits, predicted)} are right ({hits:,} of {predicted:,}); of "
+                f"the labels that the images have, it finds {percent(hits, positives)} ({hits:,} of {positives:,})."
             )
         judged = self._known.any(dim=1)
         right = int((~self._wrong.any(dim=1) & judged).sum())

@@ -70,7 +70,7 @@ function received(message) {
     const card = current;
     current = null;
     if (!message.error) card.show(message, thresholds);
-    else card.fail(message.isBroken ? `It could not be answered: ${message.error}` : sentenceOf(message.error));
+    else card.fail(message.isBroken ? `This image could not be processed: ${message.error}` : sentenceOf(message.error));
     if (message.isBroken) startWorker(); // it may have run out of memory
     refresh();
   }

@@ -177,7 +177,7 @@ export class Desk {
       this.view.say(saved.sentence);
       await this.refreshSession();
     } catch (error) {
-      this.view.warn(`The table is not saved: ${error.message}.`);
+      this.view.warn(`The table was not saved: ${error.message}.`);
     }
   }
 
@@ -269,7 +269,7 @@ export class Desk {
       await this.#take(state);
     } catch (error) {
       this.isReached = false;
-      this.trouble = error instanceof Refused ? (error.status === 404 ? "This page has another address now: open the one that the server printed." : error.message) : "";
+      this.trouble = error instanceof Refused ? (error.status === 404 ? "The address of this page has changed: open the one that the server printed." : error.message) : "";
     }
     if (this.isReached !== this.wasReached) {
       this.wasReached = this.isReached;

@@ -74,7 +74,7 @@ export class Grid {
     byId("page-on").disabled = last >= pages.total;
     const about = session.lists.find((one) => one.id === this.desk.place.list)?.about ?? "";
     const isPredicted = this.items.some((item) => typeof item.probability[this.likely] === "number");
-    const order = isPredicted ? `By ${this.isNone ? "rising" : "falling"} probability of “${shown(this.likely)}”.` : "No probabilities yet: by file name.";
+    const order = isPredicted ? `By ${this.isNone ? "rising" : "falling"} probability of “${shown(this.likely)}”.` : "No probabilities yet: sorted by file name.";
     setText(byId("grid-about"), this.likely ? `${order} Mark those that ${this.isNone ? "are" : "are not"}: click, or space.` : about);
     byId("set").hidden = !this.likely;
     if (this.likely) this.#updateSet();

@@ -67,6 +67,6 @@ const sentences = {
   grid: ({ label, answer, count }) => (count === 1
     ? `Next: one image in the grid: is it “${shown(label)}”?`
     : `Next: a grid of ${counted(count, "image")}, ${answer === "yes" ? "all" : "none"} of them “${shown(label)}”? Mark the exceptions.`),
-  image: () => "Next: a single image, with its labels as the page proposes them.",
+  image: () => "Next: a single image, with the proposed labels.",
   done: () => "All images are labelled.",
 };

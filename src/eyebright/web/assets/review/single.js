@@ -180,7 +180,7 @@ export class Single {
     if (item.id !== this.item?.id) return; // the item itself is another after each refresh
     if (what === "heat map") return void (this.#setHeat(""), this.view.say("there is no heat map of this image"));
     byId("missing").hidden = false;
-    setText(byId("missing"), item.missing ? "This image is not in its folder any more. What was set stays set." : "This image cannot be shown: it has vanished, or it is damaged. What was set stays set.");
+    setText(byId("missing"), item.missing ? "This image is no longer in its folder. What was set is kept." : "This image cannot be shown: it is missing or damaged. What was set is kept.");
   }
 
   async #preload(index) {

@@ -77,7 +77,7 @@ class Page {
     byId("empty").hidden = false;
     const { place } = this.desk;
     const isFiltered = place.query || place.state || place.value || place.likely || place.unlikely;
-    setText(byId("empty-about"), isFiltered ? "No image of this list fits the filters." : "There is no image in this list.");
+    setText(byId("empty-about"), isFiltered ? "No image in this list matches the filters." : "There is no image in this list.");
   }
 
   itemsChanged(ids) {
@@ -116,12 +116,12 @@ class Page {
     const isTrouble = (outbox.problem && waiting) || !isReached;
     document.body.dataset.waiting = String(waiting);
     if (isTrouble) {
-      const what = outbox.problem && outbox.problem !== "the server does not answer" ? outbox.problem : trouble || "The server does not answer.";
+      const what = outbox.problem && outbox.problem !== "the server does not respond" ? outbox.problem : trouble || "The server does not respond.";
       const kept = waiting ? ` ${counted(waiting, "action")} ${waiting === 1 ? "waits" : "wait"} here and ${waiting === 1 ? "is" : "are"} sent again until ${waiting === 1 ? "it is" : "they are"} written.` : " It is asked again every second.";
       this.warn(what + kept, "connection");
     } else if (this.warned === "connection") {
       this.closeNotice();
-      this.say("The server answers again; nothing was lost.");
+      this.say("The server responds again; nothing was lost.");
       if (!this.view.isCurrent) this.placeChanged();
     }
   }

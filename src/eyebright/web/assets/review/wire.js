@@ -3,7 +3,7 @@
 const TIMEOUT = 20_000; // ms
 const PAUSE = 1_000; // ms between two tries
 
-/** The server does not answer. */
+/** The server does not respond. */
 export class Unreachable extends Error {}
 
 /** The server answers with a refusal: `status`, a sentence, and images as they are now. */
@@ -35,7 +35,7 @@ async function request(path, options) {
       return {};
     });
   } catch {
-    throw new Unreachable("the server does not answer");
+    throw new Unreachable("the server does not respond");
   }
   if (!response.ok) throw new Refused(response.status, answer);
   return answer;
@@ -104,7 +104,7 @@ export class Outbox {
   }
 
   async #wait(error) {
-    this.problem = error instanceof Refused && error.status === 404 ? "This page has another address now: open the one that the server printed." : error.message;
+    this.problem = error instanceof Refused && error.status === 404 ? "The address of this page has changed: open the one that the server printed." : error.message;
     this.changed();
     await new Promise((resolve) => setTimeout(resolve, PAUSE));
   }

@@ -248,8 +248,8 @@ def _names(cells: LabelCells, chosen: Any) -> list[str]:
 
 
 def _by_name(cells: LabelCells, counts: Any, labels: list[str]) -> dict[str, int]:
-    of = dict(zip(cells.names, counts.tolist(), strict=True))
-    return {label: of[label] for label in labels}
+    count_of = dict(zip(cells.names, counts.tolist(), strict=True))
+    return {label: count_of[label] for label in labels}
 
 
 def _images_with(cells: LabelCells, labels: list[str]) -> Mask:

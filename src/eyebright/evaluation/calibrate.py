@@ -203,11 +203,13 @@ class _Problem:
         unit = torch.full((len(outputs),), -1)
         codes = evaluation.group_codes if groups is None else _codes(groups, len(outputs))
         codes = np.arange(len(outputs)) if codes is None else codes
-        there = n_known > 0
-        unit[there] = torch.from_numpy(np.unique(codes[there.numpy()], return_inverse=True)[1].reshape(-1)).long()
+        has_known = n_known > 0
+        unit[has_known] = torch.from_numpy(
+            np.unique(codes[has_known.numpy()], return_inverse=True)[1].reshape(-1)
+        ).long()
         n_units = int(unit.max()) + 1
         of_unit = torch.from_numpy(np.random.default_rng(seed).permutation(n_units) % folds)
-        fold = torch.where(there, of_unit[unit.clamp_min(0)] if n_units else -1, -1)
+        fold = torch.where(has_known, of_unit[unit.clamp_min(0)] if n_units else -1, -1)
         return _Problem(target, outputs, targets, has_losses, n_known, unit, fold)
 
     @property
@@ -334,8 +336,8 @@ def _codes(groups: Sequence[Any], n_images: int) -> np.ndarray[Any, Any]:
 def _softmax_temperatures(outputs: Tensor, targets: Tensor, fold: Tensor) -> Iterator[Calibration]:
     value = 1.0
     for left_out in range(-1, int(fold.max()) + 1):
-        there = (fold >= 0) & (fold != left_out)
-        value = fit_softmax_temperature(outputs[there], targets[there], start=value)
+        is_fitted = (fold >= 0) & (fold != left_out)
+        value = fit_softmax_temperature(outputs[is_fitted], targets[is_fitted], start=value)
         yield Temperature(value)
 
 

@@ -65,8 +65,8 @@ def _all_and_without(of_fold: Float[Tensor, "f k g"]) -> Float[Tensor, "s k g"]:
 
 def _exact(outputs: Tensor, targets: Tensor, fold: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     points, order = outputs.sort(dim=1)
-    ordered, there = targets.gather(1, order), fold[order] == torch.arange(int(fold.max()) + 1)[:, None, None]
-    return points, (there & (ordered == 1)).double(), (there & (ordered == 0)).double()
+    ordered, in_fold = targets.gather(1, order), fold[order] == torch.arange(int(fold.max()) + 1)[:, None, None]
+    return points, (in_fold & (ordered == 1)).double(), (in_fold & (ordered == 0)).double()
 
 
 def _shared(outputs: Tensor, targets: Tensor, fold: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -220,9 +220,9 @@ def _points(predicted: Tensor, target: Tensor) -> Float[Tensor, "n 2"]:
 
 
 def _relative_points(
-    function: Callable[..., float], predicted: Tensor, target: Tensor, *, by: point_scores.SizeOf, **limits: float
+    function: Callable[..., float], predicted: Tensor, target: Tensor, *, size_of: point_scores.SizeOf, **limits: float
 ) -> Float[Tensor, "n 2"]:
-    errors, counts = point_scores.relative_errors(predicted, target, by=by)
+    errors, counts = point_scores.relative_errors(predicted, target, size_of=size_of)
     if function is point_scores.relative_pck:
         errors = (errors <= limits["within"]) * counts
     elif function is point_scores.error_curve_area:

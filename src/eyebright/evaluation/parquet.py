@@ -213,6 +213,6 @@ def _by_set(evaluation: Evaluation, table: Any) -> dict[EvaluatedPart, Evaluatio
     parts = cast("list[EvaluatedPart]", names)
     if len(parts) == 1:
         return {parts[0]: replace(evaluation, part=parts[0])}
-    rows = {name: [row for row, of in enumerate(sets) if of == name] for name in parts}
+    rows = {name: [row for row, part in enumerate(sets) if part == name] for name in parts}
     columns = {name: _other_columns(table.take(rows[name])).dropna(axis=1, how="all") for name in parts}
     return {name: replace(evaluation.take(rows[name]), part=name, columns=columns[name]) for name in parts}

@@ -239,13 +239,13 @@ def _expected_order(probabilities: Tensor, target: Tensor) -> Float[Tensor, "3 n
 
 def _order_of_block(p: Float[Tensor, "b k"], known: Bool[Tensor, "b k"]) -> Float[Tensor, "3 b"]:
     ranked, order = torch.where(known, p, -1.0).sort(dim=1, descending=True)
-    there = known.gather(1, order)
-    yes, no = torch.where(there, ranked, 0.0), torch.where(there, 1 - ranked, 0.0)
+    is_known = known.gather(1, order)
+    yes, no = torch.where(is_known, ranked, 0.0), torch.where(is_known, 1 - ranked, 0.0)
     below = torch.cat([(1 - yes)[:, 1:].flip(1).cumprod(1).flip(1), yes.new_ones(len(yes), 1)], dim=1)
     none, above = (1 - yes).prod(dim=1), no.cumsum(1) - no
     in_order = (yes.cumprod(1) * below).sum(dim=1) + none
     labels = yes.sum(dim=1)
-    pairs = there.sum(dim=1) * labels - labels.square() - (yes * no).sum(dim=1)
+    pairs = is_known.sum(dim=1) * labels - labels.square() - (yes * no).sum(dim=1)
     wrong_pairs = (yes * above).sum(dim=1)
     share = torch.where(pairs > 0, (1 - none) * wrong_pairs / pairs, 0.0)
     return torch.stack([in_order.clamp(0, 1), (yes * below * above).sum(dim=1), share])
@@ -256,8 +256,8 @@ def _blocks(probabilities: Tensor, target: Tensor) -> Iterator[tuple[Tensor, Ten
     positive, known = split_targets(target, probabilities)
     rows = max(_MAX_BLOCK // max(probabilities.shape[1], 1), 1)
     blocks = (matrix.split(rows) for matrix in (probabilities.detach().cpu(), positive, known))
-    for p, yes, there in zip(*blocks, strict=True):
-        yield p.double().clamp(_MIN_PROBABILITY, 1 - _MIN_PROBABILITY), yes, there
+    for p, yes, is_known in zip(*blocks, strict=True):
+        yield p.double().clamp(_MIN_PROBABILITY, 1 - _MIN_PROBABILITY), yes, is_known
 
 
 def _ratio(total: Tensor, count: Tensor | int) -> float:

@@ -83,8 +83,8 @@ def write_export(
         facts = {**made.facts, "versions": {**(former["versions"] if kept else {}), **made.facts["versions"]}}
         record = ExportRecord({**facts, "files": {**kept, **new}})
         writers: dict[str, Callable[[Path], Any] | None] = {name: _writer(content) for name, content in data.items()}
-        there = [name for name in _others_names(target) if name not in kept and (folder / name).is_file()]
-        dropped = [name for name in there if name in former.get("files", {})]
+        leftovers = [name for name in _others_names(target) if name not in kept and (folder / name).is_file()]
+        dropped = [name for name in leftovers if name in former.get("files", {})]
         for name in (*TARGETS[target], *dropped):
             writers.setdefault(name, None)
         if dropped and PREPROCESS not in record.files:
@@ -100,7 +100,7 @@ def write_export(
     )
     left = (
         f"{name} in this folder is not in {RECORD}: its model is unknown, so do not use it"
-        for name in there
+        for name in leftovers
         if name not in dropped
     )
     return record, (*removed, *left)

@@ -74,8 +74,8 @@ class Store(ABC):
 
     def _fits(self, entry: Entry, size: int) -> bool:
         """Whether there is space for ``size`` bytes of an entry of this kind."""
-        share, of = _PIXELS_SHARE if entry.dtype == np.uint8 else (1, 1)
-        return self.used_bytes + size <= self.limit * share // of
+        share, denominator = _PIXELS_SHARE if entry.dtype == np.uint8 else (1, 1)
+        return self.used_bytes + size <= self.limit * share // denominator
 
     def _set_full(self, entry: Entry) -> None:
         repeated = "images are decoded" if entry.dtype == np.uint8 else "features are computed"

@@ -45,11 +45,11 @@ def save_manifest(folder: str | Path, manifest: Manifest) -> None:
     folder = Path(folder)
     manifest.check_consistent()
     content = manifest_content(folder)
-    there, target = Manifest.from_json(content), manifest.to_json()["target"]
+    current, target = Manifest.from_json(content), manifest.to_json()["target"]
     same = (
-        there.evaluation_hash == manifest.evaluation_hash and there.out_of_fold_hash == manifest.out_of_fold_hash
+        current.evaluation_hash == manifest.evaluation_hash and current.out_of_fold_hash == manifest.out_of_fold_hash
     )  # else it was replaced
-    if not same or (there.model, content["target"]) != (manifest.model, target):
+    if not same or (current.model, content["target"]) != (manifest.model, target):
         raise ArtifactError(f"the manifest belongs to another model than the one in '{folder}'")
     kept = {name: content[name] for name in ("id", "weights") if name in content}
     text = manifest_text({**manifest.to_json(), **kept})

@@ -13,17 +13,17 @@ from eyebright.inference.folder_format import SCHEMA
 _COMPARED_FIELDS = ("target", "decision", "preprocessing", "pixels")
 
 
-def checked_export(content: Any, there: Collection[str], manifest: Mapping[str, Any]) -> tuple[str, str]:
+def checked_export(content: Any, names: Collection[str], manifest: Mapping[str, Any]) -> tuple[str, str]:
     """(check, note) of ``export.json``, as in `eyebright.inference.inspect_folder.InspectedFile`.
 
     Args:
         content: its JSON.
-        there: the names of the files in the folder.
+        names: the names of the files in the folder.
         manifest: the manifest of the model in the folder.
     """
     if not isinstance(content, dict) or not isinstance(content.get("files"), dict):
         return "problem", "is damaged: it has no list of files"
-    if missing := [name for name in content["files"] if Path(name).name not in there]:
+    if missing := [name for name in content["files"] if Path(name).name not in names]:
         return "problem", f"names missing files: {listing(missing)}"
     if _text(content, "id") != manifest.get("id"):
         return "problem", "belongs to another model; export it again"

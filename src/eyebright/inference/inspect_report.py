@@ -31,8 +31,8 @@ def checked_report(content: Any, manifest: Mapping[str, Any]) -> tuple[str, str]
         content: its JSON; reports of older versions do not state their model.
         manifest: the manifest of the model in the folder.
     """
-    of = content.get("manifest") if isinstance(content, dict) else None
-    if of is None or manifest.get("schema") != SCHEMA or of == reported_hash(manifest):
+    stated_hash = content.get("manifest") if isinstance(content, dict) else None
+    if stated_hash is None or manifest.get("schema") != SCHEMA or stated_hash == reported_hash(manifest):
         return "readable", ""
     return "problem", (
         "belongs to another model or other thresholds, and so may report.html and README.md; `eyebright report` "

@@ -58,9 +58,9 @@ class TrainingImages:
         Args:
             paths: the paths of training images; None for an image in memory.
         """
-        there = [path for path in paths if path is not None]
-        root = common_folder(there)
-        return TrainingImages(root, tuple(relative_name(path, root) for path in there)) if there else None
+        existing = [path for path in paths if path is not None]
+        root = common_folder(existing)
+        return TrainingImages(root, tuple(relative_name(path, root) for path in existing)) if existing else None
 
     @property
     def paths(self) -> list[Path]:

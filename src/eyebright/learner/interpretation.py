@@ -190,7 +190,10 @@ class ClassificationInterpretation:
         if self._is_multilabel:
             return classification_report(self._decisions, self.targs, self.vocab)
         known = self.targs >= 0
-        rows = [torch.nn.functional.one_hot(of[known], len(self.vocab)) for of in (self._predicted_classes, self.targs)]
+        rows = [
+            torch.nn.functional.one_hot(classes[known], len(self.vocab))
+            for classes in (self._predicted_classes, self.targs)
+        ]
         return classification_report(rows[0].bool(), rows[1], self.vocab, single_label=True)
 
     def top_losses(

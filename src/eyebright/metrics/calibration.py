@@ -80,11 +80,11 @@ def image_log_losses(
     if target.ndim > 1:
         each, known = _cells(probabilities, target, _negative_log)
         return each.sum(1), known.sum(1)
-    there = target.detach().cpu() >= 0
+    is_known = target.detach().cpu() >= 0
     of_image = torch.zeros(len(target), dtype=torch.float64)
     ready, classes = _known_classes(probabilities, target)
-    of_image[there] = -ready.gather(1, classes[:, None])[:, 0].clamp(_EPSILON, 1 - _EPSILON).log()
-    return of_image, there.long()
+    of_image[is_known] = -ready.gather(1, classes[:, None])[:, 0].clamp(_EPSILON, 1 - _EPSILON).log()
+    return of_image, is_known.long()
 
 
 def top_class(
@@ -171,12 +171,12 @@ def reliability_bins(
         return torch.bincount(cells, values, minlength=n_labels * bins).reshape(n_labels, bins)
 
     count = summed(torch.ones(len(cells), dtype=torch.float64))
-    there = _or_nan(count)
+    n_known = _or_nan(count)
     p, y = ranked[known], positive.T[known].double()
-    probability, frequency = summed(p) / there, summed(y) / there
+    probability, frequency = summed(p) / n_known, summed(y) / n_known
     residual = y - p - (frequency - probability).reshape(-1)[cells]
-    variance = summed(residual.square()) / there / (there - 1).clamp_min(1)
-    low, high = _wilson(frequency, there)
+    variance = summed(residual.square()) / n_known / (n_known - 1).clamp_min(1)
+    low, high = _wilson(frequency, n_known)
     return ReliabilityBins(count.long(), probability, frequency, low, high, variance)
 
 

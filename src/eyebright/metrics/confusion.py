@@ -132,7 +132,7 @@ def _scores(
 ) -> Float[Tensor, "*k 3"]:
     """Precision, recall and F1; 0 where they would be 0 / 0."""
     pairs = ((hits, predicted), (hits, support), (2 * hits, predicted + support))
-    return torch.stack([torch.where(of > 0, part / of, 0.0) for part, of in pairs], -1)
+    return torch.stack([torch.where(whole > 0, part / whole, 0.0) for part, whole in pairs], -1)
 
 
 def _sample_scores(decisions: Tensor, target: Tensor) -> Float[Tensor, " 3"]:

@@ -161,12 +161,12 @@ class PointReport(TaskReport):
         mean, nme, pck, median = zip(values, intervals, baselines, strict=True)
         n_ignored = int((self._normalizing_lengths.isnan() & ~self.errors.isnan().all(dim=1)).sum())
         note = f"; {count_text(n_ignored, 'image')} without that distance ignored" if n_ignored else ""
-        by, name = f"relative to {self._normalizer}{note}", f"PCK@{_PCK_THRESHOLD:g}"
+        scale, name = f"relative to {self._normalizer}{note}", f"PCK@{_PCK_THRESHOLD:g}"
         within = f"points with an error of at most {_PCK_THRESHOLD:g} times {self._normalizer}{note}"
         half = "half of the points have a smaller error; lower is better"
         return (
             _row("mean pixel error", *mean, note="lower is better", unit="px"),
-            _row("NME", *nme, note=f"normalised mean error, {by}; lower is better", unit="%"),
+            _row("NME", *nme, note=f"normalised mean error, {scale}; lower is better", unit="%"),
             MetricRow(name, pck[0], pck[1].low, pck[1].high, pck[2], within),
             _row("median pixel error", *median, note=half, unit="px"),
         )

@@ -131,13 +131,13 @@ def _scores_text(bins: ReliabilityBins, probabilities: Float[Tensor, "n k"], tar
     classes = targets.ndim == 1
     known = (targets >= 0)[:, None] if classes else ~targets.isnan()
     error, plain = (float(bins.error(debiased=debiased)) for debiased in (True, False))
-    of = "of the most probable class" if classes else "of all labels together"
+    subject = "of the most probable class" if classes else "of all labels together"
     images = count_text(int(known.any(dim=1).sum()), "image")
     cells = count_text(int(known.sum()), "known target")
     rests_on = f"{images} with a known class" if classes else f"{images} and {cells}"
     return (
-        f"The debiased expected calibration error {of} is {_error_text(error)} ({score_text(plain)} with the part that "
-        f"comes from noise), the Brier score {score_text(brier_score(probabilities, targets))} and the log loss "
+        f"The debiased expected calibration error {subject} is {_error_text(error)} ({score_text(plain)} with the part "
+        f"that comes from noise), the Brier score {score_text(brier_score(probabilities, targets))} and the log loss "
         f"{score_text(log_loss(probabilities, targets))}; they rest on {rests_on}."
     )
 
@@ -198,10 +198,10 @@ def _selection(targets: Float[Tensor, "n k"], named: str) -> str:
 
 def _diagram(title: str, bins: ReliabilityBins, row: int, *, note: str, size: tuple[int, int] = SMALL) -> Chart:
     """The diagram of one label; groups without images have no dot."""
-    there = bins.count[row] > 0
-    x, y, low, high = (part[row][there].tolist() for part in (bins.probability, bins.frequency, bins.low, bins.high))
+    filled = bins.count[row] > 0
+    x, y, low, high = (part[row][filled].tolist() for part in (bins.probability, bins.frequency, bins.low, bins.high))
     outside = sum(not (a <= p <= b) for p, a, b in zip(x, low, high, strict=True))
-    sizes = bins.count[row][there].tolist()
+    sizes = bins.count[row][filled].tolist()
     alt_text = (
         f"{title}: debiased expected calibration error {_error_text(float(bins.error()[row]))}; "
         f"{count_text(len(x), 'group')} of {min(sizes):,} to {max(sizes):,}; in {outside} the mean probability is "

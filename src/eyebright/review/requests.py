@@ -105,10 +105,10 @@ def action_reference(body: Mapping[str, Any]) -> int | str | None:
     Raises:
         Refusal: the value is neither.
     """
-    of = body.get("of")
-    if of is not None and (not isinstance(of, int | str) or isinstance(of, bool)):
+    reference = body.get("of")
+    if reference is not None and (not isinstance(reference, int | str) or isinstance(reference, bool)):
         raise Refusal(400, "`of` is the number or the identifier of an action, or null")
-    return of
+    return reference
 
 
 def change_action(body: Mapping[str, Any], session: ReviewSession) -> Action:

@@ -166,12 +166,12 @@ class ReviewSession:
             self._write(entry)
             return entry.revision
 
-    def undo(self, action: str, of: int | str | None) -> tuple[int, Entry]:
+    def undo(self, action: str, reference: int | str | None) -> tuple[int, Entry]:
         """Takes an action back; returns (the new revision, what was taken back).
 
         Args:
             action: the identifier of the request.
-            of: the revision or the identifier of the action; None: the newest of this person that is not undone.
+            reference: the revision or the identifier of the action; None: the newest of this person that is not undone.
 
         Raises:
             Refusal: there is none, or a later action changed the same values.
@@ -179,19 +179,19 @@ class ReviewSession:
         with self.lock:
             if (former := self.former(action)) is not None and former.undoes is not None:
                 return former.revision, self._entry(former.undoes)
-            target = self._named(of) if of is not None else self._newest_undoable()
+            target = self._named(reference) if reference is not None else self._newest_undoable()
             if target is None:
                 raise Refusal(409, "there is nothing to undo")
             if not target.can_be_undone or target.revision in self.undone:
                 raise Refusal(409, f"action {target.revision} cannot be undone: it sets nothing, or is undone already")
             return self._reverse(action, target, undoes=target.revision), target
 
-    def redo(self, action: str, of: int | str | None) -> tuple[int, Entry]:
+    def redo(self, action: str, reference: int | str | None) -> tuple[int, Entry]:
         """Takes an undo back; returns (the new revision, the undo that was taken back).
 
         Args:
             action: the identifier of the request.
-            of: the revision or the identifier of the undo; None: the newest of this person, unless something was
+            reference: the revision or the identifier of the undo; None: the newest of this person, unless something was
                 changed since.
 
         Raises:
@@ -200,7 +200,7 @@ class ReviewSession:
         with self.lock:
             if (former := self.former(action)) is not None and former.redoes is not None:
                 return former.revision, self._entry(former.redoes)
-            target = self._named(of) if of is not None else self._newest_undo()
+            target = self._named(reference) if reference is not None else self._newest_undo()
             if target is None or target.undoes is None or target.revision in self.undone:
                 raise Refusal(409, "there is nothing to redo")
             return self._reverse(action, target, redoes=target.revision), target
@@ -370,15 +370,15 @@ class ReviewSession:
             self.given = np.concatenate([self.given, column], axis=1)
             self.current = np.concatenate([self.current, column], axis=1)
 
-    def _named(self, of: int | str) -> Entry:
+    def _named(self, reference: int | str) -> Entry:
         """The entry of a revision, or of the identifier of an action.
 
         Raises:
             Refusal: there is none.
         """
-        if isinstance(of, int):
-            return self._entry(of)
-        if (entry := self.former(of)) is None:
+        if isinstance(reference, int):
+            return self._entry(reference)
+        if (entry := self.former(reference)) is None:
             raise Refusal(409, "this action was not carried out, so there is nothing to take back")
         return entry
 

@@ -94,8 +94,10 @@ def fold_parts(table: TextTable, column: str, valid_fold: int | None) -> Callabl
     """
     folds = sorted(int(cell) for cell in table.columns[column].unique() if cell.isdecimal())
     if valid_fold is not None and valid_fold not in folds:
-        there = f"column '{column}' has the folds {listing(folds)}" if folds else f"column '{column}' numbers no folds"
-        raise table.error(f"there is no fold {valid_fold}, which `valid_fold` names; {there}")
+        available = (
+            f"column '{column}' has the folds {listing(folds)}" if folds else f"column '{column}' numbers no folds"
+        )
+        raise table.error(f"there is no fold {valid_fold}, which `valid_fold` names; {available}")
 
     def part(cell: str) -> Part | None:
         if valid_fold is None or not cell.isdecimal():

@@ -217,9 +217,9 @@ class _Parts:
             keeps_labels: True if no label may lose its last item in the first part.
         """
         units = np.sort(np.argsort(self._units.rank)[:_MAX_REFINED_UNITS])
-        of, at = self._units.pairs_of(units)
+        owners, at = self._units.pairs_of(units)
         used, labels = np.unique(self._units.labels[at], return_inverse=True)
-        starts = np.concatenate([[0], np.cumsum(np.bincount(of, minlength=len(units)) + 1)])
+        starts = np.concatenate([[0], np.cumsum(np.bincount(owners, minlength=len(units)) + 1)])
         every = starts[1:] - 1  # each unit's last label is the one that all items have
         all_labels, all_counts = np.full((2, len(at) + len(units)), len(used), dtype=np.int32)
         is_own = np.ones(len(all_labels), dtype=np.bool_)
@@ -287,10 +287,10 @@ class _Parts:
         self.part[units], self.label[units] = parts, label
         sizes = np.bincount(parts, weights=self._units.sizes[units], minlength=len(self._sizes))
         self._sizes += sizes.astype(np.int64)
-        of, at = self._units.pairs_of(units)
+        owners, at = self._units.pairs_of(units)
         labels, counts = self._units.labels[at], self._units.counts[at]
-        np.subtract.at(self._lacks, (labels, parts[of]), counts)
-        np.add.at(self._has, (labels, parts[of]), counts)
+        np.subtract.at(self._lacks, (labels, parts[owners]), counts)
+        np.add.at(self._has, (labels, parts[owners]), counts)
         touched, times = np.unique(labels, return_counts=True)
         self._left[touched] -= times
         self._push(touched[self._left[touched] > 0])

@@ -51,10 +51,10 @@ def read_times(source: Source, column: str) -> Times:
     """
     if column not in source.columns:
         names = [str(name) for name in source.columns]
-        there = (
+        available = (
             f"Columns without another role: {listing(names)}" if names else "There is no column without another role"
         )
-        raise InputError(f"`time`: there is no column '{column}'.{did_you_mean(column, names)} {there}")
+        raise InputError(f"`time`: there is no column '{column}'.{did_you_mean(column, names)} {available}")
     texts = _cells(source.columns[column].tolist())
     known = [_normal(cell) for cell in texts.categories]
     dates = pd.to_datetime(pd.Series(known, dtype=object), format="ISO8601", utc=True, errors="coerce")

@@ -208,8 +208,10 @@ class Isotonic:
         knots, values, slopes, highest = (table.to(outputs) for table in self.tables)
         columns = outputs.T.contiguous()
         at = (torch.searchsorted(knots, columns, right=True) - 1).clamp(0, slopes.shape[1] - 1)
-        there = values.gather(1, at) + slopes.gather(1, at) * (columns - knots.gather(1, at))
-        return torch.minimum(there, highest.gather(1, at)).T  # the next knot's value: a rounding must not exceed it
+        interpolated = values.gather(1, at) + slopes.gather(1, at) * (columns - knots.gather(1, at))
+        return torch.minimum(
+            interpolated, highest.gather(1, at)
+        ).T  # the next knot's value: a rounding must not exceed it
 
     def to_json(self) -> dict[str, Any]:
         """The knots and values of each label."""

@@ -99,10 +99,11 @@ def held_out_parts(source: Source, block: TargetBlock, codes: Sequence[int] | No
     found = [rows_of_part(source, block, part, rows) for part, rows in parts.items() if len(rows)]
     if codes is None:
         return found
-    of = np.asarray(codes)
-    known = of[source.not_held_out().array]
+    image_groups = np.asarray(codes)
+    known = image_groups[source.not_held_out().array]
     return [
-        part_rows.with_leaks(np.isin(of[part_rows.rows], known), keep=part_rows.part == "test") for part_rows in found
+        part_rows.with_leaks(np.isin(image_groups[part_rows.rows], known), keep=part_rows.part == "test")
+        for part_rows in found
     ]
 
 

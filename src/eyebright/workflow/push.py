@@ -111,20 +111,20 @@ def write_published(
         OSError: a file cannot be written.
     """
     manifest, state = load_model(folder)
-    there = {file.name for file in folder.iterdir() if file.is_file()}
+    names = {file.name for file in folder.iterdir() if file.is_file()}
     text = manifest_text(published_manifest(manifest_content(folder), manifest, with_evaluation=with_evaluation))
     (copy / MANIFEST).write_text(text + "\n", encoding="utf-8")
     save_file(state, copy / WEIGHTS, metadata={"manifest": text})
     for file in (*_COPIED_FILES, *(_DATA_FILES if with_evaluation else ())):
-        if file in there:
+        if file in names:
             (copy / file).write_bytes((folder / file).read_bytes())
-    if GRAPH in there:
+    if GRAPH in names:
         _write_graph(folder / GRAPH, copy / GRAPH, say)
     (copy / CARD).write_text(_card(folder, manifest, name, licence, say), encoding="utf-8", newline="\n")
     timm = timm_files(manifest.model, state)
     if timm is not None:
         _write_timm(timm, copy)
-    _say_files(copy, there, say)
+    _say_files(copy, names, say)
 
 
 def published_manifest(content: Mapping[str, Any], manifest: Manifest, *, with_evaluation: bool) -> dict[str, Any]:
@@ -195,10 +195,10 @@ def _write_timm(timm: TimmFiles, copy: Path) -> None:
     save_file(tensors, copy / BACKBONE, metadata=note)
 
 
-def _say_files(copy: Path, there: set[str], say: Say) -> None:
+def _say_files(copy: Path, names: set[str], say: Say) -> None:
     files = sorted(copy.iterdir())
     say("uploaded: " + ", ".join(f"{file.name} ({file.stat().st_size:,} bytes)" for file in files))
-    left = sorted(there - {file.name for file in files})
+    left = sorted(names - {file.name for file in files})
     if of_data := [file for file in left if file in _DATA_FILES]:
         say(
             "left out, since they contain names of files, other columns of the data and thumbnails: "

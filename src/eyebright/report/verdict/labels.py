@@ -77,11 +77,12 @@ class LabelVerdict:
             )
         judged = self._known.any(dim=1)
         right = int((~self._wrong.any(dim=1) & judged).sum())
-        of = int(judged.sum())
+        n_judged = int(judged.sum())
         baseline = next((row.baseline for row in self.rows if row.name == "exact match"), None)
         compared = "" if baseline is None else f"; a constant prediction: {percent(baseline, 1)}"
         sentences.append(
-            f"{percent(right, of)} of the images have no missing and no extra label ({right:,} of {of:,}{compared})."
+            f"{percent(right, n_judged)} of the images have no missing and no extra label ({right:,} of "
+            f"{n_judged:,}{compared})."
         )
         return sentences
 

@@ -111,11 +111,11 @@ def _images(root: Path, base: str, place: str, key: str, yaml: Path) -> Sequence
         inner = PurePosixPath(os.path.normpath(path).replace(os.sep, "/"))
         parts = [part for part in inner.parts if part not in ("..", "/")]
         for i in range(len(parts)):  # the folder of the data may have another name here
-            there = root.joinpath(*parts[i:])
-            if os.path.isdir(there):  # noqa: PTH112 - Path.is_dir raises for a name that is too long
-                return folder_listing(there).images
-            if os.path.isfile(there) and there.suffix == ".txt":  # noqa: PTH113
-                return _listed_images(root, there)
+            candidate = root.joinpath(*parts[i:])
+            if os.path.isdir(candidate):  # noqa: PTH112 - Path.is_dir raises for a name that is too long
+                return folder_listing(candidate).images
+            if os.path.isfile(candidate) and candidate.suffix == ".txt":  # noqa: PTH113
+                return _listed_images(root, candidate)
     raise TableError(f"'{yaml}': '{key}' is '{place}', and there is no such folder in '{root}'; correct it")
 
 

@@ -85,7 +85,8 @@ def choose_c(
         return [CChoice(outputs, DEFAULT_C, (), ())], [note]
     tried = _search(held_out, len(members), candidates)
     choices = [
-        _choice(tuple(problem.to_fit[of].tolist()), tried[g], _nearest(tried, g)) for g, of in enumerate(members)
+        _choice(tuple(problem.to_fit[positions].tolist()), tried[g], _nearest(tried, g))
+        for g, positions in enumerate(members)
     ]
     notes = _edge_notes(choices, names, given=candidates is not None)
     if held_out.n_folds < N_FOLDS:
@@ -152,8 +153,10 @@ class _Path:
         held = self._held_out.held[:, problems]
         summed = (losses.cells(solution.outputs) * held).sum(dim=0, dtype=torch.float64)
         for group_index in group.unique().tolist():
-            of = group == group_index
-            self.tried[group_index][C] = round(float(summed[of].sum() / held[:, of].sum(dtype=torch.float64)), 7)
+            in_group = group == group_index
+            self.tried[group_index][C] = round(
+                float(summed[in_group].sum() / held[:, in_group].sum(dtype=torch.float64)), 7
+            )
 
 
 def _best(tried: _Tried) -> float | None:
@@ -192,7 +195,9 @@ def _choice(outputs: tuple[int, ...], tried: _Tried, nearest: _Tried) -> CChoice
 
 def _nearest(tried: Sequence[_Tried], group: int) -> _Tried:
     """The candidates of the nearest group that has any; of two equally near ones, that with more positives."""
-    return tried[min((g for g, of in enumerate(tried) if of), key=lambda g: (abs(g - group), -g))]
+    return tried[
+        min((g for g, tried_of_group in enumerate(tried) if tried_of_group), key=lambda g: (abs(g - group), -g))
+    ]
 
 
 def _edge_notes(choices: Sequence[CChoice], names: Sequence[str], *, given: bool) -> list[str]:

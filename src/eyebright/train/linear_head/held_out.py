@@ -81,7 +81,7 @@ def hold_out(
     folds = target_folds(columns, min(N_FOLDS, n_units), objective=problem.objective, groups=groups, seed=seed)
     if problem.joint:
         return _of_classes(basis, problem, folds)
-    group_of = torch.tensor([next(g for g, of in enumerate(members) if o in of) for o in outputs.tolist()])
+    group_of = torch.tensor([next(g for g, group in enumerate(members) if o in group) for o in outputs.tolist()])
     return _of_labels(basis, problem, folds, outputs, group_of)
 
 
@@ -90,7 +90,7 @@ def _tried_outputs(
 ) -> Int[Tensor, " o"]:
     """Some outputs of each group, as positions in ``problem.to_fit``."""
     most = max(_LABELS_MAX_SIZE // n, 3)
-    chosen = [torch.tensor(of)[torch.randperm(len(of), generator=generator)[:most]] for of in members]
+    chosen = [torch.tensor(group)[torch.randperm(len(group), generator=generator)[:most]] for group in members]
     return torch.cat(chosen).sort().values
 
 

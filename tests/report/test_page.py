@@ -198,9 +198,8 @@ def test_missing_images_have_no_thumbnail_and_a_notice(page, paths):
     blocks += [inner for block in blocks if block.kind == "collapsed" for inner in block.blocks]
     shown = sum(len(block.cards) for block in blocks if block.kind == "gallery")
     assert gone.notices[0].startswith(
-        f"{shown} of {shown} images on this page could not be read, or are not the evaluated ones, "
-        "and "
-        f"have no thumbnail;"
+        f"{shown} of {shown} images on this page could not be read, or are not the evaluated ones, and "
+        "have no thumbnail;"
     )
     assert gone.notices[0] in Page(render_page(gone)).text()
     assert (gone.metric_rows, gone.summary) == (whole.metric_rows, whole.summary)

@@ -203,7 +203,9 @@ def _check_same_images(first: Evaluation, second: Evaluation) -> None:
 def _replaced(first: Evaluation, second: Evaluation) -> tuple[str, ...]:
     """The files whose content differed between the evaluations; empty for evaluations of older versions."""
     pairs = zip(first.files, first.hashes or [""] * len(first), second.hashes or [""] * len(second), strict=True)
-    return tuple(file for file, one, other in pairs if one and other and one != other)
+    return tuple(
+        file for file, first_hash, second_hash in pairs if first_hash and second_hash and first_hash != second_hash
+    )
 
 
 def _numbered(names: Sequence[str]) -> list[tuple[str, int]]:
@@ -236,12 +238,14 @@ def _changes(first: Evaluation, second: Evaluation) -> tuple[tuple[ImageChange, 
         answers = (_answer(first, i), _answer(second, i))
         truth = block.text(block.decode(first.targets[i]))
         of_both = (float(before[i]), float(after[i]))
-        return ImageChange(i, first.files[i], truth, answers, of_both, (_n_asked(first, i), _n_asked(second, i)))
+        return ImageChange(
+            i, first.files[i], truth, answers, of_both, (_n_abstained(first, i), _n_abstained(second, i))
+        )
 
     return tuple(map(change, worse)), tuple(map(change, better))
 
 
-def _n_asked(evaluation: Evaluation, row: int) -> int:
+def _n_abstained(evaluation: Evaluation, row: int) -> int:
     return len(evaluation.decision.abstained_labels(evaluation.activated[row]) or ())
 
 

@@ -106,7 +106,9 @@ def read_parquet(
             columns=_other_columns(table),
             groups=tuple(table["group"].to_pylist()) if "group" in table.column_names else (),
             training=training,
-            hashes=tuple(one or "" for one in table["hash"].to_pylist()) if "hash" in table.column_names else (),
+            hashes=tuple(file_hash or "" for file_hash in table["hash"].to_pylist())
+            if "hash" in table.column_names
+            else (),
         )
         evaluations = _by_set(every, table)
         for part, root in metadata.get("roots", {}).items():
@@ -135,8 +137,8 @@ def _hash_column(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
 
     if not any(evaluation.hashes for evaluation in evaluations):
         return {}
-    hashes = [one for evaluation in evaluations for one in evaluation.hashes or [""] * len(evaluation)]
-    return {"hash": pa.array([one or None for one in hashes], pa.string())}
+    hashes = [file_hash for evaluation in evaluations for file_hash in evaluation.hashes or [""] * len(evaluation)]
+    return {"hash": pa.array([file_hash or None for file_hash in hashes], pa.string())}
 
 
 def _numbers(evaluations: Sequence[Evaluation]) -> dict[str, Any]:

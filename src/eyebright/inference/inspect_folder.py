@@ -31,7 +31,7 @@ from eyebright.inference.folder_format import (
     no_folder_text,
 )
 from eyebright.inference.inspect_export import checked_export, shown_exports
-from eyebright.inference.inspect_manifest import edited_thresholds, labels_of, wrong_manifest
+from eyebright.inference.inspect_manifest import edited_thresholds, labels_of, thresholds_of, wrong_manifest
 from eyebright.inference.inspect_report import checked_report
 from eyebright.io.generated_text import state_of
 from eyebright.io.json_keys import unique_keys

@@ -74,7 +74,7 @@ class FolderContent(NamedTuple):
     @property
     def messages(self) -> list[str]:
         """Sentences about files that are not read, and images that are read from elsewhere."""
-        return [one for one in (self.ignored_message, self.hidden_message, self.symlink_message) if one]
+        return [message for message in (self.ignored_message, self.hidden_message, self.symlink_message) if message]
 
     @property
     def hidden_message(self) -> str:

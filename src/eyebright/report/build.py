@@ -181,7 +181,13 @@ def _origin(facts: ReportFacts) -> list[Section]:
 
 def _changed(*evaluations: Evaluation | None) -> list[str]:
     """A sentence for each evaluation some of whose images have changed since."""
-    return list(dict.fromkeys(one.changed_message for one in evaluations if one is not None and one.changed_message))
+    return list(
+        dict.fromkeys(
+            evaluation.changed_message
+            for evaluation in evaluations
+            if evaluation is not None and evaluation.changed_message
+        )
+    )
 
 
 def _missing_thumbnails(sections: Sequence[Section]) -> list[str]:

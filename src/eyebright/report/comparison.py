@@ -39,8 +39,8 @@ def comparison_sentences(found: ModelComparison) -> list[str]:
     """The results as sentences: metrics, labels that changed significantly, and the numbers of images that changed."""
     sentences = [_shared_text(found), *filter(None, [found.lineage, _replaced_text(found)])]
     sentences += relabelled_sentences(found)
-    sentences += [one.text for one in found.metrics]
-    sure = [one for one in found.outputs if one.p_value < SIGNIFICANCE]
+    sentences += [difference.text for difference in found.metrics]
+    sure = [output for output in found.outputs if output.p_value < SIGNIFICANCE]
     if found.outputs:
         counted = f"{len(sure):,} of {len(found.outputs):,}" if sure else f"none of {len(found.outputs):,}"
         each = "; ".join(_output_text(output) for output in sure[:5])
@@ -120,7 +120,7 @@ def comparison_json(found: ModelComparison, names: tuple[str, str]) -> dict[str,
         "only_second": found.only_second,
         "lineage": found.lineage,
         "replaced": found.replaced,
-        "metrics": [_metric_json(one) for one in found.metrics],
+        "metrics": [_metric_json(difference) for difference in found.metrics],
         "relabelled": found.relabelled,
         "judged": [
             {"by": judged.by, "images": judged.images, "metrics": [_metric_json(metric) for metric in judged.metrics]}
@@ -272,11 +272,11 @@ def _image_sections(
     return [Section(title, anchor, [Gallery(cards), *collapsed(table, order, which="images that changed most")], intro)]
 
 
-def _card(found: ModelComparison, one: ImageChange, title: str, names: tuple[str, str]) -> Card:
-    texts = [f"target: {one.truth or 'none'}"]
-    texts += [f"{name}: {answer or 'none'}" for name, answer in zip(names, one.answers, strict=True)]
-    image = evaluated_thumbnail(found.first, one.row)
-    return Card(title, one.file, image, f"{title}; {'; '.join(texts)}", [Tag(text) for text in texts])
+def _card(found: ModelComparison, change: ImageChange, title: str, names: tuple[str, str]) -> Card:
+    texts = [f"target: {change.truth or 'none'}"]
+    texts += [f"{name}: {answer or 'none'}" for name, answer in zip(names, change.answers, strict=True)]
+    image = evaluated_thumbnail(found.first, change.row)
+    return Card(title, change.file, image, f"{title}; {'; '.join(texts)}", [Tag(text) for text in texts])
 
 
 def _image_json(change: ImageChange) -> dict[str, Any]:

@@ -190,7 +190,7 @@ class MultiLabelReport(TaskReport):
         rows = [[*row, Cell.of(each.known)] for row, each in zip(rows, scores, strict=True)]
         if self.thresholds.is_three_way:
             columns += ["no at or below", "asked"]
-            rows = [[*row, *cells] for row, cells in zip(rows, self._asking_cells(), strict=True)]
+            rows = [[*row, *cells] for row, cells in zip(rows, self._abstained_cells(), strict=True)]
         caption = (
             "A row per label: images that have it (images), average precision (AP) with its 95 % CI if at least "
             f"{FEW_POSITIVES} images have the label, images for which it was predicted (predicted), and"
@@ -198,7 +198,7 @@ class MultiLabelReport(TaskReport):
         )
         return Table(caption, columns, rows)
 
-    def _asking_cells(self) -> list[tuple[Cell, Cell]]:
+    def _abstained_cells(self) -> list[tuple[Cell, Cell]]:
         """The lower threshold of each label, and the number of images for which a person is asked about it."""
         lower = Thresholds(self.thresholds.values if self.thresholds.lower is None else self.thresholds.lower)
         abstained = self.thresholds.abstains(self.probabilities).sum(dim=0).tolist()

@@ -51,8 +51,8 @@ def _by_image(found: Sequence[Suspect]) -> tuple[list[int], dict[int, list[Suspe
 
 def _card(evaluation: Evaluation, row: int, name: str, found: Sequence[Suspect]) -> Card:
     image = evaluated_thumbnail(evaluation, row)
-    tags = [tag for one in found for tag in _tags(one)]
-    copies = sorted({copy for one in found for copy in one.copies})
+    tags = [tag for suspect in found for tag in _tags(suspect)]
+    copies = sorted({copy for suspect in found for copy in suspect.copies})
     note = f"a copy has another label: {', '.join(copies)}" if copies else ""
     words = "; ".join(
         f"{suspect.kind} {suspect.label}: given {suspect.given}, predicted {suspect.predicted}" for suspect in found

@@ -51,7 +51,7 @@ def with_rows_merged(
     sets = _as_sets(values.categories)
     begin = np.searchsorted(image, np.arange(count + 1))
     merged = [_union([sets[i] for i in code[begin[k] : begin[k + 1]].tolist()]) for k in range(count)]
-    labels = sorted({label for one in sets for label in one})
+    labels = sorted({label for label_set in sets for label in label_set})
     how = f"split at '{targets.splits_at}' and " if targets.splits_at else ""
     messages = [
         f"labels in column '{targets.columns[0]}', of which an image may have several rows, are {how}merged: "

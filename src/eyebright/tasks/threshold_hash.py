@@ -35,5 +35,5 @@ def are_edited(decision: Mapping[str, Any]) -> bool:
 def _floats(values: Any) -> Any:
     """Numbers as floats, since a person may write 1 for 1.0."""
     if isinstance(values, list):
-        return [_floats(one) for one in values]
+        return [_floats(value) for value in values]
     return float(values) if isinstance(values, (int, float)) else values

@@ -130,7 +130,7 @@ def _of_folder(request: ReadRequest) -> tuple[list[_Image], list[str]]:
     if request.images is not None:
         raise InputError(f"the images of '{root}' are in it; leave `images` out")
     content = folder_content(root)
-    said = content.messages
+    sentences = content.messages
     base = storage_folder(root, content.images)
     inner = [file.relative_to(base) for file in content.images]
     tops = {part_of(path.parts[0]) for path in inner if len(path.parts) > 1}

@@ -62,7 +62,7 @@ class Review:
 
 
 @dataclass(frozen=True, eq=False)
-class _Material:
+class _ReviewContent:
     """The images, labels and answers that are reviewed.
 
     Args:
@@ -98,37 +98,37 @@ def open_review(options: ReviewOptions) -> Review:
     """
     check_installed()
     is_model = is_model_folder(options.source)
-    material = _of_model(options) if is_model else _of_images(options)
-    folder = options.journal or _beside(options.source)
-    vocabulary = material.items.vocabulary
-    journal, content = Journal.open(folder / JOURNAL, vocabulary.kind)
-    columns = () if material.source is None else tuple(map(str, material.source.columns.columns))
+    content = _model_content(options) if is_model else _images_content(options)
+    folder = options.journal or _journal_folder(options.source)
+    vocabulary = content.items.vocabulary
+    journal, journal_content = Journal.open(folder / JOURNAL, vocabulary.kind)
+    columns = () if content.source is None else tuple(map(str, content.source.columns.columns))
     try:
         session = ReviewSession(
-            material.items,
+            content.items,
             journal,
             options.who or _login(),
-            suspects=material.suspects,
-            answers=material.answers,
+            suspects=content.suspects,
+            answers=content.answers,
             columns=columns,
         )
-        messages = [*material.messages, *session.replay(content)]
+        messages = [*content.messages, *session.replay(journal_content)]
     except BaseException:
         journal.close()
         raise
     model = TaughtModel(
-        [material.items.path(row) for row in range(len(material.items))],
-        material.block,
+        [content.items.path(row) for row in range(len(content.items))],
+        content.block,
         options.source if is_model else None,
-        unseen=material.answers,
+        unseen=content.answers,
         cache=folder / "features",
         device=options.device,
     )
-    kind = _KINDS[vocabulary.kind] if material.block is None else material.block.name
-    out = (options.out or Path(material.name)).absolute()
+    kind = _KINDS[vocabulary.kind] if content.block is None else content.block.name
+    out = (options.out or Path(content.name)).absolute()
     further = {"from": options.source, "out": _next_model(options.source)} if is_model else {"out": Path("model")}
-    table = NewTable(session, material.source, kind, out, to=material.to, further=further, origin=material.origin)
-    thumbnails, token = Thumbnails(folder / "thumbnails"), stable_token(folder, material.items.files)
+    table = NewTable(session, content.source, kind, out, to=content.to, further=further, origin=content.origin)
+    thumbnails, token = Thumbnails(folder / "thumbnails"), stable_token(folder, content.items.files)
     app = ReviewApp(session, thumbnails, model, save=table.save, out=out.name, token=token, folder=folder)
     return Review(app, table, folder, messages)
 
@@ -141,7 +141,7 @@ def _next_model(folder: Path) -> Path:
     return path.with_name(f"{name}-v{version + 1}")
 
 
-def _beside(path: Path) -> Path:
+def _journal_folder(path: Path) -> Path:
     """The folder of the journal: outside the model folder, so that training into that folder does not change it."""
     path = path.resolve()
     return path.with_name(f"{path.name or 'images'}-review")
@@ -157,7 +157,7 @@ def _login() -> str:
 # ------------------------------------------------------------------ a model
 
 
-def _of_model(options: ReviewOptions) -> _Material:
+def _model_content(options: ReviewOptions) -> _ReviewContent:
     if options.labels or options.kind != "labels":
         raise InputError("`labels` and `kind` are for a folder of images; a model has its own labels and kind")
     manifest = load_manifest(options.source)
@@ -166,7 +166,7 @@ def _of_model(options: ReviewOptions) -> _Material:
     vocabulary = Vocabulary(block.form, tuple(block.value_names))
     root = options.images or evaluation.root
     new, sentences = ([], []) if options.new is None else _new_files(options.new, root, evaluation, options.source)
-    given = _given(evaluation, vocabulary)
+    given = _review_targets(evaluation, vocabulary)
     items = ReviewItems(
         vocabulary,
         root,
@@ -177,7 +177,7 @@ def _of_model(options: ReviewOptions) -> _Material:
         mirror=_mirror(block),
     )
     source, to, name, problem = _labels_of(options, root)
-    return _Material(
+    return _ReviewContent(
         items,
         block,
         _answers(evaluation, vocabulary, len(items)),
@@ -190,7 +190,7 @@ def _of_model(options: ReviewOptions) -> _Material:
     )
 
 
-def _given(evaluation: Evaluation, vocabulary: Vocabulary) -> Float[np.ndarray, "n c w"]:
+def _review_targets(evaluation: Evaluation, vocabulary: Vocabulary) -> Float[np.ndarray, "n c w"]:
     """The targets in the form of a review."""
     targets = evaluation.targets.cpu().numpy()
     if vocabulary.kind == "class":
@@ -259,7 +259,7 @@ def _missing(root: Path) -> str:
 # ------------------------------------------------------------------ images without labels
 
 
-def _of_images(options: ReviewOptions) -> _Material:
+def _images_content(options: ReviewOptions) -> _ReviewContent:
     if options.new is not None:
         raise InputError(f"'{options.source}' is not a model folder; a folder of images must be the only argument")
     if options.images is not None:
@@ -277,7 +277,7 @@ def _of_images(options: ReviewOptions) -> _Material:
             raise InputError(f"`labels`: {problem}")
     vocabulary = Vocabulary(options.kind, tuple(dict.fromkeys(names)))
     items = ReviewItems(vocabulary, root, files, unknown_values(vocabulary, len(files)), title=root.name)
-    return _Material(items, messages=tuple(content.messages))
+    return _ReviewContent(items, messages=tuple(content.messages))
 
 
 def _new_files(folder: Path, root: Path, evaluation: Evaluation, model: Path) -> tuple[list[str], list[str]]:

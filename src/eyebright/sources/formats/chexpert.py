@@ -33,16 +33,16 @@ def read(request: ReadRequest) -> Source:
         TableError: the file is broken.
     """
     table = read_csv(request.path)
-    return source_of_table(table, request.root, TableColumns.of(_asked(request, table)))
+    return source_of_table(table, request.root, TableColumns.of(_with_declared(request, table)))
 
 
 def read_several(files: Sequence[Path], request: ReadRequest) -> Source:
     """The images of several files, such as ``train.csv`` and ``valid.csv``; see `eyebright.sources.tables`."""
     tables = [read_csv(file) for file in files]
-    return source_of_tables(tables, _asked(request, tables[0]))
+    return source_of_tables(tables, _with_declared(request, tables[0]))
 
 
-def _asked(request: ReadRequest, table: TextTable) -> ReadRequest:
+def _with_declared(request: ReadRequest, table: TextTable) -> ReadRequest:
     """The request with what is known of these columns and cells, also if a file has no 0."""
     excluded = {*_PROPERTIES, *split_at_commas(request.not_labels, table.columns)}
     findings = tuple(name for name in table.columns if name not in excluded)

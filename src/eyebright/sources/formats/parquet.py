@@ -70,15 +70,15 @@ def read(request: ReadRequest) -> Source:
     """
     file = _read(request.path, request.root)
     folder = request.path.parent if request.images is None and not file.has_bytes else request.root
-    asked = _asked(request, file)
-    return _with_unused(source_of_table(file.table, folder, TableColumns.of(asked)), asked, file)
+    declared = _with_declared(request, file)
+    return _with_unused(source_of_table(file.table, folder, TableColumns.of(declared)), declared, file)
 
 
 def read_several(files: Sequence[Path], request: ReadRequest) -> Source:
     """The images of several files; see `read` and `eyebright.sources.tables`."""
     found = [_read(file, request.root) for file in files]
-    asked = _asked(request, found[0])
-    return _with_unused(source_of_tables([file.table for file in found], asked), asked, found[0])
+    declared = _with_declared(request, found[0])
+    return _with_unused(source_of_tables([file.table for file in found], declared), declared, found[0])
 
 
 def _read(path: Path, root: Path) -> _File:
@@ -161,7 +161,7 @@ def _cells(kind: Any) -> Any:
     return cell
 
 
-def _asked(request: ReadRequest, file: _File) -> ReadRequest:
+def _with_declared(request: ReadRequest, file: _File) -> ReadRequest:
     """The request with the columns that the file itself declares."""
     if file.image is not None and request.files is None:
         request = replace(request, files=file.image)

@@ -61,7 +61,7 @@ def _exact(source: Source, groups: Sequence[Group]) -> list[Finding]:
         Finding(
             "exact_duplicates",
             "warning",
-            f"{counted(count, 'image')} {_are(count)} the same file as another, byte for byte "
+            f"{counted(count, 'image')} {_is_or_are(count)} the same file as another, byte for byte "
             f"({counted(len(groups), 'group')}).",
             "Keep one of each group. A random split, the default, keeps a group in one part.",
             count,
@@ -81,8 +81,9 @@ def _near(source: Source, groups: Sequence[Group], pairs: Sequence[DuplicatePair
         Finding(
             "near_duplicates",
             "warning",
-            f"{counted(count, 'image')} {_are(count)} a copy of another: cropped a little, resized, compressed again, "
-            f"mirrored or rotated ({counted(len(groups), 'group')}; pixels agree to {100 * least:.1f} % and more).",
+            f"{counted(count, 'image')} {_is_or_are(count)} a copy of another: cropped a little, resized, compressed "
+            f"again, mirrored or rotated ({counted(len(groups), 'group')}; pixels agree to {100 * least:.1f} % and "
+            "more).",
             "Keep the best of each group. A random split, the default, keeps a group in one part.",
             count,
             groups=_files(source, groups),
@@ -261,5 +262,5 @@ def _files(source: Source, groups: Iterable[Group]) -> tuple[tuple[str, ...], ..
     return tuple(_names(source, group) for group in groups)
 
 
-def _are(count: int) -> str:
+def _is_or_are(count: int) -> str:
     return "is" if count == 1 else "are"

@@ -42,8 +42,8 @@ def overview(source: Source, facts: FactTable | None = None) -> dict[str, Any]:
         "parts": {part: int(mask.sum()) for part, mask in masks.items()},
         "groups": None if source.group is None else len(np.unique(source.group.codes)),
     }
-    result |= _of_labels(source, masks) if isinstance(source.targets, Categorical) else _of_numbers(source)
-    return result if facts is None else result | _of_files(facts)
+    result |= _label_overview(source, masks) if isinstance(source.targets, Categorical) else _number_overview(source)
+    return result if facts is None else result | _file_overview(facts)
 
 
 def _parts(source: Source) -> dict[str, Mask]:
@@ -54,7 +54,7 @@ def _parts(source: Source) -> dict[str, Mask]:
     return {part: mask for part, mask in masks.items() if mask.any()}
 
 
-def _of_labels(source: Source, masks: dict[str, Mask]) -> dict[str, Any]:
+def _label_overview(source: Source, masks: dict[str, Mask]) -> dict[str, Any]:
     assert isinstance(source.targets, Categorical)
     cells = LabelCells.of(source.targets)
     counts = {"all": cells.counts(), **{part: cells.counts(mask) for part, mask in masks.items()}}
@@ -74,7 +74,7 @@ def _of_labels(source: Source, masks: dict[str, Mask]) -> dict[str, Any]:
     }
 
 
-def _of_numbers(source: Source) -> dict[str, Any]:
+def _number_overview(source: Source) -> dict[str, Any]:
     assert isinstance(source.targets, np.ndarray)
     targets, names = source.targets, source.names
     if targets.ndim == 3:
@@ -85,7 +85,7 @@ def _of_numbers(source: Source) -> dict[str, Any]:
     return {"targets": {name: _distribution(column) for name, column in zip(names, targets.T, strict=True)}}
 
 
-def _of_files(facts: FactTable) -> dict[str, Any]:
+def _file_overview(facts: FactTable) -> dict[str, Any]:
     readable = facts.is_readable
     height, width = facts.sizes[readable].T.astype(np.float64)
     columns: dict[str, Any] = {

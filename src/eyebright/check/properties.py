@@ -53,7 +53,7 @@ def properties(source: Source, facts: FactTable) -> list[Property]:
         source: the labelled images.
         facts: the facts of the same images.
     """
-    found = [*_of_pixels(facts), *_of_files(facts), *_of_names(source)]
+    found = [*_pixel_properties(facts), *_file_properties(facts), *_name_properties(source)]
     found = [
         replace(image_property, values=_frequent(image_property.values))
         if isinstance(image_property.values, Categorical)
@@ -94,7 +94,7 @@ _SIZE = "take images of all labels with the same camera and framing, or crop the
 _SHARPNESS = "take images of all labels with the same camera and focus, and scale them in the same way"
 
 
-def _of_pixels(facts: FactTable) -> Iterator[Property]:
+def _pixel_properties(facts: FactTable) -> Iterator[Property]:
     def numbers(column: Any) -> Float64[np.ndarray, "n"]:
         return np.where(facts.is_readable, column, np.nan).astype(np.float64)
 
@@ -131,7 +131,7 @@ def _of_pixels(facts: FactTable) -> Iterator[Property]:
     yield Property("aspect ratio", width / height, "wider for their height", "narrower for their height", _SIZE)
 
 
-def _of_files(facts: FactTable) -> Iterator[Property]:
+def _file_properties(facts: FactTable) -> Iterator[Property]:
     readable = facts.is_readable
     n_bytes = np.where(readable, facts.size_bytes, np.nan).astype(np.float64)
     saved = "save all images in the same format and quality: a model can detect compression artefacts"
@@ -145,7 +145,7 @@ def _of_files(facts: FactTable) -> Iterator[Property]:
     yield Property("camera", facts.cameras, remedy=camera)
 
 
-def _of_names(source: Source) -> Iterator[Property]:
+def _name_properties(source: Source) -> Iterator[Property]:
     origin = "find out where the images of each label come from, and mix the origins, or give them as `group`"
     yield Property("folder", folders(source), remedy=origin)
     told = (

@@ -36,7 +36,7 @@ def image_errors(evaluation: Evaluation) -> ImageErrors:
     return _ERRORS_OF_TASK_TYPE[evaluation.decision.target.task_type](evaluation)
 
 
-def _of_labels(evaluation: Evaluation) -> ImageErrors:
+def _label_errors(evaluation: Evaluation) -> ImageErrors:
     thresholds, activated = evaluation.decision.thresholds, evaluation.activated
     targets = evaluation.targets.cpu()
     known = ~targets.isnan()
@@ -46,7 +46,7 @@ def _of_labels(evaluation: Evaluation) -> ImageErrors:
     return ImageErrors(values, "wrong labels per image")
 
 
-def _of_classes(evaluation: Evaluation) -> ImageErrors:
+def _class_errors(evaluation: Evaluation) -> ImageErrors:
     probabilities = evaluation.activated.double().cpu().numpy()
     given = evaluation.targets.cpu().numpy().astype(np.int64)
     is_ordered = not evaluation.decision.target.is_categorical
@@ -56,7 +56,7 @@ def _of_classes(evaluation: Evaluation) -> ImageErrors:
     return ImageErrors(values, "classes off" if is_ordered else "share of wrong classes")
 
 
-def _of_points(evaluation: Evaluation) -> ImageErrors:
+def _point_errors(evaluation: Evaluation) -> ImageErrors:
     targets = evaluation.targets.double().cpu().numpy()
     predicted = evaluation.activated.double().cpu().numpy().reshape(targets.shape)
     distances = np.sqrt(np.square(predicted - targets).sum(axis=2))
@@ -64,7 +64,7 @@ def _of_points(evaluation: Evaluation) -> ImageErrors:
     return ImageErrors(100 * _mean_of_known(distances) / diagonals, "error in % of the diagonal")
 
 
-def _of_numbers(evaluation: Evaluation) -> ImageErrors:
+def _number_errors(evaluation: Evaluation) -> ImageErrors:
     targets = evaluation.targets.double().cpu().numpy()
     predicted = evaluation.activated.double().cpu().numpy().reshape(targets.shape)
     errors = np.abs(predicted - targets).reshape(len(targets), -1)
@@ -87,8 +87,8 @@ def _mean(values: Float[np.ndarray, " n"]) -> float:
 
 
 _ERRORS_OF_TASK_TYPE: Mapping[TaskType, Callable[[Evaluation], ImageErrors]] = {
-    "labels": _of_labels,
-    "classes": _of_classes,
-    "points": _of_points,
-    "numbers": _of_numbers,
+    "labels": _label_errors,
+    "classes": _class_errors,
+    "points": _point_errors,
+    "numbers": _number_errors,
 }

@@ -59,7 +59,9 @@ def compared_scores(
     labels = None if resampled is None else (resampled(first), resampled(second))
     found, draws = paired_comparisons(first, second, compared_metrics(first), labels=labels)
     each = (
-        _DIFFERENCES_OF_TASK_TYPE[block.task_type](first, second) if draws is None else _of_labels(first, second, draws)
+        _DIFFERENCES_OF_TASK_TYPE[block.task_type](first, second)
+        if draws is None
+        else _label_differences(first, second, draws)
     )
     corrected = holm([difference.p_value for difference in each])
     return tuple(found), tuple(
@@ -74,7 +76,7 @@ def compared_metrics(evaluation: Evaluation) -> list[Metric]:
     return [metric for metric in metrics if metric.name not in _SAME_SCORE]
 
 
-def _of_labels(first: Evaluation, second: Evaluation, draws: Draws) -> list[OutputDifference]:
+def _label_differences(first: Evaluation, second: Evaluation, draws: Draws) -> list[OutputDifference]:
     """The average precision of each label; interval and standard error from the same resamples for both models."""
     targets = first.targets
     values = [average_precision(each.activated, targets) for each in (first, second)]
@@ -90,7 +92,7 @@ def _of_labels(first: Evaluation, second: Evaluation, draws: Draws) -> list[Outp
     return found
 
 
-def _of_classes(first: Evaluation, second: Evaluation) -> list[OutputDifference]:
+def _class_differences(first: Evaluation, second: Evaluation) -> list[OutputDifference]:
     """The recall of each class.
 
     The p-value is McNemar's exact one; the interval that of Agresti & Min (2005, Statistics in Medicine 24:729).
@@ -113,17 +115,17 @@ def _of_classes(first: Evaluation, second: Evaluation) -> list[OutputDifference]
     return found
 
 
-def _of_points(first: Evaluation, second: Evaluation) -> list[OutputDifference]:
+def _point_differences(first: Evaluation, second: Evaluation) -> list[OutputDifference]:
     errors = [point_errors(each.activated, each.targets) for each in (first, second)]
-    return _of_errors(first.decision.target.value_names, *errors, measure="mean error, px")
+    return _error_differences(first.decision.target.value_names, *errors, measure="mean error, px")
 
 
-def _of_numbers(first: Evaluation, second: Evaluation) -> list[OutputDifference]:
+def _number_differences(first: Evaluation, second: Evaluation) -> list[OutputDifference]:
     errors = [(each.activated.double() - each.targets.double()).abs() for each in (first, second)]
-    return _of_errors(first.decision.target.value_names, *errors, measure="MAE")
+    return _error_differences(first.decision.target.value_names, *errors, measure="MAE")
 
 
-def _of_errors(
+def _error_differences(
     names: Sequence[str], first: Float[Tensor, "n k"], second: Float[Tensor, "n k"], *, measure: str
 ) -> list[OutputDifference]:
     """The mean error of each column, with the normal interval of the mean of paired differences."""
@@ -143,9 +145,9 @@ def _of_errors(
 _RESAMPLED_OF_TASK_TYPE: Mapping[TaskType, Callable[[Evaluation], LabelPrecisions]] = {"labels": LabelPrecisions.of}
 """Kinds of outputs that are resampled together with the metrics; the others are computed from each image separately."""
 _DIFFERENCES_OF_TASK_TYPE: Mapping[TaskType, Callable[[Evaluation, Evaluation], list[OutputDifference]]] = {
-    "classes": _of_classes,
-    "points": _of_points,
-    "numbers": _of_numbers,
+    "classes": _class_differences,
+    "points": _point_differences,
+    "numbers": _number_differences,
 }
 
 

@@ -47,12 +47,12 @@ def segment_properties(evaluation: Evaluation) -> list[Property]:
     Args:
         evaluation: an evaluation of any kind of target.
     """
-    found = [*_of_columns(evaluation), *_of_images(evaluation), *_of_targets(evaluation)]
+    found = [*_column_properties(evaluation), *_image_properties(evaluation), *_target_properties(evaluation)]
     n = len(evaluation)
     return [image_property for image_property in found if MIN_IMAGES <= int(image_property.has.sum()) <= n - MIN_IMAGES]
 
 
-def _of_columns(evaluation: Evaluation) -> Iterator[Property]:
+def _column_properties(evaluation: Evaluation) -> Iterator[Property]:
     columns = evaluation.columns
     if not len(columns):
         return
@@ -65,7 +65,7 @@ def _of_columns(evaluation: Evaluation) -> Iterator[Property]:
             yield from _thirds(name, np.asarray(pd.to_numeric(cells, errors="coerce"), dtype=np.float64))
 
 
-def _of_images(evaluation: Evaluation) -> Iterator[Property]:
+def _image_properties(evaluation: Evaluation) -> Iterator[Property]:
     heights, widths = evaluation.sizes.double().cpu().numpy().T
     yield from _thirds(IMAGE_SIZE, heights * widths / 1e6, unit=" megapixels")
     shapes = np.where(
@@ -77,7 +77,7 @@ def _of_images(evaluation: Evaluation) -> Iterator[Property]:
     yield from _values(FILE_TYPE, [PurePath(file).suffix.lower() for file in evaluation.files])
 
 
-def _of_targets(evaluation: Evaluation) -> Iterator[Property]:
+def _target_properties(evaluation: Evaluation) -> Iterator[Property]:
     block = evaluation.decision.target
     return _PROPERTIES_OF_TASK_TYPE[block.task_type](block, evaluation.targets.cpu().numpy())
 
@@ -91,25 +91,25 @@ def _of_labels(block: TargetBlock, targets: Num[np.ndarray, "n k"]) -> Iterator[
         yield Property("label", block.output_names[k], has[:, k], is_label=True, is_alone=False)
 
 
-def _of_classes(block: TargetBlock, targets: Num[np.ndarray, " n"]) -> Iterator[Property]:
+def _class_properties(block: TargetBlock, targets: Num[np.ndarray, " n"]) -> Iterator[Property]:
     for k in np.argsort(-np.bincount(targets[targets >= 0].astype(int), minlength=1), kind="stable")[:MAX_LABELS]:
         yield Property("class", block.value_names[k], targets == k, is_alone=False)
 
 
-def _of_numbers(block: TargetBlock, targets: Num[np.ndarray, "n ..."]) -> Iterator[Property]:
+def _number_properties(block: TargetBlock, targets: Num[np.ndarray, "n ..."]) -> Iterator[Property]:
     for name, values in zip(block.value_names[:_MAX_NUMBERS], targets.reshape(len(targets), -1).T, strict=False):
         yield from _thirds(name, values.astype(np.float64))
 
 
-def _of_points(_: TargetBlock, __: Num[np.ndarray, "n ..."]) -> Iterator[Property]:
+def _point_properties(_: TargetBlock, __: Num[np.ndarray, "n ..."]) -> Iterator[Property]:
     return iter(())
 
 
 _PROPERTIES_OF_TASK_TYPE: Mapping[TaskType, Callable[[TargetBlock, Any], Iterator[Property]]] = {
     "labels": _of_labels,
-    "classes": _of_classes,
-    "points": _of_points,
-    "numbers": _of_numbers,
+    "classes": _class_properties,
+    "points": _point_properties,
+    "numbers": _number_properties,
 }
 
 

@@ -245,7 +245,7 @@ def _checks(
     previous = _object(folder / PREVIOUS)
     checks: dict[str, _Check] = {
         WEIGHTS: lambda: _weights_problem(folder, header, manifest),
-        PREVIOUS: lambda: _of_model(folder / PREVIOUS, manifest),
+        PREVIOUS: lambda: _checked_model_file(folder / PREVIOUS, manifest),
         PREVIOUS_EVALUATION: lambda: _hashed(folder / PREVIOUS_EVALUATION, previous.get("evaluation")),
         GRAPH: lambda: _hashed(folder / GRAPH, _first_word(folder / f"{GRAPH}.sha256")),
         "README.md": lambda: ("readable", "edited by a person" if state_of(folder / "README.md") == "edited" else ""),
@@ -316,7 +316,7 @@ def _safetensors(path: Path) -> tuple[str, str]:
     return "readable", ""
 
 
-def _of_model(path: Path, manifest: Mapping[str, Any]) -> tuple[str, str]:
+def _checked_model_file(path: Path, manifest: Mapping[str, Any]) -> tuple[str, str]:
     content = read_json(path)
     if not isinstance(content, dict) or content.get("id") != manifest.get("id"):
         return "problem", "belongs to another model"

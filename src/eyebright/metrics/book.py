@@ -39,7 +39,7 @@ def F1ScoreMulti(  # noqa: N802 - fastai's name
     Raises:
         InputError: another average, or a threshold outside of 0 to 1.
     """
-    return _of_decisions("f1_score", f1, average, thresh, sigmoid=sigmoid)
+    return _decision_metric("f1_score", f1, average, thresh, sigmoid=sigmoid)
 
 
 @checked_keywords
@@ -53,7 +53,7 @@ def PrecisionMulti(  # noqa: N802
     Raises:
         InputError: as in `F1ScoreMulti`.
     """
-    return _of_decisions("precision_score", precision, average, thresh, sigmoid=sigmoid)
+    return _decision_metric("precision_score", precision, average, thresh, sigmoid=sigmoid)
 
 
 @checked_keywords
@@ -67,7 +67,7 @@ def RecallMulti(  # noqa: N802
     Raises:
         InputError: as in `F1ScoreMulti`.
     """
-    return _of_decisions("recall_score", recall, average, thresh, sigmoid=sigmoid)
+    return _decision_metric("recall_score", recall, average, thresh, sigmoid=sigmoid)
 
 
 @checked_keywords
@@ -103,7 +103,7 @@ def APScoreMulti(  # noqa: N802
     Raises:
         InputError: another average.
     """
-    return _of_ranking("average_precision_score", average_precision, average)
+    return _ranking_metric("average_precision_score", average_precision, average)
 
 
 @checked_keywords
@@ -122,10 +122,10 @@ def RocAucMulti(  # noqa: N802
     Raises:
         InputError: another average.
     """
-    return _of_ranking("roc_auc_score", roc_auc, average)
+    return _ranking_metric("roc_auc_score", roc_auc, average)
 
 
-def _of_decisions(
+def _decision_metric(
     name: str, function: Callable[..., float], average: str, thresh: float | None, *, sigmoid: bool
 ) -> Metric:
     check_choice("`average`", average, get_args(DecisionAverage))
@@ -147,7 +147,7 @@ def _with_threshold(
     return Metric(name, score, takes="logits", higher_is_better=higher_is_better)
 
 
-def _of_ranking(name: str, each: Callable[[Tensor, Tensor], Tensor], average: str) -> Metric:
+def _ranking_metric(name: str, each: Callable[[Tensor, Tensor], Tensor], average: str) -> Metric:
     check_choice("`average`", average, get_args(RankingAverage))
 
     def score(scores: Tensor, target: Tensor) -> float:

@@ -30,7 +30,7 @@ def coverage_errors(scores: Float[Tensor, "n k"], target: Shaped[Tensor, "n k"])
     Raises:
         InputError: the shapes differ, a score is NaN, or a target is another number.
     """
-    return _of_images(scores, target, _coverage)
+    return _image_values(scores, target, _coverage)
 
 
 def ranking_losses(scores: Float[Tensor, "n k"], target: Shaped[Tensor, "n k"]) -> Float[Tensor, " n"]:
@@ -38,7 +38,7 @@ def ranking_losses(scores: Float[Tensor, "n k"], target: Shaped[Tensor, "n k"]) 
 
     0 for an image with all labels or none; NaN if none is known. Arguments and errors as in `coverage_errors`.
     """
-    return _of_images(scores, target, _loss)
+    return _image_values(scores, target, _loss)
 
 
 def ranking_average_precisions(scores: Float[Tensor, "n k"], target: Shaped[Tensor, "n k"]) -> Float[Tensor, " n"]:
@@ -46,7 +46,7 @@ def ranking_average_precisions(scores: Float[Tensor, "n k"], target: Shaped[Tens
 
     1 for an image with all labels or none; NaN if none is known. Arguments and errors as in `coverage_errors`.
     """
-    return _of_images(scores, target, _average_precision)
+    return _image_values(scores, target, _average_precision)
 
 
 def mean_of_images(
@@ -100,7 +100,7 @@ average_precision_micro = Metric(
 # ------------------------------------------------------------------------------- private
 
 
-def _of_images(
+def _image_values(
     scores: Tensor, target: Tensor, value: Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 ) -> Float[Tensor, " n"]:
     positive, known = split_targets(target, scores)

@@ -18,25 +18,25 @@ LICENCE = "unknown"
 """The licence in the metadata if no licence was chosen for the model: Eyebright cannot choose one."""
 
 
-class _Task(NamedTuple):
+class _HubTask(NamedTuple):
     """The hub's names for a kind of target.
 
     Args:
-        task: the type of the results.
+        result_type: the type of the results.
         pipeline: the hub's task of the model; None: the hub has no such task.
         tags: additional tags.
     """
 
-    task: str
+    result_type: str
     pipeline: str | None
     tags: tuple[str, ...]
 
 
-_TASKS: Mapping[TaskType, _Task] = {
-    "labels": _Task("image-classification", "image-classification", ("multi-label-classification",)),
-    "classes": _Task("image-classification", "image-classification", ()),
-    "points": _Task("keypoint-detection", "keypoint-detection", ()),
-    "numbers": _Task("image-regression", None, ("image-regression",)),
+_HUB_TASKS: Mapping[TaskType, _HubTask] = {
+    "labels": _HubTask("image-classification", "image-classification", ("multi-label-classification",)),
+    "classes": _HubTask("image-classification", "image-classification", ()),
+    "points": _HubTask("keypoint-detection", "keypoint-detection", ()),
+    "numbers": _HubTask("image-regression", None, ("image-regression",)),
 }
 _METRICS = {
     "accuracy": "accuracy",
@@ -66,7 +66,7 @@ def front_matter(
         licence: an identifier of the hub, such as ``"apache-2.0"``.
     """
     target = decision.target
-    task = _TASKS[target.task_type]
+    task = _HUB_TASKS[target.task_type]
     tags = ["eyebright", *task.tags, *([] if task.pipeline is None else [task.pipeline])]
     content: dict[str, Any] = {"license": licence, "library_name": "eyebright"}
     if task.pipeline is not None:
@@ -79,13 +79,13 @@ def front_matter(
     return f"---\n{yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)}---\n"
 
 
-def _results(data: ReportData, task: _Task, fingerprint: str) -> list[dict[str, Any]]:
+def _results(data: ReportData, task: _HubTask, fingerprint: str) -> list[dict[str, Any]]:
     """The scores of the evaluated images, and of the test images if there are any."""
     part = data.evaluated[0]
     sets: Iterable[tuple[str, Sequence[MetricRow]]] = [(part, data.metric_rows), ("test", data.test_rows)]
     return [
         {
-            "task": {"type": task.task_type},
+            "task": {"type": task.result_type},
             "dataset": {
                 "name": f"own data {fingerprint}".rstrip(),
                 "type": f"eyebright-{fingerprint or 'data'}",

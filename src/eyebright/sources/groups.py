@@ -48,7 +48,7 @@ def with_groups(source: Source, asked: str | None) -> Source:
             f"`group='{asked}'`: there is no such column, and not every path has '{asked}' and a number, such as "
             f"'{asked}12'.{did_you_mean(asked, columns)} `group='none'` turns groups off"
         )
-    return _with(source, names, asked)
+    return _with_groups(source, names, asked)
 
 
 def _detected(source: Source) -> Source:
@@ -60,11 +60,11 @@ def _detected(source: Source) -> Source:
             and len(set(names)) < len(names)
             and not _are_classes(source, names)
         ):
-            return _with(source, names, word)
+            return _with_groups(source, names, word)
     return source
 
 
-def _with(source: Source, names: Sequence[str], word: str) -> Source:
+def _with_groups(source: Source, names: Sequence[str], word: str) -> Source:
     what = f"'{word}' number in their paths" if word else "name before the export from Roboflow"
     return replace(source, group=Categorical.of(names)).with_messages(
         f"images with the same {what} (such as '{names[0]}') are one group: {len(set(names))} groups; `group='none'` "

@@ -56,7 +56,7 @@ class ImageNames:
             raise self._error("an image has no name", line)
         if path := self._as_written(plain):
             return path
-        if path := self._by_an_end(plain) or self._in_any_folder(plain, line):
+        if path := self._by_path_suffix(plain) or self._in_any_folder(plain, line):
             count, first, first_path = self._elsewhere
             self._elsewhere = (count + 1, first or plain[0], first_path or path)
             return path
@@ -65,7 +65,7 @@ class ImageNames:
             self._outside = (self._outside[0] + 1, self._outside[1] or outside)
             return outside
         self._missing = (self._missing[0] + 1, self._missing[1] or names[0])
-        return _ends(plain[0])[0]
+        return _path_suffixes(plain[0])[0]
 
     def messages(self) -> list[str]:
         """Sentences for the user on how the images were found."""
@@ -106,9 +106,9 @@ class ImageNames:
                     return normal
         return ""
 
-    def _by_an_end(self, names: Sequence[str]) -> str:
+    def _by_path_suffix(self, names: Sequence[str]) -> str:
         for name in names:
-            for end in _ends(name):
+            for end in _path_suffixes(name):
                 for path in dict.fromkeys((f"{self._beside}{end}", end)):
                     if self._exists(path):
                         return path
@@ -181,7 +181,7 @@ def _is_inside(path: str) -> bool:
     return not _is_absolute(path) and path != ".." and not path.startswith("../")
 
 
-def _ends(name: str) -> list[str]:
+def _path_suffixes(name: str) -> list[str]:
     """The name without its first folders, from the longest to only the file, and the same with escapes resolved.
 
     None of them is outside the folder.

@@ -61,7 +61,7 @@ def recognise(path: Path, asked: Format | None = None) -> Recognised:
         return _format_of_folder(path, content)
     if asked.recognises_file is None:
         return Recognised(asked)
-    files = [file.path for file in _label_files(content) if _is(asked, file)]
+    files = [file.path for file in _label_files(content) if _is_file(asked, file)]
     if asked.recognises_folder is not None and (not files or asked.recognises_folder(path, content)):
         return Recognised(asked)
     if not files:
@@ -81,7 +81,7 @@ def unknown_format(path: Path) -> InputError:
 
 def _format_of_file(path: Path) -> Format:
     file = LabelFile(path)
-    found = [each for each in FORMATS if _is(each, file)]
+    found = [each for each in FORMATS if _is_file(each, file)]
     specific = [each for each in found if not each.is_general]
     if len(specific) > 1:
         raise _equally_likely(path, [Recognised(each, (path,)) for each in specific])
@@ -96,7 +96,7 @@ def _format_of_folder(path: Path, content: FolderContent) -> Recognised:
     files = _label_files(content)
     found = [Recognised(each) for each in FORMATS if not each.is_general and _is_folder(each, path, content)]
     for each in FORMATS:
-        if not each.is_general and (of_it := tuple(file.path for file in files if _is(each, file))):
+        if not each.is_general and (of_it := tuple(file.path for file in files if _is_file(each, file))):
             found = (
                 [reading for reading in found if reading.format is not each]
                 if each.recognises_folder is None
@@ -114,14 +114,14 @@ def _format_of_folder(path: Path, content: FolderContent) -> Recognised:
 def _general(path: Path, content: FolderContent, files: Sequence[LabelFile]) -> list[Recognised]:
     """Tables and the like, and class folders if there are such too."""
     general = [each for each in FORMATS if each.is_general and each.recognises_file is not None]
-    tables = {each: tuple(file.path for file in files if _is(each, file)) for each in general}
+    tables = {each: tuple(file.path for file in files if _is_file(each, file)) for each in general}
     found = [Recognised(each, of_it) for each, of_it in tables.items() if of_it]
     if not found:
         return []
     return [*found, Recognised(CLASS_FOLDERS)] if _is_folder(CLASS_FOLDERS, path, content) else found
 
 
-def _is(each: Format, file: LabelFile) -> bool:
+def _is_file(each: Format, file: LabelFile) -> bool:
     return each.recognises_file is not None and each.recognises_file(file)
 
 

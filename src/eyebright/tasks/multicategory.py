@@ -85,7 +85,7 @@ class MultiCategoryBlock(TargetBlock):
         if isinstance(raw, LabelSet):
             return raw
         if self.encoded:
-            return self._of_row(np.asarray(raw, dtype=np.float64).reshape(-1))
+            return self._label_set_of_row(np.asarray(raw, dtype=np.float64).reshape(-1))
         if is_missing(raw) or (isinstance(raw, str) and not raw.strip()):
             return LabelSet()
         if isinstance(raw, str):
@@ -268,7 +268,7 @@ class MultiCategoryBlock(TargetBlock):
         """A block whose vocabulary is fitted."""
         return cls()
 
-    def _of_row(self, row: np.ndarray[Any, np.dtype[np.float64]]) -> LabelSet:
+    def _label_set_of_row(self, row: np.ndarray[Any, np.dtype[np.float64]]) -> LabelSet:
         if len(row) != self.n_out or not (np.isin(row, (0, 1)) | np.isnan(row)).all():
             raise LabelError(
                 f"an encoded row is {self.n_out} times 0, 1 or NaN (unknown), one for each class; got {row.tolist()}"

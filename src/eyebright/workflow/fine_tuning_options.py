@@ -37,18 +37,18 @@ def fine_tuning_of(options: TrainOptions) -> FineTuning:
     if not options.has_book_head:
         return FineTuning(
             "linear",
-            _or(options.lr, _defaults.LP_FT_LR),
-            _or(options.lr_mult, _defaults.LP_FT_LR_MULT),
+            _value_or(options.lr, _defaults.LP_FT_LR),
+            _value_or(options.lr_mult, _defaults.LP_FT_LR_MULT),
             wise_ft=options.wise_ft,
         )
     return FineTuning(
         "book",
-        _or(options.lr, _defaults.BASE_LR),
-        _or(options.lr_mult, _defaults.LR_MULT),
-        _or(options.freeze_epochs, _defaults.FREEZE_EPOCHS),
-        _or(options.dropout, _defaults.DROPOUT),
+        _value_or(options.lr, _defaults.BASE_LR),
+        _value_or(options.lr_mult, _defaults.LR_MULT),
+        _value_or(options.freeze_epochs, _defaults.FREEZE_EPOCHS),
+        _value_or(options.dropout, _defaults.DROPOUT),
     )
 
 
-def _or(given: T | None, default: T) -> T:
+def _value_or(given: T | None, default: T) -> T:
     return default if given is None else given

@@ -102,7 +102,7 @@ def suggest(options: SuggestOptions, *, say: Say = lambda _: None, progress: Pro
     order = _order(teacher.features[:], activated, len(new), manifest, options.seed)
     if not len(order.rows):
         raise InputError(f"none of {count_text(len(new), 'image')} without a label can be read; see the reasons above")
-    whys = _whys(order, activated, manifest)
+    whys = _reasons(order, activated, manifest)
     images = [
         Suggestion(Path(new[row]), why, float(value), activated[row])
         for row, why, value in zip(order.rows.tolist(), whys, order.values, strict=False)
@@ -170,7 +170,7 @@ def _counts(manifest: Manifest) -> list[float]:
     )
 
 
-def _whys(order: TeachingOrder, activated: Float[Tensor, "n ..."], manifest: Manifest) -> list[str]:
+def _reasons(order: TeachingOrder, activated: Float[Tensor, "n ..."], manifest: Manifest) -> list[str]:
     """The reason for the position of each image."""
     names, counts = manifest.target.label_names, _counts(manifest)
     far = float(np.quantile(order.distances, _UNLIKE_QUANTILE)) if len(order.rows) else 1.0

@@ -59,7 +59,7 @@ class NumberVerdict:
         sizes = self._errors(k).abs().numpy()
         half, most = (number_text(float(np.quantile(sizes, share))) for share in (0.5, 0.9))
         return (
-            f"Half of its numbers{self._of(k)} are within {half} of the target, 90 % within {most} "
+            f"Half of its numbers{self._subject(k)} are within {half} of the target, 90 % within {most} "
             f"({count_text(len(sizes), 'known number')})."
         )
 
@@ -76,13 +76,13 @@ class NumberVerdict:
         if math.isnan(share) or share >= _MIN_R2:
             return []
         how = f"R2 {share:.2f}; 0 is as good as always predicting the mean"
-        return [f"Its numbers{self._of(k)} explain little of the targets ({how})."]
+        return [f"Its numbers{self._subject(k)} explain little of the targets ({how})."]
 
     def _far(self, k: int) -> list[str]:
         sizes = self._errors(k).abs().numpy()
         most = number_text(float(np.quantile(sizes, 0.9)))
         largest = number_text(float(sizes.max()))
-        return [f"One number in ten{self._of(k)} is more than {most} off; the largest error is {largest}."]
+        return [f"One number in ten{self._subject(k)} is more than {most} off; the largest error is {largest}."]
 
     # ------------------------------------------------------------------ what would help
 
@@ -96,8 +96,8 @@ class NumberVerdict:
             return []
         side = "high" if shift > 0 else "low"
         evidence = (
-            f"The predictions{self._of(k)} are too {side} by {number_text(abs(shift))} on average (mean absolute error "
-            f"{number_text(size)})."
+            f"The predictions{self._subject(k)} are too {side} by {number_text(abs(shift))} on average (mean absolute "
+            f"error {number_text(size)})."
         )
         gain = self._gain(k, float((errors - shift).abs().mean()), "without this shift")
         which = f"'{self.names[k]}' of the evaluated images" if len(self.names) > 1 else "the evaluated images"
@@ -125,7 +125,7 @@ class NumberVerdict:
             f"by {number_text(pull)} on average; the others are {number_text(others)} off."
         )
         gain = self._gain(k, others, "if they were as good as the others")
-        action = f"Label more images with targets {name} {number_text(end)}{self._of(k)}."
+        action = f"Label more images with targets {name} {number_text(end)}{self._subject(k)}."
         return [Recommendation("extreme_targets", action, evidence, gain, about=(self.names[k],))]
 
     def _worst_images(self, k: int) -> list[Recommendation]:
@@ -138,7 +138,7 @@ class NumberVerdict:
         share = float(sizes[:count].square().sum() / sizes.square().sum())
         if math.isnan(share) or share < _LARGE_SHARE:
             return []
-        held = f"{percent(share, 1)} of the squared error{self._of(k)}"
+        held = f"{percent(share, 1)} of the squared error{self._subject(k)}"
         evidence = f"{count_text(count, 'image')} of {len(errors):,} cause {held}."
         gain = self._gain(k, float(sizes[count:].mean()), "if they were as good as the others")
         action = "Look at the images under Worst images, and correct wrong numbers."
@@ -155,7 +155,7 @@ class NumberVerdict:
 
     def _gain(self, k: int, after: float, condition: str) -> Gain:
         before = float(self._errors(k).abs().mean())
-        return Gain(f"MAE{self._of(k)}", before, after, condition, is_share=False)
+        return Gain(f"MAE{self._subject(k)}", before, after, condition, is_share=False)
 
     def _errors(self, k: int) -> Float[Tensor, " m"]:
         """The prediction minus the target, for each known number of a column."""
@@ -171,5 +171,5 @@ class NumberVerdict:
         deviations = float((targets - targets.mean()).square().sum())
         return 1 - float(self._errors(k).square().sum()) / deviations if deviations > 0 else math.nan
 
-    def _of(self, k: int) -> str:
+    def _subject(self, k: int) -> str:
         return f" of '{self.names[k]}'" if len(self.names) > 1 else ""

@@ -62,7 +62,7 @@ def read(request: ReadRequest) -> Source:
     if request.pattern is None:
         raise InputError(f"`format='names'` needs `pattern`: {_EXAMPLE}")
     find = _finder(request, request.pattern)
-    images, messages = (_of_folder if request.path.is_dir() else _of_list)(request)
+    images, messages = (_folder_images if request.path.is_dir() else _listed_images)(request)
     found = [find(image.name) for image in images]
     _check_all_match(request, request.pattern, images, found)
     rows = LabelRows(request.path)
@@ -124,7 +124,7 @@ def _check_all_match(
         )
 
 
-def _of_folder(request: ReadRequest) -> tuple[list[_Image], list[str]]:
+def _folder_images(request: ReadRequest) -> tuple[list[_Image], list[str]]:
     """(images, messages) of a folder."""
     root = request.path
     if request.images is not None:
@@ -144,7 +144,7 @@ def _of_folder(request: ReadRequest) -> tuple[list[_Image], list[str]]:
     return [_Image(file.relative_to(root).as_posix(), path.as_posix()) for file, path in files], sentences
 
 
-def _of_list(request: ReadRequest) -> tuple[list[_Image], list[str]]:
+def _listed_images(request: ReadRequest) -> tuple[list[_Image], list[str]]:
     """(images, messages) of a text file with a name on each line, perhaps below a header."""
     path = request.path
     names = ImageNames(request.root, path)

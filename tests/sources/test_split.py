@@ -207,7 +207,7 @@ def test_a_missing_split_column_is_an_error_that_names_the_nearest() -> None:
 def test_a_column_that_does_not_say_true_or_false_is_refused() -> None:
     with pytest.raises(DataError, match="contains 'maybe'"):
         split.ColSplitter()(pd.DataFrame({"is_valid": ["maybe"]}))
-    with pytest.raises(DataError, match="holds '<NA>'"):
+    with pytest.raises(DataError, match="contains '<NA>'"):
         split.ColSplitter()(pd.DataFrame({"is_valid": pd.array([True, None], dtype="boolean")}))
     assert split.ColSplitter("part", on="test")(pd.DataFrame({"part": ["train", "test"]})) == ([0], [1])
 

@@ -177,7 +177,7 @@ def _print(results: "Iterable[Prediction]", file_format: "PredictionFormat | Non
 def _columns(predictor: "Predictor") -> dict[str, bool]:
     """The columns of a prediction other than its labels or numbers, as for `PredictionWriter`."""
     return {
-        "asks": predictor.thresholds.is_three_way,
+        "is_three_way": predictor.thresholds.is_three_way,
         "has_sets": predictor.manifest.decision.prediction_sets is not None,
         "has_ood": predictor.ood is not None,
     }

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from eyebright.errors import InputError
 from eyebright.evaluation.intervals import wilson
+from eyebright.evaluation.metric_sums import sums_of
 from eyebright.evaluation.rare_mistakes import (
     ImageMistakes,
     Mistakes,
@@ -31,9 +32,36 @@ from eyebright.metrics.rankings import coverage_error, coverage_errors, label_ra
 PROBABILITIES = torch.tensor([0.97, 0.3, 0.08, 0.6], dtype=torch.float64)
 
 
-def loss_by_labels(metric: Metric, target: Tensor) -> tuple[float, bool]:
+METRICS: dict[Mistakes, Metric] = {
+    mistakes_in_log_loss: log_loss_metric,
+    mistakes_in_brier_score: brier_score_metric,
+    mistakes_in_coverage: coverage_error,
+    mistakes_in_ranking_loss: label_ranking_loss,
+    false_alarms: false_alarms_per_1000_metric,
+}
+
+
+def summands(mistakes: Mistakes, given: Tensor, target: Tensor) -> Tensor:
+    """The sum of the losses of each image, and the number of its summands."""
+    sums = sums_of(METRICS[mistakes])
+    assert sums is not None
+    return sums.summands(given, target)
+
+
+def found_by(mistakes: Mistakes, given: Tensor, target: Tensor) -> ImageMistakes:
+    losses = summands(mistakes, given, target)
+    return mistakes(given, target, losses)
+
+
+def added_to(mistakes: Mistakes, other: Tensor, given: Tensor, target: Tensor) -> ImageMistakes:
+    """What makes the loss of a model greater than that of another."""
+    losses, of_other = (summands(mistakes, each, target).double() for each in (given, other))
+    change = torch.stack([losses[:, 0] - of_other[:, 0], losses[:, 1]], dim=1)
+    return mistakes(given, target, change, other)
+
+
+def loss_by_labels(metric: Metric, target: Tensor, p: Tensor = PROBABILITIES) -> tuple[float, bool]:
     """(loss of one image, whether it has a mistake), by the plain definition."""
-    p = PROBABILITIES
     of_target = torch.where(target == 1, p, 1 - p)
     if metric is coverage_error:
         above = float(coverage_errors(p[None], target[None])) - float(target.sum())
@@ -59,7 +87,7 @@ def test_the_expectation_is_the_sum_over_all_targets(metric: Metric, mistakes: M
         target = torch.tensor(cells, dtype=torch.float64)
         weight = float(torch.where(target == 1, PROBABILITIES, 1 - PROBABILITIES).prod())
         loss, is_wrong = loss_by_labels(metric, target)
-        found = mistakes(PROBABILITIES[None], target[None])
+        found = found_by(mistakes, PROBABILITIES[None], target[None])
         assert (float(found.loss), bool(found.wrong)) == (pytest.approx(loss), is_wrong)
         none += weight * (not is_wrong)
         expected += weight * loss
@@ -78,7 +106,7 @@ def test_the_expected_ranking_loss_is_that_of_pairs() -> None:
         wrong += weight * loss_by_labels(label_ranking_loss, target)[0] * of_image
         pairs += weight * of_image
         some += weight * bool(target.any())
-    found = mistakes_in_ranking_loss(PROBABILITIES[None], target[None])
+    found = found_by(mistakes_in_ranking_loss, PROBABILITIES[None], target[None])
     assert float(found.expected) == pytest.approx(some * wrong / pairs)
 
 
@@ -86,13 +114,13 @@ def test_the_expected_ranking_loss_is_that_of_pairs() -> None:
 def test_the_expectation_of_classes_is_the_sum_over_the_classes(mistakes: Mistakes) -> None:
     p = (PROBABILITIES / PROBABILITIES.sum()).expand(4, 4)
     score = log_loss if mistakes is mistakes_in_log_loss else brier_score
-    found, losses = mistakes(p, torch.arange(4)), [score(p[:1], torch.tensor([i])) for i in range(4)]
+    found, losses = found_by(mistakes, p, torch.arange(4)), [score(p[:1], torch.tensor([i])) for i in range(4)]
     assert found.loss.tolist() == pytest.approx(losses)
     assert found.wrong.tolist() == [0, 1, 1, 1]  # the first class is the most probable one
     assert float(found.none[0]) == pytest.approx(float(p[0, 0]))
     assert float(found.without[0]) == pytest.approx(losses[0])
     assert float(found.expected[0]) == pytest.approx(float((p[0] * torch.tensor(losses)).sum()))
-    assert not mistakes(p, torch.full((4,), -1)).known.any()
+    assert not found_by(mistakes, p, torch.full((4,), -1)).known.any()
 
 
 @pytest.mark.parametrize(
@@ -101,7 +129,7 @@ def test_the_expectation_of_classes_is_the_sum_over_the_classes(mistakes: Mistak
 def test_unknown_labels_are_as_if_they_were_not_there(mistakes: Mistakes) -> None:
     target = torch.tensor([[1.0, 0, math.nan, 1], [math.nan] * 4])
     given = PROBABILITIES.expand(2, 4)
-    found, less = mistakes(given, target), mistakes(given[:1, [0, 1, 3]], target[:1, [0, 1, 3]])
+    found, less = found_by(mistakes, given, target), found_by(mistakes, given[:1, [0, 1, 3]], target[:1, [0, 1, 3]])
     for name in ("known", "wrong", "loss", "expected", "without"):
         assert getattr(found, name).tolist() == pytest.approx([float(getattr(less, name)), 0.0])
     assert found.none.tolist() == pytest.approx([float(less.none), 1.0])
@@ -110,11 +138,55 @@ def test_unknown_labels_are_as_if_they_were_not_there(mistakes: Mistakes) -> Non
 def test_blocks_of_images_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     generator = torch.Generator().manual_seed(0)
     given, target = torch.rand(20, 3, generator=generator), (torch.rand(20, 3, generator=generator) < 0.5).double()
-    whole = mistakes_in_coverage(given, target), mistakes_in_log_loss(given, target)
+    whole = found_by(mistakes_in_coverage, given, target), found_by(mistakes_in_log_loss, given, target)
     monkeypatch.setattr("eyebright.evaluation.rare_mistakes._MAX_BLOCK", 7)
-    parts = mistakes_in_coverage(given, target), mistakes_in_log_loss(given, target)
+    parts = found_by(mistakes_in_coverage, given, target), found_by(mistakes_in_log_loss, given, target)
     for one, other in zip(whole, parts, strict=True):
         assert one.expected.tolist() == other.expected.tolist()
+
+
+# ------------------------------------------------------------------------------- of two models
+
+OTHER = torch.tensor([0.6, 0.45, 0.02, 0.35], dtype=torch.float64)
+
+
+@pytest.mark.parametrize(
+    ("metric", "mistakes"),
+    [
+        (log_loss_metric, mistakes_in_log_loss),
+        (brier_score_metric, mistakes_in_brier_score),
+        (coverage_error, mistakes_in_coverage),
+    ],
+)
+def test_the_expected_increase_is_the_sum_over_all_targets(metric: Metric, mistakes: Mistakes) -> None:
+    """The targets are those of the model's own probabilities; the loss of the other model is subtracted."""
+    expected = 0.0
+    for cells in itertools.product((0.0, 1.0), repeat=4):
+        target = torch.tensor(cells, dtype=torch.float64)
+        weight = float(torch.where(target == 1, PROBABILITIES, 1 - PROBABILITIES).prod())
+        loss, is_wrong = loss_by_labels(metric, target)
+        increase = loss - loss_by_labels(metric, target, OTHER)[0]
+        found = added_to(mistakes, OTHER[None], PROBABILITIES[None], target[None])
+        assert float(found.loss) == pytest.approx(increase)
+        assert bool(found.wrong) == (is_wrong and increase > 0)
+        expected += weight * increase
+    assert float(found.expected) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("mistakes", METRICS)
+def test_a_model_adds_nothing_to_its_own_mistakes(mistakes: Mistakes) -> None:
+    generator = torch.Generator().manual_seed(3)
+    given, target = torch.rand(20, 3, generator=generator), (torch.rand(20, 3, generator=generator) < 0.5).double()
+    given = given > 0.5 if mistakes is false_alarms else given
+    assert RareMistakes.of(added_to(mistakes, given, given, target)).unseen() == pytest.approx(0, abs=1e-9)
+
+
+def test_the_expected_increase_of_classes_is_the_sum_over_the_classes() -> None:
+    p, q = PROBABILITIES / PROBABILITIES.sum(), OTHER / OTHER.sum()
+    found = added_to(mistakes_in_log_loss, q.expand(4, 4), p.expand(4, 4), torch.arange(4))
+    assert found.loss.tolist() == pytest.approx((q / p).log().tolist())
+    assert float(found.expected[0]) == pytest.approx(float((p * (q / p).log()).sum()))
+    assert found.wrong.tolist() == [0, float(q[1] > p[1]), float(q[2] > p[2]), float(q[3] > p[3])]
 
 
 # ------------------------------------------------------------------------------- of a sample
@@ -134,14 +206,14 @@ def test_a_mistake_costs_what_the_sample_shows_or_more_if_the_model_expects_it()
 def test_a_group_counts_once() -> None:
     generator = torch.Generator().manual_seed(1)
     given, target = torch.rand(12, 2, generator=generator), (torch.rand(12, 2, generator=generator) < 0.5).double()
-    found = RareMistakes.of(mistakes_in_log_loss(given, target), np.arange(12) // 4)
-    as_one = RareMistakes.of(mistakes_in_log_loss(given.reshape(3, 8), target.reshape(3, 8)))
+    found = RareMistakes.of(found_by(mistakes_in_log_loss, given, target), np.arange(12) // 4)
+    as_one = RareMistakes.of(found_by(mistakes_in_log_loss, given.reshape(3, 8), target.reshape(3, 8)))
     assert (found.wrong, found.units) == (as_one.wrong, as_one.units)
     assert found.cost == pytest.approx(as_one.cost)
 
 
 def test_nothing_known_adds_nothing_and_a_level_out_of_range_is_an_error() -> None:
-    nothing = RareMistakes.of(mistakes_in_log_loss(torch.rand(3, 2), torch.full((3, 2), math.nan)))
+    nothing = RareMistakes.of(found_by(mistakes_in_log_loss, torch.rand(3, 2), torch.full((3, 2), math.nan)))
     assert nothing.unseen() == 0
     with pytest.raises(InputError, match="level must be between 0 and 1, got 2"):
         RareMistakes(1, 10, 1.0).unseen(level=2)
@@ -153,7 +225,7 @@ def test_no_false_alarm_in_forty_images_does_not_mean_that_there_is_none() -> No
     assert found.low == 0
     assert found.high == pytest.approx(1000 * wilson(0, 40).high)
     decided[0, :2] = True
-    assert RareMistakes.of(false_alarms(decided, target)).cost == pytest.approx(2000)
+    assert RareMistakes.of(found_by(false_alarms, decided, target)).cost == pytest.approx(2000)
 
 
 def test_a_number_of_labels_that_is_nearly_always_the_same_is_uncertain_in_both_directions() -> None:
@@ -249,8 +321,10 @@ def test_images_of_unknown_class_change_nothing_in_their_groups(mistakes: Mistak
     given, classes = population(2.0, size=60)
     groups = [row // 3 for row in range(60)]
     known = torch.arange(60) % 3 != 0  # one of each group is unknown
-    expected = RareMistakes.of(mistakes(given[known], classes[known]), [groups[row] for row in known.nonzero()[:, 0]])
-    found = RareMistakes.of(mistakes(given, torch.where(known, classes, -1)), groups)
+    expected = RareMistakes.of(
+        found_by(mistakes, given[known], classes[known]), [groups[row] for row in known.nonzero()[:, 0]]
+    )
+    found = RareMistakes.of(found_by(mistakes, given, torch.where(known, classes, -1)), groups)
     assert (found.wrong, found.units) == (expected.wrong, expected.units)
     assert found.cost == pytest.approx(expected.cost)
 
@@ -258,16 +332,16 @@ def test_images_of_unknown_class_change_nothing_in_their_groups(mistakes: Mistak
 def test_a_group_with_a_false_alarm_has_at_least_one_however_large_it_is() -> None:
     decided, target = torch.zeros(40, 3, dtype=torch.bool), torch.zeros(40, 3)
     groups = [0] * 20 + [1 + row for row in range(20)]
-    found = RareMistakes.of(false_alarms(decided, target), groups)
+    found = RareMistakes.of(found_by(false_alarms, decided, target), groups)
     assert (found.wrong, found.units) == (0, 21)
     assert found.cost == pytest.approx(1000 * 21 / 40)  # one alarm in each group
 
 
 def test_classes_are_counted_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     given, classes = population(2.0, size=50)
-    whole = RareMistakes.of(mistakes_in_log_loss(given, classes))
+    whole = RareMistakes.of(found_by(mistakes_in_log_loss, given, classes))
     monkeypatch.setattr("eyebright.evaluation.rare_mistakes._MAX_BLOCK", 28)
-    assert RareMistakes.of(mistakes_in_log_loss(given, classes)) == whole
+    assert RareMistakes.of(found_by(mistakes_in_log_loss, given, classes)) == whole
 
 
 def test_many_mistakes_widen_nothing() -> None:

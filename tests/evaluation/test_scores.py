@@ -13,8 +13,9 @@ from eyebright.evaluation.intervals import resample_counts, score_interval, wils
 from eyebright.evaluation.metric_sums import ERROR, SHARE
 from eyebright.evaluation.scores import Score, bootstrap, positive_trials, score_intervals
 from eyebright.metrics.calibration import calibration_error
+from eyebright.metrics.decisions import fbeta_metric
 from eyebright.metrics.labels import f1_macro, mean_ap
-from eyebright.metrics.rankings import roc_auc_macro
+from eyebright.metrics.rankings import coverage_error, roc_auc_macro
 
 
 def mean(values: Tensor) -> float:
@@ -171,6 +172,53 @@ def test_the_area_under_the_roc_curve_of_a_nearly_perfect_ranking_is_covered_by_
         widths += found.high - found.low, of_positives.high - of_positives.low
     assert 0.9 <= covered / 120 <= 0.99
     assert widths[0] < widths[1] / 2
+
+
+def test_a_coverage_error_is_at_least_the_number_of_labels_and_at_most_that_of_all_labels() -> None:
+    generator = torch.Generator().manual_seed(0)
+    for per_image in (0, 1, 2):
+        target = (torch.arange(6) < per_image).double().repeat(30, 1)
+        for wrong in (0, 1):
+            scores = torch.where(target == 1, 0.9, 0.2).double() + 0.01 * torch.rand(30, 6, generator=generator)
+            scores[:wrong, 5] = 1.0
+            (found,) = score_intervals(
+                [Score.of_metric(coverage_error, scores.clamp(max=1), target)], 30, n_resamples=60
+            )
+            assert per_image <= found.low <= found.high <= 6
+    (all_,) = score_intervals([Score.of_metric(coverage_error, torch.rand(9, 2), torch.ones(9, 2))], 9, n_resamples=20)
+    assert (all_.low, all_.high) == (2, 2)
+
+
+def test_a_perfect_ranking_of_many_labels_is_as_uncertain_as_its_probabilities_say() -> None:
+    """Wilson's interval between 1 and a thousand labels would go up to twenty."""
+    target = torch.nn.functional.one_hot(torch.arange(200), 1000).double()
+    scores = 0.95 * target + 0.04 * target.roll(1, dims=1)
+    (found,) = score_intervals([Score.of_metric(coverage_error, scores, target)], 200, n_resamples=20)
+    assert found.low == 1
+    assert 1 < found.high < 2
+
+
+def test_f_half_of_a_sample_without_a_false_alarm_is_as_uncertain_as_a_share_of_its_labels() -> None:
+    """A missed label costs little of F0.5, so resamples of a sample with one and no false alarm hardly vary."""
+    target = torch.ones(60, 1)
+    decided = torch.arange(60)[:, None] > 0
+    metric = fbeta_metric(0.5, "micro")
+    (found,) = score_intervals([Score.of_metric(metric, decided, target)], 60, n_resamples=200)
+    assert found.low <= score_interval(metric(decided, target), 60).low + 1e-9
+
+
+def test_f_half_with_few_misses_and_few_false_alarms_is_covered() -> None:
+    generator, covered = np.random.default_rng(0), 0
+    kind = torch.from_numpy(generator.random(20_000))
+    positive, said = (kind > 0.015)[:, None], ((kind <= 0.015) | (kind > 0.03))[:, None]
+    metric = fbeta_metric(0.5, "micro")
+    truth = metric(said, positive.double())
+    for trial in range(150):
+        rows = torch.from_numpy(generator.integers(20_000, size=60))
+        score = Score.of_metric(metric, said[rows], positive[rows].double())
+        (found,) = score_intervals([score], 60, n_resamples=100, seed=trial)
+        covered += found.low <= truth <= found.high
+    assert covered / 150 >= 0.9
 
 
 def test_a_calibration_error_has_no_interval() -> None:

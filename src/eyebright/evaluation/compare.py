@@ -7,7 +7,7 @@ drawn once for all metrics.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -17,7 +17,8 @@ from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.intervals import Interval, unknown_interval
 from eyebright.evaluation.metric_intervals import LabelPrecisions
 from eyebright.evaluation.metric_value import affordable_resamples, metric_input, metric_value
-from eyebright.evaluation.scores import Draws, Score, draw
+from eyebright.evaluation.score_differences import ScoreDifference, score_difference
+from eyebright.evaluation.scores import Draws, Score, draw, positive_trials
 from eyebright.metrics.labels import mean_ap
 from eyebright.metrics.meter import Metric
 from eyebright.web.text import number_text
@@ -107,23 +108,34 @@ def paired_comparisons(
         InputError: a metric takes the logits of points.
     """
     groups = first.group_codes
-
-    def score(which: int, metric: Metric) -> Score:
-        evaluation = (first, second)[which]
-        if labels is not None and metric is mean_ap:
-            return Score(metric_value(evaluation, metric), labels[which].means)
-        return Score.of_metric(metric, metric_input(evaluation, metric), evaluation.targets, groups)
-
-    pairs = [(score(0, metric), score(1, metric)) for metric in metrics]
-    differences = [after - before for before, after in pairs]
-    functions = [metric_difference.resampled for metric_difference in differences]
+    differences = [_difference(first, second, metric, labels) for metric in metrics]
+    functions = [one.difference.function for one in differences]
     if labels is not None:
         functions.append(lambda counts: labels[1].each(counts) - labels[0].each(counts))
     n_resamples = min(affordable_resamples(2 * first.outputs.numel()), n_resamples)
     draws = draw(functions, len(first), groups=groups, n_resamples=n_resamples, seed=0)
-    each = zip(metrics, pairs, differences, draws, strict=False)
     found = [
-        Comparison(metric, before.value, after.value, difference.interval(drawn))
-        for metric, (before, after), difference, drawn in each
+        Comparison(metric, one.before.value, one.after.value, one.difference.interval(drawn))
+        for metric, one, drawn in zip(metrics, differences, draws, strict=False)
     ]
     return found, draws[-1] if labels is not None else None
+
+
+def _difference(
+    first: Evaluation, second: Evaluation, metric: Metric, labels: tuple[LabelPrecisions, LabelPrecisions] | None
+) -> ScoreDifference:
+    """The scores of both models and their difference; that of equal outputs is 0 on every sample."""
+    given, groups = [metric_input(each, metric) for each in (first, second)], first.group_codes
+    if labels is not None and metric is mean_ap:
+        trials = positive_trials(first.targets, groups)
+        before, after = (
+            Score(metric(one, first.targets), of_labels.means, trials=trials)
+            for one, of_labels in zip(given, labels, strict=True)
+        )
+        found = ScoreDifference(before, after, after - before)
+    else:
+        found = score_difference(metric, given[0], given[1], first.targets, groups)
+    if torch.equal(first.outputs, second.outputs) and torch.equal(*given):
+        same = replace(found.difference, mistakes=None, opposite=None, most_change=0.0)
+        return found._replace(difference=same)
+    return found

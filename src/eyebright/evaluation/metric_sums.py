@@ -45,7 +45,8 @@ class Sums:
         statistic: a function from the sums of them, one row per resample, to the metric.
         limits: the smallest and the greatest possible value of the metric.
         is_proportion: whether the summands are a success and a trial, each 0 or 1, and the metric their quotient.
-        is_rank: whether it is at most the number of classes, whatever the limits.
+        limits_of: the limits from the metric's input and the targets, instead of ``limits``.
+        trials: from the summands, the greatest number of independent trials that a share can have; None: any.
         mistakes: those of each image, of a loss that rare mistakes dominate.
         opposite: what makes it smaller as rarely.
     """
@@ -54,7 +55,8 @@ class Sums:
     statistic: Statistic
     limits: Limits = ERROR
     is_proportion: bool = False
-    is_rank: bool = False
+    limits_of: Callable[[Tensor, Tensor], Limits] | None = None
+    trials: Callable[[Shaped[Tensor, "n m"]], float] | None = None
     mistakes: Mistakes | None = None
     opposite: Mistakes | None = None
 
@@ -67,7 +69,7 @@ def sums_of(metric: Metric) -> Sums | None:
     if function.func is rankings.mean_of_images:
         each = function.keywords["each"]
         if each is rankings.coverage_errors:
-            return replace(_mean(each, SHARE), is_rank=True, mistakes=mistakes_in_coverage)
+            return replace(_mean(each, SHARE), limits_of=_coverage_limits, mistakes=mistakes_in_coverage)
         return replace(
             _mean(each, SHARE), mistakes=mistakes_in_ranking_loss if each is rankings.ranking_losses else None
         )
@@ -125,12 +127,18 @@ def _of_counts(score: Callable[[Tensor, Tensor, Tensor], Tensor], average: str) 
     if average == "samples":
         return _mean(partial(_of_each_image, score), SHARE)
     if average == "micro":
-        return Sums(_all_counts, partial(_micro, score), SHARE)
+        return Sums(_all_counts, partial(_micro, score), SHARE, trials=_positive_or_predicted)
     return Sums(class_counts, partial(_macro, score), SHARE)
 
 
 def _all_counts(decided: Tensor, target: Tensor) -> Float[Tensor, "n 4"]:
     return torch.stack([cells.sum(dim=1).float() for cells in labels.decision_cells(decided, target)], dim=1)
+
+
+def _positive_or_predicted(counts: Float[Tensor, "n 4"]) -> float:
+    """The number of labels that an image has or that are predicted for it: each is right, missed or a false alarm."""
+    hits, predicted, positives, _ = counts.double().sum(dim=0).tolist()
+    return predicted + positives - hits
 
 
 def class_counts(decided: Tensor, target: Tensor) -> Bool[Tensor, "n m"]:
@@ -167,9 +175,20 @@ def _value_and_one(
     return torch.stack([value.nan_to_num(0), (~value.isnan()).double()], dim=1)
 
 
+def _coverage_limits(scores: Tensor, target: Tensor) -> Limits:
+    """The coverage errors if all labels of each image are first, at least, and the number of labels."""
+    known = ~target.isnan().all(dim=1)
+    least = float((target[known] == 1).sum(dim=1).min()) if known.any() else 0.0
+    return min(least, scores.shape[1] - 1.0), float(scores.shape[1])
+
+
 def _wrong_cells(decided: Tensor, target: Tensor) -> Float[Tensor, "n 2"]:
     hits, predicted, positives, known = _all_counts(decided, target).unbind(1)
     return torch.stack([predicted + positives - 2 * hits, known], dim=1)
+
+
+def _known_cells(wrong: Float[Tensor, "n 2"]) -> float:
+    return float(wrong[:, 1].sum(dtype=torch.float64))
 
 
 def _exact(decided: Tensor, target: Tensor) -> Float[Tensor, "n 2"]:
@@ -251,13 +270,13 @@ _SUMS_OF_METRIC: dict[Callable[..., Any], Sums] = {
     labels.f1_micro.function: _of_counts(partial(_fbeta, beta=1), "micro"),
     labels.f1_macro.function: _of_counts(partial(_fbeta, beta=1), "macro"),
     labels.f1_samples.function: _of_counts(partial(_fbeta, beta=1), "samples"),
-    labels.hamming_loss: Sums(_wrong_cells, quotient, SHARE),
+    labels.hamming_loss: Sums(_wrong_cells, quotient, SHARE, trials=_known_cells),
     labels.subset_accuracy: Sums(_exact, quotient, SHARE, is_proportion=True),
     labels.accuracy: Sums(_right, quotient, SHARE, is_proportion=True),
     labels.error_rate: Sums(_wrong, quotient, SHARE, is_proportion=True),
     decisions.recall_micro.function: _of_counts(_recall, "micro"),
     decisions.precision_micro.function: _of_counts(_precision, "micro"),
-    decisions.accuracy_multi_metric.function: Sums(_wrong_cells, _complement, SHARE),
+    decisions.accuracy_multi_metric.function: Sums(_wrong_cells, _complement, SHARE, trials=_known_cells),
     decisions.false_alarms_per_1000: Sums(_alarms, _per_1000, mistakes=false_alarms),
     decisions.labels_per_image: Sums(
         _n_labels, quotient, mistakes=partial(unusual_counts, sign=1), opposite=partial(unusual_counts, sign=-1)

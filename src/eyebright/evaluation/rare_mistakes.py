@@ -17,6 +17,8 @@ Axes of tensors: n images, k labels or classes, b images of a block.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import repeat
+from typing import Any, Protocol
 
 import torch
 from jaxtyping import Bool, Float, Int, Shaped
@@ -25,8 +27,7 @@ from torch import Tensor
 from eyebright._defaults import CONFIDENCE
 from eyebright.evaluation.cross_fit import Groups, group_codes
 from eyebright.evaluation.intervals import wilson
-from eyebright.metrics.labels import decision_cells, split_targets
-from eyebright.metrics.rankings import coverage_errors, ranking_losses
+from eyebright.metrics.labels import split_targets
 
 _MIN_PROBABILITY = 2.0**-23
 """None is taken as nearer to 0 or 1, as in the log loss."""
@@ -57,8 +58,28 @@ class ImageMistakes:
     least: float = field(default=0.0, kw_only=True)
 
 
-Mistakes = Callable[[Tensor, Tensor], ImageMistakes]
-"""A function from the metric's input and the targets."""
+class Mistakes(Protocol):
+    """A function that finds the mistakes of each image.
+
+    Args:
+        given: the metric's input.
+        target: the targets.
+        summands: the sum of the losses of each image and its number of summands, see
+            `eyebright.evaluation.metric_sums`; with another model the difference of the sums.
+        other: the input of another model, whose losses are subtracted; a mistake is then one that the other model does
+            not make, or makes at less cost.
+    """
+
+    def __call__(
+        self,
+        given: Shaped[Tensor, "n k"],
+        target: Shaped[Tensor, "n ..."],
+        summands: Float[Tensor, "n 2"],
+        other: Shaped[Tensor, "n k"] | None = None,
+        /,
+    ) -> ImageMistakes:
+        """The mistakes."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,134 +133,203 @@ class RareMistakes:
 # ------------------------------------------------------------------------------- the mistakes of metrics
 
 
-def mistakes_in_log_loss(probabilities: Float[Tensor, "n k"], target: Shaped[Tensor, "..."]) -> ImageMistakes:
+def mistakes_in_log_loss(
+    probabilities: Float[Tensor, "n k"],
+    target: Shaped[Tensor, "..."],
+    losses: Float[Tensor, "n 2"],
+    other: Float[Tensor, "n k"] | None = None,
+) -> ImageMistakes:
     """Those of labels or classes whose probability is below that of their opposite.
 
     Args:
         probabilities: the probabilities, in [0, 1].
         target: labels or classes, as in `eyebright.metrics.calibration`.
+        losses: the sum of the losses of each image and its number of summands, as in `Mistakes`.
+        other: the probabilities of another model, as in `Mistakes`.
 
     Raises:
         InputError: labels of another shape, or other numbers.
     """
     if target.ndim == 1:
-        return _of_classes(probabilities, target, lambda p: -p.log())
-    return _of_labels(probabilities, target, lambda p: -p.log())
+        return _of_classes(probabilities, target, losses, other, loss_of=lambda p: -p.log())
+    return _of_labels(probabilities, target, losses, other, loss_of=lambda p: -p.log())
 
 
-def mistakes_in_brier_score(probabilities: Float[Tensor, "n k"], target: Shaped[Tensor, "..."]) -> ImageMistakes:
+def mistakes_in_brier_score(
+    probabilities: Float[Tensor, "n k"],
+    target: Shaped[Tensor, "..."],
+    losses: Float[Tensor, "n 2"],
+    other: Float[Tensor, "n k"] | None = None,
+) -> ImageMistakes:
     """As `mistakes_in_log_loss`, of squared differences."""
     if target.ndim == 1:
-        return _of_classes(probabilities, target, lambda p: p.square().sum(dim=1, keepdim=True) - 2 * p + 1)
-    return _of_labels(probabilities, target, lambda p: (1 - p).square())
+        return _of_classes(probabilities, target, losses, other, loss_of=_brier_scores_of_classes)
+    return _of_labels(probabilities, target, losses, other, loss_of=lambda p: (1 - p).square())
 
 
-def mistakes_in_coverage(probabilities: Float[Tensor, "n k"], target: Shaped[Tensor, "n k"]) -> ImageMistakes:
+def mistakes_in_coverage(
+    probabilities: Float[Tensor, "n k"],
+    target: Shaped[Tensor, "n k"],
+    reached: Float[Tensor, "n 2"],
+    other: Float[Tensor, "n k"] | None = None,
+) -> ImageMistakes:
     """Those of images with a label below one that they have not; the loss is how many such ones are above its last.
 
     Arguments and errors as in `mistakes_in_log_loss`.
     """
-    reached, positives = coverage_errors(probabilities, target), (target == 1).sum(dim=1).cpu()
+    loss, known = reached.double().unbind(1)
+    if other is None:
+        loss = loss - (target == 1).sum(dim=1).cpu() * known
     none, above, _ = _expected_order(probabilities, target)
-    loss = (reached - positives).nan_to_num(0)
-    return ImageMistakes((~reached.isnan()).double(), (loss > 0).double(), loss, none, above, torch.zeros_like(loss))
+    if other is not None:
+        above = above - _expected_order(probabilities, target, by=other)[1]
+    return ImageMistakes(known, (loss > 0).double(), loss, none, above, torch.zeros_like(loss))
 
 
-def mistakes_in_ranking_loss(probabilities: Float[Tensor, "n k"], target: Shaped[Tensor, "n k"]) -> ImageMistakes:
+def mistakes_in_ranking_loss(
+    probabilities: Float[Tensor, "n k"],
+    target: Shaped[Tensor, "n k"],
+    losses: Float[Tensor, "n 2"],
+    other: Float[Tensor, "n k"] | None = None,
+) -> ImageMistakes:
     """Those of images with a label below one that they have not; the loss is the share of such pairs.
 
     Arguments and errors as in `mistakes_in_log_loss`.
     """
-    losses = ranking_losses(probabilities, target)
-    known, loss = (~losses.isnan()).double(), losses.nan_to_num(0)
+    loss, known = losses.double().unbind(1)
     none, _, pairs = _expected_order(probabilities, target)
+    if other is not None:
+        pairs = pairs - _expected_order(probabilities, target, by=other)[2]
     return ImageMistakes(known, (loss > 0).double(), loss, none, pairs, torch.zeros_like(loss))
 
 
-def false_alarms(decided: Bool[Tensor, "n k"], target: Shaped[Tensor, "n k"]) -> ImageMistakes:
+def false_alarms(
+    decided: Bool[Tensor, "n k"],
+    target: Shaped[Tensor, "n k"],
+    alarms: Float[Tensor, "n 2"],
+    other: Bool[Tensor, "n k"] | None = None,
+) -> ImageMistakes:
     """Labels that are predicted wrongly, in 1,000 images; an image that has any has one at least.
 
-    Raises:
-        InputError: the shapes differ, or a target is another number.
+    Arguments as in `Mistakes`.
     """
-    hits, predicted, _, known = decision_cells(decided, target)
-    counted, alarms = known.any(dim=1).double(), (predicted & ~hits).sum(dim=1).double()
-    nothing, surely = torch.zeros_like(alarms), torch.ones_like(alarms)
-    return ImageMistakes(counted, alarms.clamp_max(1), 1000 * alarms, surely, nothing, nothing, least=1000.0)
+    wrong, counted = alarms.double().unbind(1)
+    nothing, surely = torch.zeros_like(wrong), torch.ones_like(wrong)
+    is_possible = other is None or not torch.equal(decided, other)
+    least = 1000.0 * is_possible
+    return ImageMistakes(counted, (wrong > 0).double(), 1000 * wrong, surely, nothing, nothing, least=least)
 
 
-def unusual_counts(decided: Bool[Tensor, "n k"], target: Shaped[Tensor, "n k"], *, sign: int) -> ImageMistakes:
+def unusual_counts(
+    decided: Bool[Tensor, "n k"],
+    target: Shaped[Tensor, "n k"],
+    counts: Float[Tensor, "n 2"],
+    other: Bool[Tensor, "n k"] | None = None,
+    *,
+    sign: int,
+) -> ImageMistakes:
     """Numbers of predicted labels that are greater (or smaller, for a sign of -1) than the most frequent number.
 
-    An image with another number has one label more or less at least.
+    An image with another number has one label more or less at least. Arguments as in `Mistakes`.
     """
-    counts = decided.cpu().sum(dim=1).double()
-    usual = counts.mode().values
-    more = (sign * (counts - usual)).clamp_min(0)
-    one, nothing = torch.ones_like(more), torch.zeros_like(more)
-    is_possible = bool(usual < decided.shape[1] if sign > 0 else usual > 0)
-    return ImageMistakes(one, more.clamp_max(1), more, one, nothing, nothing, least=float(is_possible))
+    numbers, one = counts.double().unbind(1)
+    usual = numbers.mode().values
+    more = (sign * (numbers - usual)).clamp_min(0)
+    nothing, least = torch.zeros_like(more), 0 if other is None else -decided.shape[1]
+    is_possible = bool(usual < decided.shape[1] if sign > 0 else usual > least)
+    if other is not None:
+        is_possible &= not torch.equal(decided, other)
+    return ImageMistakes(one, (more > 0).double(), more, one, nothing, nothing, least=float(is_possible))
 
 
 # ------------------------------------------------------------------------------- private
 
 
-def _of_classes(probabilities: Tensor, target: Tensor, loss_of: Callable[[Tensor], Tensor]) -> ImageMistakes:
+def _brier_scores_of_classes(p: Float[Tensor, "b k"]) -> Float[Tensor, "b k"]:
+    """The loss of each class if it is the right one."""
+    return p.square().sum(dim=1, keepdim=True) - 2 * p + 1
+
+
+def _of_classes(
+    probabilities: Tensor, target: Tensor, losses: Tensor, other: Tensor | None, *, loss_of: Callable[[Tensor], Tensor]
+) -> ImageMistakes:
     """Of one class per image, from a function that gives the loss of each class if it is the right one."""
-    classes = target.detach().cpu().long()
-    rows = max(_MAX_BLOCK // max(probabilities.shape[1], 1), 1)
-    blocks = zip(probabilities.detach().cpu().split(rows), classes.split(rows), strict=True)
-    return ImageMistakes(*torch.cat([_classes_of_block(*block, loss_of) for block in blocks], dim=1))
+    loss, known = losses.double().unbind(1)
+    blocks = _in_blocks(probabilities, other, target.detach().long())
+    rows = torch.cat([_classes_of_block(p, q, classes, loss_of) for p, q, classes in blocks], dim=1)
+    of_unknown = torch.tensor([0, 1, 0, 0], dtype=torch.float64)[:, None]  # without a class, without a mistake
+    return _image_mistakes(rows.where(known > 0, of_unknown), loss, known, differ=other is not None)
 
 
 def _classes_of_block(
-    probabilities: Float[Tensor, "b k"], classes: Int[Tensor, " b"], loss_of: Callable[[Tensor], Tensor]
-) -> Float[Tensor, "6 b"]:
-    p = probabilities.double().clamp(_MIN_PROBABILITY, 1 - _MIN_PROBABILITY)
-    known, losses = classes >= 0, loss_of(p)
+    p: Float[Tensor, "b k"], q: Float[Tensor, "b k"] | None, classes: Int[Tensor, " b"], loss_of: Callable[..., Tensor]
+) -> Float[Tensor, "4 b"]:
+    """Whether each image has a mistake, and what is expected of it: see `ImageMistakes`."""
+    losses = loss_of(p) if q is None else loss_of(p) - loss_of(q)
     top = p.argmax(dim=1, keepdim=True)
-    loss, without = (losses.gather(1, at)[:, 0] for at in (classes.clamp_min(0)[:, None], top))
-    rows = [known, top[:, 0] != classes, loss, p.gather(1, top)[:, 0], (p * losses).sum(dim=1), without]
-    of_unknown = torch.tensor([0, 0, 0, 1, 0, 0], dtype=torch.float64)[:, None]  # without a class, without a mistake
-    return torch.stack([row.double() for row in rows]).where(known, of_unknown)
+    none, without = (rows.gather(1, top)[:, 0] for rows in (p, losses))
+    return torch.stack([(top[:, 0] != classes).double(), none, (p * losses).sum(dim=1), without])
 
 
-def _of_labels(probabilities: Tensor, target: Tensor, loss_of: Callable[[Tensor], Tensor]) -> ImageMistakes:
+def _of_labels(
+    probabilities: Tensor, target: Tensor, losses: Tensor, other: Tensor | None, *, loss_of: Callable[[Tensor], Tensor]
+) -> ImageMistakes:
     """Of any number of labels, from a function that gives the loss of an answer by its probability."""
-    blocks = _blocks(probabilities, target)
-    return ImageMistakes(*torch.cat([_labels_of_block(*block, loss_of) for block in blocks], dim=1))
+    loss, known = losses.double().unbind(1)
+    blocks = _in_blocks(probabilities, other, *split_targets(target, probabilities))
+    rows = torch.cat([_labels_of_block(p, q, positive, there, loss_of) for p, q, positive, there in blocks], dim=1)
+    return _image_mistakes(rows, loss, known, differ=other is not None)
 
 
 def _labels_of_block(
     p: Float[Tensor, "b k"],
+    q: Float[Tensor, "b k"] | None,
     positive: Bool[Tensor, "b k"],
     known: Bool[Tensor, "b k"],
     loss_of: Callable[[Tensor], Tensor],
-) -> Float[Tensor, "6 b"]:
+) -> Float[Tensor, "4 b"]:
+    """As `_classes_of_block`."""
     right, less = torch.where(positive, p, 1 - p), torch.minimum(p, 1 - p)
+    of_less, of_more = loss_of(less), loss_of(1 - less)
+    if q is not None:
+        of_other = torch.where(p < 0.5, q, 1 - q)  # the other model's probability of the less probable answer
+        of_less, of_more = of_less - loss_of(of_other), of_more - loss_of(1 - of_other)
 
     def summed(cells: Tensor) -> Tensor:
         return torch.where(known, cells, 0).sum(dim=1, dtype=torch.float64)
 
-    wrong = (known & (right < 0.5)).any(dim=1)
-    expected = summed(less * loss_of(less) + (1 - less) * loss_of(1 - less))
-    none, without = summed(torch.log1p(-less)).exp(), summed(loss_of(1 - less))
-    return torch.stack([known.sum(dim=1), wrong, summed(loss_of(right)), none, expected, without])
+    wrong, none = (known & (right < 0.5)).any(dim=1), summed(torch.log1p(-less)).exp()
+    return torch.stack([wrong.double(), none, summed(less * of_less + (1 - less) * of_more), summed(of_more)])
 
 
-def _expected_order(probabilities: Tensor, target: Tensor) -> Float[Tensor, "3 n"]:
+def _image_mistakes(
+    rows: Float[Tensor, "4 n"], loss: Float[Tensor, " n"], known: Float[Tensor, " n"], *, differ: bool
+) -> ImageMistakes:
+    """The mistakes from the rows of all blocks; those of differences have a greater loss than the other model."""
+    wrong, none, expected, without = rows
+    return ImageMistakes(known, wrong * (loss > 0) if differ else wrong, loss, none, expected, without)
+
+
+def _expected_order(probabilities: Tensor, target: Tensor, *, by: Tensor | None = None) -> Float[Tensor, "3 n"]:
     """What the probabilities expect of the order of each image's labels, if they are independent.
 
     The probability that no label is below one that the image has not, how many such ones are above its last label, and
     the share of its pairs in the wrong order (the expected pairs in the wrong order, divided by all expected pairs).
+
+    Args:
+        probabilities: of the labels.
+        target: which of them are known.
+        by: the numbers that give the order; None: the probabilities.
     """
-    parts = [_order_of_block(p, known) for p, _, known in _blocks(probabilities, target)]
-    return torch.cat(parts, dim=1)
+    blocks = _in_blocks(probabilities, by, split_targets(target, probabilities)[1])
+    return torch.cat([_order_of_block(*block) for block in blocks], dim=1)
 
 
-def _order_of_block(p: Float[Tensor, "b k"], known: Bool[Tensor, "b k"]) -> Float[Tensor, "3 b"]:
-    ranked, order = torch.where(known, p, -1.0).sort(dim=1, descending=True)
-    is_known = known.gather(1, order)
+def _order_of_block(
+    p: Float[Tensor, "b k"], by: Float[Tensor, "b k"] | None, known: Bool[Tensor, "b k"]
+) -> Float[Tensor, "3 b"]:
+    order = torch.where(known, p if by is None else by, -1.0).argsort(dim=1, descending=True)
+    ranked, is_known = p.gather(1, order), known.gather(1, order)
     yes, no = torch.where(is_known, ranked, 0.0), torch.where(is_known, 1 - ranked, 0.0)
     below = torch.cat([(1 - yes)[:, 1:].flip(1).cumprod(1).flip(1), yes.new_ones(len(yes), 1)], dim=1)
     none, above = (1 - yes).prod(dim=1), no.cumsum(1) - no
@@ -251,13 +341,16 @@ def _order_of_block(p: Float[Tensor, "b k"], known: Bool[Tensor, "b k"]) -> Floa
     return torch.stack([in_order.clamp(0, 1), (yes * below * above).sum(dim=1), share])
 
 
-def _blocks(probabilities: Tensor, target: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """(probabilities, which labels they have, which are known) of some images at a time."""
-    positive, known = split_targets(target, probabilities)
+def _in_blocks(probabilities: Tensor, other: Tensor | None, *arrays: Tensor) -> Iterator[tuple[Any, ...]]:
+    """The probabilities of both models, the second None without another model, and other arrays, some images a time."""
     rows = max(_MAX_BLOCK // max(probabilities.shape[1], 1), 1)
-    blocks = (matrix.split(rows) for matrix in (probabilities.detach().cpu(), positive, known))
-    for p, yes, is_known in zip(*blocks, strict=True):
-        yield p.double().clamp(_MIN_PROBABILITY, 1 - _MIN_PROBABILITY), yes, is_known
+    first = map(_clamped, probabilities.detach().cpu().split(rows))
+    second = repeat(None) if other is None else map(_clamped, other.detach().cpu().split(rows))
+    return zip(first, second, *(array.cpu().split(rows) for array in arrays), strict=False)
+
+
+def _clamped(probabilities: Tensor) -> Float[Tensor, "b k"]:
+    return probabilities.double().clamp(_MIN_PROBABILITY, 1 - _MIN_PROBABILITY)
 
 
 def _ratio(total: Tensor, count: Tensor | int) -> float:

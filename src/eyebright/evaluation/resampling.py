@@ -16,7 +16,6 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
-from eyebright.metrics.calibration import calibration_error
 from eyebright.metrics.labels import mean_ap, split_targets
 from eyebright.metrics.meter import Metric
 from eyebright.metrics.rankings import average_precision_micro, roc_auc_macro, roc_auc_micro
@@ -28,15 +27,14 @@ Resampled = Callable[[Float[np.ndarray, "s n"]], Float[np.ndarray, " s"]]
 def resampled_metric(metric: Metric, given: Shaped[Tensor, "n ..."], target: Shaped[Tensor, "n ..."]) -> Resampled:
     """The function that computes a metric on resamples, if it is not a function of sums.
 
-    That of a calibration error gives NaN: the bins of a resample have the noise of the sample and its own, which no
-    percentile takes away. Intervals from resamples contained it in two of three cases only.
+    It gives NaN for a metric that has no interval.
 
     Args:
         metric: the metric.
         given: its input, one row for each image.
         target: the encoded target of each image.
     """
-    if metric.function is calibration_error.function:
+    if not metric.has_interval:
         return lambda counts: np.full(len(counts), np.nan)
     if metric.function not in _RANKINGS:
         return resampled_rows(metric, [given, target])

@@ -16,6 +16,7 @@ Axes of arrays: n images, s resamples, g parts that are left out.
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
@@ -28,13 +29,15 @@ from eyebright.errors import InputError
 from eyebright.evaluation.cross_fit import Groups, group_codes
 from eyebright.evaluation.intervals import (
     Interval,
+    checked_level,
     corrected_interval,
     leave_out_counts,
     resample_counts,
     score_interval,
+    unknown_interval,
     wilson,
 )
-from eyebright.evaluation.metric_sums import SHARE, Limits, Statistic, quotient, sums_of
+from eyebright.evaluation.metric_sums import SHARE, Limits, Statistic, Sums, quotient, sums_of
 from eyebright.evaluation.rare_mistakes import RareMistakes
 from eyebright.evaluation.resampling import Resampled, is_ranking, resampled_metric, resampled_rows
 from eyebright.evaluation.studentized import SmoothScore
@@ -53,6 +56,8 @@ class Score:
         mistakes: those of a loss that rare mistakes dominate.
         opposite: what makes it smaller as rarely.
         trials: for a share of another kind, the number of independent trials of a proportion that varies no less.
+        most_change: of a difference how much one image, or group, changes it at most, if it is one of shares, or 0;
+            None: it is no difference.
     """
 
     value: float
@@ -62,6 +67,7 @@ class Score:
     mistakes: RareMistakes | None = None
     opposite: RareMistakes | None = None
     trials: float = 0.0
+    most_change: float | None = None
 
     @staticmethod
     def of_metric(
@@ -78,21 +84,11 @@ class Score:
         Raises:
             InputError: as for the metric, or there is not one group for each image.
         """
-        value, sums = metric(given, target), sums_of(metric)
+        sums = sums_of(metric)
         if sums is None:
             trials = positive_trials(target, groups) if is_ranking(metric) else 0.0
-            return Score(value, resampled_metric(metric, given, target), trials=trials)
-        summands = sums.summands(given, target)
-        limits = (0.0, float(given.shape[-1])) if sums.is_rank else sums.limits
-        smooth = SmoothScore.of(summands, sums.statistic, limits, groups)
-        if not sums.is_proportion or groups is not None:
-            mistakes, opposite = (
-                None if each is None else RareMistakes.of(each(given, target), groups)
-                for each in (sums.mistakes, sums.opposite)
-            )
-            return Score(value, smooth.values, smooth, mistakes=mistakes, opposite=opposite)
-        successes, trials = summands.double().sum(dim=0).tolist()
-        return Score(value, smooth.values, proportion=(round(successes), round(trials)))
+            return Score(metric(given, target), resampled_metric(metric, given, target), trials=trials)
+        return score_of_summands(sums, given, target, sums.summands(given, target), groups)
 
     @staticmethod
     def of_proportion(successes: Bool[Tensor, " n"], groups: Groups | None = None) -> "Score":
@@ -126,7 +122,9 @@ class Score:
 
     def __sub__(self, other: "Score") -> "Score":
         """The score of the difference of two scores of the same images."""
-        return Score(self.value - other.value, lambda counts: self.resampled(counts) - other.resampled(counts))
+        unit = 0.0 if self is other else max(self.unit, other.unit)
+        values = self.value - other.value, lambda counts: self.resampled(counts) - other.resampled(counts)
+        return Score(*values, most_change=unit)
 
     @property
     def is_drawn(self) -> bool:
@@ -145,19 +143,59 @@ class Score:
         """
         if self.proportion is not None:
             return wilson(*self.proportion, level=level)
-        if self.smooth is None:
-            if not self.trials or math.isnan(self.value):
-                return corrected_interval(*draws, self.value, level=level)
-            return interval_of_ranking(draws, self.value, self.trials, level=level)
-        found, (least, most) = self.smooth.interval(draws.drawn, level=level), self.smooth.limits
+        if math.isnan(self.value):
+            return unknown_interval(checked_level(level))
+        limits = -math.inf, math.inf
+        if self.smooth is not None:
+            found, limits = self.smooth.interval(draws.drawn, level=level), self.smooth.limits
+            if self.mistakes is not None and not self.smooth.standard_error:  # the sample has no loss to learn from
+                found = Interval(self.value, self.value, level)
+        elif self.trials:
+            found = interval_of_ranking(draws, self.value, self.trials, level=level)
+        else:
+            found = corrected_interval(*draws, self.value, level=level)
+        if self.most_change is not None:
+            found = with_unseen_change(found, draws, self.value, self.most_change)
         more, less = (each.unseen(level=level) if each else 0.0 for each in (self.mistakes, self.opposite))
-        low, high = max(self.value - less, min(least, self.value)), min(self.value + more, max(most, self.value))
+        low, high = (
+            max(self.value - less, min(limits[0], self.value)),
+            min(self.value + more, max(limits[1], self.value)),
+        )
         return replace(found, low=min(found.low, low), high=max(found.high, high))
+
+    @property
+    def unit(self) -> float:
+        """How much one image, or group, changes a share at most; 0 for another score."""
+        if self.proportion is not None:
+            return 1 / self.proportion[1] if self.proportion[1] else 0.0
+        trials = self.trials if self.smooth is None else self.smooth.possible_trials
+        return 1 / trials if trials else 0.0
 
     @property
     def function(self) -> Resampled:
         """The function that is computed on the resamples."""
         return self.resampled if self.smooth is None else self.smooth.deviations
+
+
+def score_of_summands(
+    sums: Sums,
+    given: Shaped[Tensor, "n ..."],
+    target: Shaped[Tensor, "n ..."],
+    summands: Shaped[Tensor, "n m"],
+    groups: Groups | None = None,
+) -> Score:
+    """The score of a metric that is a function of sums; arguments and errors as in `Score.of_metric`."""
+    limits = sums.limits if sums.limits_of is None else sums.limits_of(given, target)
+    most = math.inf if sums.trials is None else sums.trials(summands)
+    smooth = SmoothScore.of(summands, sums.statistic, limits, groups, most_trials=most)
+    if sums.is_proportion and groups is None:
+        successes, trials = summands.double().sum(dim=0).tolist()
+        return Score(smooth.value, smooth.values, proportion=(round(successes), round(trials)))
+    mistakes, opposite = (
+        None if each is None else RareMistakes.of(each(given, target, summands), groups)
+        for each in (sums.mistakes, sums.opposite)
+    )
+    return Score(smooth.value, smooth.values, smooth, mistakes=mistakes, opposite=opposite)
 
 
 class Draws(NamedTuple):
@@ -194,6 +232,33 @@ def interval_of_ranking(draws: Draws, value: float, trials: float, *, level: flo
     effective = max(trials, value * (1 - value) / variance) if variance > 0 else trials
     wilsons = score_interval(value, effective, level=level)
     return Interval(min(found.low, wilsons.low), max(found.high, wilsons.high), level)
+
+
+def with_unseen_change(found: Interval, draws: Draws, difference: float, most_change: float) -> Interval:
+    """The interval of a difference of two scores, with one more image on which they differ.
+
+    Where two models differ on few images, resamples say too little of it, and nothing where they differ on none. The
+    interval of Agresti & Min (2005, Statistics in Medicine 24:729) adds half an image to each kind, so that the
+    variance is that of one more image that differs. Here it is one that counts as much as the one that counts most. The
+    interval by resampling gets wider by as much, and contains the normal one, which is less certain of differences that
+    few images make.
+
+    Args:
+        found: the interval by resampling.
+        draws: the differences of the resamples, and without each part.
+        difference: of all images.
+        most_change: how much an image can change it at most; 0 where no image is added.
+    """
+    known = draws.left_out[~np.isnan(draws.left_out)]
+    influences = (known.mean() - known) * math.sqrt((len(known) - 1) / len(known)) if len(known) else known
+    variance, greatest = float(np.square(influences).sum()), float(np.abs(influences).max(initial=0))
+    change = min(greatest, most_change) if variance > 0 else most_change
+    wider = math.sqrt(1 + change**2 / variance) if variance > 0 else 1.0
+    half = NormalDist().inv_cdf(0.5 + found.level / 2) * math.sqrt(variance + change**2)
+    low = difference - max(wider * (difference - found.low), half)
+    high = difference + max(wider * (found.high - difference), half)
+    is_share = most_change > 0
+    return Interval(max(low, -1.0), min(high, 1.0), found.level) if is_share else Interval(low, high, found.level)
 
 
 def score_intervals(

@@ -27,7 +27,7 @@ from torch import Tensor
 from eyebright._defaults import CONFIDENCE
 from eyebright.evaluation.cross_fit import Groups, group_codes
 from eyebright.evaluation.intervals import Interval, checked_level, score_interval, unknown_interval
-from eyebright.evaluation.metric_sums import Limits, Statistic
+from eyebright.evaluation.metric_sums import SHARE, Limits, Statistic
 
 _BLOCK_SIZE = 4_000_000  # numbers of one block of units: limits the memory
 _MAX_UNKNOWN = 0.5  # maximum share of the resamples without a deviation
@@ -42,29 +42,37 @@ class SmoothScore:
         statistic: the score from their sums. It is invariant to a common factor of all sums.
         limits: the smallest and the greatest possible score.
         images: the index of an image of each unit, whose count in a resample is that of the whole group, shape (u,).
+        most_trials: the greatest number of independent trials that a share can have.
     """
 
     summands: Shaped[Tensor, "u m"]
     statistic: Statistic
     limits: Limits
     images: Int[np.ndarray, " u"]
+    most_trials: float = math.inf
 
     @staticmethod
     def of(
-        summands: Shaped[Tensor, "n m"], statistic: Statistic, limits: Limits, groups: Groups | None = None
+        summands: Shaped[Tensor, "n m"],
+        statistic: Statistic,
+        limits: Limits,
+        groups: Groups | None = None,
+        *,
+        most_trials: float = math.inf,
     ) -> "SmoothScore":
-        """The score of images, or of groups of images.
+        """The score of images, or of groups of images; those of a group are taken as one trial.
 
         Raises:
             InputError: there is not one group for each image.
         """
         if groups is None:
-            return SmoothScore(summands, statistic, limits, np.arange(len(summands)))
+            return SmoothScore(summands, statistic, limits, np.arange(len(summands)), most_trials)
         codes = group_codes(groups, len(summands))
         _, images = np.unique(codes, return_index=True)
         of_units = torch.zeros(len(images), summands.shape[1], dtype=_number_type(summands))
         of_units.index_add_(0, torch.from_numpy(codes), summands.to(of_units.dtype))
-        return SmoothScore(of_units, statistic, limits, images)
+        most = most_trials * len(images) / max(len(summands), 1)
+        return SmoothScore(of_units, statistic, limits, images, most)
 
     @property
     def value(self) -> float:
@@ -74,20 +82,30 @@ class SmoothScore:
     @property
     def standard_error(self) -> float:
         """The standard error of the score, by linearization."""
-        return math.sqrt(float(self._influences.square().sum()))
+        return math.sqrt(float(self.influences.square().sum()))
 
     @cached_property
     def effective_units(self) -> float:
         """The number of independent trials of a share with the same variance; 0 if no unit can change the score.
+
+        There are no more than ``most_trials``: a sample that lacks the mistakes that cost most varies too little, such
+        as one with a missed label and without a false alarm does for F0.5 (as the effective sample size is at most
+        the number of persons in Parker et al., 2017, Vital and Health Statistics 2:175).
 
         If no unit differs from another, it is the number of units that could: for F1 those with the label or with a
         prediction of it. They are the units with a summand that the score depends on, near the sums of all units.
         """
         error, share = self.standard_error, self._share
         if error > 0 and 0 < share < 1:
-            return share * (1 - share) * (self.limits[1] - self.limits[0]) ** 2 / error**2
-        near = self._value_and_gradient(self._sums(torch.ones(1, len(self.summands))) + 0.5)[1].abs().T
-        return float(sum(int((block.abs() @ near.to(block.dtype) > 0).sum()) for _, block in self._blocks(1)))
+            return min(share * (1 - share) * (self.limits[1] - self.limits[0]) ** 2 / error**2, self.most_trials)
+        return self._changing_units
+
+    @property
+    def possible_trials(self) -> float:
+        """Of a share the number of trials that it has at most, or else of units that could change it; otherwise 0."""
+        if self.limits != SHARE:
+            return 0.0
+        return self.most_trials if math.isfinite(self.most_trials) else self._changing_units
 
     def values(self, counts: Float[np.ndarray, "s n"]) -> Float[np.ndarray, " s"]:
         """The score of each resample."""
@@ -139,7 +157,13 @@ class SmoothScore:
         return self._value_and_gradient(self._sums(torch.ones(1, len(self.summands))))
 
     @cached_property
-    def _influences(self) -> Float[Tensor, " u"]:
+    def _changing_units(self) -> float:
+        """The number of units that could change the score."""
+        near = self._value_and_gradient(self._sums(torch.ones(1, len(self.summands))) + 0.5)[1].abs().T
+        return float(sum(int((block.abs() @ near.to(block.dtype) > 0).sum()) for _, block in self._blocks(1)))
+
+    @cached_property
+    def influences(self) -> Float[Tensor, " u"]:
         """How much each unit changes the score; they add up to 0."""
         gradient = self._whole[1]
         return torch.cat([(block @ gradient.T.to(block.dtype))[:, 0].double() for _, block in self._blocks(1)])

@@ -219,7 +219,12 @@ brier_score_metric = Metric(
 )
 log_loss_metric = Metric("log_loss", log_loss, takes="probabilities", higher_is_better=False, title="log loss")
 calibration_error = Metric(
-    "calibration_error", _ece, takes="probabilities", higher_is_better=False, title="calibration error"
+    "calibration_error",
+    _ece,
+    takes="probabilities",
+    higher_is_better=False,
+    title="calibration error",
+    has_interval=False,
 )
 
 # ------------------------------------------------------------------------------- parts of them

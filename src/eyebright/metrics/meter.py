@@ -33,6 +33,8 @@ class Metric:
         takes: which input the function takes.
         higher_is_better: False for errors.
         title: the name for people, in tables and reports; None: ``name``.
+        has_interval: False for a metric that has no interval by resampling, since its value on resampled images is
+            biased: the bins of a calibration error have the noise of the sample, and of the resample in addition.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Metric:
     takes: Takes
     higher_is_better: bool = True
     title: str | None = None
+    has_interval: bool = True
 
     @property
     def display_name(self) -> str:

@@ -94,7 +94,9 @@ def test_nothing_known_has_no_interval() -> None:
     for metric in OF_DECISIONS[:4] + OF_PROBABILITIES:
         given = inputs(metric, first, second)
         unknown = torch.full_like(target, math.nan)
-        (found,) = score_intervals([score_difference(metric, *given, unknown).difference], 20, n_resamples=20)
+        (found,) = score_intervals(
+            [score_difference(metric, given[0], given[1], unknown).difference], 20, n_resamples=20
+        )
         assert math.isnan(found.low)
         assert math.isnan(found.high)
 

@@ -10,7 +10,9 @@ a calibration is fitted to one half, and the other half is scored. Three debiase
 
 Beside them stands what they would be for a perfectly calibrated model: the targets are drawn at random with the
 probabilities after calibration themselves. That is not 0 for the absolute errors of few images (their correction is of
-first order), and no calibration gets below it.
+first order), and no calibration gets below it. And "chance": in how many of 100 sets of targets drawn with the
+probabilities *before* calibration the error of all labels is as large as it is. A model with a chance of 0.05 and more
+cannot be told from a calibrated one by these images.
 
     eyebright train labels.csv --images photos/ --out model --epochs 0 --folds 5
     python benchmarks/calibration.py model [MODEL ...] [--kinds auto temperature] [--resplits 20] [--json FILE]
@@ -41,6 +43,7 @@ ANSWERS: dict[str, Callable[[Path], Evaluation]] = {
 }
 ERRORS = ("all", "each", "root")
 DRAWS = 10  # of the targets of each half
+CHANCES = 100  # sets of drawn targets to which the error is compared
 
 
 def main() -> None:
@@ -58,13 +61,14 @@ def main() -> None:
         if kind in ("auto", *evaluation.decision.target.calibrations)
     ]
     heads = "".join(f"{name + ' before, after, perfect':>28}" for name in (*ERRORS, "log loss"))
-    print(f"{'':<32}{'images':>7}  {heads}")
+    print(f"{'':<32}{'images':>7}  {heads}  chance")
     for row in rows:
         title = f"{row['model']} {row['answers']}, {row['kind']}"
         numbers = "".join(
             f"{row['before'][e]:>12.4f}{row['after'][e]:>8.4f}{row['perfect'][e]:>8.4f}" for e in (*ERRORS, "log loss")
         )
-        print(f"{title:<32}{row['images']:>7}  {numbers}  " + ", ".join(f"{k} {n}" for k, n in row["chosen"].items()))
+        chosen = ", ".join(f"{kind} {number}" for kind, number in row["chosen"].items())
+        print(f"{title:<32}{row['images']:>7}  {numbers}  {row['chance']:>6.2f}  {chosen}")
     if args.json is not None:
         args.json.write_text(json.dumps(rows, indent=1))
 
@@ -105,7 +109,33 @@ def one_set(evaluation: Evaluation, kind: Any, resplits: int) -> dict[str, Any]:
         "after": means(after),
         "perfect": means(perfect),
         "chosen": dict(chosen.most_common()),
+        "chance": chance(evaluation, means(before)["all"], resplits),
     }
+
+
+def chance(evaluation: Evaluation, error: float, resplits: int) -> float:
+    """The share of sets of targets, drawn with the probabilities themselves, in which the error is at least as large.
+
+    Args:
+        evaluation: of all images.
+        error: the mean over the scored halves of the resplits, before calibration.
+        resplits: their number.
+    """
+    probabilities = evaluation.decision.target.activate(evaluation.outputs)
+    halves = [
+        np.random.default_rng(seed).permutation(len(evaluation))[len(evaluation) // 2 :] for seed in range(resplits)
+    ]
+    generator = torch.Generator().manual_seed(0)
+    as_large = 0
+    for _ in range(CHANCES):
+        targets = drawn(probabilities, evaluation.targets, generator)
+        as_large += float(np.mean([error_of_all(probabilities[half], targets[half]) for half in halves])) >= error
+    return as_large / CHANCES
+
+
+def error_of_all(probabilities: Tensor, targets: Tensor) -> float:
+    """The calibration error of all labels together."""
+    return float(reliability_bins(*pooled(probabilities, targets)).error())
 
 
 def drawn(probabilities: Tensor, targets: Tensor, generator: torch.Generator) -> Tensor:

@@ -166,7 +166,7 @@ def shared(first: Evaluation, second: Evaluation) -> Evaluation:
 def pools(folder: Path) -> list[tuple[str, Evaluation]]:
     """The out-of-fold predictions, by name; of one label per image also as a yes/no answer for each class."""
     pool = load_evaluation(folder, part="out_of_fold")
-    if pool.decision.target.section != "classes" or isinstance(pool.decision.target, OrdinalBlock):
+    if pool.decision.target.task_type != "classes" or isinstance(pool.decision.target, OrdinalBlock):
         return [(folder.name, pool)]
     names = list(pool.decision.target.output_names)
     several = replace(
@@ -184,7 +184,7 @@ def metrics_of(pool: Evaluation) -> tuple[Metric, ...]:
     if isinstance(target, OrdinalBlock):
         return OF_RATINGS
     of_points = OF_POINTS if len(target.value_names) > 1 else OF_POINTS[:1]
-    return {"labels": OF_LABELS, "classes": OF_CLASSES, "numbers": OF_NUMBERS, "points": of_points}[target.section]
+    return {"labels": OF_LABELS, "classes": OF_CLASSES, "numbers": OF_NUMBERS, "points": of_points}[target.task_type]
 
 
 def of_pool(name: str, pool: Evaluation, samples: Samples) -> list[Row]:

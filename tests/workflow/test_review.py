@@ -18,7 +18,7 @@ from eyebright.sources.read import read_source
 from eyebright.tasks.base import TargetBlock
 from eyebright.workflow.command_options.labelling import ReviewOptions
 from eyebright.workflow.read_options import ReadOptions
-from eyebright.workflow.review import _answers, _given, _next_model, open_review
+from eyebright.workflow.review import _answers, _review_targets, _next_model, open_review
 from eyebright.workflow.review_model import colors, fitted_block, merged, predicted_values
 from eyebright.workflow.saved_options import SavedOptions
 from support import four_kinds
@@ -154,7 +154,7 @@ def test_each_kind_of_targets_has_values_and_answers(make) -> None:
     evaluation: Evaluation = make()
     block: TargetBlock = evaluation.decision.target
     vocabulary = Vocabulary(block.form, tuple(block.value_names))
-    given = _given(evaluation, vocabulary)
+    given = _review_targets(evaluation, vocabulary)
     answers = _answers(evaluation, vocabulary, len(evaluation) + 2)
     assert given.shape == (len(evaluation), len(vocabulary.cells), vocabulary.width)
     assert answers.predicted.shape == (len(evaluation) + 2, *given.shape[1:])

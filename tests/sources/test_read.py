@@ -197,7 +197,9 @@ def test_with_mirror_none_points_keep_their_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize("option", ["blank", "uncertain"])
 @pytest.mark.parametrize(("header", "row"), [("label", "cat"), ("price", "1.5"), ("x,y", "1,2"), ("labels", "cat;dog")])
 def test_what_cells_of_0_1_columns_mean_needs_such_columns(header: str, row: str, option: str, tmp_path: Path) -> None:
-    with pytest.raises(TableError, match=f"`{option}` says what cells of 0/1 columns mean, and the targets are in"):
+    with pytest.raises(
+        TableError, match=f"`{option}` specifies what cells of 0/1 columns mean, and the targets are in"
+    ):
         read_source(table(tmp_path, header, row), **{option: "no"})
 
 

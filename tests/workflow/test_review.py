@@ -18,7 +18,7 @@ from eyebright.sources.read import read_source
 from eyebright.tasks.base import TargetBlock
 from eyebright.workflow.command_options.labelling import ReviewOptions
 from eyebright.workflow.read_options import ReadOptions
-from eyebright.workflow.review import _answers, _review_targets, _next_model, open_review
+from eyebright.workflow.review import _answers, _next_model, _review_targets, open_review
 from eyebright.workflow.review_model import colors, fitted_block, merged, predicted_values
 from eyebright.workflow.saved_options import SavedOptions
 from support import four_kinds

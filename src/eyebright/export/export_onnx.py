@@ -11,7 +11,7 @@ from eyebright._defaults import CALIBRATION_IMAGES, EXPORT_PRECISION
 from eyebright._optional import import_optional
 from eyebright.errors import ArtifactError, InputError
 from eyebright.export.exportable import Exportable, Validation, load_exportable
-from eyebright.export.files import NARROW, Exported, preprocess_source, write_export
+from eyebright.export.files import NARROW, Exported, check_no_foreign_export, preprocess_source, write_export
 from eyebright.export.model_graph import FIXED_INPUT, WHOLE_INPUT, fixed_graph, network_graph, whole_graph
 from eyebright.export.parity import Parity, check_batches, checked_parity, existing, fixed_run, onnx_batch, whole_run
 from eyebright.export.precision import Cost, measure_cost, to_float16, to_int8
@@ -51,12 +51,14 @@ def export_onnx_files(
     Raises:
         ArtifactError: the folder contains no model or a damaged one, torch cannot export it, a graph answers otherwise
             than Python, or a file cannot be written; earlier files are unchanged.
-        InputError: the model cannot be exported, or there are no images for the ranges of INT8.
+        InputError: the model cannot be exported, a file of another program has the name of one that is written, or
+            there are no images for the ranges of INT8.
         MissingExtraError: the packages of ``eyebright[onnx]`` are not installed.
     """
     for package in ("onnx", "onnxscript", "onnxruntime"):
         import_optional(package, extra="onnx", purpose="exporting to ONNX")
     folder = Path(folder)
+    check_no_foreign_export(Path(folder if out is None else out), "onnx")
     made = load_exportable(folder, validation, packages=("onnx", "onnxruntime"))
     ranges = calibration_images(folder, calibrate_on, made.validation) if precision == "int8" else []
     say("exporting the network")

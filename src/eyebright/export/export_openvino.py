@@ -14,7 +14,14 @@ from typing import Any
 from eyebright._optional import import_optional
 from eyebright.errors import ArtifactError, first_line, os_reason
 from eyebright.export.exportable import Exportable, Validation, load_exportable
-from eyebright.export.files import OPENVINO, OPENVINO_FIXED, Exported, preprocess_source, write_export
+from eyebright.export.files import (
+    OPENVINO,
+    OPENVINO_FIXED,
+    Exported,
+    check_no_foreign_export,
+    preprocess_source,
+    write_export,
+)
 from eyebright.export.model_graph import FIXED_INPUT, WHOLE_INPUT, fixed_graph, network_graph, whole_graph
 from eyebright.export.parity import Batch, Numbers, Parity, check_batches, checked_parity, one_image, preprocessed
 from eyebright.export.record import PREPROCESS
@@ -47,12 +54,13 @@ def export_openvino_files(
     Raises:
         ArtifactError: the folder contains no model or a damaged one, torch or OpenVINO cannot export it, a graph
             answers otherwise than Python, or a file cannot be written; earlier files are unchanged.
-        InputError: the model cannot be exported.
+        InputError: the model cannot be exported, a file of another program has the name of one that is written.
         MissingExtraError: the packages of ``eyebright[openvino]`` are not installed.
     """
     for package in ("openvino", "onnx", "onnxscript", "onnxruntime"):
         import_optional(package, extra="openvino", purpose="exporting to OpenVINO")
     folder = Path(folder)
+    check_no_foreign_export(Path(folder if out is None else out), "openvino")
     made = load_exportable(folder, validation, packages=("onnx", "openvino"))
     say("exporting the network")
     graphs = openvino_graphs(made, network_graph(made.predictor.model, Size(*made.steps.output)))

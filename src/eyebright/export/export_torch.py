@@ -17,7 +17,7 @@ from torch import Tensor
 from eyebright.errors import ArtifactError, first_line
 from eyebright.export.answers_torch import torch_answers
 from eyebright.export.exportable import Exportable, Validation, load_exportable
-from eyebright.export.files import TORCH, Exported, write_export
+from eyebright.export.files import TORCH, Exported, check_no_foreign_export, write_export
 from eyebright.export.model_graph import WHOLE_INPUT, WithFeatures, fused_model
 from eyebright.export.out_of_distribution_graph import FLAG, SCORE
 from eyebright.export.parity import Batch, Numbers, check_batches, checked_parity, one_image
@@ -50,9 +50,10 @@ def export_torch_file(
     Raises:
         ArtifactError: the folder contains no model or a damaged one, torch cannot export it, the program answers
             otherwise than Python, or a file cannot be written; earlier files are unchanged.
-        InputError: the model cannot be exported.
+        InputError: the model cannot be exported, a file of another program has the name of one that is written.
     """
     folder = Path(folder)
+    check_no_foreign_export(Path(folder if out is None else out), "torch-export")
     made = load_exportable(folder, validation, packages=())
     say("exporting the network")
     data = torch_program(made)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eyebright.errors import ArtifactError
+from eyebright.errors import ArtifactError, InputError
 from eyebright.export import preprocess
 from eyebright.export.exportable import Exportable
 from eyebright.export.parity import Parity
@@ -50,6 +50,50 @@ class Exported:
     parity: dict[str, Parity]
     cost: Cost | None
     sentences: tuple[str, ...]
+
+
+def check_no_foreign_export(folder: Path, target: str) -> None:
+    """Raises `InputError` if the folder has a file of another program under a name that the export writes.
+
+    Args:
+        folder: the folder to write, which need not exist.
+        target: one of `TARGETS`.
+
+    Raises:
+        InputError: the message names the file.
+    """
+    try:
+        known = set(read_record(folder).files)
+    except ArtifactError:  # missing or damaged, as a killed export leaves it
+        known = set[str]()
+    there = [folder / name for name in (*TARGETS[target], PREPROCESS) if name not in known]
+    foreign = [path for path in there if path.is_file() and path.stat().st_size and not _is_of_export(path)]
+    foreign += [folder / RECORD] if _is_other_json(folder / RECORD) else []
+    if foreign:
+        raise InputError(
+            f"'{foreign[0]}' exists and was not written by an export of Eyebright, which would replace it; give "
+            "another `out`, or move this file"
+        )
+
+
+def _is_of_export(path: Path) -> bool:
+    """Whether a file is one of an export by its content; the weights of OpenVINO by the graph beside them."""
+    if hash_path(path).is_file():  # an older version wrote it beside its graph
+        return True
+    path = path.with_suffix(".xml") if path.suffix == ".bin" else path
+    try:
+        return b"eyebright" in path.read_bytes().lower()
+    except OSError:
+        return False
+
+
+def _is_other_json(path: Path) -> bool:
+    """Whether a file is JSON of another program, and not a record, which may be damaged."""
+    try:
+        content: Any = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return not (isinstance(content, dict) and {"contract", "files"} & set(map(str, content)))
 
 
 def write_export(

@@ -8,7 +8,8 @@ whole (a cluster bootstrap: Davison & Hinkley, 1997, Bootstrap Methods and their
 - The upper end of a loss that rare mistakes dominate also contains those that the sample lacks, see
   `eyebright.evaluation.rare_mistakes`.
 - Any other score (of a ranking, a median, a difference of two models) gets the bias-corrected and accelerated one,
-  that of a ranking also Wilson's for its effective number of trials (`interval_of_ranking`).
+  that of a ranking also Wilson's for its effective number of trials (`interval_of_ranking`), that of a difference also
+  what the sample does not show of it (`with_unseen_change`).
 
 Axes of arrays: n images, s resamples, g parts that are left out.
 """

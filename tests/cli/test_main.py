@@ -351,6 +351,7 @@ def test_bad_input_is_an_error_of_one_line_and_the_old_model_is_unchanged(
     spoil, says, more = WRONG[wrong]
     (squares / "model").mkdir()
     (squares / "model" / "model.safetensors").write_text("the old model")
+    (squares / "model" / "manifest.json").write_text('{"schema": 2, "model": {}, "versions": {}}')
     spoil(squares)
     assert train(squares, *more) == 2
     error = capsys.readouterr().err.strip()

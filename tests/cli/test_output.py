@@ -64,7 +64,7 @@ def test_no_command_prints_past_the_function_that_escapes(path: Path) -> None:
         if isinstance(node, ast.Call) and ast.unparse(node.func) in ("typer.echo", "print", "sys.stdout.write")
     ]
     known = {
-        "typer.echo(metadata.version('eyebright'))",
+        "typer.echo(__version__)",
         "typer.echo(self.get_help(ctx))",
         "sys.stdout.write(options_page())",
     }

@@ -100,7 +100,7 @@ def write(labels: Labels, names: list[str], is_valid: dict[str, bool] | None, pa
 
 
 def train(table: Path, images: Path, out: Path, options: TrainOptions) -> None:
-    """Trains a model folder and prints what is said."""
+    """Trains a model folder and prints its messages."""
     train_model(read_source(table, images=images), out, options=options, say=lambda text: print(f"  {text}"))
 
 

@@ -71,8 +71,8 @@ class SelectivePromise:
         images = f"{self.n_images:,} images of the part '{self.part}'"
         if self.n_groups is not None:
             images = f"one image of each of {self.n_groups:,} groups drawn at random from {images}"
-        role = "which chose nothing" if self.is_promise else "which also chose something"
-        order = "that other images chose" if self.chosen else "of evenly spaced thresholds"
+        role = "which were held out" if self.is_promise else "which were not held out"
+        order = "chosen on other images" if self.chosen else "of evenly spaced thresholds"
         evidence = (
             f"{self.right:,} of {self.total:,} answered images were right, exact lower bound {self.bound:.4f}, from "
             f"{images}, {role}, by exact binomial bounds (Clopper-Pearson), tested in an order "

@@ -94,7 +94,8 @@ def _label_groups(evaluation: Evaluation) -> _Groups:
         too_much = too_much[np.argsort(-probabilities[too_much, k], kind="stable")]
         has = count_text(int((evaluation.targets[:, k] == 1).sum()), "image")
         name = evaluation.decision.target.output_names[k]
-        title = f"{name}: {len(missed):,} false negatives of {has}, {len(too_much):,} false positives"
+        negatives, positives = count_text(len(missed), "false negative"), count_text(len(too_much), "false positive")
+        title = f"{name}: {negatives} of {has}, {positives}"
         found.append((title, [*missed[:MAX_OF_KIND].tolist(), *too_much[:MAX_OF_KIND].tolist()]))
     return found
 

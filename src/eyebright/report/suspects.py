@@ -11,7 +11,7 @@ from eyebright.web.text import count_text, short_names
 
 _LEGEND = (Tag("in the data, not predicted", "missing"), Tag("predicted, not in the data", "extra"))
 _SETS = {
-    "out_of_fold": "labelled images, each predicted by a head that was not fitted to it",
+    "out_of_fold": "labelled images (each predicted by a head that was not fitted to it)",
     "valid": "validation images",
 }
 

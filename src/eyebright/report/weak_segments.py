@@ -27,9 +27,9 @@ def weak_segments_section(evaluation: Evaluation, segments: Sequence[WeakSegment
     intro = (
         f"Groups of images on which the model is worse than on all others, found in the {which} for "
         f"{len(evaluation):,} images among values, and pairs of values, of the columns of the data, of the images and "
-        f"of their labels. One half of the images found {MAX_SEGMENTS} candidates at most, the other half, from which"
-        f" errors and intervals are, confirmed {len(segments)} (permutation test, corrected for the candidates, "
-        f"p < {SURE}). A group may be hard, or have too few training images, or wrong labels: look at the images."
+        f"of their labels. At most {MAX_SEGMENTS} candidates were found on one half of the images; the other half "
+        f"confirmed {len(segments)} (permutation test, corrected for the candidates, p < {SURE}), and gives the errors "
+        f"and intervals. A group may be hard, or have too few training images, or wrong labels: look at the images."
     )
     rows = [
         [

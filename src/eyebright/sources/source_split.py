@@ -43,7 +43,11 @@ def split_source(source: Source, valid_pct: float = VALID_PCT, *, seed: int = 0,
     notes = [note] if (note := FORMS[source.block().form].split_note) else []
     source = replace(source, part=cast("Categorical[Any]", plan.part))
     summary = summarize_split(source, same=same)  # images that the data keep for testing may be of the same groups
-    for found, what in ((summary.groups, "groups"), (summary.duplicates, "sets of near-duplicates")):
+    for found, one, several in (
+        (summary.groups, "group", "groups"),
+        (summary.duplicates, "set of near-duplicates", "sets of near-duplicates"),
+    ):
         if found is not None and found.total and not found.divided:
-            notes.append(f"each of the {found.total} {what} is in one part as a whole")
+            which = f"the {one}" if found.total == 1 else f"each of the {found.total} {several}"
+            notes.append(f"{which} is in one part as a whole")
     return source.with_messages("; ".join([message, *notes]), *summary.leaks())

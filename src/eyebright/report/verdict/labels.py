@@ -100,7 +100,7 @@ class LabelVerdict:
     def _weak(self) -> list[str]:
         order = sorted(self._judged, key=lambda k: self.scores[k].f1)
         poor = [k for k in order if self.scores[k].f1 < _POOR]
-        weak = [k for k in order if self.scores[k].f1 < _GOOD][:2] or order[:1]
+        weak = [k for k in order if self.scores[k].f1 < _GOOD][:2]
         sentences = [self._weakness(k) for k in weak if self.scores[k].f1 < 1]
         if len(poor) > 2:
             names = listing([self.vocab[k] for k in poor[2:]], limit=_NAMES)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,37 @@ def test_the_hash_that_needs_no_torch_is_that_of_the_export(saved: Path) -> None
     content = manifest_content(saved)
     entries = {name: content[name] for name in ("target", "decision", "preprocessing", "pixels")}
     assert inspect_export.decision_hash(entries) == decision_hash(load_manifest(saved))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda thresholds: None, id="tuned"),
+        pytest.param(lambda thresholds: thresholds.pop("hash"), id="of an older version"),
+        pytest.param(lambda thresholds: thresholds.update(values=[0.25] * len(thresholds["values"])), id="edited"),
+    ],
+)
+def test_the_hash_without_torch_is_the_same_for_tuned_and_edited_thresholds(
+    model: Path, change: Callable[[dict[str, Any]], object]
+) -> None:
+    manifest = load_manifest(model)
+    tuned = Thresholds((0.5,) * len(manifest.target.output_names), metric="f1_macro")
+    decision = manifest.decision.with_thresholds(tuned).to_json()
+    assert "hash" in decision["thresholds"]
+    change(decision["thresholds"])
+    content = {**manifest_content(model), "decision": decision}
+    (model / "manifest.json").write_text(json.dumps(content))
+    entries = {name: content[name] for name in ("target", "decision", "preprocessing", "pixels")}
+    assert inspect_export.decision_hash(entries) == decision_hash(load_manifest(model))
+
+
+def test_the_hash_of_thresholds_is_no_part_of_a_graph(saved: Path) -> None:
+    manifest = load_manifest(saved)
+    decision = manifest.decision.with_thresholds(Thresholds(0.4, metric="f1_macro")).to_json()
+    entries = {"target": {}, "decision": decision, "preprocessing": {}, "pixels": "canonical-1"}
+    before = inspect_export.decision_hash(entries)
+    decision["thresholds"].pop("hash")
+    assert inspect_export.decision_hash(entries) == before
 
 
 def test_an_export_puts_its_comparison_into_a_report_that_is_there(

@@ -43,7 +43,7 @@ def write_checkpoint(folder: Path, number: float) -> None:
     """Writes a file with the header of a checkpoint, whose seed and tensors are the number."""
     counts = '"phase": 0, "done": 0, "epoch": 0, "step": 0, "plans": [], "history": [], "phase_started": false'
     none = '"stopped": null, "averaged": null, "scaler": null'
-    header = f'{{"format": 2, {counts}, {none}, "seed": {int(number * 4)}, "about": {{}}, "precision": "float32"}}'
+    header = f'{{"format": 3, {counts}, {none}, "seed": {int(number * 4)}, "about": {{}}, "precision": "float32"}}'
     state = tensors(number) | {"curve/losses": torch.zeros(1), "curve/lrs": torch.zeros(1)}
     write_atomically(
         folder / CHECKPOINT, lambda path: save_file(state, path, metadata={"eyebright": header}), flush=False

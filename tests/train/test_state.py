@@ -181,7 +181,7 @@ def test_a_missing_damaged_or_foreign_checkpoint_is_an_error(tmp_path: Path) -> 
     from safetensors.torch import save_file
 
     save_file({"a": torch.zeros(1)}, path)
-    with pytest.raises(TrainingError, match=r"is not a checkpoint of format 2 \(it says None\)"):
+    with pytest.raises(TrainingError, match=r"is not a checkpoint of format 3 \(it says None\)"):
         read_checkpoint(path)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from eyebright.errors import DataError, listing
 from eyebright.evaluation.exported_graphs import ExportedGraph, exported_graphs
 from eyebright.inference.folder_format import SCHEMA
+from eyebright.tasks.threshold_hash import HASH, are_edited
 
 _COMPARED_FIELDS = ("target", "decision", "preprocessing", "pixels")
 
@@ -45,9 +46,23 @@ def decision_hash(data: Mapping[str, Any]) -> str:
         data: the entries ``target``, ``decision``, ``preprocessing`` and ``pixels``.
     """
     decision = data["decision"]
-    if isinstance(decision, Mapping):  # prediction sets are not in graphs
-        data = {**data, "decision": {name: value for name, value in decision.items() if name != "label_sets"}}
+    if isinstance(decision, Mapping):
+        data = {**data, "decision": _in_graphs(decision)}
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+
+
+def _in_graphs(decision: Mapping[str, Any]) -> dict[str, Any]:
+    """The entries of a decision that a graph has, as `Decision.from_json` reads them: edited thresholds have no metric.
+
+    Graphs have no prediction sets. The hash of the thresholds is no part of them, so that exports of older versions,
+    whose manifests have none, still fit.
+    """
+    kept = {name: value for name, value in decision.items() if name != "label_sets"}
+    thresholds = decision.get("thresholds")
+    if isinstance(thresholds, Mapping):
+        metric = None if are_edited(decision) else thresholds.get("metric")
+        kept["thresholds"] = {name: value for name, value in thresholds.items() if name != HASH} | {"metric": metric}
+    return kept
 
 
 def shown_exports(content: Mapping[str, Any], problems: Collection[str]) -> list[ExportedGraph]:

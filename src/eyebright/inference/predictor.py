@@ -13,7 +13,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-import cv2
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -24,6 +23,7 @@ from eyebright._defaults import BATCH_SIZE
 from eyebright.errors import ArtifactError, ImageError, check_count, not_copied
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.image.image import Image
+from eyebright.image.opencv_threads import one_opencv_thread
 from eyebright.image.warp import Warp
 from eyebright.inference.evaluate import ImageOutputs, evaluate_images
 from eyebright.inference.heat_maps import HeatMap, HeatMapMethod, check_heat_maps, heat_maps_of_input
@@ -275,22 +275,18 @@ class Predictor:
         # Images of different sizes cannot be in one batch.
         batch_size = 1 if self._pipeline.size is None else bs
         pending: deque[list[Future[_ModelInput | ImageError]]] = deque()
-        pool = ThreadPoolExecutor(
-            workers or min(torch.get_num_threads(), _MAX_THREADS),
-            "eyebright-predict",
-            initializer=cv2.setNumThreads,
-            initargs=(1,),
-        )
+        pool = ThreadPoolExecutor(workers or min(torch.get_num_threads(), _MAX_THREADS), "eyebright-predict")
         remaining = iter(sources)
-        try:
-            while batch := list(islice(remaining, batch_size)):
-                pending.append([pool.submit(self._preprocess, source) for source in batch])
-                if len(pending) * batch_size > _PREFETCHED_BATCHES * bs:
+        with one_opencv_thread():
+            try:
+                while batch := list(islice(remaining, batch_size)):
+                    pending.append([pool.submit(self._preprocess, source) for source in batch])
+                    if len(pending) * batch_size > _PREFETCHED_BATCHES * bs:
+                        yield [future.result() for future in pending.popleft()]
+                while pending:
                     yield [future.result() for future in pending.popleft()]
-            while pending:
-                yield [future.result() for future in pending.popleft()]
-        finally:
-            pool.shutdown(cancel_futures=True)
+            finally:
+                pool.shutdown(cancel_futures=True)
 
     def _preprocess(self, source: Any) -> _ModelInput | ImageError:
         """The preprocessed image, or the error if it cannot be read."""

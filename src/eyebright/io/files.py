@@ -5,6 +5,7 @@ gives the same split on every machine.
 """
 
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence, Set
 from itertools import islice
@@ -51,7 +52,7 @@ _CONVERT = (
 )
 
 
-_NO_DATA = frozenset({".git", ".hg", ".svn", ".cache", ".venv", ".ipynb_checkpoints", ".thumbnails", ".Trash"})
+_NO_DATA = re.compile(r"\.(git|hg|svn|cache|venv|ipynb_checkpoints|thumbnails|@__thumb|Trash(es)?|Trash-\d+)")
 """Hidden folders of programs, whose images are copies or not those of a person."""
 _MOST_HIDDEN = 1000  # files of a hidden folder among which an image is searched
 
@@ -282,7 +283,7 @@ def _hides_images(entry: "os.DirEntry[str]", descend: bool) -> bool:  # noqa: FB
     if not _is_folder(entry):
         is_image = entry.name.lower().endswith(IMAGE_EXTENSIONS)
         return is_image and not entry.name.startswith("._")  # what macOS writes beside each file of an archive
-    if not descend or entry.name in _NO_DATA:
+    if not descend or _NO_DATA.fullmatch(entry.name):
         return False
     names = (name for _, _, files in os.walk(entry.path) for name in files)
     return any(name.lower().endswith(IMAGE_EXTENSIONS) for name in islice(names, _MOST_HIDDEN))

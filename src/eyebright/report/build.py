@@ -38,6 +38,7 @@ def build_report(
     *,
     test: Evaluation | None = None,
     out_of_fold: Evaluation | None = None,
+    check_images: bool = True,
 ) -> ReportData:
     """The content of the report; images that differ from the evaluated ones get a notice instead of a thumbnail.
 
@@ -47,6 +48,8 @@ def build_report(
         test: the evaluation on the held-out test images; None without test images.
         out_of_fold: the evaluation on all labelled images by heads that were not fitted to them, to find wrong labels
             in; None: they are searched in ``evaluation``.
+        check_images: whether all image files are read, to name those that have changed since they were evaluated;
+            otherwise only those that are shown are checked.
 
     Raises:
         DataError: the outputs or targets do not have the shape of their kind, or an output is NaN or infinite.
@@ -58,6 +61,7 @@ def build_report(
     most = evaluation if out_of_fold is None else out_of_fold.with_decision(evaluation.decision)
     segments = find_weak_segments(most)
     leaks = _leaks(report)
+    changed = _changed(evaluation, test, out_of_fold) if check_images else []
     of_test = [] if test is None else rows_of_test(test, facts)
     tested = [] if test is None else [section_of_test(test, of_test)]
     sections = [
@@ -85,7 +89,7 @@ def build_report(
         weak_segments=weak_segments_json(segments),
         facts=facts,
         leaks=_leak_notices(leaks),
-        missing_images=[*_changed(evaluation, test, out_of_fold), *_missing_thumbnails(sections)],
+        missing_images=[*changed, *_missing_thumbnails(sections)],
         created=facts.created.replace("T", " ").replace("+00:00", " UTC"),
     )
 

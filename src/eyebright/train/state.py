@@ -23,7 +23,7 @@ from eyebright.io.tensors import read_tensors
 from eyebright.train.plan import Plan
 from eyebright.train.run import Run
 
-FORMAT = 2
+FORMAT = 3  # since 3 the data of a run are known by the contents of the images
 
 # The keys of a stored description: "done" are the epochs done in the phase, "about" the conditions of a resume,
 # "averaged" the number of updates of the moving average of the weights.

@@ -243,7 +243,7 @@ def _write(options: EvaluateOptions, scores: _Scores, say: Say) -> None:
         given_up = save_part(options.model, evaluation, replace=options.replace)
         if given_up:
             say(f"dropped, since their images were replaced: {listing(given_up)}; repeat them with `eyebright tune`")
-        make_report(options.model, say=say)
+        make_report(options.model, check_images=False, say=say)
 
 
 def _write_json(found: NewScores, options: EvaluateOptions) -> None:

@@ -94,7 +94,7 @@ def _write_beside(learner: Learner, saved_options: SavedOptions, out: Path, chec
     """Writes options, history and report beside the saved model, and deletes the checkpoint."""
     saved_options.save()
     write_history(learner.run.history, out / HISTORY)
-    report = make_report(out, say=say)
+    report = make_report(out, check_images=False, say=say)
     checkpoint.unlink(missing_ok=True)
     for sentence in (*report.notices, *(row.line for row in report.metric_rows)):
         say(sentence)

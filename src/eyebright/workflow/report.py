@@ -59,6 +59,7 @@ def make_report(
     images: str | Path | None = None,
     out: str | Path | None = None,
     normalize_by: tuple[str, str] | None = None,
+    check_images: bool = True,
     say: Say = lambda _: None,
 ) -> ReportData:
     """Writes the report, its numbers as JSON, and the model card; returns the content of the report.
@@ -72,6 +73,7 @@ def make_report(
         out: the HTML file to write; None for ``report.html`` in the folder. The JSON file has the same name, with
             ``.json``.
         normalize_by: two points whose distance normalises the errors of points; None: those of the training run.
+        check_images: as in `build_report`.
         say: called with a sentence if the card was edited and is kept, and if the folder has an export that does not
             match the model, which is not shown.
 
@@ -81,6 +83,7 @@ def make_report(
             write exists and has other content.
     """
     folder = Path(folder)
+    content = manifest_content(folder)
     manifest, evaluations = load_manifest_and_evaluations(folder)
     if images is not None:
         if not Path(images).is_dir():
@@ -97,7 +100,9 @@ def make_report(
         exports=_exports(folder, say),
     )
     facts = facts if normalize_by is None else replace(facts, normalize_by=normalize_by)
-    data = build_report(evaluation, facts, test=evaluations.get("test"), out_of_fold=out_of_fold)
+    data = build_report(
+        evaluation, facts, test=evaluations.get("test"), out_of_fold=out_of_fold, check_images=check_images
+    )
     page = folder / REPORT if out is None else Path(out)
     numbers = _beside(page)
     is_elsewhere = out is not None
@@ -108,7 +113,7 @@ def make_report(
     if not is_elsewhere:
         write_card(folder, manifest, data, say=say)
     # The numbers come last: where they are of this manifest, so is the rest (`eyebright.inference.inspect_report`).
-    text = report_json(data, manifest=reported_hash(manifest_content(folder)))
+    text = report_json(data, manifest=reported_hash(content))
     write_text(numbers, text, "numbers of the report", follow_link=is_elsewhere)
     return data
 

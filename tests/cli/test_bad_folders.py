@@ -154,7 +154,7 @@ def test_a_full_disk_leaves_an_earlier_export(
 ) -> None:
     (model / "page.html").write_text("<!doctype html>an earlier one")
     for name in ("model.onnx", "model.xml", "model.pt2"):
-        (model / name).write_bytes(b"an earlier one")
+        (model / name).write_bytes(b"an earlier one of eyebright")
     before = contents(model)
     without_exporting(monkeypatch, graph=bytes(100_000))
     with files_of_at_most(20_000):

@@ -309,7 +309,7 @@ def test_an_export_in_another_folder_is_compared_with_the_model_that_is_named(ex
 
 
 def test_a_narrower_graph_of_a_former_export_is_removed(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (copied / "model_int8.onnx").write_bytes(b"with other thresholds")
+    (copied / "model_int8.onnx").write_bytes(b"with other thresholds eyebright")
     monkeypatch.setattr(export_onnx, "network_graph", cached_network(copied))
     export_onnx_files(copied)
     assert not (copied / "model_int8.onnx").exists()

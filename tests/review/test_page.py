@@ -517,7 +517,7 @@ def test_an_image_that_has_vanished_is_said(show: Callable[..., Any], labelled: 
     (tmp_path / "images" / "0.jpg").unlink()
     (tmp_path / "images" / "1.jpg").write_bytes(b"no image")
     _, tab = show(labelled)
-    wait_for(tab, "#missing:not([hidden])", "is not in its folder any more")
+    wait_for(tab, "#missing:not([hidden])", "is no longer in its folder")
     tab.keys("n")
     wait_for(tab, "#missing:not([hidden])", "cannot be shown")
     tab.keys("n")

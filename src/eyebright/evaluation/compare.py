@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
+from torch import Tensor
 
 from eyebright._defaults import RESAMPLES
 from eyebright.errors import InputError
@@ -135,7 +136,14 @@ def _difference(
         found = ScoreDifference(before, after, after - before)
     else:
         found = score_difference(metric, given[0], given[1], first.targets, groups)
-    if torch.equal(first.outputs, second.outputs) and torch.equal(*given):
+    if _are_equal(first.outputs, second.outputs) and _are_equal(*given):
         same = replace(found.difference, mistakes=None, opposite=None, most_change=0.0)
         return found._replace(difference=same)
     return found
+
+
+def _are_equal(first: Tensor, second: Tensor) -> bool:
+    """Whether two tensors are equal up to the rounding of float32, which depends on the processor."""
+    return first.shape == second.shape and torch.allclose(
+        first.double(), second.double(), rtol=1e-5, atol=1e-6, equal_nan=True
+    )

@@ -171,7 +171,7 @@ export class Desk {
 
   async save() {
     this.view.say("Saving …");
-    if (!(await this.#isWritten("The table is not saved"))) return;
+    if (!(await this.#isWritten("The table was not saved"))) return;
     try {
       const saved = await post("api/save", {});
       this.view.say(saved.sentence);

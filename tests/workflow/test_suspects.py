@@ -85,7 +85,7 @@ def test_other_files_are_not_written_over(models: dict[str, Path], tmp_path: Pat
 def test_the_report_shows_them(models: dict[str, Path], tmp_path: Path) -> None:
     data = make_report(models["with"], out=tmp_path / "report.html")
     (section,) = (section for section in data.sections if section.anchor == "suspects")
-    assert "labelled images, each predicted by a head that was not fitted to it" in section.intro
+    assert "labelled images (each predicted by a head that was not fitted to it)" in section.intro
     first = section.blocks[0].cards[0]  # type: ignore[union-attr]
     assert first.path == make_suspects(SuspectOptions(models["with"])).suspects[0].file
     data = make_report(models["without"], out=tmp_path / "report.html")

@@ -24,7 +24,8 @@ def test_a_slice_that_is_worse_is_first_and_the_number_of_slices_is_said() -> No
     evaluation = make_evaluation(CategoryBlock(["a", "b"]), outputs, targets)
     evaluation = replace(evaluation, columns=pd.DataFrame({"site": sites}))
     [section] = slices_section(evaluation, find_slices(evaluation))
-    assert "corrected for the 3 slices (Holm): 1 of them scores worse than all others by more than" in section.intro
+    assert section.intro.startswith("A slice is all evaluated images that have one value in a column of the data")
+    assert "1 of the 3 slices scores worse than all other images by more than chance explains" in section.intro
     assert section.blocks[0].rows[0][0].text == "site: south"  # type: ignore[union-attr]
     page = render_page(build_report(evaluation, ReportFacts()))
     assert "site: south" in page

@@ -61,10 +61,23 @@ def test_the_outcome_is_said_and_stands_in_the_report_and_in_the_manifest(table:
 def test_the_report_has_the_settings_that_were_used_in_place_of_none(table: Path, tmp_path: Path) -> None:
     train(table, tmp_path / "model")
     settings = dict(json.loads((tmp_path / "model" / "manifest.json").read_text())["report"]["settings"])
-    assert (settings["head"], settings["lr"], settings["lr_mult"]) == ("linear", "0.0003", "1.0")
+    assert (settings["head"], settings["lr"], settings["lr_mult"]) == ("linear", "0.0003", "1")
     train(table, tmp_path / "head", replace(OPTIONS, epochs=0))
     unused = dict(json.loads((tmp_path / "head" / "manifest.json").read_text())["report"]["settings"])
-    assert unused["lr"] == "None"
+    assert (unused["lr"], unused["head"], unused["minutes"]) == ("not used", "linear", "not used")
+
+
+@pytest.mark.parametrize("epochs", [0, 1])
+def test_no_setting_in_the_report_is_a_value_of_python(epochs: int, table: Path, tmp_path: Path) -> None:
+    train(table, tmp_path / "model", replace(OPTIONS, epochs=epochs, clip=0.5, size=(32, 48)))
+    settings = json.loads((tmp_path / "model" / "report.json").read_text())["settings"]
+    assert [value for value in settings.values() if re.search(r"None|True|False|[(\[]", value) or not value] == []
+    assert settings["folds"] == "none"
+    assert settings["check"] == "on"
+    assert settings["whole"] == "off"
+    assert settings["size"] == "32x48"
+    assert settings["normalize_by"] == "not used"  # the labels of an image have no points
+    assert settings["clip"] == ("0.5" if epochs else "not used")
 
 
 @pytest.mark.parametrize("given", [{}, {"freeze_epochs": 0}, {"dropout": 0.1}, {"head": "linear", "lr": 1e-3}])

@@ -81,7 +81,7 @@ def build_report(
         summary=report.summary(),
         kind=evaluation.decision.target.task_type,
         evaluated=(evaluation.part, len(evaluation)),
-        verdict=_verdict(report, slices, leaks),
+        verdict=_verdict(report, slices, leaks, has_folds=out_of_fold is not None),
         metric_rows=report.metric_rows(),
         test_rows=of_test,
         sections=sections,
@@ -136,7 +136,7 @@ def _leak_notices(leaks: _Leaks) -> list[str]:
     return [f"{which}; without them: {leaks.without.line}"]
 
 
-def _verdict(report: TaskReport, slices: Sequence[Slice], leaks: _Leaks) -> Verdict:
+def _verdict(report: TaskReport, slices: Sequence[Slice], leaks: _Leaks, *, has_folds: bool) -> Verdict:
     """The verdict for this kind of target, with the rules for every kind; at most three recommendations."""
     own, rows, facts = report.verdict(), report.metric_rows(), report.facts
     if not rows:
@@ -148,7 +148,7 @@ def _verdict(report: TaskReport, slices: Sequence[Slice], leaks: _Leaks) -> Verd
         *own.recommendations,
         *([] if scored is None else slice_recommendations(slices, scored, is_share=scored.is_share)),
         *training_recommendations(facts),
-        *more_evaluated(rows[0]),
+        *more_evaluated(rows[0], has_folds=has_folds),
     ]
     cannot = [*baseline_sentences(rows[0]), *own.cannot, *slice_sentences(slices, metric.display_name)]
     return Verdict(own.can, cannot, ranked(recommendations))

@@ -33,8 +33,9 @@ def confusions_section(evaluation: Evaluation) -> list[Section]:
     if not blocks:
         return []
     intro = (
-        "Only images that are known not to have the other label count; labels that occur together do not. Expected: "
-        "how often the other label would be predicted wrongly there if both were independent. P-values are corrected "
+        "Counted are images that are known not to have the other label, so labels that occur together are not mixed "
+        "up. Expected: on how many of these images the other label would be predicted if both were independent. "
+        "P-values are corrected "
         f"for the number of pairs (Holm): of those shown {sure or 'none'} {'is' if sure == 1 else 'are'} significantly "
         f"more frequent than expected (p < {SIGNIFICANCE})."
     )

@@ -22,12 +22,12 @@ def slices_section(evaluation: Evaluation, slices: Sequence[Slice]) -> list[Sect
         return []
     worse = sum(data_slice.is_worse and data_slice.p_value < SIGNIFICANCE for data_slice in slices)
     intro = (
-        f"{metric.display_name} of the images with one value in a column of the data, and of all other images; those "
-        f"that are worse than the others first, by their p-values. Columns with 2 to {MAX_VALUES} values, slices of "
-        f"{MIN_IMAGES} images and more, at most {MAX_SLICES}. P-values are of a z test with bootstrap standard errors, "
-        f"corrected for the {len(slices):,} slices (Holm): {worse or 'none'} of them "
-        f"{'score' if worse > 1 else 'scores'} worse than all others by more than chance explains (p < {SIGNIFICANCE})."
-        " The intervals are those of the scores, not corrected."
+        "A slice is all evaluated images that have one value in a column of the data, or one size or file type; every "
+        f"slice is compared, whether the model is worse on it or not. {worse or 'None'} of the {len(slices):,} slices "
+        f"{'score' if worse > 1 else 'scores'} worse than all other images by more than chance explains (p < "
+        f"{SIGNIFICANCE}): a z test with bootstrap standard errors, corrected for the number of slices (Holm). "
+        f"Columns have 2 to {MAX_VALUES} values and slices at least {MIN_IMAGES} images; there are at most "
+        f"{MAX_SLICES}, the worst first. The intervals are those of the scores, not corrected."
     )
     if metric is mean_ap:
         intro += " mAP is lower where fewer images have a label, whatever the model."

@@ -14,6 +14,10 @@ _SETS = {
     "out_of_fold": "labelled images (each predicted by a head that was not fitted to it)",
     "valid": "validation images",
 }
+_PROBABILITIES = (
+    "The numbers are probabilities after a calibration that was fitted to the other images, so that 0.9 means the same "
+    "for each label; other sections have the probabilities of the model's predictions, which can differ a little."
+)
 
 
 def suspects_section(evaluation: Evaluation) -> list[Section]:
@@ -37,6 +41,8 @@ def suspects_section(evaluation: Evaluation) -> list[Section]:
         f"shown: {len(cards)} images, the most suspicious first. Check before you change anything: the model also "
         "makes mistakes. The command eyebright suspects lists all of them."
     )
+    if evaluation.decision.target.can_calibrate:
+        intro += f" {_PROBABILITIES}"
     return [Section("Labels to look at", "suspects", blocks, intro)]
 
 

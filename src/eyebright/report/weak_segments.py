@@ -23,13 +23,14 @@ def weak_segments_section(evaluation: Evaluation, segments: Sequence[WeakSegment
     """
     if not segments:
         return []
-    which = "out-of-fold answers" if evaluation.part == "out_of_fold" else "answers"
+    which = "out-of-fold outputs" if evaluation.part == "out_of_fold" else "outputs"
     intro = (
-        f"Groups of images on which the model is worse than on all others, found in the {which} for "
-        f"{len(evaluation):,} images among values, and pairs of values, of the columns of the data, of the images and "
-        f"of their labels. At most {MAX_SEGMENTS} candidates were found on one half of the images; the other half "
-        f"confirmed {len(segments)} (permutation test, corrected for the candidates, p < {SURE}), and gives the errors "
-        f"and intervals. A group may be hard, or have too few training images, or wrong labels: look at the images."
+        "A weak segment is a group of images on which the model is worse than on all others, found by a search; unlike "
+        "a slice it can combine two values, and values of the labels. The search used the "
+        f"{which} for {len(evaluation):,} images: one half of them gave at most {MAX_SEGMENTS} candidates, and the "
+        f"other half confirmed {len(segments)} (permutation test, corrected for the candidates, p < {SURE}). Errors "
+        "and intervals are those of the second half. A group may be hard, have too few training images, or wrong "
+        "labels: look at the images."
     )
     rows = [
         [

@@ -17,17 +17,14 @@ from eyebright.sources.source import Source
 from eyebright.sources.split_summary import leaking_rows, summarize_split
 from eyebright.train.observers.history import write_history
 from eyebright.types import Say
-from eyebright.workflow.fine_tuning_options import fine_tuning_of
 from eyebright.workflow.held_out import evaluate_held_out, group_names, with_groups
-from eyebright.workflow.option import options_to_json
 from eyebright.workflow.options import TrainOptions
 from eyebright.workflow.prepare import Prepared
 from eyebright.workflow.read_options import ReadOptions
 from eyebright.workflow.report import HISTORY, make_report
 from eyebright.workflow.saved_options import SavedOptions
+from eyebright.workflow.settings import chosen_values, settings_in_words
 from eyebright.workflow.tune import calibrated
-
-_OPTIONS_WITHOUT_EFFECT = ("profile", "progress")  # options that do not change the model
 
 
 def finish(
@@ -157,7 +154,7 @@ def _facts(
         messages=source.messages,
         split=[("training", str(len(dls.train_ds))), ("validation", str(len(dls.valid_ds)))],
         skipped=list(skipped.items()),
-        settings=settings_of(learner, options),
+        settings=settings_in_words(learner, options),
         normalize_by=options.normalize_by,
         fine_tuning="" if fine_tuned is None else str(fine_tuned),
         keeps_frozen=fine_tuned is not None and fine_tuned.comparison is not None and fine_tuned.keeps_frozen,
@@ -165,42 +162,14 @@ def _facts(
     )
 
 
-def settings_of(learner: Learner, options: TrainOptions) -> list[tuple[str, str]]:
-    """The options by name, with the values that were chosen automatically."""
-    start = "none" if options.start_from is None else options.start_from.resolve().name  # no path of the user
-    settings = {
-        **options_to_json(options),
-        **_resolved(learner, options),
-        "cache": options.cache or "none",
-        "start_from": start,
-    }
-    return [(name, str(value)) for name, value in settings.items() if name not in _OPTIONS_WITHOUT_EFFECT]
-
-
 def _saved_options(source: Source, out: Path, options: TrainOptions, learner: Learner) -> SavedOptions:
     """The content of ``options.json``; without a path and reading options if the source was not read from a file."""
     read_options = dict(source.read_options)
     path = read_options.pop("path", None)
-    resolved = _resolved(learner, options)
+    resolved = chosen_values(learner, options)
     if not options.trains_epochs:
         del resolved["precision"]  # a repeated run does not choose one
     return SavedOptions(path, out, ReadOptions(**read_options), options, resolved)
-
-
-def _resolved(learner: Learner, options: TrainOptions) -> dict[str, Any]:
-    """The values that were used, by option, including those that were chosen automatically."""
-    dls, device = learner.dls, learner.run.device
-    settings = fine_tuning_of(options)._asdict() if options.trains_epochs else {}
-    if options.start_from is not None:
-        settings.pop("dropout", None)  # taken from the head of the other model
-    return {
-        "bs": dls.bs,
-        "device": str(device.torch_device),
-        "precision": device.precision if options.trains_epochs else "float32",
-        "workers": dls.train.workers,
-        "weights": learner.model.origin,
-        **{name: value for name, value in settings.items() if value is not None},
-    }
 
 
 def say_skipped(skipped: Mapping[str, str], say: Say) -> None:

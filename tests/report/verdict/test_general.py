@@ -110,7 +110,10 @@ def test_a_folder_of_an_older_version_says_in_its_sentence_which_model_was_kept(
 
 
 def test_a_wide_interval_asks_for_more_evaluated_images():
-    assert more_evaluated(ROW) == []
-    (recommendation,) = more_evaluated(MetricRow("mAP", 0.8, 0.6, 0.9))
+    assert more_evaluated(ROW, has_folds=False) == []
+    wide = MetricRow("mAP", 0.8, 0.6, 0.9)
+    (recommendation,) = more_evaluated(wide, has_folds=False)
+    assert recommendation.action == "Evaluate on more images: label more for validation, or train with folds."
     assert "may be anything from 0.60 to 0.90 on new images" in recommendation.evidence
-    assert more_evaluated(MetricRow("mAP", 0.8)) == []
+    assert more_evaluated(MetricRow("mAP", 0.8), has_folds=False) == []
+    assert more_evaluated(wide, has_folds=True)[0].action == "Evaluate on more images: label more for validation."

@@ -112,15 +112,20 @@ def training_recommendations(facts: ReportFacts) -> list[Recommendation]:
     return _overfitting(facts.history)
 
 
-def more_evaluated(row: MetricRow) -> list[Recommendation]:
-    """Evaluate on more images, if the interval of the main score is wide; none otherwise."""
+def more_evaluated(row: MetricRow, *, has_folds: bool) -> list[Recommendation]:
+    """Evaluate on more images, if the interval of the main score is wide; none otherwise.
+
+    Args:
+        row: the main score.
+        has_folds: whether the model folder has out-of-fold outputs already.
+    """
     if row.interval is None or not row.is_share or row.interval[1] - row.interval[0] < _MAX_WIDTH:
         return []
     low, high = row.interval
     return [
         Recommendation(
             "few_evaluated",
-            "Evaluate on more images (cross-validate with folds, or label more for validation).",
+            f"Evaluate on more images: label more for validation{'' if has_folds else ', or train with folds'}.",
             f"{row.name} {row.text} may be anything from {low:.2f} to {high:.2f} on new images; four times as many "
             "evaluated images halve this range.",
         )

@@ -75,11 +75,11 @@ def evaluation(work: Work) -> Iterator[Row]:
 
     def first() -> float:
         latest[0] = work.dataloaders().valid
-        return _timed(work, images, lambda: learner.trainer.outputs(latest[0]))
+        return _timed(work, images, lambda: learner.trainer.outputs.of_loader(latest[0]))
 
     variants = {
         "eyebright": first,
-        "eyebright, images kept": lambda: _timed(work, images, lambda: learner.trainer.outputs(latest[0])),
+        "eyebright, images kept": lambda: _timed(work, images, lambda: learner.trainer.outputs.of_loader(latest[0])),
         "plain loop": _plain_evaluation(work),
     }
     yield from _compared(work, "evaluation with reading", variants)

@@ -21,6 +21,7 @@ from eyebright.tasks.points import PointBlock
 from eyebright.train.device import Device
 from eyebright.train.events import EpochDone, Event
 from eyebright.train.feature_cache import FeatureCache
+from eyebright.train.phase_setups import PhaseSetups
 from eyebright.transforms.spatial import Resize
 from support.images import coloured_squares
 from support.learners import small_learner, squares_block
@@ -35,10 +36,10 @@ def frozen(folder: Path, table: pd.DataFrame, *, changes: dict[str, Any] | None 
     return learner
 
 
-def without_caches(learner: Learner, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From now on no trainer caches features."""
+def without_caches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on no phase caches features."""
     for name in ("_train_cache", "_valid_cache"):
-        monkeypatch.setattr(type(learner.trainer), name, lambda *_: None)
+        monkeypatch.setattr(PhaseSetups, name, lambda *_: None)
 
 
 @pytest.fixture
@@ -115,7 +116,7 @@ def test_validation_with_cached_features_has_the_same_scores(
     kept = frozen(folder, table, metrics=[mean_ap])
     kept.fine_tune(2, 1e-2, freeze_epochs=3)
     assert computed == {True: [], False: [8, 2]}
-    without_caches(kept, monkeypatch)
+    without_caches(monkeypatch)
     plain = frozen(folder, table, metrics=[mean_ap])
     plain.fine_tune(2, 1e-2, freeze_epochs=3)
     rows = [[(row["valid_loss"], row["mAP"]) for row in learner.run.history] for learner in (kept, plain)]
@@ -188,7 +189,7 @@ def test_without_augmentation_features_are_cached_automatically_with_equal_losse
     assert looked_at == [8] * 3 + [7]
     asked = frozen(folder, table, changes=as_it_is)
     asked.fit(4, 1e-2, augment_views=1)
-    without_caches(asked, monkeypatch)
+    without_caches(monkeypatch)
     plain = frozen(folder, table, changes=as_it_is)
     plain.fit(4, 1e-2)
     assert len(looked_at) == 8
@@ -232,7 +233,7 @@ def test_unreadable_images_are_omitted_in_every_epoch(tmp_path: Path) -> None:
     kept.fit(2, 1e-2, augment_views=2)
     assert kept.run.losses == plain.run.losses
     kept.fit(4, 1e-2, augment_views=1)
-    sizes = [len(y) for epoch in range(2, 6) for _, y in kept.trainer._batches(epoch)]
+    sizes = [len(batch.x) for epoch in range(2, 6) for batch in kept.dls.train.batches(epoch)]
     assert sum(sizes) < 4 * 24 + 1
     assert [Path(path).name for path in kept.dls.skipped] == ["002.png"]
 

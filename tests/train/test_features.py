@@ -41,7 +41,7 @@ def fit(dls: DataLoaders, change: Callable[[Learner], object] = lambda _: None) 
     events: list[Event] = []
     learner.trainer._show_progress = lambda _: nullcontext(events.append)  # type: ignore[method-assign]
     learner.fit_head(C=0.01)
-    return learner.trainer.outputs(dls.valid, exact=True).outputs, events
+    return learner.trainer.outputs.of_loader(dls.valid, exact=True).outputs, events
 
 
 @pytest.mark.parametrize("kind", ["category", "points"])

@@ -86,7 +86,7 @@ def test_points_are_fitted_to_a_grid_of_places_by_ridge_regression(folder: Path,
     (x, y), (others, _) = features_and_targets(learner, 0, grid=4), features_and_targets(learner, 1, grid=4)
     x, others = scaled(x, others)
     learner.fit_head(C=0.1)
-    outputs = learner.trainer.outputs(learner.dls.valid, exact=True).outputs.numpy()
+    outputs = learner.trainer.outputs.of_loader(learner.dls.valid, exact=True).outputs.numpy()
     for j, column in enumerate(y.reshape(len(y), -1).T):
         known = ~np.isnan(column)
         expected = Ridge(alpha=1 / 0.1).fit(x[known], column[known]).predict(others)

@@ -42,9 +42,11 @@ def predict_augmented(
         raise InputError(f"`n`, the number of augmented views, must be at least 1, got {n}")
     if beta is not None and not 0 <= beta <= 1:
         raise InputError(f"`beta`, the share of the predictions without augmentation, must be in [0, 1], got {beta}")
-    plain = trainer.outputs(loader)
+    plain = trainer.outputs.of_loader(loader)
     views = loader.variant(loader.dataset, pipeline, bs=loader.bs, training=True)
-    augmented = torch.stack([_predictions_in_order(trainer.outputs(views, epoch=i), plain, decision) for i in range(n)])
+    augmented = torch.stack(
+        [_predictions_in_order(trainer.outputs.of_loader(views, epoch=i), plain, decision) for i in range(n)]
+    )
     plain_predictions = decision.activate(plain.outputs)
     if use_max:
         return torch.maximum(plain_predictions, augmented.amax(0)), plain.targets

@@ -660,7 +660,7 @@ class Learner:
             InputError: the dataset has no targets, or no image can be read.
         """
         loader = self._loader(ds_idx, dl)
-        outputs = self.trainer.outputs(loader, exact=True)
+        outputs = self.trainer.outputs.of_loader(loader, exact=True)
         weights = model_hash(self.model.description, self.model.state_dict())
         return replace(build_evaluation(loader.dataset, outputs, self.decision, part=part), weights=weights)
 
@@ -710,7 +710,7 @@ class Learner:
         """
         loader = self._loader(ds_idx, dl)
         evaluation = self.evaluate(dl=loader)
-        given = self.trainer.outputs(loader, exact=True)
+        given = self.trainer.outputs.of_loader(loader, exact=True)
         assert given.targets is not None  # otherwise there was no evaluation
         return ClassificationInterpretation(
             evaluation, image_losses(self.loss_func, given.outputs, given.targets), loader.dataset
@@ -755,7 +755,7 @@ class Learner:
         loader = self.dls.random_batch_loader(ds_idx, max_n, seed=seed) if dl is None else dl  # an empty one is falsy
         with closing(loader.batches()) as batches:
             batch = next(batches)
-        outputs = self.dls.target.to_user_units(self.trainer.batch_outputs(batch), batch.warps)
+        outputs = self.dls.target.to_user_units(self.trainer.outputs.of_batch(batch), batch.warps)
         decoded = self.decision.decode_batch(self.decision.activate(outputs)[:max_n])
         show_predictions(loader.dataset, batch, decoded, grid=(nrows, ncols), figsize=figsize)
 

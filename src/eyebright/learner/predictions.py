@@ -44,9 +44,9 @@ def predict_dataset(
         InputError: no image can be read, or there is no loss because the dataset has no targets.
     """
     if isinstance(loader, Loader):
-        found = trainer.outputs(loader)
+        found = trainer.outputs.of_loader(loader)
     else:
-        found = trainer.outputs_of(_as_batches(loader, trainer.run.device.torch_device))
+        found = trainer.outputs.of_batches(_as_batches(loader, trainer.run.device.torch_device))
     if with_loss and found.targets is None:
         raise InputError("these images have no targets, so there is no loss; leave with_loss out")
     result: list[Any] = [torch.cat([x.cpu() for x, _ in loader])] if with_input else []

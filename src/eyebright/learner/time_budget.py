@@ -7,10 +7,11 @@ from pathlib import Path
 from eyebright.errors import InputError
 from eyebright.models.build import ImageModel
 from eyebright.train.events import EpochsPlanned
+from eyebright.train.phase_setups import Validate
 from eyebright.train.plan import Plan
 from eyebright.train.state import saved_plans
 from eyebright.train.time_plan import Speed, epochs_within
-from eyebright.train.trainer import Trainer, Validate
+from eyebright.train.trainer import Trainer
 
 _MEASURED = 0.04  # share of the time in which steps are measured
 _CHECKPOINT_SPEED = 3e8  # bytes per second that a slow disk writes

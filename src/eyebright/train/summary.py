@@ -4,7 +4,11 @@ from dataclasses import dataclass
 
 from eyebright import _html as html
 from eyebright._system.timer import Timer
+from eyebright.data.dataloaders import DataLoaders
+from eyebright.models.build import ImageModel
 from eyebright.models.summary import ModelSummary
+from eyebright.train.device import Device
+from eyebright.train.precision import Loss
 from eyebright.train.run import BACKWARD, FORWARD, OPTIMIZER, VALIDATING, WAITING, Run
 
 PARTS = (WAITING, FORWARD, BACKWARD, OPTIMIZER, VALIDATING)
@@ -39,6 +43,27 @@ class TrainingSummary:
     def _lines(self) -> tuple[str, str, str]:
         frozen = f"Model frozen up to parameter group #{self.frozen_to}" if self.frozen_to else "Model unfrozen"
         return f"Optimizer used: {self.optimizer}", f"Loss function: {self.loss}", frozen
+
+
+def training_facts(model: ImageModel, dls: DataLoaders, loss: Loss, device: Device) -> dict[str, str]:
+    """Model, weights, data, loss and precision of a training, as text by name.
+
+    Args:
+        model: the model.
+        dls: the data.
+        loss: the loss of validation.
+        device: the device, with the precision of training.
+    """
+    parameters = list(model.parameters())
+    learn = sum(parameter.numel() for parameter in parameters if parameter.requires_grad)
+    total = sum(parameter.numel() for parameter in parameters)
+    return {
+        "model": f"{model.description.arch}: {total:,} parameters, {learn:,} trainable",
+        "weights": model.origin or "random at the start",
+        "data": repr(dls),
+        "loss": repr(loss),
+        "precision": device.precision_reason,
+    }
 
 
 def profile_lines(run: Run, loading: Timer, workers: int) -> list[str]:

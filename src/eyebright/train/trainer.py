@@ -4,43 +4,34 @@ The loop is independent of datasets, and `eyebright.learner` has the names of fa
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, closing
-from itertools import islice
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
 from eyebright._system.malloc import retain_freed_memory
-from eyebright.data.batch import WHOLE, Batch, Shard
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.data.loader import Loader
 from eyebright.errors import InputError
-from eyebright.inference.out_of_distribution import MAX_IMAGES, OutOfDistribution, fit_out_of_distribution
+from eyebright.inference.out_of_distribution import OutOfDistribution
 from eyebright.metrics.meter import Metric
 from eyebright.models.build import ImageModel
 from eyebright.models.groups import freeze_to, modes_restored, parameter_groups
-from eyebright.models.heads import AdaptiveConcatPool2d
-from eyebright.models.split_model import split_at_head
 from eyebright.models.summary import summarize
 from eyebright.models.warm_start import warm_start
 from eyebright.tasks.decision import Decision
-from eyebright.train.batchnorm_statistics import N_BATCHES, SHORT_EPOCH, recompute_statistics
 from eyebright.train.checks import check_batch_size, check_normalization, check_options, description_for_data
 from eyebright.train.device import Device
 from eyebright.train.evaluate import (
     Outputs,
-    batch_outputs,
-    cached_outputs,
-    compute_outputs,
     score,
     targets_in_user_units,
 )
 from eyebright.train.events import Observer
-from eyebright.train.feature_cache import FeatureCache, TrainBatches
+from eyebright.train.feature_cache import FeatureCache
 from eyebright.train.frozen import Features, FrozenModel
 from eyebright.train.fused_models import FusedModels
 from eyebright.train.linear_head.fit import LinearHead
@@ -48,23 +39,21 @@ from eyebright.train.linear_head.input_checks import checked_c
 from eyebright.train.loop import Events, train, watch
 from eyebright.train.lr_find import LRFind, lr_find
 from eyebright.train.mix import mixing_step
+from eyebright.train.model_outputs import ModelOutputs
 from eyebright.train.observers.checkpoint import checkpoint as save_after_epochs
 from eyebright.train.observers.progress import show_progress
 from eyebright.train.optimizer import GroupedOptimizer
 from eyebright.train.options import FitOptions
+from eyebright.train.out_of_distribution import fit_to_data
+from eyebright.train.phase_setups import PhaseSetups, Validate, loader_batches
 from eyebright.train.plan import Plan
 from eyebright.train.precision import Loss, choose_precision
 from eyebright.train.resume_conditions import hash_of_groups, resume_conditions
-from eyebright.train.run import Batches, PhaseSetup, Run, Scores, TrainBatch
+from eyebright.train.run import PhaseSetup, Run, Scores
 from eyebright.train.state import check_checkpoint, load_checkpoint
 from eyebright.train.step import Step, step
-from eyebright.train.summary import TrainingSummary
+from eyebright.train.summary import TrainingSummary, training_facts
 from eyebright.train.time_plan import Speed, step_seconds
-
-_MAX_OOD_IMAGES = 500  # most images whose features are computed for the out-of-distribution score
-
-Validate = Callable[[FeatureCache | None], Scores]
-"""A function that returns the scores of the validation set, from its cached features if it gets any."""
 
 
 class Trainer:
@@ -91,15 +80,12 @@ class Trainer:
         train_bn: bool,
         keep_statistics: bool,
     ) -> None:
-        self.dls = dls
         self.model = model
         self.train_bn = train_bn
         self.keep_statistics = keep_statistics
         self.frozen_to = 0
         self._loss: Loss = loss or dls.loss_func
         self._custom_loss = loss is not None
-        self._fused = FusedModels(model)
-        self._last_outputs: tuple[Loader, Any, Outputs] | None = None  # of a loader with the current weights
         device = Device(dls.device, precision)
         device.to_device(model)
         self.run = Run(
@@ -113,9 +99,17 @@ class Trainer:
                 "start_from": None,
             },
         )
-        self.frozen = FrozenModel(model, self.run, self._fused)
+        fused = FusedModels(model)
+        self.frozen = FrozenModel(model, self.run, fused)
+        self.outputs = ModelOutputs(model, self.run, fused)
+        self._setups = PhaseSetups(self.run, dls, fused, train_bn, keep_statistics)
         self.fitted_head: LinearHead | None = None  # the last one; training may have changed it since
         self.parent: Mapping[str, Any] | None = None  # the saved model that this one started from, as JSON
+
+    @property
+    def dls(self) -> DataLoaders:
+        """The training and the validation loader; `use_data` sets others."""
+        return self._setups.dls
 
     @property
     def loss(self) -> Loss:
@@ -134,7 +128,8 @@ class Trainer:
             InputError: the target, the normalisation, the size or the device does not fit the model.
         """
         self.model.description = description_for_data(self.model, self.dls.target, dls, self.run.device.torch_device)
-        self.dls, self._last_outputs = dls, None
+        self._setups.dls = dls
+        self.outputs.forget()
         self.frozen.forget_features()
         self.run.resume_conditions = self._conditions()
 
@@ -155,7 +150,8 @@ class Trainer:
             torch.default_generator.manual_seed(self.run.seed)
             warm_start(self.model, saved, rows, init=init)
         self.model.origin, self.parent = saved.origin, parent
-        self.fitted_head, self._last_outputs = None, None
+        self.fitted_head = None
+        self.outputs.forget()
         self.frozen.forget_features()
         self.run.use_groups(parameter_groups(self.model))
         self.run.resume_conditions |= self._conditions()
@@ -267,7 +263,7 @@ class Trainer:
         self.run.use_groups(parameter_groups(self.model))
         self.run.resume_conditions |= self._conditions()
         self.freeze_to(self.frozen_to)
-        self._last_outputs = self.dls.valid, self.run.version_of(self.model), evaluated
+        self.outputs.keep(self.dls.valid, evaluated)
         return fitted, self.validate(self.dls.valid, metrics, decision, exact=True)
 
     def out_of_fold(
@@ -294,7 +290,7 @@ class Trainer:
         with self._show_progress(progress) as shown, modes_restored(self.model):
             return lr_find(
                 self.run,
-                self._setup(self._model_for_training(), self._batches, len(self.dls.train)),
+                self._setups.for_trial(),
                 start_lr=start_lr,
                 end_lr=end_lr,
                 num_it=num_it,
@@ -314,23 +310,17 @@ class Trainer:
         """
         # As in `fit`: without it a step takes 1.5 times as long on a CPU.
         with retain_freed_memory(self.run.device.torch_device):
-            return self._measured_speed(plan, validate, seconds)
-
-    def _measured_speed(self, plan: Plan, validate: Validate, seconds: float) -> Speed:
-        self._check([plan], self.model.head)
-        self._choose_precision(plan.frozen_to)
-        self._set_training_loss(plan.options)
-        freeze_to(self.model, plan.frozen_to, train_bn=plan.train_bn)
-        try:
-            setup = self._setup(self._model_for_training(), self._batches, len(self.dls.train))
-            with modes_restored(self.model):
-                each = step_seconds(self.run, setup, plan=plan, step=self._step(plan.options), seconds=seconds)
-        finally:
-            freeze_to(self.model, self.frozen_to, train_bn=self.train_bn)
-        validated = self._validation_seconds(validate)
-        if self.run.device.from_main(validated < seconds / 2):  # the first one includes reading and caching the images
+            self._check([plan], self.model.head)
+            self._choose_precision(plan.frozen_to)
+            self._set_training_loss(plan.options)
+            with self._frozen_for_trial(plan.frozen_to, train_bn=plan.train_bn):
+                setup, trial_step = self._setups.for_trial(), self._step(plan.options)
+                each = step_seconds(self.run, setup, plan=plan, step=trial_step, seconds=seconds)
             validated = self._validation_seconds(validate)
-        return self.run.device.from_main(Speed(each, validated))
+            # the first one includes reading and caching the images
+            if self.run.device.from_main(validated < seconds / 2):
+                validated = self._validation_seconds(validate)
+            return self.run.device.from_main(Speed(each, validated))
 
     def validate(
         self,
@@ -351,62 +341,19 @@ class Trainer:
             exact: True for float32, whatever the precision of training.
         """
         if cache is not None and not self.dls.target.is_geometric:
-            given = cached_outputs(cache.model.head, cache.batches(0), self.run.device)
-            self._share_skipped(loader)
+            given = self.outputs.of_cache(cache, loader)
         else:
-            given = self.outputs(loader, exact=exact or self.run.device.precision == "float32")
+            given = self.outputs.of_loader(loader, exact=exact or self.run.device.precision == "float32")
         targets = targets_in_user_units(loader.dataset, given)
         return score(given, targets, loss=self._loss, metrics=metrics, decision=decision)
-
-    def outputs(self, loader: Loader, *, exact: bool = False, epoch: int = 0) -> Outputs:
-        """The model's outputs for all images of the loader, in its order.
-
-        Args:
-            loader: the validation loader, or another one that does not augment.
-            exact: True for float32, the precision in which a saved model predicts; the result of the last call is
-                reused while the weights are unchanged. False for the precision of training.
-            epoch: the number of the epoch, for a loader that augments.
-        """
-        weights = self.run.version_of(self.model)
-        last = self._last_outputs
-        if exact and last is not None and last[0] is loader and last[1] == weights:
-            return last[2]
-        with closing(loader.batches(epoch, self._shard)) as batches:
-            given = compute_outputs(self._fused.for_evaluation(), batches, self.run.device, autocast=not exact)
-        self._share_skipped(loader)
-        if exact:
-            self._last_outputs = loader, weights, given
-        return given
 
     def fit_out_of_distribution(self) -> OutOfDistribution | None:
         """The fitted out-of-distribution detector; None for fewer than 10 training or validation images.
 
         The features of a frozen backbone are reused; for a trained one those of some images are computed.
         """
-        extractor = split_at_head(self.model).feature_extractor
-        blocks = 1 + any(isinstance(layer, AdaptiveConcatPool2d) for layer in extractor.pooling)
-        own = self.frozen.last_features(self.dls) if self.fitted_head is not None else None
-        parts = [self._some_features(ds_idx) for ds_idx in (0, 1)] if own is None else [own.train, own.valid]
-        train, valid = (part.outputs.flatten(1).float() for part in parts)
-        chosen = torch.randperm(len(train), generator=torch.Generator().manual_seed(self.run.seed))[:MAX_IMAGES]
-        logits = self.frozen.head_outputs(parts[1].outputs) if self.dls.target.is_categorical else None
-        return fit_out_of_distribution(train[chosen], valid, logits, blocks=blocks)
-
-    def _some_features(self, ds_idx: int) -> Outputs:
-        """The features of at most 500 images of a dataset."""
-        loader = self.dls.random_batch_loader(ds_idx, _MAX_OOD_IMAGES, seed=self.run.seed, bs=self.dls.valid.bs)
-        extractor = split_at_head(self._fused.for_evaluation()).feature_extractor
-        with closing(loader.batches(0, self._shard)) as batches:
-            return compute_outputs(extractor, batches, self.run.device, autocast=False)
-
-    def outputs_of(self, batches: Sequence[Batch]) -> Outputs:
-        """The model's outputs for batches that are already on the device, in their order."""
-        own = self._shard.of(range(len(batches)))
-        return compute_outputs(self._fused.for_evaluation(), [batches[i] for i in own], self.run.device)
-
-    def batch_outputs(self, batch: Batch) -> Float[Tensor, "b k"]:
-        """The raw outputs for one batch."""
-        return batch_outputs(self.model, batch, self.run.device)
+        known = self.frozen.last_features(self.dls) if self.fitted_head is not None else None
+        return fit_to_data(self.dls, self.outputs, self.frozen, known=known, seed=self.run.seed)
 
     def summary(self, weight_decay: float) -> TrainingSummary:
         """The layers of the model, its optimizer, its loss and what is frozen."""
@@ -416,22 +363,12 @@ class Trainer:
 
     def facts(self) -> dict[str, str]:
         """Model, weights, data, loss and precision, as text."""
-        parameters = list(self.model.parameters())
-        learn = sum(parameter.numel() for parameter in parameters if parameter.requires_grad)
-        total = sum(parameter.numel() for parameter in parameters)
-        return {
-            "model": f"{self.model.description.arch}: {total:,} parameters, {learn:,} trainable",
-            "weights": self.model.origin or "random at the start",
-            "data": repr(self.dls),
-            "loss": repr(self._loss),
-            "precision": self.run.device.precision_reason,
-        }
+        return training_facts(self.model, self.dls, self._loss, self.run.device)
 
     def _validation_seconds(self, validate: Validate) -> float:
-        last, self._last_outputs = self._last_outputs, None  # otherwise no image is validated
         started = time.perf_counter()
-        validate(None)
-        self._last_outputs = last
+        with self.outputs.forgotten():  # otherwise no image is validated
+            validate(None)
         return self.run.device.from_main(time.perf_counter() - started)
 
     def _features(self, progress: str) -> Features:
@@ -471,119 +408,34 @@ class Trainer:
         if not plan.is_fully_frozen:
             self.model.backbone_was_trained = True
             self.frozen.forget_features()
-        model = self._model_for_training()
-        train_cache, valid_cache = self._train_cache(plan, model), self._valid_cache(plan)
-        every_batch = self._batches if train_cache is None else train_cache.batches
-        steps = plan.options.steps_per_epoch or len(self.dls.train)
-
-        def batches(epoch: int) -> TrainBatches:
-            return every_batch(epoch) if steps == len(self.dls.train) else _first(every_batch(epoch), steps)
-
-        stepped = model if train_cache is None else train_cache.model.head
-        # The form that trains shares the model's norm layers, except those that are fused in it.
-        learns = self.model if train_cache is None else train_cache.model.head
-
-        def validate_now() -> Scores:
-            self._recompute_statistics(learns, batches, steps)
-            return validate(valid_cache)
-
-        return self._setup(stepped, batches, steps, validate_now)
-
-    def _setup(
-        self, model: nn.Module, batches: Batches, steps: int, validate: Callable[[], Scores] | None = None
-    ) -> PhaseSetup:
-        """The setup for a model whose modules are in the modes of training."""
-        eval_modules = [module for module in model.modules() if not module.training]
-        return PhaseSetup(model, batches, steps, validate, eval_modules)
-
-    def _model_for_training(self) -> ImageModel:
-        return self._fused.for_training(train_bn=self.train_bn, keep_statistics=self.keep_statistics)
-
-    def _train_cache(self, plan: Plan, model: ImageModel) -> FeatureCache | None:
-        """The cache of the training features, if the plan has one or if no transform is random; otherwise None.
-
-        Without random transforms an image has only one view, so the cache does not change the result.
-        """
-        required = plan.augment_views is not None
-        can_cache = self._can_cache(plan) and plan.options.steps_per_epoch is None and not plan.options.mixes
-        same_each_epoch = can_cache and self.dls.train.is_deterministic
-        views = plan.augment_views or (1 if same_each_epoch else None)
-        if views is None:
-            return None
-        return FeatureCache(
-            split_at_head(model),
-            self.dls.train,
-            self.run.device,
-            self._shard,
-            first_epoch=self.run.epoch - self.run.phase_epoch,
-            views=min(views, plan.epochs),
-            required=required,
-            timer=self.run.timer,
-        )
-
-    def _valid_cache(self, plan: Plan) -> FeatureCache | None:
-        """The cache of the validation features, if they are the same in all epochs of the plan; otherwise None."""
-        if not self._can_cache(plan):
-            return None
-        return FeatureCache(split_at_head(self._fused.for_evaluation()), self.dls.valid, self.run.device, self._shard)
-
-    def _can_cache(self, plan: Plan) -> bool:
-        return plan.epochs > 1 and plan.is_fully_frozen and not self.train_bn
-
-    def _recompute_statistics(self, model: nn.Module, batches: Callable[[int], TrainBatches], steps: int) -> None:
-        """After a short epoch, recomputes the statistics of batch norms for the current weights."""
-        if self.keep_statistics or steps >= SHORT_EPOCH:
-            return
-        with closing(_first(batches(self.run.epoch), N_BATCHES)) as epoch:
-            recompute_statistics(model, epoch, self.run.device)
+        return self._setups.for_phase(plan, validate)
 
     def _choose_precision(self, frozen_to: int) -> None:
         """Measures which precision is faster, on the model as it will be trained."""
         device = self.run.device
         if device.precision_is_set:
             return
-        freeze_to(self.model, frozen_to, train_bn=self.train_bn)
-        with modes_restored(self.model), closing(_pairs(self.dls.train, self.run.epoch)) as batches:
-            device.set_precision(*choose_precision(self._model_for_training(), next(batches), self._loss, device))
-        freeze_to(self.model, self.frozen_to, train_bn=self.train_bn)
+        batches = loader_batches(self.dls.train, self.run.epoch)
+        with closing(batches), self._frozen_for_trial(frozen_to, train_bn=self.train_bn):
+            device.set_precision(*choose_precision(self._setups.model(), next(batches), self._loss, device))
 
-    def _batches(self, epoch: int) -> TrainBatches:
-        """The training batches of an epoch, from the loader."""
-        return _pairs(self.dls.train, epoch, shard=self._shard)
-
-    @property
-    def _shard(self) -> Shard:
-        return Shard(*self.run.device.shard)
+    @contextmanager
+    def _frozen_for_trial(self, frozen_to: int, *, train_bn: bool) -> Generator[None, None, None]:
+        """Context with these groups frozen; those of the model and its modes are restored."""
+        freeze_to(self.model, frozen_to, train_bn=train_bn)
+        try:
+            with modes_restored(self.model):
+                yield
+        finally:
+            freeze_to(self.model, self.frozen_to, train_bn=self.train_bn)
 
     def _conditions(self) -> dict[str, Any]:
         """What must be the same when a checkpoint is resumed, as JSON."""
         conditions = resume_conditions(self.model, self.dls, keep_statistics=self.keep_statistics)
         return {**conditions, "start_from": None if self.parent is None else self.parent["weights"]}
 
-    def _share_skipped(self, loader: Loader) -> None:
-        """Shares the images that each process skipped with all processes."""
-        if loader.skipped is not None:
-            self.run.device.merge_dict(loader.skipped)
-
 
 def _given(checkpoint: str | Path | None) -> str | Path:
     if checkpoint is None:
         raise InputError("`resume` needs `checkpoint`, the file from which training continues")
     return checkpoint
-
-
-def _pairs(loader: Loader, epoch: int = 0, *, shard: Shard = WHOLE) -> TrainBatches:
-    with closing(loader.batches(epoch, shard)) as batches:
-        for batch in batches:
-            yield _pair(batch)
-
-
-def _first(batches: TrainBatches, n: int) -> TrainBatches:
-    with closing(batches):
-        yield from islice(batches, n)
-
-
-def _pair(batch: Batch) -> TrainBatch:
-    if batch.y is None:
-        raise InputError("these images have no targets; for new images use predict")
-    return batch.x, batch.y

@@ -100,9 +100,9 @@ def measured_estimate(learner: Learner) -> Estimate:
     with closing(dls.valid.batches()) as batches:
         batch = next(batches)
     decode = time.perf_counter() - started
-    learner.trainer.outputs_of([batch])  # the first pass allocates memory
+    learner.trainer.outputs.of_batches([batch])  # the first pass allocates memory
     started = time.perf_counter()
-    learner.trainer.outputs_of([batch])
+    learner.trainer.outputs.of_batches([batch])
     forward, n = time.perf_counter() - started, len(batch.item_indices)
     height, width = batch.x.shape[-2:]
     of_default = IMAGE_SIZE**2 / (height * width)

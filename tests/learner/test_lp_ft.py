@@ -13,7 +13,7 @@ from eyebright.data.dataloaders import DataLoaders
 from eyebright.errors import EyebrightError, InputError, TrainingError
 from eyebright.evaluation.metric_value import metric_value
 from eyebright.inference.load_predictor import load_predictor
-from eyebright.learner import learner as module
+from eyebright.learner import lp_ft as module
 from eyebright.learner.callbacks import EarlyStoppingCallback, GradientAccumulation, MixUp
 from eyebright.learner.learner import Learner
 from eyebright.learner.vision_learner import vision_learner

@@ -304,7 +304,7 @@ def test_a_checkpoint_is_resumed_only_from_the_same_model(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("eyebright.learner.learner.use_best_share", interrupted)
+        patch.setattr("eyebright.learner.lp_ft.use_best_share", interrupted)
         with pytest.raises(KeyboardInterrupt):
             train_model(source, tmp_path / "child", options=options)
     with pytest.raises(TrainingError, match="start_from"):

@@ -1,9 +1,6 @@
 """`Learner`: a model and its data, with the methods of the fastai book. `eyebright.train` does the work."""
 
-import math
-import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -26,59 +23,43 @@ from eyebright._defaults import (
 )
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.data.loader import Loader
-from eyebright.data.show import show_predictions
-from eyebright.errors import InputError, checked_keywords, not_copied
-from eyebright.evaluation.compare import Comparison, compare
+from eyebright.errors import checked_keywords, not_copied
 from eyebright.evaluation.decide import check_has_thresholds, fit_decision
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.inference.manifest import Manifest
-from eyebright.inference.model_folder import model_hash
 from eyebright.inference.out_of_distribution import OutOfDistribution
 from eyebright.inference.predictor import Predictor
 from eyebright.inference.save_folder import save_model
 from eyebright.inference.training_images import TrainingImages, evenly_spread
 from eyebright.learner.augmented import predict_augmented
-from eyebright.learner.callbacks import AnyCallback, Callbacks, Fit, as_callbacks, observers_of, options_of
+from eyebright.learner.callbacks import AnyCallback, Callbacks, as_callbacks
 from eyebright.learner.fine_tuned import FineTuned
 from eyebright.learner.interpretation import ClassificationInterpretation
+from eyebright.learner.lp_ft import LpFt, lp_ft
 from eyebright.learner.manifest import manifest_of
-from eyebright.learner.model_copy import ModelCopy, check_is_comparable
+from eyebright.learner.plans import FitSettings, Rate
 from eyebright.learner.predictions import Pairs, predict_dataset
 from eyebright.learner.saved_learner import PredictionTuple, predict_one
-from eyebright.learner.saved_weights import check_no_pickle, load_weights, save_weights, weights_path
-from eyebright.learner.start_from import saved_start
-from eyebright.learner.time_budget import check_no_steps_per_epoch, epochs_or_minutes, planned_epochs, resumed_plan
-from eyebright.learner.wise_ft import possible_shares, use_best_share
-from eyebright.losses import image_losses
-from eyebright.metrics.meter import Metric, as_metric
+from eyebright.learner.saved_weights import check_no_pickle
+from eyebright.learner.show_results import show_first_batch
+from eyebright.learner.time_budget import epochs_or_minutes
+from eyebright.learner.training import AnyMetric, Training, as_metrics
+from eyebright.metrics.meter import Metric
 from eyebright.models.build import ImageModel
-from eyebright.models.groups import has_batch_norms
 from eyebright.tasks.decision import Decision
-from eyebright.tasks.registry import block_to_json
 from eyebright.train.evaluate import build_evaluation
-from eyebright.train.events import Event, HeadFitted, Observer
-from eyebright.train.feature_cache import FeatureCache
-from eyebright.train.history import history_rows
 from eyebright.train.linear_head.fit import LinearHead
 from eyebright.train.lr_find import LRFind, SuggestFunction, suggestion_names
-from eyebright.train.observers.progress import show_progress
 from eyebright.train.optimizer import GroupedOptimizer
 from eyebright.train.options import FitOptions
-from eyebright.train.plan import Plan, all_layers_plan, fine_tune_plans
+from eyebright.train.plan import Plan
 from eyebright.train.recorder import Recorder
-from eyebright.train.run import Run, Scores
-from eyebright.train.schedule import BOOK_MOMENTA, Constant, FlatCosine, Momenta, OneCycle, Schedule, lr_groups
-from eyebright.train.step import LossNotFiniteError
+from eyebright.train.run import Run
+from eyebright.train.schedule import BOOK_MOMENTA, Constant, FlatCosine, Momenta, OneCycle
 from eyebright.train.summary import TrainingSummary
-from eyebright.train.time_plan import StopAfter
 from eyebright.train.trainer import Loss, Trainer
 from eyebright.transforms.pipeline import Pipeline
 from eyebright.types import Thresholds
-
-AnyMetric = Metric | Callable[[Tensor, Tensor], Any]
-Rate = float | slice
-
-_MAX_OVERRUN = 0.03  # share of the time by which planned epochs may exceed it before they are stopped
 
 
 class Learner:
@@ -147,10 +128,7 @@ class Learner:
         self.options = options or FitOptions()
         self.lr, self.wd, self.moms = lr, wd, moms
         self.observers = [*as_callbacks(observers), *as_callbacks(cbs)]
-        self.progress = progress
-        self.metrics = metrics
-        self.decision = Decision(dls.target)
-        self.trainer = Trainer(
+        trainer = Trainer(
             dls,
             model,
             loss=loss_func,
@@ -159,8 +137,8 @@ class Learner:
             train_bn=train_bn,
             keep_statistics=keep_statistics,
         )
+        self._training = Training(trainer, as_metrics(metrics), Decision(dls.target), progress)
         self.recorder = Recorder(self.run)
-        self._loaded_scores: dict[str, float] | None = None
 
     def __reduce__(self) -> NoReturn:
         raise not_copied(
@@ -179,6 +157,29 @@ class Learner:
     # ------------------------------------------------------------------ properties
 
     @property
+    def trainer(self) -> Trainer:
+        """Trains the model on the data."""
+        return self._training.trainer
+
+    @property
+    def decision(self) -> Decision:
+        """Converts outputs to predictions; it is saved with the model."""
+        return self._training.decision
+
+    @decision.setter
+    def decision(self, given: Decision) -> None:
+        self._training.decision = given
+
+    @property
+    def progress(self) -> str:
+        """The progress display, see the arguments of the class."""
+        return self._training.progress
+
+    @progress.setter
+    def progress(self, given: str) -> None:
+        self._training.progress = given
+
+    @property
     def thresholds(self) -> Thresholds:
         """The thresholds of ``decision``: from probabilities to predicted labels."""
         return self.decision.thresholds
@@ -190,13 +191,11 @@ class Learner:
     @property
     def metrics(self) -> list[Metric]:
         """The metrics of validation, other than the loss."""
-        return self._metrics
+        return self._training.metrics
 
     @metrics.setter
     def metrics(self, given: AnyMetric | Sequence[AnyMetric] | None) -> None:
-        if given is None:
-            given = []
-        self._metrics = [as_metric(metric) for metric in (given if isinstance(given, Sequence) else [given])]
+        self._training.metrics = as_metrics(given)
 
     @property
     def dls(self) -> DataLoaders:
@@ -210,7 +209,7 @@ class Learner:
     @dls.setter
     def dls(self, given: DataLoaders) -> None:
         self.trainer.use_data(given)
-        self._loaded_scores = {}  # the scores of the last epoch belong to other images
+        self._training.forget_scores()  # they belong to other images
 
     @property
     def data(self) -> DataLoaders:
@@ -257,15 +256,18 @@ class Learner:
 
     def to_fp16(self) -> "Learner":
         """Train in float16 (without a GPU in bfloat16) from now on, with float32 weights; returns the learner."""
-        return self._with_precision("float16")
+        self.trainer.use_precision("float16")
+        return self
 
     def to_bf16(self) -> "Learner":
         """Train in bfloat16 from now on, with float32 weights; returns the learner."""
-        return self._with_precision("bfloat16")
+        self.trainer.use_precision("bfloat16")
+        return self
 
     def to_fp32(self) -> "Learner":
         """Train in float32 from now on; returns the learner."""
-        return self._with_precision("float32")
+        self.trainer.use_precision("float32")
+        return self
 
     # ------------------------------------------------------------------ training
 
@@ -286,7 +288,7 @@ class Learner:
         Args:
             n_epoch: number of epochs.
         """
-        plan = self._plan(n_epoch, lr, wd, Constant(), augment_views)
+        plan = self._settings(wd).one_phase(n_epoch, lr, Constant(), augment_views)
         self._fit([plan], cbs, checkpoint, resume=resume)
 
     @checked_keywords
@@ -316,7 +318,7 @@ class Learner:
             moms: momentum at the start, the peak and the end; None for that of the learner.
         """
         schedule = OneCycle(div=div, div_final=div_final, pct_start=pct_start, moms=moms or self.moms)
-        plan = self._plan(n_epoch, lr_max, wd, schedule, augment_views)
+        plan = self._settings(wd).one_phase(n_epoch, lr_max, schedule, augment_views)
         self._fit([plan], cbs, checkpoint, resume=resume)
 
     @checked_keywords
@@ -336,7 +338,7 @@ class Learner:
             div_final: the last learning rate is the first one divided by this.
             pct_start: fraction of steps with a constant learning rate.
         """
-        plan = self._plan(n_epoch, lr, wd, FlatCosine(div_final=div_final, pct_start=pct_start))
+        plan = self._settings(wd).one_phase(n_epoch, lr, FlatCosine(div_final=div_final, pct_start=pct_start))
         self._fit([plan], cbs, None, resume=False)
 
     @checked_keywords
@@ -365,23 +367,15 @@ class Learner:
             pct_start: fraction of steps in which the learning rate rises, in the epochs with all layers.
             div: the first learning rate is the peak divided by this, in the epochs with all layers.
         """
-        plans = fine_tune_plans(
-            len(self.run.param_groups),
+        plans = self._settings(wd).fine_tune(
             epochs,
             base_lr,
             freeze_epochs=freeze_epochs,
             lr_mult=lr_mult,
             pct_start=pct_start,
             div=div,
-            moms=self.moms,
+            augment_views=augment_views,
         )
-        plans = [self._with_settings(plan, wd) for plan in plans]
-        if augment_views is not None:
-            if not freeze_epochs:
-                raise InputError(
-                    "`augment_views` caches the features of a frozen backbone, but `freeze_epochs=0` never freezes it"
-                )
-            plans[0] = replace(plans[0], augment_views=augment_views)
         self._fit(plans, cbs, checkpoint, resume=resume)
 
     @checked_keywords
@@ -408,7 +402,7 @@ class Learner:
         Raises:
             InputError: an image has no target, no target is known, or ``C`` or ``groups`` is invalid.
         """
-        return self._fit_head(C, groups, self._observers(as_callbacks(self.observers)))
+        return self._training.fit_head(C, groups, self._training.observers(self._callbacks()))
 
     @checked_keywords
     def lp_ft(
@@ -464,40 +458,11 @@ class Learner:
                 before the head is replaced.
             TrainingError: as in the other fits. Where the loss is not finite, the learner has the frozen model then.
         """
-        started, n_epochs = time.perf_counter(), epochs_or_minutes(epochs, minutes)
-        keeps_statistics = self.trainer.keep_statistics or not has_batch_norms(self.model.body)
-        shares = possible_shares(wise_ft, keeps_statistics=keeps_statistics)
-        callbacks = [*self.observers, *as_callbacks(cbs)]
-        plan = all_layers_plan(
-            len(self.run.param_groups), n_epochs, lr, lr_mult=lr_mult, pct_start=pct_start, div=div, moms=self.moms
+        plan = self._settings(wd).all_layers(
+            epochs_or_minutes(epochs, minutes), lr, lr_mult=lr_mult, pct_start=pct_start, div=div
         )
-        plan = self._with_options(self._with_settings(plan, wd), callbacks)
-        if minutes is not None:
-            check_no_steps_per_epoch(plan)
-            if resume and checkpoint is not None:
-                plan, minutes = resumed_plan(plan, checkpoint), None
-        observers = self._observers(callbacks)
-        self.trainer.check_fit_from_linear_head(plan, C=C, groups=groups, checkpoint=checkpoint, resume=resume)
-        head = self._fit_head(C, groups, observers)
-        evaluation = self.evaluate()
-        if keep_better:
-            check_is_comparable(evaluation)
-        frozen = ModelCopy.of(self.model, evaluation, self._last_scores())
-        frozen_seconds = time.perf_counter() - started
-        if minutes is not None:
-            end = started + 60 * minutes
-            plan = self._planned(plan, observers, end, len(shares) + 1, checkpoint=checkpoint is not None)
-            if plan is None:
-                return FineTuned(head, frozen.scores, None, 0.0, keeps_frozen=True, seconds=0.0, plan=None)
-        try:
-            self._train([plan], observers, checkpoint, resume=resume)
-        except LossNotFiniteError:  # keep the frozen model
-            self._restore(frozen)
-            raise
-        share, comparison, keeps_frozen = self._keep(frozen, shares, keep_better=keep_better)
-        seconds = math.fsum(row["seconds"] for row in self.run.history)
-        doublings = None if minutes is None else math.log2((time.perf_counter() - started) / frozen_seconds)
-        return FineTuned(head, frozen.scores, comparison, share, keeps_frozen, seconds, plan, doublings)
+        settings = LpFt(plan, minutes, wise_ft, keep_better, checkpoint, resume)
+        return lp_ft(self._training, settings, self._callbacks(cbs), C=C, groups=groups)
 
     @checked_keywords
     def out_of_fold(
@@ -553,7 +518,7 @@ class Learner:
             MissingExtraError: Matplotlib is not installed, and ``show_plot`` is True.
         """
         names = None if suggest_funcs is None else suggestion_names(suggest_funcs)
-        plan = self._with_options(self._plan(1, end_lr, None, Constant()), self.observers)
+        plan = self._training.plan_with_callbacks(self._settings().one_phase(1, end_lr, Constant()), self._callbacks())
         found = self.trainer.lr_find(start_lr, end_lr, num_it, stop_div=stop_div, plan=plan, progress=self.progress)
         if show_plot:
             found.plot()
@@ -576,7 +541,7 @@ class Learner:
         Raises:
             InputError: the dataset has no targets, or no image can be read.
         """
-        chosen = self.metrics if metrics is None else [as_metric(metric) for metric in metrics]
+        chosen = self.metrics if metrics is None else as_metrics(metrics)
         return list(self.trainer.validate(self._loader(ds_idx, dl), chosen, self.decision).values())
 
     @checked_keywords
@@ -659,10 +624,7 @@ class Learner:
         Raises:
             InputError: the dataset has no targets, or no image can be read.
         """
-        loader = self._loader(ds_idx, dl)
-        outputs = self.trainer.outputs.of_loader(loader, exact=True)
-        weights = model_hash(self.model.description, self.model.state_dict())
-        return replace(build_evaluation(loader.dataset, outputs, self.decision, part=part), weights=weights)
+        return self._training.evaluate(self._loader(ds_idx, dl), part)
 
     def fit_out_of_distribution(self) -> OutOfDistribution | None:
         """The out-of-distribution detector, fitted to the features of training images, for `save_model`.
@@ -708,13 +670,7 @@ class Learner:
         Raises:
             InputError: the dataset has no targets, or no image can be read.
         """
-        loader = self._loader(ds_idx, dl)
-        evaluation = self.evaluate(dl=loader)
-        given = self.trainer.outputs.of_loader(loader, exact=True)
-        assert given.targets is not None  # otherwise there was no evaluation
-        return ClassificationInterpretation(
-            evaluation, image_losses(self.loss_func, given.outputs, given.targets), loader.dataset
-        )
+        return self._training.interpret(self._loader(ds_idx, dl))
 
     # ------------------------------------------------------------------ showing and saving
 
@@ -753,11 +709,7 @@ class Learner:
         if rows is not None:
             max_n, nrows, ncols = rows * rows, rows, rows
         loader = self.dls.random_batch_loader(ds_idx, max_n, seed=seed) if dl is None else dl  # an empty one is falsy
-        with closing(loader.batches()) as batches:
-            batch = next(batches)
-        outputs = self.dls.target.to_user_units(self.trainer.outputs.of_batch(batch), batch.warps)
-        decoded = self.decision.decode_batch(self.decision.activate(outputs)[:max_n])
-        show_predictions(loader.dataset, batch, decoded, grid=(nrows, ncols), figsize=figsize)
+        show_first_batch(self.trainer, loader, self.decision, max_n, grid=(nrows, ncols), figsize=figsize)
 
     def summary(self) -> TrainingSummary:
         """The layers of the model with shapes and parameters, the optimizer, the loss and what is frozen."""
@@ -765,7 +717,7 @@ class Learner:
 
     def manifest(self) -> Manifest:
         """The description of the model without its weights, as it is saved."""
-        return manifest_of(self.trainer, self.decision, self._last_scores())
+        return manifest_of(self.trainer, self.decision, self._training.scores)
 
     def save_model(
         self,
@@ -824,15 +776,7 @@ class Learner:
             InputError: the name is that of a pickle.
             ArtifactError: the file cannot be written.
         """
-        path = weights_path(self.dls.path, file)
-        about = {
-            "data": self.dls.datasets.fingerprint(),
-            "scores": self._last_scores(),
-            "backbone_was_trained": self.model.backbone_was_trained,
-        }
-        target = block_to_json(self.dls.target)
-        self.run.device.on_main(lambda: save_weights(path, self.model, target=target, about=about))
-        return path
+        return self._training.save(file)
 
     def load(self, file: str | Path) -> "Learner":
         """Load the weights that `save` saved; returns the learner.
@@ -842,10 +786,7 @@ class Learner:
             ArtifactError: the file does not exist, is damaged, or belongs to another model or target; the weights are
                 unchanged.
         """
-        about = load_weights(weights_path(self.dls.path, file), self.model, target=block_to_json(self.dls.target))
-        self.model.backbone_was_trained = about.get("backbone_was_trained", True)
-        same_data = about.get("data") == self.dls.datasets.fingerprint()
-        self._loaded_scores = dict(about.get("scores", {})) if same_data else {}
+        self._training.load(file)
         return self
 
     def start_from(self, folder: str | Path) -> "Learner":
@@ -864,17 +805,7 @@ class Learner:
             ArtifactError: the folder contains no model, or a damaged one; the learner is unchanged.
             InputError: the saved model has another architecture, image size or kind of target.
         """
-        start = saved_start(folder, self.dls.target)
-        saved, own = start.model.description.arch, self.model.description.arch
-        if saved != own:
-            raise InputError(
-                f"the model in '{folder}' is a {saved}, but this learner has a {own}: create it with '{saved}'"
-            )
-        self.trainer.start_from(start.model, start.rows, start.record)
-        self.decision = Decision(self.dls.target)
-        if start.thresholds is not None:
-            self.thresholds = start.thresholds
-        self._loaded_scores = {}
+        self._training.start_from(folder)
         return self
 
     def export(self, fname: str | Path = "export") -> Path:
@@ -893,123 +824,20 @@ class Learner:
     # ------------------------------------------------------------------ private
 
     def _facts(self) -> dict[str, str]:
-        last = ", ".join(f"{name} {value:.4f}" for name, value in self._last_scores().items())
         metrics = ", ".join(metric.name for metric in self.metrics) or "none"
-        return {**self.trainer.facts(), "metrics": metrics, "scores": last or self._no_scores()}
+        return {**self.trainer.facts(), "metrics": metrics, "scores": self._training.scores_text}
 
-    def _no_scores(self) -> str:
-        is_new = self._loaded_scores is None and not self.run.history
-        return "nothing has been trained yet" if is_new else "none of these weights for these data yet"
+    def _settings(self, wd: float | None = None) -> FitSettings:
+        return FitSettings(self.trainer, self.lr, self.wd if wd is None else wd, self.moms, self.options)
 
-    def _last_scores(self) -> dict[str, float]:
-        """The scores of the current weights: of the last epoch, or of weights that were loaded since."""
-        if self._loaded_scores is not None:
-            return self._loaded_scores
-        return dict(history_rows(self.run.history)[-1].scores) if self.run.history else {}
-
-    def _plan(
-        self, epochs: int, lr: Rate | None, wd: float | None, schedule: Schedule, augment_views: int | None = None
-    ) -> Plan:
-        return Plan(
-            epochs,
-            lr_groups(self.lr if lr is None else lr, len(self.run.param_groups)),
-            schedule,
-            weight_decay=self.wd if wd is None else wd,
-            train_bn=self.trainer.train_bn,
-            frozen_to=self.trainer.frozen_to,
-            augment_views=augment_views,
-            options=self.options,
-        )
+    def _callbacks(self, cbs: Callbacks = ()) -> list[AnyCallback]:
+        """The callbacks of a fit: those of the learner, and its own."""
+        return [*as_callbacks(self.observers), *as_callbacks(cbs)]
 
     def _fit(self, plans: Sequence[Plan], cbs: Callbacks, checkpoint: str | Path | None, *, resume: bool) -> None:
-        callbacks = [*self.observers, *as_callbacks(cbs)]
-        plans = [self._with_options(plan, callbacks) for plan in plans]
-        self._train(plans, self._observers(callbacks), checkpoint, resume=resume)
-
-    def _train(
-        self, plans: Sequence[Plan], observers: Sequence[Observer], checkpoint: str | Path | None, *, resume: bool
-    ) -> None:
-        self._loaded_scores = None
-        try:
-            self.trainer.fit(
-                plans,
-                observers,
-                self._validate,
-                checkpoint=checkpoint,
-                resume=resume,
-                progress=self.progress,
-            )
-        except BaseException:
-            self._loaded_scores = {}  # the weights are those of the middle of an epoch, or were before any epoch
-            raise
-
-    def _fit_head(
-        self, C: float | Sequence[float] | None, groups: Sequence[Any] | None, observers: Sequence[Observer]
-    ) -> LinearHead:
-        started = time.perf_counter()
-        fitted, self._loaded_scores = self.trainer.fit_head(
-            C=C, groups=groups, progress=self.progress, metrics=self.metrics, decision=self.decision
-        )
-        self._show(HeadFitted(self._loaded_scores, time.perf_counter() - started), observers)
-        return fitted
-
-    def _keep(self, frozen: ModelCopy, shares: Sequence[float], *, keep_better: bool) -> tuple[float, Comparison, bool]:
-        """(share of the fine-tuned weights, comparison, whether the frozen model is kept), of what has been trained.
-
-        The model has the weights that are kept.
-        """
-        share = use_best_share(self.model, frozen.weights, shares, lambda: self._exact_scores(())["valid_loss"])
-        comparison = compare(frozen.evaluation, self.evaluate(), frozen.metric)
-        keeps_frozen = keep_better and not comparison.second_is_better
-        if keeps_frozen:
-            self._restore(frozen)
-        elif share < 1:  # the scores of the last epoch belong to other weights
-            self._loaded_scores = self._exact_scores(self.metrics)
-        return share, comparison, keeps_frozen
-
-    def _restore(self, frozen: ModelCopy) -> None:
-        frozen.restore(self.model)
-        self._loaded_scores = dict(frozen.scores)
-
-    def _show(self, event: Event, observers: Sequence[Observer]) -> None:
-        """Shows an event from outside the training loop, and passes it to the observers."""
-        with show_progress(self.progress if self.run.device.is_main else "quiet") as shown:
-            for observer in (shown, *observers):
-                observer(event)
-
-    def _planned(
-        self, plan: Plan, observers: list[Observer], end: float, n_validations: int, *, checkpoint: bool
-    ) -> Plan | None:
-        """The plan with the epochs that fit into the time; None if no step fits."""
-        planned, event = planned_epochs(
-            self.trainer, plan, self._validate, end=end, n_validations=n_validations, checkpoint=checkpoint
-        )
-        self._show(event, observers)
-        if planned is not None:
-            observers.append(StopAfter(self.run, event.seconds + _MAX_OVERRUN * (end - time.perf_counter())))
-        return planned
-
-    def _validate(self, cache: FeatureCache | None) -> Scores:
-        return self.trainer.validate(self.dls.valid, self.metrics, self.decision, cache=cache)
-
-    def _observers(self, callbacks: Sequence[AnyCallback]) -> list[Observer]:
-        return observers_of(callbacks, Fit(self.run, self.dls, self.metrics, self.save, self.load))
-
-    def _with_settings(self, plan: Plan, wd: float | None) -> Plan:
-        """The plan with the settings of the learner."""
-        decay = self.wd if wd is None else wd
-        return replace(plan, weight_decay=decay, train_bn=self.trainer.train_bn, options=self.options)
-
-    def _with_options(self, plan: Plan, callbacks: Sequence[AnyCallback]) -> Plan:
-        """The plan with the options that the callbacks represent."""
-        return replace(plan, options=replace(plan.options, **options_of(callbacks, self.dls)))
-
-    def _with_precision(self, precision: str) -> "Learner":
-        self.trainer.use_precision(precision)
-        return self
-
-    def _exact_scores(self, metrics: Sequence[Metric]) -> dict[str, float]:
-        return self.trainer.validate(self.dls.valid, metrics, self.decision, exact=True)
+        callbacks = self._callbacks(cbs)
+        plans = [self._training.plan_with_callbacks(plan, callbacks) for plan in plans]
+        self._training.fit(plans, self._training.observers(callbacks), checkpoint, resume=resume)
 
     def _loader(self, ds_idx: int | Loader, dl: Loader | None) -> Loader:
         if isinstance(ds_idx, Loader):

@@ -11,7 +11,8 @@ from eyebright._defaults import DROPOUT, PROGRESS, TRAINING_PRECISION, WEIGHT_DE
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.errors import checked_keywords
 from eyebright.learner.callbacks import Callbacks
-from eyebright.learner.learner import AnyMetric, Learner
+from eyebright.learner.learner import Learner
+from eyebright.learner.training import AnyMetric
 from eyebright.models.build import ImageModel, ModelDescription, build_model, model_description
 from eyebright.train.options import FitOptions
 from eyebright.train.schedule import BOOK_MOMENTA, Momenta

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 from eyebright._defaults import DROPOUT, PROGRESS, TRAINING_PRECISION, WEIGHT_DECAY
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.errors import checked_keywords
-from eyebright.learner.learner import AnyMetric, Learner
+from eyebright.learner.learner import Learner
+from eyebright.learner.training import AnyMetric
 from eyebright.learner.vision_learner import vision_learner
 from eyebright.recipes.data_bunch import ImageDataBunch
 from eyebright.train.events import Observer

@@ -247,9 +247,13 @@ def ordered_names(names: Iterable[Any]) -> tuple[Any, ...]:
     return tuple(names)
 
 
-# Soft hyphens, spaces without width, and the marks, embeddings and isolates of text from right to left; joiners
-# (U+200C, U+200D) change how text looks.
-_INVISIBLE = re.compile("[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
+# Characters without an appearance of their own: controls, soft hyphens, spaces without width, fillers, selectors of a
+# character's form (as text or emoji), and the marks, embeddings and isolates of text from right to left. Joiners
+# (U+200C, U+200D) and tags, as in flags, change how text looks.
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f"
+    "\u202a-\u202e\u2060-\u2064\u2066-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\U000e0100-\U000e01ef]"
+)
 
 
 def plain_spelling(label: str) -> str:

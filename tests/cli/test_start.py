@@ -32,6 +32,19 @@ module.start()
     assert ended.stdout == "x" * 100_000 + "\nat the end\n"
 
 
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+def test_an_interrupt_after_the_work_is_done_changes_nothing_and_prints_no_traceback(number: str) -> None:
+    code = f"""
+import atexit, os, signal
+from eyebright.cli import main as module
+atexit.register(lambda: (os.kill(os.getpid(), signal.{number}), print("at the end")))
+module.main = lambda: module.interrupt_on_sigterm()
+module.start()
+"""
+    ended = python(code)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "at the end\n", "")
+
+
 def test_modules_are_not_taken_down_one_by_one() -> None:
     code = """
 from eyebright.cli import main as module

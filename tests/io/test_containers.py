@@ -113,3 +113,12 @@ def test_a_parquet_file_that_is_broken_or_lacks_bytes_is_an_error(tmp_path: Path
     several = {"left": image_structs(["a.png"]), "right": image_structs(["b.png"])}
     with pytest.raises(ImageError, match="several columns with bytes of images .'left', 'right'.; call one of them"):
         Image.create(f"{write_parquet(tmp_path / 'd.parquet', several)}::a.png")
+
+
+def test_tar_files_that_were_joined_by_cat_are_an_error_and_the_images_of_the_second_are_not_lost(
+    tmp_path: Path,
+) -> None:
+    first, second = (write_tar(tmp_path / f"{i}.tar", [(f"{i}.png", png(i))]) for i in (1, 2))
+    first.write_bytes(first.read_bytes() + second.read_bytes())
+    with pytest.raises(InputError, match="1.tar' ends after .* bytes, but more follows: several tar files"):
+        tar_members(Signature.of(first))

@@ -207,3 +207,26 @@ def test_the_files_of_what_is_no_journal_are_refused(tmp_path, content, error, m
         path.write_text(content)
     with pytest.raises(error, match=message):
         files_in_journal(path)
+
+
+@pytest.mark.parametrize("how", ["deleted", "moved", "replaced", "folder moved"])
+def test_an_action_is_refused_while_the_journal_is_not_at_its_place_and_saved_when_it_is_back(tmp_path, how):
+    app = open_app(label_items(tmp_path, FILES, NOTHING), tmp_path / "review")
+    path, aside = tmp_path / "review/journal.jsonl", tmp_path / "aside"
+    os.link(path, aside)
+    if how == "folder moved":
+        path.parent.rename(tmp_path / "elsewhere")
+    else:
+        path.unlink()
+    if how == "replaced":
+        path.write_bytes(aside.read_bytes())
+    before = aside.read_bytes()
+    answer = post(app, "api/change", {"action": "1", "changes": [change(0, "cat", "no", "yes")]})
+    assert answer.status == 507
+    assert "was moved, deleted or replaced while this review had it open" in answer.json["error"]
+    assert aside.read_bytes() == before
+    path.parent.mkdir(exist_ok=True)
+    aside.replace(path)
+    assert post(app, "api/change", {"action": "2", "changes": [change(0, "cat", "no", "yes")]}).status == 200
+    assert len(path.read_bytes().splitlines()) == 2
+    app.close()

@@ -147,3 +147,28 @@ def test_how_a_source_was_read_reads_it_again(tmp_path: Path) -> None:
     path = write_json(images(tmp_path, "a.jpg") / "x.json", COCO)
     source = read_source(path, format="coco")
     assert read_source(**source.read_options).messages == source.messages
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [(b"", "is empty"), (b" \n", "is empty"), (b"\x1f\x8b\x08\x00", "is compressed"), (b"\x00\x01", "is not JSON")],
+)
+def test_a_damaged_label_file_beside_others_is_an_error_and_its_images_are_not_left_out(
+    content: bytes, problem: str, tmp_path: Path
+) -> None:
+    root = images(tmp_path, *(f"photos/{name}.jpg" for name in "ab"))
+    write_json(root / "train.json", coco("a.jpg"))
+    (root / "valid.json").write_bytes(content)
+    with pytest.raises(InputError, match=f"valid.json' {problem}, and the other .json files in its folder are COCO"):
+        read_source(root)
+
+
+def test_a_label_file_of_another_kind_beside_those_that_are_read_is_said(tmp_path: Path) -> None:
+    root = images(tmp_path, *(f"photos/{name}.jpg" for name in "ab"))
+    write_json(root / "train.json", coco("a.jpg"))
+    write_json(root / "valid.json", {"pictures": []})
+    said = "label files that are not read, since they are not COCO: 'valid.json'"
+    assert said in read_source(root).messages
+    assert said in read_source(root, format="coco").messages
+    (root / "valid.json").rename(root / "photos" / "valid.json")
+    assert said not in read_source(root).messages  # beside images it may be anything

@@ -86,3 +86,17 @@ def test_labels_that_are_the_same_number_stay_different_and_are_said(tmp_path: P
     source = table(tmp_path, "1", "1.0", "2", header="file,label")
     assert list(source.targets) == ["1", "1.0", "2"]
     assert "labels that are the same number, which stay different: '1', '1.0'" in source.messages
+
+
+@pytest.mark.parametrize("invisible", ["\ufe0f", "\u034f", "\u3164", "\x07", "\x7f", "\U000e0101"])
+def test_selectors_fillers_and_controls_do_not_make_another_label(invisible: str, tmp_path: Path) -> None:
+    source = table(tmp_path, f"cat{invisible}", "cat", "cow")
+    assert [set(target) for target in source.targets] == [{"cat"}, {"cat"}, {"cow"}]
+    assert any("labels that look the same are one" in message for message in source.messages)
+
+
+def test_joined_emoji_and_flags_that_look_different_stay_different(tmp_path: Path) -> None:
+    family, people = "\U0001f468\u200d\U0001f467", "\U0001f468\U0001f467"
+    flags = [f"\U0001f3f4\U000e0067\U000e0062\U000e0065{end}\U000e007f" for end in ("\U000e006e", "\U000e0073")]
+    source = table(tmp_path, family, people, *flags)
+    assert len({label for target in source.targets for label in target}) == 4

@@ -13,6 +13,12 @@ def interrupt_on_sigterm() -> None:
     signal.signal(signal.SIGTERM, _interrupt)
 
 
+def ignore_interrupts() -> None:
+    """From now on SIGINT and SIGTERM change nothing: the work is done, and only the end of the process is left."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
 def exit_with_parent(parent: int) -> None:
     """Waits until the parent process is gone, then ends this process with code 1; run it in a thread.
 

@@ -23,11 +23,11 @@ import PIL.Image
 from PIL.ImageFile import ImageFile
 
 from eyebright.errors import ImageError, InputError
+from eyebright.image import png_check, tiff_check
 from eyebright.image.decode_memory import decode_memory
 from eyebright.image.exif import DAMAGED_EXIF, read_exif
 from eyebright.image.jpeg_check import jpeg_damage, lacks_only_end_marker
 from eyebright.image.pillow_warnings import without_pillow_warnings
-from eyebright.image.png_check import lacks_rows
 from eyebright.image.rgb import (
     OWN_SCALE,
     Pixels,
@@ -125,7 +125,7 @@ def decode(source: PathOrBytes, *, reduce: int = 1, plain_jpeg: bool = False) ->
                 image.draft(None, (image.width // reduce, image.height // reduce))
                 reduce = 1
             image.load()
-            _check_png(source, file, image)
+            _check_rows(source, file, image)
             return _by_strips(image, reduce)
 
 
@@ -191,11 +191,19 @@ def _check_jpeg(source: PathOrBytes, file: _File) -> None:
         raise ImageError(source_name(source), f"the file is damaged ({damage})")
 
 
-def _check_png(source: PathOrBytes, file: _File, image: ImageFile) -> None:
-    """Raises `ImageError` for a PNG that lacks its last rows, which are black in the loaded image."""
-    if image.format != "PNG" or np.asarray(image.crop((0, image.height - 1, image.width, image.height))).any():
+def _check_rows(source: PathOrBytes, file: _File, image: ImageFile) -> None:
+    """Raises `ImageError` for a PNG or TIFF that lacks its last rows, which are black in the loaded image."""
+    if image.format not in ("PNG", "TIFF"):
         return
-    if lacks_rows(file):
+    if np.asarray(image.crop((0, image.height - 1, image.width, image.height))).any():
+        return
+
+    def read(offset: int, size: int) -> bytes:
+        file.seek(offset)
+        return file.read(size)
+
+    tags = getattr(image, "tag_v2", {})
+    if png_check.lacks_rows(file) if image.format == "PNG" else tiff_check.lacks_rows(tags, read):
         raise ImageError(source_name(source), "the file is truncated (it has fewer rows than its header says)")
 
 

@@ -126,11 +126,17 @@ def tar_members(signature: Signature) -> Mapping[str, tuple[int, int]]:
 
 
 def _check_end(path: str, offset: int) -> None:
-    """Raises `InputError` if the block of zeros is missing with which a tar file ends."""
+    """Raises `InputError` if the block of zeros is missing with which a tar file ends, or something follows it."""
     with open(path, "rb") as file:  # noqa: PTH123
         file.seek(offset)
         if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
             raise InputError(f"'{path}' is cut off after {offset:,} bytes; copy or download it again")
+        while block := file.read(1 << 20):
+            if block.count(0) < len(block):
+                raise InputError(
+                    f"'{path}' ends after {offset:,} bytes, but more follows: several tar files that were joined by cat"
+                    " are read only to the end of the first; give each, or join them with: tar --concatenate"
+                )
 
 
 # ---------------------------------------------------------------------- Parquet files

@@ -92,13 +92,20 @@ class Journal:
         """Adds a line, which is on the disk when this returns.
 
         Raises:
-            Refusal: it cannot be written, for example because the disk is full; the file is unchanged.
+            Refusal: it cannot be written, for example because the disk is full, or it was moved or deleted; the file is
+                unchanged.
         """
         if self._is_half and not self._take_back():
             raise Refusal(
                 507,
                 f"not saved: '{self.path.name}' ends in a half-written line that cannot be removed; make room on the "
                 "disk, and start the review again",
+            )
+        if self._descriptor >= 0 and not self._is_at_its_path():
+            raise Refusal(
+                507,
+                f"not saved: '{self.path}' was moved, deleted or replaced while this review had it open; put it back, "
+                "or start the review again",
             )
         line = json.dumps(entry, separators=(",", ":"), allow_nan=False).encode() + b"\n"
         try:
@@ -118,6 +125,13 @@ class Journal:
         descriptor, self._descriptor = self._descriptor, -1  # the number may soon be another file's
         if descriptor >= 0:
             os.close(descriptor)
+
+    def _is_at_its_path(self) -> bool:
+        """Whether the next review will find the opened file; lines of a deleted one would be lost."""
+        try:
+            return os.path.samestat(os.fstat(self._descriptor), os.stat(self.path))  # noqa: PTH116
+        except OSError:
+            return False
 
     def _take_back(self) -> bool:
         """Removes what was written after the last whole line; whether that went well."""

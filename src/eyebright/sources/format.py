@@ -88,6 +88,7 @@ class Format:
         is_general: True if any other, more specific format is preferred.
         has_columns: it is a table, in text, whose columns are found by their names.
         read_several: the function that reads several files together; None: each is read, and then joined.
+        reads_companions: further files beside a label file belong to it, such as one with the names of the classes.
     """
 
     name: str
@@ -100,3 +101,4 @@ class Format:
     is_general: bool = False
     has_columns: bool = False
     read_several: Callable[[Sequence[Path], ReadRequest], Source] | None = None
+    reads_companions: bool = False

@@ -17,6 +17,7 @@ from eyebright.sources.format import Format
 from eyebright.sources.label_file import LabelFile
 from eyebright.sources.parts import SPLIT_COLUMNS
 from eyebright.sources.registry import CLASS_FOLDERS, FORMATS, TABLE
+from eyebright.sources.unread_files import check_readable, is_beside
 
 LABEL_EXTENSIONS = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".txt", ".xml", ".yaml", ".yml", ".parquet", ".tar")
 """Extensions of files that may hold the labels of several images."""
@@ -31,10 +32,12 @@ class Recognised(NamedTuple):
     Args:
         format: the format.
         files: the label files; empty for a folder that has the format as a whole.
+        unread: files beside them that look like label files of this format and are not.
     """
 
     format: Format
     files: tuple[Path, ...] = ()
+    unread: tuple[Path, ...] = ()
 
     def sentence(self, path: Path) -> str:
         """What was recognised, in words."""
@@ -52,16 +55,28 @@ def recognise(path: Path, asked: Format | None = None) -> Recognised:
         asked: the format that the user names; None: it is found.
 
     Raises:
-        InputError: two formats are equally likely, or the folder has no file of the format that was asked for.
+        InputError: two formats are equally likely, the folder has no file of the format that was asked for, or a
+            label file beside others is empty or damaged.
     """
     if not path.is_dir():
         return Recognised(asked or _format_of_file(path), (path,))
     content = folder_listing(path)
-    if asked is None:
-        return _format_of_folder(path, content)
+    candidates = _possible_label_files(content)
+    files = [file for file in candidates if _is_readable_and_no_split(file)]
+    found = _format_of_folder(path, content, files) if asked is None else _asked_format(path, content, files, asked)
+    if found.format.reads_companions:
+        return found
+    beside = [file for file in candidates if is_beside(file.path, found.files)]
+    for file in beside:
+        check_readable(file, found.format.title)
+    return found._replace(unread=tuple(file.path for file in beside if _is_readable_and_no_split(file)))
+
+
+def _asked_format(path: Path, content: FolderContent, candidates: Sequence[LabelFile], asked: Format) -> Recognised:
+    """The files of a folder that have the format that the user names."""
     if asked.recognises_file is None:
         return Recognised(asked)
-    files = [file.path for file in _label_files(content) if _is_file(asked, file)]
+    files = [file.path for file in candidates if _is_file(asked, file)]
     if asked.recognises_folder is not None and (not files or asked.recognises_folder(path, content)):
         return Recognised(asked)
     if not files:
@@ -92,8 +107,7 @@ def _format_of_file(path: Path) -> Format:
     return TABLE
 
 
-def _format_of_folder(path: Path, content: FolderContent) -> Recognised:
-    files = _label_files(content)
+def _format_of_folder(path: Path, content: FolderContent, files: Sequence[LabelFile]) -> Recognised:
     found = [Recognised(each) for each in FORMATS if not each.is_general and _is_folder(each, path, content)]
     for each in FORMATS:
         if not each.is_general and (of_it := tuple(file.path for file in files if _is_file(each, file))):
@@ -129,8 +143,8 @@ def _is_folder(each: Format, path: Path, content: FolderContent) -> bool:
     return each.recognises_folder is not None and each.recognises_folder(path, content)
 
 
-def _label_files(content: FolderContent) -> list[LabelFile]:
-    """The files that may hold the labels of several images; not those of which each image has one, and no split."""
+def _possible_label_files(content: FolderContent) -> list[LabelFile]:
+    """The files that may hold the labels of several images; not those of which each image has one."""
     groups: dict[tuple[Path, str], list[Path]] = defaultdict(list)
     for file in content.others:
         if file.suffix.lower() in LABEL_EXTENSIONS:
@@ -144,16 +158,14 @@ def _label_files(content: FolderContent) -> list[LabelFile]:
         for file in files
         if not stems[file.with_suffix("")]
     ]
-    readable: list[LabelFile] = []
-    for file in sorted([*sorted(few)[:_MAX_INSPECTED], *containers]):
-        label_file = LabelFile(file)
-        try:
-            is_split = _first_line(label_file) == ",".join(SPLIT_COLUMNS)
-        except EyebrightError:  # it may be anything; the images may still be readable without it
-            continue
-        if not is_split:
-            readable.append(label_file)
-    return readable
+    return [LabelFile(file) for file in sorted([*sorted(few)[:_MAX_INSPECTED], *containers])]
+
+
+def _is_readable_and_no_split(file: LabelFile) -> bool:
+    try:
+        return _first_line(file) != ",".join(SPLIT_COLUMNS)
+    except EyebrightError:  # it may be anything; the images may still be readable without it
+        return False
 
 
 def _first_line(file: LabelFile) -> str:

@@ -104,6 +104,15 @@ def test_keypoints_of_several_instances_in_an_image_are_an_error_that_shows_the_
             {"annotations": [{"image_id": [10], "category_id": 90}]},
             "'image_id' of an entry of 'annotations' is no number or string, but",
         ),
+        ({"images": [{"id": True, "file_name": "a.jpg"}]}, "'id' of an entry of 'images' is no number .* but True"),
+        (
+            {"annotations": [{"image_id": 10, "category_id": False}]},
+            "'category_id' of an entry of 'annotations' is no number or string, but False",
+        ),
+        (
+            {"annotations": [{"image_id": 9007199254740994.0, "category_id": 90}]},
+            "'image_id' of an entry of 'annotations' is 9007199254740994 with decimals, which is not exact",
+        ),
         ({"images": [{"id": 1, "file_name": "a.jpg"}] * 2}, "the id 1 of an image occurs twice"),
         ({"images": [{"id": 1, "file_name": 5}]}, "'file_name' must be a string, got 5"),
         ({"images": [{"id": 1, "file_name": "a.jpg"}, {"id": 2}]}, "an entry of 'images' has no 'file_name'"),
@@ -137,3 +146,9 @@ def test_rows_of_one_image_must_agree(tmp_path: Path) -> None:
     value = coco(images=[{"id": 10, "file_name": "a.jpg"}, {"id": 20, "file_name": "./a.jpg"}])
     with pytest.raises(InputError, match=r"image 'a.jpg' is cat;dog here and dog there"):
         read(tmp_path, value)
+
+
+def test_categories_of_one_name_are_one_label_and_said(tmp_path: Path) -> None:
+    names = {"categories": [{"id": 90, "name": "cat"}, {"id": 0, "name": "cat "}, {"id": 5, "name": "cow"}]}
+    source = read(tmp_path, coco(**names))
+    assert "categories of one name, which are one label: 'cat' (90, 0)" in source.messages

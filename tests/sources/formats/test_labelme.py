@@ -87,3 +87,20 @@ def test_a_broken_file_is_an_error_with_its_place(content: str, said: str, tmp_p
     write_text(root / "a.json", content)
     with pytest.raises(TableError, match=said):
         read_source(root)
+
+
+def test_images_without_a_file_are_left_out_and_said(tmp_path: Path) -> None:
+    root = labelme(tmp_path, a={"shapes": [shape("cup")]}, b={"shapes": [shape("pen")]})
+    (root / "b.json").unlink()
+    assert dict(read_source(root).left_out) == {"b.jpg": "without a JSON file"}
+    points = labelme(tmp_path / "points", a={"shapes": [shape("nose", kind="point")]}, b={})
+    images(points, "c.jpg")
+    assert dict(read_source(points).left_out) == {"b.jpg": "without points", "c.jpg": "without a JSON file"}
+
+
+@pytest.mark.parametrize("content", ["", '{"flags": {}, "sha', "[]", '{"a": 1}'])
+def test_a_damaged_file_of_an_image_is_an_error_and_the_image_is_not_lost(content: str, tmp_path: Path) -> None:
+    root = labelme(tmp_path, a={"shapes": [shape("cup")]}, b={"shapes": [shape("pen")]})
+    write_text(root / "b.json", content)
+    with pytest.raises(TableError, match="b.json' holds no annotation of LabelMe, as the other files do"):
+        read_source(root)

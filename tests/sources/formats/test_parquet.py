@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from eyebright.errors import InputError, TableError
@@ -125,3 +126,21 @@ def test_a_parquet_file_of_something_else_is_not_taken_for_labels(tmp_path: Path
         match="is a Parquet file, which `format='parquet'` reads if a column names images or holds their bytes",
     ):
         read_source(path)
+
+
+@pytest.mark.parametrize("second", ["label", "label "])
+def test_columns_of_one_name_are_an_error_and_none_is_lost(second: str, tmp_path: Path) -> None:
+    table = pa.table([image_structs(["a.png"]), pa.array(["cat"]), pa.array(["dog"])], names=["image", "label", second])
+    pq.write_table(table, tmp_path / "x.parquet")
+    with pytest.raises(TableError, match="x.parquet' names the columns 'label' twice; rename one of each"):
+        read_source(tmp_path / "x.parquet")
+
+
+@pytest.mark.parametrize(("content", "problem"), [(b"", "is empty"), (b"PART" * 9, "is not Parquet")])
+def test_a_damaged_file_beside_others_is_an_error_and_its_images_are_not_left_out(
+    content: bytes, problem: str, tmp_path: Path
+) -> None:
+    write_parquet(tmp_path / "train-0.parquet", {"image": image_structs(["a.png", "b.png"]), "label": ["cat", "dog"]})
+    (tmp_path / "train-1.parquet").write_bytes(content)
+    with pytest.raises(InputError, match=f"train-1.parquet' {problem}, and the other .parquet files in its folder are"):
+        read_source(tmp_path)

@@ -115,3 +115,43 @@ def test_a_tar_file_of_something_else_is_not_taken_for_labels(tmp_path: Path) ->
         (tmp_path / name).mkdir()
         (tmp_path / name / "1.png").write_bytes(png())
     assert read_source(tmp_path).kind == "category"
+
+
+@pytest.mark.parametrize(
+    ("further", "said"),
+    [
+        (("1.PNG", png(90)), "the sample '1' has several images, '1.png', '1.PNG'"),
+        (("1.CLS", b"1"), "the sample '1' has its labels twice, in '1.cls', '1.CLS'; keep one"),
+    ],
+)
+def test_members_whose_names_differ_in_case_only_are_an_error_and_none_is_lost(
+    further: tuple[str, bytes], said: str, tmp_path: Path
+) -> None:
+    path = write_tar(tmp_path / "a.tar", [("1.png", png(10)), ("1.cls", b"0"), further])
+    with pytest.raises(TableError, match=said):
+        read_source(path)
+
+
+def test_rows_with_a_zero_or_one_for_each_label_are_an_error_and_not_the_labels_0_and_1(tmp_path: Path) -> None:
+    path = shard(tmp_path / "a.tar", {"1": {"labels": [0, 1, 1]}, "2": {"labels": [1, 0, 0]}})
+    with pytest.raises(TableError, match="hold 0 and 1 only, such as .0, 1, 1. of 'a.tar::1.png', which may be a row"):
+        read_source(path)
+    numbers = shard(tmp_path / "b.tar", {"1": {"labels": [0, 1]}, "2": {"labels": [2]}})
+    assert labels(read_source(numbers)) == {"b.tar::1.png": ["0", "1"], "b.tar::2.png": ["2"]}
+
+
+def test_true_and_false_are_no_names_of_labels(tmp_path: Path) -> None:
+    path = shard(tmp_path / "a.tar", {"1": {"labels": [True, "cat"]}})
+    with pytest.raises(TableError, match=r"'labels' of '1.json' is \[True, 'cat'\]; a label, a number of a class"):
+        read_source(path)
+
+
+@pytest.mark.parametrize("kept", [0, 700])
+def test_a_shard_that_is_empty_or_cut_off_is_an_error_and_its_images_are_not_left_out(
+    kept: int, tmp_path: Path
+) -> None:
+    shard(tmp_path / "train-0.tar", {"000": 0, "001": 1})
+    cut = shard(tmp_path / "train-1.tar", {"002": 0, "003": 1})
+    cut.write_bytes(cut.read_bytes()[:kept])
+    with pytest.raises(InputError, match=r"train-1.tar' .*the other .tar files in its folder are WebDataset"):
+        read_source(tmp_path)

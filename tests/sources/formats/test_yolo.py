@@ -74,6 +74,8 @@ def test_a_part_may_be_a_list_of_images(tmp_path: Path) -> None:
         (f"3 {ROW}", r"a.txt' line 1: class 3 has no name; there are 3 names"),
         (f"cat {ROW}", r"a.txt' line 1: the number of a class and numbers were expected, got 'cat 0.5"),
         ("0 0.5 x", "the number of a class and numbers were expected"),
+        (f"0 {ROW}\n1 0.5", "a.txt' line 2: a class and at least four numbers were expected, got '1 0.5'; is the"),
+        (f"0 {ROW}\n1", "a.txt' line 2: a class and at least four numbers were expected, got '1'"),
     ],
 )
 def test_a_broken_row_is_an_error_with_its_place(row: str, said: str, tmp_path: Path) -> None:

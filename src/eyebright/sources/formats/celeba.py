@@ -85,4 +85,5 @@ FORMAT = Format(
     looks_like="a text file with a number, the names of attributes, and rows of an image with 1 and -1",
     read=read,
     recognises_file=recognises,
+    reads_companions=True,
 )

@@ -22,6 +22,7 @@ from eyebright.sources.rows import LabelRows, point_source
 from eyebright.sources.source import Source
 
 _NO_CATEGORIES: frozenset[Any] = frozenset()
+_MAX_EXACT = 2**53  # from here on a number with decimals stands for several whole numbers
 
 
 @dataclass
@@ -78,7 +79,17 @@ def read(request: ReadRequest) -> Source:
     for key, (file, line) in content.images.items():
         found = content.categories_of.get(key, _NO_CATEGORIES)
         rows.add(names.find(file, line=line), (content.categories[category] for category in found))
-    return rows.source(request, messages=names.messages(), declared=content.categories.values())
+    messages = [*_same_names(content.categories), *names.messages()]
+    return rows.source(request, messages=messages, declared=content.categories.values())
+
+
+def _same_names(categories: Mapping[Any, str]) -> list[str]:
+    """The message about categories that are one label, since they have one name; none without any."""
+    ids: dict[str, list[str]] = {}
+    for key, name in categories.items():
+        ids.setdefault(name, []).append(str(key))
+    several = [f"'{name}' ({', '.join(keys)})" for name, keys in ids.items() if len(keys) > 1]
+    return [f"categories of one name, which are one label: {', '.join(several)}"] if several else []
 
 
 def _content(path: Path) -> _Content:
@@ -161,9 +172,14 @@ def _object(content: _Content, piece: Piece, section: str, keys: Iterable[str]) 
     missing = [key for key in keys if key not in piece.value]
     if missing:
         raise content.error(piece.line, f"an entry of '{section}' has no {listing(missing)}; export the file again")
-    if wrong := [key for key in keys if not isinstance(piece.value[key], (int, float, str))]:
-        value = short_repr(piece.value[wrong[0]])
-        raise content.error(piece.line, f"'{wrong[0]}' of an entry of '{section}' is no number or string, but {value}")
+    for key in keys:
+        value = piece.value[key]
+        if not isinstance(value, (int, float, str)) or (isinstance(value, bool) and key != "name"):
+            problem = f"'{key}' of an entry of '{section}' is no number or string, but {short_repr(value)}"
+            raise content.error(piece.line, problem)
+        if isinstance(value, float) and abs(value) > _MAX_EXACT:
+            problem = f"'{key}' of an entry of '{section}' is {value:.0f} with decimals, which is not exact"
+            raise content.error(piece.line, f"{problem}: several ids may be this number; write whole numbers")
     return piece.value
 
 

@@ -6,7 +6,7 @@ image, are read as points.
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -45,13 +45,16 @@ def read(request: ReadRequest) -> Source:
         InputError: there are flags and shapes, or no image.
     """
     names = ImageNames(request.root, request.path)
-    files = [file for file in _json_files(folder_listing(request.path)) if _is_labelme(file)]
+    content = folder_listing(request.path)
+    files = [file for file in _json_files(content) if _is_labelme(file)]
     found = [_annotation(file, names) for file in files]
+    without = _without_annotation(request, content, {image.file for image in found}, files)
     asked = None if request.kind is None else request.kind.form
     use_flags = _uses_flags(request, found)
     if not use_flags and asked in (None, "points") and _are_points(found):
-        return _points(request, found, names.messages())
+        return _points(request, found, names.messages(), without)
     rows = LabelRows(request.path)
+    rows.left_out |= without
     for file, flags, shapes in found:
         if flags.get(_IGNORE):
             rows.leave_out(file, f"marked {_IGNORE}")
@@ -63,6 +66,31 @@ def read(request: ReadRequest) -> Source:
 
 def _json_files(content: FolderContent) -> list[Path]:
     return [file for file in content.others if file.suffix.lower() == ".json"]
+
+
+def _without_annotation(
+    request: ReadRequest, content: FolderContent, known: Set[str], files: Sequence[Path]
+) -> dict[str, str]:
+    """The images that no file of LabelMe names, with the reason.
+
+    Raises:
+        TableError: one of them has a JSON file of its name, beside it or beside the others, which is damaged.
+    """
+    others = set(_json_files(content)).difference(files)
+    folders = {file.parent for file in files}
+    without: dict[str, str] = {}
+    for image in folder_listing(request.root).images:
+        file = image.relative_to(request.root).as_posix()
+        if file in known:
+            continue
+        own = {folder / f"{image.stem}.json" for folder in (image.parent, *folders)}
+        if damaged := sorted(own & others):
+            raise TableError(
+                f"'{damaged[0]}' holds no annotation of LabelMe, as the other files do; is it cut off? save it again,"
+                " or take it out of the folder"
+            )
+        without[file] = "without a JSON file"
+    return without
 
 
 def _is_labelme(path: Path) -> bool:
@@ -126,12 +154,14 @@ def _are_points(found: Sequence[_Annotation]) -> bool:
     return bool(each) and is_point and all(len(set(labels)) == len(labels) for labels in each)
 
 
-def _points(request: ReadRequest, found: Sequence[_Annotation], messages: list[str]) -> Source:
+def _points(
+    request: ReadRequest, found: Sequence[_Annotation], messages: list[str], left_out: dict[str, str]
+) -> Source:
     order = list(dict.fromkeys(label for image in found for label, _, _ in image.shapes))
     missing = (math.nan, math.nan)
     places = [{label: xy for label, _, xy in image.shapes} for image in found if image.shapes]
     points = np.array([[place.get(name, missing) for name in order] for place in places], dtype=np.float64)
-    left_out = {image.file: "without points" for image in found if not image.shapes}
+    left_out = {**left_out, **{image.file: "without points" for image in found if not image.shapes}}
     files = [image.file for image in found if image.shapes]
     return point_source(request, files, points, names=order, messages=messages, left_out=left_out)
 

@@ -120,4 +120,5 @@ FORMAT = Format(
     looks_like="CSV with ImageID, Source, LabelName and Confidence",
     read=read,
     recognises_file=recognises,
+    reads_companions=True,
 )

@@ -4,6 +4,7 @@ The package ``datasets`` of Hugging Face notes the names of classes in the metad
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -86,6 +87,9 @@ def _read(path: Path, root: Path) -> _File:
     schema = file.schema_arrow
     if not file.metadata.num_rows:
         raise TableError(f"'{path}' has no row; a row for each image was expected")
+    names = Counter(field.name.strip() for field in schema)
+    if twice := [name for name, count in names.items() if count > 1]:
+        raise TableError(f"'{path}' names the columns {listing(twice)} twice; rename one of each")
     image = image_column(path, schema)
     has_bytes = image is not None and _has_bytes(file, image)
     classes = read_class_names(path, schema)

@@ -24,6 +24,7 @@ from eyebright.sources.part_names import parts_of_files
 from eyebright.sources.rows import LabelRows
 from eyebright.sources.source import Source
 
+_LABELS = ("cls", "json")  # extensions of the members with labels
 _N_SAMPLED_MEMBERS = 20  # members from which the format is recognised
 _MAX_LABEL_BYTES = 10_000_000  # bytes of labels of one sample
 
@@ -36,7 +37,12 @@ class _Sample(NamedTuple):
 
     def images(self) -> list[str]:
         """The members that are images."""
-        return [name for extension, name in self.members.items() if f".{extension}" in IMAGE_EXTENSIONS]
+        return [name for extension, name in self.members.items() if f".{extension.lower()}" in IMAGE_EXTENSIONS]
+
+    def labels(self) -> list[str]:
+        """The members that hold labels of one kind, if there are several."""
+        kinds = [[name for extension, name in self.members.items() if extension.lower() == kind] for kind in _LABELS]
+        return next((names for names in kinds if len(names) > 1), [])
 
 
 def recognises(file: LabelFile) -> bool:
@@ -48,7 +54,7 @@ def recognises(file: LabelFile) -> bool:
             names = [member.name for member in islice(tar, _N_SAMPLED_MEMBERS) if member.isreg()]
     except (tarfile.TarError, OSError, EOFError, ValueError):
         return False
-    return any(sample.images() and {"cls", "json"} & set(sample.members) for sample in _samples(names))
+    return any(sample.images() and set(_LABELS) & set(sample.members) for sample in _samples(names))
 
 
 def read(request: ReadRequest) -> Source:
@@ -68,6 +74,7 @@ def read_several(files: Sequence[Path], request: ReadRequest) -> Source:
     parts = parts_of_files(files, request) if len(files) > 1 else [None]
     rows = LabelRows(request.path)
     keys = dict[str, None]()
+    lists: dict[tuple[str, ...], str] = {}  # an image of each list of labels
     is_single = True
     for path, part in zip(files, parts, strict=True):
         shard = path.relative_to(request.root).as_posix()
@@ -78,9 +85,23 @@ def read_several(files: Sequence[Path], request: ReadRequest) -> Source:
                 rows.leave_out(file, "without labels")
                 continue
             is_single = is_single and isinstance(labels, str)
+            if isinstance(labels, list):
+                lists.setdefault(tuple(labels), file)
             rows.add(file, [labels] if isinstance(labels, str) else labels, part=part)
+    _check_not_flags(request.path, lists)
     sentences = [f"labels are in the key {listing(keys)} of the .json members"] if keys else []
     return rows.source(request, messages=sentences, may_be_single=is_single)
+
+
+def _check_not_flags(path: Path, lists: Mapping[tuple[str, ...], str]) -> None:
+    """Raises `TableError` for lists of 0 and 1 only, as a row with one for each label is written."""
+    several = [labels for labels in lists if len(labels) > 1]
+    if several and {label for labels in lists for label in labels} <= {"0", "1"}:
+        row = ", ".join(several[0])
+        raise TableError(
+            f"'{path}': the lists of labels hold 0 and 1 only, such as [{row}] of '{lists[several[0]]}',"
+            " which may be a row with one for each label, or the labels '0' and '1'; write the names of the labels"
+        )
 
 
 def _image(path: Path, sample: _Sample) -> str:
@@ -88,6 +109,8 @@ def _image(path: Path, sample: _Sample) -> str:
     if len(found) != 1:
         problem = f"several images, {listing(found)}" if found else "no image"
         raise TableError(f"'{path}': the sample '{sample.key}' has {problem}; one was expected")
+    if twice := sample.labels():
+        raise TableError(f"'{path}': the sample '{sample.key}' has its labels twice, in {listing(twice)}; keep one")
     return found[0]
 
 
@@ -96,7 +119,9 @@ def _samples(names: Iterable[str]) -> list[_Sample]:
     for name in names:
         folder, base = posixpath.split(posixpath.normpath(name))
         stem, _, extension = base.partition(".")
-        samples.setdefault(posixpath.join(folder, stem), {})[extension.lower()] = posixpath.normpath(name)
+        members = samples.setdefault(posixpath.join(folder, stem), {})
+        key = extension if extension.lower() in members else extension.lower()  # so that none of two is lost
+        members[key] = posixpath.normpath(name)
     return [_Sample(key, members) for key, members in samples.items()]
 
 
@@ -142,7 +167,7 @@ def _key(path: Path, asked: Sequence[str], name: str, values: Mapping[str, Any])
 def _as_labels(path: Path, name: str, key: str, value: Any) -> str | list[str] | None:
     if isinstance(value, list):
         found = cast("list[Any]", value)
-        if all(isinstance(element, (str, int)) for element in found):
+        if all(isinstance(element, (str, int)) and not isinstance(element, bool) for element in found):
             return [str(element) for element in found]
     elif value is None or isinstance(value, str):
         return value or None

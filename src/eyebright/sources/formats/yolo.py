@@ -23,6 +23,7 @@ from eyebright.sources.source import Source
 
 _PARTS: dict[str, Part] = {"train": "train", "val": "valid", "valid": "valid", "test": "test"}
 _YAML = (".yaml", ".yml")
+_MIN_CELLS = 5  # of an object: its class and a box; a polygon has more
 _NAMES = ("classes.txt", "obj.names", "data.names")
 """Files with the name of a class on each line, where there is no ``data.yaml``."""
 
@@ -168,7 +169,7 @@ def _is_label_file(path: Path) -> bool:
 def _labels(path: Path, classes: Mapping[str, str]) -> set[str]:
     """The classes of the objects in a text file; empty without a file."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError:
         return set()
     except (OSError, ValueError) as error:
@@ -180,6 +181,11 @@ def _labels(path: Path, classes: Mapping[str, str]) -> set[str]:
         if not cells[0].isdecimal() or not all(map(is_number, cells[1:])):
             raise TableError(
                 f"'{path}' line {number}: the number of a class and numbers were expected, got '{line[:60]}'"
+            )
+        if len(cells) < _MIN_CELLS:
+            raise TableError(
+                f"'{path}' line {number}: a class and at least four numbers were expected, got '{line[:60]}'; is the"
+                " file cut off?"
             )
         key = str(int(cells[0]))
         if classes and key not in classes:

@@ -26,8 +26,9 @@ from eyebright.data.image_dataloaders import ImageDataLoaders
 from eyebright.evaluation.thresholds import tune_thresholds
 from eyebright.learner.vision_learner import vision_learner
 from eyebright.metrics.meter import Meter
+from eyebright.sources.checked_split import checked_split
 from eyebright.sources.read import read_source
-from eyebright.sources.split import ColSplitter, LabelSplitter, RandomSplitter, TrainTestSplitter, checked_split
+from eyebright.sources.split import ColSplitter, LabelSplitter, RandomSplitter, TrainTestSplitter
 from eyebright.tasks.image import ImageBlock
 from eyebright.tasks.multicategory import MultiCategoryBlock
 from eyebright.transforms.presets import aug_transforms

@@ -17,7 +17,8 @@ from eyebright.data.block import DataBlock
 from eyebright.data.getters import ColReader
 from eyebright.errors import DataError, InputError
 from eyebright.io.files import get_image_files
-from eyebright.sources.split import RandomSplitter, checked_split
+from eyebright.sources.checked_split import checked_split
+from eyebright.sources.split import RandomSplitter
 from eyebright.tasks.category import CategoryBlock
 from eyebright.tasks.image import ImageBlock
 from support.gold import gold

@@ -16,7 +16,8 @@ from eyebright.data.dataloaders import DataLoaders
 from eyebright.data.datasets import Dataset
 from eyebright.data.loader import Loader
 from eyebright.data.sample_spec import SampleSpec
-from eyebright.sources.split import LabelSplitter, MaskSplitter, RandomSplitter, checked_split
+from eyebright.sources.checked_split import checked_split
+from eyebright.sources.split import LabelSplitter, MaskSplitter, RandomSplitter
 from eyebright.transforms.pipeline import Pipeline
 from support.images import coloured_squares
 from support.learners import small_learner, squares_block

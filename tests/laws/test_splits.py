@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, strategies as st
 
+from eyebright.sources.checked_split import Splitter, checked_split
 from eyebright.sources.split import (
     ColSplitter,
     EndSplitter,
@@ -16,9 +17,7 @@ from eyebright.sources.split import (
     MaskSplitter,
     RandomSplitter,
     RandomSubsetSplitter,
-    Splitter,
     TrainTestSplitter,
-    checked_split,
 )
 
 COUNTS = st.integers(2, 300)

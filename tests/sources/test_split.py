@@ -13,7 +13,6 @@ import torch
 
 from eyebright.errors import DataError, InputError
 from eyebright.sources import split
-from eyebright.sources.split import checked_split
 
 GOLD = json.loads((Path(__file__).parents[1] / "gold" / "g05_split_vocab.json").read_text())
 
@@ -156,45 +155,6 @@ def test_labels_of_an_item_that_are_no_list_are_an_error(labels: Any) -> None:
 def test_one_of_several_folders_for_validation_that_is_missing_is_an_error() -> None:
     with pytest.raises(DataError, match="expected folders 'train' and 'valid', 'val2'; there are 'train', 'valid'"):
         split.GrandparentSplitter(valid_name=["valid", "val2"])(["train/a/1.jpg", "valid/a/2.jpg"])
-
-
-def by_index_label(table: pd.DataFrame) -> tuple[list[int], list[int]]:
-    """As the book's readers write it: labels of the index, not indices."""
-    return table.index[~table["is_valid"]].tolist(), table.index[table["is_valid"]].tolist()  # pyright: ignore[reportCallIssue]
-
-
-def test_a_shuffled_table_cannot_leak_unlike_the_book() -> None:
-    table = pd.DataFrame({"is_valid": np.arange(32) % 4 == 0}).sample(frac=1, random_state=3)
-    train, valid = checked_split(by_index_label, table)
-    assert table["is_valid"].iloc[valid].all()
-    assert not table["is_valid"].iloc[train].any()
-
-
-def test_a_filtered_table_stays_in_range_unlike_the_book() -> None:
-    table = pd.DataFrame({"is_valid": np.arange(32) % 4 == 0}).iloc[16:]
-    train, valid = checked_split(by_index_label, table)
-    assert sorted(train + valid) == list(range(16))
-
-
-@pytest.mark.parametrize(
-    ("parts", "message"),
-    [
-        (([0, 1], [1, 2]), "1 items on both sides"),
-        (([0, 9], [1]), "index 9, and there are 3 items"),
-        (([0, -1], [1]), "index -1"),
-        (([0, 0], [1]), "twice on one side"),
-        ((["a"], [1]), "whole numbers from 0"),
-        (([True, False], [1]), "whole numbers from 0"),
-        (([], [0, 1, 2]), "nothing to train on: all 3"),
-        (([0],), "two lists of indices, train and valid; got list$"),
-        (None, "two lists of indices, train and valid; got NoneType$"),
-        ((0, 1), "two lists of indices, train and valid; got int and int$"),
-        ((np.array([[0], [1]]), [2]), r"one-dimensional indices, got an array of the shape \(2, 1\)"),
-    ],
-)
-def test_an_invalid_split_is_an_error(parts: Any, message: str) -> None:
-    with pytest.raises(DataError, match=message):
-        checked_split(lambda _: parts, ["a", "b", "c"])
 
 
 def test_a_missing_split_column_is_an_error_that_names_the_nearest() -> None:

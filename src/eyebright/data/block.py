@@ -34,8 +34,9 @@ from eyebright.errors import (
     shortened,
 )
 from eyebright.image.cache import CacheOption, ImageCache
+from eyebright.sources.checked_split import Splitter, checked_split
 from eyebright.sources.items import as_items
-from eyebright.sources.split import RandomSplitter, Splitter, checked_split
+from eyebright.sources.split import RandomSplitter
 from eyebright.tasks.base import Block, TargetBlock
 from eyebright.tasks.input_and_target import as_input_and_target
 from eyebright.transforms.pipeline import Pipeline

@@ -28,7 +28,8 @@ from eyebright.data.table_file import read_table_file
 from eyebright.errors import InputError, listing
 from eyebright.io.files import get_image_files
 from eyebright.recipes.data_bunch import ImageDataBunch
-from eyebright.sources.split import ColSplitter, IndexSplitter, Splitter
+from eyebright.sources.checked_split import Splitter
+from eyebright.sources.split import ColSplitter, IndexSplitter
 from eyebright.tasks.base import TargetBlock
 from eyebright.tasks.category import CategoryBlock
 from eyebright.tasks.image import ImageBlock

@@ -208,7 +208,7 @@ class ReviewApp:
             return self._heat_map(row, parameters.get("cell", ""))
         with self.session.lock:
             item = self.lists.item(row)
-            log = [self._shown(entry) for entry in reversed(self.session.entries) if row in self.session.rows(entry)]
+            log = [self._shown(entry) for entry in self.session.history.after(0) if row in self.session.rows(entry)]
         width, height = (0, 0) if item["missing"] else _size_or_nothing(path)
         return _json(200, {**item, "width": width, "height": height, "log": log[:_MAX_LOG]})
 
@@ -264,7 +264,7 @@ class ReviewApp:
         offset, limit = (requests.parse_integer(parameters.get(name, default), name) for name, default in _LOG_DEFAULTS)
         session = self.session
         with session.lock:
-            entries = session.entries
+            entries = session.history.entries
             if "id" in parameters:
                 row = requests.parse_integer(parameters["id"], "id")
                 entries = [entry for entry in entries if row in session.rows(entry)]
@@ -273,7 +273,7 @@ class ReviewApp:
             return {"total": len(entries), "entries": [self._shown(entry) for entry in reversed(shown)]}
 
     def _shown(self, entry: Any) -> dict[str, Any]:
-        return entry.shown(undone=entry.revision in self.session.undone)
+        return entry.shown(undone=self.session.history.is_undone(entry))
 
     def _state(self, parameters: dict[str, str]) -> dict[str, Any]:
         session = self.session
@@ -284,7 +284,7 @@ class ReviewApp:
                 "changed": session.changed_since(since),
                 "counts": session.counts(),
                 "learning": self.learning.to_json(),
-                "saved": session.last_saved(),
+                "saved": session.history.last_saved(),
             }
 
     # ------------------------------------------------------------------ POST

@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float
 
 from eyebright.errors import ArtifactError, InputError, listing
 from eyebright.review.entry import Change, Entry
+from eyebright.review.history import ActionHistory
 from eyebright.review.items import NO_SUSPECTS, Answers, ReviewItems, Suspects
 from eyebright.review.journal import Journal, JournalContent
 from eyebright.review.refusal import Refusal
@@ -67,8 +68,7 @@ class ReviewSession:
     columns: Collection[str] = ()
     model: int = 0
     revision: int = 0
-    entries: list[Entry] = field(default_factory=list[Entry])
-    undone: set[int] = field(default_factory=set[int])
+    history: ActionHistory = field(default_factory=ActionHistory)
 
     def __post_init__(self) -> None:
         self.vocabulary: Vocabulary = self.items.vocabulary
@@ -79,7 +79,6 @@ class ReviewSession:
         self.reviewed: Bool[np.ndarray, " n"] = np.zeros(count, dtype=np.bool_)
         self.changed: Bool[np.ndarray, " n"] = np.zeros(count, dtype=np.bool_)
         self.row_of = {file: row for row, file in enumerate(self.items.files)}
-        self._of_action: dict[str, Entry] = {}
 
     # ------------------------------------------------------------------ the journal of former sessions
 
@@ -112,8 +111,8 @@ class ReviewSession:
                 f"which is here; give another folder with `journal`"
             )
         sentences = list(content.notices)
-        if self.entries:
-            sentences.append(f"continued: {len(self.entries):,} actions on {len(named):,} images")
+        if self.history.entries:
+            sentences.append(f"continued: {len(self.history.entries):,} actions on {len(named):,} images")
         if absent:
             sentences.append(
                 f"{len(absent):,} images of the journal are not among these; their actions stay in the journal"
@@ -143,10 +142,6 @@ class ReviewSession:
 
     # ------------------------------------------------------------------ actions
 
-    def former(self, action: str) -> Entry | None:
-        """The entry of an action that was sent before."""
-        return self._of_action.get(action)
-
     def change(self, action: Action) -> int | None:
         """Carries out an action; returns its revision, or None if it changes nothing.
 
@@ -154,7 +149,7 @@ class ReviewSession:
             Refusal: a value is not what the browser thinks (409), or the journal cannot be written (507).
         """
         with self.lock:
-            if (former := self.former(action.name)) is not None:
+            if (former := self.history.former(action.name)) is not None:
                 return former.revision
             self._check_current(action.changes)
             changes = tuple(change for change in action.changes if change.was != change.now)
@@ -177,12 +172,12 @@ class ReviewSession:
             Refusal: there is none, or a later action changed the same values.
         """
         with self.lock:
-            if (former := self.former(action)) is not None and former.undoes is not None:
-                return former.revision, self._entry(former.undoes)
-            target = self._named(reference) if reference is not None else self._newest_undoable()
+            if (former := self.history.former(action)) is not None and former.undoes is not None:
+                return former.revision, self.history.entry(former.undoes)
+            target = self.history.named(reference) if reference is not None else self.history.newest_undoable(self.who)
             if target is None:
                 raise Refusal(409, "there is nothing to undo")
-            if not target.can_be_undone or target.revision in self.undone:
+            if not target.can_be_undone or self.history.is_undone(target):
                 raise Refusal(409, f"action {target.revision} cannot be undone: it sets nothing, or is undone already")
             return self._reverse(action, target, undoes=target.revision), target
 
@@ -198,10 +193,10 @@ class ReviewSession:
             Refusal: there is none, or a later action changed the same values.
         """
         with self.lock:
-            if (former := self.former(action)) is not None and former.redoes is not None:
-                return former.revision, self._entry(former.redoes)
-            target = self._named(reference) if reference is not None else self._newest_undo()
-            if target is None or target.undoes is None or target.revision in self.undone:
+            if (former := self.history.former(action)) is not None and former.redoes is not None:
+                return former.revision, self.history.entry(former.redoes)
+            target = self.history.named(reference) if reference is not None else self.history.newest_undo(self.who)
+            if target is None or target.undoes is None or self.history.is_undone(target):
                 raise Refusal(409, "there is nothing to redo")
             return self._reverse(action, target, redoes=target.revision), target
 
@@ -212,7 +207,7 @@ class ReviewSession:
             Refusal: it is there already, too long, or these images have points or numbers.
         """
         with self.lock:
-            if (former := self.former(action)) is not None:
+            if (former := self.history.former(action)) is not None:
                 return former.revision
             name = name.strip()
             if not self.vocabulary.can_grow:
@@ -268,18 +263,15 @@ class ReviewSession:
     def changed_since(self, revision: int) -> list[int]:
         """The images that actions after a revision concern."""
         rows = set[int]()
-        for entry in reversed(self.entries):
-            if entry.revision <= revision:
-                break
+        for entry in self.history.after(revision):
             rows.update(self.rows(entry))
         return sorted(rows)
 
-    def last_saved(self) -> Mapping[str, Any] | None:
-        """The table that was written last, with its revision; None: none was."""
-        for entry in reversed(self.entries):
-            if entry.saved:
-                return {"path": entry.saved.get("path"), "revision": entry.revision}
-        return None
+    def rows(self, entry: Entry) -> set[int]:
+        """The images that an entry concerns, those that are here."""
+        files = (*entry.reviewed, *entry.unreviewed)
+        found = {self.row_of.get(file, -1) for file in files} | {change.row for change in entry.changes}
+        return found - {-1}
 
     # ------------------------------------------------------------------ private
 
@@ -330,10 +322,8 @@ class ReviewSession:
         """The images of an entry that a later action, which is still in effect, confirmed, or no longer confirms."""
         files = {*target.reviewed, *target.unreviewed} & self.row_of.keys()
         later = set[str]()
-        for entry in reversed(self.entries):
-            if entry.revision <= target.revision or not files:
-                break
-            if entry.can_be_undone and entry.revision not in self.undone:
+        for entry in self.history.after(target.revision) if files else ():
+            if entry.can_be_undone and not self.history.is_undone(entry):
                 later |= files.intersection((*entry.reviewed, *entry.unreviewed))
         return {self.row_of[file] for file in later}
 
@@ -354,13 +344,7 @@ class ReviewSession:
         rows = np.array(sorted({change.row for change in entry.changes if change.row >= 0}), dtype=np.int64)
         now, given = self.current[rows], self.given[rows]
         self.changed[rows] = ~((now == given) | (np.isnan(now) & np.isnan(given))).all(axis=(1, 2))
-        if entry.undoes is not None:
-            self.undone.add(entry.undoes)
-        if entry.redoes is not None:
-            self.undone.add(entry.redoes)
-            self.undone.discard(self._entry(entry.redoes).undoes or 0)
-        self.entries.append(entry)
-        self._of_action[entry.action] = entry
+        self.history.add(entry)
         self.revision = entry.revision
 
     def _grow(self, name: str) -> None:
@@ -369,54 +353,3 @@ class ReviewSession:
             column = unknown_values(Vocabulary("labels", (name,)), len(self.items))
             self.given = np.concatenate([self.given, column], axis=1)
             self.current = np.concatenate([self.current, column], axis=1)
-
-    def _named(self, reference: int | str) -> Entry:
-        """The entry of a revision, or of the identifier of an action.
-
-        Raises:
-            Refusal: there is none.
-        """
-        if isinstance(reference, int):
-            return self._entry(reference)
-        if (entry := self.former(reference)) is None:
-            raise Refusal(409, "this action was not carried out, so there is nothing to take back")
-        return entry
-
-    def _entry(self, revision: int) -> Entry:
-        """The entry of a revision.
-
-        Raises:
-            Refusal: there is none.
-        """
-        low, high = 0, len(self.entries)
-        while low < high:
-            middle = (low + high) // 2
-            low, high = (middle + 1, high) if self.entries[middle].revision < revision else (low, middle)
-        if low == len(self.entries) or self.entries[low].revision != revision:
-            raise Refusal(409, f"there is no action {revision}")
-        return self.entries[low]
-
-    def _newest_undoable(self) -> Entry | None:
-        return next(
-            (
-                entry
-                for entry in reversed(self.entries)
-                if entry.who == self.who and entry.can_be_undone and entry.revision not in self.undone
-            ),
-            None,
-        )
-
-    def _newest_undo(self) -> Entry | None:
-        """The newest undo of this person that was not taken back, unless something else was set after it."""
-        for entry in reversed(self.entries):
-            if entry.who == self.who and entry.can_be_undone:
-                return None
-            if entry.who == self.who and entry.undoes is not None and entry.revision not in self.undone:
-                return entry
-        return None
-
-    def rows(self, entry: Entry) -> set[int]:
-        """The images that an entry concerns, those that are here."""
-        files = (*entry.reviewed, *entry.unreviewed)
-        found = {self.row_of.get(file, -1) for file in files} | {change.row for change in entry.changes}
-        return found - {-1}

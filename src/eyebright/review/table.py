@@ -104,7 +104,8 @@ class NewTable:
     def _check_replaceable(self, out: Path) -> None:
         if not out.exists():
             return
-        written = {entry.saved.get("digest") for entry in self.session.entries if entry.saved.get("path") == str(out)}
+        saved = [entry.saved for entry in self.session.history.entries]
+        written = {each.get("digest") for each in saved if each.get("path") == str(out)}
         if out.is_dir() or _digest(out) not in written:
             raise Refusal(
                 409,

@@ -6,6 +6,7 @@ The public names are imported from their modules when they are first used, so `i
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from eyebright import _deprecate
 from eyebright._version import __version__ as __version__
 
 if TYPE_CHECKING:  # the same names for type checkers and editors; a test compares them with the table below
@@ -169,6 +170,15 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
 }
 """The public names of each module."""
 
+_FORMER = {
+    "AskingCurve": "AbstentionCurve",
+    "LabelSets": "PredictionSets",
+    "Options": "TrainOptions",
+    "TrainingOptions": "FitOptions",
+    "asking_curves": "abstention_curves",
+}
+"""Names that the package has had, and those of today; they work and warn."""
+
 _MODULE_OF = dict(sorted((name, module) for module, names in _PUBLIC.items() for name in names))
 
 # A star import must not hide Pillow's Image, which many scripts have imported before it.
@@ -177,6 +187,9 @@ __all__ = [name for name in _MODULE_OF if name != "Image"]  # pyright: ignore[re
 if not TYPE_CHECKING:  # a type checker that saw this function would accept any name
 
     def __getattr__(name: str) -> Any:
+        if name in _FORMER:
+            _deprecate.warn_renamed(f"eyebright.{name}", _FORMER[name])
+            return getattr(importlib.import_module(__name__), _FORMER[name])
         if name not in _MODULE_OF:
             raise AttributeError(f"module 'eyebright' has no attribute '{name}'")
         value = getattr(importlib.import_module(_MODULE_OF[name]), name)

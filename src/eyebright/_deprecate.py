@@ -13,6 +13,17 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+def warn_renamed(old: str, new: str, *, stacklevel: int = 2) -> None:
+    """Warns that a name is a former one.
+
+    Args:
+        old: the former name.
+        new: the name of today.
+        stacklevel: as in `warnings.warn`; 2 is the line that calls the caller of this function.
+    """
+    warnings.warn(f"{old} has been renamed to {new}", FutureWarning, stacklevel=stacklevel + 1)
+
+
 def renamed(old: str, function: Callable[P, R]) -> Callable[P, R]:
     """The function under an old name; a call warns, at the caller's line, with the new name.
 
@@ -23,7 +34,7 @@ def renamed(old: str, function: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        warnings.warn(f"{old} has been renamed to {function.__name__}", FutureWarning, stacklevel=2)
+        warn_renamed(old, function.__name__)
         return function(*args, **kwargs)
 
     call.__name__ = call.__qualname__ = old

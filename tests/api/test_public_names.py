@@ -53,3 +53,16 @@ def test_the_modules_for_training_and_prediction_import_no_optional_package() ->
     assert not extras & packages_loaded_by(
         "import eyebright.learner.learner, eyebright.inference.predictor, eyebright.data.block"
     )
+
+
+@pytest.mark.parametrize(("former", "name"), eyebright._FORMER.items())
+def test_a_former_name_is_the_one_of_today_and_warns_where_it_is_used(former: str, name: str) -> None:
+    with pytest.warns(FutureWarning, match=f"eyebright.{former} has been renamed to {name}") as warned:
+        value = getattr(eyebright, former)
+    assert value is getattr(eyebright, name)
+    assert warned[0].filename == __file__
+    assert former not in eyebright.__all__
+
+
+def test_a_star_import_does_not_warn() -> None:
+    assert packages_loaded_by("import warnings\nwarnings.simplefilter('error')\nfrom eyebright import *")

@@ -188,3 +188,13 @@ def test_a_file_that_holds_something_else_is_not_replaced(content: str, is_refus
             check_replaceable(path, ["path,"], "predictions")
     else:
         check_replaceable(path, ["path,"], "predictions")
+
+
+def test_images_behind_many_other_files_of_a_hidden_folder_are_named(tmp_path: Path) -> None:
+    hidden = tmp_path / ".photos"
+    hidden.mkdir()
+    for i in range(1100):
+        (hidden / f"{i}.txt").touch()
+    (hidden / "z.jpg").touch()
+    (tmp_path / "a.jpg").touch()
+    assert folder_content(tmp_path).hidden == [hidden]

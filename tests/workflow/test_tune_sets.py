@@ -120,13 +120,13 @@ def test_predictions_have_the_set_in_a_column_and_in_json(folder: Path) -> None:
     row = torch.tensor([0.9, 0.2, 0.999])
     inside = decision.prediction_set(row)
     assert inside is not None
-    prediction = Prediction("a.jpg", decision.decode(row), row, prediction_set=inside)
+    prediction = Prediction("a.jpg", decision.decode(row), row, label_set=inside)
     frame = Predictions([prediction], {}, decision.target).to_frame()
-    assert list(frame.columns) == ["path", "labels", "cat", "dog", "rare", "prediction_set"]
-    assert frame.loc[0, "prediction_set"] == ";".join(inside)
-    assert prediction.to_json(decision.target)["prediction_set"] == list(inside)
+    assert list(frame.columns) == ["path", "labels", "cat", "dog", "rare", "label_set"]
+    assert frame.loc[0, "label_set"] == ";".join(inside)
+    assert prediction.to_json(decision.target)["label_set"] == list(inside)
     assert prediction.line(decision.target).endswith(f"; prediction set: {', '.join(inside)}")
-    nothing = Prediction("a.jpg", decision.decode(row), row, prediction_set=())
+    nothing = Prediction("a.jpg", decision.decode(row), row, label_set=())
     assert nothing.line(decision.target).endswith("; prediction set: empty")
     assert nothing.row(decision.target)[-1] == ""
 
@@ -292,7 +292,7 @@ def test_the_command_and_inspect_name_them(folder: Path, capsys: pytest.CaptureF
         "prediction sets: in expectation, the set of an image that has labels contains at least 90 % of them"
         in capsys.readouterr().out
     )
-    assert inspect_folder(folder).to_json()["prediction_sets"]["coverage"] == 0.9
+    assert inspect_folder(folder).to_json()["label_sets"]["coverage"] == 0.9
     assert run(["inspect", str(folder)]) == 0
     assert "prediction sets: method crc, coverage 0.9, confidence None, n_images " in capsys.readouterr().out
     assert run(["tune", str(folder), "--set-method", "crc", "--top-k", "1"]) == 2

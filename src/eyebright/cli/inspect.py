@@ -58,9 +58,9 @@ def _say(found: "Inspection") -> None:
         say(f"input: {_pairs(facts['input'])}")
         say(f"calibration: {facts['calibration'] or 'none'}; thresholds: {short_repr(facts['thresholds'], limit=300)}")
         say(f"promises: {'; '.join(map(_pairs, facts['promises'])) or 'none'}")
-        for title, names in (("prediction_sets", _SET_FIELDS), ("risk", _RISK_FIELDS)):
-            if isinstance(made := facts[title], dict):
-                say(f"{title.replace('_', ' ')}: {_pairs({name: made.get(name) for name in names})}")
+        for key, title, names in (("label_sets", "prediction sets", _SET_FIELDS), ("risk", "risk", _RISK_FIELDS)):
+            if isinstance(made := facts[key], dict):
+                say(f"{title}: {_pairs({name: made.get(name) for name in names})}")
         say(f"scores: {_pairs(facts['scores']) or 'none'}")
         say(f"data: {_pairs(facts['data'])}")
         licence = facts["weights_licence"]

@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -229,6 +230,10 @@ class Datasets:
 
     def fingerprint(self) -> str:
         """A hash of the split and the items' names, contents of their files and targets: equal on any machine."""
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
         digest = hashlib.sha256()
         for dataset in (self.train, self.valid):
             pairs = zip(_portable_names(dataset), dataset.target_texts(), strict=True)

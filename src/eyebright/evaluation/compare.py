@@ -109,7 +109,8 @@ def paired_comparisons(
         InputError: a metric takes the logits of points.
     """
     groups = first.group_codes
-    differences = [_difference(first, second, metric, labels) for metric in metrics]
+    are_equal = _are_equal(first.outputs, second.outputs)
+    differences = [_difference(first, second, metric, labels, are_equal=are_equal) for metric in metrics]
     functions = [one.difference.function for one in differences]
     if labels is not None:
         functions.append(lambda counts: labels[1].each(counts) - labels[0].each(counts))
@@ -123,9 +124,14 @@ def paired_comparisons(
 
 
 def _difference(
-    first: Evaluation, second: Evaluation, metric: Metric, labels: tuple[LabelPrecisions, LabelPrecisions] | None
+    first: Evaluation,
+    second: Evaluation,
+    metric: Metric,
+    labels: tuple[LabelPrecisions, LabelPrecisions] | None,
+    *,
+    are_equal: bool,
 ) -> ScoreDifference:
-    """The scores of both models and their difference; that of equal outputs is 0 on every sample."""
+    """The scores of both models and their difference; that of equal outputs and decisions is 0 on every sample."""
     given, groups = [metric_input(each, metric) for each in (first, second)], first.group_codes
     if labels is not None and metric is mean_ap:
         trials = positive_trials(first.targets, groups)
@@ -136,7 +142,7 @@ def _difference(
         found = ScoreDifference(before, after, after - before)
     else:
         found = score_difference(metric, given[0], given[1], first.targets, groups)
-    if _are_equal(first.outputs, second.outputs) and _are_equal(*given):
+    if are_equal and _are_equal(*given):  # equal outputs can have other thresholds
         same = replace(found.difference, mistakes=None, opposite=None, most_change=0.0)
         return found._replace(difference=same)
     return found

@@ -375,7 +375,7 @@ def _facts(manifest: Mapping[str, Any]) -> dict[str, Any]:
         "calibration": calibration.get("kind") if isinstance(calibration, dict) else None,
         "thresholds": thresholds_of(manifest),
         "promises": promises,
-        "prediction_sets": decision.get("label_sets"),
+        "label_sets": decision.get("label_sets"),
         "risk": tuning.get("risk"),
         "scores": entry("scores"),
         "data": entry("data"),

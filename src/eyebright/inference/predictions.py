@@ -29,7 +29,7 @@ class Prediction:
         note: a possible problem of the image; empty if none was found.
         ask: the labels on which the model abstains, so that a person is to be asked, in the order of the vocabulary;
             None if the model answers only yes or no.
-        prediction_set: the labels of the set that covers the right ones with the stated coverage, in the order of the
+        label_set: the labels of the set that covers the right ones with the stated coverage, in the order of the
             vocabulary; None if the model has no prediction sets.
         ood_score: the out-of-distribution score; above 1 the image is less similar to the training images than 95 % of
             the validation images (`eyebright.inference.out_of_distribution`); None if the model folder has none.
@@ -41,7 +41,7 @@ class Prediction:
     note: str = ""
     ask: tuple[str, ...] | None = None
     ood_score: float | None = None
-    prediction_set: tuple[str, ...] | None = None
+    label_set: tuple[str, ...] | None = None
 
     @property
     def is_ood(self) -> bool:
@@ -51,7 +51,7 @@ class Prediction:
     def to_json(self, block: TargetBlock) -> dict[str, Any]:
         """The path, the entries of `TargetBlock.prediction_json`, and the other fields that the model provides."""
         abstained = {} if self.ask is None else {"ask": list(self.ask)}
-        inside = {} if self.prediction_set is None else {"prediction_set": list(self.prediction_set)}
+        inside = {} if self.label_set is None else {"label_set": list(self.label_set)}
         score = {} if self.ood_score is None else {"ood_score": self.ood_score, "ood": self.is_ood}
         return {
             "path": self.path,
@@ -65,7 +65,7 @@ class Prediction:
         """The cells of the table, in the order of `table_columns`."""
         cells = block.table_row(self.decoded, self.activated)
         abstained = () if self.ask is None else (block.abstained_text(self.ask, self.activated),)
-        inside = () if self.prediction_set is None else (block.names_text(self.prediction_set),)
+        inside = () if self.label_set is None else (block.names_text(self.label_set),)
         score = () if self.ood_score is None else (self.ood_score, "yes" if self.is_ood else "no")
         return (self.path, *cells, *abstained, *inside, *score)
 
@@ -73,7 +73,7 @@ class Prediction:
         """The prediction as a line of text: the path, the labels or numbers, and reasons for doubt."""
         text = block.text(self.decoded) or NO_LABEL_CAPTION
         abstained = f"; ask a person: {', '.join(self.ask)}" if self.ask else ""
-        inside = "" if self.prediction_set is None else f"; prediction set: {', '.join(self.prediction_set) or 'empty'}"
+        inside = "" if self.label_set is None else f"; prediction set: {', '.join(self.label_set) or 'empty'}"
         unlike = f"; unlike the training images (score {self.ood_score:.2f})" if self.is_ood else ""
         return printable(f"{self.path}: {text}{abstained}{inside}{unlike}")
 
@@ -106,7 +106,7 @@ def table_columns(
     if is_three_way:
         columns += tuple(distinct_columns(["ask"], taken=columns, prefix="to_"))
     if has_sets:
-        columns += tuple(distinct_columns(["prediction_set"], taken=columns, prefix="image_"))
+        columns += tuple(distinct_columns(["label_set"], taken=columns, prefix="image_"))
     if has_ood:
         columns += tuple(distinct_columns(["ood_score", "ood"], taken=columns, prefix="image_"))
     return columns
@@ -162,14 +162,14 @@ class Predictions(Sequence[Prediction]):
 
         These are the labels and the probability of each class; x and y of each point; or the numbers. If the model
         answers yes, no or *ask a person*, the column ``ask`` has the labels about which a person is to be asked; if it
-        has prediction sets, ``prediction_set`` has their labels; if it has out-of-distribution scores, ``ood_score``
+        has prediction sets, ``label_set`` has their labels; if it has out-of-distribution scores, ``ood_score``
         has them, and ``ood`` "yes" or "no". Characters that are not valid Unicode (in file names of another encoding)
         become escapes, since pandas does not support them.
         """
         rows = [prediction.row(self.target) for prediction in self._predictions]
         cells = [[valid_unicode(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
         is_three_way = any(prediction.ask is not None for prediction in self._predictions)
-        has_sets = any(prediction.prediction_set is not None for prediction in self._predictions)
+        has_sets = any(prediction.label_set is not None for prediction in self._predictions)
         has_ood = any(prediction.ood_score is not None for prediction in self._predictions)
         columns = table_columns(self.target, is_three_way=is_three_way, has_sets=has_sets, has_ood=has_ood)
         return pd.DataFrame(cells, columns=list(columns))

@@ -42,9 +42,7 @@ from eyebright.types import Thresholds, Vocab
 _Answer = TypeVar("_Answer")
 
 _PREFETCHED_BATCHES = 2  # batches that are read in advance while the model computes
-_MAX_THREADS = (
-    4  # that read images by default: the Python code of more waits for that of the others, and all get slower
-)
+_MAX_THREADS = 4  # that read images by default: more of them wait for each other's Python code, and all get slower
 
 
 class _ModelInput(NamedTuple):

@@ -307,7 +307,7 @@ def write_text(path: Path, text: str, what: str, *, follow_link: bool = True, er
         ArtifactError: it cannot be written; what was there stays.
     """
     try:
-        target = output_path(path) if follow_link else path
+        target = link_target(path) if follow_link else path
         make_folder(target.parent)
         write_atomically(target, lambda file: file.write_text(text, encoding="utf-8", errors=errors))
     except OSError as error:

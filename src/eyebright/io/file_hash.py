@@ -1,6 +1,7 @@
 """A hash of an image file, for finding files whose content was replaced since a model was evaluated on them."""
 
 import hashlib
+import io
 import os
 from collections.abc import Iterable
 
@@ -21,14 +22,10 @@ def file_hash(path: str) -> str:
     """
     try:
         if (member := container_of(path)) is not None:
-            return _hash_of_bytes(read_member(*member))
+            data = read_member(*member)
+            return _hash_of_blocks(io.BytesIO(data), len(data))
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - faster than Path, for a million files
-            size = os.fstat(file.fileno()).st_size
-            digest = hashlib.sha256(str(size).encode())
-            for start in _starts(size):
-                file.seek(start)
-                digest.update(file.read(_BLOCK))
-            return digest.hexdigest()[:16]
+            return _hash_of_blocks(file, os.fstat(file.fileno()).st_size)
     except (OSError, ValueError, EyebrightError):  # a name that no file can have is a ValueError
         return ""
 
@@ -42,10 +39,11 @@ def file_hashes(paths: Iterable[str | None]) -> tuple[str, ...]:
     return tuple("" if path is None else file_hash(path) for path in paths)
 
 
-def _hash_of_bytes(data: bytes) -> str:
-    digest = hashlib.sha256(str(len(data)).encode())
-    for start in _starts(len(data)):
-        digest.update(data[start : start + _BLOCK])
+def _hash_of_blocks(file: io.RawIOBase | io.BytesIO, size: int) -> str:
+    digest = hashlib.sha256(str(size).encode())
+    for start in _starts(size):
+        file.seek(start)
+        digest.update(file.read(_BLOCK) or b"")
     return digest.hexdigest()[:16]
 
 

@@ -54,7 +54,7 @@ _CONVERT = (
 
 _NO_DATA = re.compile(r"\.(git|hg|svn|cache|venv|ipynb_checkpoints|thumbnails|@__thumb|Trash(es)?|Trash-\d+)")
 """Hidden folders of programs, whose images are copies or not those of a person."""
-_MOST_HIDDEN = 1000  # files of a hidden folder among which an image is searched
+_MAX_HIDDEN_FOLDERS = 1000  # of a hidden folder, in which an image is searched
 
 
 class FolderContent(NamedTuple):
@@ -279,14 +279,14 @@ def _entries(folder: str) -> list["os.DirEntry[str]"]:
 
 
 def _hides_images(entry: "os.DirEntry[str]", descend: bool) -> bool:  # noqa: FBT001 - private
-    """Whether a hidden file is an image, or a hidden folder has one; in a folder of other files a part is searched."""
+    """Whether a hidden file is an image, or a hidden folder has one in itself or the first of its subfolders."""
     if not _is_folder(entry):
         is_image = entry.name.lower().endswith(IMAGE_EXTENSIONS)
         return is_image and not entry.name.startswith("._")  # what macOS writes beside each file of an archive
     if not descend or _NO_DATA.fullmatch(entry.name):
         return False
-    names = (name for _, _, files in os.walk(entry.path) for name in files)
-    return any(name.lower().endswith(IMAGE_EXTENSIONS) for name in islice(names, _MOST_HIDDEN))
+    searched = islice(os.walk(entry.path), _MAX_HIDDEN_FOLDERS)
+    return any(name.lower().endswith(IMAGE_EXTENSIONS) for _, _, files in searched for name in files)
 
 
 def _is_folder(entry: "os.DirEntry[str]") -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from eyebright._defaults import SIGNIFICANCE
 from eyebright.evaluation.evaluation import Evaluation
+from eyebright.evaluation.intervals import Interval
 from eyebright.evaluation.slices import MAX_SLICES, MAX_VALUES, MIN_IMAGES, Slice
 from eyebright.metrics.labels import mean_ap
 from eyebright.web.blocks import Cell, Section, Table
@@ -32,15 +33,32 @@ def slices_section(evaluation: Evaluation, slices: Sequence[Slice]) -> list[Sect
     if metric is mean_ap:
         intro += " mAP is lower where fewer images have a label, whatever the model."
     rows = [
-        [
-            Cell(f"{data_slice.column}: {data_slice.value}"),
-            Cell.of(data_slice.count),
-            Cell(number_text(data_slice.score), data_slice.score),
-            Cell(f"{number_text(data_slice.interval.low)} to {number_text(data_slice.interval.high)}"),
-            Cell(number_text(data_slice.others), data_slice.others),
-            Cell(number_text(data_slice.p_value), data_slice.p_value),
-        ]
-        for data_slice in slices
+        compared_row(f"{part.column}: {part.value}", part.count, (part.score, part.others), part.interval, part.p_value)
+        for part in slices
     ]
-    columns = ("slice", "images", metric.display_name, "95 % CI", "all others", "p, corrected")
+    columns = ("slice", "images", metric.display_name, *COMPARED_COLUMNS)
     return [Section("Slices", "slices", [Table("Scores of slices", columns, rows)], intro)]
+
+
+COMPARED_COLUMNS = ("95 % CI", "all others", "p, corrected")
+"""The titles of the last cells of `compared_row`."""
+
+
+def compared_row(name: str, count: int, values: tuple[float, float], interval: Interval, p_value: float) -> list[Cell]:
+    """The cells of a table for some of the images, whose value is compared with that of all others.
+
+    Args:
+        name: what the images have in common.
+        count: their number.
+        values: their value, and that of all other images.
+        interval: the interval of their value.
+        p_value: of the difference, corrected.
+    """
+    return [
+        Cell(name),
+        Cell.of(count),
+        Cell(number_text(values[0]), values[0]),
+        Cell(f"{number_text(interval.low)} to {number_text(interval.high)}"),
+        Cell(number_text(values[1]), values[1]),
+        Cell(number_text(p_value), p_value),
+    ]

@@ -6,8 +6,9 @@ from typing import Any
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.weak_segments import MAX_SEGMENTS, SURE, WeakSegment
 from eyebright.report.mistakes import mistake_gallery
-from eyebright.web.blocks import Cell, Collapsed, Section, Table
-from eyebright.web.text import count_text, number_text
+from eyebright.report.slices import COMPARED_COLUMNS, compared_row
+from eyebright.web.blocks import Collapsed, Section, Table
+from eyebright.web.text import count_text
 
 MAX_GALLERIES = 3
 MAX_IMAGES = 4
@@ -33,17 +34,10 @@ def weak_segments_section(evaluation: Evaluation, segments: Sequence[WeakSegment
         "labels: look at the images."
     )
     rows = [
-        [
-            Cell(segment.name),
-            Cell.of(segment.count),
-            Cell(number_text(segment.error), segment.error),
-            Cell(f"{number_text(segment.interval.low)} to {number_text(segment.interval.high)}"),
-            Cell(number_text(segment.others), segment.others),
-            Cell(number_text(segment.p_value), segment.p_value),
-        ]
+        compared_row(segment.name, segment.count, (segment.error, segment.others), segment.interval, segment.p_value)
         for segment in segments
     ]
-    columns = ("images with", "images", segments[0].error_name, "95 % CI", "all others", "p, corrected")
+    columns = ("images with", "images", segments[0].error_name, *COMPARED_COLUMNS)
     galleries = [
         Collapsed(
             f"{segment.name}: {count_text(segment.count, 'image')}",

@@ -102,12 +102,11 @@ def _annotation(path: Path, names: ImageNames) -> _Annotation:
     try:
         content: Any = json.loads(path.read_bytes(), object_pairs_hook=unique_keys)
     except (ValueError, RecursionError) as error:
-        reason = (
-            f"line {error.lineno} ({error.msg})"
-            if isinstance(error, json.JSONDecodeError)
-            else f"its content ({error})"
-        )
-        raise TableError(f"'{path}' is not valid JSON at {reason}; is the file cut off? save it again") from None
+        if isinstance(error, json.JSONDecodeError):
+            reason = f"at line {error.lineno} ({error.msg}); is the file cut off?"
+        else:
+            reason = f"({error});"
+        raise TableError(f"'{path}' is not valid JSON {reason} save it again") from None
     except OSError as error:
         raise TableError(f"cannot read '{path}': {os_reason(error)}") from None
     if not isinstance(content, dict):

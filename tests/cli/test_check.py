@@ -36,3 +36,19 @@ def test_a_file_that_is_no_check_is_kept(tmp_path: Path, capsys: pytest.CaptureF
     assert run(["check", str(root), "--format", "folders", "--json", str(other)]) == 2
     assert "exists and holds no result of a check; choose another file" in capsys.readouterr().err
     assert other.read_bytes() == before
+
+
+def test_a_tilde_that_the_shell_left_is_the_home_folder_unless_a_folder_is_called_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, here = tmp_path / "home", tmp_path / "here"
+    write_text(images(home, "a.jpg") / "t.csv", "file,labels\na.jpg,cat\n")
+    here.mkdir()
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("HOME", str(home))
+    assert run(["check", "~/t.csv", "--no-pixels", "--images=~", "--json=~/x.json"]) == 0
+    assert (home / "x.json").is_file()
+    assert not list(here.iterdir())
+    (here / "~").mkdir()
+    assert run(["check", str(home / "t.csv"), "--no-pixels", "--json=~/y.json"]) == 0
+    assert [file.name for file in (here / "~").iterdir()] == ["y.json"]

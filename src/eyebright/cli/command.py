@@ -6,10 +6,11 @@ was not, and take the latter from a file of options or from the defaults.
 
 import dataclasses
 import inspect
+import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, cast
 
 import typer
 
@@ -61,13 +62,29 @@ def add_command(app: typer.Typer, run: Callable[[CommandArguments], None], *clas
     fields = [field for cls in classes for field in option_fields(cls) if not field.option.python_only]
 
     def command(**values: Any) -> None:
-        run(CommandArguments(values))
+        paths = {field.name: _with_home(values.get(field.name)) for field in fields if field.values.type is Path}
+        run(CommandArguments(values | {name: path for name, path in paths.items() if name in values}))
 
     parameters = [_parameter(field) for field in fields]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     command.__name__, command.__doc__ = run.__name__, run.__doc__
     app.command(cls=command_class(_help_lines(fields), partial(_check_given, fields)))(command)
+
+
+def _with_home(value: Any) -> Any:
+    """A path, or each of several, with the home folder for ``~``, which shells leave as it is in ``--out=~/model``.
+
+    A file or folder that is called so stays.
+    """
+    if isinstance(value, (list, tuple)):
+        return [_with_home(each) for each in cast("list[Any]", value)]
+    if not isinstance(value, Path) or not str(value).startswith("~") or os.path.lexists(value.parts[0]):
+        return value
+    try:
+        return value.expanduser()
+    except RuntimeError:  # there is no such user
+        return value
 
 
 def _check_given(fields: list[OptionField], given: Given) -> None:

@@ -41,14 +41,10 @@ def predict(arguments: "CommandArguments") -> None:
     from eyebright.workflow.command_options.training import PredictOptions
 
     options = arguments.parse(PredictOptions)
-    from eyebright.errors import InputError
     from eyebright.inference.load_predictor import load_predictor
     from eyebright.inference.prediction_file import check_predictions_file
 
-    if options.out is not None:
-        _check_name(options.out, options.format)
-    elif sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison]  # it is where a shell has closed it
-        raise InputError("the standard output is closed, so no prediction can be printed; give a file as `out`")
+    _check_destination(options.out, options.format)
     _check_heat_maps(options.heat_maps, options.images)
     contents = _contents(options.images)
     predictor = load_predictor(
@@ -77,10 +73,14 @@ def predict(arguments: "CommandArguments") -> None:
         raise typer.Exit(2)
 
 
-def _check_name(out: "Path", file_format: str | None) -> None:
-    """Raises `InputError` for a file whose extension differs from the format that is written to it."""
+def _check_destination(out: "Path | None", file_format: str | None) -> None:
+    """Raises `InputError` for a file with the extension of another format, or a standard output that is closed."""
     from eyebright.errors import InputError
 
+    if out is None:
+        if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison]  # it is where a shell has closed it
+            raise InputError("the standard output is closed, so no prediction can be printed; give a file as `out`")
+        return
     suffix = out.suffix.lower()
     if suffix in _OTHER_FORMATS:
         raise InputError(f"predictions are written as .csv or .json, and '{out}' is the name of another format")

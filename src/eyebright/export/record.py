@@ -23,6 +23,8 @@ FIXED = "model_fixed.onnx"
 PREPROCESS = "preprocess.py"
 _ATTRIBUTES = ("contract", "model", "files")
 
+_AGAIN = "export the model again with `eyebright export`"
+
 
 @dataclass(frozen=True)
 class ExportRecord:
@@ -66,33 +68,46 @@ def read_record(folder: str | Path) -> ExportRecord:
         ArtifactError: the record is missing, unreadable, damaged, or of a newer version of Eyebright.
     """
     path = Path(folder) / RECORD
-    again = "export the model again with `eyebright export`"
     if not Path(folder).is_dir():
         raise ArtifactError(no_folder_text(Path(folder), "folder with an export"))
     if not path.is_file():
-        raise ArtifactError(f"'{folder}' contains no {RECORD}, which an export writes; {again}")
+        raise ArtifactError(f"'{folder}' contains no {RECORD}, which an export writes; {_AGAIN}")
+    content = _read_json(path)
+    _check_content(content, path)
+    return ExportRecord(content)
+
+
+def _read_json(path: Path) -> Any:
+    """The content of a record.
+
+    Raises:
+        ArtifactError: it is unreadable, too large, or not JSON.
+    """
     try:
         if path.stat().st_size > MAX_MANIFEST_BYTES:
-            raise ArtifactError(f"'{path}' is larger than {MAX_MANIFEST_BYTES // 2**20} MiB; {again}")
-        content = json.loads(path.read_text(encoding="utf-8"))
+            raise ArtifactError(f"'{path}' is larger than {MAX_MANIFEST_BYTES // 2**20} MiB; {_AGAIN}")
+        return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ArtifactError(f"'{path}' cannot be read: {os_reason(error)}") from None
     except (ValueError, RecursionError):
-        raise ArtifactError(f"'{path}' is damaged: it is not JSON; {again}") from None
+        raise ArtifactError(f"'{path}' is damaged: it is not JSON; {_AGAIN}") from None
+
+
+def _check_content(content: Any, path: Path) -> None:
+    """Raises `ArtifactError` for the content of a record that is damaged, or of another version of Eyebright."""
     if not isinstance(content, dict) or not isinstance(content.get("files"), dict):
-        raise ArtifactError(f"'{path}' is damaged: it has no list of files; {again}")
+        raise ArtifactError(f"'{path}' is damaged: it has no list of files; {_AGAIN}")
     if content.get("contract") != CONTRACT:
         raise ArtifactError(
             f"'{path}' is of version {short_repr(content.get('contract'))} of exported graphs, and this version of "
-            f"eyebright reads {CONTRACT}: {again}, or update eyebright"
+            f"eyebright reads {CONTRACT}: {_AGAIN}, or update eyebright"
         )
     if outside := next((name for name in content["files"] if Path(name).name != name or name == ".."), None):
         raise ArtifactError(
-            f"'{path}' is damaged: it names a file outside of the folder, {short_repr(outside)}; {again}"
+            f"'{path}' is damaged: it names a file outside of the folder, {short_repr(outside)}; {_AGAIN}"
         )
     if not all(isinstance(file, dict) and isinstance(file.get("sha256"), str) for file in content["files"].values()):
-        raise ArtifactError(f"'{path}' is damaged: a file has no hash; {again}")
-    return ExportRecord(content)
+        raise ArtifactError(f"'{path}' is damaged: a file has no hash; {_AGAIN}")
 
 
 def read_export(folder: str | Path, name: str = WHOLE) -> bytes:

@@ -80,6 +80,18 @@ def load_weights(path: Path, model: ImageModel, *, target: Mapping[str, Any]) ->
         raise ArtifactError(f"'{path}' is not a whole file of weights ({reason})") from None
     if not isinstance(header, dict) or header.get("weights") != _FORMAT or not isinstance(header.get("about"), dict):
         raise ArtifactError(f"'{path}' was not written by learn.save of this version of eyebright")
+    _check_same_meaning(header, path, model, target)
+    expected = model.state_dict()
+    if difference := mismatch(expected, tensors):
+        raise ArtifactError(f"'{path}' has the weights of another model: {difference}")
+    with torch.no_grad():
+        for name, value in expected.items():
+            value.copy_(tensors[name])
+    return header["about"]
+
+
+def _check_same_meaning(header: Mapping[str, Any], path: Path, model: ImageModel, target: Mapping[str, Any]) -> None:
+    """Raises `ArtifactError` if the saved weights predict another target, or something else from the same images."""
     if header.get("target") != json.loads(json.dumps(target)):
         raise ArtifactError(
             f"'{path}' has the weights of another target, {json.dumps(header.get('target'))[:200]}, and this learner"
@@ -92,13 +104,6 @@ def load_weights(path: Path, model: ImageModel, *, target: Mapping[str, Any]) ->
                 f"'{path}' has the weights of a model with another {name}, {saved}, and this learner has {value}: they "
                 "would give other predictions"
             )
-    expected = model.state_dict()
-    if difference := mismatch(expected, tensors):
-        raise ArtifactError(f"'{path}' has the weights of another model: {difference}")
-    with torch.no_grad():
-        for name, value in expected.items():
-            value.copy_(tensors[name])
-    return header["about"]
 
 
 def _meaning(model: ImageModel) -> dict[str, Any]:

@@ -126,23 +126,14 @@ class ReviewApp:
         hosts = {f"127.0.0.1:{self.port}", f"localhost:{self.port}"}
         if headers.get("host", "") not in hosts:
             return _error(403, "this server answers only at the address that it has printed")
-        if "origin" in headers and headers["origin"] not in {f"http://{host}" for host in hosts}:
-            return _error(403, "requests of other pages are rejected")
-        if headers.get("sec-fetch-site") in ("cross-site", "same-site"):
+        other_origin = "origin" in headers and headers["origin"] not in {f"http://{host}" for host in hosts}
+        if other_origin or headers.get("sec-fetch-site") in ("cross-site", "same-site"):
             return _error(403, "requests of other pages are rejected")
         if self._place(path) is None:
             return _error(404, "there is nothing at this address")
         if method not in ("GET", "POST"):
             return _error(405, "only GET and POST are answered")
-        if method == "POST":
-            if headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
-                return _error(415, "a request is JSON: application/json")
-            length = headers.get("content-length", "0")
-            if not length.isascii() or not length.isdecimal() or len(length) > 15:
-                return _error(400, "the length of the request is not a number")
-            if int(length) > requests.MAX_BODY_BYTES:
-                return too_large()
-        return None
+        return _body_refusal(headers) if method == "POST" else None
 
     def respond(self, request: Request) -> Response:
         """The answer to a request; no request is an error of the program."""
@@ -393,6 +384,16 @@ def _size_or_nothing(path: Any) -> tuple[int, int]:
 
 def _json(status: int, content: Any) -> Response:
     return Response(status, json.dumps(content, separators=(",", ":"), allow_nan=False).encode())
+
+
+def _body_refusal(headers: Mapping[str, str]) -> Response | None:
+    """The answer to a request whose body is not JSON or too long, by its headers; None if it is accepted."""
+    if headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
+        return _error(415, "a request is JSON: application/json")
+    length = headers.get("content-length", "0")
+    if not length.isascii() or not length.isdecimal() or len(length) > 15:
+        return _error(400, "the length of the request is not a number")
+    return too_large() if int(length) > requests.MAX_BODY_BYTES else None
 
 
 def _error(status: int, sentence: str, details: Mapping[str, Any] | None = None) -> Response:

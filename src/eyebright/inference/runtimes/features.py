@@ -62,14 +62,8 @@ class FasterExtractor(nn.Module):
 
     def _choose(self, x: Float[Tensor, "b c h w"]) -> None:
         """Uses ONNX Runtime from now on, if it gives the same features of some images in less time."""
-        if x.device.type != "cpu":
-            self.why = "torch: the images are not on the CPU"
-            return
-        if find_spec("onnxruntime") is None:
-            self.why = "torch: onnxruntime is not installed"
-            return
-        if self._known is False:
-            self.why = "torch: ONNX Runtime was not faster, as measured before"
+        if (reason := self._reason_for_torch(x)) is not None:
+            self.why = f"torch: {reason}"
             return
         expected, torch_seconds = _timed(self.extractor, x)  # including the choice of kernels
         if self._known is None:
@@ -95,6 +89,16 @@ class FasterExtractor(nn.Module):
         else:
             self._session, self.why = session, f"ONNX Runtime: {times}"
             self.measured = None if self._known else True
+
+    def _reason_for_torch(self, x: Float[Tensor, "b c h w"]) -> str | None:
+        """Why torch is used without a measurement; None: ONNX Runtime may be faster."""
+        if x.device.type != "cpu":
+            return "the images are not on the CPU"
+        if find_spec("onnxruntime") is None:
+            return "onnxruntime is not installed"
+        if self._known is False:
+            return "ONNX Runtime was not faster, as measured before"
+        return None
 
 
 def _run(session: Any, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b *features"]:

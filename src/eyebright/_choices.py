@@ -125,8 +125,8 @@ Part = Literal["train", "valid", HeldOutPart]
 
 - ``train``: training.
 - ``valid``: validation: epochs, thresholds and calibration are chosen by its scores.
-- ``promise``: images from which guarantees such as "precision is at least 0.95" are computed, and nothing else; the
-  literature on conformal prediction and risk control calls them the calibration set. A guarantee does not hold if the
+- ``promise``: images from which promises such as "precision is at least 0.95" are computed, and nothing else; the
+  literature on conformal prediction and risk control calls them the calibration set. A promise does not hold if the
   model or its thresholds were chosen by the same images.
 - ``test``: the final scores, and nothing else.
 

@@ -42,9 +42,9 @@ VALID_PCT: Final = 0.2
 TEST_PCT: Final = 0.1
 """The share of the images that ``eyebright split`` puts into the test set."""
 PROMISE_PCT: Final = 0.1
-"""The share of the images that ``eyebright split`` keeps for statistical guarantees, from `PROMISE_FROM` images up."""
+"""The share of the images that ``eyebright split`` keeps for promises, from `PROMISE_FROM` images up."""
 PROMISE_FROM: Final = 2000
-"""The number of images from which some are kept for statistical guarantees."""
+"""The number of images from which some are kept for promises."""
 THRESHOLD_METRIC: Final = "f1_macro"
 """The metric that thresholds are tuned for."""
 FOLDS: Final = 5
@@ -62,7 +62,7 @@ PROGRESS: Final = "auto"
 MAX_WORKERS: Final = 16
 """The workers that read images, at most, if their number is not given."""
 CONFIDENCE: Final = 0.95
-"""The confidence level of intervals and of statistical guarantees."""
+"""The confidence level of intervals and of promises."""
 SIGNIFICANCE: Final = 0.05
 """The corrected p-value up to which a difference is reported."""
 RESAMPLES: Final = 1000

@@ -76,7 +76,7 @@ def test_an_image_leaks_if_its_copy_is_in_a_part_that_is_used_before_it() -> Non
     assert (finding.severity, finding.figure) == ("error", 3)
     assert finding.details == {"valid": ["1.jpg"], "promise": ["4.jpg"], "test": ["2.jpg"]}
     assert (
-        "1 of the 2 validation images, 1 of the 1 testing images, 1 of the 1 guarantees images have" in finding.sentence
+        "1 of the 2 validation images, 1 of the 1 test images, 1 of the 1 promise images have" in finding.sentence
     )
 
 

@@ -190,7 +190,7 @@ def test_known_images_their_copies_and_groups_make_no_promise(root: Path) -> Non
     with_leaks(root)
     found, said = evaluated(root, part="promise")
     assert [path.name for path in found.evaluation.paths] == [f"1-{i:02}.png" for i in range(3, 12)]
-    assert any(one.startswith("left out of guarantees: 3 copies of images for training or validation") for one in said)
+    assert any(one.startswith("left out of promises: 3 copies of images for training or validation") for one in said)
 
 
 def test_many_copies_of_one_training_image_make_no_promise_either(root: Path) -> None:
@@ -200,7 +200,7 @@ def test_many_copies_of_one_training_image_make_no_promise_either(root: Path) ->
     rewrite(root, patient=[f"p{60 + i}" for i in range(12)])
     found, said = evaluated(root, part="promise")
     assert [path.name for path in found.evaluation.paths] == ["1-00.png"]
-    assert any(one.startswith("left out of guarantees: 11 copies of images for training or validation") for one in said)
+    assert any(one.startswith("left out of promises: 11 copies of images for training or validation") for one in said)
 
 
 def test_known_images_are_left_out_of_a_test_part_that_is_kept(root: Path) -> None:
@@ -247,7 +247,7 @@ def test_copies_of_test_images_make_no_promise(root: Path) -> None:
         "2-02.png",
         "2-03.png",
     ]  # 2-01 is of one patient with 2-00
-    assert "left out of guarantees: 2 images that the model has for testing, or copies of them" in said
+    assert "left out of promises: 2 images that the model has for testing, or copies of them" in said
 
 
 def test_without_pixels_only_files_and_groups_are_known(root: Path) -> None:
@@ -288,7 +288,7 @@ def test_an_image_is_for_promises_or_for_tests(root: Path) -> None:
     pd.concat([table[:5], further]).to_csv(root / "new.csv", index=False)
     found, said = evaluated(root, part="promise")
     assert len(found.evaluation) == 4
-    assert "left out of guarantees: 5 images that the model has for testing, or copies of them" in said
+    assert "left out of promises: 5 images that the model has for testing, or copies of them" in said
 
 
 # ------------------------------------------------------------------ the data

@@ -69,7 +69,7 @@ def test_each_held_out_part_is_saved_with_the_outputs_of_the_saved_model(tmp_pat
         assert evaluation.columns["site"].tolist() == [
             "north" if (PARTS.index(part) + i) % 3 else "south" for i in range(count)
         ]
-    assert "4 images for guarantees: nothing is chosen by them; they are evaluated at the end" in said
+    assert "4 images for promises: nothing is chosen by them; they are evaluated at the end" in said
     assert any(line.startswith("held-out test images: mAP ") for line in said)
 
 
@@ -148,7 +148,7 @@ def test_images_of_the_groups_of_training_images_make_no_promise(tmp_path: Path)
     columns.to_csv(table, index=False)
     folder, said = trained(table)
     words = "1 copy of images for training or validation, or images of their groups"
-    assert f"left out of guarantees: {words}" in said
+    assert f"left out of promises: {words}" in said
     assert f"not new to the model, but used for testing: {words}" in said
     assert len(load_evaluation(folder, part="promise")) == 3
     assert len(load_evaluation(folder, part="test")) == 6

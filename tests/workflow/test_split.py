@@ -48,7 +48,7 @@ def options(**given: Any) -> SplitOptions:
 def test_the_shares_of_the_parts(n: int, given: dict[str, Any], expected: dict[str, int]) -> None:
     split = make_split(source_of(n), options(**given))
     assert Counter(split.plan.part) == pytest.approx(expected, abs=1)
-    is_said = any("are kept for guarantees (promise); `promise_pct=0` keeps none" in line for line in split.messages)
+    is_said = any("are kept for promises; `promise_pct=0` keeps none" in line for line in split.messages)
     assert is_said == ("promise" in expected and "promise_pct" not in given)
 
 

@@ -146,7 +146,7 @@ def _is_split(source: Source) -> bool:
 def _named(source: Source, leaking: Mapping[str, Sequence[int]]) -> str:
     """How many images of each part leak: ``"5 of the 29 validation images"``."""
     assert source.part is not None
-    words: dict[str, str] = {**PART_WORDS}
+    words = {part: part if part in HELD_OUT else word for part, word in PART_WORDS.items()}
     counts = {part: int(source.part.isin([part]).sum()) for part in leaking}
     return ", ".join(f"{len(rows):,} of the {counts[part]:,} {words[part]} images" for part, rows in leaking.items())
 

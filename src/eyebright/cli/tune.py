@@ -16,7 +16,7 @@ def option_classes() -> tuple[type, ...]:
 
 
 def tune(arguments: "CommandArguments") -> None:
-    """Calibrate a saved model, tune its thresholds, compute promises (guarantees) or prediction sets; without training.
+    """Calibrate a saved model, tune its thresholds, compute promises or prediction sets; without training.
 
     \b
     Examples:

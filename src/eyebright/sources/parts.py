@@ -49,7 +49,7 @@ def part_of(word: str) -> Part | None:
     return _PART_OF.get(plain) or _PART_OF.get(re.sub(r"(set|data|split|images|imgs)$", "", plain))
 
 
-PART_WORDS: dict[Part, str] = {"train": "training", "valid": "validation", "promise": "guarantees", "test": "testing"}
+PART_WORDS: dict[Part, str] = {"train": "training", "valid": "validation", "promise": "promises", "test": "testing"}
 """The purpose of the images of a part, for messages; in the order in which parts are listed."""
 
 HELD_OUT: tuple[Part, ...] = get_args(HeldOutPart)

@@ -129,7 +129,7 @@ def _shares(source: Source, options: SplitOptions) -> tuple[dict[str, float], li
     messages: list[str] = []
     if options.promise_pct is None and promise:
         messages.append(
-            f"there are at least {PROMISE_FROM:,} images, so {promise:.0%} are kept for guarantees (promise); "
+            f"there are at least {PROMISE_FROM:,} images, so {promise:.0%} are kept for promises; "
             "`promise_pct=0` keeps none"
         )
     rest = 1 - test - promise

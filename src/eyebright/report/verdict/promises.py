@@ -70,7 +70,7 @@ def _wanted(results: Sequence[PromiseResult]) -> list[Recommendation]:
         return [
             Recommendation(
                 "estimate_needs_images",
-                "Hold images out for guarantees: train again on a split with the part promise.",
+                "Hold images out for promises: train again on a split with the part promise.",
                 f"{estimate.promise} is an estimate: its images were not held out.",
             )
         ]

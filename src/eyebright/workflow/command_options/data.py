@@ -66,7 +66,7 @@ class SplitOptions:
         float | None,
         Range(at_least=0, at_most=0.9),
         Option(
-            "Share of the images for promises (statistical guarantees).",
+            "Share of the images for promises, which `eyebright tune` computes from them.",
             unset=f"{_defaults.PROMISE_PCT} for at least {_defaults.PROMISE_FROM:,} images, else 0; 0 with `folds`",
         ),
     ] = None

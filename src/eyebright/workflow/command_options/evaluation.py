@@ -30,9 +30,8 @@ class EvaluateOptions:
     part: Annotated[
         HeldOutPart | None,
         Option(
-            "Save the evaluation in the model folder: promise, for statistical guarantees (`eyebright tune` with "
-            "`promise`); test, for the scores of the report. If the data name parts, only the images of this part are "
-            "used.",
+            "Save the evaluation in the model folder: promise, for promises (`eyebright tune` with `promise`); test, "
+            "for the scores of the report. If the data name parts, only the images of this part are used.",
             unset="nothing is saved, and all images are evaluated",
         ),
     ] = None

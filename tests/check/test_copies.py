@@ -75,9 +75,7 @@ def test_an_image_leaks_if_its_copy_is_in_a_part_that_is_used_before_it() -> Non
     [finding] = [one for one in copy_findings(split, duplicates) if one.kind == "duplicates_across_parts"]
     assert (finding.severity, finding.figure) == ("error", 3)
     assert finding.details == {"valid": ["1.jpg"], "promise": ["4.jpg"], "test": ["2.jpg"]}
-    assert (
-        "1 of the 2 validation images, 1 of the 1 test images, 1 of the 1 promise images have" in finding.sentence
-    )
+    assert "1 of the 2 validation images, 1 of the 1 test images, 1 of the 1 promise images have" in finding.sentence
 
 
 def test_copies_in_one_part_leak_nothing_and_neither_do_those_of_a_set_without_parts() -> None:

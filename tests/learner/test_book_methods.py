@@ -92,7 +92,7 @@ def test_saved_weights_come_back_all_or_none(single: Learner, several: Learner, 
     assert single.load("one") is single
     assert single.validate() == before
     (single.dls.path / "models" / "half.safetensors").write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(ArtifactError, match=r"'.*half\.safetensors' is not a whole file of weights"):
+    with pytest.raises(ArtifactError, match=r"'.*half\.safetensors' is an incomplete or damaged file of weights"):
         single.load("half")
     with pytest.raises(ArtifactError, match=r"there are no saved weights '.*two\.safetensors': use learn.save"):
         single.load("two")

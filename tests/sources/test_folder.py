@@ -69,9 +69,9 @@ def test_parts_inside_of_the_classes_are_the_split(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (("cat/1.png", "dog/2.png", "test/3.png"), "'test', which is called as a part .* beside 'cat', 'dog'"),
-        (("cat/1.png", "dog/2.png", "valid/bird/3.png"), "'valid', which is called as a part of the data are"),
-        (("train/cat/1.png", "other/cat/2.png"), "'train', which is called as a part of the data are, beside 'other'"),
+        (("cat/1.png", "dog/2.png", "test/3.png"), "'test', which has the name of a part .* beside 'cat', 'dog'"),
+        (("cat/1.png", "dog/2.png", "valid/bird/3.png"), "'valid', which has the name of a part of the data"),
+        (("train/cat/1.png", "other/cat/2.png"), "'train', which has the name of a part of the data, beside 'other'"),
         (("test/cat/1.png", "test/dog/2.png"), "in its one folder 'test'; .* give '.*test'"),
         (("test/cat/1.png",), "a folder 'test' and no other part; to use its images, give"),
         (("cat/train/1.png", "cat/test/2.png", "dog/3.png"), "inside its classes, but '.*3.png' is in none of them"),

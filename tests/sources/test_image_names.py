@@ -40,7 +40,7 @@ def test_a_name_leads_to_a_file_with_outer_spaces_or_with_accents_in_another_for
     assert names.find("b.jpg") == " b.jpg"
     assert names.find("caf\u00e9.jpg") == "cafe\u0301.jpg"
     assert names.find("nai\u0308ve.jpg") == "na\u00efve.jpg"
-    assert names.messages()[0].startswith("names that lead to an image by their end or in another folder: 3 ('b.jpg' i")
+    assert names.messages()[0].startswith("file names found by their last part, or in another folder: 3 ('b.jpg' i")
     images(tmp_path, "sub/caf\u00e9.jpg")
     with pytest.raises(TableError, match="'caf\u00e9.jpg' may be 'cafe\u0301.jpg' or 'sub/caf\u00e9.jpg'"):
         ImageNames(root, root / "x.json").find("caf\u00e9.jpg")
@@ -72,8 +72,7 @@ def test_how_the_images_were_found_is_said(tmp_path: Path) -> None:
         "sub/a.jpg",
     ]
     assert names.messages() == [
-        "names that lead to an image by their end or in another folder: 1 ('a.jpg' is 'sub/a.jpg')",
+        "file names found by their last part, or in another folder: 1 ('a.jpg' is 'sub/a.jpg')",
         f"images outside of the folder '{root}', which are read as well: 1 ('../secret.jpg')",
-        f"names to which there is no image in '{root}': 1 (such as 'none.jpg'); `images` names the folder of the "
-        "images",
+        f"file names without an image in '{root}': 1 (such as 'none.jpg'); `images` names the folder of the images",
     ]

@@ -16,8 +16,8 @@ from eyebright.types import LabelSet
 from support.label_files import images, labels, write_text
 
 CELLS = "Image Index,Finding Labels\na.png,Edema|Mass\nb.png,No Finding\nc.png,No Finding|Mass\nd.png,Edema\n"
-MEANS = "'No Finding' means that an image has no label, and is none itself: {} images"
-BOTH = "images with 'No Finding' and another label, which contradict; they have the other: {}"
+MEANS = "'No Finding' means that an image has no label, and is not a label itself: {} images"
+BOTH = "images with 'No Finding' and another label, which contradict each other; the other label is kept: {}"
 
 
 def test_images_with_it_alone_have_no_label_and_contradictions_are_counted(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_other_labels_that_are_unknown_are_no_where_it_is_yes_and_stay_unknown_e
     path = write_text(tmp_path / "t.csv", head + rows)
     source = read_source(path, none_label="No Finding")
     assert list(labels(source).values()) == [[], ["Edema", "Mass?"], ["Edema?", "Mass"], ["Mass?"]]
-    assert "images with 'No Finding' whose other labels were unknown, and are no: 1" in source.messages
+    assert "images with 'No Finding' whose other labels were unknown, and are now no: 1" in source.messages
 
 
 def test_of_all_labels_but_some_it_is_left_out_without_a_copy(tmp_path: Path) -> None:

@@ -12,7 +12,9 @@ _OTHER_DATA_REASON = "Eyebright is only for images: use fastai for text, tables 
 _MASKS = (
     "Eyebright has no masks and boxes: use labels, points or numbers, or torchvision for segmentation and detection"
 )
-_OBSERVER = "give a function of an event in `cbs`, see eyebright.train.events, or own the loop of eyebright.train.loop"
+_OBSERVER = (
+    "give a function of an event in `cbs`, see eyebright.train.events, or write your own loop, see eyebright.train.loop"
+)
 _ONE_CLASS = (
     "use accuracy or error_rate; ClassificationInterpretation.from_learner(learn).print_classification_report() has the"
     " scores of each class"

@@ -77,7 +77,7 @@ def load_weights(path: Path, model: ImageModel, *, target: Mapping[str, Any]) ->
         tensors, metadata = read_tensors(path)
         header: Any = json.loads(metadata.get("eyebright", "{}"))
     except (OSError, ValueError, RecursionError) as reason:
-        raise ArtifactError(f"'{path}' is not a whole file of weights ({reason})") from None
+        raise ArtifactError(f"'{path}' is an incomplete or damaged file of weights ({reason})") from None
     if not isinstance(header, dict) or header.get("weights") != _FORMAT or not isinstance(header.get("about"), dict):
         raise ArtifactError(f"'{path}' was not written by learn.save of this version of eyebright")
     _check_same_meaning(header, path, model, target)

@@ -81,7 +81,7 @@ def _is_split_without_train(root: Path, inner: Sequence[tuple[str, ...]], tops: 
             )
         if part == "train" or not below <= classes:
             raise InputError(
-                f"'{root}' holds a folder '{top}', which is called as a part of the data are, beside "
+                f"'{root}' holds a folder '{top}', which has the name of a part of the data, beside "
                 f"{listing(sorted(classes))}; put the images for training into 'train', or give '{top}' another name "
                 "if it is a class"
             )

@@ -31,7 +31,7 @@ _IMAGES_HINT = "`images` is the folder that the table's file names are relative 
 def readable(source: Source, *, skip_bad: bool) -> Source:
     """The source without images whose header cannot be read, and with the sizes of the others.
 
-    Messages tell if 16-bit images hardly use their range, as those of a 12-bit camera: they are nearly black; which
+    Messages tell if 16-bit images use little of their range, as those of a 12-bit camera: they are nearly black; which
     images are taken as upright because their EXIF data are damaged, have several frames, or a scale of their own; and
     which points are far outside of their image.
 
@@ -139,7 +139,7 @@ def _dark_messages(source: Source, bad: set[int]) -> list[str]:
     if not found or not all(each.is_hardly_used for each in found):
         return []
     return [
-        f"16-bit images hardly use their range: in {len(found)} of them the largest value is "
+        f"16-bit images use little of their range: in {len(found)} of them the largest value is "
         f"{max(each.largest for each in found):,} of {found[0].white:,}, and the files do not state that they have "
         f"fewer bits, so that they are dark and not scaled; {RANGE_REMEDY}"
     ]

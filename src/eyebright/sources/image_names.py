@@ -71,7 +71,7 @@ class ImageNames:
         """Sentences for the user on how the images were found."""
         count, name, path = self._elsewhere
         messages = (
-            [f"names that lead to an image by their end or in another folder: {count} ('{name}' is '{path}')"]
+            [f"file names found by their last part, or in another folder: {count} ('{name}' is '{path}')"]
             if count
             else []
         )
@@ -83,7 +83,7 @@ class ImageNames:
         missing, first = self._missing
         if missing:
             messages.append(
-                f"names to which there is no image in '{self._folder}': {missing} (such as '{first}'); `images` names"
+                f"file names without an image in '{self._folder}': {missing} (such as '{first}'); `images` names"
                 " the folder of the images"
             )
         return messages

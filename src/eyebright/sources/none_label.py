@@ -80,13 +80,16 @@ def _without(labels: LabelSet, name: str) -> LabelSet:
 
 
 def _messages(name: str, only: int, masked: int, with_others: int, *, was_class: bool) -> list[str]:
-    messages = [f"'{name}' means that an image has no label, and is none itself: {only} images"]
+    messages = [f"'{name}' means that an image has no label, and is not a label itself: {only} images"]
     if was_class:
         messages.append("images have any number of labels, since some have none")
     if masked:
-        messages.append(f"images with '{name}' whose other labels were unknown, and are no: {masked}")
+        messages.append(f"images with '{name}' whose other labels were unknown, and are now no: {masked}")
     if with_others:
-        messages.append(f"images with '{name}' and another label, which contradict; they have the other: {with_others}")
+        messages.append(
+            f"images with '{name}' and another label, which contradict each other; the other label is kept: "
+            f"{with_others}"
+        )
     return messages
 
 

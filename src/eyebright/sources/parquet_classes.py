@@ -71,7 +71,7 @@ def name_of_class(path: Path, column: str, value: Any, classes: ClassNames) -> A
         return "?"
     if not isinstance(value, int) or not 0 <= value < len(classes.names):
         raise TableError(
-            f"'{path}' has the class {value} in column '{column}', which is none of the {len(classes.names)} that it "
-            "names"
+            f"'{path}' has the class {value} in column '{column}', which is none of the {len(classes.names)} that "
+            "have a name"
         )
     return classes.names[value]

@@ -293,7 +293,7 @@ def file_strings(path: Path, files: Sequence[str]) -> Strings:
     try:
         return strings(files)
     except UnicodeEncodeError as error:
-        raise TableError(f"'{path}': the name of an image holds half a character: {error.object!a}") from None
+        raise TableError(f"'{path}': the name of an image has a broken character: {error.object!a}") from None
 
 
 def _check_label(path: Path, label: str) -> None:
@@ -304,7 +304,7 @@ def _check_label(path: Path, label: str) -> None:
     try:
         label.encode()
     except UnicodeEncodeError:
-        raise TableError(f"'{path}': the label {label!a} holds half a character; write it again as UTF-8") from None
+        raise TableError(f"'{path}': the label {label!a} has a broken character; write it again as UTF-8") from None
 
 
 def _groups(groups: Sequence[str | None]) -> Categorical[str] | None:

@@ -181,8 +181,8 @@ def _parts(table: TextTable, column: str, valid_fold: int | None = None) -> Cate
         raise table.error(f"column '{column}' marks every image as held out; nothing is left to train on")
     if by_flag and flagged == "valid" and "valid" not in parts.categories:
         raise table.error(
-            f"column '{column}' leaves nothing for validation, it is false in every row; mark some rows, or take the "
-            "column out to split at random"
+            f"column '{column}' leaves nothing for validation, since it is false in every row; mark some rows, or "
+            "remove the column to split at random"
         )
     return parts
 

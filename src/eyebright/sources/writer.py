@@ -72,7 +72,7 @@ def check_writable(source: Source, writer: Writer) -> list[str]:
     _check_names(source, writer)
     lost = ["the weight of each image"] if source.weight is not None else list[str]()
     if kind_option(source) != form:
-        lost.append(f"what kind of {_WORDS[form]} they are; `kind='{kind_option(source)}'` says it again")
+        lost.append(f"what kind of {_WORDS[form]} they are; give `kind='{kind_option(source)}'` to read it as they are")
     if not writer.holds_columns:
         if source.group is not None:
             lost.append("the group of each image")

@@ -58,7 +58,7 @@ def test_an_error_names_the_line(tmp_path: Path) -> None:
 
 def test_half_a_character_is_an_error_with_its_line(tmp_path: Path) -> None:
     path = write_lines(tmp_path / "x.jsonl", [{"file_name": "1.jpg", "labels": "a"}, {"file_name": "\ud800.jpg"}])
-    with pytest.raises(TableError, match="line 2: the text of 'file_name' holds half a character"):
+    with pytest.raises(TableError, match="line 2: the text of 'file_name' has a broken character"):
         read_source(path)
 
 

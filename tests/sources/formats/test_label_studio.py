@@ -212,7 +212,7 @@ def test_csv_has_a_column_for_each_control(tmp_path: Path) -> None:
         ([task("a.jpg", [choice("x", "y")]), {"data": {"image": "b.jpg"}}], "a task has no 'data' or no 'annotations'"),
         ([task("a.jpg", [choice("x", "y")]), task("b.jpg", "x")], "the 'result' of an annotation is a list of obj"),
         ([task("a.jpg", [choice("x", "")])], "a label has no name; give it one, or remove it"),
-        ([task("a.jpg", [choice("x", "\ud800")])], "holds half a character; write it again as UTF-8"),
+        ([task("a.jpg", [choice("x", "\ud800")])], "has a broken character; write it again as UTF-8"),
         ([{"data": {"image": "b.jpg"}, "annotations": [3]}], "'annotations' is a list of objects"),
     ],
 )

@@ -95,7 +95,7 @@ def test_numbers_are_read_as_they_were_written(tmp_path: Path) -> None:
 
 def test_a_class_beyond_the_names_and_broken_metadata_are_errors(tmp_path: Path) -> None:
     columns = {"image": image_structs(["a.png", "b.png"]), "label": [0, 3]}
-    with pytest.raises(TableError, match="has the class 3 in column 'label', which is none of the 3 that it names"):
+    with pytest.raises(TableError, match="has the class 3 in column 'label', which is none of the 3 that have a name"):
         read_source(write_parquet(tmp_path / "x.parquet", columns, {"label": CLASSES}))
     table = pa.table(columns).replace_schema_metadata({b"huggingface": b"{"})
     pa.parquet.write_table(table, tmp_path / "y.parquet")

@@ -57,7 +57,7 @@ def test_custom_vision_names_images_by_their_ids(root: Path) -> None:
     assert labels(source) == {"a.jpg": ["fern", "moss"], "b.jpg": [], "d": ["moss"]}
     assert dict(source.left_out) == {"c.jpg": "not labelled yet"}
     assert "images whose only tag is 'Negative', which have no label: 1" in source.messages
-    assert any(message.startswith("names to which there is no image") for message in source.messages)
+    assert any(message.startswith("file names without an image") for message in source.messages)
     value = [tagged("a", regions=[{"tagName": "moss", "left": 0.1}])]
     assert labels(read_source(write_json(root / "x.json", value))) == {"photos/a.jpg": ["moss"]}
     with pytest.raises(TableError, match="line 2: there is no 'tagName' among the keys 'tagId'"):

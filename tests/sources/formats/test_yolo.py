@@ -64,7 +64,9 @@ def test_a_part_may_be_a_list_of_images(tmp_path: Path) -> None:
     assert list(labels(read_source(root))) == ["images/train/a.jpg", "images/train/b.png", "images/val/a.jpg"]
     images(tmp_path.parent, "secret.jpg")
     write_text(root / "train.txt", "../secret.jpg\n")
-    with pytest.raises(TableError, match="'../secret.jpg' leads out of the folder of the data; copy the image into it"):
+    with pytest.raises(
+        TableError, match="'../secret.jpg' is outside of the folder of the data; copy the image into it"
+    ):
         read_source(root)
 
 

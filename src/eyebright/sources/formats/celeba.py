@@ -51,7 +51,7 @@ def read(request: ReadRequest) -> Source:
             )
         labels = [attribute for attribute, cell in zip(attributes, cells, strict=True) if _CELL_STATES[cell]]
         if parts and name not in parts:
-            raise TableError(f"'{partition}' has no part for '{name}'; complete it, or take it away")
+            raise TableError(f"'{partition}' has no part for '{name}'; complete it, or remove it")
         rows.add(names.find(name, line=line), labels, part=parts.get(name))
     if len(rows) != int(count[0]):
         raise TableError(f"'{request.path}' announces {count[0]} images and has {len(rows)}; is it cut off?")

@@ -61,7 +61,7 @@ def text_table(path: Path) -> TextTable:
             try:
                 columns[key].append(_cell(value).encode().decode())
             except UnicodeEncodeError:
-                raise record.error(f"the text of '{key}' holds half a character; write it again as UTF-8") from None
+                raise record.error(f"the text of '{key}' has a broken character; write it again as UTF-8") from None
         lines.append(record.line)
         for cells in columns.values():
             if len(cells) < len(lines):

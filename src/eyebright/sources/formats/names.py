@@ -105,8 +105,8 @@ def _finder(request: ReadRequest, text: str) -> Callable[[str], _Found | None]:
         part = None
         if _SPLIT in names and (part := part_of(match[_SPLIT] or "")) is None:
             raise InputError(
-                f"the group '{_SPLIT}' of `pattern` finds '{match[_SPLIT] or ''}' in '{name}', which is not called as "
-                "a part of the data is: train, valid, test"
+                f"the group '{_SPLIT}' of `pattern` finds '{match[_SPLIT] or ''}' in '{name}', which is not the name "
+                "of a part of the data: train, valid, test"
             )
         return _Found(match[label].strip(), part, (match[_GROUP] or None) if _GROUP in names else None)
 

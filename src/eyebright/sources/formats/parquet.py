@@ -123,7 +123,7 @@ def _batches(path: Path, file: Any, columns: Sequence[str]) -> Iterator[dict[str
             yield batch.to_pydict()
     except (pa.ArrowException, OSError, ValueError) as error:
         raise InputError(
-            f"'{path}' cannot be read as Parquet: {(str(error).splitlines() or ['it is broken'])[0]}"
+            f"'{path}' cannot be read as Parquet: {(str(error).splitlines() or ['it is damaged'])[0]}"
         ) from None
 
 

@@ -64,7 +64,7 @@ def _annotation(path: Path) -> tuple[str, frozenset[str], frozenset[str]]:
         sure = frozenset(label for label, is_difficult in labels if not is_difficult)
         difficult = frozenset(label for label, is_difficult in labels if is_difficult)
         return text_of(element, "filename"), sure, difficult
-    raise InputError(f"'{path}' holds no 'annotation' of Pascal VOC; take it out of the folder")
+    raise InputError(f"'{path}' holds no 'annotation' of Pascal VOC; remove it from the folder")
 
 
 def _parts(files: Sequence[Path]) -> dict[str, Part]:

@@ -126,7 +126,7 @@ def _listed_images(root: Path, path: Path) -> list[Path]:
     found = [names.find(name) for name in _lines(path) if name]
     for name in found:
         if name.startswith(("/", "../")):
-            raise TableError(f"'{path}': '{name}' leads out of the folder of the data; copy the image into it")
+            raise TableError(f"'{path}': '{name}' is outside of the folder of the data; copy the image into it")
     return [root / name for name in found]
 
 

@@ -125,10 +125,10 @@ def find_duplicates(
     usable[list(copies)] = False
     rows = np.flatnonzero(usable)
     colours = np.concatenate([facts.colour[rows], facts.contrast[rows, None]], axis=1)
-    found = near_hashes(facts.signs[rows], facts.magnitudes[rows], colours, threads=threads)
+    nearest = near_hashes(facts.signs[rows], facts.magnitudes[rows], colours, threads=threads)
     nominated = [
         _Nominated(int(rows[first]), int(rows[second]), box, orientation)
-        for first, second, box, orientation in zip(*(column.tolist() for column in found[:4]), strict=True)
+        for first, second, box, orientation in zip(*(column.tolist() for column in nearest[:4]), strict=True)
     ]
     pool = ThreadPoolExecutor(threads or cpus_per_process(), initializer=cv2.setNumThreads, initargs=(1,))
     try:

@@ -84,8 +84,8 @@ def image_findings(source: Source, facts: FactTable) -> list[Finding]:
     findings = [*_unreadable(source, facts), *_alike_names(source)]
     n = max(int(facts.is_readable.sum()), 1)
     for check in _CHECKS:
-        found = check.found(facts) & facts.is_readable
-        if count := int(found.sum()):
+        has_problem = check.found(facts) & facts.is_readable
+        if count := int(has_problem.sum()):
             is_usual = count > 1 and count >= USUAL * n
             severity: Severity = "note" if is_usual or check.kind in _NOTES else "warning"
             findings.append(
@@ -95,7 +95,7 @@ def image_findings(source: Source, facts: FactTable) -> list[Finding]:
                     sentence=f"{counted(count, 'image')} {'is' if count == 1 else 'are'} {check.predicate}.",
                     remedy=check.remedy,
                     figure=count,
-                    files=files_at(source, found),
+                    files=files_at(source, has_problem),
                 )
             )
     return [*findings, *_wrong_extensions(source, facts), *_mixed(source, facts)]

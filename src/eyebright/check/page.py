@@ -53,7 +53,7 @@ def check_page(
     cards = [_card(finding, images, worded) for finding in findings]
     counts = [(severity, sum(finding.severity == severity for finding in findings)) for severity in SEVERITIES]
     labels = sorted({label for finding in findings for label in finding.labels})
-    found = Findings(cards, [(severity, count) for severity, count in counts if count], labels)
+    findings_block = Findings(cards, [(severity, count) for severity, count in counts if count], labels)
     intro = (
         "The worst first. An error makes scores wrong or training fail; a warning makes the model worse; a note is"
         " often as it should be."
@@ -61,7 +61,7 @@ def check_page(
     if not findings:
         blocks: list[Any] = [Sentences(["nothing found"])]
     else:
-        blocks = [found]
+        blocks = [findings_block]
     return CheckPage(
         f"Check of {source.name or source.root.name or 'the images'}",
         summary,

@@ -66,8 +66,8 @@ def pixel_similarity(first: Rgb, second: Rgb, box: Box) -> Similarity:
     best, place = NOTHING, guesses[0]
     for guess in guesses:
         for matrix in (guess, *_aligned(*planes, guess)):
-            if (found := _compared(*planes, matrix)) > best:
-                best, place = found, matrix
+            if (similarity := _compared(*planes, matrix)) > best:
+                best, place = similarity, matrix
         if best.mean >= _SURE_SIMILARITY or best.mean < _MIN_SIMILARITY:
             break
     return best._replace(colour=_colour_difference(first, second, place))

@@ -117,7 +117,7 @@ def find_shortcuts(source: Source, tried: Sequence[Property]) -> tuple[list[Shor
     answers = _answers(source)
     n_labels = sum(len(block.names) for block, _, _ in _enough(answers, groups))
     n_tests = max(n_labels * len(tried), 1)
-    found: list[Shortcut] = []
+    shortcuts: list[Shortcut] = []
     for block, n_yes, n_no in _enough(answers, groups):
         candidates = _candidates(tried, numbers, block)
         for i, image_property in enumerate(tried):
@@ -125,8 +125,8 @@ def find_shortcuts(source: Source, tried: Sequence[Property]) -> tuple[list[Shor
                 few = _Block([block.names[j] for j in labels.tolist()], block.yes[:, labels], block.no[:, labels])
                 auc = _auc(image_property, numbers.get(i), folds, few)
                 low, high = interval(auc, n_yes[labels], n_no[labels], level=LEVEL / n_tests)
-                found += _above_limit(image_property, few, auc, low, high)
-    return _without_names_of_labels(source, found), n_tests
+                shortcuts += _above_limit(image_property, few, auc, low, high)
+    return _without_names_of_labels(source, shortcuts), n_tests
 
 
 def _candidates(

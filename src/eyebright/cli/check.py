@@ -38,7 +38,7 @@ def check(arguments: "CommandArguments") -> None:
     from eyebright.workflow.options import TrainOptions
     from eyebright.workflow.read_options import ReadOptions
 
-    options, given = arguments.parse(CheckOptions), arguments.parse(ReadOptions)
+    options, read_options = arguments.parse(CheckOptions), arguments.parse(ReadOptions)
     from eyebright.image.cache import ImageCache
     from eyebright.web.page import check_page_file
     from eyebright.workflow.check import check_json_file, check_source, write_check, write_check_page
@@ -48,27 +48,27 @@ def check(arguments: "CommandArguments") -> None:
         check_json_file(options.json)  # before the images are read
     if options.page is not None:
         check_page_file(options.page, "check")
-    source = read(options.source, given)
+    source = read(options.source, read_options)
     # Remedies name options of training, too.
     fields = [field for cls in (*option_classes(), TrainOptions) for field in option_fields(cls)]
     for sentence in source.messages:
         say(with_option_strings(sentence, fields))
     with reading_progress() as advance:
-        found = check_source(
+        result = check_source(
             source, pixels=options.pixels, cache=ImageCache.from_option(options.cache), advance=advance
         )
-    say(found.summary)
-    for finding in found.findings:
+    say(result.summary)
+    for finding in result.findings:
         for line in finding_lines(finding):
             say(with_option_strings(line, fields))
-    say(found.counts)
+    say(result.counts)
     if options.json is not None:
-        write_check(found, options.json)
+        write_check(result, options.json)
         say(f"what was understood and found: {options.json}")
     if options.page is not None:
-        write_check_page(found, options.page, worded=lambda sentence: with_option_strings(sentence, fields))
+        write_check_page(result, options.page, worded=lambda sentence: with_option_strings(sentence, fields))
         say(f"page: {options.page}")
-    if options.strict and not found.is_clean:
+    if options.strict and not result.is_clean:
         raise typer.Exit(1)
 
 

@@ -33,11 +33,11 @@ def convert(arguments: "CommandArguments") -> None:
     from eyebright.workflow.option import option_fields
     from eyebright.workflow.read_options import ReadOptions
 
-    options, given = arguments.parse(ConvertOptions), arguments.parse(ReadOptions)
+    options, read_options = arguments.parse(ConvertOptions), arguments.parse(ReadOptions)
     from eyebright.sources.convert import convert_source
     from eyebright.workflow.reading import read
 
-    source = read(options.source, given)
+    source = read(options.source, read_options)
     converted = convert_source(source, options.to, options.out)
     fields = [field for cls in option_classes() for field in option_fields(cls)]
     for sentence in (*source.messages, *converted.messages):

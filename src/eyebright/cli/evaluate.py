@@ -31,18 +31,18 @@ def evaluate(arguments: "CommandArguments") -> None:
     from eyebright.workflow.option import option_fields
     from eyebright.workflow.read_options import ReadOptions
 
-    options, given = arguments.parse(EvaluateOptions), arguments.parse(ReadOptions)
+    options, read_options = arguments.parse(EvaluateOptions), arguments.parse(ReadOptions)
     from eyebright.workflow.evaluate import evaluate_model
     from eyebright.workflow.report import REPORT
 
     fields = [field for cls in option_classes() for field in option_fields(cls)]
     with reading_progress() as advance:
-        found = evaluate_model(
-            options, given, say=lambda sentence: say(with_option_strings(sentence, fields)), advance=advance
+        scores = evaluate_model(
+            options, read_options, say=lambda sentence: say(with_option_strings(sentence, fields)), advance=advance
         )
-    for sentence in found.notices:
+    for sentence in scores.notices:
         say(sentence)
-    for row in found.rows:
+    for row in scores.rows:
         say(f"{row.line}, on {row.rests_on}" if row.rests_on else row.line)
     if options.json is not None:
         say(f"scores: {options.json}")
@@ -50,11 +50,11 @@ def evaluate(arguments: "CommandArguments") -> None:
         say(f"page: {options.out}")
     if options.part == "promise":
         say(
-            f"{len(found.evaluation):,} images are kept in {options.model} for promises; next: eyebright tune "
+            f"{len(scores.evaluation):,} images are kept in {options.model} for promises; next: eyebright tune "
             f"{options.model} --promise 'precision >= 0.9'"
         )
     elif options.part is not None:
         say(
-            f"{len(found.evaluation):,} images are kept in {options.model} for testing; report: "
+            f"{len(scores.evaluation):,} images are kept in {options.model} for testing; report: "
             f"{options.model / REPORT}"
         )

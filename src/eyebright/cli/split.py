@@ -31,24 +31,24 @@ def split(arguments: "CommandArguments") -> None:
     from eyebright.workflow.option import option_fields
     from eyebright.workflow.read_options import ReadOptions
 
-    options, given = arguments.parse(SplitOptions), arguments.parse(ReadOptions)
+    options, read_options = arguments.parse(SplitOptions), arguments.parse(ReadOptions)
     from eyebright.image.cache import ImageCache
     from eyebright.workflow.check import same_images
     from eyebright.workflow.reading import read
     from eyebright.workflow.split import check_out, make_split, write_split
 
     check_out(options.out)
-    source = read(options.source, given)
+    source = read(options.source, read_options)
     same = None
     if options.pixels:
         with reading_progress() as advance:
             same = same_images(source, cache=ImageCache.from_option(options.cache), advance=advance)
-    found = make_split(source, options, same=same)
+    new_split = make_split(source, options, same=same)
     fields = [field for cls in option_classes() for field in option_fields(cls)]
-    for sentence in (*source.messages, *found.messages):
+    for sentence in (*source.messages, *new_split.messages):
         say(with_option_strings(sentence, fields))
-    for name, value in found.summary.facts():
+    for name, value in new_split.summary.facts():
         say(f"{name}: {value}")
     if options.out is not None:
-        write_split(found, options.out)
+        write_split(new_split, options.out)
         say(f"the part of each image, and why: {options.out}")

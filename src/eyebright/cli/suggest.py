@@ -30,13 +30,13 @@ def suggest(arguments: "CommandArguments") -> None:
     from eyebright.workflow.suggest import suggest as suggest_images
 
     with share_progress("computing features") as progress:
-        found = suggest_images(options, say=lambda text: say(text, err=True), progress=progress)
-    target = found.manifest.target
+        suggestions = suggest_images(options, say=lambda text: say(text, err=True), progress=progress)
+    target = suggestions.manifest.target
     if options.out is None and options.json is None:
-        for image in found.images:
-            proposed = target.text(found.manifest.decision.decode(image.activated))
+        for image in suggestions.images:
+            proposed = target.text(suggestions.manifest.decision.decode(image.activated))
             say(f"{image.path}: {proposed or '-'} ({image.why})")
-    say(f"{len(found.images):,} of {found.n_unlabelled:,} images without labels", err=True)
+    say(f"{len(suggestions.images):,} of {suggestions.n_unlabelled:,} images without labels", err=True)
     for path in (options.out, options.json):
         if path is not None:
             say(f"suggestions: {path}")

@@ -29,13 +29,13 @@ def suspects(arguments: "CommandArguments") -> None:
     options = arguments.parse(SuspectOptions)
     from eyebright.workflow.suspects import make_suspects
 
-    found = make_suspects(options)
-    if found.notice:
-        say(f"{found.notice}; those of all labelled images are written by eyebright train --folds 5")
-    say(f"{len(found.suspects):,} suspects in {len(found.evaluation):,} images")
-    for suspect in found.suspects[: options.limit]:
+    result = make_suspects(options)
+    if result.notice:
+        say(f"{result.notice}; those of all labelled images are written by eyebright train --folds 5")
+    say(f"{len(result.suspects):,} suspects in {len(result.evaluation):,} images")
+    for suspect in result.suspects[: options.limit]:
         say(_line(suspect))
-    more = len(found.suspects) - options.limit
+    more = len(result.suspects) - options.limit
     if more > 0 and options.limit and options.out is None and options.json is None:
         say(f"{more:,} more; --out FILE has all of them")
     for path in (options.out, options.json):

@@ -116,11 +116,11 @@ def paired_comparisons(
         functions.append(lambda counts: labels[1].each(counts) - labels[0].each(counts))
     n_resamples = min(affordable_resamples(2 * first.outputs.numel()), n_resamples)
     draws = draw(functions, len(first), groups=groups, n_resamples=n_resamples, seed=0)
-    found = [
+    comparisons = [
         Comparison(metric, one.before.value, one.after.value, one.difference.interval(drawn))
         for metric, one, drawn in zip(metrics, differences, draws, strict=False)
     ]
-    return found, draws[-1] if labels is not None else None
+    return comparisons, draws[-1] if labels is not None else None
 
 
 def _difference(

@@ -145,9 +145,9 @@ def metric_and_label_intervals(
     ]
     drawn = min(n_resamples, affordable_resamples(evaluation.outputs.numel()))
     functions: list[Resampled] = [of_labels.each, *(score.function for score in scores if score.is_drawn)]
-    each, *draws = draw(functions, len(evaluation), groups=groups, n_resamples=drawn, seed=seed)
-    found = _of_metrics(metrics, scores, draws, level=level)
-    return found, _of_labels(evaluation, values.tolist(), each, groups=groups, level=level)
+    label_draws, *draws = draw(functions, len(evaluation), groups=groups, n_resamples=drawn, seed=seed)
+    metric_values = _of_metrics(metrics, scores, draws, level=level)
+    return metric_values, _of_labels(evaluation, values.tolist(), label_draws, groups=groups, level=level)
 
 
 class LabelPrecisions:

@@ -115,10 +115,10 @@ def parse_promise(
         InputError: the text is not of this form, names an unknown metric, or bounds the metric on the wrong side; or
             as in `Promise`.
     """
-    found = _TEXT.fullmatch(text)
-    if found is None:
+    match = _TEXT.fullmatch(text)
+    if match is None:
         raise InputError(f"a promise is written as 'precision >= 0.95' or 'fpr <= 0.01', got {short_repr(text)}")
-    name, sign, number, percent = found.groups()
+    name, sign, number, percent = match.groups()
     metric = re.sub(r"[\s_-]+", "_", name.lower())
     metric = _ALIASES.get(metric, metric)
     if metric not in get_args(PromiseMetric):

@@ -67,10 +67,10 @@ def judge(
     ]
     if nominated:
         parts.append(("not_nominated", of_second, ~changed & ~listed))
-    found: list[Judged] = []
+    judged: list[Judged] = []
     for by, pair, chosen in parts:
         rows = chosen.nonzero()[:, 0].tolist()
         if len(rows) >= _MIN_IMAGES:
             compared, _ = paired_comparisons(pair[0].take(rows), pair[1].take(rows), metrics)
-            found.append(Judged(by, len(rows), tuple(compared)))
-    return tuple(found)
+            judged.append(Judged(by, len(rows), tuple(compared)))
+    return tuple(judged)

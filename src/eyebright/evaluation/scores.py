@@ -148,21 +148,21 @@ class Score:
             return unknown_interval(checked_level(level))
         limits = -math.inf, math.inf
         if self.smooth is not None:
-            found, limits = self.smooth.interval(draws.drawn, level=level), self.smooth.limits
+            interval, limits = self.smooth.interval(draws.drawn, level=level), self.smooth.limits
             if self.mistakes is not None and not self.smooth.standard_error:  # the sample has no loss to learn from
-                found = Interval(self.value, self.value, level)
+                interval = Interval(self.value, self.value, level)
         elif self.trials:
-            found = interval_of_ranking(draws, self.value, self.trials, level=level)
+            interval = interval_of_ranking(draws, self.value, self.trials, level=level)
         else:
-            found = corrected_interval(*draws, self.value, level=level)
+            interval = corrected_interval(*draws, self.value, level=level)
         if self.most_change is not None:
-            found = with_unseen_change(found, draws, self.value, self.most_change)
+            interval = with_unseen_change(interval, draws, self.value, self.most_change)
         more, less = (each.unseen(level=level) if each else 0.0 for each in (self.mistakes, self.opposite))
         low, high = (
             max(self.value - less, min(limits[0], self.value)),
             min(self.value + more, max(limits[1], self.value)),
         )
-        return replace(found, low=min(found.low, low), high=max(found.high, high))
+        return replace(interval, low=min(interval.low, low), high=max(interval.high, high))
 
     @property
     def unit(self) -> float:
@@ -227,12 +227,12 @@ def interval_of_ranking(draws: Draws, value: float, trials: float, *, level: flo
     Raises:
         InputError: a level outside (0, 1).
     """
-    found = corrected_interval(*draws, value, level=level)
+    resampled = corrected_interval(*draws, value, level=level)
     known = draws.left_out[~np.isnan(draws.left_out)]
     variance = (len(known) - 1) * float(known.var()) if len(known) else 0.0
     effective = max(trials, value * (1 - value) / variance) if variance > 0 else trials
     wilsons = score_interval(value, effective, level=level)
-    return Interval(min(found.low, wilsons.low), max(found.high, wilsons.high), level)
+    return Interval(min(resampled.low, wilsons.low), max(resampled.high, wilsons.high), level)
 
 
 def with_unseen_change(found: Interval, draws: Draws, difference: float, most_change: float) -> Interval:

@@ -79,11 +79,13 @@ def find_slices(evaluation: Evaluation, metric: Metric | None = None) -> list[Sl
     metric = metric or evaluation.decision.target.metrics()[0]
     if evaluation.not_finite:
         return []
-    found = [candidate for name, column in _columns(evaluation) for candidate in _members(name, column)][:MAX_SLICES]
-    if not found:
+    candidates = [candidate for name, column in _columns(evaluation) for candidate in _members(name, column)][
+        :MAX_SLICES
+    ]
+    if not candidates:
         return []
     whole_error = _scored(evaluation, metric)[2]
-    slices = [_slice(evaluation, metric, whole_error, *candidate) for candidate in found]
+    slices = [_slice(evaluation, metric, whole_error, *candidate) for candidate in candidates]
     corrected = holm([data_slice.p_value for data_slice in slices])
     slices = [replace(data_slice, p_value=p) for data_slice, p in zip(slices, corrected, strict=True)]
     return sorted(

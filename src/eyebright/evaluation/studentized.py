@@ -137,17 +137,17 @@ class SmoothScore:
         value, error, tail = self.value, self.standard_error, (1 - checked_level(level)) / 2
         if math.isnan(value):
             return unknown_interval(level)
-        found, finite = Interval(value, value, level), deviations[np.isfinite(deviations)]
+        interval, finite = Interval(value, value, level), deviations[np.isfinite(deviations)]
         if error > 0 and not self._at_limit and len(finite) > _MAX_UNKNOWN * len(deviations):
             whole = np.array([value])
             steps = error * self._slopes(whole) * np.quantile(finite, [1 - tail, tail])
             low, high = self._unscaled(self._scaled(whole) - steps)
-            found = Interval(min(float(low), value), max(float(high), value), level)
+            interval = Interval(min(float(low), value), max(float(high), value), level)
         if not self._is_bounded or not self.effective_units:
-            return found
+            return interval
         share, (least, most) = score_interval(self._share, self.effective_units, level=level), self.limits
         low, high = (least + (most - least) * end for end in (share.low, share.high))
-        return Interval(min(found.low, low), max(found.high, high), level)
+        return Interval(min(interval.low, low), max(interval.high, high), level)
 
     # ------------------------------------------------------------------ linearization
 

@@ -103,11 +103,11 @@ def find_suspects(evaluation: Evaluation, *, limit: int | None = None) -> list[S
     above = np.flatnonzero(flat > MIN_SCORE[task_type])  # NaN is not
     ranked = above[np.argsort(-flat[above], kind="stable")][:limit]
     files = evaluation.files
-    found: list[Suspect] = []
+    suspects: list[Suspect] = []
     for row, column in (divmod(int(index), width) for index in ranked):
         others = tuple(files[other] for other in cells.contradicting.get((row, column), ()))
-        found.append(cells.suspect(row, column, float(cells.scores[row, column]), others))
-    return found
+        suspects.append(cells.suspect(row, column, float(cells.scores[row, column]), others))
+    return suspects
 
 
 def suspect_cells(evaluation: Evaluation) -> SuspectCells:
@@ -164,25 +164,25 @@ def _label_cells(evaluation: Evaluation) -> SuspectCells:
 def _class_cells(evaluation: Evaluation) -> SuspectCells:
     target = evaluation.decision.target
     names = target.value_names
-    given = evaluation.targets.cpu().numpy().astype(np.int64)
-    known = given >= 0
+    targets = evaluation.targets.cpu().numpy().astype(np.int64)
+    known = targets >= 0
     probabilities = cross_fitted_probabilities(evaluation, kind="temperature").double().cpu().numpy()
-    of_given = np.take_along_axis(probabilities, np.where(known, given, 0)[:, None], axis=1)[:, 0]
+    of_given = np.take_along_axis(probabilities, np.where(known, targets, 0)[:, None], axis=1)[:, 0]
     predicted = probabilities.argmax(axis=1)
     if target.is_categorical:
         scores = 1 - of_given
-        scores = np.where(predicted == given, np.minimum(scores, MIN_SCORE["classes"]), scores)
+        scores = np.where(predicted == targets, np.minimum(scores, MIN_SCORE["classes"]), scores)
     else:
-        scores = _tail_scores(probabilities, np.where(known, given, 0))
+        scores = _tail_scores(probabilities, np.where(known, targets, 0))
         predicted = median_class(torch.from_numpy(probabilities)).numpy()
     scores = np.where(known, scores, np.nan)[:, None]
     pairs = copies(evaluation)
-    differ = known[pairs].all(axis=1) & (given[pairs[:, 0]] != given[pairs[:, 1]])
+    differ = known[pairs].all(axis=1) & (targets[pairs[:, 0]] != targets[pairs[:, 1]])
     contradicting = _contradicting(pairs[differ], np.zeros(int(differ.sum()), dtype=np.int64))
     scores = _with_copies(scores, contradicting)
 
     def suspect(row: int, column: int, score: float, others: tuple[str, ...]) -> Suspect:
-        name, best = names[given[row]], int(predicted[row])
+        name, best = names[targets[row]], int(predicted[row])
         return Suspect(
             row=row,
             file=evaluation.files[row],

@@ -71,12 +71,12 @@ def _dinkelbach(problem: Problem, objective: GroupMean, start: Array, classes: S
     true_positives = {c: (1 + weight) * cut.sums(problem.positive[c]) for c, cut in cuts.items()}
     fixed = np.setdiff1d(np.arange(len(start)), classes)
     predicted_fixed = problem.probabilities[fixed] > start[fixed, None]
-    found = (1 + weight) * float((predicted_fixed & problem.positive[fixed]).sum())
+    fixed_true_positives = (1 + weight) * float((predicted_fixed & problem.positive[fixed]).sum())
     constant = weight * problem.positive.sum() + predicted_fixed.sum()
     ratio, increased = 0.0, True
     while increased:
         chosen = {c: np.argmax(true_positives[c] - ratio * cut.counts) for c, cut in cuts.items()}
-        total = found + sum(true_positives[c][at] for c, at in chosen.items())
+        total = fixed_true_positives + sum(true_positives[c][at] for c, at in chosen.items())
         predicted = sum(cuts[c].counts[at] for c, at in chosen.items())
         new_ratio = float(total / (predicted + constant))
         increased, ratio = new_ratio > ratio, max(new_ratio, ratio)

@@ -107,8 +107,8 @@ def find_weak_segments(evaluation: Evaluation, *, seed: int = 0) -> list[WeakSeg
     generator = np.random.default_rng(seed)
     finds = _first_half(groups, generator)
     halves = [_Half(errors[known][rows], has[rows], groups[rows]) for rows in (finds, ~finds)]
-    found = _worst(halves[0], properties)
-    tested = [segment for segment in found if _is_large(_members(halves[1].has, segment.columns))]
+    candidates = _worst(halves[0], properties)
+    tested = [segment for segment in candidates if _is_large(_members(halves[1].has, segment.columns))]
     p_values = holm(_p_values(halves[1], [candidate.columns for candidate in tested], generator))
     return sorted(
         (

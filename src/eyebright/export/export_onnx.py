@@ -124,13 +124,13 @@ def calibration_images(folder: Path, given: Sequence[str | Path], validation: Va
         paths = _training_images(folder, validation)
         if validation.evaluation is not None:
             compared |= {os.path.realpath(path) for path in validation.evaluation.paths}
-    found = existing([path for path in paths if os.path.realpath(path) not in compared], CALIBRATION_IMAGES)
-    if not found:
+    images = existing([path for path in paths if os.path.realpath(path) not in compared], CALIBRATION_IMAGES)
+    if not images:
         raise InputError(
             f"none of the {len(paths):,} images for the ranges of INT8 is there and not among those that are compared, "
             f"such as '{paths[0]}'; `calibrate_on` names others"
         )
-    return found
+    return images
 
 
 def _training_images(folder: Path, validation: Validation) -> list[Path]:

@@ -107,14 +107,14 @@ def _converted(graphs: dict[str, bytes], metadata: dict[str, str], folder: Path)
     openvino: Any = import_optional("openvino", extra="openvino", purpose="exporting to OpenVINO")
     inputs = {OPENVINO: WHOLE_INPUT, OPENVINO_FIXED: FIXED_INPUT}
     for name, graph in graphs.items():
-        given = folder / f"{name}.onnx"
+        onnx_path = folder / f"{name}.onnx"
         try:
-            given.write_bytes(graph)
-            model = openvino.Core().read_model(given)
+            onnx_path.write_bytes(graph)
+            model = openvino.Core().read_model(onnx_path)
             for key, value in {**metadata, "input": inputs[name]}.items():
                 model.set_rt_info(value, ["eyebright", key])
             openvino.save_model(model, folder / name, compress_to_fp16=False)
-            given.unlink()
+            onnx_path.unlink()
         except OSError as error:
             raise ArtifactError(f"the graph cannot be written to '{folder}': {os_reason(error)}") from None
         except Exception as error:  # OpenVINO raises RuntimeError

@@ -140,9 +140,9 @@ def validation_images(folder: str | Path, *, images: str | Path | None = None, m
         reason = f"only synthetic images are compared, since the validation images are unknown: {error}"
         return Validation(None, [], (reason,))
     evaluation = evaluation if images is None else replace(evaluation, root=Path(images))
-    found = existing(evaluation.paths, most)
-    if found or not most:
-        return Validation(evaluation, found)
+    existing_paths = existing(evaluation.paths, most)
+    if existing_paths or not most:
+        return Validation(evaluation, existing_paths)
     reason = (
         f"only synthetic images are compared, since none of the {len(evaluation):,} validation images was found, such "
         f"as '{evaluation.paths[0]}'; give their folder as `images`"

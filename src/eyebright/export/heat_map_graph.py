@@ -27,11 +27,13 @@ def add_heat_maps(graph: Graph, maps: Value, weights: Float[np.ndarray, "k c"], 
     n_places = graph.cast(graph.op("Mul", rows, columns), np.float32)
     cells = graph.op("Relu", graph.op("Div", sums, n_places))
     shape = graph.integers(n_images, len(weights), rows, columns)
-    found = [Output(HEAT_MAPS, graph.op("Reshape", cells, shape), np.float32, (len(weights), "rows", "columns"))]
+    heat_map_outputs = [
+        Output(HEAT_MAPS, graph.op("Reshape", cells, shape), np.float32, (len(weights), "rows", "columns"))
+    ]
     if place.rows is None or place.columns is None:
-        return found
+        return heat_map_outputs
     axes = place.rows, place.columns
     scales = (graph.op("Div", axis.resized, axis.side) for axis in axes)
     numbers = graph.cast(graph.op("Concat", *(axis.offset for axis in axes), *scales, axis=0), np.float32)
-    each = graph.op("Expand", numbers, graph.integers(n_images, 4))
-    return [*found, Output(IMAGE_PLACE, each, np.float32, (4,))]
+    places = graph.op("Expand", numbers, graph.integers(n_images, 4))
+    return [*heat_map_outputs, Output(IMAGE_PLACE, places, np.float32, (4,))]

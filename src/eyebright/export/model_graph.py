@@ -173,13 +173,13 @@ def _joined(
 ) -> bytes:
     """The nodes before a network with their input, the network, and the nodes behind it, as one serialized model."""
     onnx: Any = import_optional("onnx", extra="onnx", purpose="exporting to ONNX")
-    (nodes_before, given), (nodes_behind, outputs) = before, behind
+    (nodes_before, inputs), (nodes_behind, outputs) = before, behind
     for output in outputs:
         nodes_behind.op("Identity", output.value, name=output.name)
     made = onnx.helper.make_graph(
         [*nodes_before.nodes, *network.graph.node, *nodes_behind.nodes],
         "eyebright",
-        [_info(onnx, *given)],
+        [_info(onnx, *inputs)],
         [_output_info(onnx, output) for output in outputs],
         [*network.graph.initializer, *nodes_before.constants, *nodes_behind.constants],
     )

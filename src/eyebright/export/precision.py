@@ -66,13 +66,13 @@ def to_int8(network: Any, predictor: Predictor, paths: Sequence[str]) -> Any:
     onnx: Any = import_optional("onnx", extra="onnx", purpose="exporting INT8")
     reader = _Reader(_pixels(predictor, paths))
     with tempfile.TemporaryDirectory() as folder:
-        given, made = (Path(folder) / f"{name}.onnx" for name in ("given", "made"))
-        onnx.save(network, given)
+        float_path, int8_path = (Path(folder) / f"{name}.onnx" for name in ("given", "made"))
+        onnx.save(network, float_path)
         try:
             with _without_warnings():
                 quantization.quantize_static(
-                    str(given),
-                    str(made),
+                    str(float_path),
+                    str(int8_path),
                     reader,
                     quant_format=quantization.QuantFormat.QDQ,
                     per_channel=True,
@@ -81,7 +81,7 @@ def to_int8(network: Any, predictor: Predictor, paths: Sequence[str]) -> Any:
                     weight_type=quantization.QuantType.QInt8,
                     calibrate_method=quantization.CalibrationMethod.MinMax,
                 )
-            quantised = onnx.load(made)
+            quantised = onnx.load(int8_path)
         except Exception as error:  # ONNX Runtime has no base class for its exceptions
             if not reader.n_read:
                 raise ArtifactError("none of the images that INT8 is calibrated on can be read") from None

@@ -81,9 +81,9 @@ def record_features(model: ImageModel, images: Float[Tensor, "b c h w"]) -> Reco
     prefix, channels = (int(getattr(backbone, name, 0)) for name in ("num_prefix_tokens", "num_features"))
     size = images.shape[-2], images.shape[-1]
     with torch.inference_mode(mode=False), torch.enable_grad():
-        given = images.clone().requires_grad_()
+        inputs = images.clone().requires_grad_()
         with _recorded(list(body.modules()) if is_tokens else [body]) as kept:
-            outputs = model(given)
+            outputs = model(inputs)
         if is_tokens:  # others have the queries, keys and values of an attention
             maps = [
                 activation

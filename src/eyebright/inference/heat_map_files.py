@@ -56,9 +56,9 @@ class HeatMapWriter:
         if not labels:
             return
         below = Image.create(prediction.path).to_thumb(MAX_SIDE)
-        for found in self._predictor.heat_maps(prediction.path, labels):
-            path = self._folder / self._name(Path(prediction.path).stem, found.label)
-            drawn = found.drawn_on(below)
+        for heat_map in self._predictor.heat_maps(prediction.path, labels):
+            path = self._folder / self._name(Path(prediction.path).stem, heat_map.label)
+            drawn = heat_map.drawn_on(below)
             try:
                 write_atomically(path, lambda file, drawn=drawn: drawn.save(file, format="PNG"))
             except OSError as error:

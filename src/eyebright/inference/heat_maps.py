@@ -114,14 +114,14 @@ def heat_maps_of_input(
     images = torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)[None].to(device)
     images = images.float() / 255 if images.dtype == torch.uint8 else images
     features = record_features(model, _enlarged(model, images) if method == "gradcam-finer" else images)
-    found: list[HeatMap] = []
+    heat_maps: list[HeatMap] = []
     for label in labels:
         with torch.enable_grad():
             score = _score(target, features.outputs, label)
         values, gradients = features.with_gradient(score)
         cells = _cells(values, gradients, method)[0].cpu().numpy()
-        found.append(HeatMap(label, in_user_pixels(cells, warp), cells))
-    return found
+        heat_maps.append(HeatMap(label, in_user_pixels(cells, warp), cells))
+    return heat_maps
 
 
 def _enlarged(model: ImageModel, images: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h2 w2"]:

@@ -129,11 +129,11 @@ def inspect_folder(folder: str | Path) -> Inspection:
     except (OSError, ValueError) as error:
         raise ArtifactError(f"{no_folder_text(folder)}: {os_reason(error)}") from None
     header, copy = _weights_header(folder, sizes)
-    manifest, found = _manifest(folder, sizes, copy)
+    manifest, manifest_file = _manifest(folder, sizes, copy)
     checks = _checks(folder, sizes, manifest or {}, header)
     inspection = Inspection(folder, {} if manifest is None else _facts(manifest))
     for name in [*(expected for expected in (WEIGHTS, MANIFEST, *HASHED) if expected not in sizes), *sizes]:
-        inspection.files += _inspected(name, sizes, manifest or {}, found, checks)
+        inspection.files += _inspected(name, sizes, manifest or {}, manifest_file, checks)
         if len(inspection.files) >= _MAX_FILES:
             break
     wrong = {file.name for file in inspection.files if file.check == "problem"}
@@ -265,12 +265,16 @@ def _checks(
 
 
 def _inspected(
-    name: str, sizes: Mapping[str, int], manifest: Mapping[str, Any], found: InspectedFile, checks: Mapping[str, _Check]
+    name: str,
+    sizes: Mapping[str, int],
+    manifest: Mapping[str, Any],
+    manifest_file: InspectedFile,
+    checks: Mapping[str, _Check],
 ) -> Iterator[InspectedFile]:
     """Yields the file with its check; nothing for a missing optional file."""
     what = _KNOWN_FILES.get(name, "")
     if name == MANIFEST:
-        yield found
+        yield manifest_file
     elif name not in sizes:
         if name == WEIGHTS:
             others = [other for other in sizes if Path(other).suffix in EXECUTABLE]

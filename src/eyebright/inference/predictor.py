@@ -208,10 +208,10 @@ class Predictor:
             DataError: the numbers of targets and images differ, or a target has a label that the model lacks.
             InputError: there is no image, or a source has another type.
         """
-        found = evaluate_images(self, images, targets, part=part, bs=bs)
-        for path, reason in found.skipped.items():
+        evaluated = evaluate_images(self, images, targets, part=part, bs=bs)
+        for path, reason in evaluated.skipped.items():
             raise ImageError(path, reason)
-        return replace(found.evaluation, groups=tuple(groups))
+        return replace(evaluated.evaluation, groups=tuple(groups))
 
     def heat_maps(
         self, source: Any, labels: Sequence[str] | None = None, *, method: HeatMapMethod = "gradcam"

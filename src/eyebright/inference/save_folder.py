@@ -75,9 +75,13 @@ def save_model(
         EVALUATION: [*([] if evaluation is None else [evaluation]), *held_out],
         OUT_OF_FOLD: [] if out_of_fold is None else [out_of_fold],
     }
-    for given in (part for evaluations in outputs.values() for part in evaluations):
-        check_fits(given, manifest, metadata["weights"])
-    files = {name: evaluations_parquet(given, folder, metadata) for name, given in outputs.items() if given}
+    for evaluation_to_save in (part for evaluations in outputs.values() for part in evaluations):
+        check_fits(evaluation_to_save, manifest, metadata["weights"])
+    files = {
+        name: evaluations_parquet(evaluation_to_save, folder, metadata)
+        for name, evaluation_to_save in outputs.items()
+        if evaluation_to_save
+    }
     if out_of_distribution is not None:
         files[OUT_OF_DISTRIBUTION] = out_of_distribution.to_bytes()
     if training_images is not None:

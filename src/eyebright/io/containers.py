@@ -170,22 +170,24 @@ def image_column(path: str | Path, schema: Any) -> ImageColumn | None:
     def is_bytes(kind: Any) -> bool:
         return types.is_binary(kind) or types.is_large_binary(kind)
 
-    found: dict[str, ImageColumn] = {}
+    candidates: dict[str, ImageColumn] = {}
     for field in schema:
         inner = {member.name: member.type for member in field.type} if types.is_struct(field.type) else {}
         if is_bytes(field.type):
-            found[field.name] = ImageColumn(field.name, field.name, "")
+            candidates[field.name] = ImageColumn(field.name, field.name, "")
         elif "bytes" in inner and is_bytes(inner["bytes"]):
             has_path = "path" in inner
-            found[field.name] = ImageColumn(field.name, f"{field.name}.bytes", f"{field.name}.path" if has_path else "")
-    if len(found) < 2:
-        return next(iter(found.values()), None)
-    known = [name for name in _IMAGE_COLUMNS if name in found]
+            candidates[field.name] = ImageColumn(
+                field.name, f"{field.name}.bytes", f"{field.name}.path" if has_path else ""
+            )
+    if len(candidates) < 2:
+        return next(iter(candidates.values()), None)
+    known = [name for name in _IMAGE_COLUMNS if name in candidates]
     if not known:
         raise InputError(
-            f"'{path}' has several columns with bytes of images ({listing(found)}); call one of them 'image'"
+            f"'{path}' has several columns with bytes of images ({listing(candidates)}); call one of them 'image'"
         )
-    return found[known[0]]
+    return candidates[known[0]]
 
 
 @functools.lru_cache(maxsize=_FILES)

@@ -44,18 +44,18 @@ def predict_dataset(
         InputError: no image can be read, or there is no loss because the dataset has no targets.
     """
     if isinstance(loader, Loader):
-        found = trainer.outputs.of_loader(loader)
+        outputs = trainer.outputs.of_loader(loader)
     else:
-        found = trainer.outputs.of_batches(_as_batches(loader, trainer.run.device.torch_device))
-    if with_loss and found.targets is None:
+        outputs = trainer.outputs.of_batches(_as_batches(loader, trainer.run.device.torch_device))
+    if with_loss and outputs.targets is None:
         raise InputError("these images have no targets, so there is no loss; leave with_loss out")
     result: list[Any] = [torch.cat([x.cpu() for x, _ in loader])] if with_input else []
-    result += [(act or decision.activate)(found.outputs), found.targets]
+    result += [(act or decision.activate)(outputs.outputs), outputs.targets]
     if with_decoded:
-        activated = decision.activate(decision.target.to_user_units(found.outputs, found.warps))
+        activated = decision.activate(decision.target.to_user_units(outputs.outputs, outputs.warps))
         result.append(decision.decode_batch(activated))
-    if with_loss and found.targets is not None:
-        result.append(image_losses(trainer.loss, found.outputs, found.targets))
+    if with_loss and outputs.targets is not None:
+        result.append(image_losses(trainer.loss, outputs.outputs, outputs.targets))
     return tuple(result)
 
 

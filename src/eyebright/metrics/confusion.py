@@ -100,11 +100,18 @@ def classification_report(
     """
     matrix = multilabel_confusion_matrix(decisions, target).double()
     hits, predicted, support = matrix[:, 1, 1], matrix[:, :, 1].sum(1), matrix[:, 1].sum(1)
-    each = _scores(hits, predicted, support)
-    rows = [(name, *values, int(count)) for name, values, count in zip(names, each.tolist(), support, strict=True)]
+    label_scores = _scores(hits, predicted, support)
+    rows = [
+        (name, *values, int(count)) for name, values, count in zip(names, label_scores.tolist(), support, strict=True)
+    ]
     micro = _scores(hits.sum(), predicted.sum(), support.sum())
     weights = support / support.sum() if support.sum() else torch.zeros_like(support)
-    averages = [micro, each.mean(0), (each * weights[:, None]).sum(0), _sample_scores(decisions, target)]
+    averages = [
+        micro,
+        label_scores.mean(0),
+        (label_scores * weights[:, None]).sum(0),
+        _sample_scores(decisions, target),
+    ]
     total = int(support.sum())
     tail = [(name, *values.tolist(), total) for name, values in zip(_AVERAGES, averages, strict=True)]
     width = max(*(len(name) for name in names), len("weighted avg"), _DIGITS)

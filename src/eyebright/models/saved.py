@@ -39,8 +39,8 @@ def build_saved(description: ModelDescription, state: Mapping[str, Tensor]) -> I
             model = build_model(description, init=None)
         _check_shapes(model.state_dict(), state)
         # A few backbones compute tensors that are not saved with their weights, and these have no values yet.
-        given = {id(tensor) for tensor in model.state_dict(keep_vars=True).values()}
-        if any(id(tensor) not in given for tensor in _tensors(model.body)):
+        saved_tensors = {id(tensor) for tensor in model.state_dict(keep_vars=True).values()}
+        if any(id(tensor) not in saved_tensors for tensor in _tensors(model.body)):
             model = build_model(description, init=None)
             model.load_state_dict(state)
             return model.eval()

@@ -43,9 +43,9 @@ def warm_start(
     with torch.no_grad():
         model.mean.copy_(saved.mean)
         model.std.copy_(saved.std)
-    own, given = model.description, saved.description
-    images = replace(given.input, size=own.input.size)
-    model.description = replace(given, n_out=len(rows), output_shape=own.output_shape, input=images)
+    own, saved_description = model.description, saved.description
+    images = replace(saved_description.input, size=own.input.size)
+    model.description = replace(saved_description, n_out=len(rows), output_shape=own.output_shape, input=images)
     model.backbone_was_trained = saved.backbone_was_trained
 
 

@@ -43,10 +43,11 @@ def comparison_sentences(found: ModelComparison) -> list[str]:
     sure = [output for output in found.outputs if output.p_value < SIGNIFICANCE]
     if found.outputs:
         counted = f"{len(sure):,} of {len(found.outputs):,}" if sure else f"none of {len(found.outputs):,}"
-        each = "; ".join(_output_text(output) for output in sure[:5])
+        outputs_text = "; ".join(_output_text(output) for output in sure[:5])
         rows = _NAMES[found.first.decision.target.task_type][1]
         sentences.append(
-            f"significantly changed (p < {SIGNIFICANCE}, Holm): {counted} {rows}{': ' + each if each else ''}"
+            f"significantly changed (p < {SIGNIFICANCE}, Holm): {counted} {rows}"
+            f"{': ' + outputs_text if outputs_text else ''}"
         )
     if found.first.decision.target.has_vocab:
         sentences.append(

@@ -27,9 +27,9 @@ def confusions_section(evaluation: Evaluation) -> list[Section]:
     for relation, title, heading in _TITLES:
         # The first have the lowest p-values; of a thousand labels there are a million pairs.
         first = label_confusions(evaluation, relation, limit=_MAX_ROWS)
-        found = [confusion for confusion in first if confusion.count > confusion.expected]
-        sure += sum(confusion.p_value < SIGNIFICANCE for confusion in found)
-        blocks += _tables(title, heading, found)
+        frequent = [confusion for confusion in first if confusion.count > confusion.expected]
+        sure += sum(confusion.p_value < SIGNIFICANCE for confusion in frequent)
+        blocks += _tables(title, heading, frequent)
     if not blocks:
         return []
     intro = (

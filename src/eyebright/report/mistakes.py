@@ -56,12 +56,12 @@ def mistakes_section(evaluation: Evaluation) -> list[Section]:
     Args:
         evaluation: the outputs.
     """
-    found = _GROUPS.get(evaluation.decision.target.task_type, _no_groups)(evaluation)
-    if not found:
+    groups = _GROUPS.get(evaluation.decision.target.task_type, _no_groups)(evaluation)
+    if not groups:
         return []
     blocks = [
         Collapsed(title, [Gallery(gallery.cards, gallery.legend)])
-        for title, rows in found
+        for title, rows in groups
         for gallery in [mistake_gallery(evaluation, rows)]
     ]
     what = _NOUN_OF_TASK_TYPE[evaluation.decision.target.task_type]
@@ -85,7 +85,7 @@ def _label_groups(evaluation: Evaluation) -> _Groups:
     missing, extra = _wrong_labels(evaluation)
     probabilities = evaluation.activated.cpu().numpy()
     counts = missing.sum(axis=0) + extra.sum(axis=0)
-    found: _Groups = []
+    groups: _Groups = []
     for k in np.argsort(-counts, kind="stable")[:MAX_LABELS]:
         if counts[k] < MIN_MISTAKES:
             break
@@ -96,8 +96,8 @@ def _label_groups(evaluation: Evaluation) -> _Groups:
         name = evaluation.decision.target.output_names[k]
         negatives, positives = count_text(len(missed), "false negative"), count_text(len(too_much), "false positive")
         title = f"{name}: {negatives} of {has}, {positives}"
-        found.append((title, [*missed[:MAX_OF_KIND].tolist(), *too_much[:MAX_OF_KIND].tolist()]))
-    return found
+        groups.append((title, [*missed[:MAX_OF_KIND].tolist(), *too_much[:MAX_OF_KIND].tolist()]))
+    return groups
 
 
 def _class_groups(evaluation: Evaluation) -> _Groups:
@@ -108,7 +108,7 @@ def _class_groups(evaluation: Evaluation) -> _Groups:
     pairs, inverse, counts = np.unique(
         given[wrong] * len(names) + predicted[wrong], return_inverse=True, return_counts=True
     )
-    found: _Groups = []
+    groups: _Groups = []
     for i in np.argsort(-counts, kind="stable")[:MAX_LABELS]:
         if counts[i] < MIN_MISTAKES:
             break
@@ -116,8 +116,8 @@ def _class_groups(evaluation: Evaluation) -> _Groups:
         rows = rows[np.argsort(-probabilities[rows, predicted[rows]], kind="stable")]
         true, other = divmod(int(pairs[i]), len(names))
         title = f"{names[true]} predicted as {names[other]}: {count_text(len(rows), 'image')}"
-        found.append((title, rows[: 2 * MAX_OF_KIND].tolist()))
-    return found
+        groups.append((title, rows[: 2 * MAX_OF_KIND].tolist()))
+    return groups
 
 
 _GROUPS: Mapping[TaskType, Callable[[Evaluation], _Groups]] = {"labels": _label_groups, "classes": _class_groups}
@@ -133,27 +133,27 @@ def _label_tags(evaluation: Evaluation, rows: Sequence[int]) -> _Tags:
     shown = evaluation.take(rows)
     wrong, probabilities = _wrong_labels(shown), shown.activated.double().cpu().numpy()
     names = evaluation.decision.target.output_names
-    found: _Tags = []
+    tags_of_rows: _Tags = []
     for i in range(len(rows)):
         missing, extra = (np.flatnonzero(part[i]) for part in wrong)
         tags = [Tag(f"{names[k]} {probabilities[i, k]:.2f}", "missing") for k in missing]
         tags += [Tag(f"{names[k]} {probabilities[i, k]:.2f}", "extra") for k in extra]
         more = len(tags) - _MAX_TAGS
-        found.append((tags[:_MAX_TAGS], f"and {more} more" if more > 0 else ""))
-    return found
+        tags_of_rows.append((tags[:_MAX_TAGS], f"and {more} more" if more > 0 else ""))
+    return tags_of_rows
 
 
 def _class_tags(evaluation: Evaluation, rows: Sequence[int]) -> _Tags:
     names = evaluation.decision.target.value_names
     probabilities = evaluation.activated[list(rows)].double().cpu().numpy()
-    found: _Tags = []
+    tags_of_rows: _Tags = []
     for row, given in zip(probabilities, evaluation.targets[list(rows)].cpu().long().tolist(), strict=True):
         best = int(row.argmax())
         true = (
             [Tag(f"{names[given]} {row[given]:.2f}", "correct" if best == given else "missing")] if given >= 0 else []
         )
-        found.append((true if best == given else [*true, Tag(f"{names[best]} {row[best]:.2f}", "extra")], ""))
-    return found
+        tags_of_rows.append((true if best == given else [*true, Tag(f"{names[best]} {row[best]:.2f}", "extra")], ""))
+    return tags_of_rows
 
 
 def _value_tags(evaluation: Evaluation, rows: Sequence[int]) -> _Tags:

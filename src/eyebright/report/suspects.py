@@ -26,10 +26,10 @@ def suspects_section(evaluation: Evaluation) -> list[Section]:
     Args:
         evaluation: the evaluation on images that the models were not trained on: out-of-fold, or the validation images.
     """
-    found = find_suspects(evaluation)
-    if not found:
+    suspects = find_suspects(evaluation)
+    if not suspects:
         return []
-    images, by_image = _by_image(found)
+    images, by_image = _by_image(suspects)
     names = short_names(evaluation.files, images)
     cards = [_card(evaluation, row, name, by_image[row]) for row, name in zip(images, names, strict=True)]
     blocks: list[Gallery | Collapsed] = [Gallery(cards[:MAX_EXPANDED_CARDS], _LEGEND)]
@@ -37,7 +37,7 @@ def suspects_section(evaluation: Evaluation) -> list[Section]:
         blocks.append(Collapsed(f"{count_text(len(rest), 'further image')}", [Gallery(rest, _LEGEND)]))
     which = _SETS.get(evaluation.part, f"{evaluation.part} images")
     intro = (
-        f"{len(found):,} values in the data of {len(evaluation):,} {which} are improbable according to the model; "
+        f"{len(suspects):,} values in the data of {len(evaluation):,} {which} are improbable according to the model; "
         f"shown: {len(cards)} images, the most suspicious first. Check before you change anything: the model also "
         "makes mistakes. The command eyebright suspects lists all of them."
     )

@@ -24,16 +24,16 @@ def origins_text(decision: Decision, tuning: Mapping[str, Any], titles: Mapping[
         DataError: the entry does not have the expected form.
     """
     try:
-        found = threshold_origins(decision, tuning, titles)
+        origins = threshold_origins(decision, tuning, titles)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"the entry 'tuning' of the saved model has the wrong form: {error}") from None
     labels: dict[str, list[str]] = {}
-    for name, origin in zip(decision.target.output_names, found, strict=True):
+    for name, origin in zip(decision.target.output_names, origins, strict=True):
         labels.setdefault(origin, []).append(name)
     if len(labels) == 1:
         return next(iter(labels))
-    each = (f"{len(names):,} {origin} ({listing(names, limit=_NAMES)})" for origin, names in labels.items())
-    return ", ".join(each)
+    counted = (f"{len(names):,} {origin} ({listing(names, limit=_NAMES)})" for origin, names in labels.items())
+    return ", ".join(counted)
 
 
 def threshold_origins(decision: Decision, tuning: Mapping[str, Any], titles: Mapping[str, str]) -> list[str]:

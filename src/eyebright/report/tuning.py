@@ -45,18 +45,18 @@ def _selective(tuning: Mapping[str, Any], decision: Decision) -> list[Section]:
     """The section on selective answers: a person is asked about uncertain images."""
     if "selective" not in tuning:
         return []
-    found = SelectivePromise.from_json(dict(tuning["selective"]))
-    if found.thresholds != decision.thresholds:
+    selective = SelectivePromise.from_json(dict(tuning["selective"]))
+    if selective.thresholds != decision.thresholds:
         return [
             Section(
                 "Promises",
                 "promises",
-                [Sentences([_sentence(f"{found.promise} is no longer kept: {_OTHER_THRESHOLD}")])],
+                [Sentences([_sentence(f"{selective.promise} is no longer kept: {_OTHER_THRESHOLD}")])],
             )
         ]
     intro = "The scores of this report count the answers on all images, also on those about which a person is asked."
-    title = "Promises" if found.is_promise else "Estimates"
-    return [Section(title, "promises", [Sentences([_sentence(str(found))])], intro)]
+    title = "Promises" if selective.is_promise else "Estimates"
+    return [Section(title, "promises", [Sentences([_sentence(str(selective))])], intro)]
 
 
 def _risk(tuning: Mapping[str, Any], decision: Decision) -> list[Section]:
@@ -65,11 +65,11 @@ def _risk(tuning: Mapping[str, Any], decision: Decision) -> list[Section]:
         return []
     fields = dict(tuning["risk"])
     part = fields.pop("part")
-    found = ControlledRisk.from_json(fields)
-    if decision.thresholds != Thresholds(found.threshold, decision.thresholds.metric):
-        text = f"{found.risk} <= {found.bound:g} is no longer kept: {_OTHER_THRESHOLD}"
+    controlled = ControlledRisk.from_json(fields)
+    if decision.thresholds != Thresholds(controlled.threshold, decision.thresholds.metric):
+        text = f"{controlled.risk} <= {controlled.bound:g} is no longer kept: {_OTHER_THRESHOLD}"
     else:
-        text = f"{found.sentence} ({_origin(part)})"
+        text = f"{controlled.sentence} ({_origin(part)})"
     return [Section("Risk control", "risk-control", [Sentences([_sentence(text)])])]
 
 

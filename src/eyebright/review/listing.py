@@ -199,8 +199,8 @@ class Lists:
         session = self._session
         if query.text:
             text = query.text.lower()
-            found = np.fromiter((text in name for name in self._lower), dtype=np.bool_, count=len(self._lower))
-            ids = ids[found[ids]]
+            has_text = np.fromiter((text in name for name in self._lower), dtype=np.bool_, count=len(self._lower))
+            ids = ids[has_text[ids]]
         if query.value:
             column = session.vocabulary.column(query.cell)
             wanted = np.asarray(session.vocabulary.encode(query.value), dtype=session.current.dtype)

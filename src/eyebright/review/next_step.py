@@ -30,13 +30,13 @@ def next_step(session: ReviewSession, lists: Lists, *, can_learn: bool) -> dict[
     """
     with session.lock:
         rows = lists.unfinished()
-        given = int(session.unlabelled.sum())
+        n_unlabelled = int(session.unlabelled.sum())
         answers, names, current = session.answers, session.vocabulary.names, session.current
-        if not given or not names or session.vocabulary.kind not in ("labels", "class") or not can_learn:
+        if not n_unlabelled or not names or session.vocabulary.kind not in ("labels", "class") or not can_learn:
             return {"kind": "none", "left": len(rows), "place": None}
         if not len(rows):
             return {"kind": "done", "left": 0, "place": None}
-        labelled = len(session.items) - given + int((session.unlabelled & session.known()).sum())
+        labelled = len(session.items) - n_unlabelled + int((session.unlabelled & session.known()).sum())
         suggested = lists.suggested()
     if labelled < min(START, len(session.items)) and len(suggested):
         facts = {"labelled": labelled, "wanted": min(START, len(session.items))}

@@ -32,7 +32,7 @@ def with_extensions(table: TextTable, folder: Path, names: Strings) -> Strings:
     without = _without_extension(names)
     if not len(without):
         return names
-    found = names.copy()
+    full_names = names.copy()
     folders: dict[PurePosixPath, dict[str, list[str]]] = {}
     for row in without.tolist():
         name = PurePosixPath(str(names[row]))
@@ -46,8 +46,8 @@ def with_extensions(table: TextTable, folder: Path, names: Strings) -> Strings:
                 f"'{name}' may be '{files[0]}' or '{files[1]}' in '{folder / name.parent}'; write the extension too",
                 line=int(table.lines[row]),
             )
-        found[row] = str(name.parent / files[0])
-    return found
+        full_names[row] = str(name.parent / files[0])
+    return full_names
 
 
 def _without_extension(names: Strings) -> IndexArray:
@@ -76,17 +76,17 @@ def with_folders(table: TextTable, folder: Path, names: Strings) -> tuple[String
     finder = ImageNames(folder, folder / "labels")
     if not any(_is_file(folder, _found(table, finder, names[row], row)) for row in sample):
         return names, []  # all exist, or none: reading the images reports the missing ones
-    found = names.copy()
+    full_names = names.copy()
     for row, name in enumerate(names.tolist()):
         if not _is_file(folder, name) and _is_file(folder, path := _found(table, finder, name, row)):
-            found[row] = path
-    moved = np.flatnonzero(found != names)
+            full_names[row] = path
+    moved = np.flatnonzero(full_names != names)
     first = int(moved[0])
-    example = f"'{names[first]}' is '{found[first]}'"
-    pairs = zip(names[moved].tolist(), found[moved].tolist(), strict=True)
+    example = f"'{names[first]}' is '{full_names[first]}'"
+    pairs = zip(names[moved].tolist(), full_names[moved].tolist(), strict=True)
     are_spelled_alike = all(PurePosixPath(path).name.startswith(PurePosixPath(name).name) for name, path in pairs)
     how = "in another folder" if are_spelled_alike else "in another folder, or by another spelling of the name,"
-    return found, [f"images found {how} than the table states: {len(moved)} ({example})"]
+    return full_names, [f"images found {how} than the table states: {len(moved)} ({example})"]
 
 
 def leads_to_image(folder: Path) -> Callable[[str], bool]:

@@ -121,26 +121,28 @@ def _with_points(root: Path, kind: str, content: FolderContent, files: Sequence[
 
 def _with_classes(root: Path, kind: str, content: FolderContent) -> Source:
     base = _base(root, content.images)
-    found = parts_of_folders(base, content.images)
-    for file, inner in zip(found.files, found.inner, strict=True):
+    folder_parts = parts_of_folders(base, content.images)
+    for file, inner in zip(folder_parts.files, folder_parts.inner, strict=True):
         if len(inner) < 2:
             raise _no_classes(f"'{file}' is not in a class folder", content)
-    classes = sorted({inner[0] for inner in found.inner})
+    classes = sorted({inner[0] for inner in folder_parts.inner})
     if all(_plain(name) in _STORAGE for name in classes):
         raise _no_classes(f"the folders {listing(classes)} of '{base}' are not named after classes", content)
-    targets = Categorical[str].of(inner[0] for inner in found.inner)
+    targets = Categorical[str].of(inner[0] for inner in folder_parts.inner)
     unlabeled = [name for name in classes if _plain(name) in _UNLABELED]
     classes = [name for name in classes if name not in unlabeled]
     if not classes:
         raise _no_classes(f"every image of '{base}' is in a folder for images without a label", content)
-    messages = [_summary(len(targets) - int(targets.isin(unlabeled).sum()), classes), *found.messages]
-    source = Source(kind=kind, root=root, files=_relative(root, found.files), targets=targets, part=found.part)
+    messages = [_summary(len(targets) - int(targets.isin(unlabeled).sum()), classes), *folder_parts.messages]
+    source = Source(
+        kind=kind, root=root, files=_relative(root, folder_parts.files), targets=targets, part=folder_parts.part
+    )
     if unlabeled:
         out = targets.isin(unlabeled)
         messages.append(f"images without a label (in {listing(unlabeled)}), which are ignored: {int(out.sum())}")
         source = source.take(np.flatnonzero(~out))
     messages += [
-        *_inner_folders(found, base),
+        *_inner_folders(folder_parts, base),
         *content.messages,
         *_folders_without_images(base, content, classes),
     ]

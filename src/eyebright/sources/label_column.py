@@ -58,20 +58,22 @@ def read_labels(table: TextTable, name: str, delimiter: str | None = None) -> Ta
         TableError: the column has no label, one with too many characters, or two different delimiters.
     """
     cells = _known_cells(table, name)
-    found = ""
+    separator = ""
     if delimiter is None and any(map(_is_list, cells)):
         meaning, how = _parse_lists(table, name, cells), "are lists"
     else:
-        found = _find_delimiter(table, name, cells) if delimiter is None else delimiter
-        _check_delimiter(table, name, cells, found)
-        if delimiter is None and not found:
+        separator = _find_delimiter(table, name, cells) if delimiter is None else delimiter
+        _check_delimiter(table, name, cells, separator)
+        if delimiter is None and not separator:
             _check_no_other_delimiter(table, name, cells)
-        meaning = {cell: _split(cell, found) if found else (cell,) for cell in cells}
-        how = f"are split at {_delimiter_text(found)}" if found else "are not split, no value holds more than one"
+        meaning = {cell: _split(cell, separator) if separator else (cell,) for cell in cells}
+        how = (
+            f"are split at {_delimiter_text(separator)}" if separator else "are not split, no value holds more than one"
+        )
     if delimiter is None:
         _check_no_objects(table, name, cells)
         _check_labels(table, name, meaning)
-    return replace(_label_sets(table, name, meaning, how), splits_at=found)
+    return replace(_label_sets(table, name, meaning, how), splits_at=separator)
 
 
 def read_class(table: TextTable, name: str) -> TargetColumns:

@@ -37,13 +37,13 @@ def read_class_names(path: Path, schema: Any) -> dict[str, ClassNames]:
         return {}
     try:
         features: Any = json.loads(text)["info"]["features"]
-        found = {str(column): _class_label(feature) for column, feature in features.items()}
+        class_labels = {str(column): _class_label(feature) for column, feature in features.items()}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise TableError(
             f"'{path}' has metadata of '{_KEY.decode()}' that cannot be read: the names of classes were expected in "
             "info, features"
         ) from None
-    return {column: names for column, names in found.items() if names is not None}
+    return {column: names for column, names in class_labels.items() if names is not None}
 
 
 def _class_label(feature: Any, *, is_list: bool = False) -> ClassNames | None:

@@ -30,7 +30,7 @@ class PartFiles(NamedTuple):
 
 
 def with_part_files(
-    found: Recognised, request: ReadRequest, *, valid: str | Path | None, test: str | Path | None
+    recognised: Recognised, request: ReadRequest, *, valid: str | Path | None, test: str | Path | None
 ) -> PartFiles:
     """The label files of all parts.
 
@@ -38,7 +38,7 @@ def with_part_files(
     folder are read too (``valid.csv``, ``test.csv``), if they have the same columns.
 
     Args:
-        found: the format of what the user gave.
+        recognised: the format of what the user gave.
         request: what was asked for.
         valid: the label file of the validation images; None: detected in the same folder.
         test: the label file of the test images; None: detected in the same folder.
@@ -48,7 +48,7 @@ def with_part_files(
             or the files have different formats.
     """
     if valid is None and test is None:
-        return _with_neighbours(found, request)
+        return _with_neighbours(recognised, request)
     path = request.path
     if path.is_dir():
         raise InputError(
@@ -56,8 +56,8 @@ def with_part_files(
             "instead"
         )
     parts: dict[Path, Part] = {path: "train"}
-    given: Mapping[Part, str | Path | None] = {"valid": valid, "test": test}
-    for part, name in given.items():
+    part_paths: Mapping[Part, str | Path | None] = {"valid": valid, "test": test}
+    for part, name in part_paths.items():
         if name is None:
             continue
         file = Path(name)
@@ -65,18 +65,18 @@ def with_part_files(
             raise InputError(f"there is no file '{file}', which `{part}` names")
         if file in parts:
             raise InputError(f"'{file}' is named for two parts; leave one out")
-        other = recognise(file, found.format if found.format.is_general else None).format
-        if other is not found.format:
+        other = recognise(file, recognised.format if recognised.format.is_general else None).format
+        if other is not recognised.format:
             raise InputError(
-                f"'{path}' is {found.format.title} and '{file}' is {other.title}; give files of one format"
+                f"'{path}' is {recognised.format.title} and '{file}' is {other.title}; give files of one format"
             )
         parts[file] = part
-    return PartFiles(Recognised(found.format, tuple(parts)), replace(request, path=path.parent, parts=parts))
+    return PartFiles(Recognised(recognised.format, tuple(parts)), replace(request, path=path.parent, parts=parts))
 
 
-def _with_neighbours(found: Recognised, request: ReadRequest) -> PartFiles:
-    path, unsplit = request.path, PartFiles(found, request)
-    if not found.format.has_columns or request.split is not None or not path.is_file():
+def _with_neighbours(recognised: Recognised, request: ReadRequest) -> PartFiles:
+    path, unsplit = request.path, PartFiles(recognised, request)
+    if not recognised.format.has_columns or request.split is not None or not path.is_file():
         return unsplit
     own = _columns(path)
     if not own or any(plain_name(name) in REQUIRED_COLUMNS for name in own):
@@ -96,7 +96,7 @@ def _with_neighbours(found: Recognised, request: ReadRequest) -> PartFiles:
         f"'{path.name}' is read together with {names}, for the other parts; `split='none'` reads only '{path.name}'"
     )
     request = replace(request, path=path.parent, parts=kept)
-    return PartFiles(Recognised(found.format, tuple(kept)), request, tuple(messages))
+    return PartFiles(Recognised(recognised.format, tuple(kept)), request, tuple(messages))
 
 
 def _columns(path: Path) -> frozenset[str]:

@@ -105,8 +105,8 @@ def read_source(
     split_file = None if split is None or not Path(split).is_file() else Path(split)
     _check_valid_fold(valid_fold, split)
     column = NO_SPLIT if split_file is not None else split
-    found = recognise(path, _format_asked(format, pattern))
-    _check_options(path, found.format, {**options, "split": None if column == NO_SPLIT else column})
+    recognised = recognise(path, _format_asked(format, pattern))
+    _check_options(path, recognised.format, {**options, "split": None if column == NO_SPLIT else column})
     request = ReadRequest(
         path=path,
         folder=path if path.is_dir() else path.parent,
@@ -121,12 +121,12 @@ def read_source(
         split=column,
         valid_fold=valid_fold if split_file is None else None,
     )
-    found, request, messages = with_part_files(found, request, valid=valid, test=test)
+    recognised, request, messages = with_part_files(recognised, request, valid=valid, test=test)
     is_class = request.kind is not None and request.kind.form == "class"
     with collector_paused():
-        source = with_none_label(_read(found, request), none_label, is_class=is_class)
+        source = with_none_label(_read(recognised, request), none_label, is_class=is_class)
     source = _with_points_prepared(source, pairs, unit).with_messages(*messages)
-    is_grouped = "group" in found.format.options and source.group is not None
+    is_grouped = "group" in recognised.format.options and source.group is not None
     source = source if is_grouped and group != NO_GROUPS else with_groups(source, group)
     if split_file is None:
         source = _without_parts(source, split)

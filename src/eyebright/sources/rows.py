@@ -63,12 +63,12 @@ class LabelRows:
         Raises:
             TableError: a label is too long.
         """
-        found = LabelSet(labels, unknown=unknown)
-        if found not in self._sets:
-            for label in found:
+        label_set = LabelSet(labels, unknown=unknown)
+        if label_set not in self._sets:
+            for label in label_set:
                 _check_label(self._path, label)
         self._files.append(file)
-        self._codes.append(self._sets.setdefault(found, len(self._sets)))
+        self._codes.append(self._sets.setdefault(label_set, len(self._sets)))
         self._parts.append(part)
         self._groups.append(group)
 
@@ -108,8 +108,8 @@ class LabelRows:
         sets = Categorical(tuple(self._sets), np.array(self._codes, dtype=np.int32))
         kind, targets, sentences = self._targets(sets, request.kind, is_single=is_single, may_be_single=may_be_single)
         part = Categorical.of(self._parts) if any(self._parts) else None
-        found = Counter(label for labels in self._sets for label in labels)
-        unused = tuple(sorted(set(declared) - set(found)))
+        label_counts = Counter(label for labels in self._sets for label in labels)
+        unused = tuple(sorted(set(declared) - set(label_counts)))
         source = Source(
             kind=kind,
             root=request.root,

@@ -29,18 +29,18 @@ def read_simple_yaml(path: Path) -> dict[str, Any]:
     i = 0
     while i < len(lines):
         number, line = lines[i]
-        found = _KEY.match(line)
-        if found is None:
+        match = _KEY.match(line)
+        if match is None:
             raise TableError(f"'{path}' line {number}: a key and a value such as 'names: [a, b]' were expected")
-        value, i = (found["value"] or "").strip(), i + 1
+        value, i = (match["value"] or "").strip(), i + 1
         inner: list[tuple[int, str]] = []
         while i < len(lines) and (lines[i][1][0] in " \t]}" or (not value and lines[i][1].startswith("- "))):
             inner.append(lines[i])
             i += 1
         if value[:1] in ("[", "{"):
-            values[_plain(found["key"])] = _flow(path, number, " ".join([value, *(line.strip() for _, line in inner)]))
+            values[_plain(match["key"])] = _flow(path, number, " ".join([value, *(line.strip() for _, line in inner)]))
         else:
-            values[_plain(found["key"])] = _block(path, inner) if inner and not value else _plain(value)
+            values[_plain(match["key"])] = _block(path, inner) if inner and not value else _plain(value)
     return values
 
 

@@ -38,11 +38,11 @@ def with_parts_of(source: Source, path: Path, *, valid_fold: int | None = None) 
     column = _part_column(table, file_column)
     files = [posixpath.normpath(file) for file in source.files.tolist()]
     parts = _parts(table, file_column, _meanings(table, column, valid_fold), _Names(files, source.root, path))
-    found: list[Part | None] = [parts.get(file) for file in files]
-    missing = [file for file, part in zip(files, found, strict=True) if part is None]
+    file_parts: list[Part | None] = [parts.get(file) for file in files]
+    missing = [file for file, part in zip(files, file_parts, strict=True) if part is None]
     if missing:
         raise table.error(f"there is no row for '{missing[0]}', one of {len(missing)} images without a part; add them")
-    part = Categorical[Part | None].of(found)
+    part = Categorical[Part | None].of(file_parts)
     others = sorted(set(parts) - set(files))
     unused = (
         [f"rows of '{path.name}' whose images are not in the data: {len(others)} ('{others[0]}')"] if others else []

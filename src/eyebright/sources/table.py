@@ -102,12 +102,12 @@ def source_of_table(
     _check_one_split(table, split_column, part)
     taken = [name for name in (file_column, split_column) if name]
     form = None if kind is None else kind.form
-    found = find_targets(table, taken, labels=labels, not_labels=not_labels, form=form)
+    targets_found = find_targets(table, taken, labels=labels, not_labels=not_labels, form=form)
     if part is None:
-        table, part, messages = read_part(table, split_column, found.columns, valid_fold=asked.valid_fold)
+        table, part, messages = read_part(table, split_column, targets_found.columns, valid_fold=asked.valid_fold)
     else:
-        table, part, messages = without_unlabeled_test(table, part, found.columns, origin=_FILES_GIVE)
-    targets = found.read(table, found.columns, asked.cells)
+        table, part, messages = without_unlabeled_test(table, part, targets_found.columns, origin=_FILES_GIVE)
+    targets = targets_found.read(table, targets_found.columns, asked.cells)
     _check_cell_options(table, targets, asked.cells)
     group_column = find_group_column(table, [*taken, *targets.columns], asked=asked.group)
     used = [*taken, *targets.columns, *([group_column] if group_column else [])]
@@ -135,7 +135,7 @@ def source_of_table(
         f"images are named in column '{file_column}'",
         *targets.messages,
         *source.messages,
-        *found.messages,
+        *targets_found.messages,
         *messages,
         *file_messages,
         *outside_message(folder, file_names, table),

@@ -83,12 +83,12 @@ def find_targets(
         if not columns:
             raise _no_columns(table, candidates, f"{NO_TARGETS} {FORMS[form].description}")
         return FoundColumns(columns, _reader(form))
-    found = _find(table, candidates, target_candidates(table, taken))
-    flags = [name for name in indicator_columns(table, no_labels) if name not in found.columns]
+    target_columns = _find(table, candidates, target_candidates(table, taken))
+    flags = [name for name in indicator_columns(table, no_labels) if name not in target_columns.columns]
     if not flags:
-        return found
+        return target_columns
     message = f"0/1 columns that are not taken for labels: {listing(flags)}; `labels` names the columns with the labels"
-    return found._replace(messages=(message,))
+    return target_columns._replace(messages=(message,))
 
 
 def _find(table: TextTable, candidates: Sequence[str], listed: Sequence[str]) -> FoundColumns:

@@ -103,10 +103,12 @@ class PredictionSets:
     def sentence(self) -> str:
         """The coverage, its probability and the number of images, as a sentence."""
         share = f"{100 * self.coverage:.6g} %"
-        each = "for each class separately" if self.by_label else "on average over all classes"
+        for_which = "for each class separately" if self.by_label else "on average over all classes"
         if self.method in ("lac", "aps"):
             kind = self.method.upper() + (", randomised" if self.randomised else "")
-            text = f"the set of an image contains its class with a probability of at least {share}, {each} ({kind})"
+            text = (
+                f"the set of an image contains its class with a probability of at least {share}, {for_which} ({kind})"
+            )
         elif self.by_label:
             text = f"each label is in the set of an image that has it with a probability of at least {share}"
         elif self.confidence is None:

@@ -55,12 +55,12 @@ def compute_features(
         InputError: no image can be read, or the images have no targets.
         ImageError: an image cannot be read, and unreadable images are not skipped.
     """
-    given = gathered_outputs(_rows_of(extractor, loader, device, observe, backbone), device)
+    features = gathered_outputs(_rows_of(extractor, loader, device, observe, backbone), device)
     if loader.skipped is not None:
         device.merge_dict(loader.skipped)
-    if given.targets is None:
+    if features.targets is None:
         raise InputError("these images have no targets, so there is nothing to learn")
-    return given
+    return features
 
 
 def features_without_targets(

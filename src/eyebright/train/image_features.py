@@ -141,15 +141,15 @@ class ImageFeatures:
                 progress((first + (last - first) * event.step / event.steps) / len(self.paths))
 
         loader = self._loader(range(first, last), pool)
-        found = features_without_targets(extractor, loader, self._device, observe, backbone=backbone)
+        features = features_without_targets(extractor, loader, self._device, observe, backbone=backbone)
         self.skipped |= loader.skipped or {}
-        if found is None:
+        if features is None:
             return
-        rows = found.outputs.flatten(1)
+        rows = features.outputs.flatten(1)
         if self._features is None:
             self._features = torch.full((len(self.paths), rows.shape[1]), torch.nan)
-        self._features[list(found.indices)] = rows
-        for index, warp in zip(found.indices, found.warps, strict=True):
+        self._features[list(features.indices)] = rows
+        for index, warp in zip(features.indices, features.warps, strict=True):
             self.warps[index] = warp
 
     def _loader(self, indices: range, pool: WorkerPool) -> Loader:

@@ -35,17 +35,17 @@ def make_comparison(options: CompareOptions) -> ModelComparison:
         check_replaceable(options.json, [_BEGINNING], "comparison")
     first, second = (load_evaluation(folder, part=options.part) for folder in (options.first, options.second))
     nominated = () if options.nominated is None else _nominated_files(options.nominated, first.files)
-    found = replace(compare_models(first, second, nominated=nominated), lineage=_lineage(options))
+    comparison = replace(compare_models(first, second, nominated=nominated), lineage=_lineage(options))
     if options.images is not None:
         if not options.images.is_dir():
             raise InputError(f"there is no folder of images '{options.images}'")
-        found = replace(found, first=replace(found.first, root=options.images))
+        comparison = replace(comparison, first=replace(comparison.first, root=options.images))
     names = _names(options.first, options.second)
     if options.json is not None:
-        _write_json(found, names, options.json)
+        _write_json(comparison, names, options.json)
     if options.out is not None:
-        write_page(comparison_page(found, names), options.out, "comparison")
-    return found
+        write_page(comparison_page(comparison, names), options.out, "comparison")
+    return comparison
 
 
 def _nominated_files(path: Path, evaluated: Collection[str]) -> frozenset[str]:

@@ -95,15 +95,15 @@ def evaluate_model(
         say(sentence)
     source = readable(source, skip_bad=True)
     source = with_targets_of_model(source, manifest.target)
-    held_out, found = _chosen(source, options, manifest, say, advance)
+    held_out, overlap = _chosen(source, options, manifest, say, advance)
     for sentence in (*source.messages[n_reported:], *held_out.left_out_messages):
         say(sentence)
     if not len(held_out.rows):
         raise InputError("no image is left to evaluate; see the reasons above")
-    evaluation, skipped = _evaluated(source, held_out, found, options)
+    evaluation, skipped = _evaluated(source, held_out, overlap, options)
     for path, reason in {**source.skipped, **skipped}.items():
         say(f"skipped: {path}: {reason}")
-    scores = _scores(evaluation, _facts(options, manifest, source, held_out, found))
+    scores = _scores(evaluation, _facts(options, manifest, source, held_out, overlap))
     _write(options, scores, say)
     return scores.found
 
@@ -145,12 +145,12 @@ def _chosen(
     other: HeldOutPart = "test" if part == "promise" else "promise"
     others = [str(path) for path in evaluations[other].paths] if part is not None and other in evaluations else []
     cache = ImageCache.from_option(options.cache)
-    found = find_overlap(
+    overlap = find_overlap(
         source, seen, others=others, is_split=part is not None, pixels=options.pixels, cache=cache, advance=advance
     )
-    for sentence in found.messages:
+    for sentence in overlap.messages:
         say(sentence)
-    reserved = np.array(found.reserved[chosen.rows])
+    reserved = np.array(overlap.reserved[chosen.rows])
     if reserved.any():
         count = count_text(int(reserved.sum()), "image")
         say(
@@ -158,7 +158,7 @@ def _chosen(
             "or copies of them"
         )
     chosen = replace(chosen, rows=chosen.rows[~reserved])
-    return chosen.with_leaks(found.seen[chosen.rows], keep=part is None), found
+    return chosen.with_leaks(overlap.seen[chosen.rows], keep=part is None), overlap
 
 
 def _rows(source: Source, part: HeldOutPart | None) -> "np.ndarray[Any, np.dtype[np.int64]]":

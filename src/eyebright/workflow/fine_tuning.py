@@ -41,25 +41,27 @@ def fit(
         resume: True to continue from this checkpoint.
         say: called with each sentence.
     """
-    found = None
+    fine_tuned = None
     if not options.trains_epochs:
         _fit_head(learner, groups, say)
     elif options.has_book_head:
         _fine_tune(learner, options, checkpoint=checkpoint, resume=resume, say=say)
     else:
-        found = _lp_ft(learner, options, budget=budget, groups=groups, checkpoint=checkpoint, resume=resume, say=say)
+        fine_tuned = _lp_ft(
+            learner, options, budget=budget, groups=groups, checkpoint=checkpoint, resume=resume, say=say
+        )
     trained = bool(learner.run.history)
     if trained:
         say(f"trained in {learner.run.device.precision_reason}")
-    if found is not None:
-        _say_notes(found.head, say)
-        for sentence in filter(None, (str(found), found.twice_the_time)):
+    if fine_tuned is not None:
+        _say_notes(fine_tuned.head, say)
+        for sentence in filter(None, (str(fine_tuned), fine_tuned.twice_the_time)):
             say(sentence)
     say_cache(learner, say)
     if trained and options.profile:
         for line in profile_lines(learner.run, learner.dls.train.timer, learner.dls.train.workers):
             say(line)
-    return found
+    return fine_tuned
 
 
 def say_cache(learner: Learner, say: Say) -> None:

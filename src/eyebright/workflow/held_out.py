@@ -96,14 +96,14 @@ def held_out_parts(source: Source, block: TargetBlock, codes: Sequence[int] | No
     if source.part is None:
         return []
     parts = {part: np.flatnonzero(source.part.isin([part])) for part in get_args(HeldOutPart)}
-    found = [rows_of_part(source, block, part, rows) for part, rows in parts.items() if len(rows)]
+    parts_with_rows = [rows_of_part(source, block, part, rows) for part, rows in parts.items() if len(rows)]
     if codes is None:
-        return found
+        return parts_with_rows
     image_groups = np.asarray(codes)
     known = image_groups[source.not_held_out().array]
     return [
         part_rows.with_leaks(np.isin(image_groups[part_rows.rows], known), keep=part_rows.part == "test")
-        for part_rows in found
+        for part_rows in parts_with_rows
     ]
 
 

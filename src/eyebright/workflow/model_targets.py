@@ -69,16 +69,16 @@ def _with_labels(source: Source, target: TargetBlock) -> Source:
     """The source without labels that the model lacks; labels that the data do not declare are unknown."""
     sets = cast("Categorical[LabelSet]", source.targets)
     labels = target.label_names
-    found = {label for category in sets.categories for label in category}
-    if not found.intersection(labels) and not set(source.declared).intersection(labels):
+    labels_in_data = {label for category in sets.categories for label in category}
+    if not labels_in_data.intersection(labels) and not set(source.declared).intersection(labels):
         raise InputError(
-            f"no image has a label of the model ({listing(labels)}); these data have {listing(sorted(found))}"
+            f"no image has a label of the model ({listing(labels)}); these data have {listing(sorted(labels_in_data))}"
         )
     counts = Counter[str]()
-    each = np.bincount(sets.codes, minlength=len(sets.categories)).tolist()
-    for label_set, images in zip(sets.categories, each, strict=True):
+    set_counts = np.bincount(sets.codes, minlength=len(sets.categories)).tolist()
+    for label_set, images in zip(sets.categories, set_counts, strict=True):
         counts.update({label: images for label in label_set if label not in labels})
-    unsaid = [label for label in labels if source.declared and label not in found.union(source.declared)]
+    unsaid = [label for label in labels if source.declared and label not in labels_in_data.union(source.declared)]
     messages: list[str] = []
     if new := sorted(label for label, images in counts.items() if images):
         named = listing(f"{label} ({count_text(counts[label], 'image')})" for label in new)

@@ -64,15 +64,15 @@ def split_after(
     """
     check_share("valid_pct", valid_pct)
     known = _with_ancestors(images_of_model(parent.folder, parent.manifest, parent.evaluations), parent)
-    found = _matched(source, known, parent)
+    match = _matched(source, known, parent)
     source = source.with_messages(*known.messages)
     if source.split is not None:
-        codes, messages = _with_copies(source, found.codes, found.absent, cache) if pixels else (found.codes, ())
+        codes, messages = _with_copies(source, match.codes, match.absent, cache) if pixels else (match.codes, ())
         is_sure = known.is_complete and pixels and not messages
         return _checked(source.with_messages(*messages), codes, parent, same=same, is_sure=is_sure)
-    codes = _codes_of_data(source, found.codes, parent)
+    codes = _codes_of_data(source, match.codes, parent)
     if pixels:
-        codes, messages = _with_copies(source, codes, found.absent, cache)
+        codes, messages = _with_copies(source, codes, match.absent, cache)
         source = source.with_messages(*messages)
     codes = _with_units(codes, _units(source, same))
     new = np.flatnonzero(codes == _NO_PART)

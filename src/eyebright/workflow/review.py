@@ -166,12 +166,12 @@ def _model_content(options: ReviewOptions) -> _ReviewContent:
     vocabulary = Vocabulary(block.form, tuple(block.value_names))
     root = options.images or evaluation.root
     new, sentences = ([], []) if options.new is None else _new_files(options.new, root, evaluation, options.source)
-    given = _review_targets(evaluation, vocabulary)
+    targets = _review_targets(evaluation, vocabulary)
     items = ReviewItems(
         vocabulary,
         root,
         (*evaluation.files, *new),
-        np.concatenate([given, unknown_values(vocabulary, len(new)).astype(given.dtype)]),
+        np.concatenate([targets, unknown_values(vocabulary, len(new)).astype(targets.dtype)]),
         title=f"{manifest.model.arch}: {options.source.resolve().name}",
         ordered=vocabulary.kind == "class" and not block.is_categorical,
         mirror=_mirror(block),

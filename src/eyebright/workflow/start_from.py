@@ -85,11 +85,11 @@ def options_of_parent(options: TrainOptions, parent: Parent) -> TrainOptions:
             f"`folds` needs predictions from models that were not trained on the image, but the backbone of {name} may "
             "have been trained on these images: leave `folds` out, or train without `start_from`"
         )
-    given = model.input.size
+    parent_size = model.input.size
     return replace(
         options,
         arch=model.arch,
-        size=given.height if given.height == given.width else (given.height, given.width),
+        size=parent_size.height if parent_size.height == parent_size.width else (parent_size.height, parent_size.width),
         whole=whole if options.whole is None else options.whole,
         head=_head(options, parent),
     )

@@ -107,12 +107,12 @@ def suggest(options: SuggestOptions, *, say: Say = lambda _: None, progress: Pro
         Suggestion(Path(new[row]), why, float(value), activated[row])
         for row, why, value in zip(order.rows.tolist(), whys, order.values, strict=False)
     ][: options.count]
-    found = Suggestions(manifest, images, len(order.rows), teacher.skipped)
+    suggestions = Suggestions(manifest, images, len(order.rows), teacher.skipped)
     if options.out is not None:
-        write_text(options.out, _csv(found), "suggestions")
+        write_text(options.out, _csv(suggestions), "suggestions")
     if options.json is not None:
-        write_text(options.json, _json(found, options.model), "suggestions")
-    return found
+        write_text(options.json, _json(suggestions, options.model), "suggestions")
+    return suggestions
 
 
 # ------------------------------------------------------------------ the images

@@ -80,9 +80,9 @@ def with_controlled_risk(evaluation: Evaluation, text: str) -> tuple[Decision, d
         raise InputError(
             f"`risk` is written as 'missed_labels <= 0.1' or 'wrong_answers <= 5 %', got {short_repr(text)}"
         )
-    found = control_risk(evaluation, cast("Risk", re.sub("[ -]+", "_", match[1])), bound)
-    if not found.attained:
-        raise InputError(f"{found.sentence}; the model is unchanged")
-    thresholds = Thresholds(found.threshold, f"{found.risk} <= {found.bound:g}")
-    facts = {**found.to_json(), "part": evaluation.part}
-    return evaluation.decision.with_thresholds(thresholds), facts, found.sentence
+    controlled = control_risk(evaluation, cast("Risk", re.sub("[ -]+", "_", match[1])), bound)
+    if not controlled.attained:
+        raise InputError(f"{controlled.sentence}; the model is unchanged")
+    thresholds = Thresholds(controlled.threshold, f"{controlled.risk} <= {controlled.bound:g}")
+    facts = {**controlled.to_json(), "part": evaluation.part}
+    return evaluation.decision.with_thresholds(thresholds), facts, controlled.sentence

@@ -106,7 +106,7 @@ class ClassVerdict:
         if not weak:
             return []
         where = ("image here", "images here") if self.counts is None else ("training image",)
-        each = "; ".join(
+        classes_text = "; ".join(
             f"'{self.vocab[k]}': {percent(self.scores[k].recall, 1)} of {count_text(self.scores[k].positives, 'image')}"
             f" recognised, {count_text(numbers[k], *where)}"
             for k in weak
@@ -114,7 +114,7 @@ class ClassVerdict:
         more = sum((typical - self.scores[k].recall) * self.scores[k].positives for k in weak)
         names = tuple(self.vocab[k] for k in weak)
         condition = f"if as many were recognised as of the median class, {percent(typical, 1)}"
-        evidence = f"{each} (median class: {usual:,.0f})."
+        evidence = f"{classes_text} (median class: {usual:,.0f})."
         return [
             Recommendation(
                 "rare_classes",

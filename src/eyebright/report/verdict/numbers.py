@@ -110,14 +110,14 @@ class NumberVerdict:
         if len(errors) < 5 * MIN_IMAGES:
             return []
         low, high = np.quantile(targets.numpy(), [_EXTREME_SHARE, 1 - _EXTREME_SHARE]).tolist()
-        found: list[tuple[float, str, float, Tensor]] = []
+        pulls: list[tuple[float, str, float, Tensor]] = []
         for name, end, rows, sign in (("below", low, targets <= low, 1.0), ("above", high, targets >= high, -1.0)):
             pull, size = sign * float(errors[rows].mean()), float(errors[rows].abs().mean())
             if pull > _MIN_SHRINKAGE * size and size > float(errors.abs().mean()):
-                found.append((pull, name, end, rows))
-        if not found:
+                pulls.append((pull, name, end, rows))
+        if not pulls:
             return []
-        pull, name, end, rows = max(found, key=lambda case: case[0])
+        pull, name, end, rows = max(pulls, key=lambda case: case[0])
         count = int(rows.sum())
         others = float(errors[~rows].abs().mean())
         evidence = (

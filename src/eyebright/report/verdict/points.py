@@ -121,7 +121,7 @@ class PointVerdict:
 
     def _shifted(self) -> list[Recommendation]:
         """Points that are predicted to one side of their targets."""
-        found: list[tuple[float, int, float]] = []
+        shifts: list[tuple[float, int, float]] = []
         for k in range(len(self.names)):
             known = ~self.errors[:, k].isnan()
             if int(known.sum()) < MIN_IMAGES:
@@ -132,10 +132,10 @@ class PointVerdict:
             size, mean = float(shift.norm()), float(self.errors[known, k].mean())
             if size > _MIN_SHIFT * mean and size > _Z * error:
                 saved = float(self.errors[known, k].sum() - (offsets - shift).norm(dim=1).sum())
-                found.append((saved, k, size))
-        if not found:
+                shifts.append((saved, k, size))
+        if not shifts:
             return []
-        saved, k, size = max(found)
+        saved, k, size = max(shifts)
         evidence = (
             f"'{self.names[k]}' is predicted {number_text(size)} px to one side on average, of a mean error of "
             f"{number_text(self._means[k])} px."

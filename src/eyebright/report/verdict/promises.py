@@ -29,8 +29,8 @@ def with_promises(verdict: Verdict, tuning: Mapping[str, Any], *, is_three_way: 
     if not tuning.get("promises"):
         return verdict
     results = [PromiseResult.from_json(dict(promise)) for promise in tuning["promises"]]
-    each = [label for result in results for label in result.labels]
-    never = {label.label for label in each if not label.kept and label.threshold == 1}
+    promised_labels = [label for result in results for label in result.labels]
+    never = {label.label for label in promised_labels if not label.kept and label.threshold == 1}
     cannot = [sentence for sentence in verdict.cannot if not any(sentence.startswith(f"'{name}'") for name in never)]
     sentences: list[str] = []
     if never:

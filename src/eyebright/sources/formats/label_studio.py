@@ -134,12 +134,12 @@ def _is_points(answer: Answer, chosen: Sequence[str]) -> bool:
 
 
 def _points(request: ReadRequest, tasks: Sequence[Task], chosen: Sequence[str], names: ImageNames) -> Source:
-    each: dict[str, dict[str, tuple[float, float]]] = {}
+    points_by_file: dict[str, dict[str, tuple[float, float]]] = {}
     left_out: dict[str, str] = {}
     for task in tasks:
         file = names.find(task.image, *task.names, line=task.line)
-        found = [value for answer in task.answers[:1] for name in chosen for value in answer.get(name, ())]
-        labels = [label for label, _, _ in found]
+        answers = [value for answer in task.answers[:1] for name in chosen for value in answer.get(name, ())]
+        labels = [label for label, _, _ in answers]
         if twice := sorted({label for label in labels if labels.count(label) > 1}):
             raise TableError(
                 f"'{request.path}' line {task.line}: '{file}' has {listing(twice)} twice; a point has one place in each"
@@ -150,14 +150,18 @@ def _points(request: ReadRequest, tasks: Sequence[Task], chosen: Sequence[str], 
                 f"'{request.path}' line {task.line}: '{file}' has the points of {len(task.answers)} annotations;"
                 " keep one"
             )
-        if found:
-            each[file] = {label: (x, y) for label, x, y in found}
+        if answers:
+            points_by_file[file] = {label: (x, y) for label, x, y in answers}
         else:
             left_out[file] = task.reason or "without keypoints"
-    order = list(dict.fromkeys(label for points in each.values() for label in points))
+    order = list(dict.fromkeys(label for points in points_by_file.values() for label in points))
     missing = (math.nan, math.nan)
-    points = np.array([[found.get(name, missing) for name in order] for found in each.values()], dtype=np.float64)
-    return point_source(request, list(each), points, names=order, messages=names.messages(), left_out=left_out)
+    points = np.array(
+        [[places.get(name, missing) for name in order] for places in points_by_file.values()], dtype=np.float64
+    )
+    return point_source(
+        request, list(points_by_file), points, names=order, messages=names.messages(), left_out=left_out
+    )
 
 
 FORMAT = Format(

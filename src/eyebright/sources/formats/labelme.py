@@ -47,20 +47,20 @@ def read(request: ReadRequest) -> Source:
     names = ImageNames(request.root, request.path)
     content = folder_listing(request.path)
     files = [file for file in _json_files(content) if _is_labelme(file)]
-    found = [_annotation(file, names) for file in files]
-    without = _without_annotation(request, content, {image.file for image in found}, files)
+    annotations = [_annotation(file, names) for file in files]
+    without = _without_annotation(request, content, {image.file for image in annotations}, files)
     asked = None if request.kind is None else request.kind.form
-    use_flags = _uses_flags(request, found)
-    if not use_flags and asked in (None, "points") and _are_points(found):
-        return _points(request, found, names.messages(), without)
+    use_flags = _uses_flags(request, annotations)
+    if not use_flags and asked in (None, "points") and _are_points(annotations):
+        return _points(request, annotations, names.messages(), without)
     rows = LabelRows(request.path)
     rows.left_out |= without
-    for file, flags, shapes in found:
+    for file, flags, shapes in annotations:
         if flags.get(_IGNORE):
             rows.leave_out(file, f"marked {_IGNORE}")
             continue
         rows.add(file, [name for name, on in flags.items() if on] if use_flags else [label for label, _, _ in shapes])
-    declared = {name for _, flags, _ in found for name in flags} if use_flags else set[str]()
+    declared = {name for _, flags, _ in annotations for name in flags} if use_flags else set[str]()
     return rows.source(request, messages=names.messages(), declared=declared, may_be_single=use_flags)
 
 
@@ -116,10 +116,10 @@ def _annotation(path: Path, names: ImageNames) -> _Annotation:
     if not isinstance(image, str) or not isinstance(flags, dict):
         raise TableError(f"'{path}': 'imagePath' must be a string and 'flags' an object; save it again with LabelMe")
     shapes: list[tuple[str, str, tuple[float, float]]] = []
-    given = content.get("shapes") or []
-    if not isinstance(given, list):
+    shape_list = content.get("shapes") or []
+    if not isinstance(shape_list, list):
         raise TableError(f"'{path}': 'shapes' is a list; save it again with LabelMe")
-    for shape in cast("list[Any]", given):
+    for shape in cast("list[Any]", shape_list):
         try:
             x, y = (shape.get("points") or [[math.nan, math.nan]])[0]
             shapes.append((str(shape["label"]).strip(), str(shape.get("shape_type")), (float(x), float(y))))

@@ -63,16 +63,16 @@ def read(request: ReadRequest) -> Source:
         raise InputError(f"`format='names'` needs `pattern`: {_EXAMPLE}")
     find = _finder(request, request.pattern)
     images, messages = (_folder_images if request.path.is_dir() else _listed_images)(request)
-    found = [find(image.name) for image in images]
-    _check_all_match(request, request.pattern, images, found)
+    parsed_names = [find(image.name) for image in images]
+    _check_all_match(request, request.pattern, images, parsed_names)
     rows = LabelRows(request.path)
-    for image, parsed in zip(images, found, strict=True):
+    for image, parsed in zip(images, parsed_names, strict=True):
         assert parsed is not None
         rows.add(image.file, [parsed.label], part=parsed.part or image.part, group=parsed.group)
-    first = found[0]
+    first = parsed_names[0]
     assert first is not None
     sentences = [f"`pattern` finds the class in the names: '{first.label}' in '{images[0].name}'"]
-    if groups := {match.group for match in found if match is not None and match.group is not None}:
+    if groups := {match.group for match in parsed_names if match is not None and match.group is not None}:
         sentences.append(f"images with the same '{_GROUP}' of `pattern` are one group: {len(groups)} groups")
     return rows.source(request, messages=[*sentences, *messages], is_single=True)
 

@@ -89,9 +89,9 @@ def _verified(table: TextTable) -> tuple[dict[str, dict[str, bool | None]], int,
     differ = 0
     columns = (table.columns["ImageID"], table.columns["LabelName"], confidence, human.tolist())
     for image, label, cell, is_human in zip(*columns, strict=True):
-        found = states.setdefault(image, {})
-        if is_human and found.setdefault(label, is_on(cell)) not in (None, is_on(cell)):
-            found[label] = None
+        label_states = states.setdefault(image, {})
+        if is_human and label_states.setdefault(label, is_on(cell)) not in (None, is_on(cell)):
+            label_states[label] = None
             differ += 1
     return states, int((~human).sum()), differ
 

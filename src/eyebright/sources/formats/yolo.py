@@ -52,10 +52,10 @@ def read(request: ReadRequest) -> Source:
     settings = {} if yaml is None else read_simple_yaml(yaml)
     root = request.path if request.path.is_dir() else request.folder
     classes = _classes(settings.get("names"), yaml) or _listed_classes(root)
-    found = _by_settings(root, settings, yaml) if yaml is not None else _by_folders(root)
+    images_by_part = _by_settings(root, settings, yaml) if yaml is not None else _by_folders(root)
     rows = LabelRows(request.path)
     without = 0
-    for image, part in found:
+    for image, part in images_by_part:
         path = _label_path(image)
         without += not path.is_file()
         rows.add(image.relative_to(root).as_posix(), _labels(path, classes), part=part)

@@ -229,10 +229,10 @@ class TuneOptions:
 
     def __post_init__(self) -> None:
         check_options(self)
-        given = [name for name in _OBJECTIVES if getattr(self, name) is not None]
-        if len(given) > 1:
-            raise InputError(f"`{given[0]}` and `{given[1]}` are two objectives; give one of them")
-        changes = [*given, *(name for name in _OTHER_CHANGES if getattr(self, name) not in (None, ()))]
+        objectives = [name for name in _OBJECTIVES if getattr(self, name) is not None]
+        if len(objectives) > 1:
+            raise InputError(f"`{objectives[0]}` and `{objectives[1]}` are two objectives; give one of them")
+        changes = [*objectives, *(name for name in _OTHER_CHANGES if getattr(self, name) not in (None, ()))]
         if self.undo and changes:
             raise InputError(f"`undo` reverts the last change, but `{changes[0]}` is a new one; give one of them")
         if not self.undo and not changes:
@@ -241,17 +241,17 @@ class TuneOptions:
                 "`risk`, `sets` or `undo`"
             )
         self._check_owners()
-        if given and self.promise and not self.keep_former:
+        if objectives and self.promise and not self.keep_former:
             raise InputError(
-                f"`{given[0]}` and `promise` both set the thresholds; give one of them, or add `keep_former`: a label "
-                f"that cannot keep the promise then has the threshold of the objective"
+                f"`{objectives[0]}` and `promise` both set the thresholds; give one of them, or add `keep_former`: a "
+                f"label that cannot keep the promise then has the threshold of the objective"
             )
         if self.keep_former and len(self.promise) > 1:
             raise InputError("`keep_former` is for one `promise`; with two, a label without a promise asks a person")
-        self._check_risk_and_sets(given)
-        if self.on != "valid" and not (given or self.calibrate):
+        self._check_risk_and_sets(objectives)
+        if self.on != "valid" and not (objectives or self.calibrate):
             raise InputError("`on` is for `calibrate` and the objectives; promises are tested on the part promise")
-        if self.one_threshold and not (given or self.calibrate):
+        if self.one_threshold and not (objectives or self.calibrate):
             raise InputError(
                 "`one_threshold` is for `objective`, `cost`, `budget`, `top_k` or `calibrate`, but none is given"
             )

@@ -97,7 +97,7 @@ def metric_intervals(
     drawn = min(n_resamples, affordable_resamples(evaluation.outputs.numel()))
     functions = [score.function for score in scores if score.is_drawn]
     draws = draw(functions, len(evaluation), groups=groups, n_resamples=drawn, seed=seed)
-    return _of_metrics(metrics, scores, draws, level=level)
+    return _intervals_of_metrics(metrics, scores, draws, level=level)
 
 
 def metric_interval(
@@ -146,8 +146,8 @@ def metric_and_label_intervals(
     drawn = min(n_resamples, affordable_resamples(evaluation.outputs.numel()))
     functions: list[Resampled] = [of_labels.each, *(score.function for score in scores if score.is_drawn)]
     label_draws, *draws = draw(functions, len(evaluation), groups=groups, n_resamples=drawn, seed=seed)
-    metric_values = _of_metrics(metrics, scores, draws, level=level)
-    return metric_values, _of_labels(evaluation, values.tolist(), label_draws, groups=groups, level=level)
+    metric_values = _intervals_of_metrics(metrics, scores, draws, level=level)
+    return metric_values, _intervals_of_labels(evaluation, values.tolist(), label_draws, groups=groups, level=level)
 
 
 class LabelPrecisions:
@@ -187,7 +187,7 @@ def _score(metric: Metric, evaluation: Evaluation, groups: Groups | None) -> Sco
     return Score.of_metric(metric, metric_input(evaluation, metric), evaluation.targets, groups)
 
 
-def _of_metrics(
+def _intervals_of_metrics(
     metrics: Sequence[Metric], scores: Sequence[Score], draws: Sequence[Draws], *, level: float
 ) -> list[MetricInterval]:
     left = iter(draws)
@@ -199,7 +199,7 @@ def _of_metrics(
     return found
 
 
-def _of_labels(
+def _intervals_of_labels(
     evaluation: Evaluation, values: Sequence[float], draws: Draws, *, groups: Groups | None, level: float
 ) -> list[LabelInterval]:
     positive = split_targets(evaluation.targets, evaluation.activated)[0].numpy()

@@ -74,9 +74,9 @@ def sums_of(metric: Metric) -> Sums | None:
             _mean(each, SHARE), mistakes=mistakes_in_ranking_loss if each is rankings.ranking_losses else None
         )
     if function.func is decisions.fbeta:
-        return _of_counts(partial(_fbeta, beta=function.keywords["beta"]), function.keywords["average"])
+        return _count_sums(partial(_fbeta, beta=function.keywords["beta"]), function.keywords["average"])
     if function.func is decisions.jaccard:
-        return _of_counts(_jaccard, function.keywords["average"])
+        return _count_sums(_jaccard, function.keywords["average"])
     if function.func in (point_scores.nme, point_scores.relative_pck, point_scores.error_curve_area):
         limits = ERROR if function.func is point_scores.nme else SHARE
         return Sums(partial(_relative_points, function.func, **function.keywords), quotient, limits)
@@ -122,10 +122,10 @@ def _recall(hits: Tensor, predicted: Tensor, positives: Tensor) -> Tensor:
     return labels.ratio(hits, positives)
 
 
-def _of_counts(score: Callable[[Tensor, Tensor, Tensor], Tensor], average: str) -> Sums:
+def _count_sums(score: Callable[[Tensor, Tensor, Tensor], Tensor], average: str) -> Sums:
     """A score of (hits, predicted, positives), of all decisions or averaged over classes or images."""
     if average == "samples":
-        return _mean(partial(_of_each_image, score), SHARE)
+        return _mean(partial(_image_scores, score), SHARE)
     if average == "micro":
         return Sums(_all_counts, partial(_micro, score), SHARE, trials=_positive_or_predicted)
     return Sums(class_counts, partial(_macro, score), SHARE)
@@ -156,7 +156,7 @@ def _macro(score: Callable[[Tensor, Tensor, Tensor], Tensor], sums: Float[Tensor
     return torch.where(known > 0, score(hits, predicted, positives), torch.nan).nanmean(dim=1)
 
 
-def _of_each_image(
+def _image_scores(
     score: Callable[[Tensor, Tensor, Tensor], Tensor], decided: Tensor, target: Tensor
 ) -> Float[Tensor, " n"]:
     hits, predicted, positives, known = (cells.sum(dim=1).double() for cells in labels.decision_cells(decided, target))
@@ -267,15 +267,15 @@ def _squares(probabilities: Tensor, target: Tensor) -> Float[Tensor, "n 2"]:
 
 
 _SUMS_OF_METRIC: dict[Callable[..., Any], Sums] = {
-    labels.f1_micro.function: _of_counts(partial(_fbeta, beta=1), "micro"),
-    labels.f1_macro.function: _of_counts(partial(_fbeta, beta=1), "macro"),
-    labels.f1_samples.function: _of_counts(partial(_fbeta, beta=1), "samples"),
+    labels.f1_micro.function: _count_sums(partial(_fbeta, beta=1), "micro"),
+    labels.f1_macro.function: _count_sums(partial(_fbeta, beta=1), "macro"),
+    labels.f1_samples.function: _count_sums(partial(_fbeta, beta=1), "samples"),
     labels.hamming_loss: Sums(_wrong_cells, quotient, SHARE, trials=_known_cells),
     labels.subset_accuracy: Sums(_exact, quotient, SHARE, is_proportion=True),
     labels.accuracy: Sums(_right, quotient, SHARE, is_proportion=True),
     labels.error_rate: Sums(_wrong, quotient, SHARE, is_proportion=True),
-    decisions.recall_micro.function: _of_counts(_recall, "micro"),
-    decisions.precision_micro.function: _of_counts(_precision, "micro"),
+    decisions.recall_micro.function: _count_sums(_recall, "micro"),
+    decisions.precision_micro.function: _count_sums(_precision, "micro"),
     decisions.accuracy_multi_metric.function: Sums(_wrong_cells, _complement, SHARE, trials=_known_cells),
     decisions.false_alarms_per_1000: Sums(_alarms, _per_1000, mistakes=false_alarms),
     decisions.labels_per_image: Sums(

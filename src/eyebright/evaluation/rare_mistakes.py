@@ -151,8 +151,8 @@ def mistakes_in_log_loss(
         InputError: labels of another shape, or other numbers.
     """
     if target.ndim == 1:
-        return _of_classes(probabilities, target, losses, other, loss_of=lambda p: -p.log())
-    return _of_labels(probabilities, target, losses, other, loss_of=lambda p: -p.log())
+        return _class_mistakes(probabilities, target, losses, other, loss_of=lambda p: -p.log())
+    return _label_mistakes(probabilities, target, losses, other, loss_of=lambda p: -p.log())
 
 
 def mistakes_in_brier_score(
@@ -163,8 +163,8 @@ def mistakes_in_brier_score(
 ) -> ImageMistakes:
     """As `mistakes_in_log_loss`, of squared differences."""
     if target.ndim == 1:
-        return _of_classes(probabilities, target, losses, other, loss_of=_brier_scores_of_classes)
-    return _of_labels(probabilities, target, losses, other, loss_of=lambda p: (1 - p).square())
+        return _class_mistakes(probabilities, target, losses, other, loss_of=_brier_scores_of_classes)
+    return _label_mistakes(probabilities, target, losses, other, loss_of=lambda p: (1 - p).square())
 
 
 def mistakes_in_coverage(
@@ -250,10 +250,10 @@ def _brier_scores_of_classes(p: Float[Tensor, "b k"]) -> Float[Tensor, "b k"]:
     return p.square().sum(dim=1, keepdim=True) - 2 * p + 1
 
 
-def _of_classes(
+def _class_mistakes(
     probabilities: Tensor, target: Tensor, losses: Tensor, other: Tensor | None, *, loss_of: Callable[[Tensor], Tensor]
 ) -> ImageMistakes:
-    """Of one class per image, from a function that gives the loss of each class if it is the right one."""
+    """The mistakes with one class per image, from a function that gives the loss of each class if it is the right one."""
     loss, known = losses.double().unbind(1)
     blocks = _in_blocks(probabilities, other, target.detach().long())
     rows = torch.cat([_classes_of_block(p, q, classes, loss_of) for p, q, classes in blocks], dim=1)
@@ -271,10 +271,10 @@ def _classes_of_block(
     return torch.stack([(top[:, 0] != classes).double(), none, (p * losses).sum(dim=1), without])
 
 
-def _of_labels(
+def _label_mistakes(
     probabilities: Tensor, target: Tensor, losses: Tensor, other: Tensor | None, *, loss_of: Callable[[Tensor], Tensor]
 ) -> ImageMistakes:
-    """Of any number of labels, from a function that gives the loss of an answer by its probability."""
+    """The mistakes with any number of labels, from a function that gives the loss of an answer by its probability."""
     loss, known = losses.double().unbind(1)
     blocks = _in_blocks(probabilities, other, *split_targets(target, probabilities))
     rows = torch.cat([_labels_of_block(p, q, positive, there, loss_of) for p, q, positive, there in blocks], dim=1)

@@ -363,11 +363,11 @@ def draw(
         next(drawn)  # checks the arguments
         return []
     parts = leave_out_counts(n_images, groups=groups, seed=seed, parts=max(n_resamples // 4, _MIN_PARTS))
-    of_each = [_of_blocks(functions, blocks) for blocks in (drawn, parts)]
+    of_each = [_values_by_function(functions, blocks) for blocks in (drawn, parts)]
     return [Draws(*both) for both in zip(*of_each, strict=True)]
 
 
-def _of_blocks(functions: Sequence[Resampled], blocks: Iterator[np.ndarray]) -> list[np.ndarray]:
+def _values_by_function(functions: Sequence[Resampled], blocks: Iterator[np.ndarray]) -> list[np.ndarray]:
     """The values of each function on all blocks of resamples."""
     found = [[each(counts) for each in functions] for counts in blocks]
     return [np.concatenate(columns) for columns in zip(*found, strict=True)]

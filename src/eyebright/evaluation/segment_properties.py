@@ -82,7 +82,7 @@ def _target_properties(evaluation: Evaluation) -> Iterator[Property]:
     return _PROPERTIES_OF_TASK_TYPE[block.task_type](block, evaluation.targets.cpu().numpy())
 
 
-def _of_labels(block: TargetBlock, targets: Num[np.ndarray, "n k"]) -> Iterator[Property]:
+def _label_properties(block: TargetBlock, targets: Num[np.ndarray, "n k"]) -> Iterator[Property]:
     has = targets == 1
     counts = has.sum(axis=1)
     words = np.where(counts > 3, "more than 3", counts.astype(str))
@@ -106,7 +106,7 @@ def _point_properties(_: TargetBlock, __: Num[np.ndarray, "n ..."]) -> Iterator[
 
 
 _PROPERTIES_OF_TASK_TYPE: Mapping[TaskType, Callable[[TargetBlock, Any], Iterator[Property]]] = {
-    "labels": _of_labels,
+    "labels": _label_properties,
     "classes": _class_properties,
     "points": _point_properties,
     "numbers": _number_properties,

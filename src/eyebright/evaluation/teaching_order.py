@@ -76,7 +76,9 @@ def teaching_order(
     units = _units(features, np.concatenate([rows, labelled]), seed)
     clusters = _clusters(units, seed)
     frequent = np.nansum(targets[labelled], axis=0) if counts is None else counts
-    uncertain, rarities = _values(_of_rows(probabilities, rows, targets.shape[1]), frequent, exclusive=exclusive)
+    uncertain, rarities = _values(
+        _row_probabilities(probabilities, rows, targets.shape[1]), frequent, exclusive=exclusive
+    )
     worth = uncertain * rarities
     value = worth.max(axis=1, initial=0)
     label = worth.argmax(axis=1) if worth.shape[1] and probabilities is not None else np.full(len(rows), -1)
@@ -252,7 +254,7 @@ def _without_neighbours(
     return np.array(result, dtype=np.int64)
 
 
-def _of_rows(
+def _row_probabilities(
     probabilities: Float[np.ndarray, "n k"] | None, rows: Int[np.ndarray, " u"], count: int
 ) -> Float[np.ndarray, "u k"]:
     """The probabilities of these images; NaN if there is no model."""

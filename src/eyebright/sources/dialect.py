@@ -44,11 +44,11 @@ class Dialect(NamedTuple):
         """The dialect of a table, from its first lines."""
         lines = list(islice(lines, _N_SAMPLED_LINES))
         stated = _SEP_LINE.match(lines[0]) if lines else None
-        found = Dialect._of_lines(lines if stated is None else lines[1:], "" if stated is None else stated[1])
+        found = Dialect._from_lines(lines if stated is None else lines[1:], "" if stated is None else stated[1])
         return found if stated is None else found._replace(states_separator=True)
 
     @staticmethod
-    def _of_lines(lines: Sequence[str], separator: str) -> "Dialect":
+    def _from_lines(lines: Sequence[str], separator: str) -> "Dialect":
         """The dialect of lines; the separator is empty where it is to be found."""
         first = [line for line in (line.strip() for line in lines) if line]
         header = first[0] if first else ""

@@ -80,9 +80,9 @@ def hold_out(
     )
     folds = target_folds(columns, min(N_FOLDS, n_units), objective=problem.objective, groups=groups, seed=seed)
     if problem.joint:
-        return _of_classes(basis, problem, folds)
+        return _softmax_problems(basis, problem, folds)
     group_of = torch.tensor([next(g for g, group in enumerate(members) if o in group) for o in outputs.tolist()])
-    return _of_labels(basis, problem, folds, outputs, group_of)
+    return _independent_problems(basis, problem, folds, outputs, group_of)
 
 
 def _tried_outputs(
@@ -114,7 +114,7 @@ def _sampled(basis: Basis, problem: Problem, rows: Int[Tensor, " m"]) -> tuple[B
     return basis, replace(problem, targets=problem.targets[rows], sample_weights=problem.sample_weights[rows])
 
 
-def _of_labels(
+def _independent_problems(
     basis: Basis,
     problem: Problem,
     folds: Int[Tensor, " n"],
@@ -139,7 +139,7 @@ def _of_labels(
     return HeldOut(basis, losses, held.flatten(1), group_of[usable].repeat_interleave(n_folds), 1, n_folds)
 
 
-def _of_classes(basis: Basis, problem: Problem, folds: Int[Tensor, " n"]) -> HeldOut | None:
+def _softmax_problems(basis: Basis, problem: Problem, folds: Int[Tensor, " n"]) -> HeldOut | None:
     """The problems of a softmax: one for each fold, or for some of the folds if there are many classes."""
     dtype = basis.coordinates.dtype
     n_folds, n_classes = int(folds.max()) + 1, len(problem.to_fit)

@@ -253,7 +253,7 @@ def _brier_scores_of_classes(p: Float[Tensor, "b k"]) -> Float[Tensor, "b k"]:
 def _class_mistakes(
     probabilities: Tensor, target: Tensor, losses: Tensor, other: Tensor | None, *, loss_of: Callable[[Tensor], Tensor]
 ) -> ImageMistakes:
-    """The mistakes with one class per image, from a function that gives the loss of each class if it is the right one."""
+    """The mistakes with one class per image, by a function that gives the loss of each class if it is right."""
     loss, known = losses.double().unbind(1)
     blocks = _in_blocks(probabilities, other, target.detach().long())
     rows = torch.cat([_classes_of_block(p, q, classes, loss_of) for p, q, classes in blocks], dim=1)

@@ -27,7 +27,7 @@ _MAX_INSPECTED = 200
 
 
 class Recognised(NamedTuple):
-    """A format with what has it.
+    """A format, and the files that are read with it.
 
     Args:
         format: the format.

@@ -92,7 +92,7 @@ def all_labels(targets: Iterable[LabelSet | str]) -> set[str]:
 
 
 def spelling_key(label: str) -> str:
-    """Equal for labels that differ only in case, Unicode form, separators or the form of a number."""
+    """A key that is equal for labels that differ only in case, Unicode form, separators or the form of a number."""
     plain = plain_spelling(unicodedata.normalize("NFKC", label)).casefold()
     if is_number(plain):
         return str(float(plain))

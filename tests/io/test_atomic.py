@@ -184,3 +184,14 @@ def test_a_link_that_a_user_names_stays_and_its_file_is_written(tmp_path: Path) 
     loop = tmp_path / "loop"
     loop.symlink_to(loop)
     assert link_target(loop) == loop
+
+
+@pytest.mark.parametrize("name", ["1--cat.png", "labels.jsonl", "classes.txt"])
+def test_what_a_killed_process_left_of_a_heat_map_or_label_file_is_removed_by_the_next(
+    name: str, tmp_path: Path
+) -> None:
+    left = tmp_path / f".{name}.dc11e9a1"
+    left.mkdir()
+    (left / left.name).write_bytes(b"half")
+    write_atomically(tmp_path / name, lambda file: file.write_bytes(b"whole"))
+    assert [file.name for file in tmp_path.iterdir()] == [name]

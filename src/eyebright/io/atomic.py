@@ -19,7 +19,9 @@ from typing import Any
 
 from eyebright.errors import ArtifactError, os_reason
 
-_STALE = re.compile(r"\.[^.].*\.(safetensors|json|parquet|csv|html|md|onnx|xml|bin|pt2|py|unpacked)\.[0-9a-f]{8}")
+_STALE = re.compile(
+    r"\.[^.].*\.(safetensors|json|parquet|csv|html|md|onnx|xml|bin|pt2|py|png|jsonl|txt|unpacked)\.[0-9a-f]{8}"
+)
 _ATTEMPTS_TAKE = 1.0  # seconds
 _STALE_AFTER = 3600  # seconds; where nothing can be locked, what is older was left by a process that was killed
 

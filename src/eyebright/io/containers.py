@@ -135,7 +135,7 @@ def _check_end(path: str, offset: int) -> None:
             if block.count(0) < len(block):
                 raise InputError(
                     f"'{path}' ends after {offset:,} bytes, but more follows: several tar files that were joined by cat"
-                    " are read only to the end of the first; give each, or join them with: tar --concatenate"
+                    " are read only to the end of the first; keep each as a file of its own"
                 )
 
 

@@ -69,5 +69,5 @@ def test_a_broken_file_is_an_error_with_its_place(text: str, said: str, tmp_path
 
 def test_xml_of_another_kind_among_the_annotations_is_an_error(tmp_path: Path) -> None:
     write_text(voc(tmp_path) / "Annotations" / "d.xml", "<svg></svg>")
-    with pytest.raises(InputError, match=r"d.xml' holds no 'annotation' of Pascal VOC; take it out"):
+    with pytest.raises(InputError, match=r"d.xml' holds no 'annotation' of Pascal VOC; remove it from the folder"):
         read_source(tmp_path)

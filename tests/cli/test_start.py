@@ -1,5 +1,6 @@
 """The process of a command: its exit code, its whole output, and what runs at its end."""
 
+import signal
 import subprocess
 import sys
 
@@ -43,6 +44,19 @@ module.start()
 """
     ended = python(code)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "at the end\n", "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_interrupt_ends_a_process_whose_clean_up_hangs(number: signal.Signals) -> None:
+    code = f"""
+import atexit, os
+from eyebright.cli import main as module
+atexit.register(lambda: [os.kill(os.getpid(), {int(number)}) for _ in range(2)] + [print("not reached")])
+module.main = lambda: module.interrupt_on_sigterm()
+module.start()
+"""
+    ended = python(code)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (-number, "", "")
 
 
 def test_modules_are_not_taken_down_one_by_one() -> None:

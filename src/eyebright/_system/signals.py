@@ -13,10 +13,17 @@ def interrupt_on_sigterm() -> None:
     signal.signal(signal.SIGTERM, _interrupt)
 
 
-def ignore_interrupts() -> None:
-    """From now on SIGINT and SIGTERM change nothing: the work is done, and only the end of the process is left."""
+def ignore_one_interrupt() -> None:
+    """From now on one SIGINT or SIGTERM changes nothing: the work is done, and only the end of the process is left.
+
+    A second one ends the process at once, without a traceback, in case that end hangs.
+    """
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+        signal.signal(number, _end_at_the_next)
+
+
+def _end_at_the_next(number: int, _: object) -> None:
+    signal.signal(number, signal.SIG_DFL)
 
 
 def exit_with_parent(parent: int) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from eyebright._system.signals import EXIT_CODE_INTERRUPTED, ignore_interrupts, interrupt_on_sigterm
+from eyebright._system.signals import EXIT_CODE_INTERRUPTED, ignore_one_interrupt, interrupt_on_sigterm
 from eyebright._version import __version__
 from eyebright.cli import (
     check,
@@ -103,7 +103,7 @@ def start() -> NoReturn:
         main()
     except SystemExit as ended:
         code = ended.code
-    ignore_interrupts()  # in what follows, they would print a traceback of somebody else's clean-up
+    ignore_one_interrupt()  # in what follows, they would print a traceback of somebody else's clean-up
     atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage] - there is no public one
     try:
         sys.stdout.flush()

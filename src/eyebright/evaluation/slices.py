@@ -8,6 +8,7 @@ p-values are corrected for the number of slices (Holm, 1979, Scandinavian Journa
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import PurePath
 from statistics import NormalDist
 from typing import Any
@@ -79,9 +80,8 @@ def find_slices(evaluation: Evaluation, metric: Metric | None = None) -> list[Sl
     metric = metric or evaluation.decision.target.metrics()[0]
     if evaluation.not_finite:
         return []
-    candidates = [candidate for name, column in _columns(evaluation) for candidate in _members(name, column)][
-        :MAX_SLICES
-    ]
+    members = (candidate for name, column in _columns(evaluation) for candidate in _members(name, column))
+    candidates = list(islice(members, MAX_SLICES))
     if not candidates:
         return []
     whole_error = _scored(evaluation, metric)[2]

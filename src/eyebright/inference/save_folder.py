@@ -75,12 +75,10 @@ def save_model(
         EVALUATION: [*([] if evaluation is None else [evaluation]), *held_out],
         OUT_OF_FOLD: [] if out_of_fold is None else [out_of_fold],
     }
-    for evaluation_to_save in (part for evaluations in outputs.values() for part in evaluations):
-        check_fits(evaluation_to_save, manifest, metadata["weights"])
+    for part in (part for evaluations in outputs.values() for part in evaluations):
+        check_fits(part, manifest, metadata["weights"])
     files = {
-        name: evaluations_parquet(evaluation_to_save, folder, metadata)
-        for name, evaluation_to_save in outputs.items()
-        if evaluation_to_save
+        name: evaluations_parquet(evaluations, folder, metadata) for name, evaluations in outputs.items() if evaluations
     }
     if out_of_distribution is not None:
         files[OUT_OF_DISTRIBUTION] = out_of_distribution.to_bytes()

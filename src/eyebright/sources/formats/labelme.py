@@ -79,7 +79,8 @@ def _without_annotation(
     others = set(_json_files(content)).difference(files)
     folders = {file.parent for file in files}
     without: dict[str, str] = {}
-    for image in folder_listing(request.root).images:
+    images = (content if request.root == request.path else folder_listing(request.root)).images
+    for image in images:
         file = image.relative_to(request.root).as_posix()
         if file in known:
             continue

@@ -1,7 +1,6 @@
 """`check_page`: the findings on labelled images, as a page with thumbnails."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from eyebright.check.finding import SEVERITIES, Finding
@@ -9,6 +8,7 @@ from eyebright.check.wording import counted
 from eyebright.sources.parts import PART_WORDS
 from eyebright.sources.source import Source
 from eyebright.web.blocks import Card, Cell, FindingCard, Findings, Section, Sentences, Table, Tag
+from eyebright.web.page import SectionsPage
 from eyebright.web.thumbnails import thumbnail
 
 _GROUPS, _PER_GROUP = 12, 6  # of images that are the same, with thumbnails
@@ -19,19 +19,6 @@ _MAX_LISTED = 2000  # file names
 Worded = Callable[[str], str]
 
 
-@dataclass(frozen=True)
-class CheckPage:
-    """The content of the page, see `eyebright.web.page.Page`."""
-
-    title: str
-    summary: str
-    sections: Sequence[Section]
-    notices: Sequence[str] = ()
-    opening: Sequence[Section] = ()
-    metric_rows: Sequence[Any] = ()
-    footer: str = "Check"
-
-
 def check_page(
     source: Source,
     findings: Sequence[Finding],
@@ -39,7 +26,7 @@ def check_page(
     *,
     overview: Sequence[Section] = (),
     worded: Worded = lambda text: text,
-) -> CheckPage:
+) -> SectionsPage:
     """The page about labelled images.
 
     Args:
@@ -62,7 +49,7 @@ def check_page(
         blocks: list[Any] = [Sentences(["nothing found"])]
     else:
         blocks = [findings_block]
-    return CheckPage(
+    return SectionsPage(
         f"Check of {source.name or source.root.name or 'the images'}",
         summary,
         [
@@ -70,7 +57,8 @@ def check_page(
             *overview,
             Section("How the data were read", "reading", [Sentences([worded(message) for message in source.messages])]),
         ],
-        images.notices(),
+        footer="Check",
+        notices=images.notices(),
     )
 
 

@@ -152,16 +152,33 @@ def load_out_of_distribution(folder: str | Path, manifest: Manifest | None = Non
     manifest = load_manifest(folder) if manifest is None else manifest
     if manifest.out_of_distribution_hash is None:
         return None
-    for _ in attempts():  # between two renames of a writer it belongs to another model
+    content = read_with_hash(path, manifest.out_of_distribution_hash)
+    return None if content is None else OutOfDistribution.from_bytes(content)
+
+
+def read_with_hash(path: Path, expected: str) -> bytes | None:
+    """The content of a file of a model folder; None if there is no such file.
+
+    Between two renames of a writer the file belongs to another model than the manifest. So reading is retried for a
+    while before that is an error.
+
+    Args:
+        path: the file.
+        expected: the SHA-256 hash in the manifest, hexadecimal.
+
+    Raises:
+        ArtifactError: the file cannot be read, or has another hash.
+    """
+    for _ in attempts():
         try:
             content = path.read_bytes()
         except FileNotFoundError:
             return None
         except OSError as error:
             raise ArtifactError(f"'{path}' cannot be read: {os_reason(error)}") from None
-        if hashlib.sha256(content).hexdigest() == manifest.out_of_distribution_hash:
-            return OutOfDistribution.from_bytes(content)
-    raise ArtifactError(f"'{path}' is damaged, or belongs to another model: its hash is not that of the manifest")
+        if hashlib.sha256(content).hexdigest() == expected:
+            return content
+    raise ArtifactError(_other_hash(path))
 
 
 def load_manifest_and_evaluations(
@@ -212,8 +229,12 @@ def _evaluation_data(path: Path, digest: str | None) -> tuple[str, bytes | None]
     if data is None:
         return f"'{path.parent}' contains no {path.name}, since {missing}; or it is a copy without that file", None
     if hashlib.sha256(data).hexdigest() != digest:
-        return f"'{path}' is damaged, or belongs to another model: its hash is not that of the manifest", None
+        return _other_hash(path), None
     return "", data
+
+
+def _other_hash(path: Path) -> str:
+    return f"'{path}' is damaged, or belongs to another model: its hash is not that of the manifest"
 
 
 def model_hash(description: ModelDescription, state: Mapping[str, Tensor]) -> str:

@@ -3,7 +3,6 @@
 The file contains names of files, so `push_to_hub` leaves it out, and a prediction does not need it.
 """
 
-import hashlib
 import json
 import os
 from collections.abc import Sequence
@@ -11,13 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eyebright.errors import ArtifactError, os_reason
+from eyebright.errors import ArtifactError
 from eyebright.inference.folder_format import TRAINING_IMAGES
 from eyebright.inference.inspect_folder import parse_json
 from eyebright.inference.manifest import Manifest
-from eyebright.inference.model_folder import load_manifest
+from eyebright.inference.model_folder import load_manifest, read_with_hash
 from eyebright.inference.save_folder import relative_folder
-from eyebright.io.atomic import attempts
 from eyebright.io.files import common_folder, relative_name
 from eyebright.io.text import valid_unicode
 
@@ -102,20 +100,12 @@ def load_training_images(folder: str | Path, manifest: Manifest | None = None) -
         ArtifactError: the folder contains no model, or the file is damaged or belongs to another model.
     """
     folder = Path(folder)
-    path, problem = folder / TRAINING_IMAGES, ""
+    path = folder / TRAINING_IMAGES
     manifest = load_manifest(folder) if manifest is None else manifest
     if manifest.training_images_hash is None:
         return None
-    for _ in attempts():  # between two renames of a writer it belongs to another model
-        try:
-            data = path.read_bytes()
-            if hashlib.sha256(data).hexdigest() == manifest.training_images_hash:
-                return TrainingImages.from_bytes(data, folder)
-            problem = "is damaged, or belongs to another model: its hash is not that of the manifest"
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise ArtifactError(f"'{path}' cannot be read: {os_reason(error)}") from None
-        except ValueError as error:
-            raise ArtifactError(f"'{path}' is damaged: {error}") from None
-    raise ArtifactError(f"'{path}' {problem}")
+    content = read_with_hash(path, manifest.training_images_hash)
+    try:
+        return None if content is None else TrainingImages.from_bytes(content, folder)
+    except ValueError as error:
+        raise ArtifactError(f"'{path}' is damaged: {error}") from None

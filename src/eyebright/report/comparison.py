@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from eyebright._defaults import SIGNIFICANCE
@@ -17,22 +16,10 @@ from eyebright.report.evaluated_thumbnail import evaluated_thumbnail
 from eyebright.report.report_json import plain
 from eyebright.tasks.base import TaskType
 from eyebright.web.blocks import Card, Cell, Gallery, Section, Sentences, Table, Tag
+from eyebright.web.page import SectionsPage
 from eyebright.web.text import NO_VALUE, count_text, number_text, short_names
 
 _MAX_ROWS = 500
-
-
-@dataclass(frozen=True)
-class ComparisonPage:
-    """The content of the page, see `eyebright.web.page.Page`."""
-
-    title: str
-    summary: str
-    sections: Sequence[Section]
-    opening: Sequence[Section] = ()
-    notices: Sequence[str] = ()
-    metric_rows: Sequence[Any] = ()
-    footer: str = "Comparison"
 
 
 def comparison_sentences(found: ModelComparison) -> list[str]:
@@ -89,7 +76,7 @@ def relabelled_sentences(found: ModelComparison) -> list[str]:
     return [*sentences, _FAVOURED_MODEL_NOTE]
 
 
-def comparison_page(found: ModelComparison, names: tuple[str, str]) -> ComparisonPage:
+def comparison_page(found: ModelComparison, names: tuple[str, str]) -> SectionsPage:
     """The page: the metrics, each label, and the images that changed.
 
     Args:
@@ -109,7 +96,7 @@ def comparison_page(found: ModelComparison, names: tuple[str, str]) -> Compariso
         *_image_sections("Better", "better", found, found.better, names),
     ]
     outcome = Section("Outcome", "outcome", [Sentences(comparison_sentences(found))])
-    return ComparisonPage(f"{first} and {second}", _shared_text(found), sections, opening=[outcome])
+    return SectionsPage(f"{first} and {second}", _shared_text(found), sections, footer="Comparison", opening=[outcome])
 
 
 def comparison_json(found: ModelComparison, names: tuple[str, str]) -> dict[str, Any]:

@@ -48,6 +48,17 @@ class Record(NamedTuple):
             raise self.error(f"'{key}' is a list of objects, got {short_repr(cast('object', values))}")
         return [Record(self.path, self.line, value) for value in cast("list[dict[str, Any]]", values)]
 
+    def labels_or_boxes(self, key: str) -> list[str]:
+        """The labels in the list under a key: of strings, or of boxes, which are objects with a ``label``.
+
+        Raises:
+            TableError: an element is neither.
+        """
+        elements = cast("list[Any]", self.values[key])
+        if all(isinstance(element, str) for element in elements):
+            return [element.strip() for element in elements]
+        return [box.text("label").strip() for box in self.records(key)]
+
     def error(self, problem: str) -> TableError:
         """An error at the place of the object."""
         return TableError(f"'{self.path}' line {self.line}: {problem}")

@@ -3,13 +3,13 @@
 import csv
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from eyebright.errors import EyebrightError, InputError, os_reason
+from eyebright.errors import EyebrightError, InputError, TableError, os_reason
 from eyebright.io.containers import CONTAINER_EXTENSIONS
 from eyebright.sources.json_stream import as_bytes, pieces
 
@@ -139,6 +139,21 @@ class LabelFile:
         if self.xml_root:
             return f"XML of '{self.xml_root}'"
         return f"a file '{self.path.suffix}'" if b"\0" in self.head else "text"
+
+
+def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """(number, text without spaces around it) of each line of a text file that is not blank; the first line is 1.
+
+    Raises:
+        TableError: the file cannot be read, or is not UTF-8.
+    """
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            for number, line in enumerate(file, start=1):
+                if text := line.strip():
+                    yield number, text
+    except (OSError, ValueError) as error:
+        raise TableError(f"cannot read '{path}': {os_reason(error)}") from None
 
 
 def _named(keys: Mapping[str, Any]) -> str:

@@ -1,7 +1,8 @@
 """`LabelRows`, `point_source`, `number_source`: the images that a reader finds one by one, as a `Source`."""
 
+import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from eyebright.sources.source import Source
 from eyebright.sources.spelling import one_spelling
 from eyebright.sources.targets import Floats, Targets
 from eyebright.sources.text_table import Strings, strings
+from eyebright.tasks.base import TargetForm
 from eyebright.types import MAX_LABEL_LENGTH, LabelSet, long_label
 
 
@@ -185,24 +187,7 @@ def point_source(
     path, kind = request.path, request.kind
     if kind is not None and kind.form != "points":
         raise InputError(f"'{path}' holds points, which are no `kind='{kind.form}'`; leave `kind` out")
-    left_out = left_out or {}
-    if not files:
-        raise InputError(f"'{path}' has no image with points{_reasons(left_out)}")
-    unknown = int(np.isnan(points).any(axis=2).sum())
-    sentences = [f"{points.shape[1]} points for each of {len(files)} images" + (f": {listing(names)}" if names else "")]
-    if unknown:
-        sentences.append(f"points that are unknown: {unknown} of {points.shape[0] * points.shape[1]}")
-    source = Source(
-        kind=block_name("points") if kind is None else kind.block,
-        root=request.root,
-        files=file_strings(path, files),
-        targets=points,
-        name="" if path.is_dir() else path.name,
-        names=tuple(names),
-        left_out=left_out,
-        messages=(*sentences, *messages, *left_out_messages(left_out)),
-    )
-    return without_duplicates(source)
+    return _value_source(request, files, points, names=names, messages=messages, left_out=left_out or {})
 
 
 def number_source(
@@ -228,23 +213,19 @@ def number_source(
         InputError: there is no image.
         TableError: the entries of an image differ.
     """
-    path, kind, left_out = request.path, request.kind, left_out or {}
-    if not files:
-        raise InputError(f"'{path}' has no image with numbers{_reasons(left_out)}")
-    sentences = [f"numbers of each of {len(files)} images: {listing(names)}"]
-    if unknown := int(np.isnan(numbers).sum()):
-        sentences.append(f"numbers that are unknown: {unknown} of {numbers.size}")
-    source = Source(
-        kind=block_name("numbers") if kind is None else kind.block,
-        root=request.root,
-        files=file_strings(path, files),
-        targets=numbers,
-        name="" if path.is_dir() else path.name,
-        names=tuple(names),
-        left_out=left_out,
-        messages=(*sentences, *messages, *left_out_messages(left_out)),
-    )
-    return without_duplicates(source)
+    return _value_source(request, files, numbers, names=names, messages=messages, left_out=left_out or {})
+
+
+def named_points(places: Sequence[Mapping[str, tuple[float, float]]]) -> tuple[list[str], Floats]:
+    """The names of the points in the order of their first occurrence, and the points of all images, shape (n, p, 2).
+
+    Args:
+        places: (x, y) of each point of an image by its name; points that an image does not name are NaN.
+    """
+    names = list(dict.fromkeys(name for image in places for name in image))
+    missing = (math.nan, math.nan)
+    points = [[image.get(name, missing) for name in names] for image in places]
+    return names, np.array(points, dtype=np.float64).reshape(len(places), len(names), 2)
 
 
 def label_messages(sets: Categorical[LabelSet]) -> list[str]:
@@ -294,6 +275,42 @@ def file_strings(path: Path, files: Sequence[str]) -> Strings:
         return strings(files)
     except UnicodeEncodeError as error:
         raise TableError(f"'{path}': the name of an image has a broken character: {error.object!a}") from None
+
+
+def _value_source(
+    request: ReadRequest,
+    files: Sequence[str],
+    values: Floats,
+    *,
+    names: Sequence[str],
+    messages: Iterable[str],
+    left_out: dict[str, str],
+) -> Source:
+    """The images with points, shape (n, p, 2), or with numbers, shape (n, k), as a source."""
+    path, kind = request.path, request.kind
+    form: TargetForm = "points" if values.ndim == 3 else "numbers"
+    if not files:
+        raise InputError(f"'{path}' has no image with {form}{_reasons(left_out)}")
+    if form == "points":
+        unknown = np.isnan(values).any(axis=2)
+        listed = f": {listing(names)}" if names else ""
+        sentences = [f"{values.shape[1]} points for each of {len(files)} images{listed}"]
+    else:
+        unknown = np.isnan(values)
+        sentences = [f"numbers of each of {len(files)} images: {listing(names)}"]
+    if unknown.any():
+        sentences.append(f"{form} that are unknown: {int(unknown.sum())} of {unknown.size}")
+    source = Source(
+        kind=block_name(form) if kind is None else kind.block,
+        root=request.root,
+        files=file_strings(path, files),
+        targets=values,
+        name="" if path.is_dir() else path.name,
+        names=tuple(names),
+        left_out=left_out,
+        messages=(*sentences, *messages, *left_out_messages(left_out)),
+    )
+    return without_duplicates(source)
 
 
 def _check_label(path: Path, label: str) -> None:

@@ -222,9 +222,9 @@ class Rotate(Transform):
 
     def draw(self, size: Size, generator: np.random.Generator | None) -> TransformParams:
         """A random rotation; the identity for validation images."""
-        if generator is None or not _occurs(self.p, generator):
-            return TransformParams(Warp.identity(size), pad_mode=self.pad_mode, interpolation=self.interpolation)
-        warp = Warp.rotate(size, generator.uniform(-self.max_deg, self.max_deg))
+        warp = Warp.identity(size)
+        if generator is not None and _occurs(self.p, generator):
+            warp = Warp.rotate(size, generator.uniform(-self.max_deg, self.max_deg))
         return TransformParams(warp, pad_mode=self.pad_mode, interpolation=self.interpolation)
 
 
@@ -257,10 +257,10 @@ class Zoom(Transform):
 
     def draw(self, size: Size, generator: np.random.Generator | None) -> TransformParams:
         """A random zoom; the identity for validation images."""
-        if generator is None or not _occurs(self.p, generator):
-            return TransformParams(Warp.identity(size), pad_mode=self.pad_mode, interpolation=self.interpolation)
-        x, y = generator.random(2).tolist()
-        warp = Warp.zoom(size, generator.uniform(self.min_zoom, self.max_zoom), x=x, y=y)
+        warp = Warp.identity(size)
+        if generator is not None and _occurs(self.p, generator):
+            x, y = generator.random(2).tolist()
+            warp = Warp.zoom(size, generator.uniform(self.min_zoom, self.max_zoom), x=x, y=y)
         return TransformParams(warp, pad_mode=self.pad_mode, interpolation=self.interpolation)
 
 

@@ -7,6 +7,7 @@ content security policy of the page forbids loading anything and running any scr
 import base64
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -55,6 +56,23 @@ class Page(Protocol):
     def footer(self) -> str:
         """The words before the version of Eyebright at the end of the page."""
         ...
+
+
+@dataclass(frozen=True)
+class SectionsPage:
+    """The content of a page of sections without a table of metrics; the fields are those of `Page`."""
+
+    title: str
+    summary: str
+    sections: Sequence[Section]
+    footer: str
+    opening: Sequence[Section] = ()
+    notices: Sequence[str] = ()
+
+    @property
+    def metric_rows(self) -> Sequence[Any]:
+        """Empty."""
+        return ()
 
 
 def write_page(page: Page, path: str | Path, what: str = "report", *, follow_link: bool = True) -> Path:

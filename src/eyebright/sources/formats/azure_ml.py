@@ -35,9 +35,7 @@ def _labels(record: Record) -> list[str]:
         return [record.text("label").strip()]
     if not isinstance(label, list):
         raise record.error(f"'label' must be a string, or a list of strings or boxes, got {short_repr(label)}")
-    if all(isinstance(name, str) for name in label):  # pyright: ignore[reportUnknownVariableType]
-        return [str(name).strip() for name in label]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-    return [box.text("label").strip() for box in record.records("label")]
+    return record.labels_or_boxes("label")
 
 
 FORMAT = Format(

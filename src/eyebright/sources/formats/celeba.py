@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from eyebright._choices import Part
-from eyebright.errors import TableError, listing, os_reason
+from eyebright.errors import TableError, listing
 from eyebright.sources.dialect import looks_like_image
 from eyebright.sources.format import Format, ReadRequest
 from eyebright.sources.image_names import ImageNames
-from eyebright.sources.label_file import LabelFile
+from eyebright.sources.label_file import LabelFile, numbered_lines
 from eyebright.sources.rows import LabelRows
 from eyebright.sources.source import Source
 
@@ -37,7 +37,7 @@ def read(request: ReadRequest) -> Source:
     Raises:
         TableError: a file cannot be read or is broken, or announces another number of images.
     """
-    lines = _lines(request.path)
+    lines = _rows(request.path)
     _, count = next(lines, (0, ["0"]))
     _, attributes = next(lines, (0, list[str]()))
     partition = request.path.parent / _PARTITION
@@ -61,22 +61,16 @@ def read(request: ReadRequest) -> Source:
 
 def _parts(path: Path) -> dict[str, Part]:
     parts: dict[str, Part] = {}
-    for line, cells in _lines(path):
+    for line, cells in _rows(path):
         if len(cells) != 2 or cells[1] not in _PARTS:
             raise TableError(f"'{path}' line {line}: an image and one of {listing(_PARTS)} were expected")
         parts[cells[0]] = _PARTS[cells[1]]
     return parts
 
 
-def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
+def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     """(line, cells) of each line that is not blank."""
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            for number, line in enumerate(file, start=1):
-                if cells := line.split():
-                    yield number, cells
-    except (OSError, ValueError) as error:
-        raise TableError(f"cannot read '{path}': {os_reason(error)}") from None
+    return ((line, text.split()) for line, text in numbered_lines(path))
 
 
 FORMAT = Format(

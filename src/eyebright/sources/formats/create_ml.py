@@ -37,12 +37,10 @@ def read(request: ReadRequest) -> Source:
 
 
 def _labels(record: Record) -> list[str]:
-    given = record.values.get("annotations")
-    if not isinstance(given, list):
-        raise record.error(f"'annotations' is a list of labels or of boxes, got {short_repr(given)}")
-    if all(isinstance(element, str) for element in given):  # pyright: ignore[reportUnknownVariableType]
-        return [str(element).strip() for element in given]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-    return [box.text("label").strip() for box in record.records("annotations")]
+    annotations = record.values.get("annotations")
+    if not isinstance(annotations, list):
+        raise record.error(f"'annotations' is a list of labels or of boxes, got {short_repr(annotations)}")
+    return record.labels_or_boxes("annotations")
 
 
 FORMAT = Format(

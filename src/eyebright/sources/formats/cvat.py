@@ -4,12 +4,9 @@ The labels of an image are those of its tags and of its shapes. Its subset is it
 each label once in an image, are read as points.
 """
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 from xml.etree.ElementTree import Element
-
-import numpy as np
 
 from eyebright._choices import Part
 from eyebright.errors import InputError, TableError
@@ -17,7 +14,7 @@ from eyebright.sources.format import Format, ReadRequest
 from eyebright.sources.image_names import ImageNames
 from eyebright.sources.label_file import LabelFile
 from eyebright.sources.parts import part_of
-from eyebright.sources.rows import LabelRows, point_source
+from eyebright.sources.rows import LabelRows, named_points, point_source
 from eyebright.sources.source import Source
 from eyebright.sources.xml_file import text_of, xml_elements
 
@@ -97,14 +94,11 @@ def _are_points(request: ReadRequest, images: Sequence[_Image]) -> bool:
 
 
 def _points(request: ReadRequest, images: Sequence[_Image], messages: list[str]) -> Source:
-    order = list(dict.fromkeys(label for image in images for label, _, _ in image.points))
-    missing = (math.nan, math.nan)
     kept = [image for image in images if image.points]
-    places = [{label: (x, y) for label, x, y in image.points} for image in kept]
-    points = np.array([[place.get(name, missing) for name in order] for place in places], dtype=np.float64)
+    names, points = named_points([{label: (x, y) for label, x, y in image.points} for image in kept])
     left_out = {image.file: "without points" for image in images if not image.points}
     files = [image.file for image in kept]
-    return point_source(request, files, points, names=order, messages=messages, left_out=left_out)
+    return point_source(request, files, points, names=names, messages=messages, left_out=left_out)
 
 
 FORMAT = Format(

@@ -18,7 +18,7 @@ from eyebright.sources.format import Format, ReadRequest
 from eyebright.sources.image_names import ImageNames
 from eyebright.sources.label_file import LabelFile
 from eyebright.sources.label_studio_tasks import MIN_KEYS, NUMBER_KINDS, Answer, Task, read_tasks
-from eyebright.sources.rows import LabelRows, number_source, point_source
+from eyebright.sources.rows import LabelRows, named_points, number_source, point_source
 from eyebright.sources.source import Source
 
 
@@ -112,21 +112,22 @@ def _text(label: Any) -> str:
 
 def _numbers(request: ReadRequest, tasks: Sequence[Task], chosen: Sequence[str], names: ImageNames) -> Source:
     """The images with the numbers of these controls; one that annotations do not agree on is unknown."""
-    each: dict[str, list[float]] = {}
+    numbers_by_file: dict[str, list[float]] = {}
     left_out: dict[str, str] = {}
     differ = 0
     for task in tasks:
         file = names.find(task.image, *task.names, line=task.line)
-        found = [{value for answer in task.answers for value in answer.get(name, ())} for name in chosen]
-        differ += sum(len(values) > 1 for values in found)
-        if any(found) and not task.reason:
-            each[file] = [next(iter(values)) if len(values) == 1 else math.nan for values in found]
+        answered = [{value for answer in task.answers for value in answer.get(name, ())} for name in chosen]
+        differ += sum(len(values) > 1 for values in answered)
+        if any(answered) and not task.reason:
+            numbers_by_file[file] = [next(iter(values)) if len(values) == 1 else math.nan for values in answered]
         else:
             left_out[file] = task.reason or "without a number"
-    numbers = np.array(list(each.values()), dtype=np.float64).reshape(len(each), len(chosen))
+    files = list(numbers_by_file)
+    numbers = np.array(list(numbers_by_file.values()), dtype=np.float64).reshape(len(files), len(chosen))
     sentences = [f"numbers on which annotations differ, which are unknown: {differ}"] if differ else []
     sentences += names.messages()
-    return number_source(request, list(each), numbers, names=chosen, messages=sentences, left_out=left_out)
+    return number_source(request, files, numbers, names=chosen, messages=sentences, left_out=left_out)
 
 
 def _is_points(answer: Answer, chosen: Sequence[str]) -> bool:
@@ -154,13 +155,9 @@ def _points(request: ReadRequest, tasks: Sequence[Task], chosen: Sequence[str], 
             points_by_file[file] = {label: (x, y) for label, x, y in answers}
         else:
             left_out[file] = task.reason or "without keypoints"
-    order = list(dict.fromkeys(label for points in points_by_file.values() for label in points))
-    missing = (math.nan, math.nan)
-    points = np.array(
-        [[places.get(name, missing) for name in order] for places in points_by_file.values()], dtype=np.float64
-    )
+    point_names, points = named_points(list(points_by_file.values()))
     return point_source(
-        request, list(points_by_file), points, names=order, messages=names.messages(), left_out=left_out
+        request, list(points_by_file), points, names=point_names, messages=names.messages(), left_out=left_out
     )
 
 

@@ -10,15 +10,13 @@ from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-import numpy as np
-
 from eyebright.errors import InputError, TableError, os_reason
 from eyebright.io.files import FolderContent, folder_listing
 from eyebright.io.json_keys import unique_keys
 from eyebright.sources.format import Format, ReadRequest
 from eyebright.sources.image_names import ImageNames
 from eyebright.sources.label_file import LabelFile
-from eyebright.sources.rows import LabelRows, point_source
+from eyebright.sources.rows import LabelRows, named_points, point_source
 from eyebright.sources.source import Source
 
 _IGNORE = "__ignore__"  # the first of the flags in LabelMe's own example
@@ -147,23 +145,22 @@ def _uses_flags(request: ReadRequest, found: Sequence[_Annotation]) -> bool:
     return has_flags or not has_shapes
 
 
-def _are_points(found: Sequence[_Annotation]) -> bool:
+def _are_points(annotations: Sequence[_Annotation]) -> bool:
     """True if every shape is a point, and no image has a label twice."""
-    each = [[label for label, _, _ in image.shapes] for image in found if image.shapes]
-    is_point = all(kind == "point" for image in found for _, kind, _ in image.shapes)
-    return bool(each) and is_point and all(len(set(labels)) == len(labels) for labels in each)
+    labels_of_images = [[label for label, _, _ in image.shapes] for image in annotations if image.shapes]
+    is_point = all(kind == "point" for image in annotations for _, kind, _ in image.shapes)
+    are_unique = all(len(set(labels)) == len(labels) for labels in labels_of_images)
+    return bool(labels_of_images) and is_point and are_unique
 
 
 def _points(
-    request: ReadRequest, found: Sequence[_Annotation], messages: list[str], left_out: dict[str, str]
+    request: ReadRequest, annotations: Sequence[_Annotation], messages: list[str], left_out: dict[str, str]
 ) -> Source:
-    order = list(dict.fromkeys(label for image in found for label, _, _ in image.shapes))
-    missing = (math.nan, math.nan)
-    places = [{label: xy for label, _, xy in image.shapes} for image in found if image.shapes]
-    points = np.array([[place.get(name, missing) for name in order] for place in places], dtype=np.float64)
-    left_out = {**left_out, **{image.file: "without points" for image in found if not image.shapes}}
-    files = [image.file for image in found if image.shapes]
-    return point_source(request, files, points, names=order, messages=messages, left_out=left_out)
+    kept = [image for image in annotations if image.shapes]
+    names, points = named_points([{label: xy for label, _, xy in image.shapes} for image in kept])
+    left_out = {**left_out, **{image.file: "without points" for image in annotations if not image.shapes}}
+    files = [image.file for image in kept]
+    return point_source(request, files, points, names=names, messages=messages, left_out=left_out)
 
 
 FORMAT = Format(

@@ -5,12 +5,11 @@ The user's regular expression finds it, for example ``(.+)_\d+.jpg$``. Groups of
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from eyebright._choices import Part
-from eyebright.errors import InputError, TableError, listing, os_reason
+from eyebright.errors import InputError, TableError, listing
 from eyebright.io.files import folder_content
 from eyebright.sources.dialect import looks_like_image
 from eyebright.sources.folder import storage_folder
@@ -18,6 +17,7 @@ from eyebright.sources.folder_parts import parts_of_folders
 from eyebright.sources.format import Format, ReadRequest
 from eyebright.sources.groups import NO_GROUPS
 from eyebright.sources.image_names import ImageNames
+from eyebright.sources.label_file import numbered_lines
 from eyebright.sources.parts import part_messages, part_of
 from eyebright.sources.rows import LabelRows
 from eyebright.sources.source import Source
@@ -150,7 +150,10 @@ def _listed_images(request: ReadRequest) -> tuple[list[_Image], list[str]]:
     names = ImageNames(request.root, path)
     images: list[_Image] = []
     sentences: list[str] = []
-    for line, text in _lines(path):
+    for line, quoted in numbered_lines(path):
+        text = quoted.strip('"')
+        if not text:
+            continue
         if looks_like_image(text):
             images.append(_Image(names.find(text, line=line), text.replace("\\", "/")))
         elif not images and not sentences:
@@ -163,17 +166,6 @@ def _listed_images(request: ReadRequest) -> tuple[list[_Image], list[str]]:
     if not images:
         raise TableError(f"'{path}' holds no name of an image; `pattern` takes one on each line, or a folder of images")
     return images, [*sentences, *names.messages()]
-
-
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """(line, text) of each line that is not blank."""
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            for number, line in enumerate(file, start=1):
-                if text := line.strip().strip('"'):
-                    yield number, text
-    except (OSError, ValueError) as error:
-        raise TableError(f"cannot read '{path}': {os_reason(error)}") from None
 
 
 FORMAT = Format(

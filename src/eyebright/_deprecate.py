@@ -7,7 +7,7 @@ is often hidden or turned into an error, and where `PendingDeprecationWarning` i
 import functools
 import warnings
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -39,3 +39,23 @@ def renamed(old: str, function: Callable[P, R]) -> Callable[P, R]:
 
     call.__name__ = call.__qualname__ = old
     return call
+
+
+class FormerAttribute(Generic[R]):
+    """A class attribute under a former name: reading it from the class or an instance warns and returns a value.
+
+    Args:
+        new: the name of the attribute today.
+        value: the function from the class to the value.
+    """
+
+    def __init__(self, new: str, value: Callable[[Any], R]) -> None:
+        self._new = new
+        self._value = value
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._old = name
+
+    def __get__(self, instance: object, owner: type) -> R:
+        warn_renamed(f"{owner.__name__}.{self._old}", f"{owner.__name__}.{self._new}")
+        return self._value(owner)

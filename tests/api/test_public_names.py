@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -62,6 +63,22 @@ def test_a_former_name_is_the_one_of_today_and_warns_where_it_is_used(former: st
     assert value is getattr(eyebright, name)
     assert warned[0].filename == __file__
     assert former not in eyebright.__all__
+
+
+@pytest.mark.parametrize(
+    ("block", "form"),
+    [
+        (eyebright.MultiCategoryBlock, "labels"),
+        (eyebright.CategoryBlock(), "class"),
+        (eyebright.OrdinalBlock, "class"),
+        (eyebright.PointBlock, "points"),
+        (eyebright.RegressionBlock(), "numbers"),
+    ],
+)
+def test_the_form_of_a_block_is_read_as_before_and_warns_where_it_is_used(block: Any, form: str) -> None:
+    with pytest.warns(FutureWarning, match=r"Block\.form has been renamed to \w+Block\.task_type") as warned:
+        assert block.form == form
+    assert warned[0].filename == __file__
 
 
 def test_a_star_import_does_not_warn() -> None:

@@ -12,7 +12,7 @@ from support.label_files import images, write_json, write_text
 
 
 def test_every_form_of_targets_has_a_word() -> None:
-    assert {block.form for block in TARGET_BLOCKS.values()} == set(KINDS)
+    assert {block.task_type for block in TARGET_BLOCKS.values()} == set(KINDS)
 
 
 def test_labels_with_unknown_cells_parts_and_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from eyebright.check.finding import Finding
-from eyebright.check.targets import FINDINGS_OF_FORM, target_findings
+from eyebright.check.targets import FINDINGS_OF_TASK_TYPE, target_findings
 from eyebright.sources.source import Source
-from eyebright.tasks.base import TargetForm
+from eyebright.tasks.base import TaskType
 from support.sources import source_of_labels, source_of_numbers, source_of_points
 
 NAN = np.nan
@@ -27,7 +27,7 @@ def points() -> np.ndarray:
 
 
 def test_every_form_of_targets_has_findings() -> None:
-    assert set(FINDINGS_OF_FORM) == set(get_args(TargetForm))
+    assert set(FINDINGS_OF_TASK_TYPE) == set(get_args(TaskType))
     assert set(found(source_of_labels([{"cat"}, set()]))) == {"images_without_label", "labels_with_few_images"}
 
 

@@ -82,14 +82,14 @@ def test_labels_that_no_image_has_are_listed_in_a_message() -> None:
 
 def test_indicator_columns_with_exactly_one_1_per_row_are_classes() -> None:
     found = read_indicators_or_one_hot(text_table({"MEL": ["1", "0"], "NV": ["0", "1"]}), ["MEL", "NV"])
-    assert (found.form, list(found.values)) == ("class", ["MEL", "NV"])
+    assert (found.task_type, list(found.values)) == ("classes", ["MEL", "NV"])
     assert "which is its class; `kind='labels'` makes them independent labels" in found.messages[0]
 
 
 @pytest.mark.parametrize("second", [["1", "1"], ["0", "0"], ["0", "?"]])
 def test_a_row_without_exactly_one_1_makes_indicator_columns_labels(second: list[str]) -> None:
     table = text_table({"MEL": ["1", "0"], "NV": second})
-    assert read_indicators_or_one_hot(table, ["MEL", "NV"]).form == "labels"
+    assert read_indicators_or_one_hot(table, ["MEL", "NV"]).task_type == "labels"
 
 
 def test_reading_indicator_columns_as_classes_needs_exactly_one_1_per_row() -> None:

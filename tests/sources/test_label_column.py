@@ -72,7 +72,7 @@ DELIMITERS = {" ": "' ' (space)", ",": "',' (comma)", ";": "';' (semicolon)", "|
 def test_each_delimiter_is_detected_and_named_in_a_message(delimiter):
     found = understood([f"cat{delimiter}dog", "cat", ""])
     assert found.labels == [{"cat", "dog"}, {"cat"}, set()]
-    assert found.form == "labels"
+    assert found.task_type == "labels"
     assert found.messages[0] == f"labels in column 'labels' are split at {DELIMITERS[delimiter]}: 2 different labels"
 
 
@@ -88,7 +88,7 @@ def test_names_may_contain_spaces_if_the_delimiter_is_another():
 @pytest.mark.parametrize("mark", [",", ";", "|"])
 def test_comma_semicolon_and_pipe_split_even_in_a_column_with_a_singular_name(mark):
     found = understood([f"cat{mark}dog", "cow"], name="label")
-    assert (found.form, found.labels) == ("labels", [{"cat", "dog"}, {"cow"}])
+    assert (found.task_type, found.labels) == ("labels", [{"cat", "dog"}, {"cow"}])
 
 
 def test_two_delimiters_in_one_column_are_an_error():
@@ -116,7 +116,7 @@ def test_a_given_delimiter_may_be_absent_if_no_other_occurs():
 @pytest.mark.parametrize("name", ["label", "Breed", "class", "Class Name", "category", "target", "species"])
 def test_spaces_in_a_column_with_a_singular_name_belong_to_the_class(name):
     found = understood(["golden retriever", "pug", "golden retriever"], name=name)
-    assert (found.form, found.labels[0]) == ("class", {"golden retriever"})
+    assert (found.task_type, found.labels[0]) == ("classes", {"golden retriever"})
     assert found.messages[0] == f"column '{name}' holds one class for each image; spaces belong to the names: 2 classes"
 
 
@@ -128,23 +128,23 @@ def test_spaces_in_a_column_with_a_plural_name_split(name):
 def test_spaces_in_a_column_with_another_name_split_if_words_recur_in_different_combinations():
     values = ["haze primary", "clear primary", "haze water", "clear water", "clear primary water"]
     found = understood(values, name="what is there")
-    assert (found.form, found.labels[-1]) == ("labels", {"clear", "primary", "water"})
+    assert (found.task_type, found.labels[-1]) == ("labels", {"clear", "primary", "water"})
 
 
 def test_spaces_in_a_column_with_another_name_belong_to_the_class_if_words_do_not_recur():
     values = ["golden retriever", "great dane", "french bulldog", "pug"]
-    assert understood(values, name="dog").form == "class"
+    assert understood(values, name="dog").task_type == "classes"
 
 
 def test_a_column_with_a_plural_name_is_multi_label_even_with_one_label_per_image():
     found = understood(["cat", "dog", ""])
-    assert (found.form, found.labels) == ("labels", [{"cat"}, {"dog"}, set()])
+    assert (found.task_type, found.labels) == ("labels", [{"cat"}, {"dog"}, set()])
     assert "are not split, no value holds more than one: 2 different labels" in found.messages[0]
 
 
 def test_an_empty_delimiter_makes_every_value_one_class():
     found = understood(["salt, pepper", "golden retriever"], delimiter="")
-    assert (found.form, found.labels) == ("class", [{"salt, pepper"}, {"golden retriever"}])
+    assert (found.task_type, found.labels) == ("classes", [{"salt, pepper"}, {"golden retriever"}])
 
 
 # ------------------------------------------------------------------ lists
@@ -154,7 +154,7 @@ def test_an_empty_delimiter_makes_every_value_one_class():
 def test_lists_as_json_python_and_numpy_write_them(labels):
     for text in (json.dumps(labels), str(labels), str(np.array(labels))):
         found = understood([text, "[]"])
-        assert (found.form, found.labels) == ("labels", [set(labels), set()])
+        assert (found.task_type, found.labels) == ("labels", [set(labels), set()])
         assert found.messages[0] == "labels in column 'labels' are lists: 2 different labels"
 
 
@@ -184,7 +184,7 @@ def test_many_distinct_whole_numbers_are_an_error_since_they_look_like_a_measure
 
 def test_few_distinct_whole_numbers_are_classes():
     found = understood([str(i % 10) for i in range(40)], name="label")
-    assert (found.form, set(map(min, found.labels))) == ("class", {str(i) for i in range(10)})
+    assert (found.task_type, set(map(min, found.labels))) == ("classes", {str(i) for i in range(10)})
 
 
 def test_delimited_numbers_are_labels():
@@ -256,12 +256,12 @@ def test_many_distinct_amounts_dates_and_times_look_like_a_measurement(pattern):
 @pytest.mark.parametrize("pattern", ["img{}", "n{}", "{} kg of {}", "person {}"])
 def test_many_distinct_names_with_digits_are_classes(pattern):
     cells = [pattern.format(100 + i, i) for i in range(30)]
-    assert understood(cells, name="label").form == "class"
+    assert understood(cells, name="label").task_type == "classes"
 
 
 def test_amounts_with_a_unit_each_are_names():
     units = [a + b for a in "abcdef" for b in "abcde"]
-    assert understood([f"3 {unit}" for unit in units], name="label").form == "class"
+    assert understood([f"3 {unit}" for unit in units], name="label").task_type == "classes"
 
 
 @pytest.mark.parametrize("name", ["labels", "tags"])

@@ -10,18 +10,18 @@ import PIL.Image
 import pytest
 
 from eyebright.errors import InputError, TableError
-from eyebright.sources.forms import FORMS, parse_kind
 from eyebright.sources.read import read_source
 from eyebright.sources.source import Source
+from eyebright.sources.task_types import TARGET_FUNCTIONS, parse_kind
 from eyebright.tasks.registry import TARGET_BLOCKS
 
 COLUMNS: dict[str, tuple[str, str]] = {
     "labels": ("tags", "a b|b||c"),
-    "class": ("breed", "pug|boxer|pug|boxer"),
+    "classes": ("breed", "pug|boxer|pug|boxer"),
     "points": ("nose_x,nose_y", "1,2|3,4|,|5,6"),
     "numbers": ("price", "1|2.5||-4"),
 }
-"""A table of each form: its header without the file, and the cells of its rows."""
+"""A table of each task type: its header without the file, and the cells of its rows."""
 
 
 def table(folder: Path, header: str, *rows: str) -> Path:
@@ -34,7 +34,7 @@ def table(folder: Path, header: str, *rows: str) -> Path:
 @pytest.mark.parametrize("name", TARGET_BLOCKS)
 def test_every_kind_of_target_is_read_from_columns(name: str, tmp_path: Path) -> None:
     block = TARGET_BLOCKS[name]
-    header, rows = ("rating", "4|5|1|4") if block.also_called == "ratings" else COLUMNS[block.form]
+    header, rows = ("rating", "4|5|1|4") if block.also_called == "ratings" else COLUMNS[block.task_type]
     source = read_source(table(tmp_path, header, *rows.split("|")), kind=name)
     assert source.kind == name
     made = source.block()
@@ -44,13 +44,13 @@ def test_every_kind_of_target_is_read_from_columns(name: str, tmp_path: Path) ->
     assert [fitted.encode(value) is not None for value in values] == [True] * 4
 
 
-def test_every_kind_of_block_has_an_entry_in_forms() -> None:
-    assert {block.form for block in TARGET_BLOCKS.values()} == set(FORMS)
+def test_every_kind_of_block_has_target_functions() -> None:
+    assert {block.task_type for block in TARGET_BLOCKS.values()} == set(TARGET_FUNCTIONS)
 
 
 @pytest.mark.parametrize("name", [name for name in TARGET_BLOCKS if name != "ordinal"])
 def test_the_kind_is_detected_if_it_is_not_given(name: str, tmp_path: Path) -> None:
-    header, rows = COLUMNS[TARGET_BLOCKS[name].form]
+    header, rows = COLUMNS[TARGET_BLOCKS[name].task_type]
     assert read_source(table(tmp_path, header, *rows.split("|"))).kind == name
 
 
@@ -66,7 +66,7 @@ def test_the_kind_is_detected_if_it_is_not_given(name: str, tmp_path: Path) -> N
     ],
 )
 def test_a_kind_can_be_given_as_a_form_or_as_the_name_of_a_block(word: str, name: str) -> None:
-    assert parse_kind(word) == (name, TARGET_BLOCKS[name].form)
+    assert parse_kind(word) == (name, TARGET_BLOCKS[name].task_type)
 
 
 def test_an_unknown_kind_is_an_error_that_names_the_nearest(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def test_a_file_column_and_a_labels_column(read):
     table = read("fname,labels,is_valid\na.jpg,cat dog,True\nb.jpg,,False\n")
     assert table.files == ["a.jpg", "b.jpg"]
     assert table.labels == [{"cat", "dog"}, set()]
-    assert (table.form, table.parts, table.lines) == ("labels", ["valid", "train"], [2, 3])
+    assert (table.task_type, table.parts, table.lines) == ("labels", ["valid", "train"], [2, 3])
     assert table.others == []
     assert table.messages == (
         "images are named in column 'fname'",
@@ -42,25 +42,25 @@ def test_a_file_column_and_a_labels_column(read):
 @pytest.mark.parametrize(("on", "off"), [("1", "0"), ("1.0", "0.0"), ("True", "False"), ("1", "")])
 def test_a_file_column_and_one_column_for_each_label(on, off, read):
     table = read(f"image,MEL,NV,BCC\na.jpg,{on},{off},{on}\nb.jpg,{off},{on},0\nc.jpg,0,0,0\n")
-    assert (table.form, table.labels) == ("labels", [{"MEL", "BCC"}, {"NV"}, set()])
+    assert (table.task_type, table.labels) == ("labels", [{"MEL", "BCC"}, {"NV"}, set()])
     assert "labels are the 0/1 columns 'MEL', 'NV', 'BCC'" in table.messages
 
 
 def test_a_single_indicator_column_is_one_label(read):
     table = read("image,blurred\na.jpg,1\nb.jpg,0\n")
-    assert (table.form, table.labels) == ("labels", [{"blurred"}, set()])
+    assert (table.task_type, table.labels) == ("labels", [{"blurred"}, set()])
     assert "the label is 'blurred' (0/1)" in table.messages
 
 
 def test_an_indicator_column_that_is_asked_for_is_one_label_beside_others_too(read):
     text = "image,blurred,dark\na.jpg,1,0\nb.jpg,0,1\n"
     assert read(text, labels="blurred").labels == [{"blurred"}, set()]
-    assert read(text, labels="blurred", kind="class").form == "class"
+    assert read(text, labels="blurred", kind="class").task_type == "classes"
 
 
 @pytest.mark.parametrize("name", ["class", "label"])
 def test_a_column_called_class_holds_classes_although_they_are_0_and_1(name, read):
-    assert read(f"image,{name},dark\na.jpg,1,0\nb.jpg,0,1\n", labels=name).form == "class"
+    assert read(f"image,{name},dark\na.jpg,1,0\nb.jpg,0,1\n", labels=name).task_type == "classes"
 
 
 def test_indicator_columns_equal_pandas_dummies(read):
@@ -72,7 +72,7 @@ def test_indicator_columns_equal_pandas_dummies(read):
 
 def test_a_file_column_and_a_class_column(read):
     table = read("file,breed\na.jpg,great dane\nb.jpg,pug\n")
-    assert (table.form, table.labels, table.parts) == ("class", [{"great dane"}, {"pug"}], None)
+    assert (table.task_type, table.labels, table.parts) == ("classes", [{"great dane"}, {"pug"}], None)
 
 
 def test_a_class_column_of_0_and_1_is_two_classes(read):
@@ -306,7 +306,7 @@ def test_unused_columns_beside_indicators_are_listed_in_a_message(read):
 
 def test_a_labels_column_of_decimals_holds_numbers_to_predict(read):
     table = read("file,labels\na.jpg,0.73\nb.jpg,0.11\nc.jpg,\n")
-    assert table.form == "numbers"
+    assert table.task_type == "numbers"
     assert np.array_equal(table.source.targets, [[0.73], [0.11], [np.nan]], equal_nan=True)
     assert "the number to predict is in column 'labels'" in table.messages
     assert "numbers that are unknown: 1 of 3" in table.messages
@@ -329,7 +329,7 @@ def test_the_real_tables_read_as_pandas_reads_them(table, files, shared_data):
     ours, frame = ReadTable(read_source(shared_data / table)), pd.read_csv(shared_data / table)
     assert [Path(file).name for file in ours.files] == frame[files].tolist()
     assert ours.labels == [set(text.split()) for text in frame["labels"]]
-    assert ours.form == "labels"
+    assert ours.task_type == "labels"
     valid = None if "is_valid" not in frame else ["valid" if valid else "train" for valid in frame["is_valid"]]
     assert ours.parts == valid
 

@@ -28,7 +28,7 @@ class Understood:
     """What was read of columns."""
 
     def __init__(self, columns: TargetColumns) -> None:
-        self.form: str = columns.form
+        self.task_type: str = columns.task_type
         self.labels = label_sets(columns.values)
         self.messages = columns.messages
 
@@ -38,7 +38,7 @@ class ReadTable:
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self.form: str = TARGET_BLOCKS[source.kind].form
+        self.task_type: str = TARGET_BLOCKS[source.kind].task_type
         self.files: list[str] = list(source.files)
         self.parts: list[Any] | None = None if source.part is None else list(source.part)
         self.lines: list[int] = [] if source.lines is None else source.lines.tolist()

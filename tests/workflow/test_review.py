@@ -15,7 +15,7 @@ from eyebright.evaluation.evaluation import Evaluation
 from eyebright.review.items import Answers
 from eyebright.review.values import Vocabulary
 from eyebright.sources.read import read_source
-from eyebright.tasks.base import TargetBlock
+from eyebright.tasks.base import KIND_WORDS, TargetBlock
 from eyebright.workflow.command_options.labelling import ReviewOptions
 from eyebright.workflow.read_options import ReadOptions
 from eyebright.workflow.review import _answers, _next_model, _review_targets, open_review
@@ -153,7 +153,7 @@ def test_the_command_says_an_error_in_one_line(tmp_path: Path, capsys: pytest.Ca
 def test_each_kind_of_targets_has_values_and_answers(make) -> None:
     evaluation: Evaluation = make()
     block: TargetBlock = evaluation.decision.target
-    vocabulary = Vocabulary(block.form, tuple(block.value_names))
+    vocabulary = Vocabulary(KIND_WORDS[block.task_type], tuple(block.value_names))
     given = _review_targets(evaluation, vocabulary)
     answers = _answers(evaluation, vocabulary, len(evaluation) + 2)
     assert given.shape == (len(evaluation), len(vocabulary.cells), vocabulary.width)
@@ -161,9 +161,9 @@ def test_each_kind_of_targets_has_values_and_answers(make) -> None:
     assert np.isnan(answers.predicted[-2:]).all()
     assert fitted_block(vocabulary, block) is block
     first = vocabulary.row(answers.predicted[0])
-    if block.form == "class":
+    if block.task_type == "classes":
         assert first[""] == evaluation.decoded[0]
-    if block.form == "labels":
+    if block.task_type == "labels":
         assert {name for name, value in first.items() if value == "yes"} == set(evaluation.decoded[0])
 
 

@@ -12,11 +12,11 @@ from eyebright._all_but import AllBut
 from eyebright.sources.categorical import Categorical
 from eyebright.sources.parts import PART_WORDS
 from eyebright.sources.source import Source
-from eyebright.tasks.base import TargetForm
+from eyebright.tasks.base import TaskType
 from eyebright.types import LabelSet
 
-KINDS: dict[TargetForm, str] = {"labels": "multi", "class": "single", "points": "points", "numbers": "numbers"}
-"""The noun for the targets, by their form."""
+KINDS: dict[TaskType, str] = {"labels": "multi", "classes": "single", "points": "points", "numbers": "numbers"}
+"""The entry ``kind`` of `reading` for each task type."""
 
 _MAX_CELLS = 1_000_000  # unknown labels of images that are listed
 _CHECKED_PARTS = ("train", "valid", "test")
@@ -41,11 +41,11 @@ def reading(source: Source) -> dict[str, Any]:
     Args:
         source: the labelled images.
     """
-    form = source.block().form
+    task_type = source.block().task_type
     paths = [_path(source, str(file)) for file in source.files]
     counted = counts(source)
     result: dict[str, Any] = {
-        "kind": KINDS[form],
+        "kind": KINDS[task_type],
         "block": source.kind,
         **counted,
         "rows": dict(zip(paths, _targets(source), strict=True)),
@@ -54,12 +54,12 @@ def reading(source: Source) -> dict[str, Any]:
         "messages": list(source.messages),
     }
     if isinstance(source.targets, np.ndarray):
-        result["numbers" if form == "numbers" else "points"] = list(source.names) or None
+        result["numbers" if task_type == "numbers" else "points"] = list(source.names) or None
     elif counted["unknown"] <= _MAX_CELLS:
         result["unknown_cells"] = _unknown_labels(source.targets, paths, frozenset(counted["classes"]))
     else:
         result["unknown_cells"] = None
-    if form == "points":
+    if task_type == "points":
         pairs = [[i, j] for i, j in enumerate(source.mirror or ()) if i < j]
         result["pairs"] = pairs or None
     if source.part is not None:

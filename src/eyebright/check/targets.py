@@ -11,7 +11,7 @@ from eyebright.check.labels import label_findings
 from eyebright.check.wording import MAX_FILES, counted, files_at
 from eyebright.errors import listing
 from eyebright.sources.source import Source
-from eyebright.tasks.base import TargetForm
+from eyebright.tasks.base import TaskType
 
 OUTLYING = 10.0
 """Robust standard deviations (1.4826 times the median absolute deviation) from the median, from which on a number is an
@@ -34,7 +34,7 @@ def target_findings(source: Source, sizes: "Int[np.ndarray, 'n 2'] | None" = Non
         sizes: height and width of each image, 0 where they are not known, to find points outside of their image; None:
             those of the source, if it has some.
     """
-    return FINDINGS_OF_FORM[source.block().form](source, source.sizes if sizes is None else sizes)
+    return FINDINGS_OF_TASK_TYPE[source.block().task_type](source, source.sizes if sizes is None else sizes)
 
 
 def point_findings(source: Source, sizes: "Int[np.ndarray, 'n 2'] | None" = None) -> list[Finding]:
@@ -74,13 +74,13 @@ def number_findings(source: Source) -> list[Finding]:
     return [*found, *_constant(names, constant, "numbers"), *_unknown(source, names, known, "numbers")]
 
 
-FINDINGS_OF_FORM: dict[TargetForm, Callable[[Source, Any], list[Finding]]] = {
+FINDINGS_OF_TASK_TYPE: dict[TaskType, Callable[[Source, Any], list[Finding]]] = {
     "labels": lambda source, _: label_findings(source),
-    "class": lambda source, _: label_findings(source),
+    "classes": lambda source, _: label_findings(source),
     "points": point_findings,
     "numbers": lambda source, _: number_findings(source),
 }
-"""The findings of each form of targets."""
+"""The function that finds problems of the targets, for each task type."""
 
 
 def _outside(

@@ -12,7 +12,7 @@ from eyebright.review.items import Answers, Ids
 from eyebright.review.refusal import Refusal
 from eyebright.review.session import ReviewSession
 from eyebright.review.values import UNKNOWN
-from eyebright.tasks.base import TargetForm
+from eyebright.tasks.base import KindWord
 
 _ABOUT = {
     "suggested": (
@@ -256,7 +256,7 @@ class Lists:
         return ""
 
 
-def worst_mistakes(given: Float[np.ndarray, "n c w"], answers: Answers, kind: TargetForm) -> Ids:
+def worst_mistakes(given: Float[np.ndarray, "n c w"], answers: Answers, kind: KindWord) -> Ids:
     """The images on which the model contradicts the given values, by decreasing loss.
 
     The loss of labels and classes is the mean negative log-likelihood of the given values; for points the mean
@@ -292,7 +292,7 @@ def _deviations(columns: Float[np.ndarray, "n c"]) -> Float[np.ndarray, " c"]:
 
 
 def _negative_log_likelihoods(
-    given: Float[np.ndarray, "n c"], probabilities: Float[np.ndarray, "n k"], kind: TargetForm
+    given: Float[np.ndarray, "n c"], probabilities: Float[np.ndarray, "n k"], kind: KindWord
 ) -> Float[np.ndarray, "n c"]:
     if kind == "labels":
         of_given = np.where(given == 1, probabilities, 1 - probabilities)

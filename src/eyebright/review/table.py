@@ -118,8 +118,8 @@ class NewTable:
         wanted = WRITERS[self.to]
         if self.to in ("csv", "parquet"):
             return wanted, ""
-        form = source.block().form
-        if form not in wanted.forms or not wanted.suffix or (source.part is not None and not wanted.holds_parts):
+        lacks_parts = source.part is not None and not wanted.holds_parts
+        if source.block().task_type not in wanted.task_types or not wanted.suffix or lacks_parts:
             return WRITERS["csv"], f"CSV, since {wanted.title} cannot hold all of it in one file"
         if self.session.vocabulary.kind != "points" and not wanted.holds_unknown and _any_unknown(source):
             return WRITERS["csv"], f"CSV, since {wanted.title} cannot hold unknown labels"

@@ -12,13 +12,13 @@ from eyebright.io.files import FolderContent, folder_content
 from eyebright.sources.categorical import Categorical
 from eyebright.sources.duplicates import first_row_of_each_image
 from eyebright.sources.folder_parts import FolderParts, parts_of_folders
-from eyebright.sources.forms import Kind, block_name
 from eyebright.sources.parts import part_of
 from eyebright.sources.pts_files import images_with_pts, pts_messages, read_pts_files
 from eyebright.sources.source import Source
 from eyebright.sources.spelling import one_spelling
+from eyebright.sources.task_types import Kind, block_name
 from eyebright.sources.text_table import strings
-from eyebright.tasks.base import TargetForm
+from eyebright.tasks.base import TaskType
 
 _STORAGE = frozenset(
     [
@@ -76,11 +76,11 @@ def folder_source(path: str | Path, kind: Kind | None = None, *, content: Folder
     root = Path(path)
     content = content or folder_content(root)
     with_points = images_with_pts(content.images)
-    form: TargetForm = "points" if with_points else "class"
-    if kind is not None and kind.form != form:
+    task_type: TaskType = "points" if with_points else "classes"
+    if kind is not None and kind.task_type != task_type:
         holds = "a .pts file for each image" if with_points else "a folder for each class"
-        raise InputError(f"'{root}' holds {holds}, which is not `kind='{kind.form}'`; give a table of labels (CSV)")
-    name = block_name(form) if kind is None else kind.block
+        raise InputError(f"'{root}' holds {holds}, which is not `kind='{kind.word}'`; give a table of labels (CSV)")
+    name = block_name(task_type) if kind is None else kind.block
     return _with_points(root, name, content, with_points) if with_points else _with_classes(root, name, content)
 
 

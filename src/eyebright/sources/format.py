@@ -11,10 +11,10 @@ from pathlib import Path
 from eyebright._choices import Part
 from eyebright.errors import InputError
 from eyebright.io.files import FolderContent
-from eyebright.sources.forms import Kind
 from eyebright.sources.label_file import LabelFile
 from eyebright.sources.source import Source
 from eyebright.sources.targets import CellOptions
+from eyebright.sources.task_types import Kind
 
 
 @dataclass(frozen=True)

@@ -129,7 +129,7 @@ def read_one_hot(table: TextTable, columns: Sequence[str], cells: CellOptions = 
     unused = tuple(name for i, name in enumerate(columns) if not bool((codes == i).any()))
     messages = (message, *_nowhere_messages(unused))
     values = Categorical(tuple(columns), codes)
-    return TargetColumns("class", tuple(columns), values, messages, unused=unused, are_indicators=True)
+    return TargetColumns("classes", tuple(columns), values, messages, unused=unused, are_indicators=True)
 
 
 def read_indicators_or_one_hot(

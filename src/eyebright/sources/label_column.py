@@ -97,7 +97,7 @@ def read_class(table: TextTable, name: str) -> TargetColumns:
     known = ~column.isin([_UNKNOWN])
     if not known.all():
         messages.append(f"images of unknown class (?), which are ignored: {int((~known).sum())}")
-    return TargetColumns("class", (name,), column, tuple(messages), known=known)
+    return TargetColumns("classes", (name,), column, tuple(messages), known=known)
 
 
 def read_labels_or_class(table: TextTable, name: str, delimiter: str | None = None) -> TargetColumns:

@@ -9,7 +9,7 @@ from eyebright.errors import listing
 from eyebright.sources.categorical import Categorical
 from eyebright.sources.targets import TargetColumns
 from eyebright.sources.text_table import Strings, TextTable
-from eyebright.tasks.base import TargetForm
+from eyebright.tasks.base import TaskType
 from eyebright.types import LabelSet
 
 _UNKNOWN = "?"
@@ -17,7 +17,7 @@ _SHARE, _MIN_YES_ANSWERS = 0.1, 5  # images that have rows with different labels
 
 
 def with_rows_merged(
-    targets: TargetColumns, files: Strings, asked: TargetForm | None, table: TextTable, *, delimiter: str | None
+    targets: TargetColumns, files: Strings, asked: TaskType | None, table: TextTable, *, delimiter: str | None
 ) -> TargetColumns:
     """The targets, merged so that each row of an image has the labels of all its rows; others unchanged.
 
@@ -27,7 +27,7 @@ def with_rows_merged(
     Args:
         targets: the targets of each row.
         files: the image of each row.
-        asked: the form of targets that the user asks for; None: detected.
+        asked: the type of the targets that the user asks for; None: detected.
         table: the table that they are from.
         delimiter: between two labels, if the user gives it.
 
@@ -60,7 +60,7 @@ def with_rows_merged(
     ]
     by_image = Categorical[LabelSet].of(merged)
     result = Categorical(by_image.categories, by_image.codes[images])
-    return replace(targets, form="labels", values=result, messages=tuple(messages), known=None)
+    return replace(targets, task_type="labels", values=result, messages=tuple(messages), known=None)
 
 
 def _check_spaces(table: TextTable, name: str) -> None:

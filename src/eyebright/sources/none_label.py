@@ -11,9 +11,9 @@ import numpy as np
 from eyebright._all_but import AllBut
 from eyebright.errors import InputError, did_you_mean, listing
 from eyebright.sources.categorical import Categorical
-from eyebright.sources.forms import FORMS, block_name
 from eyebright.sources.source import Source
 from eyebright.sources.spelling import all_labels, spelling_key
+from eyebright.sources.task_types import TARGET_FUNCTIONS, block_name
 from eyebright.tasks.registry import TARGET_BLOCKS
 from eyebright.types import LabelSet
 
@@ -38,10 +38,10 @@ def with_none_label(source: Source, name: str | None, *, is_class: bool = False)
     if name is None:
         return _with_hint(source)
     if is_class or not isinstance(targets, Categorical):
-        form = TARGET_BLOCKS[source.kind].form
+        task_type = TARGET_BLOCKS[source.kind].task_type
         raise InputError(
             f"`none_label='{name}'` is for any number of labels for each image, and these have "
-            f"{FORMS[form].description}; leave it out"
+            f"{TARGET_FUNCTIONS[task_type].description}; leave it out"
         )
     labels = all_labels(targets.categories) | set(source.unused)
     if name not in labels:
@@ -55,7 +55,7 @@ def with_none_label(source: Source, name: str | None, *, is_class: bool = False)
     only = [name in category and len(category) == 1 for category in sets.categories]
     masked = [is_only and bool(labels.unknown) for labels, is_only in zip(sets.categories, only, strict=True)]
     counts = [int(np.array(each, dtype=np.bool_)[sets.codes].sum()) for each in (only, masked, with_others)]
-    kind = source.kind if TARGET_BLOCKS[source.kind].form == "labels" else block_name("labels")
+    kind = source.kind if TARGET_BLOCKS[source.kind].task_type == "labels" else block_name("labels")
     result = replace(
         source,
         kind=kind,
@@ -96,7 +96,7 @@ def _messages(name: str, only: int, masked: int, with_others: int, *, was_class:
 def _with_hint(source: Source) -> Source:
     """The source with a message about a label that may mean "no label"; with one class per image it is a class."""
     targets = source.targets
-    if not isinstance(targets, Categorical) or TARGET_BLOCKS[source.kind].form != "labels":
+    if not isinstance(targets, Categorical) or TARGET_BLOCKS[source.kind].task_type != "labels":
         return source
     found = sorted(label for label in all_labels(targets.categories) if spelling_key(label) in _NONE_NAMES)
     if not found:

@@ -12,7 +12,6 @@ from eyebright._choices import BlankMeaning, PointUnit, UncertainMeaning
 from eyebright._system.collector import collector_paused
 from eyebright.errors import InputError, checked_keywords, listing
 from eyebright.sources.format import Format, ReadRequest
-from eyebright.sources.forms import parse_kind
 from eyebright.sources.groups import NO_GROUPS, with_groups
 from eyebright.sources.headers import points_in_pixels
 from eyebright.sources.none_label import with_none_label
@@ -24,6 +23,7 @@ from eyebright.sources.source import Source
 from eyebright.sources.split_column import NO_SPLIT
 from eyebright.sources.split_file import with_parts_of
 from eyebright.sources.targets import CellOptions
+from eyebright.sources.task_types import parse_kind
 from eyebright.sources.unread_files import unread_message
 from eyebright.tasks.mirror import find_mirror, mirror_message, parse_mirror
 
@@ -122,7 +122,7 @@ def read_source(
         valid_fold=valid_fold if split_file is None else None,
     )
     recognised, request, messages = with_part_files(recognised, request, valid=valid, test=test)
-    is_class = request.kind is not None and request.kind.form == "class"
+    is_class = request.kind is not None and request.kind.task_type == "classes"
     with collector_paused():
         source = with_none_label(_read(recognised, request), none_label, is_class=is_class)
     source = _with_points_prepared(source, pairs, unit).with_messages(*messages)

@@ -13,13 +13,13 @@ from eyebright.errors import InputError, TableError, listing
 from eyebright.sources.categorical import Categorical
 from eyebright.sources.duplicates import first_row_of_each_image
 from eyebright.sources.format import ReadRequest
-from eyebright.sources.forms import Kind, block_name
 from eyebright.sources.parts import part_messages
 from eyebright.sources.source import Source
 from eyebright.sources.spelling import one_spelling
 from eyebright.sources.targets import Floats, Targets
+from eyebright.sources.task_types import Kind, block_name
 from eyebright.sources.text_table import Strings, strings
-from eyebright.tasks.base import TargetForm
+from eyebright.tasks.base import KIND_WORDS, TaskType
 from eyebright.types import MAX_LABEL_LENGTH, LabelSet, long_label
 
 
@@ -137,28 +137,29 @@ class LabelRows:
         self, sets: Categorical[LabelSet], kind: Kind | None, *, is_single: bool, may_be_single: bool
     ) -> tuple[str, Targets, list[str]]:
         """(block, targets, messages)."""
-        form = kind.form if kind is not None else None
-        if form not in (None, "labels", "class"):
-            raise InputError(f"'{self._path}' holds labels of images, which are no `kind='{form}'`; leave `kind` out")
+        task_type = kind.task_type if kind is not None else None
+        if task_type not in (None, "labels", "classes"):
+            word = KIND_WORDS[task_type]
+            raise InputError(f"'{self._path}' holds labels of images, which are no `kind='{word}'`; leave `kind` out")
         others = np.array(
             [len(category) != 1 or bool(category.unknown) for category in sets.categories], dtype=np.bool_
         )[sets.codes]
         is_one = not bool(others.any())
-        if (form == "class" or (is_single and form is None)) and not is_one:
+        if (task_type == "classes" or (is_single and task_type is None)) and not is_one:
             row = int(others.argmax())
             raise TableError(
                 f"'{self._path}': one class for each image needs exactly one label, and '{self._files[row]}' has "
                 f"{listing(sorted(sets[row])) or 'none'}; `kind='labels'` takes any number"
             )
-        if form == "class" or (form is None and is_one and (is_single or may_be_single)):
+        if task_type == "classes" or (task_type is None and is_one and (is_single or may_be_single)):
             classes = sets.map(lambda labels: next(iter(labels)))
             sentences = [f"one class for each image: {listing(sorted(set(classes.categories)))}"]
-            if form is None and not is_single:
+            if task_type is None and not is_single:
                 sentences = [
                     f"each image has exactly one label, which is its class; `kind='labels'` makes them independent: "
                     f"{listing(sorted(set(classes.categories)))}"
                 ]
-            return block_name("class") if kind is None else kind.block, classes, sentences
+            return block_name("classes") if kind is None else kind.block, classes, sentences
         return block_name("labels") if kind is None else kind.block, sets, label_messages(sets)
 
 
@@ -185,8 +186,8 @@ def point_source(
         InputError: there is no image, or another kind was asked for.
     """
     path, kind = request.path, request.kind
-    if kind is not None and kind.form != "points":
-        raise InputError(f"'{path}' holds points, which are no `kind='{kind.form}'`; leave `kind` out")
+    if kind is not None and kind.task_type != "points":
+        raise InputError(f"'{path}' holds points, which are no `kind='{kind.word}'`; leave `kind` out")
     return _value_source(request, files, points, names=names, messages=messages, left_out=left_out or {})
 
 
@@ -288,10 +289,10 @@ def _value_source(
 ) -> Source:
     """The images with points, shape (n, p, 2), or with numbers, shape (n, k), as a source."""
     path, kind = request.path, request.kind
-    form: TargetForm = "points" if values.ndim == 3 else "numbers"
+    task_type: TaskType = "points" if values.ndim == 3 else "numbers"
     if not files:
-        raise InputError(f"'{path}' has no image with {form}{_reasons(left_out)}")
-    if form == "points":
+        raise InputError(f"'{path}' has no image with {task_type}{_reasons(left_out)}")
+    if task_type == "points":
         unknown = np.isnan(values).any(axis=2)
         listed = f": {listing(names)}" if names else ""
         sentences = [f"{values.shape[1]} points for each of {len(files)} images{listed}"]
@@ -299,9 +300,9 @@ def _value_source(
         unknown = np.isnan(values)
         sentences = [f"numbers of each of {len(files)} images: {listing(names)}"]
     if unknown.any():
-        sentences.append(f"{form} that are unknown: {int(unknown.sum())} of {unknown.size}")
+        sentences.append(f"{task_type} that are unknown: {int(unknown.sum())} of {unknown.size}")
     source = Source(
-        kind=block_name(form) if kind is None else kind.block,
+        kind=block_name(task_type) if kind is None else kind.block,
         root=request.root,
         files=file_strings(path, files),
         targets=values,

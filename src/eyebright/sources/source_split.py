@@ -5,11 +5,11 @@ from typing import Any, cast
 
 from eyebright._defaults import VALID_PCT
 from eyebright.sources.categorical import Categorical, Codes
-from eyebright.sources.forms import FORMS
 from eyebright.sources.source import Source
 from eyebright.sources.split import check_share
 from eyebright.sources.split_plan import plan_split
 from eyebright.sources.split_summary import summarize_split
+from eyebright.sources.task_types import TARGET_FUNCTIONS
 
 
 def split_source(source: Source, valid_pct: float = VALID_PCT, *, seed: int = 0, same: Codes | None = None) -> Source:
@@ -40,7 +40,7 @@ def split_source(source: Source, valid_pct: float = VALID_PCT, *, seed: int = 0,
     message = (
         f"split at random with seed {seed}: {int(is_valid.sum())} of {int(plan.is_drawn.sum())} images for validation"
     )
-    notes = [note] if (note := FORMS[source.block().form].split_note) else []
+    notes = [note] if (note := TARGET_FUNCTIONS[source.block().task_type].split_note) else []
     source = replace(source, part=cast("Categorical[Any]", plan.part))
     summary = summarize_split(source, same=same)  # images that the data keep for testing may be of the same groups
     for found, one, several in (

@@ -15,12 +15,12 @@ import numpy as np
 
 from eyebright.errors import DataError, InputError
 from eyebright.sources.categorical import Categorical, Codes, Mask
-from eyebright.sources.forms import FORMS
 from eyebright.sources.indices import IndexArray
 from eyebright.sources.parts import HELD_OUT
 from eyebright.sources.source import Source
 from eyebright.sources.strata import stratum_text
 from eyebright.sources.stratified_parts import assign_parts
+from eyebright.sources.task_types import TARGET_FUNCTIONS
 from eyebright.sources.text_table import Strings
 from eyebright.sources.times import Times
 from eyebright.sources.together import joined, numbered
@@ -169,7 +169,7 @@ def _stratified(
     block = source.block()
     smallest = min((share for share in shares if share > 0), default=1.0)
     smallest = min(smallest, 1 - smallest) if smallest < 1 else 1.0
-    strata = FORMS[block.form].strata(block, source.targets[rows], smallest)
+    strata = TARGET_FUNCTIONS[block.task_type].strata(block, source.targets[rows], smallest)
     found = assign_parts(strata, shares, units=unit, keeps_labels=keeps_labels)
     images = dict(zip(strata.names, np.bincount(strata.codes, minlength=len(strata.names)).tolist(), strict=True))
 

@@ -9,11 +9,11 @@ import numpy as np
 from eyebright.errors import DataError, listing
 from eyebright.io.text import valid_unicode
 from eyebright.sources.categorical import Categorical, Codes
-from eyebright.sources.forms import FORMS
 from eyebright.sources.parts import PART_WORDS
 from eyebright.sources.source import Source
 from eyebright.sources.strata import is_label
 from eyebright.sources.targets import Floats
+from eyebright.sources.task_types import TARGET_FUNCTIONS
 
 _MAX_SHOWN = 6  # labels, in a fact
 _MAX_LABELS = 20  # that are listed, those with the greatest deviation
@@ -253,7 +253,7 @@ def parts_in_order(parts: Iterable[str]) -> list[str]:
 def _label_counts(source: Source, part: Codes, n_parts: int) -> tuple[Floats, list[str]]:
     """(images with each label in each part, shape (labels, parts); the labels, sorted)."""
     block = source.block()
-    matrix = FORMS[block.form].strata(block, source.targets, 1.0)
+    matrix = TARGET_FUNCTIONS[block.task_type].strata(block, source.targets, 1.0)
     labels = sorted(name for name in matrix.names if is_label(name))
     rank = {name: i for i, name in enumerate(labels)}
     code = np.array([rank.get(name, -1) for name in matrix.names], dtype=np.int64)[matrix.codes]

@@ -19,7 +19,6 @@ from eyebright.sources.column_roles import find_file_column, find_group_column, 
 from eyebright.sources.duplicates import first_row_of_each_image
 from eyebright.sources.file_names import leads_to_image, outside_message, with_extensions, with_folders
 from eyebright.sources.format import ReadRequest
-from eyebright.sources.forms import Kind, block_name
 from eyebright.sources.merged_rows import with_rows_merged
 from eyebright.sources.other_columns import to_series
 from eyebright.sources.source import Source
@@ -27,6 +26,7 @@ from eyebright.sources.spelling import one_spelling
 from eyebright.sources.split_column import find_split_column, read_part, without_unlabeled_test
 from eyebright.sources.target_columns import find_targets
 from eyebright.sources.targets import CellOptions, TargetColumns
+from eyebright.sources.task_types import Kind, block_name
 from eyebright.sources.text_table import Strings, TextColumn, TextTable
 from eyebright.tasks.registry import TARGET_BLOCKS
 
@@ -101,8 +101,8 @@ def source_of_table(
     part = None if asked.split is not None else part
     _check_one_split(table, split_column, part)
     taken = [name for name in (file_column, split_column) if name]
-    form = None if kind is None else kind.form
-    targets_found = find_targets(table, taken, labels=labels, not_labels=not_labels, form=form)
+    task_type = None if kind is None else kind.task_type
+    targets_found = find_targets(table, taken, labels=labels, not_labels=not_labels, task_type=task_type)
     if part is None:
         table, part, messages = read_part(table, split_column, targets_found.columns, valid_fold=asked.valid_fold)
     else:
@@ -112,9 +112,9 @@ def source_of_table(
     group_column = find_group_column(table, [*taken, *targets.columns], asked=asked.group)
     used = [*taken, *targets.columns, *([group_column] if group_column else [])]
     file_names, file_messages = _found_names(table, folder, file_column)
-    targets = with_rows_merged(targets, file_names, form, table, delimiter=asked.cells.delimiter)
+    targets = with_rows_merged(targets, file_names, task_type, table, delimiter=asked.cells.delimiter)
     source = Source(
-        kind=block_name(targets.form) if kind is None else kind.block,
+        kind=block_name(targets.task_type) if kind is None else kind.block,
         root=folder,
         files=file_names,
         targets=targets.values,

@@ -1,4 +1,4 @@
-"""Detects which columns of a label file hold the targets, and in which form.
+"""Detects which columns of a label file hold the targets, and of which task type they are.
 
 They are searched in this order: a column named ``labels``, ``class`` or similar; the only column of text
 whose name ends like that, such as ``Finding Labels``; columns of points (``nose_x,
@@ -21,13 +21,13 @@ from eyebright.sources.column_roles import (
     requested_columns,
     target_candidates,
 )
-from eyebright.sources.forms import FORMS, Reader, columns_with_points, indicator_columns, label_names
 from eyebright.sources.indicator_columns import looks_like_indicator, read_indicators_or_one_hot
 from eyebright.sources.label_column import PLURALS, SINGULARS, read_labels_or_class
 from eyebright.sources.number_columns import looks_like_fractions, looks_like_numbers, read_numbers
 from eyebright.sources.targets import CellOptions, TargetColumns
+from eyebright.sources.task_types import TARGET_FUNCTIONS, Reader, columns_with_points, indicator_columns, label_names
 from eyebright.sources.text_table import TextTable
-from eyebright.tasks.base import TargetForm
+from eyebright.tasks.base import TaskType
 
 NO_TARGETS = "no column holds"
 """The message of each error for a table without targets."""
@@ -55,7 +55,7 @@ def find_targets(
     *,
     labels: Sequence[str] = (),
     not_labels: Sequence[str] = (),
-    form: TargetForm | None = None,
+    task_type: TaskType | None = None,
 ) -> FoundColumns:
     """The columns with the targets.
 
@@ -64,25 +64,25 @@ def find_targets(
         taken: the columns with another role.
         labels: the columns that the user named; empty: detected from the table.
         not_labels: the columns that are not targets, although they may look so.
-        form: what they hold; None: detected from their cells when they are read.
+        task_type: the type of the targets; None: detected from their cells when they are read.
 
     Raises:
         TableError: there are none, not those that were asked for, or several readings are possible.
     """
     excluded = checked_no_labels(table, not_labels, labels)
     if labels:
-        return FoundColumns(requested_columns(table, labels, taken), _reader(form))
+        return FoundColumns(requested_columns(table, labels, taken), _reader(task_type))
     taken = [*taken, *excluded]
     candidates = target_candidates(table, taken)
     if excluded and not candidates:
         raise table.error(f"{NO_TARGETS} labels: none is left beside {listing(taken)}; `not_labels` names too many")
     no_labels = named(candidates, (*GROUP_NAMES, *PROPERTY_NAMES))
     candidates = [name for name in candidates if name not in no_labels] or candidates
-    if form is not None:
-        columns = FORMS[form].find(table, candidates)
+    if task_type is not None:
+        columns = TARGET_FUNCTIONS[task_type].find(table, candidates)
         if not columns:
-            raise _no_columns(table, candidates, f"{NO_TARGETS} {FORMS[form].description}")
-        return FoundColumns(columns, _reader(form))
+            raise _no_columns(table, candidates, f"{NO_TARGETS} {TARGET_FUNCTIONS[task_type].description}")
+        return FoundColumns(columns, _reader(task_type))
     target_columns = _find(table, candidates, target_candidates(table, taken))
     flags = [name for name in indicator_columns(table, no_labels) if name not in target_columns.columns]
     if not flags:
@@ -98,7 +98,7 @@ def _find(table: TextTable, candidates: Sequence[str], listed: Sequence[str]) ->
     if len(called) == 1:
         return FoundColumns(called, _read_by_content)
     if points := columns_with_points(table, candidates):
-        return FoundColumns(points, FORMS["points"].read)
+        return FoundColumns(points, TARGET_FUNCTIONS["points"].read)
     if indicators := indicator_columns(table, candidates):
         if len(indicators) == 1 and any(_looks_like_class(table, name) for name in candidates):
             raise _no_columns(table, listed, "more than one column may hold the labels")
@@ -108,8 +108,8 @@ def _find(table: TextTable, candidates: Sequence[str], listed: Sequence[str]) ->
     raise _no_columns(table, listed, "no column is called 'labels' or 'class'")
 
 
-def _reader(form: TargetForm | None) -> Reader:
-    return _read_by_content if form is None else FORMS[form].read
+def _reader(task_type: TaskType | None) -> Reader:
+    return _read_by_content if task_type is None else TARGET_FUNCTIONS[task_type].read
 
 
 def _read_indicators(table: TextTable, columns: Sequence[str], cells: CellOptions) -> TargetColumns:
@@ -117,7 +117,7 @@ def _read_indicators(table: TextTable, columns: Sequence[str], cells: CellOption
 
 
 def _read_by_content(table: TextTable, columns: Sequence[str], cells: CellOptions) -> TargetColumns:
-    """Reads target columns in the form detected from their cells."""
+    """Reads target columns as the task type detected from their cells."""
     delimiter = cells.delimiter
     if len(columns) == 1:
         if delimiter is None and looks_like_fractions(table, columns[0]):
@@ -126,7 +126,7 @@ def _read_by_content(table: TextTable, columns: Sequence[str], cells: CellOption
             return _read_indicators(table, columns, cells)  # as where the table has no other column
         return read_labels_or_class(table, columns[0], delimiter)
     if set(columns_with_points(table, columns)) == set(columns):
-        return FORMS["points"].read(table, columns, cells)
+        return TARGET_FUNCTIONS["points"].read(table, columns, cells)
     numeric = all(looks_like_numbers(table, name) for name in columns)
     fractions = any(looks_like_fractions(table, name) for name in columns)
     if numeric and (fractions or not any(looks_like_indicator(table, name) for name in columns)):

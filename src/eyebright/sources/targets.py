@@ -1,4 +1,4 @@
-"""`TargetColumns`: targets read from columns of a label file, of any form."""
+"""`TargetColumns`: targets read from columns of a label file, of any task type."""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -7,7 +7,7 @@ import numpy as np
 
 from eyebright._choices import BlankMeaning, UncertainMeaning
 from eyebright.sources.categorical import Categorical, Mask
-from eyebright.tasks.base import TargetForm
+from eyebright.tasks.base import TaskType
 from eyebright.types import LabelSet
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
@@ -34,7 +34,7 @@ class TargetColumns:
     """The targets in columns of a label file.
 
     Args:
-        form: what the columns hold.
+        task_type: the type of the targets.
         columns: their names.
         values: the raw target of each row.
         messages: how the columns were read, sentences for the user.
@@ -46,7 +46,7 @@ class TargetColumns:
         splits_at: between two labels in a cell; empty where cells are not split.
     """
 
-    form: TargetForm
+    task_type: TaskType
     columns: tuple[str, ...]
     values: Targets
     messages: tuple[str, ...]

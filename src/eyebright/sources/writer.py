@@ -6,7 +6,7 @@ A new format is one file in `eyebright.sources.writers` with a `Writer`, and one
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -14,13 +14,12 @@ from eyebright._choices import WriteFormat
 from eyebright.errors import InputError, listing
 from eyebright.sources.categorical import Categorical
 from eyebright.sources.source import Source
-from eyebright.tasks.base import TargetForm
+from eyebright.sources.task_types import kind_word
+from eyebright.tasks.base import KIND_WORDS, TaskType
 from eyebright.tasks.mirror import find_mirror
 
 ReadBack = Mapping[str, Any]
 """The arguments of `read_source`, beside the path and ``images``, with which what was written is read."""
-
-_WORDS: dict[TargetForm, str] = {"labels": "labels", "class": "classes", "points": "points", "numbers": "numbers"}
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class Writer:
     Args:
         name: the name for the option ``to``.
         title: its name in messages.
-        forms: the forms of the targets that it can hold.
+        task_types: the types of the targets that it can hold.
         write: writes a source to a path, a new file or folder, and returns the options for reading it.
         holds_unknown: whether it can hold unknown labels and numbers.
         holds_parts: whether it can hold the part of each image in one file; else there is a file for each part.
@@ -41,7 +40,7 @@ class Writer:
 
     name: WriteFormat
     title: str
-    forms: frozenset[TargetForm]
+    task_types: frozenset[TaskType]
     write: Callable[[Source, Path], ReadBack]
     holds_unknown: bool = False
     holds_parts: bool = False
@@ -57,22 +56,21 @@ def check_writable(source: Source, writer: Writer) -> list[str]:
         InputError: the format cannot hold these targets, unknown ones, or the names of the images, so that what is read
             back would be wrong.
     """
-    form = source.block().form
-    if form not in writer.forms:
-        held = listing([_WORDS[kind] for kind in writer.forms])
-        raise InputError(
-            f"{writer.title} cannot hold {_WORDS[form]}, only {held}; `to='csv'` and `to='parquet'` hold all"
-        )
-    unknown = 0 if form == "points" else count_unknown(source)  # where there are points, they may be left out
+    task_type = source.block().task_type
+    if task_type not in writer.task_types:
+        held = listing(name for name in get_args(TaskType) if name in writer.task_types)
+        raise InputError(f"{writer.title} cannot hold {task_type}, only {held}; `to='csv'` and `to='parquet'` hold all")
+    unknown = 0 if task_type == "points" else count_unknown(source)  # where there are points, they may be left out
     if unknown and not writer.holds_unknown:
         raise InputError(
-            f"{writer.title} cannot hold unknown {_WORDS[form]}, of which there are {unknown:,}: they would be read as "
+            f"{writer.title} cannot hold unknown {task_type}, of which there are {unknown:,}: they would be read as "
             "no; `to='csv'` and `to='parquet'` keep them"
         )
     _check_names(source, writer)
     lost = ["the weight of each image"] if source.weight is not None else list[str]()
-    if kind_option(source) != form:
-        lost.append(f"what kind of {_WORDS[form]} they are; give `kind='{kind_option(source)}'` to read it as they are")
+    word = kind_word(source.block())
+    if word != KIND_WORDS[task_type]:
+        lost.append(f"what kind of {task_type} they are; give `kind='{word}'` to read it as they are")
     if not writer.holds_columns:
         if source.group is not None:
             lost.append("the group of each image")
@@ -125,12 +123,6 @@ def count_unknown(source: Source) -> int:
         return int(cells.any(axis=2).sum() if cells.ndim == 3 else cells.sum())
     counts = [0 if isinstance(category, str) else len(category.unknown) for category in source.targets.categories]
     return int(np.array(counts, dtype=np.int64)[source.targets.codes].sum()) if counts else 0
-
-
-def kind_option(source: Source) -> str:
-    """The value of the option ``kind`` with which these targets are read."""
-    block = source.block()
-    return block.also_called or block.form
 
 
 def labels_of(target: Any) -> list[str]:

@@ -6,14 +6,14 @@ and its text. Blocks are immutable; `fit` returns a new one with its fitted valu
 only the block and the weights.
 
 No code outside of this package checks the class of a block. A layer that needs something per kind (how columns are
-read, a section of the report) keeps one table; its key is the `form` or the `task_type` of the block.
+read, a section of the report) keeps one table; its key is the `task_type` of the block.
 
 The properties that every target block has are tested in ``tests/laws/test_tasks.py``.
 """
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import pandas as pd
@@ -22,6 +22,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor, nn
 
 from eyebright._choices import Balance, CalibrationKind, HeadObjective
+from eyebright._deprecate import FormerAttribute
 from eyebright.errors import DataError, InputError
 from eyebright.image.warp import Warp
 from eyebright.metrics.meter import Metric
@@ -37,11 +38,22 @@ UNKNOWN_SUFFIX = "\0unknown"
 KNOWN_NO_SUFFIX = "\0no"
 """The suffix of the name of the stratum of images that are known not to have a label, where most are unknown."""
 
-TargetForm = Literal["labels", "class", "points", "numbers"]
-"""The content of a table's columns for each image: any number of labels, one class, coordinates, or numbers."""
-
 TaskType = Literal["labels", "classes", "points", "numbers"]
-"""How a target is evaluated and reported: one of the keys of every table in `evaluation` and `report`."""
+"""The target of an image: any number of labels, one of several classes, points, or numbers.
+
+It is the key of each table with an entry per kind, from the readers of label files to the sections of the report.
+"""
+
+KindWord = Literal["labels", "class", "points", "numbers"]
+"""A task type as users write it in the option `kind`, and as the journal of a review saves it."""
+
+KIND_WORDS: Mapping[TaskType, KindWord] = {
+    "labels": "labels",
+    "classes": "class",
+    "points": "points",
+    "numbers": "numbers",
+}
+"""The value of the option `kind` for the first block of `TARGET_BLOCKS` with each task type."""
 
 
 class Block(ABC):
@@ -61,15 +73,11 @@ class Block(ABC):
 class TargetBlock(Block):
     """A field that the model predicts."""
 
-    form: ClassVar[TargetForm]
-    """What a table's columns hold for this kind.
-
-    It is also a value of the option `kind`, which then means the first block of `TARGET_BLOCKS` with this form.
-    """
-    also_called: ClassVar[str] = ""
-    """An alternative name for the option `kind`; empty: none."""
     task_type: ClassVar[TaskType]
-    """The key of this kind in the tables of evaluation and report; ratings are evaluated as classes."""
+    """The key of this kind in every table with an entry per kind; ratings are classes."""
+    also_called: ClassVar[str] = ""
+    """The value of the option `kind` for this block, where it is not the one in `KIND_WORDS`; empty: it is."""
+    form = FormerAttribute("task_type", lambda block: KIND_WORDS[block.task_type])
     has_thresholds: ClassVar[bool] = False
     """Whether its probabilities become decisions by thresholds that can be tuned."""
     calibrations: ClassVar[tuple[CalibrationKind, ...]] = ("none",)

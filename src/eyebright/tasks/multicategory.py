@@ -29,7 +29,6 @@ from eyebright.tasks.base import (
     KNOWN_NO_SUFFIX,
     UNKNOWN_SUFFIX,
     TargetBlock,
-    TargetForm,
     TaskType,
     fitted_vocab,
     is_missing,
@@ -55,7 +54,6 @@ class MultiCategoryBlock(TargetBlock):
     """
 
     name: ClassVar[str] = "multicategory"
-    form: ClassVar[TargetForm] = "labels"
     task_type: ClassVar[TaskType] = "labels"
     has_thresholds: ClassVar[bool] = True
     calibrations: ClassVar[tuple[CalibrationKind, ...]] = get_args(CalibrationKind)

@@ -12,14 +12,13 @@ from torch.nn import functional
 from eyebright._choices import CalibrationKind
 from eyebright.errors import DataError, LabelError, listing
 from eyebright.image.warp import Warp
-from eyebright.tasks.base import TargetBlock, TargetForm, TaskType, fitted_vocab
+from eyebright.tasks.base import TargetBlock, TaskType, fitted_vocab
 from eyebright.types import Thresholds, Vocab
 
 
 class OneClassBlock(TargetBlock):
     """A target field with exactly one class of a vocabulary; a subclass defines the activation of the outputs."""
 
-    form: ClassVar[TargetForm] = "class"
     task_type: ClassVar[TaskType] = "classes"
     calibrations: ClassVar[tuple[CalibrationKind, ...]] = ("none", "temperature")
     can_abstain: ClassVar[bool] = True

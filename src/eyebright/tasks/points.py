@@ -15,7 +15,7 @@ from eyebright.image.warp import Warp
 from eyebright.losses import MSELossFlat
 from eyebright.metrics.meter import Metric
 from eyebright.metrics.points import point_error
-from eyebright.tasks.base import TargetBlock, TargetForm, TaskType
+from eyebright.tasks.base import TargetBlock, TaskType
 from eyebright.tasks.columns import distinct_columns
 from eyebright.tasks.learnable import check_numbers, check_range
 from eyebright.tasks.mirror import names_without_partner
@@ -49,7 +49,6 @@ class PointBlock(TargetBlock):
     """
 
     name: ClassVar[str] = "points"
-    form: ClassVar[TargetForm] = "points"
     task_type: ClassVar[TaskType] = "points"
     is_geometric: ClassVar[bool] = True
     needs_whole_image: ClassVar[bool] = True

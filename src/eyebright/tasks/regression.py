@@ -15,7 +15,7 @@ from eyebright.image.warp import Warp
 from eyebright.losses import MSELossFlat
 from eyebright.metrics.meter import Metric
 from eyebright.metrics.values import mae
-from eyebright.tasks.base import TargetBlock, TargetForm, TaskType, is_missing
+from eyebright.tasks.base import TargetBlock, TaskType, is_missing
 from eyebright.tasks.columns import distinct_columns
 from eyebright.tasks.learnable import check_numbers, check_range
 from eyebright.types import Thresholds, ordered_names
@@ -40,7 +40,6 @@ class RegressionBlock(TargetBlock):
     """
 
     name: ClassVar[str] = "regression"
-    form: ClassVar[TargetForm] = "numbers"
     task_type: ClassVar[TaskType] = "numbers"
     needs_whole_image: ClassVar[bool] = True
     zero_last_layer: ClassVar[bool] = True

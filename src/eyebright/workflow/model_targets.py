@@ -9,8 +9,8 @@ import numpy as np
 
 from eyebright.errors import InputError, listing
 from eyebright.sources.categorical import Categorical
-from eyebright.sources.forms import FORMS
 from eyebright.sources.source import Source
+from eyebright.sources.task_types import TARGET_FUNCTIONS
 from eyebright.tasks.base import TargetBlock
 from eyebright.tasks.registry import TARGET_BLOCKS
 from eyebright.types import LabelSet
@@ -32,12 +32,12 @@ def with_targets_of_model(source: Source, target: TargetBlock) -> Source:
     """
     if not isinstance(target, TARGET_BLOCKS[source.kind]):
         raise InputError(
-            f"the model predicts {FORMS[target.form].description} ({target.describe()}), but these data have "
-            f"{FORMS[source.block().form].description}"
+            f"the model predicts {TARGET_FUNCTIONS[target.task_type].description} ({target.describe()}), but these "
+            f"data have {TARGET_FUNCTIONS[source.block().task_type].description}"
         )
     if isinstance(source.targets, np.ndarray):
         return _with_values(source, target)
-    if target.form == "labels":
+    if target.task_type == "labels":
         source = _with_labels(source, target)
     return source.with_messages(*_lacking(source, target))
 

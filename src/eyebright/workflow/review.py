@@ -29,7 +29,8 @@ from eyebright.review.values import Vocabulary, name_problem, unknown_values
 from eyebright.sources.convert import WRITERS
 from eyebright.sources.recognise import recognise
 from eyebright.sources.source import Source
-from eyebright.tasks.base import TargetBlock
+from eyebright.sources.task_types import parse_kind
+from eyebright.tasks.base import KIND_WORDS, TargetBlock
 from eyebright.web.text import count_text
 from eyebright.workflow.command_options.labelling import ReviewOptions, is_model_folder
 from eyebright.workflow.model_images import images_of_model, saved_evaluations
@@ -41,7 +42,6 @@ from eyebright.workflow.suspects import unseen_answers
 _MAX_SUSPECTS = 50_000
 _FORMATS: dict[str, WriteFormat] = {"coco": "coco", "label-studio": "labelstudio", "parquet": "parquet"}
 """The format in which a table is written, by the format in which it was read; others are written as CSV."""
-_KINDS = {"labels": "multicategory", "class": "category", "points": "points", "numbers": "regression"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +124,7 @@ def open_review(options: ReviewOptions) -> Review:
         cache=folder / "features",
         device=options.device,
     )
-    kind = _KINDS[vocabulary.kind] if content.block is None else content.block.name
+    kind = parse_kind(vocabulary.kind).block if content.block is None else content.block.name
     out = (options.out or Path(content.name)).absolute()
     further = {"from": options.source, "out": _next_model(options.source)} if is_model else {"out": Path("model")}
     table = NewTable(session, content.source, kind, out, to=content.to, further=further, origin=content.origin)
@@ -163,7 +163,7 @@ def _model_content(options: ReviewOptions) -> _ReviewContent:
     manifest = load_manifest(options.source)
     evaluation, notice = unseen_answers(options.source)
     block = manifest.target
-    vocabulary = Vocabulary(block.form, tuple(block.value_names))
+    vocabulary = Vocabulary(KIND_WORDS[block.task_type], tuple(block.value_names))
     root = options.images or evaluation.root
     new, sentences = ([], []) if options.new is None else _new_files(options.new, root, evaluation, options.source)
     targets = _review_targets(evaluation, vocabulary)

@@ -13,11 +13,11 @@ from eyebright.errors import DataError, InputError, os_reason
 from eyebright.io.atomic import output_path, write_atomically
 from eyebright.io.files import check_replaceable
 from eyebright.sources.categorical import Categorical, Codes
-from eyebright.sources.forms import FORMS
 from eyebright.sources.parts import PART_WORDS, SPLIT_COLUMNS
 from eyebright.sources.source import Source
 from eyebright.sources.split_plan import SplitPlan, plan_split
 from eyebright.sources.split_summary import SplitSummary, part_word, parts_in_order, summarize_split
+from eyebright.sources.task_types import TARGET_FUNCTIONS
 from eyebright.sources.times import Times, read_times
 from eyebright.workflow.command_options.data import SplitOptions
 
@@ -174,7 +174,7 @@ def _drawn_messages(source: Source, plan: SplitPlan, options: SplitOptions, time
         return []
     if times is not None:
         return [f"split by time, column '{times.name}': {drawn}", *_ranges(plan, times)]
-    note = "" if options.folds else FORMS[source.block().form].split_note
+    note = "" if options.folds else TARGET_FUNCTIONS[source.block().task_type].split_note
     return [f"split at random with seed {options.seed}: {drawn}{'; ' if note else ''}{note}"]
 
 

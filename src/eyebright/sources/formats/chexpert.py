@@ -11,11 +11,11 @@ from pathlib import Path
 from eyebright.sources.column_roles import split_at_commas
 from eyebright.sources.csv_file import read_csv
 from eyebright.sources.format import Format, ReadRequest
-from eyebright.sources.forms import parse_kind
 from eyebright.sources.label_file import LabelFile
 from eyebright.sources.source import Source
 from eyebright.sources.table import TableColumns, source_of_table
 from eyebright.sources.tables import source_of_tables
+from eyebright.sources.task_types import parse_kind
 from eyebright.sources.text_table import TextTable
 
 _PATH, _FIRST, _PROPERTIES = "Path", "No Finding", {"Path", "Sex", "Age", "Frontal/Lateral", "AP/PA"}

@@ -19,12 +19,12 @@ from eyebright.sources.column_roles import split_at_commas
 from eyebright.sources.csv_file import ColumnBuilder
 from eyebright.sources.dialect import looks_like_image
 from eyebright.sources.format import Format, ReadRequest
-from eyebright.sources.forms import label_names
 from eyebright.sources.label_file import LabelFile
 from eyebright.sources.parquet_classes import ClassNames, name_of_class, read_class_names
 from eyebright.sources.source import Source
 from eyebright.sources.table import TableColumns, source_of_table
 from eyebright.sources.tables import source_of_tables
+from eyebright.sources.task_types import label_names
 from eyebright.sources.text_table import TextTable
 
 _ROWS = 10_000  # of a batch

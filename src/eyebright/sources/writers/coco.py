@@ -14,6 +14,7 @@ from eyebright.image.image import Image
 from eyebright.sources.categorical import Categorical
 from eyebright.sources.source import Source
 from eyebright.sources.writer import ReadBack, Writer, labels_of, vocabulary
+from eyebright.tasks.base import KIND_WORDS
 
 
 def write_coco(source: Source, path: Path) -> ReadBack:
@@ -42,7 +43,7 @@ def write_coco(source: Source, path: Path) -> ReadBack:
     path.write_text(text, encoding="utf-8", errors="surrogateescape")
     if is_points:
         return {}
-    return {"kind": source.block().form}
+    return {"kind": KIND_WORDS[source.block().task_type]}
 
 
 def _point_names(source: Source) -> list[str]:
@@ -60,4 +61,4 @@ def _keypoints(points: Any) -> dict[str, Any]:
     return {"category_id": 1, "keypoints": flat, "num_keypoints": known, "iscrowd": 0}
 
 
-COCO = Writer("coco", "COCO", frozenset({"labels", "class", "points"}), write_coco, holds_unused=True, suffix=".json")
+COCO = Writer("coco", "COCO", frozenset({"labels", "classes", "points"}), write_coco, holds_unused=True, suffix=".json")

@@ -91,4 +91,4 @@ def _free(folder: str, file: str, used: set[str]) -> str:
     raise InputError(f"two images of '{folder}' would have the name of '{file}'; rename one of them")
 
 
-FOLDERS = Writer("folders", "A folder for each class", frozenset({"class"}), write_folders, holds_parts=True)
+FOLDERS = Writer("folders", "A folder for each class", frozenset({"classes"}), write_folders, holds_parts=True)

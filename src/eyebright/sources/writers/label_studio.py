@@ -14,6 +14,7 @@ from eyebright.image.image import Image
 from eyebright.sources.categorical import Categorical
 from eyebright.sources.source import Source
 from eyebright.sources.writer import ReadBack, Writer, labels_of
+from eyebright.tasks.base import KIND_WORDS
 
 _CONTROL, _IMAGE = "labels", "image"
 
@@ -32,7 +33,7 @@ def write_label_studio(source: Source, path: Path) -> ReadBack:
         annotations = [{"result": result, "was_cancelled": False} for result in results]
         tasks.append({"id": row + 1, "data": {_IMAGE: str(source.files[row])}, "annotations": annotations})
     path.write_text(json.dumps(tasks, ensure_ascii=False), encoding="utf-8", errors="surrogateescape")
-    return {} if is_points else {"kind": source.block().form}
+    return {} if is_points else {"kind": KIND_WORDS[source.block().task_type]}
 
 
 def _choices(target: Any) -> list[list[dict[str, Any]]]:
@@ -67,7 +68,7 @@ def _keypoints(source: Source, row: int, points: Any) -> list[dict[str, Any]]:
 LABEL_STUDIO = Writer(
     "labelstudio",
     "Label Studio",
-    frozenset({"labels", "class", "points"}),
+    frozenset({"labels", "classes", "points"}),
     write_label_studio,
     holds_unknown=True,
     suffix=".json",

@@ -6,7 +6,7 @@ no delimiter between labels would be sure.
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -15,8 +15,9 @@ from eyebright.errors import InputError, listing
 from eyebright.sources.categorical import Categorical
 from eyebright.sources.label_column import is_label_text
 from eyebright.sources.source import Source
-from eyebright.sources.writer import ReadBack, Writer, count_unknown, kind_option, labels_of, vocabulary
-from eyebright.tasks.base import TargetForm
+from eyebright.sources.task_types import kind_word
+from eyebright.sources.writer import ReadBack, Writer, count_unknown, labels_of, vocabulary
+from eyebright.tasks.base import TaskType
 
 _FILE, _LABELS, _PART, _GROUP = "file", "labels", "split", "group"
 _DELIMITERS = (";", "|", "/", ",", "&", "+", "#")
@@ -63,14 +64,14 @@ def _table(source: Source) -> tuple[pd.DataFrame, dict[str, Any]]:
 
 def _targets(source: Source) -> tuple[dict[str, Any], dict[str, Any]]:
     """(columns, options of reading them)."""
-    form = source.block().form
-    kind = kind_option(source)
+    task_type = source.block().task_type
+    kind = kind_word(source.block())
     if not isinstance(source.targets, Categorical):
-        names = _coordinates(source) if form == "points" else list(source.names)
+        names = _coordinates(source) if task_type == "points" else list(source.names)
         flat = source.targets.reshape(len(source), -1)
         columns = dict(zip(names, np.ascontiguousarray(flat.T), strict=True))
         return _unique(columns, names), {"kind": kind, "labels": names}
-    if form == "class":
+    if task_type == "classes":
         _check_classes(source.targets.categories)
         return {_LABELS: list(source.targets)}, {"kind": kind, "labels": [_LABELS], "delimiter": ""}
     delimiter = None if count_unknown(source) else _delimiter(source)
@@ -126,11 +127,11 @@ def _delimiter(source: Source) -> str | None:
     return next((delimiter for delimiter in _DELIMITERS if delimiter not in used), None)
 
 
-_ALL_FORMS: frozenset[TargetForm] = frozenset({"labels", "class", "points", "numbers"})
+_ALL_TASK_TYPES: frozenset[TaskType] = frozenset(get_args(TaskType))
 CSV = Writer(
-    "csv", "CSV", _ALL_FORMS, write_csv, holds_unknown=True, holds_parts=True, holds_columns=True, suffix=".csv"
+    "csv", "CSV", _ALL_TASK_TYPES, write_csv, holds_unknown=True, holds_parts=True, holds_columns=True, suffix=".csv"
 )
 PARQUET = Writer(
-    "parquet", "Parquet", _ALL_FORMS, write_parquet, holds_unknown=True, holds_parts=True, holds_columns=True,
+    "parquet", "Parquet", _ALL_TASK_TYPES, write_parquet, holds_unknown=True, holds_parts=True, holds_columns=True,
     suffix=".parquet",
 )  # fmt: skip

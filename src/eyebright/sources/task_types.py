@@ -1,6 +1,6 @@
-"""`FORMS`: for each form of targets in a label file (`TargetBlock.form`) the functions that handle it.
+"""`TARGET_FUNCTIONS`: for each task type the functions that handle such targets in a label file.
 
-They find the columns of the form if none were named, read them, and return the labels that a split stratifies by.
+They find the columns with the targets if none were named, read them, and return what a split stratifies by.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ from eyebright.sources.strata import strata_of_labels, strata_of_numbers, strata
 from eyebright.sources.stratify import LabelMatrix
 from eyebright.sources.targets import CellOptions, TargetColumns, Targets
 from eyebright.sources.text_table import TextTable
-from eyebright.tasks.base import TargetBlock, TargetForm
+from eyebright.tasks.base import KIND_WORDS, KindWord, TargetBlock, TaskType
 from eyebright.tasks.registry import TARGET_BLOCKS
 
 Reader = Callable[[TextTable, Sequence[str], CellOptions], TargetColumns]
@@ -29,23 +29,28 @@ class Kind(NamedTuple):
 
     Args:
         block: the name of the target block, a key of `TARGET_BLOCKS`.
-        form: what the columns of a table hold for this block.
+        task_type: the task type of this block.
     """
 
     block: str
-    form: TargetForm
+    task_type: TaskType
+
+    @property
+    def word(self) -> KindWord:
+        """The task type as users write it in the option ``kind``, for messages."""
+        return KIND_WORDS[self.task_type]
 
 
 @dataclass(frozen=True)
-class FormFunctions:
-    """The functions for one form of targets.
+class TargetFunctions:
+    """The functions for the targets of one task type.
 
     Args:
         description: the description for a message.
-        find: a function from a table and the columns without another role to the columns with targets of this form; may
-            be empty.
+        find: a function from a table and the columns without another role to those with targets of this type; may be
+            empty.
         read: the function that reads the targets in these columns; its last argument has the options of cells.
-        strata: a function from a block, targets of this form and the smallest share of a part to what a split
+        strata: a function from a block, targets of this type and the smallest share of a part to what a split
             stratifies by.
         split_note: what the split stratifies by, for a message; empty if it does not stratify.
     """
@@ -61,25 +66,30 @@ def parse_kind(kind: str) -> Kind:
     """The kind that a user names.
 
     Args:
-        kind: a form such as ``"labels"``, or the name of a block such as ``"multicategory"``.
+        kind: a word such as ``"labels"`` or ``"ratings"``, or the name of a block such as ``"multicategory"``.
 
     Raises:
         InputError: the kind is unknown; the message names the nearest one.
     """
     names = dict[str, str]()
     for name, block in TARGET_BLOCKS.items():
-        names.setdefault(block.form, name)
-        names.setdefault(block.also_called or block.form, name)
+        names.setdefault(KIND_WORDS[block.task_type], name)
+        names.setdefault(kind_word(block), name)
     words = listing(names)
     names |= {name: name for name in TARGET_BLOCKS}
     if kind not in names:
         raise InputError(f"unknown `kind='{kind}'`.{did_you_mean(kind, names)} Known: {words}")
-    return Kind(names[kind], TARGET_BLOCKS[names[kind]].form)
+    return Kind(names[kind], TARGET_BLOCKS[names[kind]].task_type)
 
 
-def block_name(form: TargetForm) -> str:
-    """The name of the first block in `TARGET_BLOCKS` with this form."""
-    return {block.form: name for name, block in reversed(TARGET_BLOCKS.items())}[form]
+def kind_word(block: TargetBlock | type[TargetBlock]) -> str:
+    """The value of the option ``kind`` with which targets of this block are read."""
+    return block.also_called or KIND_WORDS[block.task_type]
+
+
+def block_name(task_type: TaskType) -> str:
+    """The name of the first block in `TARGET_BLOCKS` with this task type."""
+    return {block.task_type: name for name, block in reversed(TARGET_BLOCKS.items())}[task_type]
 
 
 def columns_with_points(table: TextTable, candidates: Sequence[str]) -> list[str]:
@@ -159,15 +169,15 @@ def _read_numbers(table: TextTable, columns: Sequence[str], cells: CellOptions) 
     return read_numbers(table, columns)
 
 
-FORMS: dict[TargetForm, FormFunctions] = {
-    "labels": FormFunctions(
+TARGET_FUNCTIONS: dict[TaskType, TargetFunctions] = {
+    "labels": TargetFunctions(
         "any number of labels for each image", _find_labels, _read_labels, strata_of_labels, "stratified by label"
     ),
-    "class": FormFunctions(
+    "classes": TargetFunctions(
         "one class for each image", _find_labels, _read_class, strata_of_labels, "stratified by class"
     ),
-    "points": FormFunctions("points", columns_with_points, _read_points, strata_of_points),
-    "numbers": FormFunctions(
+    "points": TargetFunctions("points", columns_with_points, _read_points, strata_of_points),
+    "numbers": TargetFunctions(
         "numbers", _find_numbers, _read_numbers, strata_of_numbers, "stratified by low, medium and high numbers"
     ),
 }

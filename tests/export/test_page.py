@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import io
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +18,22 @@ from eyebright.errors import ArtifactError, InputError
 from eyebright.export import page as page_module
 from eyebright.export.exportable import Validation
 from eyebright.export.files import Exported
-from eyebright.export.page import PAGE, ExportedPage, export_page
+from eyebright.export.page import PAGE, ExportedPage, export_page, thresholds_origin
 from eyebright.export.parity import LIMIT, Parity
 from eyebright.inference.load_predictor import load_predictor
+from eyebright.inference.model_folder import load_manifest
 from eyebright.inference.prediction_file import PredictionWriter
 from eyebright.inference.predictions import Prediction, SkippedImage
+from eyebright.tasks.calibration import Temperature
 from eyebright.tasks.multicategory import MultiCategoryBlock
-from eyebright.types import LabelSet
+from eyebright.types import LabelSet, Thresholds
 from eyebright.web.offline import WASM, OfflinePage, page_script, render_offline_page, runtime_files, worker_script
 from eyebright.web.page import packaged, packaged_bytes
+from eyebright.workflow.command_options.evaluation import TuneOptions
+from eyebright.workflow.tune import tune_model
 from support.chromium import Browser, Tab
 from support.exports import cached_network
+from support.tuned_models import saved as saved_evaluations
 
 NAMES = ["blue", "green", "red"]
 
@@ -308,3 +314,14 @@ def test_a_graph_that_answers_otherwise_is_not_written(
     (tmp_path / PAGE).write_text("somebody's notes")
     with pytest.raises(InputError, match="exists and holds no page"):
         export_page(saved, out=tmp_path, validation=Validation(None, []))
+
+
+def test_the_page_names_no_promise_whose_calibration_or_threshold_was_edited(tmp_path: Path) -> None:
+    folder = saved_evaluations(tmp_path / "model")
+    tune_model(TuneOptions(folder, promise=("precision >= 0.9",)))
+    manifest = load_manifest(folder)
+    assert thresholds_origin(manifest) == "set for precision >= 0.9"
+    calibrated = manifest.decision.with_calibration(Temperature(3.0))
+    assert thresholds_origin(replace(manifest, decision=calibrated)) == "set, not tuned"
+    by_hand = manifest.decision.with_thresholds(Thresholds(0.5))
+    assert thresholds_origin(replace(manifest, decision=by_hand)) == "set by hand"

@@ -274,11 +274,16 @@ def test_a_model_of_one_label_per_image_has_no_thresholds(tmp_path: Path) -> Non
     assert load_manifest(folder).decision.calibration.kind == "temperature"
 
 
-def test_a_model_of_one_label_per_image_promises_the_accuracy_of_what_it_answers(tmp_path: Path) -> None:
+def saved_class_model(folder: Path) -> Path:
+    """A model with one label per image, and its evaluations on validation images and on images of the part promise."""
     valid, promise = one_label("valid", 300, 0), one_label("promise", 600, 1)
     manifest = Manifest(model_description("test_resnet", 2, size=32), valid.decision)
-    state = {"weight": torch.zeros(1)}
-    folder = save_model(tmp_path / "model", manifest, state, evaluation=valid, held_out=[promise])
+    return save_model(folder / "model", manifest, {"weight": torch.zeros(1)}, evaluation=valid, held_out=[promise])
+
+
+def test_a_model_of_one_label_per_image_promises_the_accuracy_of_what_it_answers(tmp_path: Path) -> None:
+    valid, promise = one_label("valid", 300, 0), one_label("promise", 600, 1)
+    folder = saved_class_model(tmp_path)
     said = tuned(folder, promise=("accuracy >= 0.95",))
     expected = keep_accuracy(promise, Promise("accuracy", 0.95), chosen_on=valid)
     assert expected.kept
@@ -397,6 +402,98 @@ def test_a_promise_whose_threshold_was_changed_by_hand_is_not_shown(folder: Path
     assert isinstance(table, Table)
     assert said.sentences == ["precision >= 0.9 is no longer kept for 'cat': other thresholds were set."]
     assert [row[0].text for row in table.rows] == ["dog", "rare"]
+
+
+def edit_calibration(folder: Path) -> None:
+    """What a person does who writes another temperature into the manifest."""
+    content = json.loads((folder / "manifest.json").read_text())
+    content["decision"]["calibration"] = {"kind": "temperature", "value": 3}
+    (folder / "manifest.json").write_text(json.dumps(content))
+
+
+def sentences(folder: Path, anchor: str) -> list[str]:
+    """All sentences of a section of the report."""
+    sections = [section for section in make_report(folder).sections if section.anchor == anchor]
+    blocks = [block for section in sections for block in section.blocks]
+    assert not any(isinstance(block, Table) for block in blocks)
+    return [text for block in blocks if isinstance(block, Sentences) for text in block.sentences]
+
+
+def test_promises_end_with_the_calibration_that_they_were_measured_with(folder: Path) -> None:
+    tuned(folder, promise=("precision >= 0.9", "recall >= 0.9"))
+    tuned(folder, sets="0.8")
+    assert len(inspect_folder(folder).facts["promises"]) == 2
+    assert inspect_folder(folder).facts["label_sets"]["coverage"] == 0.8
+    edit_calibration(folder)
+    ended = "is no longer kept: the calibration was edited after it was measured."
+    assert sentences(folder, "promises") == [f"Precision >= 0.9 {ended}", f"Recall >= 0.9 {ended}"]
+    assert sentences(folder, "prediction-sets") == [
+        "The model has no prediction sets any more: the calibration was edited after it was measured."
+    ]
+    report = json.loads((folder / "report.json").read_text())
+    assert report["asking"] is None
+    assert "set by hand" in next(section for section in report["sections"] if section["anchor"] == "labels")["intro"]
+    assert "No promise was made" in (folder / "README.md").read_text()
+    found = inspect_folder(folder)
+    assert (found.facts["promises"], found.facts["label_sets"]) == ([], None)
+    assert "what was measured before the edit no longer holds: promises, prediction sets" in next(
+        file.note for file in found.files if file.name == "manifest.json"
+    )
+    assert load_manifest(folder).decision.prediction_sets is None
+
+
+def test_a_bound_of_a_mean_ends_with_the_calibration_that_it_was_measured_with(folder: Path) -> None:
+    tuned(folder, risk="missed_labels <= 0.3")
+    assert inspect_folder(folder).facts["risk"]["bound"] == 0.3
+    edit_calibration(folder)
+    assert sentences(folder, "risk-control") == [
+        "Missed_labels <= 0.3 is no longer kept: the calibration was edited after it was measured."
+    ]
+    assert inspect_folder(folder).facts["risk"] is None
+
+
+def test_a_promise_of_accuracy_ends_with_the_calibration_that_it_was_measured_with(tmp_path: Path) -> None:
+    folder = saved_class_model(tmp_path)
+    tuned(folder, promise=("accuracy >= 0.8",))
+    edit_calibration(folder)
+    assert sentences(folder, "promises") == [
+        "Accuracy >= 0.8 is no longer kept: the calibration was edited after it was measured."
+    ]
+    assert inspect_folder(folder).facts["promises"] == []
+
+
+def test_tuning_drops_what_was_measured_with_a_calibration_that_was_edited_since(folder: Path) -> None:
+    tuned(folder, promise=("precision >= 0.9",), label="cat")
+    edit_calibration(folder)
+    said = tuned(folder, promise=("precision >= 0.9",), label="dog")
+    assert said[0] == "dropped, since the calibration in the manifest was edited after it was measured: promises"
+    results = load_manifest(folder).tuning["promises"]
+    assert [[label["label"] for label in result["labels"]] for result in results] == [["dog"]]
+    assert "Table" in [type(block).__name__ for block in promise_blocks(folder)]
+
+
+def test_promises_of_a_version_without_hashes_are_taken_as_they_are(folder: Path) -> None:
+    tuned(folder, promise=("precision >= 0.9",))
+    content = json.loads((folder / "manifest.json").read_text())
+    assert set(content["tuning"].pop("measured_with")) >= {"promises"}
+    (folder / "manifest.json").write_text(json.dumps(content))
+    assert "Table" in [type(block).__name__ for block in promise_blocks(folder)]
+    assert len(inspect_folder(folder).facts["promises"]) == 1
+
+
+def promise_blocks(folder: Path) -> list[Any]:
+    """The blocks of the section on promises."""
+    return next(section for section in make_report(folder).sections if section.anchor == "promises").blocks
+
+
+def test_inspect_lists_no_promise_whose_threshold_was_edited(folder: Path) -> None:
+    tuned(folder, promise=("precision >= 0.9",))
+    content = json.loads((folder / "manifest.json").read_text())
+    content["decision"]["thresholds"]["values"][0] = 0.01
+    (folder / "manifest.json").write_text(json.dumps(content))
+    found = inspect_folder(folder)
+    assert found.facts["promises"] == []
+    assert "no longer holds: promises" in next(file.note for file in found.files if file.name == "manifest.json")
 
 
 def test_a_change_beside_another_process_that_writes_is_refused(folder: Path) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from eyebright._optional import import_optional
-from eyebright.evaluation.promises import PromiseResult
+from eyebright.evaluation.threshold_origins import origins_text
 from eyebright.export.answers_graph import ANSWERS, thresholds_of
 from eyebright.export.exportable import Validation, exportable_steps, load_exportable
 from eyebright.export.model_graph import network_graph, whole_graph
@@ -26,6 +26,7 @@ from eyebright.inference.predictions import table_columns
 from eyebright.inference.predictor import Predictor
 from eyebright.io.text import valid_unicode
 from eyebright.models.weights import declared_licence
+from eyebright.tasks.calibration_hash import measured_otherwise
 from eyebright.types import Say, Size
 from eyebright.web.offline import OfflinePage, render_offline_page
 from eyebright.web.page import check_page_file, write_page_text
@@ -179,7 +180,7 @@ def _about(manifest: Manifest, model_id: str | None, parity: Parity) -> list[tup
         ("Trained", manifest.created[:10]),
         ("Training images", manifest.data.get("train")),
         (f"{metric} on the validation images", None if score is None else f"{score:.3f}"),
-        ("Thresholds", _thresholds_origin(manifest) if manifest.target.has_thresholds else None),
+        ("Thresholds", thresholds_origin(manifest) if manifest.target.has_thresholds else None),
         ("Calibration", manifest.decision.calibration.kind),
         ("Identifier", model_id),
         ("Graph compared with Python", f"{parity.images} images, largest difference {_difference(manifest, parity)}"),
@@ -191,14 +192,15 @@ def _difference(manifest: Manifest, parity: Parity) -> str:
     return f"{parity.difference:.1g} {ANSWERS[manifest.target.name].measured_in}"
 
 
-def _thresholds_origin(manifest: Manifest) -> str:
+def thresholds_origin(manifest: Manifest) -> str:
     """The origin of the thresholds, as text."""
-    thresholds, risk = manifest.decision.thresholds, manifest.tuning.get("risk")
+    tuning, thresholds = manifest.tuning, manifest.decision.thresholds
     between = "; between two of them a person is asked" if thresholds.is_three_way else ""
-    promises = [str(PromiseResult.from_json(dict(promise)).promise) for promise in manifest.tuning.get("promises", [])]
-    if promises:
-        return f"for {' and '.join(promises)}{between}"
-    if risk is not None:
+    if measured_otherwise(tuning, manifest.decision.to_json()) & {"promises", "risk", "thresholds"}:
+        return f"set, not tuned{between}"
+    if tuning.get("promises"):
+        return f"{origins_text(manifest.decision, tuning, {})}{between}"
+    if "risk" in tuning and thresholds.metric is not None:
         return f"for {thresholds.metric} in expectation"
     if thresholds.metric is not None:
         return f"tuned for {thresholds.metric} on the validation images{between}"

@@ -31,11 +31,19 @@ from eyebright.inference.folder_format import (
     no_folder_text,
 )
 from eyebright.inference.inspect_export import checked_export, shown_exports
-from eyebright.inference.inspect_manifest import edited_thresholds, labels_of, thresholds_of, wrong_manifest
+from eyebright.inference.inspect_manifest import (
+    edit_remark,
+    entry_of,
+    kept_results,
+    labels_of,
+    thresholds_of,
+    wrong_manifest,
+)
 from eyebright.inference.inspect_report import checked_report
 from eyebright.io.generated_text import state_of
 from eyebright.io.json_keys import unique_keys
 from eyebright.io.safetensors_header import Header, read_header
+from eyebright.tasks.calibration_hash import has_other_sets
 
 _CHUNK_BYTES = 2**20
 _MAX_FILES = 1000  # files that are listed
@@ -206,7 +214,7 @@ def _manifest(folder: Path, sizes: Mapping[str, int], copy: Any) -> tuple[dict[s
         return content, file("problem", problem)
     if content["schema"] < SCHEMA:
         return content, file("readable", f"has schema {content['schema']}; `eyebright migrate` writes {SCHEMA}")
-    return content, file("readable", edited_thresholds(content))
+    return content, file("readable", edit_remark(content))
 
 
 def _weights_problem(folder: Path, header: Header | _Damaged | None, manifest: Mapping[str, Any]) -> tuple[str, str]:
@@ -353,14 +361,10 @@ def _text(value: Any, name: str) -> str | None:
 
 def _facts(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """The facts of a model in its manifest, as JSON; invalid entries are left out."""
-
-    def entry(name: str) -> dict[str, Any]:
-        value = manifest.get(name)
-        return value if isinstance(value, dict) else {}
-
-    model, target, training = entry("model"), entry("target"), entry("training")
-    decision = entry("decision")
-    tuning = entry("tuning")
+    model, target, training, decision = (
+        entry_of(manifest, name) for name in ("model", "target", "training", "decision")
+    )
+    tuning = kept_results(manifest)
     kept: Any = tuning.get("promises")
     promises = [record.get("promise") for record in kept if isinstance(record, dict)] if isinstance(kept, list) else []
     if isinstance(tuning.get("selective"), dict):
@@ -379,11 +383,11 @@ def _facts(manifest: Mapping[str, Any]) -> dict[str, Any]:
         "calibration": calibration.get("kind") if isinstance(calibration, dict) else None,
         "thresholds": thresholds_of(manifest),
         "promises": promises,
-        "label_sets": decision.get("label_sets"),
+        "label_sets": None if has_other_sets(decision) else decision.get("label_sets"),
         "risk": tuning.get("risk"),
-        "scores": entry("scores"),
-        "data": entry("data"),
+        "scores": entry_of(manifest, "scores"),
+        "data": entry_of(manifest, "data"),
         "weights_from": training.get("weights"),
         "weights_licence": training.get("weights_licence"),
-        "versions": entry("versions"),
+        "versions": entry_of(manifest, "versions"),
     }

@@ -5,6 +5,7 @@ from typing import Any
 
 from eyebright.errors import short_repr
 from eyebright.inference.folder_format import MANIFEST, SCHEMA, WEIGHTS
+from eyebright.tasks.calibration_hash import current_results, has_other_sets
 from eyebright.tasks.threshold_hash import are_edited
 
 _REQUIRED_FIELDS: Mapping[str, type] = {
@@ -15,6 +16,7 @@ _REQUIRED_FIELDS: Mapping[str, type] = {
     "data": dict,
     "versions": dict,
 }
+_PROMISED = {"promises": "promises", "selective": "promises", "risk": "risk", "label_sets": "prediction sets"}
 
 
 def wrong_manifest(content: Mapping[str, Any], copy: Mapping[str, Any] | None) -> str:
@@ -55,18 +57,70 @@ def other_order(content: Mapping[str, Any], copy: Mapping[str, Any] | None) -> s
     )
 
 
-def edited_thresholds(content: Mapping[str, Any]) -> str:
-    """A remark if thresholds or calibration were edited since the thresholds were tuned; empty otherwise.
+def edit_remark(content: Mapping[str, Any]) -> str:
+    """A remark if thresholds or calibration were edited since something was measured with them; empty otherwise.
 
     Args:
         content: the JSON of a manifest in which `wrong_manifest` finds nothing.
     """
-    decision = content.get("decision")
+    remarks: list[str] = []
+    if _has_edited_thresholds(content):
+        remarks.append("thresholds or calibration were edited by hand: they are not tuned for a metric")
+    lost = [words for name, words in _PROMISED.items() if name in entry_of(content, "tuning")]
+    if lost := [words for words in dict.fromkeys(lost) if words not in _still_promised(content)]:
+        remarks.append(f"what was measured before the edit no longer holds: {', '.join(lost)}")
+    return "; ".join(remarks)
+
+
+def entry_of(content: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """An entry of a manifest that is a JSON object; empty if it is missing or something else."""
+    value = content.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def kept_results(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The record of the tuning in a manifest, without promises and bounds that an edit has invalidated.
+
+    These are all that were measured with another calibration, a promise if the threshold of one of its labels is
+    another, and bounds of one threshold for all labels if the thresholds were edited.
+
+    Args:
+        content: the JSON of a manifest; its entries may have the wrong form.
+    """
+    results = current_results(entry_of(content, "tuning"), entry_of(content, "decision"))
+    if isinstance(promises := results.get("promises"), list):
+        results["promises"] = [record for record in promises if _has_its_thresholds(record, content)]
+    if _has_edited_thresholds(content):
+        results = {name: facts for name, facts in results.items() if name not in ("selective", "risk")}
+    return results
+
+
+def _still_promised(content: Mapping[str, Any]) -> set[str]:
+    """The words of `_PROMISED` for what an edit has not invalidated."""
+    before, now = entry_of(content, "tuning"), kept_results(content)
+    kept = {words for name, words in _PROMISED.items() if name in before and now.get(name) == before[name]}
+    return kept - ({"prediction sets"} if has_other_sets(entry_of(content, "decision")) else set())
+
+
+def _has_edited_thresholds(content: Mapping[str, Any]) -> bool:
     try:
-        edited = isinstance(decision, Mapping) and are_edited(decision)
+        return are_edited(entry_of(content, "decision"))
     except (KeyError, TypeError, ValueError, AttributeError):
-        return ""
-    return "thresholds or calibration were edited by hand: they are not tuned for a metric" if edited else ""
+        return False
+
+
+def _has_its_thresholds(record: Any, content: Mapping[str, Any]) -> bool:
+    """Whether the labels of a promise have the thresholds that it was measured with; True if that cannot be read."""
+    names, thresholds = labels_of(content), thresholds_of(content)
+    try:
+        is_lower = record["promise"]["metric"] == "recall" and thresholds.get("lower") is not None
+        values = thresholds["lower" if is_lower else "values"]
+        return all(
+            label["threshold"] == (values[names.index(label["label"])] if isinstance(values, list) else values)
+            for label in record["labels"]
+        )
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError):
+        return True
 
 
 def labels_of(content: Mapping[str, Any]) -> list[Any]:

@@ -1,6 +1,7 @@
 """Builds the report of an `Evaluation`: the content of the page, as values."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from eyebright.evaluation.evaluation import Evaluation
@@ -26,6 +27,7 @@ from eyebright.report.verdict.general import (
 )
 from eyebright.report.verdict.values import Verdict, ranked
 from eyebright.report.weak_segments import weak_segments_json, weak_segments_section
+from eyebright.tasks.calibration_hash import current_results
 from eyebright.web.blocks import Cell, Collapsed, Gallery, Pairs, Section, Sentences, Table
 from eyebright.web.text import count_text
 
@@ -87,7 +89,7 @@ def build_report(
         sections=sections,
         output_rows=report.output_rows(),
         weak_segments=weak_segments_json(segments),
-        facts=facts,
+        facts=replace(facts, tuning=current_results(facts.tuning, evaluation.decision.to_json())),
         leaks=_leak_notices(leaks),
         missing_images=[*changed, *_missing_thumbnails(sections)],
         created=facts.created.replace("T", " ").replace("+00:00", " UTC"),

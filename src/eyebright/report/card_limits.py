@@ -6,6 +6,7 @@ from typing import Any
 from eyebright.errors import listing
 from eyebright.report.data import ReportData
 from eyebright.report.verdict.values import MIN_IMAGES
+from eyebright.tasks.calibration_hash import current_results
 from eyebright.tasks.decision import Decision
 from eyebright.web.text import count_text
 
@@ -36,7 +37,8 @@ def limits(decision: Decision, manifest: Mapping[str, Any], data: ReportData | N
         )
     if target.can_calibrate and decision.to_json()["calibration"]["kind"] == "none":
         sentences.append("The probabilities are not calibrated: 0.8 need not mean right 8 times out of 10.")
-    if target.can_calibrate and not any(manifest["tuning"].get(key) for key in ("promises", "selective")):
+    results = current_results(manifest["tuning"], decision.to_json())
+    if target.can_calibrate and not any(results.get(key) for key in ("promises", "selective")):
         sentences.append("No promise was made about precision, recall or accuracy on new images.")
     return sentences
 

@@ -18,6 +18,7 @@ from eyebright.evaluation.metric_intervals import (
     MetricInterval,
     metric_and_label_intervals,
 )
+from eyebright.evaluation.threshold_origins import origins_text
 from eyebright.evaluation.top_losses import LabelCase, top_losses_multilabel
 from eyebright.metrics.labels import ClassScores, per_class
 from eyebright.report.collapsing import MAX_CARDS, collapsed
@@ -26,10 +27,10 @@ from eyebright.report.data import MetricRow, ShownImage, TaskReport
 from eyebright.report.label_curves import precision_recall_section, threshold_section
 from eyebright.report.label_metrics import METRIC_TITLES, METRICS, LabelMetrics
 from eyebright.report.reliability import reliability_section
-from eyebright.report.threshold_origins import origins_text
 from eyebright.report.verdict.labels import LabelVerdict
 from eyebright.report.verdict.promises import answered_sentence, with_promises
 from eyebright.report.verdict.values import MIN_IMAGES, Verdict
+from eyebright.tasks.calibration_hash import current_results
 from eyebright.types import Thresholds
 from eyebright.web.blocks import Card, Cell, Collapsed, Gallery, Section, Table, Tag, TagStyle
 from eyebright.web.text import NO_VALUE, count_text
@@ -92,7 +93,7 @@ class MultiLabelReport(TaskReport):
         verdict = LabelVerdict(
             self.vocab, self.probabilities, decisions, self.targets, self.scores, rows, counts
         ).verdict()
-        verdict = with_promises(verdict, self.facts.tuning, is_three_way=self.thresholds.is_three_way)
+        verdict = with_promises(verdict, self._tuning, is_three_way=self.thresholds.is_three_way)
         if not self.thresholds.is_three_way:
             return verdict
         abstained = self.thresholds.abstains(self.probabilities)
@@ -153,6 +154,11 @@ class MultiLabelReport(TaskReport):
         return metrics.rows(self._intervals[0])
 
     @cached_property
+    def _tuning(self) -> dict[str, Any]:
+        """The record of the tuning, without what was measured with another calibration."""
+        return current_results(self.facts.tuning, self.evaluation.decision.to_json())
+
+    @cached_property
     def _unknown(self) -> Bool[Tensor, "n k"]:
         return self.targets.isnan()
 
@@ -167,8 +173,8 @@ class MultiLabelReport(TaskReport):
         thresholds = self.thresholds
         scope = "one threshold per label" if isinstance(thresholds.values, tuple) else "one threshold for all labels"
         origin = "set by hand"
-        if self.facts.tuning.get("promises"):
-            origin = origins_text(self.evaluation.decision, self.facts.tuning, METRIC_TITLES)
+        if self._tuning.get("promises"):
+            origin = origins_text(self.evaluation.decision, self._tuning, METRIC_TITLES)
         elif thresholds.metric is not None:
             images = "these same images" if self.thresholds_tuned_on_this_set else "other images"
             origin = f"tuned for {METRIC_TITLES.get(thresholds.metric, thresholds.metric)} on {images}"

@@ -1,6 +1,6 @@
 """The sections on the decision of a saved model: its promises, its calibration and its tuned thresholds."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import replace
 from typing import Any
 
@@ -10,12 +10,14 @@ from eyebright.evaluation.promises import LabelPromise, PromiseResult
 from eyebright.evaluation.risk_control import ControlledRisk
 from eyebright.evaluation.selective import SelectivePromise
 from eyebright.report.abstention import abstention_blocks
+from eyebright.tasks.calibration_hash import measured_otherwise
 from eyebright.tasks.decision import Decision
 from eyebright.types import Thresholds
 from eyebright.web.blocks import Cell, Section, Sentences, Table
 from eyebright.web.text import NO_VALUE, number_text
 
 _OTHER_THRESHOLD = "another threshold was set"
+_OTHER_CALIBRATION = "the calibration was edited after it was measured"
 _PARTS = {"valid": "validation images", "out_of_fold": "out-of-fold predictions"}
 
 
@@ -24,58 +26,61 @@ def tuning_sections(tuning: Mapping[str, Any], decision: Decision) -> list[Secti
 
     Args:
         tuning: `Manifest.tuning`, the JSON of how the decision was fitted.
-        decision: the model's decision; a promise whose threshold has changed since is named, but not shown.
+        decision: the model's decision; a promise whose threshold or calibration has changed since is named, but not
+            shown.
 
     Raises:
         DataError: the entry does not have the form that `eyebright tune` writes.
     """
+    others = measured_otherwise(tuning, decision.to_json())
     try:
         return [
-            *_promises(tuning, decision),
-            *_selective(tuning, decision),
-            *_risk(tuning, decision),
-            *_prediction_sets(tuning, decision),
-            *_fitted(tuning, decision),
+            *_promises(tuning, decision, others),
+            *_selective(tuning, decision, others),
+            *_risk(tuning, decision, others),
+            *_prediction_sets(tuning, decision, others),
+            *_fitted(tuning, decision, others),
         ]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"the entry 'tuning' of the saved model has the wrong form: {error}") from None
 
 
-def _selective(tuning: Mapping[str, Any], decision: Decision) -> list[Section]:
+def _selective(tuning: Mapping[str, Any], decision: Decision, others: Set[str]) -> list[Section]:
     """The section on selective answers: a person is asked about uncertain images."""
     if "selective" not in tuning:
         return []
     selective = SelectivePromise.from_json(dict(tuning["selective"]))
-    if selective.thresholds != decision.thresholds:
-        return [
-            Section(
-                "Promises",
-                "promises",
-                [Sentences([_sentence(f"{selective.promise} is no longer kept: {_OTHER_THRESHOLD}")])],
-            )
-        ]
+    if "selective" in others or selective.thresholds != decision.thresholds:
+        why = _OTHER_CALIBRATION if "selective" in others else _OTHER_THRESHOLD
+        text = f"{selective.promise} is no longer kept: {why}"
+        return [Section("Promises", "promises", [Sentences([_sentence(text)])])]
     intro = "The scores of this report count the answers on all images, also on those about which a person is asked."
     title = "Promises" if selective.is_promise else "Estimates"
     return [Section(title, "promises", [Sentences([_sentence(str(selective))])], intro)]
 
 
-def _risk(tuning: Mapping[str, Any], decision: Decision) -> list[Section]:
+def _risk(tuning: Mapping[str, Any], decision: Decision, others: Set[str]) -> list[Section]:
     """The section on the risk that one threshold for all labels bounds."""
     if "risk" not in tuning:
         return []
     fields = dict(tuning["risk"])
     part = fields.pop("part")
     controlled = ControlledRisk.from_json(fields)
-    if decision.thresholds != Thresholds(controlled.threshold, decision.thresholds.metric):
-        text = f"{controlled.risk} <= {controlled.bound:g} is no longer kept: {_OTHER_THRESHOLD}"
+    is_changed = decision.thresholds != Thresholds(controlled.threshold, decision.thresholds.metric)
+    if is_changed or "risk" in others:
+        why = _OTHER_CALIBRATION if "risk" in others else _OTHER_THRESHOLD
+        text = f"{controlled.risk} <= {controlled.bound:g} is no longer kept: {why}"
     else:
         text = f"{controlled.sentence} ({_origin(part)})"
     return [Section("Risk control", "risk-control", [Sentences([_sentence(text)])])]
 
 
-def _prediction_sets(tuning: Mapping[str, Any], decision: Decision) -> list[Section]:
+def _prediction_sets(tuning: Mapping[str, Any], decision: Decision, others: Set[str]) -> list[Section]:
     """The section on the sets of labels with a stated coverage."""
     sets = decision.prediction_sets
+    if "label_sets" in others:
+        text = f"The model has no prediction sets any more: {_OTHER_CALIBRATION}"
+        return [Section("Prediction sets", "prediction-sets", [Sentences([_sentence(text)])])]
     if sets is None:
         return []
     facts = tuning.get("label_sets")
@@ -123,10 +128,13 @@ def calibration_sentence(evidence: Mapping[str, Any]) -> str:
     )
 
 
-def _promises(tuning: Mapping[str, Any], decision: Decision) -> list[Section]:
+def _promises(tuning: Mapping[str, Any], decision: Decision, others: Set[str]) -> list[Section]:
     results = [PromiseResult.from_json(dict(promise)) for promise in tuning.get("promises", [])]
     if not results:
         return []
+    if "promises" in others:
+        texts = [f"{result.promise} is no longer kept: {_OTHER_CALIBRATION}" for result in results]
+        return [Section("Promises", "promises", [Sentences(list(map(_sentence, texts)))])]
     blocks: list[Any] = []
     changed: list[str] = []
     for result in results:
@@ -134,10 +142,10 @@ def _promises(tuning: Mapping[str, Any], decision: Decision) -> list[Section]:
         labels = tuple(
             label for label in result.labels if label.threshold == _threshold(label, decision, lower=is_three_way)
         )
-        if others := [label.label for label in result.labels if label not in labels]:
-            changed += others
+        if reset := [label.label for label in result.labels if label not in labels]:
+            changed += reset
             blocks.append(
-                Sentences([f"{result.promise} is no longer kept for {listing(others)}: other thresholds were set."])
+                Sentences([f"{result.promise} is no longer kept for {listing(reset)}: other thresholds were set."])
             )
         if labels:
             shown = replace(result, labels=labels)
@@ -178,16 +186,19 @@ def _table(result: PromiseResult, *, is_three_way: bool) -> Table:
     return Table(f"{result.promise}, {result.promise.confidence:.4g} confidence", columns, rows)
 
 
-def _fitted(tuning: Mapping[str, Any], decision: Decision) -> list[Section]:
+def _fitted(tuning: Mapping[str, Any], decision: Decision, others: Set[str]) -> list[Section]:
     """The section on the calibration and the thresholds."""
     blocks: list[Any] = []
     if calibration := tuning.get("calibration"):
         images = _PARTS.get(calibration["part"], calibration["part"])
-        blocks.append(Sentences([_sentence(f"{calibration_sentence(calibration)} ({images})")]))
+        edited = ["The calibration was edited since: these figures are not its."] if "calibration" in others else []
+        blocks.append(Sentences([_sentence(f"{calibration_sentence(calibration)} ({images})"), *edited]))
     if thresholds := tuning.get("thresholds"):
         blocks += _thresholds(thresholds)
         tuned = thresholds.get("thresholds")
-        if tuned is not None and decision.to_json()["thresholds"]["values"] != tuned and not _is_promised(tuning):
+        if "thresholds" in others:
+            blocks.append(Sentences(["The calibration was edited since: these scores are not those of the model."]))
+        elif tuned is not None and decision.to_json()["thresholds"]["values"] != tuned and not _is_promised(tuning):
             blocks.append(Sentences(["The model has other thresholds by now: these scores are not theirs."]))
     intro = "The honest score is cross-fitted: each image is decided by thresholds that were tuned on other images."
     return [Section("Tuning", "tuning", blocks, intro)] if blocks else []

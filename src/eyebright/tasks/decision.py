@@ -1,5 +1,6 @@
 """`Decision`: activates, calibrates and decodes a model's raw outputs; the only place that does."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -9,6 +10,7 @@ from torch import Tensor
 from eyebright.errors import InputError, listing
 from eyebright.tasks.base import TargetBlock
 from eyebright.tasks.calibration import Calibration, NoCalibration, calibration_from_json, calibration_to_json
+from eyebright.tasks.calibration_hash import MEASURED_WITH, calibration_hash, has_other_sets
 from eyebright.tasks.prediction_sets import PredictionSets
 from eyebright.tasks.threshold_hash import HASH, are_edited, threshold_hash
 from eyebright.types import Thresholds, refuse_nan
@@ -160,20 +162,25 @@ class Decision:
     def to_json(self) -> dict[str, Any]:
         """The decision without its target block, which the manifest stores separately.
 
-        Tuned thresholds have a hash beside them, so that ones that a person has edited are not taken for tuned.
+        Tuned thresholds have a hash beside them, so that ones that a person has edited are not taken for tuned, and
+        prediction sets have that of the calibration, since their limits hold only for its probabilities.
         """
         thresholds: dict[str, Any] = {"values": _as_list(self.thresholds.values), "metric": self.thresholds.metric}
         if self.thresholds.lower is not None:
             thresholds["lower"] = _as_list(self.thresholds.lower)
-        sets = {} if self.prediction_sets is None else {"label_sets": self.prediction_sets.to_json()}
-        content = {"calibration": calibration_to_json(self.calibration), "thresholds": thresholds, **sets}
+        calibration = calibration_to_json(self.calibration)
+        content: dict[str, Any] = {"calibration": calibration, "thresholds": thresholds}
+        if self.prediction_sets is not None:
+            content["label_sets"] = {**self.prediction_sets.to_json(), MEASURED_WITH: calibration_hash(calibration)}
         if self.thresholds.metric is not None:
             thresholds[HASH] = threshold_hash(content)
         return content
 
     @staticmethod
     def from_json(data: dict[str, Any], block: TargetBlock) -> "Decision":
-        """The decision that `to_json` described; thresholds that were edited since have no metric.
+        """The decision that `to_json` described.
+
+        Thresholds that were edited since have no metric. Prediction sets are dropped if the calibration was edited.
 
         Raises:
             InputError: a calibration that this version does not know or that has invalid numbers, or thresholds, a
@@ -185,9 +192,17 @@ class Decision:
             None if are_edited(data) else given["metric"],
             lower=_as_tuple(given["lower"]) if "lower" in given else None,  # missing in models of older versions
         )
-        sets = PredictionSets.from_json(data["label_sets"]) if data.get("label_sets") is not None else None
-        decision = Decision(block, calibration=calibration_from_json(data["calibration"]), prediction_sets=sets)
+        calibration = calibration_from_json(data["calibration"])
+        decision = Decision(block, calibration=calibration, prediction_sets=_sets_of(data))
         return decision.with_thresholds(thresholds)
+
+
+def _sets_of(data: Mapping[str, Any]) -> PredictionSets | None:
+    """The prediction sets of a decision's JSON; None without any, or if they are of another calibration."""
+    sets = data.get("label_sets")
+    if isinstance(sets, dict):
+        sets = {name: value for name, value in sets.items() if name != MEASURED_WITH}
+    return None if sets is None or has_other_sets(data) else PredictionSets.from_json(sets)
 
 
 def _as_list(values: float | tuple[float, ...]) -> float | list[float]:

@@ -24,7 +24,7 @@ from eyebright.workflow.read_options import ReadOptions
 from eyebright.workflow.report import HISTORY, make_report
 from eyebright.workflow.saved_options import SavedOptions
 from eyebright.workflow.settings import chosen_values, settings_in_words
-from eyebright.workflow.tune import calibrated
+from eyebright.workflow.tune_record import calibrated
 
 
 def finish(

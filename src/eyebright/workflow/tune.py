@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from eyebright._choices import EvaluatedPart
 from eyebright._defaults import THRESHOLD_METRIC
 from eyebright.errors import ArtifactError, EyebrightError, InputError
-from eyebright.evaluation.calibrate import CalibrationChoice, fit_calibration
+from eyebright.evaluation.calibrate import CalibrationChoice
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.promise import Promise, parse_promise
 from eyebright.evaluation.promise_evidence import one_image_of_each_group
@@ -27,13 +27,13 @@ from eyebright.inference.folder_format import OUT_OF_FOLD
 from eyebright.inference.manifest import Manifest
 from eyebright.inference.model_folder import load_manifest_and_evaluations, part_of
 from eyebright.report.data import ReportData
-from eyebright.report.tuning import calibration_sentence
 from eyebright.tasks.base import TargetBlock
-from eyebright.tasks.calibration import Calibration
+from eyebright.tasks.calibration_hash import with_hashes
 from eyebright.tasks.decision import Decision
 from eyebright.types import Say, Thresholds
 from eyebright.workflow.command_options.evaluation import TuneOptions
 from eyebright.workflow.report import DESCRIPTIONS, make_report
+from eyebright.workflow.tune_record import Tuning, calibrated, current_tuning
 from eyebright.workflow.tune_sets import (
     sizes_sentence,
     with_controlled_risk,
@@ -70,7 +70,7 @@ def _tune_model(options: TuneOptions, say: Say) -> ReportData:
     saved = _Saved.load(options.model)
     target = saved.manifest.decision.target
     _check_target(target, objective, promises, options)
-    state = _Tuning(saved.manifest.decision, dict(saved.manifest.tuning))
+    state = current_tuning(saved.manifest, say)
     if options.sets == "none":
         state = _remove_prediction_sets(state, say)
     if options.calibrate is not None:
@@ -85,8 +85,10 @@ def _tune_model(options: TuneOptions, say: Say) -> ReportData:
         state = _control_risk(state, saved, options.risk, say)
     if options.coverage is not None:
         state = _add_prediction_sets(state, saved, options.coverage, options, say)
+    calibration = state.decision.to_json()["calibration"]
+    facts = with_hashes(state.facts, calibration, former=saved.manifest.tuning)
     with restored_on_failure(options.model, DESCRIPTIONS):
-        save_manifest(options.model, replace(saved.manifest, decision=state.decision, tuning=state.facts))
+        save_manifest(options.model, replace(saved.manifest, decision=state.decision, tuning=facts))
         return make_report(options.model, check_images=False, say=say)
 
 
@@ -103,23 +105,6 @@ def undo_tuning(folder: str | Path, *, say: Say = lambda _: None) -> ReportData:
     with locked_folder(Path(folder)):
         undo_manifest(folder)
         return make_report(folder, check_images=False, say=say)
-
-
-def calibrated(evaluation: Evaluation, kind: CalibrationChoice, say: Say) -> tuple[Calibration, dict[str, Any]]:
-    """(calibration, record of the fit): the latter as JSON for the manifest.
-
-    Args:
-        evaluation: the evaluation on images that the model was not trained on.
-        kind: as in `eyebright.evaluation.calibrate.fit_calibration`.
-        say: called with a sentence about the choice.
-
-    Raises:
-        InputError: as in `eyebright.evaluation.calibrate.fit_calibration`.
-    """
-    fitted = fit_calibration(evaluation, kind=kind)
-    evidence = fitted.evidence.to_json()
-    say(calibration_sentence(evidence))
-    return fitted.calibration, {"calibration": {**evidence, "part": evaluation.part}}
 
 
 def _check_target(target: TargetBlock, objective: str | None, promises: list[Promise], options: TuneOptions) -> None:
@@ -141,13 +126,6 @@ def _check_target(target: TargetBlock, objective: str | None, promises: list[Pro
 
 
 # ------------------------------------------------------------------ the saved model
-
-
-class _Tuning(NamedTuple):
-    """The decision, and the record of its fit as JSON for the manifest."""
-
-    decision: Decision
-    facts: dict[str, Any]
 
 
 class _Saved(NamedTuple):
@@ -191,7 +169,7 @@ class _Saved(NamedTuple):
 # ------------------------------------------------------------------ calibration and thresholds
 
 
-def _calibrate(state: _Tuning, evaluation: Evaluation, kind: CalibrationChoice, say: Say) -> _Tuning:
+def _calibrate(state: Tuning, evaluation: Evaluation, kind: CalibrationChoice, say: Say) -> Tuning:
     calibration, facts = calibrated(evaluation, kind, say)
     _say_removed(state, say)
     if state.decision.prediction_sets is not None:
@@ -200,10 +178,10 @@ def _calibrate(state: _Tuning, evaluation: Evaluation, kind: CalibrationChoice, 
             f"{state.decision.prediction_sets.coverage:g}"
         )
     decision = state.decision.with_calibration(calibration)
-    return _Tuning(decision if decision.target.has_thresholds else decision.with_thresholds(Thresholds()), facts)
+    return Tuning(decision if decision.target.has_thresholds else decision.with_thresholds(Thresholds()), facts)
 
 
-def _say_removed(state: _Tuning, say: Say) -> None:
+def _say_removed(state: Tuning, say: Say) -> None:
     """Reports which promises are dropped: they hold only for the thresholds that they were computed with."""
     promises = dict.fromkeys(str(result.promise) for result in _results(state.facts))
     if "selective" in state.facts:
@@ -227,7 +205,7 @@ def _former_objective(decision: Decision) -> str:
     return decision.thresholds.metric or THRESHOLD_METRIC
 
 
-def _tune(state: _Tuning, evaluation: Evaluation, objective: str, *, per_class: bool, say: Say) -> _Tuning:
+def _tune(state: Tuning, evaluation: Evaluation, objective: str, *, per_class: bool, say: Say) -> Tuning:
     evaluation = evaluation.with_decision(state.decision)
     tuned = tune(evaluation, objective, per_class=per_class, groups=_groups(evaluation))
     for sentence in (*map(str, tuned.scores), *map(str, tuned.pulled), *tuned.notes):
@@ -235,7 +213,7 @@ def _tune(state: _Tuning, evaluation: Evaluation, objective: str, *, per_class: 
     _say_removed(state, say)
     facts = {name: value for name, value in state.facts.items() if name not in _THRESHOLD_FACTS}
     facts["thresholds"] = {**tuned.to_json(), "part": evaluation.part}
-    return _Tuning(state.decision.with_thresholds(tuned.thresholds), facts)
+    return Tuning(state.decision.with_thresholds(tuned.thresholds), facts)
 
 
 # ------------------------------------------------------------------ promises
@@ -260,7 +238,7 @@ def _promises(options: TuneOptions) -> list[Promise]:
     return sorted(promises, key=lambda promise: promise.metric == "recall")
 
 
-def _keep_accuracy(state: _Tuning, saved: _Saved, promises: list[Promise], options: TuneOptions, say: Say) -> _Tuning:
+def _keep_accuracy(state: Tuning, saved: _Saved, promises: list[Promise], options: TuneOptions, say: Say) -> Tuning:
     """Keeps a promise of accuracy of a model with one label per image, which asks a person about uncertain images."""
     evaluation = _images_that_test(state, saved, say)
     result = keep_accuracy(evaluation, promises[0], chosen_on=saved.others_than(evaluation), groups=_groups(evaluation))
@@ -271,10 +249,10 @@ def _keep_accuracy(state: _Tuning, saved: _Saved, promises: list[Promise], optio
             "bound, or label more images"
         )
     say("the scores below count the answers on all images, also on those about which a person is asked")
-    return _Tuning(state.decision.with_thresholds(result.thresholds), {**state.facts, "selective": result.to_json()})
+    return Tuning(state.decision.with_thresholds(result.thresholds), {**state.facts, "selective": result.to_json()})
 
 
-def _images_that_test(state: _Tuning, saved: _Saved, say: Say) -> Evaluation:
+def _images_that_test(state: Tuning, saved: _Saved, say: Say) -> Evaluation:
     """The evaluation that promises are tested on: the part promise, or with a message the validation images."""
     if "promise" in saved.evaluations:
         return saved.of("promise").with_decision(state.decision)
@@ -286,7 +264,7 @@ def _images_that_test(state: _Tuning, saved: _Saved, say: Say) -> Evaluation:
     return saved.of("valid").with_decision(state.decision)
 
 
-def _keep(state: _Tuning, saved: _Saved, promises: list[Promise], options: TuneOptions, say: Say) -> _Tuning:
+def _keep(state: Tuning, saved: _Saved, promises: list[Promise], options: TuneOptions, say: Say) -> Tuning:
     evaluation = _images_that_test(state, saved, say)
     others = saved.others_than(evaluation)
     groups = _groups(evaluation)
@@ -321,7 +299,7 @@ def _keep(state: _Tuning, saved: _Saved, promises: list[Promise], options: TuneO
     if "risk" in state.facts:
         say(f"dropped, since the thresholds have changed: {_risk_text(state.facts)}")
     earlier = _others(_results(state.facts), results)
-    return _Tuning(decision, {**facts, "promises": [result.to_json() for result in (*earlier, *results)]})
+    return Tuning(decision, {**facts, "promises": [result.to_json() for result in (*earlier, *results)]})
 
 
 def _say_abstained(thresholds: Thresholds, evaluation: Evaluation, say: Say) -> None:
@@ -337,16 +315,16 @@ def _say_abstained(thresholds: Thresholds, evaluation: Evaluation, say: Say) -> 
 # ------------------------------------------------------------------ means over images, and prediction sets
 
 
-def _control_risk(state: _Tuning, saved: _Saved, text: str, say: Say) -> _Tuning:
+def _control_risk(state: Tuning, saved: _Saved, text: str, say: Say) -> Tuning:
     """One threshold for all labels, which bounds the expectation of a mean over images."""
     decision, facts, sentence = with_controlled_risk(_independent_images(state, saved, say), text)
     _say_removed(state, say)
     say(sentence)
     kept = {name: value for name, value in state.facts.items() if name not in (*_THRESHOLD_FACTS, "thresholds")}
-    return _Tuning(decision, {**kept, "risk": facts})
+    return Tuning(decision, {**kept, "risk": facts})
 
 
-def _independent_images(state: _Tuning, saved: _Saved, say: Say) -> Evaluation:
+def _independent_images(state: Tuning, saved: _Saved, say: Say) -> Evaluation:
     """The images that promises are tested on: one image of each group, since those of a group are not independent."""
     evaluation = _images_that_test(state, saved, say)
     groups = _groups(evaluation)
@@ -356,15 +334,15 @@ def _independent_images(state: _Tuning, saved: _Saved, say: Say) -> Evaluation:
     return counted
 
 
-def _remove_prediction_sets(state: _Tuning, say: Say) -> _Tuning:
+def _remove_prediction_sets(state: Tuning, say: Say) -> Tuning:
     sets = state.decision.prediction_sets
     if sets is None:
         raise InputError("the model has no prediction sets, so `sets` none has nothing to remove")
     say(f"removed: the prediction sets with a coverage of {sets.coverage:g}")
-    return _Tuning(*without_prediction_sets(state.decision, state.facts))
+    return Tuning(*without_prediction_sets(state.decision, state.facts))
 
 
-def _add_prediction_sets(state: _Tuning, saved: _Saved, coverage: float, options: TuneOptions, say: Say) -> _Tuning:
+def _add_prediction_sets(state: Tuning, saved: _Saved, coverage: float, options: TuneOptions, say: Say) -> Tuning:
     decision, facts = with_prediction_sets(
         _independent_images(state, saved, say),
         coverage,
@@ -374,7 +352,7 @@ def _add_prediction_sets(state: _Tuning, saved: _Saved, coverage: float, options
     )
     assert decision.prediction_sets is not None
     say(f"prediction sets: {decision.prediction_sets.sentence}; {sizes_sentence(facts['sizes'])}")
-    return _Tuning(decision, {**state.facts, "label_sets": facts})
+    return Tuning(decision, {**state.facts, "label_sets": facts})
 
 
 def _results(facts: dict[str, Any]) -> list[PromiseResult]:

@@ -10,7 +10,7 @@ from eyebright.errors import DataError
 from eyebright.evaluation.promise import Promise
 from eyebright.evaluation.promises import keep_promise
 from eyebright.evaluation.three_way import keep_two_promises
-from eyebright.report.threshold_origins import origins_text, threshold_origins
+from eyebright.evaluation.threshold_origins import origins_text, threshold_origins
 from eyebright.tasks.decision import Decision
 from eyebright.tasks.multicategory import MultiCategoryBlock
 from eyebright.types import Thresholds

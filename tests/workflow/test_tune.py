@@ -483,7 +483,7 @@ def test_promises_of_a_version_without_hashes_are_taken_as_they_are(folder: Path
 
 def promise_blocks(folder: Path) -> list[Any]:
     """The blocks of the section on promises."""
-    return next(section for section in make_report(folder).sections if section.anchor == "promises").blocks
+    return list(next(section for section in make_report(folder).sections if section.anchor == "promises").blocks)
 
 
 def test_inspect_lists_no_promise_whose_threshold_was_edited(folder: Path) -> None:

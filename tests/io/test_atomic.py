@@ -115,6 +115,21 @@ def test_what_a_killed_process_has_left_is_removed_by_the_next_one_that_writes_t
     assert [file.name for file in tmp_path.iterdir()] == ["options.json"]
 
 
+@pytest.mark.parametrize("name", ["predictions.tsv", "table", "a b.ONNX", "labels.parquet.gz", "x.unpacked"])
+@pytest.mark.parametrize("inside", ["", ".NAME.0a1b2c3d", "NAME", ".NAME.ffffffff/.NAME.ffffffff"])
+def test_what_a_killed_process_has_left_is_removed_whatever_the_name(name: str, inside: str, tmp_path: Path) -> None:
+    left = tmp_path / f".{name}.0a1b2c3d"
+    (left / inside.replace("NAME", name)).mkdir(parents=True)
+    remove_stale(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_hidden_folder_of_something_else_is_kept(tmp_path: Path) -> None:
+    (tmp_path / ".objects.deadbeef" / "ab").mkdir(parents=True)
+    remove_stale(tmp_path)
+    assert (tmp_path / ".objects.deadbeef" / "ab").is_dir()
+
+
 def test_temporary_files_of_older_versions_are_removed_when_nobody_can_be_writing_them(tmp_path: Path) -> None:
     for name in (".model.safetensors.0a1b2c3d", ".checkpoint.safetensors.0a1b2c3d", ".bashrc.0a1b2c3d"):
         (tmp_path / name).touch()

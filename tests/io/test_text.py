@@ -55,6 +55,15 @@ def test_after_an_error_the_old_file_is_unchanged_and_the_lines_are_beside_it(tm
     }  # fmt: skip
 
 
+def test_what_an_interrupted_process_left_is_known_to_the_next_one(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(tmp_path / "p.csv", "a")
+    with growing_file(tmp_path / "p.csv") as file:
+        assert (file.partial, file.earlier) == (tmp_path / "p.csv.part-2", [tmp_path / "p.csv.part"])
+    with growing_file(tmp_path / "other.csv") as file:
+        assert file.earlier == []
+
+
 def test_a_file_to_which_nothing_was_written_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), growing_file(tmp_path / "p.csv"):
         raise KeyboardInterrupt

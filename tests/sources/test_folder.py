@@ -94,7 +94,7 @@ def test_the_error_for_folders_that_are_no_classes_names_the_label_files(tmp_pat
     images(tmp_path, "train/data/1.png", "validation/data/2.png")
     (tmp_path / "train" / "labels.json").write_text("{}")
     with pytest.raises(
-        InputError, match=r"label files \(1 .json, such as 'labels.json'\), none of which has a known format"
+        InputError, match=r"label files \(1 .json, such as 'labels.json'\), none of which was recognised"
     ):
         folder_source(tmp_path)
 

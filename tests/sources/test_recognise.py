@@ -172,3 +172,23 @@ def test_a_label_file_of_another_kind_beside_those_that_are_read_is_said(tmp_pat
     assert said in read_source(root, format="coco").messages
     (root / "valid.json").rename(root / "photos" / "valid.json")
     assert said not in read_source(root).messages  # beside images it may be anything
+
+
+def test_many_label_files_in_a_folder_are_said_and_read_where_their_format_is_named(tmp_path: Path) -> None:
+    for i in range(21):
+        images(tmp_path, f"cat/{i}c.jpg", f"dog/{i}d.jpg")
+        write_text(tmp_path / f"part{i:02}.csv", f"file,labels\ncat/{i}c.jpg,x y\ndog/{i}d.jpg,y\n")
+    source = read_source(tmp_path)
+    assert source.kind == "category"
+    assert any("files that are not read, since so many" in said and "21 .csv" in said for said in source.messages)
+    assert "part00.csv" in next(said for said in source.messages if "so many" in said)
+    asked = read_source(tmp_path, format="table")
+    assert (len(asked), asked.kind) == (42, "multicategory")
+    assert not any("so many" in said for said in asked.messages)
+
+
+def test_a_file_for_each_image_is_no_label_file_that_is_missing(tmp_path: Path) -> None:
+    for i in range(21):
+        images(tmp_path, f"cat/{i}c.jpg", f"dog/{i}d.jpg")
+        write_text(tmp_path / "captions" / f"{i}c.txt", "a cat")
+    assert not any("so many" in said for said in read_source(tmp_path).messages)

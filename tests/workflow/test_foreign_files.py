@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 
 from eyebright.errors import InputError
 from eyebright.workflow.foreign_files import check_no_foreign_files
+from eyebright.workflow.report import make_report
 from support.tuned_models import saved
 
 FOREIGN: dict[str, Callable[[Path], object]] = {
@@ -48,3 +49,29 @@ def test_the_folder_of_a_model_can_be_written_also_if_one_of_its_files_is_damage
     if damage == "model.safetensors":
         content = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         assert {"schema", "model", "versions"} <= set(content)
+
+
+def damaged(folder: Path) -> Path:
+    """The folder of a model whose weights and manifest are cut off."""
+    saved(folder)
+    for name in ("model.safetensors", "manifest.json"):
+        (folder / name).write_bytes(b"{" + bytes(30))
+    return folder
+
+
+def test_the_folder_of_a_model_can_be_written_also_if_weights_and_manifest_are_damaged(tmp_path: Path) -> None:
+    folder = damaged(tmp_path / "model")
+    with pytest.raises(InputError, match=r"manifest.json' exists and is damaged, or of another program;"):
+        check_no_foreign_files(folder)
+    (folder / "options.json").write_text(json.dumps({"schema": 1, "training": {}}))
+    check_no_foreign_files(folder)
+
+
+@pytest.mark.parametrize("indent", [None, 4])
+def test_numbers_of_a_report_may_be_indented_anew(indent: int | None, tmp_path: Path) -> None:
+    folder = saved(tmp_path / "model")
+    make_report(folder)
+    content = json.loads((folder / "report.json").read_text())
+    (folder / "report.json").write_text(json.dumps(content, indent=indent))
+    check_no_foreign_files(folder)
+    make_report(folder)

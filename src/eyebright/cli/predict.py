@@ -190,10 +190,16 @@ def _write(
 
     The file is opened before the first image is read, so that a file that cannot be written is found out at once.
     """
+    from eyebright.errors import listing
     from eyebright.inference.prediction_file import PredictionWriter
     from eyebright.io.text import growing_file
 
     with growing_file(out) as file:
+        if file.earlier:
+            names = listing([str(path) for path in file.earlier])
+            say(
+                f"kept, with the finished predictions of a run that was interrupted or still goes on: {names}", err=True
+            )
         file_format = file_format or ("json" if out.suffix.lower() == ".json" else "csv")
         writer = PredictionWriter(file.write, file_format, predictor.target, **_columns(predictor))
         try:

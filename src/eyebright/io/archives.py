@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from eyebright.errors import DownloadError, os_reason, shortened
 from eyebright.io.archive_limits import MAX_FILES, Budget, bounded_tar, check_zip_entries, is_tar
-from eyebright.io.atomic import temporary_folder
+from eyebright.io.atomic import UNPACKED, temporary_folder
 
 SUFFIXES = (".tar.gz", ".tar.bz2", ".tar.xz", ".tgz", ".tar", ".zip")
 """File name suffixes of the supported archives."""
@@ -98,7 +98,7 @@ def _damaged(archive: str | Path, error: Exception) -> DownloadError:
 def _unpack(archive: Path, to: Path, max_bytes: int | None, max_files: int) -> Path:
     to.parent.mkdir(parents=True, exist_ok=True)
     budget = Budget(archive, to.parent, max_bytes=max_bytes, max_files=max_files)
-    with temporary_folder(to.with_name(f"{to.name}.unpacked")) as temporary:
+    with temporary_folder(to.with_name(f"{to.name}{UNPACKED}")) as temporary:
         content = temporary / "all"
         content.mkdir()
         if not is_tar(archive) and zipfile.is_zipfile(archive):  # a zip is known by its end: a tar can end with one

@@ -19,9 +19,12 @@ from typing import Any
 
 from eyebright.errors import ArtifactError, os_reason
 
-_STALE = re.compile(
-    r"\.[^.].*\.(safetensors|json|parquet|csv|html|md|onnx|xml|bin|pt2|py|png|jsonl|txt|unpacked)\.[0-9a-f]{8}"
-)
+_TEMPORARY = re.compile(r"\.[^.].*\.[0-9a-f]{8}")
+_WRITTEN_AS_FILES = re.compile(
+    r".*\.(safetensors|json|parquet|csv|html|md|onnx|xml|bin|pt2|py|png|jsonl|txt)\.[0-9a-f]{8}"
+)  # by older versions
+UNPACKED = ".unpacked"
+"""Extension of the paths next to which a temporary folder is for unpacking, with any content."""
 _ATTEMPTS_TAKE = 1.0  # seconds
 _STALE_AFTER = 3600  # seconds; where nothing can be locked, what is older was left by a process that was killed
 
@@ -78,7 +81,8 @@ def temporary_folder(path: Path) -> Generator[Path, None, None]:
     Remains of killed processes next to ``path`` are removed first.
 
     Args:
-        path: a path with an extension that `remove_stale` knows, as ``pets.unpacked``; its folder exists.
+        path: the path that is written; its folder exists. If the folder gets no file of its own name, the extension
+            is `UNPACKED`, by which `remove_stale` knows it.
 
     Raises:
         OSError: the folder cannot be created; the error names ``path``.
@@ -190,11 +194,24 @@ def remove_stale(folder: Path) -> None:
     """
     try:
         with os.scandir(folder) as entries:
-            stale = [Path(entry.path) for entry in entries if _STALE.fullmatch(entry.name)]
+            stale = [Path(entry.path) for entry in entries if _TEMPORARY.fullmatch(entry.name) and _is_temporary(entry)]
     except OSError:  # the folder does not exist yet, or cannot be listed: nothing to remove
         return
     for place in stale:
         _remove_unless_in_use(place)
+
+
+def _is_temporary(entry: os.DirEntry[str]) -> bool:
+    """Whether something with the name of a temporary folder is one: it is empty, or has a file of the same path."""
+    try:
+        if not entry.is_dir(follow_symlinks=False):
+            return _WRITTEN_AS_FILES.fullmatch(entry.name) is not None
+        names = os.listdir(entry.path)  # noqa: PTH208 - only names
+    except OSError:  # another process has removed it
+        return False
+    path = entry.name[1:-9]
+    inside = any(name == path or name.startswith(f".{path}.") for name in names)
+    return inside or not names or path.endswith(UNPACKED)
 
 
 @contextmanager

@@ -186,7 +186,8 @@ def check_replaceable(
 
     Args:
         path: the file to write; it need not exist, and may be empty.
-        beginnings: strings with which a file begins that may be replaced, in lower case.
+        beginnings: strings with which a file begins that may be replaced, in lower case; white space does not count,
+            since programs that show JSON indent it anew.
         what: it would hold, for the message: ``"predictions"``.
         further: whether the first mebibyte of a file that begins so is of one that may be replaced.
         remedy: what to do, for the message.
@@ -199,9 +200,10 @@ def check_replaceable(
             return
         with path.open("rb") as file:
             content = file.read(2**20).removeprefix(b"\xef\xbb\xbf").lstrip()
+            start = b"".join(content[:1000].lower().split())
     except OSError:  # writing reports it
         return
-    may_be = content[:100].lower().startswith(tuple(text.encode() for text in beginnings))
+    may_be = start.startswith(tuple("".join(text.split()).encode() for text in beginnings))
     if content and not (may_be and further(content.decode("utf-8", "replace"))):
         raise InputError(f"'{path}' exists and holds no {what}; {remedy}")
 

@@ -41,11 +41,15 @@ class GrowingFile:
     Args:
         path: the file that is written at the end.
         partial: the file that has the lines until then.
+
+    Attributes:
+        earlier: partial files of other processes, which were interrupted or still write.
     """
 
     def __init__(self, path: Path, partial: Path) -> None:
         self.path = path
         self.partial = partial
+        self.earlier: list[Path] = []
         self._stream = partial.open("x", encoding="utf-8", errors="backslashreplace", newline="")
 
     def write(self, text: str) -> int:
@@ -89,8 +93,9 @@ class GrowingFile:
 def growing_file(path: Path) -> Generator[GrowingFile, None, None]:
     """A file next to ``path`` that is written line by line, and keeps the lines after an error.
 
-    It is called ``NAME.part``; or ``NAME.part-2``, ..., if there is one of an earlier process, which is kept. The
-    caller calls `GrowingFile.complete` at the end. The partial file is deleted if nothing was written.
+    It is called ``NAME.part``; or ``NAME.part-2``, ..., if there is one of an earlier process, which is kept and is in
+    `GrowingFile.earlier`. The caller calls `GrowingFile.complete` at the end. The partial file is deleted if nothing
+    was written.
 
     Args:
         path: the file to write at the end; a symbolic link stays, and the file that it leads to is written.
@@ -117,10 +122,14 @@ def _opened(path: Path) -> GrowingFile:
             raise InputError(f"cannot write '{path}', which is {kind}")
         partial = path.with_name(f"{path.name}.part")
         numbers = count(2)
+        earlier: list[Path] = []
         while True:
             try:
-                return GrowingFile(path, partial)
+                file = GrowingFile(path, partial)
+                file.earlier = earlier
+                return file
             except FileExistsError:
+                earlier.append(partial)
                 partial = path.with_name(f"{path.name}.part-{next(numbers)}")
     except OSError as error:
         raise InputError(f"cannot write '{path}': {os_reason(error).lower()}; choose another") from None

@@ -3,17 +3,28 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from eyebright._version import __version__
+from eyebright.io.files import check_replaceable
 from eyebright.io.text import valid_unicode
 from eyebright.report.data import MetricRow, ReportData
 from eyebright.web.blocks import Cell, Charts, Collapsed, Gallery, Pairs, Section, Sentences, Table
 from eyebright.web.text import NO_VALUE
 
 SCHEMA = "eyebright-report-1"
-BEGINNING = '{\n "schema": "eyebright-report-'
-"""The beginning of each such file."""
+_BEGINNING = '{\n "schema": "eyebright-report-'
+
+
+def check_numbers_file(path: Path, *, remedy: str) -> None:
+    """Raises `InputError` if an existing file holds no numbers of a report.
+
+    Args:
+        path: the file to write; it need not exist.
+        remedy: what to do, for the message.
+    """
+    check_replaceable(path, [_BEGINNING], "numbers of a report", remedy=remedy)
 
 
 def report_json(data: ReportData, *, manifest: str | None = None) -> str:

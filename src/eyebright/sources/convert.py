@@ -10,7 +10,7 @@ import numpy as np
 
 from eyebright._choices import WriteFormat
 from eyebright.errors import InputError, did_you_mean, listing, os_reason
-from eyebright.io.atomic import output_path, prepared_file, temporary_folder
+from eyebright.io.atomic import UNPACKED, output_path, prepared_file, temporary_folder
 from eyebright.sources.parts import PART_WORDS
 from eyebright.sources.source import Source
 from eyebright.sources.writer import Writer, check_writable, mirror_option
@@ -86,7 +86,7 @@ def convert_source(source: Source, to: WriteFormat, path: str | Path) -> Convert
 @contextmanager
 def _new_folder(path: Path) -> Generator[Path, None, None]:
     """A temporary folder, which becomes ``path`` when it is complete."""
-    with temporary_folder(path.with_name(f"{path.name}.unpacked")) as folder:
+    with temporary_folder(path.with_name(f"{path.name}{UNPACKED}")) as folder:
         yield folder
         _check_new(path)
         folder.rename(path)

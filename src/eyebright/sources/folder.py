@@ -213,7 +213,12 @@ def _no_classes(problem: str, content: FolderContent) -> InputError:
     counts = Counter(file.suffix.lower() for file in content.others if file.suffix.lower() in _LABEL_FILES)
     files = [file.name for file in content.others if file.suffix.lower() in _LABEL_FILES][:1]
     kinds = ", ".join(f"{count} {extension}" for extension, count in counts.most_common())
-    hint = f"; there are label files ({kinds}, such as '{files[0]}'), none of which has a known format" if files else ""
+    hint = (
+        f"; there are label files ({kinds}, such as '{files[0]}'), none of which was recognised; `format` names theirs, "
+        "and is needed for more than 20 in one folder"
+        if files
+        else ""
+    )
     return InputError(
         f"{problem}; put every image into a folder named after its class, or give a table; where the names of the "
         f"images carry their class, as in 'pug_12.jpg', `pattern` finds it{hint}"

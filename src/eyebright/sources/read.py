@@ -24,7 +24,7 @@ from eyebright.sources.split_column import NO_SPLIT
 from eyebright.sources.split_file import with_parts_of
 from eyebright.sources.targets import CellOptions
 from eyebright.sources.task_types import parse_kind
-from eyebright.sources.unread_files import unread_message
+from eyebright.sources.unread_files import too_many_message, unread_message
 from eyebright.tasks.mirror import find_mirror, mirror_message, parse_mirror
 
 
@@ -172,8 +172,8 @@ def _read(found: Recognised, request: ReadRequest) -> Source:
         source = read_several(found.files, request, found.format)
     else:
         source = found.format.read(request.of(found.files[0]) if found.files else request)
-    if unread := unread_message(found.unread, found.format.title):
-        source = source.with_messages(unread)
+    beside = (unread_message(found.unread, found.format.title), too_many_message(found.too_many, request.path))
+    source = source.with_messages(*filter(None, beside))
     if found.format.is_general and len(found.files) < 2:
         return source
     what = listing([file.name for file in found.files[:3]]) if found.files else f"'{request.path}'"

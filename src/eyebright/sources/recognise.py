@@ -23,7 +23,7 @@ LABEL_EXTENSIONS = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".txt", ".xml"
 """Extensions of files that may hold the labels of several images."""
 
 _MAX_LABEL_FILES = 20  # files of one extension in a folder; more are a file for each image, but for tar and Parquet
-_MAX_INSPECTED = 200
+_MAX_INSPECTED = 200  # unless the user names the format
 
 
 class Recognised(NamedTuple):
@@ -33,11 +33,13 @@ class Recognised(NamedTuple):
         format: the format.
         files: the label files; empty for a folder that has the format as a whole.
         unread: files beside them that look like label files of this format and are not.
+        too_many: files that were not looked at, since there are too many in one folder.
     """
 
     format: Format
     files: tuple[Path, ...] = ()
     unread: tuple[Path, ...] = ()
+    too_many: tuple[Path, ...] = ()
 
     def sentence(self, path: Path) -> str:
         """What was recognised, in words."""
@@ -61,7 +63,7 @@ def recognise(path: Path, asked: Format | None = None) -> Recognised:
     if not path.is_dir():
         return Recognised(asked or _format_of_file(path), (path,))
     content = folder_listing(path)
-    candidates = _possible_label_files(content)
+    candidates, too_many = _possible_label_files(content, is_limited=asked is None)
     files = [file for file in candidates if _is_readable_and_no_split(file)]
     found = _format_of_folder(path, content, files) if asked is None else _asked_format(path, content, files, asked)
     if found.format.reads_companions:
@@ -69,7 +71,9 @@ def recognise(path: Path, asked: Format | None = None) -> Recognised:
     beside = [file for file in candidates if is_beside(file.path, found.files)]
     for file in beside:
         check_readable(file, found.format.title)
-    return found._replace(unread=tuple(file.path for file in beside if _is_readable_and_no_split(file)))
+    unread = tuple(file.path for file in beside if _is_readable_and_no_split(file))
+    has_own = found.format.recognises_folder is not None and not found.format.is_general  # a file for each image
+    return found._replace(unread=unread, too_many=() if has_own else tuple(too_many))
 
 
 def _asked_format(path: Path, content: FolderContent, candidates: Sequence[LabelFile], asked: Format) -> Recognised:
@@ -143,22 +147,33 @@ def _is_folder(each: Format, path: Path, content: FolderContent) -> bool:
     return each.recognises_folder is not None and each.recognises_folder(path, content)
 
 
-def _possible_label_files(content: FolderContent) -> list[LabelFile]:
-    """The files that may hold the labels of several images; not those of which each image has one."""
+def _possible_label_files(content: FolderContent, *, is_limited: bool) -> tuple[list[LabelFile], list[Path]]:
+    """(files that may hold the labels of several images, those that are too many to look at).
+
+    Files of which each image has one, with its name, are none of them.
+
+    Args:
+        content: the files of the folder.
+        is_limited: whether many files in a folder are taken for files of one image each.
+    """
     groups: dict[tuple[Path, str], list[Path]] = defaultdict(list)
     for file in content.others:
         if file.suffix.lower() in LABEL_EXTENSIONS:
             groups[file.parent, file.suffix.lower()].append(file)
     stems = Counter(file.with_suffix("") for file in content.images) if groups else Counter[Path]()
     containers = [file for (_, suffix), files in groups.items() if suffix in CONTAINER_EXTENSIONS for file in files]
-    few = [
+    tables = {of: files for of, files in groups.items() if of[1] not in CONTAINER_EXTENSIONS}
+    few = sorted(
         file
-        for (_, suffix), files in groups.items()
-        if len(files) <= _MAX_LABEL_FILES and suffix not in CONTAINER_EXTENSIONS
+        for files in tables.values()
+        if not is_limited or len(files) <= _MAX_LABEL_FILES
         for file in files
         if not stems[file.with_suffix("")]
-    ]
-    return [LabelFile(file) for file in sorted([*sorted(few)[:_MAX_INSPECTED], *containers])]
+    )
+    inspected = few[:_MAX_INSPECTED] if is_limited else few
+    names, looked_at = {stem.name for stem in stems}, {*inspected}
+    too_many = [file for files in tables.values() for file in files if file not in looked_at and file.stem not in names]
+    return [LabelFile(file) for file in sorted([*inspected, *containers])], sorted(too_many)
 
 
 def _is_readable_and_no_split(file: LabelFile) -> bool:

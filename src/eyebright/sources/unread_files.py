@@ -4,6 +4,7 @@ A folder can hold a label file for each part, or thousands of shards. If one of 
 disk, it has no format any more; without a word its images would be missing, and perhaps the whole validation set.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -49,6 +50,22 @@ def unread_message(files: Sequence[Path], title: str) -> str:
     """
     names = listing([file.name for file in files])
     return f"label files that are not read, since they are not {title}: {names}" if files else ""
+
+
+def too_many_message(files: Sequence[Path], path: Path) -> str:
+    """The message about files that were not looked at, since there are many in one folder; empty without any.
+
+    Args:
+        files: the files.
+        path: the folder that is read.
+    """
+    if not files:
+        return ""
+    kinds = ", ".join(f"{count:,} {kind}" for kind, count in Counter(file.suffix for file in files).most_common())
+    return (
+        f"files that are not read, since so many in one folder are taken for files of one image each: {kinds} (such as "
+        f"'{files[0].relative_to(path).as_posix()}'); if they are label files, `format` reads all of them"
+    )
 
 
 def _problem(file: LabelFile) -> str:

@@ -18,10 +18,10 @@ from eyebright.inference.inspect_report import reported_hash
 from eyebright.inference.manifest import Manifest
 from eyebright.inference.model_folder import load_evaluation, load_manifest_and_evaluations, manifest_content, part_of
 from eyebright.io.atomic import write_text
-from eyebright.io.files import CHOOSE_ANOTHER, check_replaceable
+from eyebright.io.files import CHOOSE_ANOTHER
 from eyebright.report.build import build_report
 from eyebright.report.data import ReportData, ReportFacts
-from eyebright.report.report_json import BEGINNING, report_json
+from eyebright.report.report_json import check_numbers_file, report_json
 from eyebright.train.observers.history import read_history
 from eyebright.types import Say
 from eyebright.web.page import check_page_file, write_page
@@ -108,7 +108,7 @@ def make_report(
     is_elsewhere = out is not None
     remedy = CHOOSE_ANOTHER if is_elsewhere else "rename or remove it: in a model folder the report has this name"
     check_page_file(page, remedy=remedy)
-    check_replaceable(numbers, [BEGINNING.lower()], "numbers of a report", remedy=remedy)
+    check_numbers_file(numbers, remedy=remedy)
     write_page(data, page, follow_link=is_elsewhere)
     if not is_elsewhere:
         write_card(folder, manifest, data, say=say)

@@ -155,3 +155,24 @@ def test_a_shard_that_is_empty_or_cut_off_is_an_error_and_its_images_are_not_lef
     cut.write_bytes(cut.read_bytes()[:kept])
     with pytest.raises(InputError, match=r"train-1.tar' .*the other .tar files in its folder are WebDataset"):
         read_source(tmp_path)
+
+
+def test_labels_in_json_beside_a_cls_member_are_said_and_can_be_asked_for(tmp_path: Path) -> None:
+    members = [("1.png", png(1)), ("1.cls", b"3"), ("1.json", b'{"caption": "a cat", "label": "cat"}')]
+    members += [("2.png", png(2)), ("2.cls", b"4"), ("2.json", b'{"caption": "a dog", "label": "dog"}')]
+    path = write_tar(tmp_path / "a.tar", members)
+    source = read_source(path)
+    assert labels(source) == {"a.tar::1.png": "3", "a.tar::2.png": "4"}
+    assert (
+        "classes are those of the .cls members; the .json members have labels, too, in the key 'label' (such as 'cat' of "
+        "'1.json'), which are not used; `labels='label'` uses these"
+    ) in source.messages
+    asked = read_source(path, labels="label")
+    assert labels(asked) == {"a.tar::1.png": "cat", "a.tar::2.png": "dog"}
+    assert not any(".cls" in message for message in asked.messages)
+
+
+def test_json_without_labels_beside_a_cls_member_is_no_matter(tmp_path: Path) -> None:
+    path = write_tar(tmp_path / "a.tar", [("1.png", png(1)), ("1.cls", b"3"), ("1.json", b'{"width": 8}'),
+                                          ("2.png", png(2)), ("2.cls", b"4")])  # fmt: skip
+    assert not any(".json" in message for message in read_source(path).messages)

@@ -26,6 +26,7 @@ from eyebright.sources.source import Source
 
 _LABELS = ("cls", "json")  # extensions of the members with labels
 _N_SAMPLED_MEMBERS = 20  # members from which the format is recognised
+_N_COMPARED = 100  # samples of a shard in which labels are searched that are not used
 _MAX_LABEL_BYTES = 10_000_000  # bytes of labels of one sample
 
 
@@ -75,10 +76,12 @@ def read_several(files: Sequence[Path], request: ReadRequest) -> Source:
     rows = LabelRows(request.path)
     keys = dict[str, None]()
     lists: dict[tuple[str, ...], str] = {}  # an image of each list of labels
-    is_single = True
+    is_single, twice = True, ""
     for path, part in zip(files, parts, strict=True):
         shard = path.relative_to(request.root).as_posix()
-        for sample in _samples(tar_members(Signature.of(path))):
+        for number, sample in enumerate(_samples(tar_members(Signature.of(path)))):
+            if not twice and not request.labels and number < _N_COMPARED:
+                twice = _also_in_json(path, sample)
             file = f"{shard}{SEPARATOR}{_image(path, sample)}"
             labels = _labels(path, request.labels, sample, keys)
             if labels is None:
@@ -90,7 +93,21 @@ def read_several(files: Sequence[Path], request: ReadRequest) -> Source:
             rows.add(file, [labels] if isinstance(labels, str) else labels, part=part)
     _check_not_flags(request.path, lists)
     sentences = [f"labels are in the key {listing(keys)} of the .json members"] if keys else []
-    return rows.source(request, messages=sentences, may_be_single=is_single)
+    return rows.source(request, messages=[*sentences, *filter(None, [twice])], may_be_single=is_single)
+
+
+def _also_in_json(path: Path, sample: _Sample) -> str:
+    """The message about a sample with labels in its ``.cls`` and in its ``.json``; empty for another one."""
+    if not {"cls", "json"} <= set(sample.members):
+        return ""
+    values = _object(path, sample.members["json"])
+    key = _key_of(values)
+    if key is None or not values.get(key):
+        return ""
+    return (
+        f"classes are those of the .cls members; the .json members have labels, too, in the key '{key}' (such as "
+        f"{short_repr(values[key])} of '{sample.members['json']}'), which are not used; `labels='{key}'` uses these"
+    )
 
 
 def _check_not_flags(path: Path, lists: Mapping[tuple[str, ...], str]) -> None:
@@ -135,15 +152,25 @@ def _labels(path: Path, asked: Sequence[str], sample: _Sample, keys: dict[str, N
     if "json" not in sample.members:
         return None
     name = sample.members["json"]
+    values = _object(path, name)
+    key = _key(path, asked, name, values)
+    keys.setdefault(key)
+    return _as_labels(path, name, key, values.get(key))
+
+
+def _object(path: Path, name: str) -> dict[str, Any]:
+    """The object in a member of JSON.
+
+    Raises:
+        TableError: it is no JSON, or no object.
+    """
     try:
         values: Any = json.loads(_content(path, name), object_pairs_hook=unique_keys)
     except (ValueError, RecursionError) as error:
         raise TableError(f"'{path}': '{name}' is no JSON ({error})") from None
     if not isinstance(values, dict):
         raise TableError(f"'{path}': '{name}' holds {short_repr(values)}; an object with the labels was expected")
-    key = _key(path, asked, name, cast("dict[str, Any]", values))
-    keys.setdefault(key)
-    return _as_labels(path, name, key, cast("dict[str, Any]", values).get(key))
+    return cast("dict[str, Any]", values)
 
 
 def _key(path: Path, asked: Sequence[str], name: str, values: Mapping[str, Any]) -> str:
@@ -154,14 +181,19 @@ def _key(path: Path, asked: Sequence[str], name: str, values: Mapping[str, Any])
         raise TableError(f"'{path}': '{name}' has no key '{asked[0]}'.{did_you_mean(asked[0], values)}")
     if asked:
         return asked[0]
-    known = named(values, [*PLURALS, *SINGULARS])
-    lists = [key for key, value in values.items() if isinstance(value, list)]
-    if known or len(lists) == 1:
-        return (known or lists)[0]
+    if (key := _key_of(values)) is not None:
+        return key
     raise TableError(
         f"'{path}': no key of '{name}' is called 'labels' or 'class'; there are {listing(values)}; name the one "
         "that holds the labels with `labels`"
     )
+
+
+def _key_of(values: Mapping[str, Any]) -> str | None:
+    """The key that is called labels, class, or the like, or that has the only list; None without one."""
+    known = named(values, [*PLURALS, *SINGULARS])
+    lists = [key for key, value in values.items() if isinstance(value, list)]
+    return (known or lists)[0] if known or len(lists) == 1 else None
 
 
 def _as_labels(path: Path, name: str, key: str, value: Any) -> str | list[str] | None:

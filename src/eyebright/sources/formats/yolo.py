@@ -29,16 +29,18 @@ _NAMES = ("classes.txt", "obj.names", "data.names")
 
 
 def recognises_file(file: LabelFile) -> bool:
-    """True for YAML with ``names`` and the folders of parts."""
-    keys = {line.split(b":")[0].strip() for line in file.head.splitlines() if b":" in line}
-    return file.suffix in _YAML and b"names" in keys and bool({b"train", b"val"} & keys)
+    """True for YAML with ``names`` and the folders of parts, or beside images with text files of rows of numbers."""
+    keys = {line.split(b":")[0].decode("latin1") for line in file.head.splitlines() if b":" in line}
+    if file.suffix not in _YAML or "names" not in keys:
+        return False
+    return bool(keys & set(_PARTS)) or _has_label_files(folder_listing(file.path.parent))
 
 
 def recognises_folder(folder: Path, content: FolderContent) -> bool:
     """True for a folder with such a YAML file, or whose images have text files with rows of five numbers and more."""
     if any(recognises_file(LabelFile(file)) for file in content.others if file.suffix.lower() in _YAML):
         return True
-    return any(_is_label_file(_label_path(image)) for image in content.images[:20])
+    return _has_label_files(content)
 
 
 def read(request: ReadRequest) -> Source:
@@ -52,7 +54,8 @@ def read(request: ReadRequest) -> Source:
     settings = {} if yaml is None else read_simple_yaml(yaml)
     root = request.path if request.path.is_dir() else request.folder
     classes = _classes(settings.get("names"), yaml) or _listed_classes(root)
-    images_by_part = _by_settings(root, settings, yaml) if yaml is not None else _by_folders(root)
+    has_places = any(settings.get(key) for key in _PARTS)
+    images_by_part = _by_settings(root, settings, yaml) if yaml is not None and has_places else _by_folders(root)
     rows = LabelRows(request.path)
     without = 0
     for image, part in images_by_part:
@@ -60,6 +63,11 @@ def read(request: ReadRequest) -> Source:
         without += not path.is_file()
         rows.add(image.relative_to(root).as_posix(), _labels(path, classes), part=part)
     messages = [f"images without a text file, which have no object: {without}"] if without else []
+    if yaml is not None and not has_places:
+        messages.append(
+            f"'{yaml.name}' has no entry {listing(_PARTS)} with a folder of images, so all images of its folder are "
+            "read, and only folders named after parts give a split; write 'train' and 'val' into it to choose others"
+        )
     if not classes:
         messages.append("no file has names of the classes, so they are named by their numbers")
     return rows.source(request, messages=messages, declared=classes.values())
@@ -155,6 +163,10 @@ def _lines(path: Path) -> list[str]:
         return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
     except (OSError, ValueError) as error:
         raise TableError(f"cannot read '{path}': {os_reason(error)}") from None
+
+
+def _has_label_files(content: FolderContent) -> bool:
+    return any(_is_label_file(_label_path(image)) for image in content.images[:20])
 
 
 def _is_label_file(path: Path) -> bool:

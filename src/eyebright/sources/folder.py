@@ -214,8 +214,8 @@ def _no_classes(problem: str, content: FolderContent) -> InputError:
     files = [file.name for file in content.others if file.suffix.lower() in _LABEL_FILES][:1]
     kinds = ", ".join(f"{count} {extension}" for extension, count in counts.most_common())
     hint = (
-        f"; there are label files ({kinds}, such as '{files[0]}'), none of which was recognised; `format` names theirs, "
-        "and is needed for more than 20 in one folder"
+        f"; there are label files ({kinds}, such as '{files[0]}'), none of which was recognised; `format` names "
+        "theirs, and is needed for more than 20 in one folder"
         if files
         else ""
     )

@@ -164,8 +164,8 @@ def test_labels_in_json_beside_a_cls_member_are_said_and_can_be_asked_for(tmp_pa
     source = read_source(path)
     assert labels(source) == {"a.tar::1.png": "3", "a.tar::2.png": "4"}
     assert (
-        "classes are those of the .cls members; the .json members have labels, too, in the key 'label' (such as 'cat' of "
-        "'1.json'), which are not used; `labels='label'` uses these"
+        "classes are those of the .cls members; the .json members have labels, too, in the key 'label' (such as "
+        "'cat' of '1.json'), which are not used; `labels='label'` uses these"
     ) in source.messages
     asked = read_source(path, labels="label")
     assert labels(asked) == {"a.tar::1.png": "cat", "a.tar::2.png": "dog"}

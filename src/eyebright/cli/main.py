@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from eyebright._system.openmp import shorten_busy_waiting
 from eyebright._system.signals import EXIT_CODE_INTERRUPTED, ignore_one_interrupt, interrupt_on_sigterm
 from eyebright._version import __version__
 from eyebright.cli import (
@@ -119,6 +120,7 @@ def main() -> None:
     ``--debug`` may be anywhere before ``--``, since it belongs to no command.
     """
     interrupt_on_sigterm()
+    shorten_busy_waiting()
     for stream in (sys.stdout, sys.stderr):  # names and labels may have characters that a screen or pipe cannot encode
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -3,7 +3,8 @@
     python benchmarks/busy_machine.py labels.csv --images photos/ [--busy 0 1 2] [--json out.json]
 
 torch's threads wait for each other in a loop. The long loop is what GNU's OpenMP does by itself (GOMP_SPINCOUNT=300000,
-about 3 ms), the short one what the command line sets (0.1 ms). Each busy program runs a loop in Python on one CPU.
+about 3 ms), the short one what the command line sets (0.1 ms). Each busy program runs a loop in Python, in a session of
+its own, like the programs of other users and of containers.
 """
 
 import argparse
@@ -64,8 +65,9 @@ def training(arguments: argparse.Namespace, folder: Path, busy: int, wait: str) 
 
 @contextmanager
 def busy_programs(count: int) -> Generator[None, None, None]:
-    """Other processes that need a CPU each, until the ``with`` block ends."""
-    programs = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    """Other processes that need a CPU each, until the ``with`` block ends; Linux shares CPUs among sessions first."""
+    command = [sys.executable, "-c", "while True: pass"]
+    programs = [subprocess.Popen(command, start_new_session=True) for _ in range(count)]
     try:
         yield
     finally:

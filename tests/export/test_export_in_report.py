@@ -13,12 +13,15 @@ from eyebright.cli.main import run
 from eyebright.errors import ArtifactError
 from eyebright.export import export_onnx
 from eyebright.export.files import Exported
+from eyebright.export.page import ExportedPage
 from eyebright.export.record import decision_hash, read_record
 from eyebright.inference import inspect_export
 from eyebright.inference.change_manifest import save_manifest
-from eyebright.inference.inspect_folder import inspect_folder
+from eyebright.inference.inspect_folder import InspectedFile, inspect_folder
 from eyebright.inference.model_folder import load_manifest, manifest_content
 from eyebright.types import Thresholds
+from eyebright.workflow.command_options.folder import ExportOptions
+from eyebright.workflow.export import export_model
 from eyebright.workflow.report import make_report
 from support.exports import cached_network
 
@@ -186,3 +189,41 @@ def test_an_export_to_another_folder_says_that_the_report_has_it_not(
     said = f"the comparison is in '{tmp_path / 'shipped' / 'export.json'}'; the model's report shows only exports"
     assert said in capsys.readouterr().out
     assert (model / "report.html").read_text() == "a report"
+
+
+def with_page(model: Path, page: ExportedPage) -> Path:
+    shutil.copy(page.path, model / "page.html")
+    return model / "page.html"
+
+
+def test_an_offline_page_of_former_thresholds_is_named(model: Path, page: ExportedPage) -> None:
+    def found() -> InspectedFile:
+        return next(file for file in inspect_folder(model).files if file.name == "page.html")
+
+    written = with_page(model, page)
+    said: list[str] = []
+    make_report(model, say=said.append)
+    assert (found().check, [text for text in said if "page.html" in text]) == ("readable", [])
+    retune(model)
+    make_report(model, say=said.append)
+    note = "has other thresholds or another calibration than the manifest; export it again"
+    assert (found().check, found().note) == ("problem", note)
+    assert f"page.html {note}" in said
+    identifier = manifest_content(model)["id"]
+    written.write_text(written.read_text(encoding="utf-8").replace(identifier, "0" * len(identifier)), encoding="utf-8")
+    assert (found().check, found().note) == ("problem", "belongs to another model; export it again")
+    written.write_text("<!doctype html>\n<p>mine</p>")
+    assert found().check == "not checked"
+
+
+def test_a_model_that_is_tuned_while_it_is_exported_is_reported(
+    model: Path, page: ExportedPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(folder: Path, **_: Any) -> ExportedPage:
+        retune(folder)
+        return replace(page, path=with_page(folder, page))
+
+    monkeypatch.setattr("eyebright.workflow.export.export_page", slow)
+    said: list[str] = []
+    export_model(ExportOptions(model, to="page"), say=said.append)
+    assert any(text.startswith("the model was changed while it was exported") for text in said)

@@ -5,7 +5,7 @@ graph is compared with Python in ONNX Runtime before the page is written; a test
 """
 
 import base64
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +20,9 @@ from eyebright.export.model_graph import network_graph, whole_graph
 from eyebright.export.parity import Parity, check_batches, checked_parity, compare_heat_maps, one_image, onnx_batch
 from eyebright.export.record import CONTRACT
 from eyebright.inference.class_activation import channel_weights
+from eyebright.inference.folder_format import OFFLINE_PAGE
 from eyebright.inference.heat_maps import OPACITY, heat_colours
+from eyebright.inference.inspect_export import page_stamp
 from eyebright.inference.manifest import Manifest
 from eyebright.inference.predictions import table_columns
 from eyebright.inference.predictor import Predictor
@@ -31,7 +33,7 @@ from eyebright.types import Say, Size
 from eyebright.web.offline import OfflinePage, render_offline_page
 from eyebright.web.page import check_page_file, write_page_text
 
-PAGE = "page.html"
+PAGE = OFFLINE_PAGE
 _MAX_NAMES = 15  # names in the summary
 _GRAPH = "the graph"  # in the page, as messages call it
 
@@ -115,7 +117,9 @@ def export_page(
     check_batches(batch)
     if weights is not None:
         compare_heat_maps(graph, predictor)
-    content = offline_page(predictor, made.facts["model"]["id"], parity, has_heat_maps=weights is not None)
+    model = made.facts["model"]
+    content = offline_page(predictor, model["id"], parity, has_heat_maps=weights is not None)
+    content = replace(content, stamp=page_stamp(model["id"], model["decision"]))
     text = render_offline_page(content, graph)
     write_page_text(text, path, "page", follow_link=False)
     return ExportedPage(path, len(text.encode()), parity, (*validation.sentences, f"its graph: {parity.sentence}"))

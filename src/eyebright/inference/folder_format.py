@@ -14,6 +14,7 @@ OUT_OF_FOLD = "out_of_fold.parquet"
 OUT_OF_DISTRIBUTION = "out_of_distribution.safetensors"  # statistics of the features of training images
 TRAINING_IMAGES = "training_images.json"  # the paths of some training images
 GRAPH = "network.onnx"  # written by `save_onnx`; `eyebright export` writes model.onnx
+OFFLINE_PAGE = "page.html"
 EXPORT_RECORD = "export.json"
 
 HASHED = (EVALUATION, OUT_OF_FOLD, OUT_OF_DISTRIBUTION, TRAINING_IMAGES)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from eyebright.evaluation.exported_graphs import ExportedGraph, exported_graphs
 from eyebright.inference.folder_format import SCHEMA
 from eyebright.tasks.threshold_hash import HASH, are_edited
 
+_STAMP = re.compile(rb'<meta name="eyebright-model" content="([0-9a-z]+) ([0-9a-f]+)">')
+_MAX_HEAD_BYTES = 10_000  # the stamp stands before styles and scripts
 _COMPARED_FIELDS = ("target", "decision", "preprocessing", "pixels")
 
 
@@ -30,13 +33,50 @@ def checked_export(content: Any, names: Collection[str], manifest: Mapping[str, 
         return "problem", "belongs to another model; export it again"
     if manifest.get("schema") != SCHEMA:  # the hash of an older manifest is that of what it is read as
         return "readable", "`eyebright export` with `check` compares it with the current thresholds"
-    if _text(content, "decision") != decision_hash({name: manifest.get(name) for name in _COMPARED_FIELDS}):
+    if _text(content, "decision") != manifest_hash(manifest):
         return "problem", "has other thresholds or another calibration than the manifest; export it again"
     try:
         exported_graphs(content["files"])
     except DataError as error:
         return "problem", f"is damaged: {error}"
     return "readable", ""
+
+
+def page_stamp(model_id: Any, decision: str) -> str:
+    """The text by which an offline page names its model and decision.
+
+    Args:
+        model_id: the identifier of the model; None: it has none.
+        decision: `decision_hash` of what it decides by.
+    """
+    return f"{model_id or 'unknown'} {decision}"
+
+
+def checked_page(path: Path, manifest: Mapping[str, Any]) -> tuple[str, str]:
+    """(check, note) of an offline page, as in `eyebright.inference.inspect_folder.InspectedFile`.
+
+    Args:
+        path: the page.
+        manifest: the manifest of the model in its folder.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with path.open("rb") as file:
+        found = _STAMP.search(file.read(_MAX_HEAD_BYTES))
+    if found is None:
+        return "not checked", "does not name its model: another program or an older version wrote it"
+    model_id, decision = (part.decode() for part in found.groups())
+    if model_id != str(manifest.get("id") or "unknown"):
+        return "problem", "belongs to another model; export it again"
+    if manifest.get("schema") == SCHEMA and decision != manifest_hash(manifest):
+        return "problem", "has other thresholds or another calibration than the manifest; export it again"
+    return "readable", ""
+
+
+def manifest_hash(manifest: Mapping[str, Any]) -> str:
+    """`decision_hash` of the JSON of a manifest."""
+    return decision_hash({name: manifest.get(name) for name in _COMPARED_FIELDS})
 
 
 def decision_hash(data: Mapping[str, Any]) -> str:

@@ -21,6 +21,7 @@ from eyebright.inference.folder_format import (
     MANIFEST,
     MAX_MANIFEST_BYTES,
     MAX_MANIFEST_CONTAINERS,
+    OFFLINE_PAGE,
     OUT_OF_DISTRIBUTION,
     OUT_OF_FOLD,
     PREVIOUS,
@@ -30,7 +31,7 @@ from eyebright.inference.folder_format import (
     WEIGHTS,
     no_folder_text,
 )
-from eyebright.inference.inspect_export import checked_export, shown_exports
+from eyebright.inference.inspect_export import checked_export, checked_page, shown_exports
 from eyebright.inference.inspect_manifest import (
     edit_remark,
     entry_of,
@@ -59,6 +60,7 @@ _KNOWN_FILES = {
     GRAPH: "network as a graph, for faster prediction",
     f"{GRAPH}.sha256": "hash of the graph",
     EXPORT_RECORD: "record of an export",
+    OFFLINE_PAGE: "page that answers without a network",
     "preprocess.py": "reference preprocessing of an export; never run here",
     "options.json": "options of the training",
     "history.csv": "losses and scores by epoch",
@@ -264,6 +266,7 @@ def _checks(
     for name in ("options.json", "config.json"):
         checks[name] = lambda name=name: _json(folder / name)
     checks["backbone.safetensors"] = lambda: _safetensors(folder / "backbone.safetensors")
+    checks[OFFLINE_PAGE] = lambda: checked_page(folder / OFFLINE_PAGE, manifest)
     record = _object(folder / EXPORT_RECORD)
     checks[EXPORT_RECORD] = lambda: checked_export(read_json(folder / EXPORT_RECORD), sizes, manifest)
     files = record.get("files")

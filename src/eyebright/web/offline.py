@@ -38,6 +38,7 @@ class OfflinePage:
             of heat maps; None without heat maps).
         about: names and values about the model.
         limits: sentences on what differs from Python, or is missing.
+        stamp: the model and its decision, by which `eyebright.inference.inspect_export.checked_page` knows them.
     """
 
     title: str
@@ -45,6 +46,7 @@ class OfflinePage:
     model: Mapping[str, Any]
     about: Sequence[tuple[str, str]]
     limits: Sequence[str] = ()
+    stamp: str = ""
 
     @property
     def has_thresholds(self) -> bool:

@@ -9,12 +9,19 @@ from eyebright.export.export_torch import export_torch_file
 from eyebright.export.exportable import Validation, validation_images
 from eyebright.export.files import Exported
 from eyebright.export.page import ExportedPage, export_page
-from eyebright.export.record import RECORD, ExportRecord, check_export
+from eyebright.export.record import RECORD, ExportRecord, check_export, decision_hash
+from eyebright.inference.inspect_export import checked_page
+from eyebright.inference.model_folder import load_manifest, manifest_content
 from eyebright.io.files import get_image_files
 from eyebright.sources.read import read_source
 from eyebright.types import Say
 from eyebright.workflow.command_options.folder import ExportOptions, ReportOptions
 from eyebright.workflow.report import REPORT, report_model
+
+_CHANGED = (
+    "the model was changed while it was exported: what is exported has its former thresholds, calibration or labels; "
+    "export it again"
+)
 
 
 def export_model(options: ExportOptions, *, say: Say = lambda _: None) -> ExportRecord | ExportedPage:
@@ -38,11 +45,15 @@ def export_model(options: ExportOptions, *, say: Say = lambda _: None) -> Export
     validation = validation_images(options.model, images=options.images, most=options.compared)
     if options.to == "page":
         page = export_page(options.model, out=options.out, validation=validation, say=say)
+        if checked_page(page.path, manifest_content(options.model))[0] == "problem":
+            say(_CHANGED)
         for sentence in page.sentences:
             say(sentence)
         say(f"{page.path}: {page.bytes / 1e6:.3g} MB; open it in a browser")
         return page
     exported = _exported(options, validation, say)
+    if exported.record.content["model"]["decision"] != decision_hash(load_manifest(options.model)):
+        say(_CHANGED)
     for sentence in exported.sentences:
         say(sentence)
     for name, facts in exported.record.files.items():

@@ -4,16 +4,19 @@
 written with the report, since it repeats the scores.
 """
 
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from eyebright.errors import ArtifactError, DataError, InputError
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.exported_graphs import ExportedGraph, exported_graphs
 from eyebright.export.record import RECORD, check_export
 from eyebright.inference.change_manifest import locked_folder
-from eyebright.inference.folder_format import OUT_OF_FOLD
+from eyebright.inference.folder_format import OFFLINE_PAGE, OUT_OF_FOLD
+from eyebright.inference.inspect_export import checked_page
 from eyebright.inference.inspect_report import reported_hash
 from eyebright.inference.manifest import Manifest
 from eyebright.inference.model_folder import load_evaluation, load_manifest_and_evaluations, manifest_content, part_of
@@ -99,6 +102,7 @@ def make_report(
         created=manifest.created,
         exports=_exports(folder, say),
     )
+    _say_of_page(folder, content, say)
     facts = facts if normalize_by is None else replace(facts, normalize_by=normalize_by)
     data = build_report(
         evaluation, facts, test=evaluations.get("test"), out_of_fold=out_of_fold, check_images=check_images
@@ -124,6 +128,16 @@ def _out_of_fold(folder: Path, manifest: Manifest, images: str | Path | None) ->
         return None
     found = load_evaluation(folder, part="out_of_fold")
     return found if images is None else replace(found, root=Path(images))
+
+
+def _say_of_page(folder: Path, content: Mapping[str, Any], say: Say) -> None:
+    """Reports an offline page in the folder that answers otherwise than the model."""
+    try:
+        check, note = checked_page(folder / OFFLINE_PAGE, content)
+    except OSError:
+        return  # there is none, or it cannot be read
+    if check == "problem":
+        say(f"{OFFLINE_PAGE} {note}")
 
 
 def _exports(folder: Path, say: Say) -> list[ExportedGraph]:

@@ -63,3 +63,30 @@ def test_a_folder_that_another_training_writes_to_is_refused_and_unchanged(tmp_p
     assert list((tmp_path / "model").iterdir()) == []
     train(tmp_path, table, "red", "blue")
     train(tmp_path, table, "red", "blue")
+
+
+@pytest.mark.parametrize("how", ["changed", "removed", "neither"])
+def test_images_that_are_changed_during_the_training_are_named_at_its_end_and_in_the_report(
+    how: str, tmp_path: Path, table: pd.DataFrame
+) -> None:
+    image = tmp_path / "photos" / str(table["fname"][0])
+    other = tmp_path / "photos" / str(table["fname"][1])
+
+    def change(sentence: str) -> None:
+        said.append(sentence)
+        if sentence.startswith("thresholds tuned"):  # the training is over, the report is not written yet
+            if how == "changed":
+                image.write_bytes(other.read_bytes() + b" ")
+            elif how == "removed":
+                image.unlink()
+
+    said: list[str] = []
+    table[["fname", "red", "blue", "is_valid"]].to_csv(tmp_path / "t.csv", index=False)
+    source = read_source(tmp_path / "t.csv", images=tmp_path / "photos", kind="labels")
+    options = TrainOptions(arch=TINY_ARCH, size=32, epochs=0, bs=6, precision="float32", device="cpu", progress="quiet")
+    train_model(source, tmp_path / "model", options=options, say=change)
+    warnings = [sentence for sentence in said if "changed or removed during the training" in sentence]
+    assert len(warnings) == (how != "neither")
+    report = (tmp_path / "model" / "report.html").read_text(encoding="utf-8")
+    assert ("changed or removed during the training" in report) == (how != "neither")
+    assert all(image.name in warning for warning in warnings)

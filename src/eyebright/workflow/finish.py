@@ -17,6 +17,7 @@ from eyebright.sources.source import Source
 from eyebright.sources.split_summary import leaking_rows, summarize_split
 from eyebright.train.observers.history import write_history
 from eyebright.types import Say
+from eyebright.workflow.changed_images import changed_message
 from eyebright.workflow.held_out import evaluate_held_out, group_names, with_groups
 from eyebright.workflow.options import TrainOptions
 from eyebright.workflow.prepare import Prepared
@@ -62,6 +63,9 @@ def finish(
     evaluation = _decide(learner, evaluation, options, say)
     held_out = evaluate_held_out(learner, source, prepared.held_out, groups)
     skipped = {**source.skipped, **learner.dls.skipped}
+    if changed := changed_message(prepared.states):
+        say(changed)
+        source = source.with_messages(changed)
 
     # The model is written first: it is the largest, so if the disk is full the old report and history are kept too.
     leaking = {str(source[row].path) for row in leaking_rows(source, same=same)}

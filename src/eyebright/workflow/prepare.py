@@ -1,5 +1,6 @@
 """The first steps of a training run: the source is checked and split, and its data loaders are created."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from eyebright.sources.headers import readable
 from eyebright.sources.source import Source
 from eyebright.sources.source_split import split_source
 from eyebright.types import Say
+from eyebright.workflow.changed_images import FileState, file_states
 from eyebright.workflow.check import check_source
 from eyebright.workflow.effect import check_effect, epochs_note, share_note
 from eyebright.workflow.fine_tuning import check_goal
@@ -36,6 +38,7 @@ class Prepared(NamedTuple):
         same: shape (n,), the same code for images that the split should keep together; None: not checked.
         groups: the group of each image, which folds do not divide; None without groups.
         held_out: the images of the parts promise and test.
+        states: the state of each image file before it was read.
     """
 
     source: Source
@@ -43,6 +46,7 @@ class Prepared(NamedTuple):
     same: Codes | None
     groups: list[int] | None
     held_out: list[HeldOut]
+    states: Mapping[str, FileState]
 
 
 def prepare(source: Source, options: TrainOptions, say: Say, parent: Parent | None = None) -> Prepared:
@@ -61,6 +65,7 @@ def prepare(source: Source, options: TrainOptions, say: Say, parent: Parent | No
         say(sentence)
     n_printed = len(source.messages)
     check_effect(options, source.block())
+    states = file_states(source)
     if parent is not None:
         check_kind(source, parent)
     notes = [share_note(options, source), epochs_note(options)]
@@ -89,7 +94,7 @@ def prepare(source: Source, options: TrainOptions, say: Say, parent: Parent | No
     held_out = held_out_parts(source, dls.target, joined_groups(source, all_copies))
     for message in (message for part in held_out for message in part.messages):
         say(message)
-    return Prepared(source, dls, same, groups, held_out)
+    return Prepared(source, dls, same, groups, held_out, states)
 
 
 def _split(source: Source, options: TrainOptions, same: Codes | None, parent: Parent | None) -> Source:

@@ -1,5 +1,6 @@
 """The report of a saved model is the one that its training wrote, byte for byte, and needs no images."""
 
+import json
 import re
 import shutil
 from collections.abc import Callable
@@ -58,17 +59,17 @@ def trained(images: Path, rows: pd.DataFrame) -> Callable[[str], Learner]:
     return learner
 
 
-def saved(learner: Learner, folder: Path) -> str:
+def saved(learner: Learner, folder: Path, facts: ReportFacts = FACTS) -> str:
     """The page made from what the training holds in memory; ``folder`` gets the model that it is made from."""
     summary = learner.dls.target.training_summary(learner.dls.train_ds.targets)
     evaluation = replace(learner.evaluate(), training=summary)
     learner.decision = fit_decision(evaluation)
     evaluation = evaluation.with_decision(learner.decision)
-    learner.save_model(folder, evaluation=evaluation, report=FACTS.to_json())
+    learner.save_model(folder, evaluation=evaluation, report=facts.to_json())
     write_history(learner.run.history, folder / "history.csv")
     manifest = load_manifest(folder)
     facts = replace(
-        FACTS, history=learner.run.history, versions=list(manifest.versions.items()), created=manifest.created
+        facts, history=learner.run.history, versions=list(manifest.versions.items()), created=manifest.created
     )
     return render_page(build_report(evaluation, facts)).encode("utf-8", "backslashreplace").decode()
 
@@ -89,6 +90,38 @@ def test_the_report_from_the_folder_is_the_one_from_memory(
     page = (tmp_path / "model" / "report.html").read_text(encoding="utf-8")
     assert "data:image/jpeg" in page
     assert page == expected
+
+
+def test_settings_that_an_earlier_version_saved_as_python_prints_them_are_shown_in_words(
+    trained: Callable[[str], Learner], tmp_path: Path
+) -> None:
+    as_printed = {
+        "size": "[32, 48]",
+        "minutes": "None",
+        "clip": "None",
+        "normalize_by": "['left_eye', 'right_eye']",
+        "check": "True",
+        "flip": "False",
+        "lr": "0.002",
+        "weights": "None",
+        "former_option": "None",
+    }
+    saved(trained(next(iter(SQUARES))), tmp_path / "model", replace(FACTS, settings=list(as_printed.items())))
+    make_report(tmp_path / "model")
+    page = (tmp_path / "model" / "report.html").read_text(encoding="utf-8")
+    settings = json.loads((tmp_path / "model" / "report.json").read_text(encoding="utf-8"))["settings"]
+    assert settings == {
+        "size": "32x48",
+        "minutes": "no limit",
+        "clip": "none",
+        "normalize_by": "left_eye,right_eye",
+        "check": "on",
+        "flip": "off",
+        "lr": "0.002",
+        "weights": "none",
+        "former_option": "none",
+    }
+    assert ">None<" not in page
 
 
 @pytest.mark.parametrize("kind", SQUARES)

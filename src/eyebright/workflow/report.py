@@ -30,6 +30,7 @@ from eyebright.types import Say
 from eyebright.web.page import check_page_file, write_page
 from eyebright.workflow.card import CARD, write_card
 from eyebright.workflow.command_options.folder import ReportOptions
+from eyebright.workflow.setting_words import saved_settings_in_words
 
 REPORT = "report.html"
 HISTORY = "history.csv"
@@ -94,8 +95,10 @@ def make_report(
         evaluations["valid"] = replace(part_of(evaluations, "valid", folder), root=Path(images))
     evaluation = part_of(evaluations, "valid", folder)
     out_of_fold = _out_of_fold(folder, manifest, images)
+    saved = ReportFacts.from_json({"title": manifest.model.arch, **manifest.report})
     facts = replace(
-        ReportFacts.from_json({"title": manifest.model.arch, **manifest.report}),
+        saved,
+        settings=saved_settings_in_words(saved.settings),
         tuning=manifest.tuning,
         history=read_history(folder / HISTORY),
         versions=tuple(manifest.versions.items()),

@@ -3,11 +3,11 @@
 from typing import Any
 
 from eyebright.learner.learner import Learner
-from eyebright.types import Size
 from eyebright.workflow.fine_tuning_options import fine_tuning_of
 from eyebright.workflow.loaders import flips_images, shows_whole_images
-from eyebright.workflow.option import OptionField, command_line_text, option_fields
+from eyebright.workflow.option import option_fields
 from eyebright.workflow.options import TrainOptions
+from eyebright.workflow.setting_words import setting_in_words
 
 NOT_USED = "not used"
 _OPTIONS_WITHOUT_EFFECT = ("profile", "progress")  # options that do not change the model
@@ -37,7 +37,7 @@ def settings_in_words(learner: Learner, options: TrainOptions) -> list[tuple[str
         used = not needs or bool(getattr(block, needs))
         used &= options.trains_epochs or name == "head" or not field.option.needs_epochs
         used &= field.option.head in ("", head)
-        words.append((name, _words(field, values[name]) if used else NOT_USED))
+        words.append((name, setting_in_words(field, values[name]) if used else NOT_USED))
     return [*words, ("weights", values["weights"] or "none")]
 
 
@@ -60,14 +60,3 @@ def chosen_values(learner: Learner, options: TrainOptions) -> dict[str, Any]:
         "weights": learner.model.origin,
         **{name: value for name, value in settings.items() if value is not None},
     }
-
-
-def _words(field: OptionField, value: Any) -> str:
-    """The value of an option: on or off for a flag, and for None what it means."""
-    if value is None or value == ():
-        return field.option.unset.partition(";")[0]
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    if field.name == "size":
-        return str(Size.of(value))
-    return command_line_text(value)

@@ -203,20 +203,20 @@ def group_findings(source: Source) -> list[Finding]:
 
 
 def _with_other_labels(source: Source, groups: Sequence[Group]) -> list[Finding]:
-    found = [(group, labels) for group in groups if (labels := _conflicts(source, group)) is not None]
-    if not found:
+    conflicts = [(group, labels) for group in groups if (labels := _conflicts(source, group)) is not None]
+    if not conflicts:
         return []
-    count = sum(len(group) for group, _ in found)
-    labels = sorted({label for _, several in found for label in several})
+    count = sum(len(group) for group, _ in conflicts)
+    labels = sorted({label for _, several in conflicts for label in several})
     what = "labels" if isinstance(source.targets, Categorical) else "numbers"
     return [
         Finding(
             "duplicates_with_different_labels",
             "warning",
-            f"{counted(len(found), 'group')} of copies, {count:,} images, with different {what}.",
+            f"{counted(len(conflicts), 'group')} of copies, {count:,} images, with different {what}.",
             f"At most one of a group is right: correct the {what}, or remove the wrong copies.",
             count,
-            groups=_files(source, [group for group, _ in found]),
+            groups=_files(source, [group for group, _ in conflicts]),
             labels=tuple(labels),
         )
     ]

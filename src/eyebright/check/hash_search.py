@@ -79,7 +79,7 @@ def near_hashes(
     n = len(signs)
     n_bits = int(np.clip(np.ceil(np.log2(max(n, 1))), _MIN_BITS, _MAX_BITS))
     rng = np.random.default_rng(0)  # the same tables each time
-    found: list[Rows] = []
+    pairs: Rows = np.zeros((0, 4), np.int32)
     searched = np.arange(n)
     pool = ThreadPoolExecutor(threads or cpus_per_process())
     for _ in range(_TABLES if n > 1 else 0):
@@ -87,13 +87,12 @@ def near_hashes(
         table = _Table(signs, magnitudes, colours, sum(1 << int(bit) for bit in chosen), n_bits)
         step = max(_CHUNK_HASHES // (8 * signs.shape[1]), 1)
         rows = pool.map(table.near, (searched[begin : begin + step] for begin in range(0, len(searched), step)))
-        found = [_nearest(np.concatenate([*found, *rows]))]
-        sure = np.bincount(found[0][found[0][:, 0] <= _MAX_SURE_DISTANCE, 1], minlength=n)
+        pairs = _nearest(np.concatenate([pairs, *rows]))
+        sure = np.bincount(pairs[pairs[:, 0] <= _MAX_SURE_DISTANCE, 1], minlength=n)
         searched = np.flatnonzero(sure < _MAX_PER_IMAGE)
     pool.shutdown()
-    rows = found[0] if found else np.zeros((0, 4), np.int32)
-    rows = rows[np.argsort(rows[:, 0], kind="stable")]
-    return HashPairs(rows[:, 1], rows[:, 2], rows[:, 3] // 8, rows[:, 3] % 8, rows[:, 0])
+    distance, first, second, variant = pairs[np.argsort(pairs[:, 0], kind="stable")].T
+    return HashPairs(first, second, variant // 8, variant % 8, distance)
 
 
 class _Table:

@@ -78,8 +78,8 @@ def counts(source: Source) -> dict[str, Any]:
         unknown = int(cells.any(axis=2).sum() if cells.ndim == 3 else cells.sum())
     else:
         used = frozenset(classes)
-        each = np.array([_count(category, used) for category in source.targets.categories], dtype=np.int64)
-        unknown = int(each[source.targets.codes].sum()) if len(each) else 0
+        unknown_counts = np.array([_count(category, used) for category in source.targets.categories], dtype=np.int64)
+        unknown = int(unknown_counts[source.targets.codes].sum()) if len(unknown_counts) else 0
     return {"classes": classes, "count": len(source), "split": _split(source), "unknown": unknown}
 
 

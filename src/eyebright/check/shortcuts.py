@@ -95,9 +95,9 @@ def shortcut_findings(source: Source, facts: FactTable) -> list[Finding]:
         replace(image_property, values=image_property.values[readable]) for image_property in properties(source, facts)
     ]
     source = source.take(readable)
-    found, n_tests = find_shortcuts(source, tried)
-    found.sort(key=lambda shortcut: (-shortcut.low, -shortcut.auc))
-    return [_finding(source, shortcut, n_tests) for shortcut in found[:_MAX_SHORTCUTS]]
+    shortcuts, n_tests = find_shortcuts(source, tried)
+    shortcuts.sort(key=lambda shortcut: (-shortcut.low, -shortcut.auc))
+    return [_finding(source, shortcut, n_tests) for shortcut in shortcuts[:_MAX_SHORTCUTS]]
 
 
 def find_shortcuts(source: Source, tried: Sequence[Property]) -> tuple[list[Shortcut], int]:
@@ -219,14 +219,14 @@ def _above_limit(image_property: Property, block: _Block, auc: Auc, low: Any, hi
     ]
 
 
-def _without_names_of_labels(source: Source, found: list[Shortcut]) -> list[Shortcut]:
+def _without_names_of_labels(source: Source, shortcuts: list[Shortcut]) -> list[Shortcut]:
     """The properties without those that are the label itself: folders and files named after it or after classes."""
-    if not any(_is_name(shortcut) for shortcut in found):
-        return found
+    if not any(_is_name(shortcut) for shortcut in shortcuts):
+        return shortcuts
     named = _share_of_named(source) >= _MIN_NAMED_SHARE
     return [
         shortcut
-        for shortcut in found
+        for shortcut in shortcuts
         if not (_is_name(shortcut) and (named or _is_name_of_classes(source, shortcut.property)))
     ]
 

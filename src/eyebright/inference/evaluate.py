@@ -83,18 +83,18 @@ def evaluate_images(
     if not read:
         reason = next((result.reason for result in results if isinstance(result, SkippedImage)), "there is none")
         raise InputError(f"no image to evaluate: none of the {len(images):,} images can be read ({reason})")
-    rows, found = [i for i, _ in read], [result for _, result in read]
+    rows, image_outputs = [i for i, _ in read], [result for _, result in read]
     paths = [str(images[i]) if isinstance(images[i], (str, Path)) else None for i in rows]
     root = common_folder([path for path in paths if path is not None])
     evaluation = Evaluation(
         manifest.decision,
-        torch.stack([result.outputs for result in found]).float(),
+        torch.stack([result.outputs for result in image_outputs]).float(),
         torch.stack([encoded[i] for i in rows]),
         tuple(relative_name(path, root) if path else f"item {i}" for i, path in zip(rows, paths, strict=True)),
         root,
-        torch.tensor([result.warp.input_size for result in found], dtype=torch.int64),
+        torch.tensor([result.warp.input_size for result in image_outputs], dtype=torch.int64),
         tuple(rows),
-        tuple(result.warp for result in found),
+        tuple(result.warp for result in image_outputs),
         part=part,
         training=manifest.targets,
         weights=predictor.model_hash(),

@@ -151,13 +151,13 @@ def _wrong_thresholds(content: Mapping[str, Any]) -> str:
     outputs = len(labels_of(content))
     for name in ("values", "lower"):
         values = thresholds.get(name, 0.5)
-        each = values if isinstance(values, list) else [values]
+        numbers = values if isinstance(values, list) else [values]
         if name == "lower" and values is None:
             continue
         if not all(
-            isinstance(number, (int, float)) and not isinstance(number, bool) and 0 <= number <= 1 for number in each
+            isinstance(number, (int, float)) and not isinstance(number, bool) and 0 <= number <= 1 for number in numbers
         ):
             return f"has thresholds that are no numbers in [0, 1], got {short_repr(values)}"
-        if isinstance(values, list) and len(each) != outputs:
-            return f"has {len(each)} thresholds, and the model has {outputs} labels"
+        if isinstance(values, list) and len(numbers) != outputs:
+            return f"has {len(numbers)} thresholds, and the model has {outputs} labels"
     return ""

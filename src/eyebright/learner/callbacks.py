@@ -178,16 +178,19 @@ def as_callbacks(given: Callbacks) -> list[AnyCallback]:
 
 def observers_of(callbacks: Iterable[AnyCallback], fit: Fit) -> list[Observer]:
     """The observers of a fit."""
-    made = [each.observer and each.observer(fit) if isinstance(each, BookCallback) else each for each in callbacks]
+    made = [
+        callback.observer and callback.observer(fit) if isinstance(callback, BookCallback) else callback
+        for callback in callbacks
+    ]
     return [observer for observer in made if observer is not None]
 
 
 def options_of(callbacks: Iterable[AnyCallback], dls: DataLoaders) -> dict[str, Any]:
     """The options of `FitOptions` that the callbacks represent."""
     chosen: dict[str, Any] = {}
-    for each in callbacks:
-        if isinstance(each, BookCallback) and each.options is not None:
-            chosen |= each.options(dls)
+    for callback in callbacks:
+        if isinstance(callback, BookCallback) and callback.options is not None:
+            chosen |= callback.options(dls)
     return chosen
 
 

@@ -167,8 +167,8 @@ class Learner:
         return self._training.decision
 
     @decision.setter
-    def decision(self, given: Decision) -> None:
-        self._training.decision = given
+    def decision(self, decision: Decision) -> None:
+        self._training.decision = decision
 
     @property
     def progress(self) -> str:
@@ -176,8 +176,8 @@ class Learner:
         return self._training.progress
 
     @progress.setter
-    def progress(self, given: str) -> None:
-        self._training.progress = given
+    def progress(self, progress: str) -> None:
+        self._training.progress = progress
 
     @property
     def thresholds(self) -> Thresholds:
@@ -185,8 +185,8 @@ class Learner:
         return self.decision.thresholds
 
     @thresholds.setter
-    def thresholds(self, given: Thresholds) -> None:
-        self.decision = self.decision.with_thresholds(given)
+    def thresholds(self, thresholds: Thresholds) -> None:
+        self.decision = self.decision.with_thresholds(thresholds)
 
     @property
     def metrics(self) -> list[Metric]:
@@ -194,8 +194,8 @@ class Learner:
         return self._training.metrics
 
     @metrics.setter
-    def metrics(self, given: AnyMetric | Sequence[AnyMetric] | None) -> None:
-        self._training.metrics = as_metrics(given)
+    def metrics(self, metrics: AnyMetric | Sequence[AnyMetric] | None) -> None:
+        self._training.metrics = as_metrics(metrics)
 
     @property
     def dls(self) -> DataLoaders:
@@ -207,8 +207,8 @@ class Learner:
         return self.trainer.dls
 
     @dls.setter
-    def dls(self, given: DataLoaders) -> None:
-        self.trainer.use_data(given)
+    def dls(self, dls: DataLoaders) -> None:
+        self.trainer.use_data(dls)
         self._training.forget_scores()  # they belong to other images
 
     @property
@@ -232,8 +232,8 @@ class Learner:
         return self.trainer.loss
 
     @loss_func.setter
-    def loss_func(self, given: Loss) -> None:
-        self.trainer.loss = given
+    def loss_func(self, loss: Loss) -> None:
+        self.trainer.loss = loss
 
     @property
     def opt(self) -> GroupedOptimizer:

@@ -72,10 +72,10 @@ def planned_epochs(
         speed = Speed(speed.step, speed.epoch_end + _checkpoint_seconds(trainer.model))
     n_batches = len(trainer.dls.train)
     left = end - time.perf_counter() - n_validations * exact
-    found = trainer.run.device.from_main(epochs_within(left, speed, n_batches))
-    if found is None:
+    epochs_and_steps = trainer.run.device.from_main(epochs_within(left, speed, n_batches))
+    if epochs_and_steps is None:
         return None, EpochsPlanned(0, 0, n_batches, 0.0)
-    epochs, steps = found
+    epochs, steps = epochs_and_steps
     options = replace(plan.options, steps_per_epoch=None if steps == n_batches else steps)
     event = EpochsPlanned(epochs, steps, n_batches, speed.seconds(epochs, steps))
     return replace(plan, epochs=epochs, options=options), event

@@ -65,8 +65,8 @@ class Training:
         return dict(history_rows(history)[-1].scores) if history else {}
 
     @scores.setter
-    def scores(self, given: Mapping[str, float]) -> None:
-        self._scores = dict(given)
+    def scores(self, scores: Mapping[str, float]) -> None:
+        self._scores = dict(scores)
 
     def forget_scores(self) -> None:
         """Drops the scores, since they belong to other weights or other images."""
@@ -201,8 +201,8 @@ class Training:
         self.forget_scores()
 
 
-def as_metrics(given: AnyMetric | Sequence[AnyMetric] | None) -> list[Metric]:
+def as_metrics(metrics: AnyMetric | Sequence[AnyMetric] | None) -> list[Metric]:
     """One metric or several as a list; plain functions get raw outputs and targets, as in fastai."""
-    if given is None:
-        given = []
-    return [as_metric(metric) for metric in (given if isinstance(given, Sequence) else [given])]
+    if metrics is None:
+        metrics = []
+    return [as_metric(metric) for metric in (metrics if isinstance(metrics, Sequence) else [metrics])]

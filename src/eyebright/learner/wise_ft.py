@@ -23,26 +23,26 @@ def copied_weights(model: nn.Module) -> Weights:
     return {name: tensor.detach().to("cpu", copy=True) for name, tensor in model.state_dict().items()}
 
 
-def possible_shares(given: float | None, *, keeps_statistics: bool) -> Sequence[float]:
+def possible_shares(share: float | None, *, keeps_statistics: bool) -> Sequence[float]:
     """The shares of the fine-tuned weights to choose from.
 
     Args:
-        given: one share, in (0, 1]; None to choose.
+        share: one share, in (0, 1]; None to choose.
         keeps_statistics: whether batch norms keep their pretrained statistics; others are not averaged.
 
     Raises:
         InputError: the share is out of range, or would average statistics.
     """
-    if given is None:
+    if share is None:
         return tuple(part / whole for part, whole in WISE_FT) if keeps_statistics else (1.0,)
-    if not 0 < given <= 1:
-        raise InputError(f"`wise_ft`, the share of the fine-tuned weights, must be above 0, at most 1, got {given}")
-    if given < 1 and not keeps_statistics:
+    if not 0 < share <= 1:
+        raise InputError(f"`wise_ft`, the share of the fine-tuned weights, must be above 0, at most 1, got {share}")
+    if share < 1 and not keeps_statistics:
         raise InputError(
-            f"`wise_ft={given:g}` averages weights, and an average of batch-norm statistics fits neither model: "
+            f"`wise_ft={share:g}` averages weights, and an average of batch-norm statistics fits neither model: "
             "give `keep_statistics=True`, or `wise_ft=1`"
         )
-    return (given,)
+    return (share,)
 
 
 def use_best_share(model: nn.Module, start: Weights, shares: Sequence[float], loss: Callable[[], float]) -> float:

@@ -22,97 +22,101 @@ from eyebright.web.text import NO_VALUE, count_text, number_text, short_names
 _MAX_ROWS = 500
 
 
-def comparison_sentences(found: ModelComparison) -> list[str]:
+def comparison_sentences(comparison: ModelComparison) -> list[str]:
     """The results as sentences: metrics, labels that changed significantly, and the numbers of images that changed."""
-    sentences = [_shared_text(found), *filter(None, [found.lineage, _replaced_text(found)])]
-    sentences += relabelled_sentences(found)
-    sentences += [difference.text for difference in found.metrics]
-    sure = [output for output in found.outputs if output.p_value < SIGNIFICANCE]
-    if found.outputs:
-        counted = f"{len(sure):,} of {len(found.outputs):,}" if sure else f"none of {len(found.outputs):,}"
+    sentences = [_shared_text(comparison), *filter(None, [comparison.lineage, _replaced_text(comparison)])]
+    sentences += relabelled_sentences(comparison)
+    sentences += [difference.text for difference in comparison.metrics]
+    sure = [output for output in comparison.outputs if output.p_value < SIGNIFICANCE]
+    if comparison.outputs:
+        counted = f"{len(sure):,} of {len(comparison.outputs):,}" if sure else f"none of {len(comparison.outputs):,}"
         outputs_text = "; ".join(_output_text(output) for output in sure[:5])
-        rows = _NAMES[found.first.decision.target.task_type][1]
+        rows = _NAMES[comparison.first.decision.target.task_type][1]
         sentences.append(
             f"significantly changed (p < {SIGNIFICANCE}, Holm): {counted} {rows}"
             f"{': ' + outputs_text if outputs_text else ''}"
         )
-    if found.first.decision.target.has_vocab:
+    if comparison.first.decision.target.has_vocab:
         sentences.append(
-            f"images: {found.fixed:,} from wrong to right, {found.broken:,} from right to wrong; "
-            f"{len(found.better):,} with fewer mistakes, {len(found.worse):,} with more"
+            f"images: {comparison.fixed:,} from wrong to right, {comparison.broken:,} from right to wrong; "
+            f"{len(comparison.better):,} with fewer mistakes, {len(comparison.worse):,} with more"
         )
-        if found.abstention_rates is not None:
-            gained, lost = found.handed_over
+        if comparison.abstention_rates is not None:
+            gained, lost = comparison.handed_over
             sentences[-1] += f"; {gained:,} from wrong to asking a person, {lost:,} from asking a person to wrong"
-            first, second = (f"{100 * share:.3g} %" for share in found.abstention_rates)
+            first, second = (f"{100 * share:.3g} %" for share in comparison.abstention_rates)
             sentences.append(
                 f"a person is asked about a label on {first} of the images by the first model, on {second} by the "
                 "second; such an answer is not a mistake, and counts as no in the metrics"
             )
     else:
-        sentences.append(f"images: {len(found.better):,} with a smaller error, {len(found.worse):,} with a larger one")
+        sentences.append(
+            f"images: {len(comparison.better):,} with a smaller error, {len(comparison.worse):,} with a larger one"
+        )
     return sentences
 
 
-def _replaced_text(found: ModelComparison) -> str:
-    if not found.replaced:
+def _replaced_text(comparison: ModelComparison) -> str:
+    if not comparison.replaced:
         return ""
     return (
-        f"{len(found.replaced):,} of the {len(found.first):,} image files were replaced or edited between the two "
-        f"evaluations ({listing(found.replaced, limit=5)}): on these the models saw different images; evaluate both "
-        "on the same ones"
+        f"{len(comparison.replaced):,} of the {len(comparison.first):,} image files were replaced or edited between "
+        f"the two evaluations ({listing(comparison.replaced, limit=5)}): on these the models saw different images; "
+        "evaluate both on the same ones"
     )
 
 
-def relabelled_sentences(found: ModelComparison) -> list[str]:
+def relabelled_sentences(comparison: ModelComparison) -> list[str]:
     """The main metric by the labels of each model, and on images that were not nominated; empty if no labels differ."""
-    if not found.relabelled:
+    if not comparison.relabelled:
         return []
     sentences = [
-        f"the targets of {found.relabelled:,} of the {len(found.first):,} images differ; unless stated otherwise, "
-        f"those of the second model are used"
+        f"the targets of {comparison.relabelled:,} of the {len(comparison.first):,} images differ; unless stated "
+        "otherwise, those of the second model are used"
     ]
-    sentences += [f"{_judged_text(judged)}: {judged.metrics[0].text}" for judged in found.judged]
+    sentences += [f"{_judged_text(judged)}: {judged.metrics[0].text}" for judged in comparison.judged]
     return [*sentences, _FAVOURED_MODEL_NOTE]
 
 
-def comparison_page(found: ModelComparison, names: tuple[str, str]) -> SectionsPage:
+def comparison_page(comparison: ModelComparison, names: tuple[str, str]) -> SectionsPage:
     """The page: the metrics, each label, and the images that changed.
 
     Args:
-        found: the comparison.
+        comparison: the comparison.
         names: the names of the two models, for the headings.
     """
     first, second = names
     sections = [
-        *_relabelled_section(found, names),
-        Section("Metrics", "metrics", [_metric_table(found.metrics, names)], _INTRO),
+        *_relabelled_section(comparison, names),
+        Section("Metrics", "metrics", [_metric_table(comparison.metrics, names)], _INTRO),
         Section(
-            _NAMES[found.first.decision.target.task_type][0],
+            _NAMES[comparison.first.decision.target.task_type][0],
             "outputs",
-            collapsed(_output_table(found, names), _p_values(found), which=_MOST_SIGNIFICANT),
+            collapsed(_output_table(comparison, names), _p_values(comparison), which=_MOST_SIGNIFICANT),
         ),
-        *_image_sections("Worse", "worse", found, found.worse, names),
-        *_image_sections("Better", "better", found, found.better, names),
+        *_image_sections("Worse", "worse", comparison, comparison.worse, names),
+        *_image_sections("Better", "better", comparison, comparison.better, names),
     ]
-    outcome = Section("Outcome", "outcome", [Sentences(comparison_sentences(found))])
-    return SectionsPage(f"{first} and {second}", _shared_text(found), sections, footer="Comparison", opening=[outcome])
+    outcome = Section("Outcome", "outcome", [Sentences(comparison_sentences(comparison))])
+    return SectionsPage(
+        f"{first} and {second}", _shared_text(comparison), sections, footer="Comparison", opening=[outcome]
+    )
 
 
-def comparison_json(found: ModelComparison, names: tuple[str, str]) -> dict[str, Any]:
+def comparison_json(comparison: ModelComparison, names: tuple[str, str]) -> dict[str, Any]:
     """The comparison as JSON values; NaN is None."""
     content = {
         "models": names,
-        "images": len(found.first),
-        "only_first": found.only_first,
-        "only_second": found.only_second,
-        "lineage": found.lineage,
-        "replaced": found.replaced,
-        "metrics": [_metric_json(difference) for difference in found.metrics],
-        "relabelled": found.relabelled,
+        "images": len(comparison.first),
+        "only_first": comparison.only_first,
+        "only_second": comparison.only_second,
+        "lineage": comparison.lineage,
+        "replaced": comparison.replaced,
+        "metrics": [_metric_json(difference) for difference in comparison.metrics],
+        "relabelled": comparison.relabelled,
         "judged": [
             {"by": judged.by, "images": judged.images, "metrics": [_metric_json(metric) for metric in judged.metrics]}
-            for judged in found.judged
+            for judged in comparison.judged
         ],
         "outputs": [
             {
@@ -125,11 +129,11 @@ def comparison_json(found: ModelComparison, names: tuple[str, str]) -> dict[str,
                 "interval": _interval_json(output.interval),
                 "p_value_holm": output.p_value,
             }
-            for output in found.outputs
+            for output in comparison.outputs
         ],
-        "asking": found.abstention_rates,
-        "worse": [_image_json(change) for change in found.worse],
-        "better": [_image_json(change) for change in found.better],
+        "asking": comparison.abstention_rates,
+        "worse": [_image_json(change) for change in comparison.worse],
+        "better": [_image_json(change) for change in comparison.better],
     }
     return plain(content)
 
@@ -157,11 +161,11 @@ _FAVOURED_MODEL_NOTE = (
 _MOST_SIGNIFICANT = "rows with the most significant difference"
 
 
-def _shared_text(found: ModelComparison) -> str:
-    text = f"{count_text(len(found.first), 'image')} that both models evaluated"
+def _shared_text(comparison: ModelComparison) -> str:
+    text = f"{count_text(len(comparison.first), 'image')} that both models evaluated"
     unpaired = [
         f"{count_text(len(files), 'image')} only by the {name}"
-        for name, files in (("first", found.only_first), ("second", found.only_second))
+        for name, files in (("first", comparison.only_first), ("second", comparison.only_second))
         if files
     ]
     return f"{text}; {', '.join(unpaired)}" if unpaired else text
@@ -175,11 +179,11 @@ def _judged_text(judged: Judged) -> str:
     return _JUDGED[judged.by].format(count_text(judged.images, "image"))
 
 
-def _relabelled_section(found: ModelComparison, names: tuple[str, str]) -> list[Section]:
-    if not found.judged:
+def _relabelled_section(comparison: ModelComparison, names: tuple[str, str]) -> list[Section]:
+    if not comparison.judged:
         return []
-    tables = [_metric_table(judged.metrics, names, _judged_text(judged)) for judged in found.judged]
-    intro = f"The targets of {found.relabelled:,} of the {len(found.first):,} images differ."
+    tables = [_metric_table(judged.metrics, names, _judged_text(judged)) for judged in comparison.judged]
+    intro = f"The targets of {comparison.relabelled:,} of the {len(comparison.first):,} images differ."
     return [
         Section(
             "Corrected targets",
@@ -219,7 +223,7 @@ def _metric_table(metrics: Sequence[Comparison], names: tuple[str, str], caption
     return Table(caption, ("metric", *names, "difference", "95 % CI"), rows)
 
 
-def _output_table(found: ModelComparison, names: tuple[str, str]) -> Table:
+def _output_table(comparison: ModelComparison, names: tuple[str, str]) -> Table:
     rows = [
         [
             Cell(output.name),
@@ -230,26 +234,26 @@ def _output_table(found: ModelComparison, names: tuple[str, str]) -> Table:
             _range(output.interval.low, output.interval.high),
             Cell(number_text(output.p_value), _known(output.p_value)),
         ]
-        for output in found.outputs
+        for output in comparison.outputs
     ]
-    measure = found.outputs[0].measure if found.outputs else "value"
+    measure = comparison.outputs[0].measure if comparison.outputs else "value"
     caption = f"One row for each: {measure} of both models; p-values are corrected for their number (Holm)."
     return Table(caption, ("name", "images", *names, "difference", "95 % CI", "p, corrected"), rows)
 
 
-def _p_values(found: ModelComparison) -> list[float]:
-    return [output.p_value for output in found.outputs]
+def _p_values(comparison: ModelComparison) -> list[float]:
+    return [output.p_value for output in comparison.outputs]
 
 
 def _image_sections(
-    title: str, anchor: str, found: ModelComparison, changes: Sequence[ImageChange], names: tuple[str, str]
+    title: str, anchor: str, comparison: ModelComparison, changes: Sequence[ImageChange], names: tuple[str, str]
 ) -> list[Section]:
     if not changes:
         return []
     shown = changes[:MAX_CARDS]
-    evaluation = found.first
+    evaluation = comparison.first
     titles = short_names(evaluation.files, [change.row for change in shown])
-    cards = [_card(found, change, name, names) for change, name in zip(shown, titles, strict=True)]
+    cards = [_card(comparison, change, name, names) for change, name in zip(shown, titles, strict=True)]
     rows = [
         [Cell(change.file), Cell(change.truth), Cell(change.answers[0]), Cell(change.answers[1])] for change in changes
     ]
@@ -260,10 +264,10 @@ def _image_sections(
     return [Section(title, anchor, [Gallery(cards), *collapsed(table, order, which="images that changed most")], intro)]
 
 
-def _card(found: ModelComparison, change: ImageChange, title: str, names: tuple[str, str]) -> Card:
+def _card(comparison: ModelComparison, change: ImageChange, title: str, names: tuple[str, str]) -> Card:
     texts = [f"target: {change.truth or 'none'}"]
     texts += [f"{name}: {answer or 'none'}" for name, answer in zip(names, change.answers, strict=True)]
-    image = evaluated_thumbnail(found.first, change.row)
+    image = evaluated_thumbnail(comparison.first, change.row)
     return Card(title, change.file, image, f"{title}; {'; '.join(texts)}", [Tag(text) for text in texts])
 
 

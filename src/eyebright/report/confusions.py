@@ -42,12 +42,12 @@ def confusions_section(evaluation: Evaluation) -> list[Section]:
     return [Section("Mixed up with", "mixed-up", blocks, intro)]
 
 
-def _tables(title: str, heading: str, found: Sequence[LabelConfusion]) -> list[Table | Collapsed]:
-    if not found:
+def _tables(title: str, heading: str, confusions: Sequence[LabelConfusion]) -> list[Table | Collapsed]:
+    if not confusions:
         return []
     columns = (heading, "predicted", "images", "of", "share", "95 % CI", "expected", "p, corrected")
-    shown = [Table(title, columns, [_row(confusion) for confusion in found[:MAX_EXPANDED]])]
-    rest = found[MAX_EXPANDED:]
+    shown = [Table(title, columns, [_row(confusion) for confusion in confusions[:MAX_EXPANDED]])]
+    rest = confusions[MAX_EXPANDED:]
     if not rest:
         return list(shown)
     more = Table(f"{title}: the next {len(rest)}", columns, [_row(confusion) for confusion in rest])

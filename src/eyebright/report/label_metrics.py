@@ -59,14 +59,14 @@ class LabelMetrics:
     training: Mapping[str, Any]
     thresholds_tuned_on_this_set: bool
 
-    def rows(self, found: Sequence[MetricInterval]) -> list[MetricRow]:
+    def rows(self, intervals: Sequence[MetricInterval]) -> list[MetricRow]:
         """The rows of mAP, which needs no threshold, and of the metrics of decisions.
 
         Args:
-            found: the intervals of `METRICS`, in their order.
+            intervals: the intervals of `METRICS`, in their order.
         """
         decisions = self.thresholds.decide(self.probabilities)
-        mean, *others = (estimate.interval for estimate in found)
+        mean, *others = (estimate.interval for estimate in intervals)
         notes = zip(_DECISION_METRICS, others, strict=True)
         return [
             self._mean_ap(mean),

@@ -254,9 +254,11 @@ class MultiLabelReport(TaskReport):
         return Card(image.name, image.file, image.thumbnail, f"{image.name}; {'; '.join(words)}", tags)
 
 
-def _output_row(name: str, row: ClassScores, found: LabelInterval, in_training: int | None) -> dict[str, Any]:
+def _output_row(
+    name: str, row: ClassScores, average_precision: LabelInterval, in_training: int | None
+) -> dict[str, Any]:
     any_positive, any_predicted = row.positives > 0, row.predicted > 0
-    interval = found.interval
+    interval = average_precision.interval
     return {
         "label": name,
         "known": row.known,
@@ -272,15 +274,15 @@ def _output_row(name: str, row: ClassScores, found: LabelInterval, in_training: 
     }
 
 
-def _table_row(name: str, row: ClassScores, found: LabelInterval) -> list[Cell]:
+def _table_row(name: str, row: ClassScores, average_precision: LabelInterval) -> list[Cell]:
     """The cells of one label; precision is a dash if it was never predicted, and recall if no image has it."""
-    interval = found.interval
+    interval = average_precision.interval
     any_positive, any_predicted = row.positives > 0, row.predicted > 0
     return [
         Cell(name),
         Cell.of(row.positives),
         Cell.of(row.average_precision, bar=True),
-        Cell(str(found) if any_positive else NO_VALUE)
+        Cell(str(average_precision) if any_positive else NO_VALUE)
         if interval is None
         else Cell(f"{interval.low:.2f}-{interval.high:.2f}", interval.high - interval.low),
         Cell.of(row.precision) if any_predicted else Cell(NO_VALUE),

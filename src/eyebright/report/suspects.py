@@ -46,22 +46,22 @@ def suspects_section(evaluation: Evaluation) -> list[Section]:
     return [Section("Labels to look at", "suspects", blocks, intro)]
 
 
-def _by_image(found: Sequence[Suspect]) -> tuple[list[int], dict[int, list[Suspect]]]:
+def _by_image(suspects: Sequence[Suspect]) -> tuple[list[int], dict[int, list[Suspect]]]:
     """The rows of the first images, and the suspects of each."""
     by_image: dict[int, list[Suspect]] = {}
-    for suspect in found:
+    for suspect in suspects:
         if suspect.row in by_image or len(by_image) < MAX_CARDS:
             by_image.setdefault(suspect.row, []).append(suspect)
     return list(by_image), by_image
 
 
-def _card(evaluation: Evaluation, row: int, name: str, found: Sequence[Suspect]) -> Card:
+def _card(evaluation: Evaluation, row: int, name: str, suspects: Sequence[Suspect]) -> Card:
     image = evaluated_thumbnail(evaluation, row)
-    tags = [tag for suspect in found for tag in _tags(suspect)]
-    copies = sorted({copy for suspect in found for copy in suspect.copies})
+    tags = [tag for suspect in suspects for tag in _tags(suspect)]
+    copies = sorted({copy for suspect in suspects for copy in suspect.copies})
     note = f"a copy has another label: {', '.join(copies)}" if copies else ""
     words = "; ".join(
-        f"{suspect.kind} {suspect.label}: given {suspect.given}, predicted {suspect.predicted}" for suspect in found
+        f"{suspect.kind} {suspect.label}: given {suspect.given}, predicted {suspect.predicted}" for suspect in suspects
     )
     return Card(name, evaluation.files[row], image, f"{name}: {words}", tags, note=note)
 

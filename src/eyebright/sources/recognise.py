@@ -91,19 +91,19 @@ def _asked_format(path: Path, content: FolderContent, candidates: Sequence[Label
 def unknown_format(path: Path) -> InputError:
     """The error for a file whose format is not known: what it looks like, and what is known."""
     folder = folder_listing(path.parent, recurse=False)
-    for each in FORMATS:
-        if each.recognises_file is None and _is_folder(each, path.parent, folder) and not each.is_general:
-            return InputError(f"'{path}' belongs to one image of {each.title}; give its folder, '{path.parent}'")
-    known = "; ".join(f"{each.name} ({each.looks_like})" for each in FORMATS)
+    for format_ in FORMATS:
+        if format_.recognises_file is None and _is_folder(format_, path.parent, folder) and not format_.is_general:
+            return InputError(f"'{path}' belongs to one image of {format_.title}; give its folder, '{path.parent}'")
+    known = "; ".join(f"{format_.name} ({format_.looks_like})" for format_ in FORMATS)
     return InputError(f"'{path}' looks like {LabelFile(path).looks_like}, which is not a known format: {known}")
 
 
 def _format_of_file(path: Path) -> Format:
     file = LabelFile(path)
-    found = [each for each in FORMATS if _is_file(each, file)]
-    specific = [each for each in found if not each.is_general]
+    found = [format_ for format_ in FORMATS if _is_file(format_, file)]
+    specific = [format_ for format_ in found if not format_.is_general]
     if len(specific) > 1:
-        raise _equally_likely(path, [Recognised(each, (path,)) for each in specific])
+        raise _equally_likely(path, [Recognised(format_, (path,)) for format_ in specific])
     if specific or found:
         return (specific or found)[0]
     if file.json is not None or file.xml_root:
@@ -112,16 +112,18 @@ def _format_of_file(path: Path) -> Format:
 
 
 def _format_of_folder(path: Path, content: FolderContent, files: Sequence[LabelFile]) -> Recognised:
-    found = [Recognised(each) for each in FORMATS if not each.is_general and _is_folder(each, path, content)]
-    for each in FORMATS:
-        if not each.is_general and (of_it := tuple(file.path for file in files if _is_file(each, file))):
+    found = [
+        Recognised(format_) for format_ in FORMATS if not format_.is_general and _is_folder(format_, path, content)
+    ]
+    for format_ in FORMATS:
+        if not format_.is_general and (of_it := tuple(file.path for file in files if _is_file(format_, file))):
             found = (
-                [reading for reading in found if reading.format is not each]
-                if each.recognises_folder is None
+                [reading for reading in found if reading.format is not format_]
+                if format_.recognises_folder is None
                 else found
             )
-            if all(reading.format is not each for reading in found):
-                found.append(Recognised(each, of_it))
+            if all(reading.format is not format_ for reading in found):
+                found.append(Recognised(format_, of_it))
     if not found:
         found = _general(path, content, files)
     if len(found) > 1:
@@ -131,20 +133,20 @@ def _format_of_folder(path: Path, content: FolderContent, files: Sequence[LabelF
 
 def _general(path: Path, content: FolderContent, files: Sequence[LabelFile]) -> list[Recognised]:
     """Tables and the like, and class folders if there are such too."""
-    general = [each for each in FORMATS if each.is_general and each.recognises_file is not None]
-    tables = {each: tuple(file.path for file in files if _is_file(each, file)) for each in general}
-    found = [Recognised(each, of_it) for each, of_it in tables.items() if of_it]
+    general = [format_ for format_ in FORMATS if format_.is_general and format_.recognises_file is not None]
+    tables = {format_: tuple(file.path for file in files if _is_file(format_, file)) for format_ in general}
+    found = [Recognised(format_, of_it) for format_, of_it in tables.items() if of_it]
     if not found:
         return []
     return [*found, Recognised(CLASS_FOLDERS)] if _is_folder(CLASS_FOLDERS, path, content) else found
 
 
-def _is_file(each: Format, file: LabelFile) -> bool:
-    return each.recognises_file is not None and each.recognises_file(file)
+def _is_file(format_: Format, file: LabelFile) -> bool:
+    return format_.recognises_file is not None and format_.recognises_file(file)
 
 
-def _is_folder(each: Format, path: Path, content: FolderContent) -> bool:
-    return each.recognises_folder is not None and each.recognises_folder(path, content)
+def _is_folder(format_: Format, path: Path, content: FolderContent) -> bool:
+    return format_.recognises_folder is not None and format_.recognises_folder(path, content)
 
 
 def _possible_label_files(content: FolderContent, *, is_limited: bool) -> tuple[list[LabelFile], list[Path]]:

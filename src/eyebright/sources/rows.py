@@ -237,8 +237,8 @@ def label_messages(sets: Categorical[LabelSet]) -> list[str]:
     ]
     if empty := int(sets.isin([LabelSet()]).sum()):
         messages.append(f"images without a label: {empty} of {len(sets)}")
-    each = np.array([len(category.unknown) for category in sets.categories], dtype=np.int64)
-    if unknown := int(each[sets.codes].sum()):
+    unknown_counts = np.array([len(category.unknown) for category in sets.categories], dtype=np.int64)
+    if unknown := int(unknown_counts[sets.codes].sum()):
         messages.append(
             f"labels that are unknown, neither yes nor no, and masked: {unknown} cells of {len(sets)} images"
         )

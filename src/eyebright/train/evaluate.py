@@ -140,52 +140,55 @@ def cached_outputs(head: nn.Module, pairs: Iterable[tuple[Tensor, Tensor]], devi
     return Outputs(outputs, targets, (), ())
 
 
-def targets_in_user_units(dataset: Dataset, given: Outputs) -> Shaped[Tensor, "n ..."]:
+def targets_in_user_units(dataset: Dataset, model_outputs: Outputs) -> Shaped[Tensor, "n ..."]:
     """The targets in the user's units: points in pixels of the original image, even those outside of a crop.
 
     Args:
         dataset: the evaluated dataset.
-        given: the outputs for this dataset.
+        model_outputs: the outputs for this dataset.
 
     Raises:
         InputError: there are no targets.
     """
-    if given.targets is None or dataset.target is None:
+    if model_outputs.targets is None or dataset.target is None:
         raise InputError("these images have no targets; for new images use predict")
     block = dataset.target
     if not block.is_geometric:
-        return block.to_user_units(given.targets, given.warps)  # the network predicts standardized numbers
+        # The network predicts standardized numbers.
+        return block.to_user_units(model_outputs.targets, model_outputs.warps)
     positions = {index: i for i, index in enumerate(dataset.indices)}
-    return torch.stack([block.encode(dataset.raw_target(positions[index])) for index in given.indices])
+    return torch.stack([block.encode(dataset.raw_target(positions[index])) for index in model_outputs.indices])
 
 
 def build_evaluation(
-    dataset: Dataset, given: Outputs, decision: Decision, *, part: EvaluatedPart = "valid"
+    dataset: Dataset, model_outputs: Outputs, decision: Decision, *, part: EvaluatedPart = "valid"
 ) -> Evaluation:
     """The evaluation of a model's outputs.
 
     Args:
         dataset: the evaluated dataset.
-        given: the outputs for this dataset, in float32.
+        model_outputs: the outputs for this dataset, in float32.
         decision: converts outputs to predictions.
         part: the part of the data.
 
     Raises:
         InputError: there are no targets.
     """
-    paths = dataset.paths(given.indices)
+    paths = dataset.paths(model_outputs.indices)
     root = common_folder([path for path in paths if path is not None])
-    files = [relative_name(path, root) if path else f"item {i}" for i, path in zip(given.indices, paths, strict=True)]
+    files = [
+        relative_name(path, root) if path else f"item {i}" for i, path in zip(model_outputs.indices, paths, strict=True)
+    ]
     return Evaluation(
         decision,
-        decision.target.to_user_units(given.outputs, given.warps),
-        targets_in_user_units(dataset, given),
+        decision.target.to_user_units(model_outputs.outputs, model_outputs.warps),
+        targets_in_user_units(dataset, model_outputs),
         tuple(files),
         root,
-        torch.tensor([warp.input_size for warp in given.warps], dtype=torch.int64).reshape(-1, 2),
-        given.indices,
-        given.warps,
-        columns=dataset.other_columns(given.indices),
+        torch.tensor([warp.input_size for warp in model_outputs.warps], dtype=torch.int64).reshape(-1, 2),
+        model_outputs.indices,
+        model_outputs.warps,
+        columns=dataset.other_columns(model_outputs.indices),
         part=part,
         hashes=file_hashes(paths),
     )
@@ -197,7 +200,7 @@ def batch_outputs(model: nn.Module, batch: Batch, device: Device) -> Float[Tenso
 
 
 def score(
-    given: Outputs,
+    model_outputs: Outputs,
     targets: Shaped[Tensor, "n ..."],
     *,
     loss: Callable[[Tensor, Tensor], Tensor],
@@ -210,7 +213,7 @@ def score(
     images.
 
     Args:
-        given: a model's outputs, with targets.
+        model_outputs: a model's outputs, with targets.
         targets: the targets in the user's units.
         loss: a function of raw outputs and targets.
         metrics: metrics; those that take logits get raw outputs and the targets of the loss, as in fastai.
@@ -219,21 +222,21 @@ def score(
     Raises:
         InputError: there are no targets.
     """
-    if given.targets is None:
+    if model_outputs.targets is None:
         raise InputError("these images have no targets; for new images use predict")
     mean = MeanLoss(loss)
-    for start in range(0, len(given.outputs), _LOSS_BATCH):
+    for start in range(0, len(model_outputs.outputs), _LOSS_BATCH):
         part = slice(start, start + _LOSS_BATCH)
-        mean.add(given.outputs[part], given.targets[part])
+        mean.add(model_outputs.outputs[part], model_outputs.targets[part])
     scores = {"valid_loss": mean.value}
-    if not bool(given.outputs.isfinite().all()):
+    if not bool(model_outputs.outputs.isfinite().all()):
         return scores | {metric.name: math.nan for metric in with_unique_names(metrics)}
     if not metrics:
         return scores
-    activated = decision.activate(decision.target.to_user_units(given.outputs, given.warps))
+    activated = decision.activate(decision.target.to_user_units(model_outputs.outputs, model_outputs.warps))
     for metric in with_unique_names(metrics):
         if metric.takes == "logits":
-            scores[metric.name] = metric(given.outputs, given.targets)
+            scores[metric.name] = metric(model_outputs.outputs, model_outputs.targets)
         else:
             scores[metric.name] = metric(
                 decision.decide(activated) if metric.takes == "decisions" else activated, targets

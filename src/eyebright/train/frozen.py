@@ -197,25 +197,25 @@ def head_pool_size(dls: DataLoaders) -> int:
     return wanted if len(dls.train_ds) <= _MANY_IMAGES else min(wanted, 2)
 
 
-def image_weights(loader: Loader, given: Outputs) -> Float[Tensor, " n"] | None:
+def image_weights(loader: Loader, features: Outputs) -> Float[Tensor, " n"] | None:
     """The sample weight of each image of ``given``, 1 on average; None without weights.
 
     Args:
         loader: the training loader; images that are not in it have the weight 1.
-        given: features of images.
+        features: features of images.
     """
     if loader.probabilities is None:
         return None
     weights = dict(zip(loader.dataset.indices, loader.probabilities * len(loader.dataset), strict=True))
-    return torch.tensor([weights.get(index, 1.0) for index in given.indices], dtype=torch.float64)
+    return torch.tensor([weights.get(index, 1.0) for index in features.indices], dtype=torch.float64)
 
 
-def image_groups(groups: Sequence[Any] | None, given: Outputs, n_items: int) -> Int[Tensor, " n"] | None:
+def image_groups(groups: Sequence[Any] | None, features: Outputs, n_items: int) -> Int[Tensor, " n"] | None:
     """An integer for the group of each image of ``given``; None without groups.
 
     Args:
         groups: the group of each item of the data, of any hashable type; None or NaN: the image is its own group.
-        given: features of some of them.
+        features: features of some of them.
         n_items: the number of items.
 
     Raises:
@@ -226,7 +226,7 @@ def image_groups(groups: Sequence[Any] | None, given: Outputs, n_items: int) -> 
     if len(groups) != n_items:
         raise InputError(f"`groups` needs one group for each of {n_items} items, got {len(groups)}")
     numbers: dict[Any, int] = {}
-    own = [groups[index] for index in given.indices]
+    own = [groups[index] for index in features.indices]
     try:
         # An image whose group is missing is a group of its own.
         keys = [("image", i) if is_missing(group) else ("group", group) for i, group in enumerate(own)]
@@ -235,10 +235,12 @@ def image_groups(groups: Sequence[Any] | None, given: Outputs, n_items: int) -> 
         raise InputError("`groups` must be values that can be compared, such as numbers or text") from None
 
 
-def _features_and_targets(given: Outputs, block: TargetBlock) -> tuple[Float[Tensor, "n d"], Shaped[Tensor, "n ..."]]:
+def _features_and_targets(
+    features: Outputs, block: TargetBlock
+) -> tuple[Float[Tensor, "n d"], Shaped[Tensor, "n ..."]]:
     """The features as rows, and the targets in the form for fitting a linear head."""
-    assert given.targets is not None  # `compute_features` refuses images without targets
-    return given.outputs.flatten(1), block.head_targets(given.targets)
+    assert features.targets is not None  # `compute_features` refuses images without targets
+    return features.outputs.flatten(1), block.head_targets(features.targets)
 
 
 def _joined(parts: Iterable[Outputs]) -> Outputs:

@@ -235,11 +235,11 @@ def slide(lrs: Sequence[float], losses: Sequence[float], num_it: int = 100) -> f
     """
     rates, slopes = _single(lrs), np.gradient(_single(losses))
     right, left = -1, -1 - _SLIDE_WIDTH
-    found = rates[max(left, -len(rates))]
+    rate = rates[max(left, -len(rates))]
     while left >= -len(slopes) and abs(slopes[right] - slopes[left]) > _SLIDE_STEEPNESS:
-        found = rates[left]
+        rate = rates[left]
         right, left = right - 1, left - 1
-    return float(found)
+    return float(rate)
 
 
 def minimum(lrs: Sequence[float], losses: Sequence[float], num_it: int = 100) -> float:

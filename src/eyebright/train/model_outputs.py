@@ -49,17 +49,17 @@ class ModelOutputs:
         if exact and last is not None and last[0] is loader and last[1] == weights:
             return last[2]
         with closing(loader.batches(epoch, self._shard)) as batches:
-            given = compute_outputs(self._fused.for_evaluation(), batches, self._run.device, autocast=not exact)
+            outputs = compute_outputs(self._fused.for_evaluation(), batches, self._run.device, autocast=not exact)
         self._share_skipped(loader)
         if exact:
-            self._last = loader, weights, given
-        return given
+            self._last = loader, weights, outputs
+        return outputs
 
     def of_cache(self, cache: FeatureCache, loader: Loader) -> Outputs:
         """The outputs of the head for the cached features of a loader's images, in its order."""
-        given = cached_outputs(cache.model.head, cache.batches(0), self._run.device)
+        outputs = cached_outputs(cache.model.head, cache.batches(0), self._run.device)
         self._share_skipped(loader)
-        return given
+        return outputs
 
     def of_batches(self, batches: Sequence[Batch]) -> Outputs:
         """The outputs for batches that are already on the device, in their order."""
@@ -80,9 +80,9 @@ class ModelOutputs:
         with closing(loader.batches(0, self._shard)) as batches:
             return compute_outputs(extractor, batches, self._run.device, autocast=False)
 
-    def keep(self, loader: Loader, given: Outputs) -> None:
+    def keep(self, loader: Loader, outputs: Outputs) -> None:
         """Keeps the outputs that the current weights have for a loader, which were computed in another way."""
-        self._last = loader, self._run.version_of(self.model), given
+        self._last = loader, self._run.version_of(self.model), outputs
 
     def forget(self) -> None:
         """Frees the memory of the kept outputs, which belong to other images or weights."""

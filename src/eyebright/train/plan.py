@@ -89,7 +89,7 @@ class Plan:
 
     def to_json(self) -> dict[str, Any]:
         """The plan as JSON, with its options on the same level as the other fields."""
-        fields = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         options = dataclasses.asdict(fields.pop("options"))
         return {**fields, "lr": list(self.lr), "schedule": schedule_to_json(self.schedule), **options}
 
@@ -97,7 +97,9 @@ class Plan:
     def from_json(value: Mapping[str, Any]) -> "Plan":
         """The plan from the JSON of `to_json`."""
         fields = dict(value)
-        options = {each.name: fields.pop(each.name) for each in dataclasses.fields(FitOptions) if each.name in fields}
+        options = {
+            field.name: fields.pop(field.name) for field in dataclasses.fields(FitOptions) if field.name in fields
+        }
         lr, schedule = tuple(fields.pop("lr")), schedule_from_json(fields.pop("schedule"))
         return Plan(lr=lr, schedule=schedule, options=FitOptions(**options), **fields)
 

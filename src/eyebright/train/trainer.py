@@ -117,8 +117,8 @@ class Trainer:
         return self._loss
 
     @loss.setter
-    def loss(self, given: Loss) -> None:
-        self._loss = self.run.loss = given
+    def loss(self, loss: Loss) -> None:
+        self._loss = self.run.loss = loss
         self._custom_loss = True
 
     def use_data(self, dls: DataLoaders) -> None:
@@ -315,12 +315,12 @@ class Trainer:
             self._set_training_loss(plan.options)
             with self._frozen_for_trial(plan.frozen_to, train_bn=plan.train_bn):
                 setup, trial_step = self._setups.for_trial(), self._step(plan.options)
-                each = step_seconds(self.run, setup, plan=plan, step=trial_step, seconds=seconds)
+                seconds_of_step = step_seconds(self.run, setup, plan=plan, step=trial_step, seconds=seconds)
             validated = self._validation_seconds(validate)
             # the first one includes reading and caching the images
             if self.run.device.from_main(validated < seconds / 2):
                 validated = self._validation_seconds(validate)
-            return self.run.device.from_main(Speed(each, validated))
+            return self.run.device.from_main(Speed(seconds_of_step, validated))
 
     def validate(
         self,
@@ -341,11 +341,11 @@ class Trainer:
             exact: True for float32, whatever the precision of training.
         """
         if cache is not None and not self.dls.target.is_geometric:
-            given = self.outputs.of_cache(cache, loader)
+            outputs = self.outputs.of_cache(cache, loader)
         else:
-            given = self.outputs.of_loader(loader, exact=exact or self.run.device.precision == "float32")
-        targets = targets_in_user_units(loader.dataset, given)
-        return score(given, targets, loss=self._loss, metrics=metrics, decision=decision)
+            outputs = self.outputs.of_loader(loader, exact=exact or self.run.device.precision == "float32")
+        targets = targets_in_user_units(loader.dataset, outputs)
+        return score(outputs, targets, loss=self._loss, metrics=metrics, decision=decision)
 
     def fit_out_of_distribution(self) -> OutOfDistribution | None:
         """The fitted out-of-distribution detector; None for fewer than 10 training or validation images.

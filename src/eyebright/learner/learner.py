@@ -555,10 +555,18 @@ class Learner:
         with_loss: bool = False,
         act: Callable[[Tensor], Tensor] | None = None,
     ) -> tuple[Any, ...]:
-        """Predictions and targets of a dataset, in its order; predictions are probabilities, points or numbers.
+        """Predictions and targets of a dataset of n images, in its order.
 
         The result is a tuple (inputs, predictions, targets, decoded, losses) of which only the requested ones are
-        returned. Targets are None if the dataset has none.
+        returned. All tensors are on the CPU.
+
+        - inputs: float, (n, c, h, w), images as the loader gives them to the model.
+        - predictions: float32. Probabilities (n, k) of labels or classes; points (n, p, 2) in [-1, 1] over the image
+          that the model sees; numbers (n, k), standardised as for the loss.
+        - targets: encoded as for the loss, in the same units; NaN, or -1 for a class, where unknown. None if the
+          dataset has none.
+        - decoded: a list of n labels, label sets, points in pixels of the original image, or numbers in their own unit.
+        - losses: (n,).
 
         Args:
             ds_idx: 1 for the validation set, 0 for the training set without augmentation.
@@ -593,6 +601,8 @@ class Learner:
         use_max: bool = False,  # noqa: FBT001 - fastai's signature
     ) -> tuple[Any, Tensor | None]:
         """(predictions, targets) of a dataset: ``beta`` times the plain predictions, the rest from augmented views.
+
+        Shapes and units are those of `get_preds`.
 
         Args:
             ds_idx: 1 for the validation set, 0 for the training set.

@@ -29,7 +29,7 @@ def predict_dataset(
     with_loss: bool,
     act: Callable[[Tensor], Tensor] | None,
 ) -> tuple[Any, ...]:
-    """(inputs, predictions, targets, decoded, losses) only the requested ones, in the order of the dataset.
+    """(inputs, predictions, targets, decoded, losses), only the requested ones; shapes as in `Learner.get_preds`.
 
     Args:
         trainer: the trainer that computes the outputs.

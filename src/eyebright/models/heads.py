@@ -103,6 +103,9 @@ def create_head(
         lin_first: a dropout, blocks of (linear, ReLU, batch norm, dropout), and a final linear layer.
         y_range: (low, high) range of the outputs; None for unbounded outputs.
 
+    Returns:
+        A module from features, (b, nf, h, w) or (b, nf), to outputs (b, n_out).
+
     Raises:
         InputError: ``ps`` has neither one value nor one per linear layer.
     """

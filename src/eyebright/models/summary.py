@@ -22,7 +22,7 @@ class LayerSummary:
         shape: output shape including the batch; None for a module with both parameters and submodules, such as
             a ViT with its position embedding.
         parameters: number of parameters of the layer itself, without submodules.
-        trainable: whether any of them requires gradients; None if it has no parameters.
+        trainable: whether any of these parameters requires gradients; None if there are none.
     """
 
     name: str

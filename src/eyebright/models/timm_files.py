@@ -1,8 +1,8 @@
 """What timm needs to load the backbone of a saved model by ``timm.create_model("hf-hub:...", pretrained=True)``.
 
-timm reads ``config.json``, and the weights from the file that it names. Their names in ``model.safetensors`` have a
-prefix, and there is a head beside them, which timm's strict loading refuses; so the backbone's weights are a file of
-their own, with timm's names.
+timm reads ``config.json`` and the file of weights that it names, strictly: every tensor must belong to timm's model. In
+``model.safetensors`` the names have a prefix, and there are tensors of the head. So the backbone's weights are in a
+separate file, with timm's names.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Starts a model from a saved one (warm start): its backbone, its normalisation, and the outputs that both have."""
+"""`warm_start`: gives a model the backbone, the normalisation and the shared outputs of a saved one."""
 
 import copy
 from collections.abc import Callable, Sequence
@@ -25,8 +25,8 @@ def warm_start(
     Args:
         model: changed in place, with its description.
         saved: the saved weights, of the same architecture; unchanged.
-        rows: for each output of the model the saved output that it goes on with; None for a new one.
-        init: initialises the weights of new outputs, a matrix in place; their bias is 0. None: weights of 0.
+        rows: for each output of the model, the index of the saved output whose weights it starts from; None: new.
+        init: initialises a weight matrix in place, for new outputs; their bias is 0. None: weights of 0.
 
     Raises:
         InputError: the backbones differ, for example because it takes images of one size only.

@@ -67,6 +67,12 @@ def check_writable(source: Source, writer: Writer) -> list[str]:
             "no; `to='csv'` and `to='parquet'` keep them"
         )
     _check_names(source, writer)
+    return [f"{writer.title} does not hold: {loss}" for loss in _losses(source, writer)]
+
+
+def _losses(source: Source, writer: Writer) -> list[str]:
+    """What the file will not hold, as ends of sentences."""
+    task_type = source.block().task_type
     lost = ["the weight of each image"] if source.weight is not None else list[str]()
     word = kind_word(source.block())
     if word != KIND_WORDS[task_type]:
@@ -80,7 +86,7 @@ def check_writable(source: Source, writer: Writer) -> list[str]:
         lost.append(f"labels that are declared and that no image has: {listing(source.unused)}")
     if source.left_out:
         lost.append(f"{len(source.left_out):,} images that are left out of the data")
-    return [f"{writer.title} does not hold: {loss}" for loss in lost]
+    return lost
 
 
 def _check_names(source: Source, writer: Writer) -> None:

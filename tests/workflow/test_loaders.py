@@ -102,10 +102,35 @@ def test_the_augmentation_message_describes_size_and_augmentation(
     assert says in augmentation_message(target, options)
 
 
-@pytest.mark.parametrize(("images", "size"), [(1000, 32), (128, 32), (127, 31), (40, 10), (7, 2), (1, 2)])
+FEW = [(1000, 32), (128, 32), (127, 31), (40, 10), (7, 2), (1, 2)]
+
+
+@pytest.mark.parametrize(("images", "size"), FEW)
 def test_small_datasets_have_small_batches(images: int, size: int) -> None:
     assert batch_size(labelled(["a"] * images), TrainOptions()) == size
     assert batch_size(labelled(["a"] * images), TrainOptions(bs=5)) == 5
+
+
+def pointed(images: int) -> Source:
+    """Images with a point each."""
+    files = strings([f"{i}.png" for i in range(images)])
+    return Source("points", Path(), files, np.zeros((images, 1, 2)))
+
+
+@pytest.mark.parametrize("images", [1, 7, 31, 72, 191, 192, 500, 767, 768, 5000])
+def test_points_are_learnt_in_24_steps_an_epoch_or_in_batches_of_8(images: int) -> None:
+    size = batch_size(pointed(images), TrainOptions())
+    assert 2 <= size <= 32
+    assert images // size >= 24 or size <= 8
+    assert images // size >= 4 or size == 2
+    assert size == 32 or images // (size + 1) < 24
+    assert batch_size(pointed(images), TrainOptions(bs=5)) == 5
+
+
+@pytest.mark.parametrize("options", [TrainOptions(head="book"), TrainOptions(epochs=0)])
+@pytest.mark.parametrize(("images", "size"), FEW)
+def test_other_trainings_of_points_have_the_batches_of_labels(images: int, size: int, options: TrainOptions) -> None:
+    assert batch_size(pointed(images), options) == size
 
 
 def test_batches_have_the_size_and_the_transforms_that_were_asked_for(tmp_path: Path) -> None:

@@ -102,6 +102,8 @@ class TargetBlock(Block):
     """The loss that a linear head is fitted with, on `head_targets`."""
     head_pool_size: ClassVar[int] = 1
     """Height and width of the pooled feature maps of a linear head; more than 1 if it must distinguish positions."""
+    min_steps: ClassVar[int] = 4
+    """Steps of an epoch, at least, by which a fitted head is fine-tuned, while batches have 8 images or more."""
     is_checked_early: ClassVar[bool] = False
     """Whether every unique target is read and checked with `check` before training."""
 

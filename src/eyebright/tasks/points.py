@@ -56,6 +56,7 @@ class PointBlock(TargetBlock):
     zero_last_layer: ClassVar[bool] = True
     head_objective: ClassVar[HeadObjective] = "squared"
     head_pool_size: ClassVar[int] = 4
+    min_steps: ClassVar[int] = 24
     count: int | None
     mirror: tuple[int, ...] | None
     names: tuple[str, ...] | None

@@ -21,6 +21,7 @@ from eyebright.workflow.options import TrainOptions
 
 _PRESIZE = 8, 7  # a training image is resized to 8/7 of its size before a random crop: 256 for 224, as in fastai
 _CROP_AREA = 0.75  # smallest area of a random crop
+_SMALL_BATCH = 8  # smaller ones take longer than they help
 
 Weights = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -60,7 +61,9 @@ def source_dataloaders(source: Source, options: TrainOptions, *, batch: int) -> 
 
 
 def batch_size(source: Source, options: TrainOptions) -> int:
-    """The number of images in a batch: ``bs`` of the options, by default 32, or a quarter of less than 128 images.
+    """The number of images in a batch: ``bs`` of the options, by default 32, and fewer for small sets.
+
+    A small set trains in `TargetBlock.min_steps` steps an epoch, if that leaves 8 images for a batch.
 
     Args:
         source: the labelled images, split.
@@ -69,8 +72,10 @@ def batch_size(source: Source, options: TrainOptions) -> int:
     if options.bs is not None:
         return options.bs
     train, _ = source.split or (range(len(source)), ())
-    n_images = len(train)
-    return min(BATCH_SIZE, max(n_images // 4, 2))  # batch norm cannot train on a single image
+    fine_tunes_fitted_head = options.trains_epochs and not options.has_book_head
+    steps = source.block().min_steps if fine_tunes_fitted_head else TargetBlock.min_steps
+    quarter = max(len(train) // TargetBlock.min_steps, 2)  # batch norm cannot train on a single image
+    return min(BATCH_SIZE, max(len(train) // steps, min(_SMALL_BATCH, quarter)))
 
 
 def shows_whole_images(block: TargetBlock, options: TrainOptions) -> bool:

@@ -90,7 +90,7 @@ def train_model(
         size_is_open = options.size is None and parent is None
         options = (options if parent is None else options_of_parent(options, parent)).with_defaults()
         prepared = prepare(source, options, say, parent)
-        learner = _make_learner(prepared.dls, options, say)
+        learner = make_learner(prepared.dls, options, say)
         budget = None if options.minutes is None else TimeBudget.after_start(options.minutes, started)
         if budget is not None:
             options = _fit_size(learner, prepared.source, options, budget, size_is_open=size_is_open, say=say)
@@ -188,7 +188,8 @@ def _fit_size(
     return options
 
 
-def _make_learner(dls: DataLoaders, options: TrainOptions, say: Say) -> Learner:
+def make_learner(dls: DataLoaders, options: TrainOptions, say: Say) -> Learner:
+    """The learner that the options describe, with pretrained or given weights; nothing is trained yet."""
     licence = declared_licence(architecture_name(options.backbone)) or "not declared"
     say(f"licence of the published weights of {options.backbone}, as timm declares it: {licence}")
     learner = vision_learner(

@@ -116,18 +116,36 @@ def test_what_a_killed_process_has_left_is_removed_by_the_next_one_that_writes_t
 
 
 @pytest.mark.parametrize("name", ["predictions.tsv", "table", "a b.ONNX", "labels.parquet.gz", "x.unpacked"])
-@pytest.mark.parametrize("inside", ["", ".NAME.0a1b2c3d", "NAME", ".NAME.ffffffff/.NAME.ffffffff"])
-def test_what_a_killed_process_has_left_is_removed_whatever_the_name(name: str, inside: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("inside", [None, ".NAME.0a1b2c3d", "NAME", ".NAME.ffffffff/.NAME.ffffffff"])
+def test_what_a_killed_process_has_left_is_removed_whatever_the_name(
+    name: str, inside: str | None, tmp_path: Path
+) -> None:
     left = tmp_path / f".{name}.0a1b2c3d"
-    (left / inside.replace("NAME", name)).mkdir(parents=True)
+    left.mkdir()
+    if inside is not None:
+        file = left / inside.replace("NAME", name)
+        file.parent.mkdir(exist_ok=True)
+        file.touch()
     remove_stale(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_hidden_folder_of_something_else_is_kept(tmp_path: Path) -> None:
-    (tmp_path / ".objects.deadbeef" / "ab").mkdir(parents=True)
+@pytest.mark.parametrize(
+    "file",
+    [
+        ".objects.deadbeef/ab/1",
+        ".photos.20240101/photos/a.jpg",
+        ".labels.csv.20240101/labels.csv",
+        ".photos.0a1b2c3d/photos/a.jpg",
+        ".labels.csv.0a1b2c3d/notes.txt",
+    ],
+)
+def test_a_hidden_folder_of_something_else_is_kept(tmp_path: Path, file: str) -> None:
+    (tmp_path / file).parent.mkdir(parents=True)
+    (tmp_path / file).touch()
+    (tmp_path / file.split("/")[0] / "labels.csv").touch()
     remove_stale(tmp_path)
-    assert (tmp_path / ".objects.deadbeef" / "ab").is_dir()
+    assert (tmp_path / file).is_file()
 
 
 def test_temporary_files_of_older_versions_are_removed_when_nobody_can_be_writing_them(tmp_path: Path) -> None:

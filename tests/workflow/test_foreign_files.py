@@ -67,6 +67,13 @@ def test_the_folder_of_a_model_can_be_written_also_if_weights_and_manifest_are_d
     check_no_foreign_files(folder)
 
 
+def test_a_sound_file_of_another_program_is_kept_also_beside_options_of_a_training(tmp_path: Path) -> None:
+    (tmp_path / "options.json").write_text(json.dumps({"schema": 1, "training": {}}))
+    (tmp_path / "manifest.json").write_text(json.dumps({"name": "a web page", "icons": []}))
+    with pytest.raises(InputError, match=r"manifest.json' exists and belongs to no model of Eyebright;"):
+        check_no_foreign_files(tmp_path)
+
+
 @pytest.mark.parametrize("indent", [None, 4])
 def test_numbers_of_a_report_may_be_indented_anew(indent: int | None, tmp_path: Path) -> None:
     folder = saved(tmp_path / "model")

@@ -19,7 +19,7 @@ from typing import Any
 
 from eyebright.errors import ArtifactError, os_reason
 
-_TEMPORARY = re.compile(r"\.[^.].*\.[0-9a-f]{8}")
+_TEMPORARY = re.compile(r"\.[^.].*\.(?=\d*[a-f])[0-9a-f]{8}")  # eight digits alone may be a date
 _WRITTEN_AS_FILES = re.compile(
     r".*\.(safetensors|json|parquet|csv|html|md|onnx|xml|bin|pt2|py|png|jsonl|txt)\.[0-9a-f]{8}"
 )  # by older versions
@@ -90,7 +90,7 @@ def temporary_folder(path: Path) -> Generator[Path, None, None]:
     remove_stale(path.parent)
     lock, folder = None, path
     while lock is None:
-        folder = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+        folder = _beside(path)
         with _errors_name(path, folder):
             folder.mkdir()
         lock = _locked(folder)
@@ -202,21 +202,33 @@ def remove_stale(folder: Path) -> None:
 
 
 def _is_temporary(entry: os.DirEntry[str]) -> bool:
-    """Whether something with the name of a temporary folder is one: it is empty, or has a file of the same path."""
+    """Whether something named like a temporary folder is one: it holds nothing, or what is written for its path."""
     try:
         if not entry.is_dir(follow_symlinks=False):
             return _WRITTEN_AS_FILES.fullmatch(entry.name) is not None
-        names = os.listdir(entry.path)  # noqa: PTH208 - only names
+        path = entry.name[1:-9]
+        with os.scandir(entry.path) as items:
+            inside = list(items)  # libraries put files of their own beside the one that they write
+        is_written = any(item.name == entry.name for item in inside)
+        return is_written or path.endswith(UNPACKED) or all(_is_written_for(path, item) for item in inside)
     except OSError:  # another process has removed it
         return False
-    path = entry.name[1:-9]
-    inside = any(name == path or name.startswith(f".{path}.") for name in names)
-    return inside or not names or path.endswith(UNPACKED)
+
+
+def _is_written_for(path: str, item: os.DirEntry[str]) -> bool:
+    """Whether an item of a temporary folder is the file of the path, or something temporary for it."""
+    is_file = item.name == path and item.is_file(follow_symlinks=False)
+    return is_file or (item.name.startswith(f".{path}.") and _TEMPORARY.fullmatch(item.name) is not None)
+
+
+def _beside(path: Path) -> Path:
+    """A new hidden path beside another one, of the form of `_TEMPORARY`."""
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:7]}f")
 
 
 @contextmanager
 def _temporary_file(path: Path) -> Generator[Path, None, None]:
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    temporary = _beside(path)
     try:
         yield temporary
     finally:

@@ -103,7 +103,7 @@ class TargetBlock(Block):
     head_pool_size: ClassVar[int] = 1
     """Height and width of the pooled feature maps of a linear head; more than 1 if it must distinguish positions."""
     min_steps: ClassVar[int] = 4
-    """Steps of an epoch, at least, by which a fitted head is fine-tuned, while batches have 8 images or more."""
+    """Steps of an epoch, at least, when a fitted head is fine-tuned; more than 4 while batches have 8 images."""
     is_checked_early: ClassVar[bool] = False
     """Whether every unique target is read and checked with `check` before training."""
 

@@ -28,7 +28,8 @@ def with_hashes(tuning: Mapping[str, Any], calibration: Any, *, former: Mapping[
         calibration: the JSON of the calibration that the new results were measured with.
         former: the record before; results that are the same objects were not measured again, and keep their hash.
     """
-    hashes = former.get(MEASURED_WITH, {})
+    hashes = former.get(MEASURED_WITH)
+    hashes = hashes if isinstance(hashes, Mapping) else {}
     results = {name: facts for name, facts in tuning.items() if name != MEASURED_WITH}
     kept = {name: hashes[name] for name, facts in results.items() if facts is former.get(name) and name in hashes}
     new = dict.fromkeys(

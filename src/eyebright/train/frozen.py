@@ -198,7 +198,7 @@ def head_pool_size(dls: DataLoaders) -> int:
 
 
 def image_weights(loader: Loader, features: Outputs) -> Float[Tensor, " n"] | None:
-    """The sample weight of each image of ``given``, 1 on average; None without weights.
+    """The sample weight of each image of ``features``, 1 on average; None without weights.
 
     Args:
         loader: the training loader; images that are not in it have the weight 1.
@@ -211,7 +211,7 @@ def image_weights(loader: Loader, features: Outputs) -> Float[Tensor, " n"] | No
 
 
 def image_groups(groups: Sequence[Any] | None, features: Outputs, n_items: int) -> Int[Tensor, " n"] | None:
-    """An integer for the group of each image of ``given``; None without groups.
+    """An integer for the group of each image of ``features``; None without groups.
 
     Args:
         groups: the group of each item of the data, of any hashable type; None or NaN: the image is its own group.

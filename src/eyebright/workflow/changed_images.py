@@ -33,7 +33,7 @@ def changed_message(before: Mapping[str, FileState]) -> str:
     changed = [path for path, state in before.items() if _state(path) != state]
     if not changed:
         return ""
-    were = "1 file of images was" if len(changed) == 1 else f"{len(changed):,} files of images were"
+    were = "1 image file was" if len(changed) == 1 else f"{len(changed):,} image files were"
     return (
         f"warning: {were} changed or removed during the training ({listing(changed, limit=3)}): the check, the "
         "training and the scores may be of different contents; train again"

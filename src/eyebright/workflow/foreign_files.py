@@ -33,7 +33,8 @@ def check_no_foreign_files(folder: Path) -> None:
     """
     checks: Mapping[str, Callable[[Path], bool]] = {MANIFEST: _is_manifest, WEIGHTS: _is_model}
     there = [name for name in checks if (folder / name).is_file() and (folder / name).stat().st_size]
-    is_model = any(checks[name](folder / name) for name in there) or (bool(there) and _has_more_of_a_model(folder))
+    are_broken = bool(there) and all(_is_broken(folder / name) for name in there)
+    is_model = any(checks[name](folder / name) for name in there) or (are_broken and _has_more_of_a_model(folder))
     if there and not is_model:
         is_broken = _is_broken(folder / there[0])
         problem = "is damaged, or of another program" if is_broken else "belongs to no model of Eyebright"

@@ -30,7 +30,7 @@ _NAMES = ("classes.txt", "obj.names", "data.names")
 
 def recognises_file(file: LabelFile) -> bool:
     """True for YAML with ``names`` and the folders of parts, or beside images with text files of rows of numbers."""
-    keys = {line.split(b":")[0].decode("latin1") for line in file.head.splitlines() if b":" in line}
+    keys = {line.split(b":")[0].rstrip().decode("latin1") for line in file.head.splitlines() if b":" in line}
     if file.suffix not in _YAML or "names" not in keys:
         return False
     return bool(keys & set(_PARTS)) or _has_label_files(folder_listing(file.path.parent))

@@ -26,7 +26,7 @@ from peers import race_eyebright
 from peers.race_protocol import Run
 from race_data import Images
 
-from eyebright._defaults import IMAGE_SIZE, VALID_PCT
+from eyebright._defaults import VALID_PCT
 from eyebright.learner.fine_tuned import FineTuned
 from eyebright.sources.read import read_source
 from eyebright.sources.source import Source
@@ -63,15 +63,9 @@ def main() -> None:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path, nargs="?", help="a table of labels, or a folder with a folder per class")
-    parser.add_argument("--images", type=Path, help="the folder that the table's file names are relative to")
-    parser.add_argument("--points", action="store_true", help="DATA is a folder in the format of the BIWI dataset")
-    parser.add_argument("--name", help="of the set in the table (default: the name of DATA)")
-    parser.add_argument("--size", type=int, nargs="+", default=[IMAGE_SIZE], help="pixels: SIZE, or HEIGHT WIDTH")
+    race.add_data(parser)
     parser.add_argument("--try", nargs="+", default=[DEFAULT], dest="attempts", help="BATCH/RATE/EPOCHS, or auto")
     parser.add_argument("--resplits", type=int, default=5, help="number of random splits (default: 5)")
-    parser.add_argument("--held-out", type=float, default=0.3, help="share held out, if the data do not say which")
-    parser.add_argument("--json", type=Path, help="file of the results, a line of JSON per run; runs in it are kept")
     parser.add_argument("--render", type=Path, help="print the table of this file of results, and run nothing")
     arguments = parser.parse_args()
     if arguments.render is None and (arguments.data is None or arguments.json is None):

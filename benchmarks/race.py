@@ -84,30 +84,35 @@ def main() -> None:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
-    parser.add_argument("data", type=Path, nargs="?", help="a table of labels, or a folder with a folder per class")
-    parser.add_argument("--images", type=Path, help="the folder that the table's file names are relative to")
-    parser.add_argument("--points", action="store_true", help="DATA is a folder in the format of the BIWI dataset")
-    parser.add_argument("--name", help="of the set in the tables (default: the name of DATA)")
+    add_data(parser)
     parser.add_argument("--run", nargs="+", default=["eyebright", "plain"], help=entrants_help(), metavar="NAME[=PATH]")
     parser.add_argument("--timm-scripts", type=Path, help="a checkout of timm with its train.py, for the entrant timm")
     parser.add_argument(
         "--arch", default=TrainOptions().backbone, help="a model of timm, for the programs that take one"
     )
-    parser.add_argument("--size", type=int, nargs="+", default=[IMAGE_SIZE], help="pixels: SIZE, or HEIGHT WIDTH")
     parser.add_argument("--bs", type=int, default=BATCH_SIZE, help="batch size of the others; Eyebright has its own")
     parser.add_argument("--epochs", type=int, nargs="+", default=[1, 3, 5, 10], help="lengths of training")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of training")
     parser.add_argument("--resplits", type=int, help="number of random splits (default: that of the data, or one)")
-    parser.add_argument("--held-out", type=float, default=0.3, help="share held out, if the data do not say which")
     parser.add_argument("--valid", type=float, default=VALID_PCT, help="share of the rest for validation")
     parser.add_argument("--limit", type=float, default=SECONDS / 60, help="minutes after which a run is ended")
-    parser.add_argument("--json", type=Path, help="file of the results, a line of JSON per run; runs in it are kept")
     parser.add_argument("--render", type=Path, help="print the tables of this file of results, and run nothing")
     parser.add_argument("--svg", type=Path, help="with --render: file for the picture")
     arguments = parser.parse_args()
     if arguments.render is None and (arguments.data is None or arguments.json is None):
         parser.error("give DATA and --json FILE, or --render FILE")
     return arguments
+
+
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of the images, of their held-out part, and of the file of results."""
+    parser.add_argument("data", type=Path, nargs="?", help="a table of labels, or a folder with a folder per class")
+    parser.add_argument("--images", type=Path, help="the folder that the table's file names are relative to")
+    parser.add_argument("--points", action="store_true", help="DATA is a folder in the format of the BIWI dataset")
+    parser.add_argument("--name", help="of the set in the tables (default: the name of DATA)")
+    parser.add_argument("--size", type=int, nargs="+", default=[IMAGE_SIZE], help="pixels: SIZE, or HEIGHT WIDTH")
+    parser.add_argument("--held-out", type=float, default=0.3, help="share held out, if the data do not say which")
+    parser.add_argument("--json", type=Path, help="file of the results, a line of JSON per run; runs in it are kept")
 
 
 def entrants_help() -> str:

@@ -19,6 +19,8 @@ from eyebright.inference import inspect_export
 from eyebright.inference.change_manifest import save_manifest
 from eyebright.inference.inspect_folder import InspectedFile, inspect_folder
 from eyebright.inference.model_folder import load_manifest, manifest_content
+from eyebright.tasks.calibration import Temperature
+from eyebright.tasks.threshold_hash import are_edited
 from eyebright.types import Thresholds
 from eyebright.workflow.command_options.folder import ExportOptions
 from eyebright.workflow.export import export_model
@@ -113,23 +115,40 @@ def test_the_hash_that_needs_no_torch_is_that_of_the_export(saved: Path) -> None
 @pytest.mark.parametrize(
     "change",
     [
-        pytest.param(lambda thresholds: None, id="tuned"),
-        pytest.param(lambda thresholds: thresholds.pop("hash"), id="of an older version"),
-        pytest.param(lambda thresholds: thresholds.update(values=[0.25] * len(thresholds["values"])), id="edited"),
+        pytest.param(lambda decision: None, id="tuned"),
+        pytest.param(lambda decision: decision["thresholds"].pop("hash"), id="of an older version"),
+        pytest.param(lambda decision: edit_thresholds(decision, 0.25), id="edited"),
+        pytest.param(lambda decision: edit_thresholds(decision, 1), id="edited to a whole number"),
+        pytest.param(lambda decision: decision["calibration"].update(value=3), id="whole number in the calibration"),
     ],
 )
-def test_the_hash_without_torch_is_the_same_for_tuned_and_edited_thresholds(
+def test_the_hash_without_torch_is_the_same_for_tuned_and_edited_decisions(
     model: Path, change: Callable[[dict[str, Any]], object]
 ) -> None:
     manifest = load_manifest(model)
     tuned = Thresholds((0.5,) * len(manifest.target.output_names), metric="f1_macro")
-    decision = manifest.decision.with_thresholds(tuned).to_json()
+    decision = manifest.decision.with_calibration(Temperature(3.0)).with_thresholds(tuned).to_json()
     assert "hash" in decision["thresholds"]
-    change(decision["thresholds"])
+    change(decision)
     content = {**manifest_content(model), "decision": decision}
     (model / "manifest.json").write_text(json.dumps(content))
     entries = {name: content[name] for name in ("target", "decision", "preprocessing", "pixels")}
     assert inspect_export.decision_hash(entries) == decision_hash(load_manifest(model))
+
+
+def edit_thresholds(decision: dict[str, Any], value: float) -> None:
+    thresholds = decision["thresholds"]
+    thresholds["values"] = [value] * len(thresholds["values"])
+
+
+def test_a_calibration_written_with_a_whole_number_leaves_the_thresholds_and_their_metric(model: Path) -> None:
+    decision = load_manifest(model).decision.with_calibration(Temperature(3.0))
+    content = decision.with_thresholds(Thresholds(0.4, metric="f1_macro")).to_json()
+    assert content["calibration"]["value"] == 3.0
+    content["calibration"]["value"] = 3
+    assert not are_edited(content)
+    content["calibration"]["value"] = 4
+    assert are_edited(content)
 
 
 def test_the_hash_of_thresholds_is_no_part_of_a_graph(saved: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from eyebright.errors import DataError, listing
 from eyebright.evaluation.exported_graphs import ExportedGraph, exported_graphs
 from eyebright.inference.folder_format import SCHEMA
+from eyebright.io.json_numbers import with_floats
 from eyebright.tasks.threshold_hash import HASH, are_edited
 
 _STAMP = re.compile(rb'<meta name="eyebright-model" content="([0-9a-z]+) ([0-9a-f]+)">')
@@ -92,16 +93,20 @@ def decision_hash(data: Mapping[str, Any]) -> str:
 
 
 def _in_graphs(decision: Mapping[str, Any]) -> dict[str, Any]:
-    """The entries of a decision that a graph has, as `Decision.from_json` reads them: edited thresholds have no metric.
+    """The entries of a decision that a graph has, as `Decision.from_json` reads them.
 
-    Graphs have no prediction sets. The hash of the thresholds is no part of them, so that exports of older versions,
-    whose manifests have none, still fit.
+    Numbers are floats, and edited thresholds have no metric. Graphs have no prediction sets. The hash of the thresholds
+    is no part of them, so that exports of older versions, whose manifests have none, still fit.
     """
     kept = {name: value for name, value in decision.items() if name != "label_sets"}
+    if "calibration" in kept:
+        kept["calibration"] = with_floats(kept["calibration"])
     thresholds = decision.get("thresholds")
     if isinstance(thresholds, Mapping):
         metric = None if are_edited(decision) else thresholds.get("metric")
-        kept["thresholds"] = {name: value for name, value in thresholds.items() if name != HASH} | {"metric": metric}
+        values = {name: with_floats(thresholds[name]) for name in ("values", "lower") if name in thresholds}
+        rest = {name: value for name, value in thresholds.items() if name != HASH}
+        kept["thresholds"] = rest | values | {"metric": metric}
     return kept
 
 

@@ -9,15 +9,15 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from eyebright.io.json_numbers import with_floats
+
 MEASURED_WITH = "measured_with"
 """The key of the hashes: in the record of the fit of a decision, and in the JSON of prediction sets."""
-
-_MAX_WHOLE = 2**53  # floats contain whole numbers up to here
 
 
 def calibration_hash(calibration: Any) -> str:
     """A hash of the JSON of a calibration; the same whether a number is written as 1 or as 1.0."""
-    return hashlib.sha256(json.dumps(_floats(calibration), sort_keys=True).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(with_floats(calibration), sort_keys=True).encode()).hexdigest()[:16]
 
 
 def with_hashes(tuning: Mapping[str, Any], calibration: Any, *, former: Mapping[str, Any]) -> dict[str, Any]:
@@ -72,13 +72,3 @@ def has_other_sets(decision: Mapping[str, Any]) -> bool:
     sets = decision.get("label_sets")
     found = sets.get(MEASURED_WITH) if isinstance(sets, Mapping) else None
     return found is not None and found != calibration_hash(decision.get("calibration"))
-
-
-def _floats(value: Any) -> Any:
-    """JSON with each whole number as a float."""
-    if isinstance(value, Mapping):
-        return {name: _floats(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_floats(item) for item in value]
-    is_whole = isinstance(value, int) and not isinstance(value, bool)
-    return float(value) if is_whole and abs(value) <= _MAX_WHOLE else value

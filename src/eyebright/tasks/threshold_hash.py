@@ -5,6 +5,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from eyebright.io.json_numbers import with_floats
+
 HASH = "hash"
 """The key beside the values of tuned thresholds in the JSON of a decision."""
 
@@ -16,7 +18,7 @@ def threshold_hash(decision: Mapping[str, Any]) -> str:
         decision: the JSON of a decision.
     """
     thresholds = decision["thresholds"]
-    numbers = [_floats(thresholds["values"]), _floats(thresholds.get("lower")), decision.get("calibration")]
+    numbers = with_floats([thresholds["values"], thresholds.get("lower"), decision.get("calibration")])
     return hashlib.sha256(json.dumps(numbers, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -30,10 +32,3 @@ def are_edited(decision: Mapping[str, Any]) -> bool:
     if thresholds.get("metric") is None or HASH not in thresholds:
         return False
     return thresholds[HASH] != threshold_hash(decision)
-
-
-def _floats(values: Any) -> Any:
-    """Numbers as floats, since a person may write 1 for 1.0."""
-    if isinstance(values, list):
-        return [_floats(value) for value in values]
-    return float(values) if isinstance(values, (int, float)) else values

@@ -5,6 +5,8 @@ import pytest
 
 from eyebright.errors import TableError
 from eyebright.sources.point_columns import find_points, read_points
+from eyebright.tasks.points import PointBlock
+from eyebright.types import Points
 from support.tables import text_table
 
 
@@ -114,3 +116,37 @@ def test_a_point_that_is_often_in_the_corner_is_said(place: str) -> None:
 def test_an_infinite_coordinate_is_an_error_with_its_line() -> None:
     with pytest.raises(TableError, match="line 3: '1e400' in column 'ear_y'"):
         read({"ear_x": ["5", "6"], "ear_y": ["6", "1e400"]})
+
+
+def test_points_with_numbers_are_in_the_order_of_their_numbers() -> None:
+    found = read({"x10": ["7"], "y10": ["8"], **{f"{axis}{i}": [str(i)] for i in range(9, 0, -1) for axis in "yx"}})
+    assert found.names == ()
+    assert found.values.tolist() == [[*([i, i] for i in range(1, 10)), [7, 8]]]
+    assert found.columns[:2] == ("x1", "y1")
+
+
+@pytest.mark.parametrize(
+    ("columns", "names"),
+    [
+        (["x0", "y0", "x1", "y1"], ("0", "1")),
+        (["x3", "y3", "x1", "y1"], ("1", "3")),
+        (["x", "y", "x.1", "y.1"], ("0", "1")),
+        (["x2", "y2"], ("2",)),
+        (["x01", "y01", "x02", "y02"], ()),
+        (["x", "y"], ()),
+    ],
+)
+def test_numbers_that_are_not_those_of_predictions_are_the_names_of_the_points(
+    columns: list[str], names: tuple[str, ...]
+) -> None:
+    assert read({name: ["1"] for name in columns}).names == names
+
+
+def test_a_table_of_predictions_has_a_point_under_its_own_number() -> None:
+    columns = {"x0": ["1", "5"], "y0": ["2", "6"], "x1": ["3", "7"], "y1": ["4", "8"]}
+    found = read(columns)
+    block = PointBlock.from_columns(found.names).fit([Points.of(found.values[0])])
+    again = {name: list(map(str, found.values.reshape(2, -1)[:, i])) for i, name in enumerate(block.table_columns)}
+    assert [(point.name, point.x) for point in find_points(list(again))] == [("0", "0_x"), ("1", "1_x")]
+    assert np.array_equal(read(again).values, found.values)
+    assert block.no_flip_reason, "numbers do not show which points are left and right"

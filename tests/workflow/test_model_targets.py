@@ -35,8 +35,22 @@ def test_points_are_put_in_the_order_of_the_model() -> None:
 def test_points_without_names_are_taken_in_their_order() -> None:
     source = source_of("points", np.array([[[1.0, 2.0], [3.0, 4.0]]]))
     block = PointBlock(2, names=("left", "right"))
-    np.testing.assert_array_equal(with_targets_of_model(source, block).targets, source.targets)
+    found = with_targets_of_model(source, block)
+    np.testing.assert_array_equal(found.targets, source.targets)
+    assert found.messages == (
+        "points without names are taken for those of the model, in their order: '1 is left', '2 is right'",
+    )
+    assert not with_targets_of_model(source, PointBlock(2)).messages
     with pytest.raises(InputError, match="predicts 'left', but these data have 2 without names"):
+        with_targets_of_model(source, PointBlock(1, names=("left",)))
+
+
+def test_points_numbered_from_0_are_those_of_a_model_whose_points_have_no_names() -> None:
+    source = source_of("points", np.array([[[1.0, 2.0], [3.0, 4.0]]]), names=("0", "1"))
+    found = with_targets_of_model(source, PointBlock(2))
+    np.testing.assert_array_equal(found.targets, source.targets)
+    assert found.messages[0].endswith("in their order: '0 is point1', '1 is point2'")
+    with pytest.raises(InputError, match="these data have '0', '1', but the model predicts 'left'"):
         with_targets_of_model(source, PointBlock(1, names=("left",)))
 
 

@@ -92,25 +92,42 @@ def _points_of(group: Mapping[str, Sequence[tuple[str, str]]]) -> Iterator[Point
 def read_points(table: TextTable, points: Sequence[PointColumns]) -> TargetColumns:
     """The points of each image, shape (n, p, 2), in the file's own unit; NaN where a point is unknown.
 
-    A point is unknown where its cells are blank or its visibility is 0.
+    A point is unknown where its cells are blank or its visibility is 0. Points that the columns only number are in the
+    order of their numbers; they have no names where the numbers are 1, 2, ..., as those of predictions are, and
+    otherwise their numbers are their names.
 
     Raises:
         TableError: a cell is not a number, only one of x and y is known, or a visibility is not 0, 1 or 2.
     """
+    numbered = all(point.name.isdecimal() or not point.name for point in points)
+    if numbered:
+        points = sorted(points, key=_number)
     xy = np.stack([np.stack([number_array(table, p.x), number_array(table, p.y)], axis=1) for p in points], axis=1)
     for i, point in enumerate(points):
         if point.visibility is not None:
             xy[~_visible(table, point.visibility), i] = np.nan
         _check_both_known(table, point, xy[:, i])
-    numbered = all(point.name.isdecimal() or not point.name for point in points)
-    names = () if numbered else tuple(point.name for point in points)
+    names = _names(points) if numbered else tuple(point.name for point in points)
     columns = [column for point in points for column in point.columns]
-    where = f"the columns {listing(columns)}" if numbered else f"{len(columns)} columns: {listing(names)}"
+    where = f"{len(columns)} columns: {listing(names)}" if names else f"the columns {listing(columns)}"
     messages = [f"{len(points)} point{'s' * (len(points) > 1)} for each image in {where}"]
     if unknown := int(np.isnan(xy[..., 0]).sum()):
         messages.append(f"points that are unknown: {unknown} of {len(table) * len(points)}")
     messages += [text for i, point in enumerate(points) if (text := _placeholder_message(point, xy[:, i]))]
     return TargetColumns("points", tuple(columns), xy, tuple(messages), names=names)
+
+
+def _number(point: PointColumns) -> int:
+    """The number of a point; that of columns ``x, y`` is 0, as where pandas writes ``x, y, x.1, y.1``."""
+    return int(point.name or 0)
+
+
+def _names(points: Sequence[PointColumns]) -> tuple[str, ...]:
+    """The names of points with numbers: the numbers, or none if they are 1, 2, ... or there is one point ``x, y``."""
+    if len(points) == 1 and not points[0].name:
+        return ()
+    is_counted = all(_number(point) == place for place, point in enumerate(points, start=1))
+    return () if is_counted else tuple(point.name or "0" for point in points)
 
 
 def _placeholder_message(point: PointColumns, xy: Floats) -> str:

@@ -92,9 +92,9 @@ class PointBlock(TargetBlock):
         """
         if self.mirror is not None and self.mirror == tuple(range(len(self.mirror))):
             return ""
-        if self.names is None:
-            named = self.count == 1 or self.mirror is not None
-            return "" if named else "the names of the points do not show which are left/right pairs; give `mirror`"
+        if self.names is None or all(map(str.isdecimal, self.names)):
+            known = self.count == 1 or self.mirror is not None
+            return "" if known else "the names of the points do not show which are left/right pairs; give `mirror`"
         unpaired = names_without_partner(self.names, self.mirror)
         return f"a mirrored {listing(unpaired)} has another name; give `mirror`" if unpaired else ""
 

@@ -51,8 +51,10 @@ def _with_values(source: Source, target: TargetBlock) -> Source:
             raise InputError(
                 f"the model predicts {listing(names)}, but these data have {values.shape[1]} without names"
             )
-        return source
+        return _with_values_in_order(source, target)
     shared = [name for name in names if name in source.names]
+    if not shared and len(source.names) == len(names) and all(map(str.isdecimal, source.names)):
+        return _with_values_in_order(source, target)
     if not shared:
         raise InputError(f"these data have {listing(source.names)}, but the model predicts {listing(names)}")
     ordered = np.full((len(source), len(names), *values.shape[2:]), np.nan)
@@ -63,6 +65,16 @@ def _with_values(source: Source, target: TargetBlock) -> Source:
         *([f"not predicted by the model, so not used: {listing(further)}"] if further else []),
     ]
     return replace(source, targets=ordered, names=names, mirror=None).with_messages(*messages)
+
+
+def _with_values_in_order(source: Source, target: TargetBlock) -> Source:
+    """The source with values that only have numbers, each taken for that of the model in the same place."""
+    if not source.names and getattr(target, "names", None) is None:
+        return source  # neither has names
+    numbers = source.names or [str(place) for place, _ in enumerate(target.value_names, start=1)]
+    pairs = listing([f"{number} is {name}" for number, name in zip(numbers, target.value_names, strict=True)])
+    message = f"{target.task_type} without names are taken for those of the model, in their order: {pairs}"
+    return replace(source, names=target.value_names, mirror=None).with_messages(message)
 
 
 def _with_labels(source: Source, target: TargetBlock) -> Source:

@@ -214,8 +214,19 @@ def test_a_folder_cannot_be_read_as_another_kind_or_with_table_options(tmp_path:
     PIL.Image.new("RGB", (8, 8)).save(tmp_path / "cat" / "1.png")
     assert read_source(tmp_path, kind="class").kind == "category"
     assert read_source(tmp_path, kind="ratings").kind == "ordinal"
-    with pytest.raises(InputError, match="holds a folder for each class, which is not `kind='points'`; give a table"):
+    with pytest.raises(
+        InputError,
+        match="holds a folder for each class, which can be read with `kind='class'` or `kind='ratings'`, not with "
+        "`kind='points'`; leave `kind` out",
+    ):
         read_source(tmp_path, kind="points")
+
+
+def test_a_folder_of_points_that_is_read_as_ratings_is_an_error_with_the_word_that_was_given(tmp_path: Path) -> None:
+    PIL.Image.new("RGB", (8, 8)).save(tmp_path / "1.png")
+    (tmp_path / "1.pts").write_text("version: 1\nn_points: 1\n{\n3 4\n}\n")
+    with pytest.raises(InputError, match="can be read with `kind='points'`, not with `kind='ratings'`; leave"):
+        read_source(tmp_path, kind="ratings")
 
 
 def test_an_unknown_keyword_names_the_nearest(tmp_path: Path) -> None:

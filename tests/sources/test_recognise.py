@@ -187,6 +187,56 @@ def test_many_label_files_in_a_folder_are_said_and_read_where_their_format_is_na
     assert not any("so many" in said for said in asked.messages)
 
 
+def test_a_file_with_the_whole_name_of_its_image_is_no_label_file(tmp_path: Path) -> None:
+    for i in range(21):
+        images(tmp_path, f"cat/{i}c.jpg", f"dog/{i}d.jpg")
+        write_json(tmp_path / "cat" / f"{i}c.jpg.json", coco(f"{i}c.jpg"))
+    assert not any("so many" in said for said in read_source(tmp_path).messages)
+    for i in range(2, 21):
+        (tmp_path / "cat" / f"{i}c.jpg.json").unlink()
+    assert recognise(tmp_path).format.name == "folders"
+
+
+def test_of_a_file_for_each_image_only_a_few_are_read_to_recognise_a_format_that_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for i in range(30):
+        images(tmp_path, f"images/{i}.jpg")
+        write_text(tmp_path / "labels" / f"{i}.txt", "0 0.5 0.5 1 1\n")
+    write_text(tmp_path / "classes.txt", "cat\n")
+    opened: list[Path] = []
+    open_file = Path.open
+
+    def opened_and_counted(path: Path, *args: Any, **kwargs: Any) -> Any:
+        opened.append(path)
+        return open_file(path, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "open", opened_and_counted)
+    assert recognise(tmp_path, format_named("yolo")).format.name == "yolo"
+    assert len(opened) < 5
+
+
+def test_messages_of_many_label_files_are_counted_and_a_few_files_are_named(tmp_path: Path) -> None:
+    for i in range(25):
+        images(tmp_path, f"photos/{i}.jpg")
+        write_json(tmp_path / f"batch{i:02}.json", coco(f"{i}.jpg"))
+    said = read_source(tmp_path, format="coco").messages
+    few = "'batch00.json', 'batch01.json', 'batch02.json', ... (25 in all)"
+    assert said[0] == f"{few} are read as COCO"
+    assert f"25 label files ({few}) have a message like that of the first: any number of labels" in said[1]
+    assert len(said) == 3
+
+
+def test_a_label_that_only_images_of_another_file_have_is_not_said_to_have_no_image(tmp_path: Path) -> None:
+    root = images(tmp_path, "a.jpg", "b.jpg")
+    categories = [{"id": 7, "name": "cat"}, {"id": 8, "name": "dog"}, {"id": 9, "name": "cow"}]
+    write_json(root / "train.json", coco("a.jpg") | {"categories": categories})
+    dogs = {"annotations": [{"image_id": 0, "category_id": 8}], "categories": categories}
+    write_json(root / "valid.json", coco("b.jpg") | dogs)
+    without_image = [said for said in read_source(root).messages if "no image has" in said]
+    assert without_image == ["labels that no image has, which cannot be learnt: 'cow'"]
+
+
 def test_a_file_for_each_image_is_no_label_file_that_is_missing(tmp_path: Path) -> None:
     for i in range(21):
         images(tmp_path, f"cat/{i}c.jpg", f"dog/{i}d.jpg")

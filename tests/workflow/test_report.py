@@ -104,6 +104,8 @@ def test_settings_that_an_earlier_version_saved_as_python_prints_them_are_shown_
         "flip": "False",
         "lr": "0.002",
         "weights": "None",
+        "start_from": "[v2]",
+        "cache": "[old]",
         "former_option": "None",
     }
     saved(trained(next(iter(SQUARES))), tmp_path / "model", replace(FACTS, settings=list(as_printed.items())))
@@ -119,6 +121,8 @@ def test_settings_that_an_earlier_version_saved_as_python_prints_them_are_shown_
         "flip": "off",
         "lr": "0.002",
         "weights": "none",
+        "start_from": "[v2]",
+        "cache": "[old]",
         "former_option": "none",
     }
     assert ">None<" not in page

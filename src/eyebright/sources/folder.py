@@ -16,7 +16,7 @@ from eyebright.sources.parts import part_of
 from eyebright.sources.pts_files import images_with_pts, pts_messages, read_pts_files
 from eyebright.sources.source import Source
 from eyebright.sources.spelling import one_spelling
-from eyebright.sources.task_types import Kind, block_name
+from eyebright.sources.task_types import Kind, block_name, kind_error
 from eyebright.sources.text_table import strings
 from eyebright.tasks.base import TaskType
 
@@ -79,7 +79,7 @@ def folder_source(path: str | Path, kind: Kind | None = None, *, content: Folder
     task_type: TaskType = "points" if with_points else "classes"
     if kind is not None and kind.task_type != task_type:
         holds = "a .pts file for each image" if with_points else "a folder for each class"
-        raise InputError(f"'{root}' holds {holds}, which is not `kind='{kind.word}'`; give a table of labels (CSV)")
+        raise kind_error(f"'{root}' holds {holds}", [task_type], kind)
     name = block_name(task_type) if kind is None else kind.block
     return _with_points(root, name, content, with_points) if with_points else _with_classes(root, name, content)
 

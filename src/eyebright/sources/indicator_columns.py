@@ -10,7 +10,7 @@ from eyebright._choices import BlankMeaning, UncertainMeaning
 from eyebright.errors import InputError, listing
 from eyebright.sources.categorical import Categorical, Codes
 from eyebright.sources.cells import UNKNOWN, is_flag, is_on, is_unknown
-from eyebright.sources.targets import CellOptions, TargetColumns
+from eyebright.sources.targets import CellOptions, TargetColumns, unused_messages
 from eyebright.sources.text_table import TextTable
 from eyebright.types import LabelSet
 
@@ -85,7 +85,7 @@ def read_indicators(table: TextTable, columns: Sequence[str], cells: CellOptions
     meaning = _Meaning.of(table, columns, cells)
     states = [_states(table, name, meaning) for name in columns]
     combinations, rows = _combinations(states)
-    unused = _nowhere(columns, states)
+    unused = _labels_without_image(columns, states)
     sets = [
         LabelSet(
             (name for name, state in zip(columns, combination, strict=True) if state == _YES),
@@ -97,7 +97,7 @@ def read_indicators(table: TextTable, columns: Sequence[str], cells: CellOptions
         f"labels are the 0/1 columns {listing(columns)}" if len(columns) > 1 else f"the label is '{columns[0]}' (0/1)"
     )
     values = Categorical(tuple(sets), rows)
-    messages = [head, *meaning.messages(table, columns), *_notes(table, columns), *_nowhere_messages(unused)]
+    messages = [head, *meaning.messages(table, columns), *_notes(table, columns), *unused_messages(unused)]
     if empty := int(values.isin([LabelSet()]).sum()):
         messages.append(f"images without a label: {empty} of {len(values)}")
     declared = tuple(columns)
@@ -127,7 +127,7 @@ def read_one_hot(table: TextTable, columns: Sequence[str], cells: CellOptions = 
     )
     codes = (states == _YES).argmax(axis=1).astype(np.int32)
     unused = tuple(name for i, name in enumerate(columns) if not bool((codes == i).any()))
-    messages = (message, *_nowhere_messages(unused))
+    messages = (message, *unused_messages(unused))
     values = Categorical(tuple(columns), codes)
     return TargetColumns("classes", tuple(columns), values, messages, unused=unused, are_indicators=True)
 
@@ -182,10 +182,6 @@ def _notes(table: TextTable, columns: Sequence[str]) -> list[str]:
     return [f"cells of these columns that are unknown ({listing(sorted(cells))}): {unknown}"]
 
 
-def _nowhere(columns: Sequence[str], states: Sequence[States]) -> tuple[str, ...]:
+def _labels_without_image(columns: Sequence[str], states: Sequence[States]) -> tuple[str, ...]:
     """The labels that no image has."""
     return tuple(name for name, column in zip(columns, states, strict=True) if not bool((column == _YES).any()))
-
-
-def _nowhere_messages(names: Sequence[str]) -> list[str]:
-    return [f"labels that no image has, which cannot be learnt: {listing(names)}"] if names else []

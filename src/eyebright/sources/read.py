@@ -176,8 +176,9 @@ def _read(found: Recognised, request: ReadRequest) -> Source:
     source = source.with_messages(*filter(None, beside))
     if found.format.is_general and len(found.files) < 2:
         return source
-    what = listing([file.name for file in found.files[:3]]) if found.files else f"'{request.path}'"
-    return replace(source, messages=(f"{what} is read as {found.format.title}", *source.messages))
+    what = listing([file.name for file in found.files], limit=3) if found.files else f"'{request.path}'"
+    verb = "are" if len(found.files) > 1 else "is"
+    return replace(source, messages=(f"{what} {verb} read as {found.format.title}", *source.messages))
 
 
 def _without_parts(source: Source, split: str | None) -> Source:

@@ -5,7 +5,7 @@ that is more specific (COCO) is taken before a less specific one (class folders)
 error.
 """
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -64,24 +64,26 @@ def recognise(path: Path, asked: Format | None = None) -> Recognised:
         return Recognised(asked or _format_of_file(path), (path,))
     content = folder_listing(path)
     candidates, too_many = _possible_label_files(content, is_limited=asked is None)
-    files = [file for file in candidates if _is_readable_and_no_split(file)]
-    found = _format_of_folder(path, content, files) if asked is None else _asked_format(path, content, files, asked)
-    if found.format.reads_companions:
-        return found
-    beside = [file for file in candidates if is_beside(file.path, found.files)]
+    if asked is None:
+        recognised = _format_of_folder(path, content, [file for file in candidates if _may_hold_labels(file)])
+    else:
+        recognised = _asked_format(path, content, candidates, asked)
+    if recognised.format.reads_companions:
+        return recognised
+    beside = [file for file in candidates if is_beside(file.path, recognised.files)]
     for file in beside:
-        check_readable(file, found.format.title)
-    unread = tuple(file.path for file in beside if _is_readable_and_no_split(file))
-    has_own = found.format.recognises_folder is not None and not found.format.is_general  # a file for each image
-    return found._replace(unread=unread, too_many=() if has_own else tuple(too_many))
+        check_readable(file, recognised.format.title)
+    unread = tuple(file.path for file in beside if _may_hold_labels(file))
+    has_file_per_image = recognised.format.recognises_folder is not None and not recognised.format.is_general
+    return recognised._replace(unread=unread, too_many=() if has_file_per_image else tuple(too_many))
 
 
 def _asked_format(path: Path, content: FolderContent, candidates: Sequence[LabelFile], asked: Format) -> Recognised:
-    """The files of a folder that have the format that the user names."""
-    if asked.recognises_file is None:
+    """The files of a folder that have the format that the user names; no more files are read than this takes."""
+    if asked.recognises_file is None or _is_folder(asked, path, content):
         return Recognised(asked)
-    files = [file.path for file in candidates if _is_file(asked, file)]
-    if asked.recognises_folder is not None and (not files or asked.recognises_folder(path, content)):
+    files = [file.path for file in candidates if _is_readable_file(asked, file)]
+    if asked.recognises_folder is not None and not files:
         return Recognised(asked)
     if not files:
         raise InputError(f"'{path}' has no file of `format='{asked.name}'`: {asked.looks_like}; give the file itself")
@@ -141,6 +143,14 @@ def _general(path: Path, content: FolderContent, files: Sequence[LabelFile]) -> 
     return [*found, Recognised(CLASS_FOLDERS)] if _is_folder(CLASS_FOLDERS, path, content) else found
 
 
+def _is_readable_file(format_: Format, file: LabelFile) -> bool:
+    """Whether a file has the format; False where it cannot be read, or where it is the table of a split."""
+    try:
+        return _is_file(format_, file) and _may_hold_labels(file)
+    except EyebrightError:
+        return False
+
+
 def _is_file(format_: Format, file: LabelFile) -> bool:
     return format_.recognises_file is not None and format_.recognises_file(file)
 
@@ -152,7 +162,7 @@ def _is_folder(format_: Format, path: Path, content: FolderContent) -> bool:
 def _possible_label_files(content: FolderContent, *, is_limited: bool) -> tuple[list[LabelFile], list[Path]]:
     """(files that may hold the labels of several images, those that are too many to look at).
 
-    Files of which each image has one, with its name, are none of them.
+    Files of one image are none of them: those with its name, such as ``cat.json`` or ``cat.jpg.json`` for ``cat.jpg``.
 
     Args:
         content: the files of the folder.
@@ -162,7 +172,8 @@ def _possible_label_files(content: FolderContent, *, is_limited: bool) -> tuple[
     for file in content.others:
         if file.suffix.lower() in LABEL_EXTENSIONS:
             groups[file.parent, file.suffix.lower()].append(file)
-    stems = Counter(file.with_suffix("") for file in content.images) if groups else Counter[Path]()
+    images = content.images if groups else ()
+    of_one_image = {name for image in images for name in (image, image.with_suffix(""))}
     containers = [file for (_, suffix), files in groups.items() if suffix in CONTAINER_EXTENSIONS for file in files]
     tables = {of: files for of, files in groups.items() if of[1] not in CONTAINER_EXTENSIONS}
     few = sorted(
@@ -170,15 +181,16 @@ def _possible_label_files(content: FolderContent, *, is_limited: bool) -> tuple[
         for files in tables.values()
         if not is_limited or len(files) <= _MAX_LABEL_FILES
         for file in files
-        if not stems[file.with_suffix("")]
+        if file.with_suffix("") not in of_one_image
     )
     inspected = few[:_MAX_INSPECTED] if is_limited else few
-    names, looked_at = {stem.name for stem in stems}, {*inspected}
+    names, looked_at = {name.name for name in of_one_image}, {*inspected}
     too_many = [file for files in tables.values() for file in files if file not in looked_at and file.stem not in names]
     return [LabelFile(file) for file in sorted([*inspected, *containers])], sorted(too_many)
 
 
-def _is_readable_and_no_split(file: LabelFile) -> bool:
+def _may_hold_labels(file: LabelFile) -> bool:
+    """False for a file that cannot be read, and for the table of a split."""
     try:
         return _first_line(file) != ",".join(SPLIT_COLUMNS)
     except EyebrightError:  # it may be anything; the images may still be readable without it

@@ -16,10 +16,10 @@ from eyebright.sources.format import ReadRequest
 from eyebright.sources.parts import part_messages
 from eyebright.sources.source import Source
 from eyebright.sources.spelling import one_spelling
-from eyebright.sources.targets import Floats, Targets
-from eyebright.sources.task_types import Kind, block_name
+from eyebright.sources.targets import Floats, Targets, unused_messages
+from eyebright.sources.task_types import Kind, block_name, kind_error
 from eyebright.sources.text_table import Strings, strings
-from eyebright.tasks.base import KIND_WORDS, TaskType
+from eyebright.tasks.base import TaskType
 from eyebright.types import MAX_LABEL_LENGTH, LabelSet, long_label
 
 
@@ -126,7 +126,7 @@ class LabelRows:
             messages=(
                 *sentences,
                 *messages,
-                *([f"labels that no image has, which cannot be learnt: {listing(unused)}"] if unused else []),
+                *unused_messages(unused),
                 *([] if part is None else part_messages(part, origin=f"'{self._path.name}' gives")),
                 *left_out_messages(self.left_out),
             ),
@@ -138,9 +138,8 @@ class LabelRows:
     ) -> tuple[str, Targets, list[str]]:
         """(block, targets, messages)."""
         task_type = kind.task_type if kind is not None else None
-        if task_type not in (None, "labels", "classes"):
-            word = KIND_WORDS[task_type]
-            raise InputError(f"'{self._path}' holds labels of images, which are no `kind='{word}'`; leave `kind` out")
+        if kind is not None and kind.task_type not in ("labels", "classes"):
+            raise kind_error(f"'{self._path}' holds labels of images", ["labels", "classes"], kind)
         others = np.array(
             [len(category) != 1 or bool(category.unknown) for category in sets.categories], dtype=np.bool_
         )[sets.codes]
@@ -187,7 +186,7 @@ def point_source(
     """
     path, kind = request.path, request.kind
     if kind is not None and kind.task_type != "points":
-        raise InputError(f"'{path}' holds points, which are no `kind='{kind.word}'`; leave `kind` out")
+        raise kind_error(f"'{path}' holds points", ["points"], kind)
     return _value_source(request, files, points, names=names, messages=messages, left_out=left_out or {})
 
 

@@ -1,5 +1,6 @@
 """`read_several`: several label files of one format in a folder, such as one for each part, as one `Source`."""
 
+import re
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,9 +16,13 @@ from eyebright.sources.part_names import name_of_file, parts_of_files
 from eyebright.sources.parts import part_messages
 from eyebright.sources.rows import file_strings, with_part, without_duplicates
 from eyebright.sources.source import Source
-from eyebright.sources.targets import Targets
+from eyebright.sources.targets import Targets, unused_messages
 
 T = TypeVar("T", bound=Hashable)
+
+_MAX_FILES = 3  # files that are named one by one in messages: one for each part
+_QUOTED_NAME_OR_NUMBER = r"(?:'[^']*'|\d[\d.,]*\d|\d)"
+_WORDS_THAT_DIFFER = re.compile(rf"{_QUOTED_NAME_OR_NUMBER}(?:, {_QUOTED_NAME_OR_NUMBER})*(?:, \.\.\. \(\d+ in all\))?")
 
 
 def read_several(files: Sequence[Path], request: ReadRequest, each: Format) -> Source:
@@ -56,6 +61,7 @@ def joined(sources: Sequence[Source], request: ReadRequest, names: Sequence[str]
     part = _joined_parts(sources)
     origin = "the names of files or folders give"
     used = {label for source in sources for label in _used(source)}
+    unused = tuple(sorted({label for source in sources for label in source.unused} - used))
     result = Source(
         kind=first.kind,
         root=first.root,
@@ -67,15 +73,46 @@ def joined(sources: Sequence[Source], request: ReadRequest, names: Sequence[str]
         group_name=first.group_name,
         columns=pd.concat([source.columns for source in sources], ignore_index=True),
         left_out={file: reason for source in sources for file, reason in source.left_out.items()},
-        unused=tuple(sorted({label for source in sources for label in source.unused} - used)),
+        unused=unused,
         declared=_declared(sources),
         messages=(
-            *(f"{name}: {message}" for source, name in zip(sources, names, strict=True) for message in source.messages),
+            *_messages_by_file(names, [_without_unused(source) for source in sources]),
             *absent,
+            *unused_messages(unused),
             *([] if part is None else part_messages(part, origin=origin)),
         ),
     )
     return without_duplicates(result)
+
+
+def _without_unused(source: Source) -> tuple[str, ...]:
+    """The messages of one file but for that about labels without an image: images of other files may have them."""
+    return tuple(message for message in source.messages if message not in unused_messages(source.unused))
+
+
+def _messages_by_file(names: Sequence[str], messages: Sequence[Sequence[str]]) -> list[str]:
+    """The messages of each file after its name; of many that differ only in names and numbers, the first with a count.
+
+    Args:
+        names: the names of the files.
+        messages: the messages of each.
+    """
+    files_of: dict[str, list[str]] = {}  # by the wording of a message
+    first: dict[str, str] = {}
+    lines: list[tuple[str, str]] = []
+    for name, message in ((name, message) for name, own in zip(names, messages, strict=True) for message in own):
+        wording = _WORDS_THAT_DIFFER.sub("#", message)
+        files_of.setdefault(wording, []).append(name)
+        first.setdefault(wording, message)
+        lines.append((wording, f"{name}: {message}"))
+    few = [text for wording, text in lines if len(files_of[wording]) <= _MAX_FILES]
+    many = [
+        f"{len(files)} label files ({listing(files, limit=_MAX_FILES)}) have a message like that of the first: "
+        f"{first[wording]}"
+        for wording, files in files_of.items()
+        if len(files) > _MAX_FILES
+    ]
+    return [*many, *few]
 
 
 def _in_order(source: Source, order: tuple[str, ...]) -> Source:

@@ -1,11 +1,13 @@
 """`TargetColumns`: targets read from columns of a label file, of any task type."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from eyebright._choices import BlankMeaning, UncertainMeaning
+from eyebright.errors import listing
 from eyebright.sources.categorical import Categorical, Mask
 from eyebright.tasks.base import TaskType
 from eyebright.types import LabelSet
@@ -56,3 +58,12 @@ class TargetColumns:
     declared: tuple[str, ...] = ()
     are_indicators: bool = False
     splits_at: str = ""
+
+
+def unused_messages(labels: Sequence[str]) -> list[str]:
+    """The sentence for the user about labels that no image has; none without any.
+
+    Args:
+        labels: the labels that the data declare and no image has.
+    """
+    return [f"labels that no image has, which cannot be learnt: {listing(labels)}"] if labels else []

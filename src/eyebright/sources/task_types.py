@@ -3,7 +3,7 @@
 They find the columns with the targets if none were named, read them, and return what a split stratifies by.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ from eyebright.sources.strata import strata_of_labels, strata_of_numbers, strata
 from eyebright.sources.stratify import LabelMatrix
 from eyebright.sources.targets import CellOptions, TargetColumns, Targets
 from eyebright.sources.text_table import TextTable
-from eyebright.tasks.base import KIND_WORDS, KindWord, TargetBlock, TaskType
+from eyebright.tasks.base import KIND_WORDS, TargetBlock, TaskType
 from eyebright.tasks.registry import TARGET_BLOCKS
 
 Reader = Callable[[TextTable, Sequence[str], CellOptions], TargetColumns]
@@ -36,9 +36,9 @@ class Kind(NamedTuple):
     task_type: TaskType
 
     @property
-    def word(self) -> KindWord:
-        """The task type as users write it in the option ``kind``, for messages."""
-        return KIND_WORDS[self.task_type]
+    def word(self) -> str:
+        """The kind as users write it in the option ``kind``, for messages."""
+        return kind_word(TARGET_BLOCKS[self.block])
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,19 @@ def parse_kind(kind: str) -> Kind:
 def kind_word(block: TargetBlock | type[TargetBlock]) -> str:
     """The value of the option ``kind`` with which targets of this block are read."""
     return block.also_called or KIND_WORDS[block.task_type]
+
+
+def kind_error(what: str, task_types: Collection[TaskType], asked: Kind) -> InputError:
+    """The error for labels that are not of the kind that the user names.
+
+    Args:
+        what: the file or folder and what it holds, such as ``"'x.json' holds points"``.
+        task_types: the task types as which it can be read.
+        asked: the kind that the user names.
+    """
+    words = [f"'{kind_word(block)}'" for block in TARGET_BLOCKS.values() if block.task_type in task_types]
+    options = " or ".join(f"`kind={word}`" for word in words)
+    return InputError(f"{what}, which can be read with {options}, not with `kind='{asked.word}'`; leave `kind` out")
 
 
 def block_name(task_type: TaskType) -> str:

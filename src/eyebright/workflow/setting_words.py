@@ -10,6 +10,7 @@ from eyebright.workflow.options import TrainOptions
 
 _CONSTANTS = {"None": None, "True": True, "False": False, "[]": None}
 _LIST = re.compile(r"\[(.+)\]")
+_SEPARATORS = {"size": "x", "normalize_by": ","}  # between the elements of options that were printed as lists
 
 
 def setting_in_words(field: OptionField, value: Any) -> str:
@@ -34,14 +35,16 @@ def saved_settings_in_words(settings: Sequence[tuple[str, str]]) -> list[tuple[s
 
 
 def _former_in_words(field: OptionField | None, text: str) -> str:
-    """A saved value in words: unchanged unless it is one of Python's constants or a list."""
+    """A saved value in words: unchanged unless it is one of Python's constants, or the list of an option that has one.
+
+    Other options are names and folders, whose brackets are part of them.
+    """
     if text in _CONSTANTS:
         value = _CONSTANTS[text]
         if field is not None:
             return setting_in_words(field, value) or "none"
         return "none" if value is None else "on" if value else "off"
     elements = _LIST.fullmatch(text)
-    if field is None or elements is None:
+    if field is None or elements is None or field.name not in _SEPARATORS:
         return text
-    separator = "x" if field.name == "size" else ","
-    return separator.join(element.strip().strip("'\"") for element in elements[1].split(","))
+    return _SEPARATORS[field.name].join(element.strip().strip("'\"") for element in elements[1].split(","))

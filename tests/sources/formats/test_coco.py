@@ -58,7 +58,7 @@ def test_one_class_for_each_image_is_read_on_demand(tmp_path: Path) -> None:
     }
     with pytest.raises(TableError, match="needs exactly one label, and 'b.jpg' has 'cat', 'dog'; `kind='labels'`"):
         read(tmp_path, coco(), kind="class")
-    with pytest.raises(InputError, match="holds labels of images, which are no `kind='points'`"):
+    with pytest.raises(InputError, match="holds labels of images, which can be read with .*, not with `kind='points'`"):
         read(tmp_path, coco(), kind="points")
 
 

@@ -103,7 +103,7 @@ def test_the_kind_may_be_labels_or_ratings(tmp_path: Path) -> None:
     root = images(tmp_path, "1_a.png", "2_b.png", "3_c.png")
     assert list(labels(read_source(root, pattern=r"^(\d)_", kind="labels")).values()) == [["1"], ["2"], ["3"]]
     assert read_source(root, pattern=r"^(\d)_", kind="ratings").kind == "ordinal"
-    with pytest.raises(InputError, match="holds labels of images, which are no `kind='points'`"):
+    with pytest.raises(InputError, match="holds labels of images, which can be read with .*, not with `kind='points'`"):
         read_source(root, pattern=r"^(\d)_", kind="points")
 
 

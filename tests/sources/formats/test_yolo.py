@@ -139,6 +139,12 @@ def test_a_yaml_without_folders_names_the_classes_and_says_how_the_images_are_fo
         assert not any("no file has names" in message for message in source.messages)
 
 
+def test_an_entry_without_a_folder_is_said_to_be_empty(tmp_path: Path) -> None:
+    root = yolo(tmp_path, "names: [cat, dog, fox]\ntrain:\nval: ''\n")
+    said = next(message for message in read_source(root).messages if message.startswith("'data.yaml' has"))
+    assert said.startswith("'data.yaml' has only empty entries 'train', 'val' for folders of images, so all images")
+
+
 def test_a_yaml_that_names_only_images_for_testing_is_followed(tmp_path: Path) -> None:
     source = read_source(yolo(tmp_path, "test: images/train\nnames: [cat, dog, fox]\n"))
     assert parts(source) == {"images/train/a.jpg": "test", "images/train/b.png": "test"}

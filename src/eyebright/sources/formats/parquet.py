@@ -24,6 +24,7 @@ from eyebright.sources.parquet_classes import ClassNames, name_of_class, read_cl
 from eyebright.sources.source import Source
 from eyebright.sources.table import TableColumns, source_of_table
 from eyebright.sources.tables import source_of_tables
+from eyebright.sources.targets import unused_messages
 from eyebright.sources.task_types import label_names
 from eyebright.sources.text_table import TextTable
 
@@ -200,9 +201,7 @@ def _with_unused(source: Source, request: ReadRequest, file: _File) -> Source:
     unused = tuple(sorted(set(declared.names) - found))
     if not unused:
         return source
-    return replace(source, unused=unused).with_messages(
-        f"labels that no image has, which cannot be learnt: {listing(unused)}"
-    )
+    return replace(source, unused=unused).with_messages(*unused_messages(unused))
 
 
 FORMAT = Format(

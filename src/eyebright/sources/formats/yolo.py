@@ -30,8 +30,10 @@ _NAMES = ("classes.txt", "obj.names", "data.names")
 
 def recognises_file(file: LabelFile) -> bool:
     """True for YAML with ``names`` and the folders of parts, or beside images with text files of rows of numbers."""
+    if file.suffix not in _YAML:  # before the file is read: there may be a text file for each image
+        return False
     keys = {line.split(b":")[0].rstrip().decode("latin1") for line in file.head.splitlines() if b":" in line}
-    if file.suffix not in _YAML or "names" not in keys:
+    if "names" not in keys:
         return False
     return bool(keys & set(_PARTS)) or _has_label_files(folder_listing(file.path.parent))
 
@@ -64,9 +66,11 @@ def read(request: ReadRequest) -> Source:
         rows.add(image.relative_to(root).as_posix(), _labels(path, classes), part=part)
     messages = [f"images without a text file, which have no object: {without}"] if without else []
     if yaml is not None and not has_places:
+        empty = [key for key in _PARTS if key in settings]
+        entries = f"only empty entries {listing(empty)}" if empty else f"no entry {listing(_PARTS)}"
         messages.append(
-            f"'{yaml.name}' has no entry {listing(_PARTS)} with a folder of images, so all images of its folder are "
-            "read, and only folders named after parts give a split; write 'train' and 'val' into it to choose others"
+            f"'{yaml.name}' has {entries} for folders of images, so all images of its folder are read, and only "
+            "folders named after parts give a split; write the folders at 'train' and 'val' to choose others"
         )
     if not classes:
         messages.append("no file has names of the classes, so they are named by their numbers")

@@ -201,7 +201,8 @@ def test_weights_that_may_not_be_read_are_an_error_of_a_line(
         (model / "model.safetensors").chmod(0)
     assert run(typed(command, model)) == 2
     errors = capsys.readouterr().err.splitlines()
-    assert "Permission denied" in errors[0]
+    assert "cannot be read: Permission denied" in errors[0]
+    assert "damaged" not in errors[0]
     assert all(line.startswith("error: ") for line in errors)
 
 

@@ -82,6 +82,10 @@ def test_tta_refuses_points_and_numbers_out_of_range(folder: Path, table: pd.Dat
         several.tta(beta=2)
 
 
+def no_permission(_: Path) -> None:
+    raise PermissionError(13, "Permission denied")
+
+
 def test_saved_weights_come_back_all_or_none(single: Learner, several: Learner, tmp_path: Path) -> None:
     path = single.save("one")
     assert path == single.dls.path / "models" / "one.safetensors"
@@ -94,6 +98,10 @@ def test_saved_weights_come_back_all_or_none(single: Learner, several: Learner, 
     (single.dls.path / "models" / "half.safetensors").write_bytes(path.read_bytes()[:-100])
     with pytest.raises(ArtifactError, match=r"'.*half\.safetensors' is an incomplete or damaged file of weights"):
         single.load("half")
+    with pytest.MonkeyPatch.context() as changes:
+        changes.setattr("eyebright.learner.saved_weights.read_tensors", no_permission)
+        with pytest.raises(ArtifactError, match=r"one\.safetensors' cannot be read: Permission denied"):
+            single.load("one")
     with pytest.raises(ArtifactError, match=r"there are no saved weights '.*two\.safetensors': use learn.save"):
         single.load("two")
     with pytest.raises(ArtifactError, match="has the weights of another target"):

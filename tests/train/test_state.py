@@ -185,6 +185,20 @@ def test_a_missing_damaged_or_foreign_checkpoint_is_an_error(tmp_path: Path) -> 
         read_checkpoint(path)
 
 
+def test_a_checkpoint_that_may_not_be_read_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "run.safetensors"
+    trained(tiny_plans(), save_after=1, path=path)
+
+    def refuse(_: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("eyebright.train.state.read_tensors", refuse)
+    with pytest.raises(TrainingError, match=r"^the checkpoint '.*' cannot be read: Permission denied$"):
+        read_checkpoint(path)
+
+
 def test_the_error_names_only_the_differences(tmp_path: Path) -> None:
     model = {"arch": "resnet18", "input": {"size": [32, 32], "mean": [0.5] * 3}}
     run = tiny_run(resume_conditions={"model": model, "vocab": ["a"] * 1000})

@@ -188,8 +188,10 @@ def _weights_header(folder: Path, sizes: Mapping[str, int]) -> tuple[Header | _D
     try:
         header = read_header(folder / WEIGHTS)
         return header, parse_json(header.metadata.get("manifest", "null"))
-    except (OSError, ValueError) as error:
-        return _Damaged(f"is damaged or not a model file: {os_reason(error)}"), None
+    except OSError as error:
+        return _Damaged(f"cannot be read: {os_reason(error)}"), None
+    except ValueError as error:
+        return _Damaged(f"is damaged or not a model file: {error}"), None
 
 
 def _manifest(folder: Path, sizes: Mapping[str, int], copy: Any) -> tuple[dict[str, Any] | None, InspectedFile]:

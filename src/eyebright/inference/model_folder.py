@@ -283,8 +283,10 @@ def _read_weights_file(path: Path, *, weights: bool = False) -> tuple[dict[str, 
     try:
         state, metadata = read_tensors(path) if weights else ({}, read_metadata(path))
         return state, parse_json(metadata.get("manifest", "null"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ArtifactError(f"'{path}' is damaged or not a model file: {os_reason(error)}") from None
+    except OSError as error:
+        raise ArtifactError(f"'{path}' cannot be read: {os_reason(error)}") from None
+    except (ValueError, RecursionError) as error:
+        raise ArtifactError(f"'{path}' is damaged or not a model file: {error}") from None
 
 
 def _check_model_folder(folder: Path) -> None:

@@ -9,7 +9,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
-from eyebright.errors import ArtifactError, InputError
+from eyebright.errors import ArtifactError, InputError, os_reason
 from eyebright.io.atomic import make_folder, write_atomically
 from eyebright.io.tensors import read_tensors
 from eyebright.models.build import ImageModel
@@ -76,7 +76,9 @@ def load_weights(path: Path, model: ImageModel, *, target: Mapping[str, Any]) ->
     try:
         tensors, metadata = read_tensors(path)
         header: Any = json.loads(metadata.get("eyebright", "{}"))
-    except (OSError, ValueError, RecursionError) as reason:
+    except OSError as error:
+        raise ArtifactError(f"'{path}' cannot be read: {os_reason(error)}") from None
+    except (ValueError, RecursionError) as reason:
         raise ArtifactError(f"'{path}' is an incomplete or damaged file of weights ({reason})") from None
     if not isinstance(header, dict) or header.get("weights") != _FORMAT or not isinstance(header.get("about"), dict):
         raise ArtifactError(f"'{path}' was not written by learn.save of this version of eyebright")

@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from eyebright._version import __version__
-from eyebright.errors import EyebrightError, TrainingError, listing
+from eyebright.errors import EyebrightError, TrainingError, listing, os_reason
 from eyebright.io.atomic import make_folder, write_atomically
 from eyebright.io.tensors import read_tensors
 from eyebright.train.plan import Plan
@@ -120,7 +120,9 @@ def read_checkpoint(path: str | Path) -> tuple[Tensors, Description]:
     try:
         tensors, metadata = read_tensors(path)
         description: Any = json.loads(metadata.get("eyebright", "{}"))
-    except (OSError, ValueError, RecursionError) as reason:
+    except OSError as error:
+        raise TrainingError(f"the checkpoint '{path}' cannot be read: {os_reason(error)}") from None
+    except (ValueError, RecursionError) as reason:
         raise TrainingError(f"'{path}' is not a whole checkpoint ({reason}): start training again") from None
     if not isinstance(description, dict):
         raise TrainingError(f"'{path}' is not a whole checkpoint (it describes no run): start training again")

@@ -196,13 +196,19 @@ def test_missing_images_have_no_thumbnail_and_a_notice(page, paths):
     gone = page()
     blocks = [block for section in gone.sections for block in section.blocks]
     blocks += [inner for block in blocks if block.kind == "collapsed" for inner in block.blocks]
-    shown = sum(len(block.cards) for block in blocks if block.kind == "gallery")
+    shown = len({card.path for block in blocks if block.kind == "gallery" for card in block.cards})
     assert gone.notices[0].startswith(
         f"{shown} of {shown} images on this page could not be read, or are not the evaluated ones, and "
         "have no thumbnail;"
     )
     assert gone.notices[0] in Page(render_page(gone)).text()
     assert (gone.metric_rows, gone.summary) == (whole.metric_rows, whole.summary)
+
+
+def test_the_notice_of_one_missing_image_is_in_the_singular(page, paths):
+    Path(paths[0]).unlink()
+    (notice,) = page().notices
+    assert re.match(r"1 of \d+ images on this page could not be read, or is not the evaluated one, and has no", notice)
 
 
 def test_the_page_has_the_date_of_the_model(page):

@@ -39,6 +39,15 @@ def test_an_empty_folder_none_and_one_of_other_files_can_be_written(tmp_path: Pa
     check_no_foreign_files(tmp_path)
 
 
+def test_a_report_json_whose_keys_another_program_has_sorted_can_be_replaced(tmp_path: Path) -> None:
+    content = {"schema": "eyebright-report-1", "a": {"b": [1, 2]}, "title": "x"}
+    (tmp_path / "report.json").write_text(json.dumps(content, sort_keys=True))
+    check_no_foreign_files(tmp_path)
+    (tmp_path / "report.json").write_text(json.dumps(content | {"schema": "another-1"}, sort_keys=True))
+    with pytest.raises(InputError, match="exists and holds no numbers of a report"):
+        check_no_foreign_files(tmp_path)
+
+
 @pytest.mark.parametrize("damage", ["manifest.json", "model.safetensors", ""])
 def test_the_folder_of_a_model_can_be_written_also_if_one_of_its_files_is_damaged(damage: str, tmp_path: Path) -> None:
     folder = saved(tmp_path / "model")

@@ -89,4 +89,4 @@ def test_images_that_are_changed_during_the_training_are_named_at_its_end_and_in
     assert len(warnings) == (how != "neither")
     report = (tmp_path / "model" / "report.html").read_text(encoding="utf-8")
     assert ("changed or removed during the training" in report) == (how != "neither")
-    assert all(image.name in warning for warning in warnings)
+    assert all(f"('{image.name}')" in warning for warning in warnings)  # as the table names it

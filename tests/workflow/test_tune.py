@@ -425,11 +425,13 @@ def test_promises_end_with_the_calibration_that_they_were_measured_with(folder: 
     assert len(inspect_folder(folder).facts["promises"]) == 2
     assert inspect_folder(folder).facts["label_sets"]["coverage"] == 0.8
     edit_calibration(folder)
-    ended = "is no longer kept: the calibration was edited after it was measured."
+    reason = (
+        "it was measured with another calibration than the one in manifest.json, which was edited since; "
+        "`eyebright tune` measures it again."
+    )
+    ended = f"is no longer kept: {reason}"
     assert sentences(folder, "promises") == [f"Precision >= 0.9 {ended}", f"Recall >= 0.9 {ended}"]
-    assert sentences(folder, "prediction-sets") == [
-        "The model has no prediction sets any more: the calibration was edited after it was measured."
-    ]
+    assert sentences(folder, "prediction-sets") == [f"The model has no prediction sets any more: {reason}"]
     report = json.loads((folder / "report.json").read_text())
     assert report["asking"] is None
     assert "set by hand" in next(section for section in report["sections"] if section["anchor"] == "labels")["intro"]
@@ -447,7 +449,8 @@ def test_a_bound_of_a_mean_ends_with_the_calibration_that_it_was_measured_with(f
     assert inspect_folder(folder).facts["risk"]["bound"] == 0.3
     edit_calibration(folder)
     assert sentences(folder, "risk-control") == [
-        "Missed_labels <= 0.3 is no longer kept: the calibration was edited after it was measured."
+        "Missed_labels <= 0.3 is no longer kept: it was measured with another calibration than the one in "
+        "manifest.json, which was edited since; `eyebright tune` measures it again."
     ]
     assert inspect_folder(folder).facts["risk"] is None
 
@@ -457,7 +460,8 @@ def test_a_promise_of_accuracy_ends_with_the_calibration_that_it_was_measured_wi
     tuned(folder, promise=("accuracy >= 0.8",))
     edit_calibration(folder)
     assert sentences(folder, "promises") == [
-        "Accuracy >= 0.8 is no longer kept: the calibration was edited after it was measured."
+        "Accuracy >= 0.8 is no longer kept: it was measured with another calibration than the one in "
+        "manifest.json, which was edited since; `eyebright tune` measures it again."
     ]
     assert inspect_folder(folder).facts["promises"] == []
 
@@ -466,7 +470,10 @@ def test_tuning_drops_what_was_measured_with_a_calibration_that_was_edited_since
     tuned(folder, promise=("precision >= 0.9",), label="cat")
     edit_calibration(folder)
     said = tuned(folder, promise=("precision >= 0.9",), label="dog")
-    assert said[0] == "dropped, since the calibration in the manifest was edited after it was measured: promises"
+    assert said[0].startswith(
+        "the calibration in manifest.json was edited, and these were measured with the one before"
+    )
+    assert said[0].endswith("are removed: promises; tune them again")
     results = load_manifest(folder).tuning["promises"]
     assert [[label["label"] for label in result["labels"]] for result in results] == [["dog"]]
     assert "Table" in [type(block).__name__ for block in promise_blocks(folder)]

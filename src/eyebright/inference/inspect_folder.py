@@ -60,7 +60,7 @@ _KNOWN_FILES = {
     GRAPH: "network as a graph, for faster prediction",
     f"{GRAPH}.sha256": "hash of the graph",
     EXPORT_RECORD: "record of an export",
-    OFFLINE_PAGE: "page that answers without a network",
+    OFFLINE_PAGE: "HTML file that predicts in a browser without a network",
     "preprocess.py": "reference preprocessing of an export; never run here",
     "options.json": "options of the training",
     "history.csv": "losses and scores by epoch",

@@ -200,11 +200,13 @@ def _missing_thumbnails(sections: Sequence[Section]) -> list[str]:
     """A sentence if images of the page could not be shown."""
     blocks = [block for section in sections for block in section.blocks]
     blocks += [inner for block in blocks if isinstance(block, Collapsed) for inner in block.blocks]
-    images = [card.image for block in blocks if isinstance(block, Gallery) for card in block.cards]
-    missing = sum(bool(image.error) for image in images)
+    errors = {card.path: card.image.error for block in blocks if isinstance(block, Gallery) for card in block.cards}
+    missing = sum(map(bool, errors.values()))
     if not missing:
         return []
-    return [
-        f"{missing} of {count_text(len(images), 'image')} on this page could not be read, or are not the evaluated "
-        f"ones, and have no thumbnail; if they were moved, create the report again with their current folder"
-    ]
+    shown = f"{missing} of {count_text(len(errors), 'image')} on this page"
+    if missing == 1:
+        problem = "could not be read, or is not the evaluated one, and has no thumbnail; if it was moved"
+    else:
+        problem = "could not be read, or are not the evaluated ones, and have no thumbnail; if they were moved"
+    return [f"{shown} {problem}, create the report again with the current folder of the images"]

@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from eyebright._version import __version__
 from eyebright.io.files import check_replaceable
@@ -14,17 +14,19 @@ from eyebright.web.blocks import Cell, Charts, Collapsed, Gallery, Pairs, Sectio
 from eyebright.web.text import NO_VALUE
 
 SCHEMA = "eyebright-report-1"
-_BEGINNING = '{\n "schema": "eyebright-report-'
+_SCHEMAS = "eyebright-report-"  # of all versions
+_BEGINNING = f'{{\n "schema": "{_SCHEMAS}'
 
 
 def check_numbers_file(path: Path, *, remedy: str) -> None:
-    """Raises `InputError` if an existing file holds no numbers of a report.
+    """Raises `InputError` if an existing file holds no numbers of a report, in whatever order its keys are.
 
     Args:
         path: the file to write; it need not exist.
         remedy: what to do, for the message.
     """
-    check_replaceable(path, [_BEGINNING], "numbers of a report", remedy=remedy)
+    if not _states_schema(path):  # a report that is cut off is no JSON, but has our beginning
+        check_replaceable(path, [_BEGINNING], "numbers of a report", remedy=remedy)
 
 
 def report_json(data: ReportData, *, manifest: str | None = None) -> str:
@@ -36,6 +38,15 @@ def report_json(data: ReportData, *, manifest: str | None = None) -> str:
     """
     content = plain({**_content(data), "manifest": manifest})
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _states_schema(path: Path) -> bool:
+    """Whether a file is a JSON object whose schema is one of ours."""
+    try:
+        content: Any = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and str(cast("dict[str, Any]", content).get("schema")).startswith(_SCHEMAS)
 
 
 def plain(value: Any) -> Any:

@@ -17,7 +17,18 @@ from eyebright.web.blocks import Cell, Section, Sentences, Table
 from eyebright.web.text import NO_VALUE, number_text
 
 _OTHER_THRESHOLD = "another threshold was set"
-_OTHER_CALIBRATION = "the calibration was edited after it was measured"
+_OTHER_CALIBRATION = (
+    "it was measured with another calibration than the one in manifest.json, which was edited since; `eyebright tune` "
+    "measures it again"
+)
+_EDITED_SINCE_FIT = (
+    "These figures are those of another calibration: the one in manifest.json was edited since. `eyebright tune` with "
+    "`--calibrate` fits one again."
+)
+_EDITED_SINCE_SCORES = (
+    "These scores were measured with another calibration than the one in manifest.json, which was edited since, so the "
+    "model has other scores. `eyebright tune` measures them again."
+)
 _PARTS = {"valid": "validation images", "out_of_fold": "out-of-fold predictions"}
 
 
@@ -191,13 +202,13 @@ def _fitted(tuning: Mapping[str, Any], decision: Decision, others: Set[str]) -> 
     blocks: list[Any] = []
     if calibration := tuning.get("calibration"):
         images = _PARTS.get(calibration["part"], calibration["part"])
-        edited = ["The calibration was edited since: these figures are not its."] if "calibration" in others else []
+        edited = [_EDITED_SINCE_FIT] if "calibration" in others else []
         blocks.append(Sentences([_sentence(f"{calibration_sentence(calibration)} ({images})"), *edited]))
     if thresholds := tuning.get("thresholds"):
         blocks += _thresholds(thresholds)
         tuned = thresholds.get("thresholds")
         if "thresholds" in others:
-            blocks.append(Sentences(["The calibration was edited since: these scores are not those of the model."]))
+            blocks.append(Sentences([_EDITED_SINCE_SCORES]))
         elif tuned is not None and decision.to_json()["thresholds"]["values"] != tuned and not _is_promised(tuning):
             blocks.append(Sentences(["The model has other thresholds by now: these scores are not theirs."]))
     intro = "The honest score is cross-fitted: each image is decided by thresholds that were tuned on other images."

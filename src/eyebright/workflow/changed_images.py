@@ -2,13 +2,25 @@
 
 import os
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from eyebright.errors import listing
 from eyebright.io.containers import container_of
 from eyebright.sources.source import Source
 
-FileState = tuple[int, int]
-"""Size and time of the last change of a file, in nanoseconds."""
+
+class FileState(NamedTuple):
+    """The state of an image file.
+
+    Args:
+        name: its name in the label file; of an image in a container, that of the container.
+        size: its size in bytes.
+        changed: the time of its last change, in nanoseconds.
+    """
+
+    name: str
+    size: int
+    changed: int
 
 
 def file_states(source: Source) -> dict[str, FileState]:
@@ -17,9 +29,9 @@ def file_states(source: Source) -> dict[str, FileState]:
     Files that cannot be read are left out.
     """
     states: dict[str, FileState] = {}
-    for row in source:
+    for file, row in zip(source.files, source, strict=True):
         path = _file_of(str(row.path))
-        if path not in states and (state := _state(path)) is not None:
+        if path not in states and (state := _state(path, _file_of(str(file)))) is not None:
             states[path] = state
     return states
 
@@ -30,7 +42,7 @@ def changed_message(before: Mapping[str, FileState]) -> str:
     Args:
         before: the former state of each file, by its path.
     """
-    changed = [path for path, state in before.items() if _state(path) != state]
+    changed = [state.name for path, state in before.items() if _state(path, state.name) != state]
     if not changed:
         return ""
     were = "1 image file was" if len(changed) == 1 else f"{len(changed):,} image files were"
@@ -46,9 +58,9 @@ def _file_of(path: str) -> str:
     return path if member is None else str(member[0])
 
 
-def _state(path: str) -> FileState | None:
+def _state(path: str, name: str) -> FileState | None:
     try:
         status = os.stat(path)  # noqa: PTH116 - faster than Path, for a million files
     except (OSError, ValueError):
         return None
-    return status.st_size, status.st_mtime_ns
+    return FileState(name, status.st_size, status.st_mtime_ns)

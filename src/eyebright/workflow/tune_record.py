@@ -26,7 +26,10 @@ def current_tuning(manifest: Manifest, say: Say) -> Tuning:
     decision = manifest.decision.to_json()
     others = measured_otherwise(manifest.tuning, decision)
     if dropped := [words for name, words in _MEASURED.items() if name in others]:
-        say(f"dropped, since the calibration in the manifest was edited after it was measured: {', '.join(dropped)}")
+        say(
+            "the calibration in manifest.json was edited, and these were measured with the one before, so they no "
+            f"longer hold and are removed: {', '.join(dropped)}; tune them again"
+        )
     return Tuning(manifest.decision, current_results(manifest.tuning, decision))
 
 

@@ -5,7 +5,9 @@ import pytest
 
 from eyebright.errors import InputError
 from eyebright.sources.categorical import Categorical
+from eyebright.tasks.category import CategoryBlock
 from eyebright.tasks.multicategory import MultiCategoryBlock
+from eyebright.tasks.ordinal import OrdinalBlock
 from eyebright.tasks.points import PointBlock
 from eyebright.tasks.regression import RegressionBlock
 from eyebright.types import LabelSet
@@ -64,6 +66,14 @@ def test_another_kind_is_an_error() -> None:
     source = source_of("category", Categorical.of(["cat", "dog"]))
     with pytest.raises(InputError, match="the model predicts any number of labels.*one class for each image"):
         with_targets_of_model(source, BLOCK)
+
+
+def test_ratings_and_classes_are_told_apart_in_the_error() -> None:
+    classes, ratings = (source_of(kind, Categorical.of(["1", "2"])) for kind in ("category", "ordinal"))
+    with pytest.raises(InputError, match=r"predicts one class for each image, read as ratings \(Ordinal.* image$"):
+        with_targets_of_model(classes, OrdinalBlock([1, 2]))
+    with pytest.raises(InputError, match=r"\(Category.*these data have one class for each image, read as ratings$"):
+        with_targets_of_model(ratings, CategoryBlock(["1", "2"]))
 
 
 def test_labels_that_the_data_do_not_declare_are_unknown() -> None:

@@ -87,6 +87,12 @@ def kind_word(block: TargetBlock | type[TargetBlock]) -> str:
     return block.also_called or KIND_WORDS[block.task_type]
 
 
+def targets_text(block: TargetBlock) -> str:
+    """What the targets of this block are, with the value of the option ``kind`` where that is not the usual one."""
+    text = TARGET_FUNCTIONS[block.task_type].description
+    return f"{text}, read as {block.also_called}" if block.also_called else text
+
+
 def kind_error(what: str, task_types: Collection[TaskType], asked: Kind) -> InputError:
     """The error for labels that are not of the kind that the user names.
 

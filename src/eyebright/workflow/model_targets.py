@@ -10,7 +10,7 @@ import numpy as np
 from eyebright.errors import InputError, listing
 from eyebright.sources.categorical import Categorical
 from eyebright.sources.source import Source
-from eyebright.sources.task_types import TARGET_FUNCTIONS
+from eyebright.sources.task_types import targets_text
 from eyebright.tasks.base import TargetBlock
 from eyebright.tasks.registry import TARGET_BLOCKS
 from eyebright.types import LabelSet
@@ -32,8 +32,8 @@ def with_targets_of_model(source: Source, target: TargetBlock) -> Source:
     """
     if not isinstance(target, TARGET_BLOCKS[source.kind]):
         raise InputError(
-            f"the model predicts {TARGET_FUNCTIONS[target.task_type].description} ({target.describe()}), but these "
-            f"data have {TARGET_FUNCTIONS[source.block().task_type].description}"
+            f"the model predicts {targets_text(target)} ({target.describe()}), but these data have "
+            f"{targets_text(source.block())}"
         )
     if isinstance(source.targets, np.ndarray):
         return _with_values(source, target)

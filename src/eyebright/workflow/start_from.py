@@ -11,7 +11,7 @@ from eyebright.evaluation.evaluation import Evaluation
 from eyebright.inference.manifest import Manifest
 from eyebright.inference.model_folder import load_manifest
 from eyebright.sources.source import Source
-from eyebright.sources.task_types import TARGET_FUNCTIONS
+from eyebright.sources.task_types import targets_text
 from eyebright.tasks.base import TargetBlock
 from eyebright.tasks.registry import TARGET_BLOCKS
 from eyebright.transforms.draw import Transform
@@ -100,9 +100,8 @@ def check_kind(source: Source, parent: Parent) -> None:
     saved = parent.manifest.target
     if not isinstance(saved, TARGET_BLOCKS[source.kind]):
         raise InputError(
-            f"the model in '{parent.folder}' predicts {TARGET_FUNCTIONS[saved.task_type].description} "
-            f"({saved.describe()}), but these data have {TARGET_FUNCTIONS[source.block().task_type].description}: a "
-            "model can only start from one of the same kind"
+            f"the model in '{parent.folder}' predicts {targets_text(saved)} ({saved.describe()}), but these data "
+            f"have {targets_text(source.block())}: a model can only start from one of the same kind"
         )
 
 

@@ -9,7 +9,7 @@ import pytest
 from eyebright.check.finding import Finding
 from eyebright.check.targets import FINDINGS_OF_TASK_TYPE, target_findings
 from eyebright.sources.source import Source
-from eyebright.tasks.base import TaskType
+from eyebright.tasks.task_type import TaskType
 from support.sources import source_of_labels, source_of_numbers, source_of_points
 
 NAN = np.nan

@@ -15,7 +15,8 @@ from eyebright.evaluation.evaluation import Evaluation
 from eyebright.review.items import Answers
 from eyebright.review.values import Vocabulary
 from eyebright.sources.read import read_source
-from eyebright.tasks.base import KIND_WORDS, TargetBlock
+from eyebright.tasks.base import TargetBlock
+from eyebright.tasks.task_type import KIND_WORDS
 from eyebright.workflow.command_options.labelling import ReviewOptions
 from eyebright.workflow.read_options import ReadOptions
 from eyebright.workflow.review import _answers, _next_model, _review_targets, open_review

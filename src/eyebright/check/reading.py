@@ -12,7 +12,7 @@ from eyebright._all_but import AllBut
 from eyebright.sources.categorical import Categorical
 from eyebright.sources.parts import PART_WORDS
 from eyebright.sources.source import Source
-from eyebright.tasks.base import TaskType
+from eyebright.tasks.task_type import TaskType
 from eyebright.types import LabelSet
 
 KINDS: dict[TaskType, str] = {"labels": "multi", "classes": "single", "points": "points", "numbers": "numbers"}

@@ -11,7 +11,7 @@ from eyebright.check.labels import label_findings
 from eyebright.check.wording import MAX_FILES, counted, files_at
 from eyebright.errors import listing
 from eyebright.sources.source import Source
-from eyebright.tasks.base import TaskType
+from eyebright.tasks.task_type import TaskType
 
 OUTLYING = 10.0
 """Robust standard deviations (1.4826 times the median absolute deviation) from the median, from which on a number is an

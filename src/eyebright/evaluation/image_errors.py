@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.metrics.ordinal import median_class
-from eyebright.tasks.base import TaskType
+from eyebright.tasks.task_type import TaskType
 
 
 class ImageErrors(NamedTuple):

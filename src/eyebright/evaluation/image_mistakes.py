@@ -8,7 +8,7 @@ from torch import Tensor
 
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.metrics.points import point_errors
-from eyebright.tasks.base import TaskType
+from eyebright.tasks.task_type import TaskType
 
 
 def mistakes(evaluation: Evaluation) -> Float[Tensor, " n"]:

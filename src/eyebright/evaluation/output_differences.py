@@ -20,7 +20,7 @@ from eyebright.evaluation.slices import holm
 from eyebright.metrics.labels import average_precision
 from eyebright.metrics.meter import Metric
 from eyebright.metrics.points import point_errors
-from eyebright.tasks.base import TaskType
+from eyebright.tasks.task_type import TaskType
 
 MIN_IMAGES = 10
 """A label with fewer images than this gets no interval for its difference."""

@@ -10,7 +10,8 @@ from jaxtyping import Bool, Float, Num
 
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.slices import FILE_TYPE, IMAGE_SIZE, MAX_VALUES, MIN_IMAGES
-from eyebright.tasks.base import TargetBlock, TaskType
+from eyebright.tasks.base import TargetBlock
+from eyebright.tasks.task_type import TaskType
 from eyebright.web.text import number_text
 
 MAX_LABELS = 200

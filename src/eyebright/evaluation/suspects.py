@@ -25,7 +25,7 @@ from eyebright.evaluation.calibrate import cross_fitted_probabilities
 from eyebright.evaluation.contradictions import copies
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.metrics.ordinal import median_class
-from eyebright.tasks.base import TaskType
+from eyebright.tasks.task_type import TaskType
 from eyebright.web.text import number_text
 
 SuspectKind = Literal["wrong label", "missing label", "wrong class", "wrong point", "wrong number"]

@@ -11,8 +11,8 @@ import yaml
 
 from eyebright.errors import bounded, printable
 from eyebright.report.data import MetricRow, ReportData
-from eyebright.tasks.base import TaskType
 from eyebright.tasks.decision import Decision
+from eyebright.tasks.task_type import TaskType
 
 LICENCE = "unknown"
 """The licence in the metadata if no licence was chosen for the model: Eyebright cannot choose one."""

@@ -14,7 +14,7 @@ from eyebright.evaluation.relabelled import Judged, JudgedBy
 from eyebright.report.collapsing import MAX_CARDS, collapsed
 from eyebright.report.evaluated_thumbnail import evaluated_thumbnail
 from eyebright.report.report_json import plain
-from eyebright.tasks.base import TaskType
+from eyebright.tasks.task_type import TaskType
 from eyebright.web.blocks import Card, Cell, Gallery, Section, Sentences, Table, Tag
 from eyebright.web.page import SectionsPage
 from eyebright.web.text import NO_VALUE, count_text, number_text, short_names

@@ -17,7 +17,7 @@ from eyebright.evaluation.exported_graphs import ExportedGraph
 from eyebright.report.evaluated_thumbnail import evaluated_thumbnail
 from eyebright.report.verdict.values import Verdict
 from eyebright.sources.split_summary import SplitSummary
-from eyebright.tasks.base import TaskType
+from eyebright.tasks.task_type import TaskType
 from eyebright.web.blocks import Section, Thumbnail
 from eyebright.web.text import count_text, number_text, score_text, short_names
 

@@ -6,7 +6,8 @@ from eyebright.report.data import ReportFacts, TaskReport
 from eyebright.report.labels import MultiLabelReport
 from eyebright.report.numbers import NumberReport
 from eyebright.report.points import PointReport
-from eyebright.tasks.base import TargetBlock, TaskType
+from eyebright.tasks.base import TargetBlock
+from eyebright.tasks.task_type import TaskType
 
 REPORTS: dict[TaskType, type[TaskReport]] = {
     "labels": MultiLabelReport,

@@ -13,8 +13,9 @@ from eyebright.report.card_metadata import LICENCE, front_matter
 from eyebright.report.data import MetricRow, ReportData
 from eyebright.report.markdown import escaped, name, table
 from eyebright.report.tuning import tuning_sections
-from eyebright.tasks.base import TargetBlock, TaskType
+from eyebright.tasks.base import TargetBlock
 from eyebright.tasks.decision import Decision
+from eyebright.tasks.task_type import TaskType
 from eyebright.types import Size
 from eyebright.web.blocks import Sentences
 from eyebright.web.text import count_text, number_text, score_text

@@ -12,7 +12,7 @@ from eyebright.review.items import Answers, Ids
 from eyebright.review.refusal import Refusal
 from eyebright.review.session import ReviewSession
 from eyebright.review.values import UNKNOWN
-from eyebright.tasks.base import KindWord
+from eyebright.tasks.task_type import KindWord
 
 _ABOUT = {
     "suggested": (

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from eyebright.errors import short_repr
 from eyebright.review.refusal import Refusal
 from eyebright.sources.cells import is_unknown, means_no_label
-from eyebright.tasks.base import KindWord
+from eyebright.tasks.task_type import KindWord
 from eyebright.types import is_finite_number, plain_spelling
 
 UNKNOWN = "unknown"

@@ -18,7 +18,7 @@ from eyebright.sources.source import Source
 from eyebright.sources.spelling import one_spelling
 from eyebright.sources.task_types import Kind, block_name, kind_error
 from eyebright.sources.text_table import strings
-from eyebright.tasks.base import TaskType
+from eyebright.tasks.task_type import TaskType
 
 _STORAGE = frozenset(
     [

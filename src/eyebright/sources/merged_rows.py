@@ -9,7 +9,7 @@ from eyebright.errors import listing
 from eyebright.sources.categorical import Categorical
 from eyebright.sources.targets import TargetColumns
 from eyebright.sources.text_table import Strings, TextTable
-from eyebright.tasks.base import TaskType
+from eyebright.tasks.task_type import TaskType
 from eyebright.types import LabelSet
 
 _UNKNOWN = "?"

@@ -19,7 +19,7 @@ from eyebright.sources.spelling import one_spelling
 from eyebright.sources.targets import Floats, Targets, unused_messages
 from eyebright.sources.task_types import Kind, block_name, kind_error
 from eyebright.sources.text_table import Strings, strings
-from eyebright.tasks.base import TaskType
+from eyebright.tasks.task_type import TaskType
 from eyebright.types import MAX_LABEL_LENGTH, LabelSet, long_label
 
 

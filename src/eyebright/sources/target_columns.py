@@ -27,7 +27,7 @@ from eyebright.sources.number_columns import looks_like_fractions, looks_like_nu
 from eyebright.sources.targets import CellOptions, TargetColumns
 from eyebright.sources.task_types import TARGET_FUNCTIONS, Reader, columns_with_points, indicator_columns, label_names
 from eyebright.sources.text_table import TextTable
-from eyebright.tasks.base import TaskType
+from eyebright.tasks.task_type import TaskType
 
 NO_TARGETS = "no column holds"
 """The message of each error for a table without targets."""

@@ -9,7 +9,7 @@ import numpy as np
 from eyebright._choices import BlankMeaning, UncertainMeaning
 from eyebright.errors import listing
 from eyebright.sources.categorical import Categorical, Mask
-from eyebright.tasks.base import TaskType
+from eyebright.tasks.task_type import TaskType
 from eyebright.types import LabelSet
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]

@@ -17,8 +17,9 @@ from eyebright.sources.strata import strata_of_labels, strata_of_numbers, strata
 from eyebright.sources.stratify import LabelMatrix
 from eyebright.sources.targets import CellOptions, TargetColumns, Targets
 from eyebright.sources.text_table import TextTable
-from eyebright.tasks.base import KIND_WORDS, TargetBlock, TaskType
+from eyebright.tasks.base import TargetBlock
 from eyebright.tasks.registry import TARGET_BLOCKS
+from eyebright.tasks.task_type import KIND_WORDS, TaskType
 
 Reader = Callable[[TextTable, Sequence[str], CellOptions], TargetColumns]
 """From a table, columns and how their cells are read to the targets in these columns."""

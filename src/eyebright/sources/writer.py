@@ -15,8 +15,8 @@ from eyebright.errors import InputError, listing
 from eyebright.sources.categorical import Categorical
 from eyebright.sources.source import Source
 from eyebright.sources.task_types import kind_word
-from eyebright.tasks.base import KIND_WORDS, TaskType
 from eyebright.tasks.mirror import find_mirror
+from eyebright.tasks.task_type import KIND_WORDS, TaskType
 
 ReadBack = Mapping[str, Any]
 """The arguments of `read_source`, beside the path and ``images``, with which what was written is read."""

@@ -13,8 +13,8 @@ The properties that every target block has are tested in ``tests/laws/test_tasks
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar
 
 import pandas as pd
 import torch
@@ -27,6 +27,7 @@ from eyebright.errors import DataError, InputError
 from eyebright.image.warp import Warp
 from eyebright.metrics.meter import Metric
 from eyebright.tasks.columns import distinct_columns
+from eyebright.tasks.task_type import KIND_WORDS, TaskType
 from eyebright.types import Points, Size, Thresholds, Vocab
 
 NO_LABEL_CAPTION = "(no label)"
@@ -37,23 +38,6 @@ UNKNOWN_SUFFIX = "\0unknown"
 
 KNOWN_NO_SUFFIX = "\0no"
 """The suffix of the name of the stratum of images that are known not to have a label, where most are unknown."""
-
-TaskType = Literal["labels", "classes", "points", "numbers"]
-"""The target of an image: any number of labels, one of several classes, points, or numbers.
-
-It is the key of each table with an entry per kind, from the readers of label files to the sections of the report.
-"""
-
-KindWord = Literal["labels", "class", "points", "numbers"]
-"""A task type as users write it in the option `kind`, and as the journal of a review saves it."""
-
-KIND_WORDS: Mapping[TaskType, KindWord] = {
-    "labels": "labels",
-    "classes": "class",
-    "points": "points",
-    "numbers": "numbers",
-}
-"""The value of the option `kind` for the first block of `TARGET_BLOCKS` with each task type."""
 
 
 class Block(ABC):
@@ -338,10 +322,7 @@ class TargetBlock(Block):
         return ()
 
     def strata(self, value: Any) -> tuple[str, ...]:
-        """The strata of a value for a split: its labels, and its unknown labels with the suffix `UNKNOWN`.
-
-        By default the labels.
-        """
+        """The strata of a value for a split: its labels; kinds with unknown labels add these with `UNKNOWN_SUFFIX`."""
         return self.labels(value)
 
     @property

@@ -29,11 +29,11 @@ from eyebright.tasks.base import (
     KNOWN_NO_SUFFIX,
     UNKNOWN_SUFFIX,
     TargetBlock,
-    TaskType,
     fitted_vocab,
     is_missing,
 )
 from eyebright.tasks.label_text import check_spellings, labels_of, vocab_of
+from eyebright.tasks.task_type import TaskType
 from eyebright.types import LabelSet, Thresholds, Vocab
 
 _MAX_BASELINE_LABELS = 20  # for the baseline, constant label sets of up to 20 labels are tried, and that of all labels

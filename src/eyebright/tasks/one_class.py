@@ -12,7 +12,8 @@ from torch.nn import functional
 from eyebright._choices import CalibrationKind
 from eyebright.errors import DataError, LabelError, listing
 from eyebright.image.warp import Warp
-from eyebright.tasks.base import TargetBlock, TaskType, fitted_vocab
+from eyebright.tasks.base import TargetBlock, fitted_vocab
+from eyebright.tasks.task_type import TaskType
 from eyebright.types import Thresholds, Vocab
 
 

@@ -15,11 +15,12 @@ from eyebright.image.warp import Warp
 from eyebright.losses import MSELossFlat
 from eyebright.metrics.meter import Metric
 from eyebright.metrics.points import point_error
-from eyebright.tasks.base import TargetBlock, TaskType
+from eyebright.tasks.base import TargetBlock
 from eyebright.tasks.columns import distinct_columns
 from eyebright.tasks.learnable import check_numbers, check_range
 from eyebright.tasks.mirror import names_without_partner
 from eyebright.tasks.point_units import implausible_reason
+from eyebright.tasks.task_type import TaskType
 from eyebright.types import Points, Size, Thresholds, ordered_names
 
 _CONVERSIONS = {

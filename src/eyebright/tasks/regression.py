@@ -15,9 +15,10 @@ from eyebright.image.warp import Warp
 from eyebright.losses import MSELossFlat
 from eyebright.metrics.meter import Metric
 from eyebright.metrics.values import mae
-from eyebright.tasks.base import TargetBlock, TaskType, is_missing
+from eyebright.tasks.base import TargetBlock, is_missing
 from eyebright.tasks.columns import distinct_columns
 from eyebright.tasks.learnable import check_numbers, check_range
+from eyebright.tasks.task_type import TaskType
 from eyebright.types import Thresholds, ordered_names
 
 

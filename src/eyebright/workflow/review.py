@@ -30,7 +30,8 @@ from eyebright.sources.convert import WRITERS
 from eyebright.sources.recognise import recognise
 from eyebright.sources.source import Source
 from eyebright.sources.task_types import parse_kind
-from eyebright.tasks.base import KIND_WORDS, TargetBlock
+from eyebright.tasks.base import TargetBlock
+from eyebright.tasks.task_type import KIND_WORDS
 from eyebright.web.text import count_text
 from eyebright.workflow.command_options.labelling import ReviewOptions, is_model_folder
 from eyebright.workflow.model_images import images_of_model, saved_evaluations

@@ -14,7 +14,7 @@ from eyebright.image.image import Image
 from eyebright.sources.categorical import Categorical
 from eyebright.sources.source import Source
 from eyebright.sources.writer import ReadBack, Writer, labels_of, vocabulary
-from eyebright.tasks.base import KIND_WORDS
+from eyebright.tasks.task_type import KIND_WORDS
 
 
 def write_coco(source: Source, path: Path) -> ReadBack:

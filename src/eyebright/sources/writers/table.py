@@ -17,7 +17,7 @@ from eyebright.sources.label_column import is_label_text
 from eyebright.sources.source import Source
 from eyebright.sources.task_types import kind_word
 from eyebright.sources.writer import ReadBack, Writer, count_unknown, labels_of, vocabulary
-from eyebright.tasks.base import TaskType
+from eyebright.tasks.task_type import TaskType
 
 _FILE, _LABELS, _PART, _GROUP = "file", "labels", "split", "group"
 _DELIMITERS = (";", "|", "/", ",", "&", "+", "#")

@@ -120,3 +120,30 @@ def test_a_run_is_repeated_with_the_same_label(tmp_path: Path) -> None:
     source = read_source(write_text(tmp_path / "t.csv", CELLS), none_label="No Finding")
     assert source.read_options["none_label"] == "No Finding"
     assert labels(read_source(**source.read_options)) == labels(source)
+
+
+UNKNOWN = "where the {} of an image {} unknown, write ?, or leave the image out"
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("file,class\na.jpg,cat\nb.jpg,NA\nc.jpg,dog\n", "'NA' is taken for a class like the others; "),
+        (
+            "file,class\na.jpg,cat\nb.jpg,-\nc.jpg,None\nd.jpg,dog\n",
+            "'-', 'None' are taken for classes like the others; ",
+        ),
+        ("file,labels\na.jpg,cat dog\nb.jpg,Unknown\nc.jpg,dog\n", "'Unknown' is taken for a label like the others; "),
+    ],
+)
+def test_a_label_that_may_mean_unknown_stays_one_with_a_message(tmp_path: Path, text: str, hint: str) -> None:
+    source = read_source(write_text(tmp_path / "t.csv", text))
+    of_class = source.kind == "category"
+    assert hint + UNKNOWN.format(*(("class", "is") if of_class else ("labels", "are"))) in source.messages
+
+
+@pytest.mark.parametrize("cell", ["?", "nanny", "nail", "unknown fish"])
+def test_a_cell_that_is_known_or_marked_as_unknown_has_no_such_message(tmp_path: Path, cell: str) -> None:
+    source = read_source(write_text(tmp_path / "t.csv", f"file,class\na.jpg,cat\nb.jpg,{cell}\nc.jpg,dog\n"))
+    assert source.kind == "category"
+    assert not any("like the others" in message for message in source.messages)

@@ -1,6 +1,7 @@
 """`with_none_label`: removes a label that means "no label", such as ``No Finding``.
 
 Kept as a label, it would be learnt, scored and thresholded like the others, and could be predicted together with them.
+So would a label that means "unknown", such as ``NA``; `with_unknown_hint` says which may.
 """
 
 from dataclasses import replace
@@ -11,6 +12,7 @@ import numpy as np
 from eyebright._all_but import AllBut
 from eyebright.errors import InputError, did_you_mean, listing
 from eyebright.sources.categorical import Categorical
+from eyebright.sources.cells import UNKNOWN
 from eyebright.sources.source import Source
 from eyebright.sources.spelling import all_labels, spelling_key
 from eyebright.sources.task_types import TARGET_FUNCTIONS, block_name
@@ -18,6 +20,7 @@ from eyebright.tasks.registry import TARGET_BLOCKS
 from eyebright.types import LabelSet
 
 _NONE_NAMES = frozenset({"nofinding", "nofindings", "none", "nolabel", "nolabels", "noneoftheabove", "noneofthese"})
+_UNKNOWN_NAMES = UNKNOWN - {"?", "none"} | {"-", "--", "nil", "#n/a", "not available"}  # in lower case
 
 
 def with_none_label(source: Source, name: str | None, *, is_class: bool = False) -> Source:
@@ -104,4 +107,26 @@ def _with_hint(source: Source) -> Source:
     return source.with_messages(
         f"'{found[0]}' is taken for a label like the others; if it means that an image has none, "
         f"`none_label='{found[0]}'` says so"
+    )
+
+
+def with_unknown_hint(source: Source) -> Source:
+    """The source with a message about labels or classes that may mean "unknown", such as ``NA`` or ``-``.
+
+    Which they mean is not guessed: a person may have a class of that name. With one class for each image this includes
+    ``None``, since there no image has none.
+    """
+    targets = source.targets
+    if not isinstance(targets, Categorical):
+        return source
+    is_class = TARGET_BLOCKS[source.kind].task_type != "labels"
+    names = _UNKNOWN_NAMES | {"none"} if is_class else _UNKNOWN_NAMES
+    found = sorted(label for label in all_labels(targets.categories) if label.lower() in names)
+    if not found:
+        return source
+    one, many, are = ("class", "classes", "is") if is_class else ("label", "labels", "are")
+    taken = f"is taken for a {one}" if len(found) == 1 else f"are taken for {many}"
+    unknown = f"the {one if is_class else many} of an image {are} unknown"
+    return source.with_messages(
+        f"{listing(found)} {taken} like the others; where {unknown}, write ?, or leave the image out"
     )

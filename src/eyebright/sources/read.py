@@ -14,7 +14,7 @@ from eyebright.errors import InputError, checked_keywords, listing
 from eyebright.sources.format import Format, ReadRequest
 from eyebright.sources.groups import NO_GROUPS, with_groups
 from eyebright.sources.headers import points_in_pixels
-from eyebright.sources.none_label import with_none_label
+from eyebright.sources.none_label import with_none_label, with_unknown_hint
 from eyebright.sources.part_files import with_part_files
 from eyebright.sources.recognise import Recognised, recognise
 from eyebright.sources.registry import NAMES, format_named
@@ -124,7 +124,7 @@ def read_source(
     recognised, request, messages = with_part_files(recognised, request, valid=valid, test=test)
     is_class = request.kind is not None and request.kind.task_type == "classes"
     with collector_paused():
-        source = with_none_label(_read(recognised, request), none_label, is_class=is_class)
+        source = with_unknown_hint(with_none_label(_read(recognised, request), none_label, is_class=is_class))
     source = _with_points_prepared(source, pairs, unit).with_messages(*messages)
     is_grouped = "group" in recognised.format.options and source.group is not None
     source = source if is_grouped and group != NO_GROUPS else with_groups(source, group)

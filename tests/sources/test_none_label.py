@@ -122,7 +122,7 @@ def test_a_run_is_repeated_with_the_same_label(tmp_path: Path) -> None:
     assert labels(read_source(**source.read_options)) == labels(source)
 
 
-UNKNOWN = "where the {} of an image {} unknown, write ?, or leave the image out"
+UNKNOWN = "where the {} of an image {} unknown, write ? in a table, or leave the image out"
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from eyebright.errors import TableError
+from eyebright.errors import InputError, TableError
 from eyebright.sources.point_columns import find_points, read_points
 from eyebright.tasks.points import PointBlock
 from eyebright.types import Points
@@ -150,3 +150,15 @@ def test_a_table_of_predictions_has_a_point_under_its_own_number() -> None:
     assert [(point.name, point.x) for point in find_points(list(again))] == [("0", "0_x"), ("1", "1_x")]
     assert np.array_equal(read(again).values, found.values)
     assert block.no_flip_reason, "numbers do not show which points are left and right"
+
+
+@pytest.mark.parametrize("columns", [["x", "y", "x0", "y0"], ["1_x", "1_y", "x1", "y1"], ["x1", "y1", "x01", "y01"]])
+def test_two_points_with_one_number_are_an_error_that_names_their_columns(columns: list[str]) -> None:
+    with pytest.raises(InputError, match=f"'{columns[0]}' and '{columns[2]}' are both of point [01]; rename"):
+        read({name: ["1"] for name in columns})
+
+
+def test_another_order_than_that_of_the_columns_is_said() -> None:
+    said = "points are in the order of their numbers, which is not that of the columns"
+    assert said in read({name: ["1"] for name in ("x2", "y2", "x1", "y1")}).messages
+    assert said not in read({name: ["1"] for name in ("x1", "y1", "x2", "y2")}).messages

@@ -227,6 +227,20 @@ def test_messages_of_many_label_files_are_counted_and_a_few_files_are_named(tmp_
     assert len(said) == 3
 
 
+def test_several_messages_of_one_kind_in_few_files_are_all_said(tmp_path: Path) -> None:
+    root = images(tmp_path, "a.jpg", "b.jpg")
+    names = ["Cat", "cat", "Dog", "dog"]
+    categories = [{"id": number, "name": name} for number, name in enumerate(names)]
+    every = {"annotations": [{"image_id": 0, "category_id": number} for number in range(4)], "categories": categories}
+    for part, image in (("train", "a.jpg"), ("valid", "b.jpg")):
+        write_json(root / f"{part}.json", coco(image) | every)
+    said = read_source(root).messages
+    assert not any("like that of the first" in message for message in said)
+    for part in ("train", "valid"):
+        for name in ("'Cat', 'cat'", "'Dog', 'dog'"):
+            assert any(message.startswith(f"{part}.json: ") and name in message for message in said), (part, name)
+
+
 def test_a_label_that_only_images_of_another_file_have_is_not_said_to_have_no_image(tmp_path: Path) -> None:
     root = images(tmp_path, "a.jpg", "b.jpg")
     categories = [{"id": 7, "name": "cat"}, {"id": 8, "name": "dog"}, {"id": 9, "name": "cow"}]

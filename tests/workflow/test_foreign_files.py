@@ -1,6 +1,7 @@
 """Training replaces no file of another program, whatever its name."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -70,7 +71,7 @@ def damaged(folder: Path) -> Path:
 
 def test_the_folder_of_a_model_can_be_written_also_if_weights_and_manifest_are_damaged(tmp_path: Path) -> None:
     folder = damaged(tmp_path / "model")
-    with pytest.raises(InputError, match=r"manifest.json' exists and is damaged, or of another program;"):
+    with pytest.raises(InputError, match=r"manifest.json' exists and is damaged, unreadable, or of another program;"):
         check_no_foreign_files(folder)
     (folder / "options.json").write_text(json.dumps({"schema": 1, "training": {}}))
     check_no_foreign_files(folder)
@@ -91,3 +92,9 @@ def test_numbers_of_a_report_may_be_indented_anew(indent: int | None, tmp_path: 
     (folder / "report.json").write_text(json.dumps(content, indent=indent))
     check_no_foreign_files(folder)
     make_report(folder)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_named_pipe_in_the_place_of_the_report_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "report.json")
+    check_no_foreign_files(tmp_path)

@@ -40,7 +40,7 @@ def test_points_without_names_are_taken_in_their_order() -> None:
     found = with_targets_of_model(source, block)
     np.testing.assert_array_equal(found.targets, source.targets)
     assert found.messages == (
-        "points without names are taken for those of the model, in their order: '1 is left', '2 is right'",
+        "points that only have numbers are taken for those of the model, in their order: '1 is left', '2 is right'",
     )
     assert not with_targets_of_model(source, PointBlock(2)).messages
     with pytest.raises(InputError, match="predicts 'left', but these data have 2 without names"):
@@ -54,6 +54,40 @@ def test_points_numbered_from_0_are_those_of_a_model_whose_points_have_no_names(
     assert found.messages[0].endswith("in their order: '0 is point1', '1 is point2'")
     with pytest.raises(InputError, match="these data have '0', '1', but the model predicts 'left'"):
         with_targets_of_model(source, PointBlock(1, names=("left",)))
+
+
+@pytest.mark.parametrize("year", ["2019", "0"])
+def test_a_number_whose_name_is_a_number_is_not_taken_for_another(year: str) -> None:
+    source = source_of("regression", np.array([[1.0]]), names=(year,))
+    with pytest.raises(InputError, match=f"these data have '{year}', but the model predicts 'age'"):
+        with_targets_of_model(source, RegressionBlock(names=["age"]))
+
+
+@pytest.mark.parametrize(
+    ("of_model", "of_data", "places"),
+    [
+        (None, ("2", "3"), [None, 0]),  # the model has point 1 and 2
+        (("1", "3"), (), [0, None]),  # the data have point 1 and 2
+        (("1", "3"), ("3", "1"), [1, 0]),
+        (("0", "1"), ("0", "1"), [0, 1]),
+        (None, ("0", "1"), [0, 1]),  # counted from 0
+        (("left", "right"), ("0", "1"), [0, 1]),
+    ],
+)
+def test_points_with_numbers_are_those_of_the_model_with_the_same_numbers(
+    of_model: tuple[str, ...] | None, of_data: tuple[str, ...], places: list[int | None]
+) -> None:
+    values = np.array([[[1.0, 2.0], [3.0, 4.0]]])
+    found = with_targets_of_model(source_of("points", values, names=of_data), PointBlock(2, names=of_model))
+    expected = [[np.nan, np.nan] if place is None else values[0, place] for place in places]
+    np.testing.assert_array_equal(found.targets, [expected])
+
+
+@pytest.mark.parametrize("of_data", [("5", "6"), ("1", "5")])
+def test_points_with_other_numbers_are_not_those_with_words(of_data: tuple[str, ...]) -> None:
+    source = source_of("points", np.array([[[1.0, 2.0], [3.0, 4.0]]]), names=of_data)
+    with pytest.raises(InputError, match="but the model predicts 'left', 'right'"):
+        with_targets_of_model(source, PointBlock(2, names=("left", "right")))
 
 
 def test_other_numbers_than_those_of_the_model_are_an_error() -> None:

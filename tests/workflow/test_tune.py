@@ -427,7 +427,7 @@ def test_promises_end_with_the_calibration_that_they_were_measured_with(folder: 
     edit_calibration(folder)
     reason = (
         "it was measured with another calibration than the one in manifest.json, which was edited since; "
-        "`eyebright tune` measures it again."
+        "`eyebright tune` with the same promise, bound or coverage measures it again."
     )
     ended = f"is no longer kept: {reason}"
     assert sentences(folder, "promises") == [f"Precision >= 0.9 {ended}", f"Recall >= 0.9 {ended}"]
@@ -450,7 +450,8 @@ def test_a_bound_of_a_mean_ends_with_the_calibration_that_it_was_measured_with(f
     edit_calibration(folder)
     assert sentences(folder, "risk-control") == [
         "Missed_labels <= 0.3 is no longer kept: it was measured with another calibration than the one in "
-        "manifest.json, which was edited since; `eyebright tune` measures it again."
+        "manifest.json, which was edited since; `eyebright tune` with the same promise, bound or coverage measures it "
+        "again."
     ]
     assert inspect_folder(folder).facts["risk"] is None
 
@@ -461,7 +462,8 @@ def test_a_promise_of_accuracy_ends_with_the_calibration_that_it_was_measured_wi
     edit_calibration(folder)
     assert sentences(folder, "promises") == [
         "Accuracy >= 0.8 is no longer kept: it was measured with another calibration than the one in "
-        "manifest.json, which was edited since; `eyebright tune` measures it again."
+        "manifest.json, which was edited since; `eyebright tune` with the same promise, bound or coverage measures it "
+        "again."
     ]
     assert inspect_folder(folder).facts["promises"] == []
 
@@ -473,7 +475,7 @@ def test_tuning_drops_what_was_measured_with_a_calibration_that_was_edited_since
     assert said[0].startswith(
         "the calibration in manifest.json was edited, and these were measured with the one before"
     )
-    assert said[0].endswith("are removed: promises; tune them again")
+    assert said[0].endswith("are removed: promises; to keep them, tune them again")
     results = load_manifest(folder).tuning["promises"]
     assert [[label["label"] for label in result["labels"]] for result in results] == [["dog"]]
     assert "Table" in [type(block).__name__ for block in promise_blocks(folder)]

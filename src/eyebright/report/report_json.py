@@ -15,6 +15,7 @@ from eyebright.web.text import NO_VALUE
 
 SCHEMA = "eyebright-report-1"
 _SCHEMAS = "eyebright-report-"  # of all versions
+_MAX_BYTES = 64 * 2**20  # of a report with many images and labels
 _BEGINNING = f'{{\n "schema": "{_SCHEMAS}'
 
 
@@ -43,6 +44,8 @@ def report_json(data: ReportData, *, manifest: str | None = None) -> str:
 def _states_schema(path: Path) -> bool:
     """Whether a file is a JSON object whose schema is one of ours."""
     try:
+        if not path.is_file() or path.stat().st_size > _MAX_BYTES:
+            return False
         content: Any = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError):
         return False

@@ -19,15 +19,15 @@ from eyebright.web.text import NO_VALUE, number_text
 _OTHER_THRESHOLD = "another threshold was set"
 _OTHER_CALIBRATION = (
     "it was measured with another calibration than the one in manifest.json, which was edited since; `eyebright tune` "
-    "measures it again"
+    "with the same promise, bound or coverage measures it again"
 )
 _EDITED_SINCE_FIT = (
     "These figures are those of another calibration: the one in manifest.json was edited since. `eyebright tune` with "
-    "`--calibrate` fits one again."
+    "`calibrate` fits one again."
 )
 _EDITED_SINCE_SCORES = (
     "These scores were measured with another calibration than the one in manifest.json, which was edited since, so the "
-    "model has other scores. `eyebright tune` measures them again."
+    "model has other scores. `eyebright tune` with the same objective measures them again."
 )
 _PARTS = {"valid": "validation images", "out_of_fold": "out-of-fold predictions"}
 

@@ -79,7 +79,7 @@ def folder_source(path: str | Path, kind: Kind | None = None, *, content: Folder
     task_type: TaskType = "points" if with_points else "classes"
     if kind is not None and kind.task_type != task_type:
         holds = "a .pts file for each image" if with_points else "a folder for each class"
-        raise kind_error(f"'{root}' holds {holds}", [task_type], kind)
+        raise kind_error(f"'{root}' holds {holds}", [task_type], kind, further=", or give a table of labels (CSV)")
     name = block_name(task_type) if kind is None else kind.block
     return _with_points(root, name, content, with_points) if with_points else _with_classes(root, name, content)
 

@@ -128,5 +128,5 @@ def with_unknown_hint(source: Source) -> Source:
     taken = f"is taken for a {one}" if len(found) == 1 else f"are taken for {many}"
     unknown = f"the {one if is_class else many} of an image {are} unknown"
     return source.with_messages(
-        f"{listing(found)} {taken} like the others; where {unknown}, write ?, or leave the image out"
+        f"{listing(found)} {taken} like the others; where {unknown}, write ? in a table, or leave the image out"
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eyebright.errors import listing
+from eyebright.errors import InputError, listing
 from eyebright.sources.categorical import Mask
 from eyebright.sources.cells import is_unknown
 from eyebright.sources.number_columns import number_array
@@ -97,10 +97,13 @@ def read_points(table: TextTable, points: Sequence[PointColumns]) -> TargetColum
     otherwise their numbers are their names.
 
     Raises:
+        InputError: two points have the same number.
         TableError: a cell is not a number, only one of x and y is known, or a visibility is not 0, 1 or 2.
     """
     numbered = all(point.name.isdecimal() or not point.name for point in points)
+    in_columns = points
     if numbered:
+        _check_numbers(points)
         points = sorted(points, key=_number)
     xy = np.stack([np.stack([number_array(table, p.x), number_array(table, p.y)], axis=1) for p in points], axis=1)
     for i, point in enumerate(points):
@@ -111,6 +114,8 @@ def read_points(table: TextTable, points: Sequence[PointColumns]) -> TargetColum
     columns = [column for point in points for column in point.columns]
     where = f"{len(columns)} columns: {listing(names)}" if names else f"the columns {listing(columns)}"
     messages = [f"{len(points)} point{'s' * (len(points) > 1)} for each image in {where}"]
+    if list(points) != list(in_columns):
+        messages.append("points are in the order of their numbers, which is not that of the columns")
     if unknown := int(np.isnan(xy[..., 0]).sum()):
         messages.append(f"points that are unknown: {unknown} of {len(table) * len(points)}")
     messages += [text for i, point in enumerate(points) if (text := _placeholder_message(point, xy[:, i]))]
@@ -120,6 +125,17 @@ def read_points(table: TextTable, points: Sequence[PointColumns]) -> TargetColum
 def _number(point: PointColumns) -> int:
     """The number of a point; that of columns ``x, y`` is 0, as where pandas writes ``x, y, x.1, y.1``."""
     return int(point.name or 0)
+
+
+def _check_numbers(points: Sequence[PointColumns]) -> None:
+    """Raises `InputError` where two points have one number, such as ``x, y`` beside ``x0, y0``."""
+    of_number: dict[int, str] = {}
+    for point in points:
+        other = of_number.setdefault(_number(point), point.x)
+        if other != point.x:
+            raise InputError(
+                f"the columns '{other}' and '{point.x}' are both of point {_number(point)}; rename the columns of one"
+            )
 
 
 def _names(points: Sequence[PointColumns]) -> tuple[str, ...]:

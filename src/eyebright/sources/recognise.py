@@ -162,7 +162,8 @@ def _is_folder(format_: Format, path: Path, content: FolderContent) -> bool:
 def _possible_label_files(content: FolderContent, *, is_limited: bool) -> tuple[list[LabelFile], list[Path]]:
     """(files that may hold the labels of several images, those that are too many to look at).
 
-    Files of one image are none of them: those with its name, such as ``cat.json`` or ``cat.jpg.json`` for ``cat.jpg``.
+    Files of one image are none of them: those with its name, such as ``cat.json`` for ``cat.jpg``, and, unless a format
+    was asked for, ``cat.jpg.json``.
 
     Args:
         content: the files of the folder.
@@ -173,7 +174,7 @@ def _possible_label_files(content: FolderContent, *, is_limited: bool) -> tuple[
         if file.suffix.lower() in LABEL_EXTENSIONS:
             groups[file.parent, file.suffix.lower()].append(file)
     images = content.images if groups else ()
-    of_one_image = {name for image in images for name in (image, image.with_suffix(""))}
+    of_one_image = {image.with_suffix("") for image in images} | (set(images) if is_limited else set())
     containers = [file for (_, suffix), files in groups.items() if suffix in CONTAINER_EXTENSIONS for file in files]
     tables = {of: files for of, files in groups.items() if of[1] not in CONTAINER_EXTENSIONS}
     few = sorted(

@@ -1,6 +1,7 @@
 """`read_several`: several label files of one format in a folder, such as one for each part, as one `Source`."""
 
 import re
+from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -91,25 +92,31 @@ def _without_unused(source: Source) -> tuple[str, ...]:
 
 
 def _messages_by_file(names: Sequence[str], messages: Sequence[Sequence[str]]) -> list[str]:
-    """The messages of each file after its name; of many that differ only in names and numbers, the first with a count.
+    """The messages of each file after its name.
+
+    Where many files have a message that differs only in names and numbers, it is the first with a count of the files.
 
     Args:
         names: the names of the files.
         messages: the messages of each.
     """
-    files_of: dict[str, list[str]] = {}  # by the wording of a message
-    first: dict[str, str] = {}
-    lines: list[tuple[str, str]] = []
-    for name, message in ((name, message) for name, own in zip(names, messages, strict=True) for message in own):
-        wording = _WORDS_THAT_DIFFER.sub("#", message)
-        files_of.setdefault(wording, []).append(name)
-        first.setdefault(wording, message)
-        lines.append((wording, f"{name}: {message}"))
-    few = [text for wording, text in lines if len(files_of[wording]) <= _MAX_FILES]
+    files_of: dict[tuple[str, int], list[str]] = {}  # by the wording of a message, and which of its file it is
+    first: dict[tuple[str, int], str] = {}
+    lines: list[tuple[tuple[str, int], str]] = []
+    for name, own in zip(names, messages, strict=True):
+        so_far = Counter[str]()
+        for message in own:
+            wording = _WORDS_THAT_DIFFER.sub("#", message)
+            key = (wording, so_far[wording])
+            so_far[wording] += 1
+            files_of.setdefault(key, []).append(name)
+            first.setdefault(key, message)
+            lines.append((key, f"{name}: {message}"))
+    few = [text for key, text in lines if len(files_of[key]) <= _MAX_FILES]
     many = [
         f"{len(files)} label files ({listing(files, limit=_MAX_FILES)}) have a message like that of the first: "
-        f"{first[wording]}"
-        for wording, files in files_of.items()
+        f"{first[key]}"
+        for key, files in files_of.items()
         if len(files) > _MAX_FILES
     ]
     return [*many, *few]

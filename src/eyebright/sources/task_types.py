@@ -94,17 +94,19 @@ def targets_text(block: TargetBlock) -> str:
     return f"{text}, read as {block.also_called}" if block.also_called else text
 
 
-def kind_error(what: str, task_types: Collection[TaskType], asked: Kind) -> InputError:
+def kind_error(what: str, task_types: Collection[TaskType], asked: Kind, *, further: str = "") -> InputError:
     """The error for labels that are not of the kind that the user names.
 
     Args:
         what: the file or folder and what it holds, such as ``"'x.json' holds points"``.
         task_types: the task types as which it can be read.
         asked: the kind that the user names.
+        further: what else to do, such as ``", or give a table of labels (CSV)"``.
     """
     words = [f"'{kind_word(block)}'" for block in TARGET_BLOCKS.values() if block.task_type in task_types]
     options = " or ".join(f"`kind={word}`" for word in words)
-    return InputError(f"{what}, which can be read with {options}, not with `kind='{asked.word}'`; leave `kind` out")
+    wrong = f"{what}, which can be read with {options}, not with `kind='{asked.word}'`"
+    return InputError(f"{wrong}; leave `kind` out{further}")
 
 
 def block_name(task_type: TaskType) -> str:

@@ -37,7 +37,7 @@ def check_no_foreign_files(folder: Path) -> None:
     is_model = any(checks[name](folder / name) for name in there) or (are_broken and _has_more_of_a_model(folder))
     if there and not is_model:
         is_broken = _is_broken(folder / there[0])
-        problem = "is damaged, or of another program" if is_broken else "belongs to no model of Eyebright"
+        problem = "is damaged, unreadable, or of another program" if is_broken else "belongs to no model of Eyebright"
         raise InputError(f"'{folder / there[0]}' exists and {problem}; {_REMEDY}")
     check_page_file(folder / REPORT, remedy=_REMEDY)
     check_numbers_file(folder / NUMBERS, remedy=_REMEDY)

@@ -46,20 +46,19 @@ def _with_values(source: Source, target: TargetBlock) -> Source:
     """The source with the points or numbers of the model, in its order."""
     names, values = target.value_names, source.targets
     assert isinstance(values, np.ndarray)
-    if not source.names:
+    given, wanted = _compared_names(source.names, values.shape[1], target)
+    if not given:
         if values.shape[1] != len(names):
             raise InputError(
                 f"the model predicts {listing(names)}, but these data have {values.shape[1]} without names"
             )
         return _with_values_in_order(source, target)
-    shared = [name for name in names if name in source.names]
-    if not shared and len(source.names) == len(names) and all(map(str.isdecimal, source.names)):
-        return _with_values_in_order(source, target)
+    shared = [name for name in wanted if name in given]
     if not shared:
-        raise InputError(f"these data have {listing(source.names)}, but the model predicts {listing(names)}")
+        raise InputError(f"these data have {listing(given)}, but the model predicts {listing(names)}")
     ordered = np.full((len(source), len(names), *values.shape[2:]), np.nan)
-    ordered[:, [names.index(name) for name in shared]] = values[:, [source.names.index(name) for name in shared]]
-    absent, further = _without(names, source.names), _without(source.names, names)
+    ordered[:, [wanted.index(name) for name in shared]] = values[:, [given.index(name) for name in shared]]
+    absent, further = _without(wanted, given), _without(given, wanted)
     messages = [
         *([f"not in these data, so unknown: {listing(absent)}"] if absent else []),
         *([f"not predicted by the model, so not used: {listing(further)}"] if further else []),
@@ -67,13 +66,43 @@ def _with_values(source: Source, target: TargetBlock) -> Source:
     return replace(source, targets=ordered, names=names, mirror=None).with_messages(*messages)
 
 
+def _compared_names(given: tuple[str, ...], count: int, target: TargetBlock) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """(names of the data, those of the model) by which values are told apart; without the former it is their order.
+
+    Points without names are those with the numbers 1, 2, ...; numbers from 0 are only another way to count them.
+
+    Args:
+        given: the names in the data; empty without any.
+        count: the number of values in the data.
+        target: the target block of the model.
+    """
+    wanted = tuple(target.value_names)
+    if target.task_type != "points":
+        return given, wanted
+    is_named = getattr(target, "names", None) is not None
+    if is_named and _are_numbers(wanted):
+        return given or _counted(count), wanted
+    if given == tuple(str(number) for number in range(len(wanted))):
+        return (), wanted
+    return (given, _counted(len(wanted))) if not is_named and _are_numbers(given) else (given, wanted)
+
+
+def _are_numbers(names: Sequence[str]) -> bool:
+    return bool(names) and all(map(str.isdecimal, names))
+
+
+def _counted(count: int) -> tuple[str, ...]:
+    return tuple(str(number) for number in range(1, count + 1))
+
+
 def _with_values_in_order(source: Source, target: TargetBlock) -> Source:
     """The source with values that only have numbers, each taken for that of the model in the same place."""
     if not source.names and getattr(target, "names", None) is None:
         return source  # neither has names
-    numbers = source.names or [str(place) for place, _ in enumerate(target.value_names, start=1)]
+    numbers = source.names or _counted(len(target.value_names))
     pairs = listing([f"{number} is {name}" for number, name in zip(numbers, target.value_names, strict=True)])
-    message = f"{target.task_type} without names are taken for those of the model, in their order: {pairs}"
+    what = "points that only have numbers" if target.task_type == "points" else "numbers without names"
+    message = f"{what} are taken for those of the model, in their order: {pairs}"
     return replace(source, names=target.value_names, mirror=None).with_messages(message)
 
 

@@ -28,7 +28,7 @@ def current_tuning(manifest: Manifest, say: Say) -> Tuning:
     if dropped := [words for name, words in _MEASURED.items() if name in others]:
         say(
             "the calibration in manifest.json was edited, and these were measured with the one before, so they no "
-            f"longer hold and are removed: {', '.join(dropped)}; tune them again"
+            f"longer hold and are removed: {', '.join(dropped)}; to keep them, tune them again"
         )
     return Tuning(manifest.decision, current_results(manifest.tuning, decision))
 

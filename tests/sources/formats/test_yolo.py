@@ -145,6 +145,11 @@ def test_an_entry_without_a_folder_is_said_to_be_empty(tmp_path: Path) -> None:
     assert said.startswith("'data.yaml' has only empty entries 'train', 'val' for folders of images, so all images")
 
 
+def test_one_entry_without_a_folder_is_said_in_the_singular(tmp_path: Path) -> None:
+    said = read_source(yolo(tmp_path, "names: [cat, dog, fox]\ntrain:\n")).messages
+    assert any(message.startswith("'data.yaml' has only an empty entry 'train' for") for message in said)
+
+
 def test_a_yaml_that_names_only_images_for_testing_is_followed(tmp_path: Path) -> None:
     source = read_source(yolo(tmp_path, "test: images/train\nnames: [cat, dog, fox]\n"))
     assert parts(source) == {"images/train/a.jpg": "test", "images/train/b.png": "test"}

@@ -67,7 +67,8 @@ def read(request: ReadRequest) -> Source:
     messages = [f"images without a text file, which have no object: {without}"] if without else []
     if yaml is not None and not has_places:
         empty = [key for key in _PARTS if key in settings]
-        entries = f"only empty entries {listing(empty)}" if empty else f"no entry {listing(_PARTS)}"
+        some = f"only {'an empty entry' if len(empty) == 1 else 'empty entries'} {listing(empty)}"
+        entries = some if empty else f"no entry {listing(_PARTS)}"
         messages.append(
             f"'{yaml.name}' has {entries} for folders of images, so all images of its folder are read, and only "
             "folders named after parts give a split; write the folders at 'train' and 'val' to choose others"

@@ -80,3 +80,11 @@ def test_an_image_with_another_number_of_points_is_an_error() -> None:
 def test_a_mirror_that_is_not_its_own_inverse_is_an_error(mirror: tuple[int, ...]) -> None:
     with pytest.raises(InputError, match="own inverse"):
         PointBlock(mirror=mirror)
+
+
+def test_the_mirrored_names_are_those_of_the_partners() -> None:
+    assert PointBlock(names=["left", "nose", "right"], mirror=[2, 1, 0]).mirrored_names == {
+        "left": "right",
+        "right": "left",
+    }
+    assert PointBlock(names=["left", "right"]).mirrored_names == {}

@@ -31,7 +31,7 @@ def label_findings(source: Source) -> list[Finding]:
         return []
     cells = LabelCells.of(source.targets)
     yes, unknown = cells.counts()
-    is_one_label = source.block().task_type == "classes"
+    is_one_label = source.block().is_exclusive
     findings = [
         *_labels_outside_of_training(source, cells),
         *_labels_of_all(cells, yes, len(source) - unknown),

@@ -41,11 +41,11 @@ def reading(source: Source) -> dict[str, Any]:
     Args:
         source: the labelled images.
     """
-    task_type = source.block().task_type
+    block = source.block()
     paths = [_path(source, str(file)) for file in source.files]
     counted = counts(source)
     result: dict[str, Any] = {
-        "kind": KINDS[task_type],
+        "kind": KINDS[block.task_type],
         "block": source.kind,
         **counted,
         "rows": dict(zip(paths, _targets(source), strict=True)),
@@ -54,12 +54,12 @@ def reading(source: Source) -> dict[str, Any]:
         "messages": list(source.messages),
     }
     if isinstance(source.targets, np.ndarray):
-        result["numbers" if task_type == "numbers" else "points"] = list(source.names) or None
+        result["points" if block.is_geometric else "numbers"] = list(source.names) or None
     elif counted["unknown"] <= _MAX_CELLS:
         result["unknown_cells"] = _unknown_labels(source.targets, paths, frozenset(counted["classes"]))
     else:
         result["unknown_cells"] = None
-    if task_type == "points":
+    if block.is_geometric:
         pairs = [[i, j] for i, j in enumerate(source.mirror or ()) if i < j]
         result["pairs"] = pairs or None
     if source.part is not None:

@@ -168,7 +168,7 @@ def _answers(source: Source) -> Callable[[], Iterator[_Block]]:
     targets = source.targets
     if isinstance(targets, Categorical):
         cells = LabelCells.of(targets)
-        if source.block().task_type == "classes" and len(cells.names) == 2:
+        if source.block().is_exclusive and len(cells.names) == 2:
             cells = cells.select(np.array([0]))
         yes, unknown = cells.counts()
         no = len(source) - yes - unknown

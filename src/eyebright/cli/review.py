@@ -57,7 +57,7 @@ def command_line(options: "ReviewOptions") -> str:
         value = getattr(options, name)
         words += [f"--{name}", str(value)] if value else []
     words += ["--labels", ",".join(options.labels)] if options.labels else []
-    words += ["--kind", options.kind] if options.kind != "labels" else []
+    words += ["--kind", options.kind] if options.kind != type(options).kind else []
     return shlex.join(words)
 
 

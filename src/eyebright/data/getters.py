@@ -13,7 +13,7 @@ import pandas as pd
 
 from eyebright.errors import DataError, InputError, did_you_mean, listing
 from eyebright.sources.items import item_at, single_column
-from eyebright.tasks.base import is_missing
+from eyebright.tasks.columns import is_missing
 from eyebright.tasks.label_text import label_text
 
 Getter = Callable[[Any], Any]

@@ -24,7 +24,8 @@ from eyebright._choices import EvaluatedPart
 from eyebright.errors import ArtifactError, InputError, first_line
 from eyebright.evaluation.evaluation import Evaluation, no_columns
 from eyebright.io.text import valid_unicode
-from eyebright.tasks.base import TargetBlock, is_missing
+from eyebright.tasks.base import TargetBlock
+from eyebright.tasks.columns import is_missing
 from eyebright.tasks.decision import Decision
 
 _METADATA = b"eyebright"

@@ -27,7 +27,7 @@ from eyebright.errors import InputError
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.promise import PromiseMetric
 from eyebright.metrics.labels import split_targets
-from eyebright.tasks.base import is_missing
+from eyebright.tasks.columns import is_missing
 
 _SEED = 20221107  # for drawing one image from each group
 

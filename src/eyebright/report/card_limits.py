@@ -6,6 +6,7 @@ from typing import Any
 from eyebright.errors import listing
 from eyebright.report.data import ReportData
 from eyebright.report.verdict.values import MIN_IMAGES
+from eyebright.tasks.base import TargetBlock
 from eyebright.tasks.calibration_hash import current_results
 from eyebright.tasks.decision import Decision
 from eyebright.web.text import count_text
@@ -27,7 +28,7 @@ def limits(decision: Decision, manifest: Mapping[str, Any], data: ReportData | N
     if data is None:
         sentences = ["No score was measured, so the quality of the model is unknown."]
     else:
-        sentences += [*_chosen_on(data), *_unknown(data), *_few(data)]
+        sentences += [*_chosen_on(data), *_unknown(data, target), *_few(data)]
     if decision.target.has_thresholds:
         sentences.append("The model can predict a label for an image that shows none of them.")
     elif target.has_vocab:
@@ -52,11 +53,11 @@ def _chosen_on(data: ReportData) -> list[str]:
     ]
 
 
-def _unknown(data: ReportData) -> list[str]:
+def _unknown(data: ReportData, target: TargetBlock) -> list[str]:
     """The share of unknown targets."""
     images = data.evaluated[1]
     rows = [row for row in data.output_rows if isinstance(row.get("known"), int)]
-    if not rows or data.kind == "classes":
+    if not rows or target.is_exclusive:
         unknown = images - min((row["known"] for row in rows), default=images)
         total = images
     else:

@@ -236,7 +236,7 @@ class ReviewApp:
                 "can": {
                     "learn": self.learning.can_start,
                     "heatMap": self.model is not None and self.model.can_show,
-                    "addLabel": vocabulary.can_grow,
+                    "addLabel": vocabulary.has_probabilities,
                     "save": self.save is not None,
                 },
                 "out": self.out,

@@ -11,8 +11,7 @@ from jaxtyping import Float
 from eyebright.review.items import Answers, Ids
 from eyebright.review.refusal import Refusal
 from eyebright.review.session import ReviewSession
-from eyebright.review.values import UNKNOWN
-from eyebright.tasks.task_type import KindWord
+from eyebright.review.values import UNKNOWN, Vocabulary
 
 _ABOUT = {
     "suggested": (
@@ -145,7 +144,7 @@ class Lists:
             "given": vocabulary.row(session.given[row]),
             "current": vocabulary.row(session.current[row]),
             "predicted": {} if answers is None else _predicted(session, answers, row),
-            "probability": {} if answers is None else _probabilities(answers, row, vocabulary.kind),
+            "probability": {} if answers is None else _probabilities(answers, row, vocabulary),
             "reviewed": bool(session.reviewed[row]),
             "changed": bool(session.changed[row]),
             "missing": not os.path.exists(session.items.path(row)),  # noqa: PTH110 - 60 of them in a page
@@ -187,7 +186,7 @@ class Lists:
         if answers is not None:
             if answers.abstained is not None and answers.abstained.any():
                 lists["asked"] = _by_doubt(answers)
-            mistakes = worst_mistakes(session.given, answers, session.vocabulary.kind)
+            mistakes = worst_mistakes(session.given, answers, session.vocabulary)
             if len(mistakes):
                 lists["mistakes"] = mistakes
         lists["all"] = self._all
@@ -224,10 +223,10 @@ class Lists:
     def _by_probability(self, ids: Ids, label: str, query: Query) -> Ids:
         session, answers = self._session, self._session.answers
         names = session.vocabulary.names
-        if label not in names or session.vocabulary.kind not in ("labels", "class"):
+        if label not in names or not session.vocabulary.has_probabilities:
             raise Refusal(400, f"there is no label '{label[:100]}'")
         if not query.state:
-            column = session.vocabulary.column(label if session.vocabulary.kind == "labels" else "")
+            column = session.vocabulary.column(session.vocabulary.cell_of(label))
             ids = ids[np.isnan(session.current[ids, column]).any(axis=1)]
         if answers is None or answers.probabilities is None or label not in answers.names:
             return ids
@@ -256,7 +255,7 @@ class Lists:
         return ""
 
 
-def worst_mistakes(given: Float[np.ndarray, "n c w"], answers: Answers, kind: KindWord) -> Ids:
+def worst_mistakes(given: Float[np.ndarray, "n c w"], answers: Answers, vocabulary: Vocabulary) -> Ids:
     """The images on which the model contradicts the given values, by decreasing loss.
 
     The loss of labels and classes is the mean negative log-likelihood of the given values; for points the mean
@@ -265,7 +264,7 @@ def worst_mistakes(given: Float[np.ndarray, "n c w"], answers: Answers, kind: Ki
     Args:
         given: the values; NaN where unknown.
         answers: the predictions of the model.
-        kind: the kind of targets.
+        vocabulary: the vocabulary of the review.
     """
     predicted = answers.predicted
     given = given[:, : predicted.shape[1]]
@@ -274,7 +273,7 @@ def worst_mistakes(given: Float[np.ndarray, "n c w"], answers: Answers, kind: Ki
         scale = 1.0 if given.shape[2] == 2 else np.nan_to_num(_deviations(given[:, :, 0]), nan=1.0)
         losses = np.linalg.norm(given - predicted, axis=2) / scale
     else:
-        losses = _negative_log_likelihoods(given[:, :, 0], answers.probabilities, kind)
+        losses = _negative_log_likelihoods(given[:, :, 0], answers.probabilities, vocabulary)
         known &= ~np.isnan(losses)
     wrong = known & np.asarray(given != predicted).any(axis=2)
     rows = np.flatnonzero(wrong.any(axis=1))
@@ -292,13 +291,13 @@ def _deviations(columns: Float[np.ndarray, "n c"]) -> Float[np.ndarray, " c"]:
 
 
 def _negative_log_likelihoods(
-    given: Float[np.ndarray, "n c"], probabilities: Float[np.ndarray, "n k"], kind: KindWord
+    given: Float[np.ndarray, "n c"], probabilities: Float[np.ndarray, "n k"], vocabulary: Vocabulary
 ) -> Float[np.ndarray, "n c"]:
-    if kind == "labels":
-        of_given = np.where(given == 1, probabilities, 1 - probabilities)
-    else:
+    if vocabulary.is_exclusive:
         columns = np.nan_to_num(given, nan=0).astype(np.int64)
         of_given = np.take_along_axis(probabilities, np.minimum(columns, probabilities.shape[1] - 1), axis=1)
+    else:
+        of_given = np.where(given == 1, probabilities, 1 - probabilities)
     return -np.log(np.maximum(of_given, 1e-12))
 
 
@@ -322,7 +321,7 @@ def _by_doubt(answers: Answers) -> Ids:
 def _predicted(session: ReviewSession, answers: Answers, row: int) -> dict[str, Any]:
     values = answers.predicted[row]
     vocabulary = session.vocabulary
-    cells = vocabulary.cells if vocabulary.kind != "labels" else answers.names
+    cells = vocabulary.cells if vocabulary.is_exclusive else answers.names
     return {
         cell: vocabulary.decode(value)
         for cell, value in zip(cells, values.tolist(), strict=True)
@@ -330,11 +329,11 @@ def _predicted(session: ReviewSession, answers: Answers, row: int) -> dict[str, 
     }
 
 
-def _probabilities(answers: Answers, row: int, kind: str) -> dict[str, float]:
+def _probabilities(answers: Answers, row: int, vocabulary: Vocabulary) -> dict[str, float]:
     if answers.probabilities is None:
         return {}
     values = answers.probabilities[row]
-    columns = np.argsort(-values, kind="stable")[:_MOST_PROBABLE] if kind == "class" else range(len(values))
+    columns = np.argsort(-values, kind="stable")[:_MOST_PROBABLE] if vocabulary.is_exclusive else range(len(values))
     return {answers.names[int(k)]: round(float(values[k]), 4) for k in columns if not np.isnan(values[k])}
 
 

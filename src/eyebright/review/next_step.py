@@ -32,7 +32,7 @@ def next_step(session: ReviewSession, lists: Lists, *, can_learn: bool) -> dict[
         rows = lists.unfinished()
         n_unlabelled = int(session.unlabelled.sum())
         answers, names, current = session.answers, session.vocabulary.names, session.current
-        if not n_unlabelled or not names or session.vocabulary.kind not in ("labels", "class") or not can_learn:
+        if not n_unlabelled or not names or not session.vocabulary.has_probabilities or not can_learn:
             return {"kind": "none", "left": len(rows), "place": None}
         if not len(rows):
             return {"kind": "done", "left": 0, "place": None}
@@ -58,7 +58,7 @@ def _action(
 ) -> NextAction:
     """The next action; its rows are indices into these arrays."""
     nothing = np.zeros(0, dtype=np.int64)
-    if session.vocabulary.kind == "class":
+    if session.vocabulary.is_exclusive:
         return next_class_action(probabilities, ~np.isnan(current[:, 0, 0]), nothing, elsewhere=labelled)
     return next_action(probabilities, current[:, :, 0], nothing, elsewhere=labelled)
 

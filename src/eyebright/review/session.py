@@ -126,16 +126,16 @@ class ReviewSession:
 
     def _is_gone(self, change: Change) -> bool:
         """Whether a change is of a point or number that these images do not have."""
-        return not self.vocabulary.can_grow and change.cell not in self.vocabulary.cells
+        return not self.vocabulary.has_probabilities and change.cell not in self.vocabulary.cells
 
     def _grow_for(self, entry: Entry) -> None:
         """Adds labels of the journal that the images do not have, such as those of an earlier model."""
-        if not self.vocabulary.can_grow:
+        if not self.vocabulary.has_probabilities:
             return
-        if self.vocabulary.kind == "labels":
-            names = [change.cell for change in entry.changes]
-        else:
+        if self.vocabulary.is_exclusive:
             names = [value for change in entry.changes for value in (change.was, change.now) if value != UNKNOWN]
+        else:
+            names = [change.cell for change in entry.changes]
         for name in dict.fromkeys([*names, *filter(None, [entry.add])]):
             if name not in self.vocabulary.names:
                 self._grow(name)
@@ -210,7 +210,7 @@ class ReviewSession:
             if (former := self.history.former(action)) is not None:
                 return former.revision
             name = name.strip()
-            if not self.vocabulary.can_grow:
+            if not self.vocabulary.has_probabilities:
                 raise Refusal(400, f"{self.vocabulary.kind} cannot be added here, only labels and classes")
             if name in self.vocabulary.names:
                 raise Refusal(409, f"there is a label '{name}' already")
@@ -349,7 +349,7 @@ class ReviewSession:
 
     def _grow(self, name: str) -> None:
         self.vocabulary = self.vocabulary.with_name(name)
-        if self.vocabulary.kind == "labels":
-            column = unknown_values(Vocabulary("labels", (name,)), len(self.items))
+        if not self.vocabulary.is_exclusive:
+            column = unknown_values(Vocabulary(self.vocabulary.kind, (name,)), len(self.items))
             self.given = np.concatenate([self.given, column], axis=1)
             self.current = np.concatenate([self.current, column], axis=1)

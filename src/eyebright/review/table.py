@@ -25,6 +25,7 @@ from eyebright.sources.convert import WRITERS, Converted, convert_source, is_of_
 from eyebright.sources.source import Source
 from eyebright.sources.text_table import Strings
 from eyebright.sources.writer import Writer, vocabulary
+from eyebright.tasks.registry import TARGET_BLOCKS
 from eyebright.types import LabelSet
 
 Rows = Int[np.ndarray, " m"]
@@ -121,7 +122,7 @@ class NewTable:
         lacks_parts = source.part is not None and not wanted.holds_parts
         if source.block().task_type not in wanted.task_types or not wanted.suffix or lacks_parts:
             return WRITERS["csv"], f"CSV, since {wanted.title} cannot hold all of it in one file"
-        if self.session.vocabulary.kind != "points" and not wanted.holds_unknown and _any_unknown(source):
+        if not TARGET_BLOCKS[self.kind].is_geometric and not wanted.holds_unknown and _any_unknown(source):
             return WRITERS["csv"], f"CSV, since {wanted.title} cannot hold unknown labels"
         return wanted, ""
 
@@ -183,16 +184,16 @@ class NewTable:
         """The names of points, numbers or ordered classes."""
         if base is not None:
             return base.names
-        return self.session.vocabulary.names if self.kind not in ("multicategory", "category") else ()
+        return () if TARGET_BLOCKS[self.kind].is_categorical else self.session.vocabulary.names
 
     def _targets(self, base: Source | None, rows: Rows) -> tuple[Any, Bool[np.ndarray, " m"]]:
         """(raw targets of these rows, the first of which are those of the source; which can be written)."""
         session = self.session
         everything = np.ones(len(rows), dtype=np.bool_)
-        if session.vocabulary.kind == "labels":
-            return self._label_sets(base, rows), everything
-        if session.vocabulary.kind == "class":
+        if session.vocabulary.is_exclusive:
             return self._classes(base, rows)
+        if session.vocabulary.has_probabilities:
+            return self._label_sets(base, rows), everything
         return self._values(base, rows), everything
 
     def _label_sets(self, base: Source | None, rows: Rows) -> Categorical[LabelSet]:

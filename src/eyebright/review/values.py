@@ -4,7 +4,7 @@ In memory they are numbers, one array for all images; the page and the journal h
 """
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,19 +42,33 @@ class Vocabulary:
     names: tuple[str, ...]
 
     @property
+    def is_exclusive(self) -> bool:
+        """Whether the names are the values of one cell, of which an image has one, and not cells of their own."""
+        return _VALUES[self.kind].is_exclusive
+
+    @property
     def cells(self) -> tuple[str, ...]:
         """The cells of each image: a class is one cell without a name."""
-        return ("",) if self.kind == "class" else self.names
+        return ("",) if self.is_exclusive else self.names
 
     @property
     def width(self) -> int:
         """How many numbers a value is: two for a point."""
-        return 2 if self.kind == "points" else 1
+        return _VALUES[self.kind].width
 
     @property
-    def can_grow(self) -> bool:
-        """Whether names can be added."""
-        return self.kind in ("labels", "class")
+    def has_probabilities(self) -> bool:
+        """Whether a model predicts a probability for each name; then names can be added."""
+        return _VALUES[self.kind].has_probabilities
+
+    @property
+    def has_thresholds(self) -> bool:
+        """Whether each name is yes or no by its own threshold."""
+        return self.has_probabilities and not self.is_exclusive
+
+    def cell_of(self, name: str) -> str:
+        """The cell that a label belongs to; that of a class is the only one."""
+        return "" if self.is_exclusive else name
 
     def column(self, cell: object) -> int:
         """The column of a cell.
@@ -74,39 +88,26 @@ class Vocabulary:
         """
         if isinstance(value, str) and value == UNKNOWN:
             return (math.nan,) * self.width
-        found: tuple[float, ...] | None = None
-        match self.kind:
-            case "labels" if isinstance(value, str) and value in _LABEL_VALUES:
-                found = (_LABEL_VALUES[value],)
-            case "class" if isinstance(value, str) and value in self.names:
-                found = (float(self.names.index(value)),)
-            case "points" if isinstance(value, list) and len(value) == 2 and all(map(_is_place, value)):
-                found = (float(value[0]), float(value[1]))
-            case "numbers" if is_finite_number(value):
-                found = (float(value),)  # type: ignore[arg-type]
-            case _:
-                pass
-        if found is None:
+        numbers = _VALUES[self.kind].encode(value, self.names)
+        if numbers is None:
             raise Refusal(400, f"{short_repr(value)} is no value of these {self.kind}")
-        return found
+        return numbers
 
     def decode(self, numbers: Sequence[float]) -> Any:
         """The numbers as a value of the page."""
         if any(math.isnan(number) for number in numbers):
             return UNKNOWN
-        if self.kind == "labels":
-            return "yes" if numbers[0] else "no"
-        if self.kind == "class":
-            return self.names[int(numbers[0])]
-        return [float(number) for number in numbers] if self.kind == "points" else float(numbers[0])
+        return _VALUES[self.kind].decode(numbers, self.names)
 
     def row(self, numbers: Float[np.ndarray, "c w"]) -> dict[str, Any]:
         """The values of one image, by its cells; a cell that the row does not have is unknown."""
-        if self.kind == "labels":  # there can be many of them
-            known = numbers[:, 0].tolist()
-            texts = ["yes" if value == 1 else "no" if value == 0 else UNKNOWN for value in known]
-            return dict(zip(self.names, texts + [UNKNOWN] * (len(self.names) - len(texts)), strict=True))
-        return {cell: self.decode(number) for cell, number in zip(self.cells, numbers.tolist(), strict=True)}
+        decode = _VALUES[self.kind].decode  # not `self.decode`, which is slower, and there can be many cells
+        is_unknown = np.asarray(np.isnan(numbers).any(axis=1)).tolist()
+        values = [
+            UNKNOWN if unknown else decode(cell, self.names)
+            for cell, unknown in zip(numbers.tolist(), is_unknown, strict=True)
+        ]
+        return dict(zip(self.cells, values + [UNKNOWN] * (len(self.cells) - len(values)), strict=True))
 
     def with_name(self, name: str) -> "Vocabulary":
         """The vocabulary with one more label or class, the last one."""
@@ -139,9 +140,53 @@ def name_problem(name: str, others: Collection[str] = (), columns: Collection[st
 
 def unknown_values(vocabulary: Vocabulary, count: int) -> Float[np.ndarray, "n c w"]:
     """The values of so many images of which nothing is known."""
-    kind = np.float32 if vocabulary.kind in ("labels", "class") else np.float64
-    return np.full((count, len(vocabulary.cells), vocabulary.width), np.nan, dtype=kind)
+    dtype = np.float32 if vocabulary.has_probabilities else np.float64
+    return np.full((count, len(vocabulary.cells), vocabulary.width), np.nan, dtype=dtype)
 
 
-def _is_place(value: object) -> bool:
-    return is_finite_number(value) and abs(value) < _MAX_COORDINATE  # type: ignore[arg-type]
+def _is_coordinate(value: object) -> bool:
+    return isinstance(value, (int, float)) and is_finite_number(value) and abs(value) < _MAX_COORDINATE
+
+
+@dataclass(frozen=True)
+class _Values:
+    """The values of one kind of targets.
+
+    Args:
+        encode: from a value of the page and the names to its numbers; None for a value that there is not.
+        decode: the inverse; the numbers are known.
+    """
+
+    encode: Callable[[object, Sequence[str]], tuple[float, ...] | None]
+    decode: Callable[[Sequence[float], Sequence[str]], Any]
+    width: int = 1
+    is_exclusive: bool = False
+    has_probabilities: bool = False
+
+
+def _encode_label(value: object, _: Sequence[str]) -> tuple[float, ...] | None:
+    return (_LABEL_VALUES[value],) if isinstance(value, str) and value in _LABEL_VALUES else None
+
+
+def _encode_class(value: object, names: Sequence[str]) -> tuple[float, ...] | None:
+    return (float(names.index(value)),) if isinstance(value, str) and value in names else None
+
+
+def _encode_point(value: object, _: Sequence[str]) -> tuple[float, ...] | None:
+    if not isinstance(value, list) or len(value) != 2 or not all(map(_is_coordinate, value)):
+        return None
+    return float(value[0]), float(value[1])
+
+
+def _encode_number(value: object, _: Sequence[str]) -> tuple[float, ...] | None:
+    return (float(value),) if isinstance(value, (int, float)) and is_finite_number(value) else None
+
+
+_VALUES: Mapping[KindWord, _Values] = {
+    "labels": _Values(_encode_label, lambda numbers, _: "yes" if numbers[0] else "no", has_probabilities=True),
+    "class": _Values(
+        _encode_class, lambda numbers, names: names[int(numbers[0])], is_exclusive=True, has_probabilities=True
+    ),
+    "points": _Values(_encode_point, lambda numbers, _: [float(number) for number in numbers], width=2),
+    "numbers": _Values(_encode_number, lambda numbers, _: float(numbers[0])),
+}

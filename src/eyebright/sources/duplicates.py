@@ -46,7 +46,7 @@ def _check_same_target_and_part(row: Row, before: Row) -> None:
         text, text_before = (block.text(block.read(target)) or "no label" for target in (row.target, before.target))
         if row.line is None:
             raise InputError(f"'{row.source.root}': {image} is {text} here and {text_before} there; remove one of them")
-        merges = _MERGES if block.task_type in ("labels", "classes") else ""
+        merges = _MERGES if block.has_vocab else ""
         raise TableError(
             f"'{row.source.name}' line {row.line}: {image} has {text}, but on line {before.line} it has {text_before}; "
             f"give each image one row with all of its target{merges}"

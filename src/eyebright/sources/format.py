@@ -15,6 +15,7 @@ from eyebright.sources.label_file import LabelFile
 from eyebright.sources.source import Source
 from eyebright.sources.targets import CellOptions
 from eyebright.sources.task_types import Kind
+from eyebright.tasks.task_type import TaskType
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,10 @@ class ReadRequest:
     valid_fold: int | None = None
     pattern: str | None = None
     parts: Mapping[Path, Part] = field(default_factory=dict[Path, Part])
+
+    def accepts(self, task_type: TaskType) -> bool:
+        """Whether targets of this type are asked for, or none in particular."""
+        return self.kind is None or self.kind.task_type == task_type
 
     @property
     def root(self) -> Path:

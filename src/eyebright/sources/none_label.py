@@ -58,7 +58,7 @@ def with_none_label(source: Source, name: str | None, *, is_class: bool = False)
     only = [name in category and len(category) == 1 for category in sets.categories]
     masked = [is_only and bool(labels.unknown) for labels, is_only in zip(sets.categories, only, strict=True)]
     counts = [int(np.array(each, dtype=np.bool_)[sets.codes].sum()) for each in (only, masked, with_others)]
-    kind = source.kind if TARGET_BLOCKS[source.kind].task_type == "labels" else block_name("labels")
+    kind = block_name("labels") if TARGET_BLOCKS[source.kind].is_exclusive else source.kind
     result = replace(
         source,
         kind=kind,
@@ -99,7 +99,7 @@ def _messages(name: str, only: int, masked: int, with_others: int, *, was_class:
 def _with_hint(source: Source) -> Source:
     """The source with a message about a label that may mean "no label"; with one class per image it is a class."""
     targets = source.targets
-    if not isinstance(targets, Categorical) or TARGET_BLOCKS[source.kind].task_type != "labels":
+    if not isinstance(targets, Categorical) or TARGET_BLOCKS[source.kind].is_exclusive:
         return source
     found = sorted(label for label in all_labels(targets.categories) if spelling_key(label) in _NONE_NAMES)
     if not found:
@@ -119,7 +119,7 @@ def with_unknown_hint(source: Source) -> Source:
     targets = source.targets
     if not isinstance(targets, Categorical):
         return source
-    is_class = TARGET_BLOCKS[source.kind].task_type != "labels"
+    is_class = TARGET_BLOCKS[source.kind].is_exclusive
     names = _UNKNOWN_NAMES | {"none"} if is_class else _UNKNOWN_NAMES
     found = sorted(label for label in all_labels(targets.categories) if label.lower() in names)
     if not found:

@@ -122,7 +122,7 @@ def read_source(
         valid_fold=valid_fold if split_file is None else None,
     )
     recognised, request, messages = with_part_files(recognised, request, valid=valid, test=test)
-    is_class = request.kind is not None and request.kind.task_type == "classes"
+    is_class = request.kind is not None and request.kind.target.is_exclusive
     with collector_paused():
         source = with_unknown_hint(with_none_label(_read(recognised, request), none_label, is_class=is_class))
     source = _with_points_prepared(source, pairs, unit).with_messages(*messages)

@@ -137,23 +137,23 @@ class LabelRows:
         self, sets: Categorical[LabelSet], kind: Kind | None, *, is_single: bool, may_be_single: bool
     ) -> tuple[str, Targets, list[str]]:
         """(block, targets, messages)."""
-        task_type = kind.task_type if kind is not None else None
-        if kind is not None and kind.task_type not in ("labels", "classes"):
+        is_class = kind is not None and kind.target.is_exclusive
+        if kind is not None and not kind.target.has_vocab:
             raise kind_error(f"'{self._path}' holds labels of images", ["labels", "classes"], kind)
         others = np.array(
             [len(category) != 1 or bool(category.unknown) for category in sets.categories], dtype=np.bool_
         )[sets.codes]
         is_one = not bool(others.any())
-        if (task_type == "classes" or (is_single and task_type is None)) and not is_one:
+        if (is_class or (is_single and kind is None)) and not is_one:
             row = int(others.argmax())
             raise TableError(
                 f"'{self._path}': one class for each image needs exactly one label, and '{self._files[row]}' has "
                 f"{listing(sorted(sets[row])) or 'none'}; `kind='labels'` takes any number"
             )
-        if task_type == "classes" or (task_type is None and is_one and (is_single or may_be_single)):
+        if is_class or (kind is None and is_one and (is_single or may_be_single)):
             classes = sets.map(lambda labels: next(iter(labels)))
             sentences = [f"one class for each image: {listing(sorted(set(classes.categories)))}"]
-            if task_type is None and not is_single:
+            if kind is None and not is_single:
                 sentences = [
                     f"each image has exactly one label, which is its class; `kind='labels'` makes them independent: "
                     f"{listing(sorted(set(classes.categories)))}"
@@ -185,7 +185,7 @@ def point_source(
         InputError: there is no image, or another kind was asked for.
     """
     path, kind = request.path, request.kind
-    if kind is not None and kind.task_type != "points":
+    if kind is not None and not kind.target.is_geometric:
         raise kind_error(f"'{path}' holds points", ["points"], kind)
     return _value_source(request, files, points, names=names, messages=messages, left_out=left_out or {})
 
@@ -291,7 +291,7 @@ def _value_source(
     task_type: TaskType = "points" if values.ndim == 3 else "numbers"
     if not files:
         raise InputError(f"'{path}' has no image with {task_type}{_reasons(left_out)}")
-    if task_type == "points":
+    if values.ndim == 3:
         unknown = np.isnan(values).any(axis=2)
         listed = f": {listing(names)}" if names else ""
         sentences = [f"{values.shape[1]} points for each of {len(files)} images{listed}"]

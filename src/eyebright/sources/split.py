@@ -24,7 +24,7 @@ from eyebright.sources.indices import IndexArray, Indices
 from eyebright.sources.items import item_at, single_column
 from eyebright.sources.stratified_parts import assign_parts
 from eyebright.sources.stratify import LabelMatrix, grouped
-from eyebright.tasks.base import is_missing
+from eyebright.tasks.columns import is_missing
 
 
 def RandomSplitter(valid_pct: float = VALID_PCT, seed: int | None = None) -> Splitter:

@@ -37,9 +37,14 @@ class Kind(NamedTuple):
     task_type: TaskType
 
     @property
+    def target(self) -> type[TargetBlock]:
+        """The class of the target block."""
+        return TARGET_BLOCKS[self.block]
+
+    @property
     def word(self) -> str:
         """The kind as users write it in the option ``kind``, for messages."""
-        return kind_word(TARGET_BLOCKS[self.block])
+        return kind_word(self.target)
 
 
 @dataclass(frozen=True)

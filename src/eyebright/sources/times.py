@@ -13,7 +13,7 @@ from eyebright.sources.categorical import Categorical
 from eyebright.sources.cells import is_number
 from eyebright.sources.source import Source
 from eyebright.sources.targets import Floats
-from eyebright.tasks.base import is_missing
+from eyebright.tasks.columns import is_missing
 
 _DATE = re.compile(r"(\d{4})(?:[-/.:](\d{1,2})(?:[-/.:](\d{1,2})(?:[ T]+(\S.*))?)?)?")
 _ZONE = re.compile(r"(?:Z|[+-]\d{2}(?::?\d{2})?)\s*$", re.IGNORECASE)

@@ -56,11 +56,12 @@ def check_writable(source: Source, writer: Writer) -> list[str]:
         InputError: the format cannot hold these targets, unknown ones, or the names of the images, so that what is read
             back would be wrong.
     """
-    task_type = source.block().task_type
+    block = source.block()
+    task_type = block.task_type
     if task_type not in writer.task_types:
         held = listing(name for name in get_args(TaskType) if name in writer.task_types)
         raise InputError(f"{writer.title} cannot hold {task_type}, only {held}; `to='csv'` and `to='parquet'` hold all")
-    unknown = 0 if task_type == "points" else count_unknown(source)  # where there are points, they may be left out
+    unknown = 0 if block.is_geometric else count_unknown(source)  # where there are points, they may be left out
     if unknown and not writer.holds_unknown:
         raise InputError(
             f"{writer.title} cannot hold unknown {task_type}, of which there are {unknown:,}: they would be read as "

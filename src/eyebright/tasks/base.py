@@ -16,7 +16,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
-import pandas as pd
 import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor, nn
@@ -70,6 +69,8 @@ class TargetBlock(Block):
     """Whether values are labels without an order: a prediction is right or wrong, and never nearly right."""
     has_vocab: ClassVar[bool] = False
     """Whether values are labels of a vocabulary: hashable and few, so that equal ones can be stored once."""
+    is_exclusive: ClassVar[bool] = False
+    """Whether each image has exactly one label, which is its class."""
     is_geometric: ClassVar[bool] = False
     """Whether a value moves with the pixels of its image."""
     can_abstain: ClassVar[bool] = False
@@ -296,6 +297,27 @@ class TargetBlock(Block):
         return self.output_names
 
     @property
+    def has_names(self) -> bool:
+        """False if `value_names` only number the points or numbers, which the data did not name."""
+        return True
+
+    @property
+    def mirrored_names(self) -> dict[str, str]:
+        """For each point whose name changes in a mirrored image, its other name; empty for kinds without points."""
+        return {}
+
+    def match_names(self, given: tuple[str, ...], count: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """(names of the values of other data, those of this block): values of equal names are the same.
+
+        Without the former the order of the values decides.
+
+        Args:
+            given: the names in the data; empty without any.
+            count: the number of values in the data.
+        """
+        return given, tuple(self.value_names)
+
+    @property
     def target_names(self) -> tuple[str, ...]:
         """A name for each number of `target_row`; as `output_names` unless overridden."""
         return self.output_names
@@ -374,25 +396,3 @@ class TargetBlock(Block):
                 fitted.
             mirror: for each point, the index of the point whose name it takes in a mirrored image.
         """
-
-
-def fitted_vocab(vocab: Vocab | None, block: str) -> Vocab:
-    """The vocabulary of a block that is fitted.
-
-    Args:
-        vocab: the vocabulary; None before the block is fitted.
-        block: the name of its class, for the message.
-
-    Raises:
-        InputError: the block is not fitted.
-    """
-    if vocab is None:
-        raise InputError(f"this {block} has no vocabulary yet; DataBlock.datasets fits it, or give vocab=[...]")
-    return vocab
-
-
-def is_missing(raw: Any) -> bool:
-    """True for None, NaN of any dtype, pandas' NA and NaT: an empty cell of a table."""
-    if isinstance(raw, str):  # the usual case; pandas is slower
-        return False
-    return bool(pd.api.types.is_scalar(raw) and pd.isna(raw))

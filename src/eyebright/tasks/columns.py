@@ -1,6 +1,9 @@
-"""Names of the columns of a table of predictions."""
+"""Names of the columns of a table of predictions, and empty cells."""
 
 from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
 
 from eyebright.io.text import valid_unicode
 
@@ -32,3 +35,10 @@ def distinct_columns(
             column = f"{prefix}{column}"
         columns[column] = None
     return list(columns)
+
+
+def is_missing(raw: Any) -> bool:
+    """True for None, NaN of any dtype, pandas' NA and NaT: an empty cell of a table."""
+    if isinstance(raw, str):  # the usual case; pandas is slower
+        return False
+    return bool(pd.api.types.is_scalar(raw) and pd.isna(raw))

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from eyebright.errors import LabelError, listing
-from eyebright.tasks.base import is_missing
+from eyebright.errors import InputError, LabelError, listing
+from eyebright.tasks.columns import is_missing
 from eyebright.types import Vocab, ordered_names, plain_spelling
 
 _NUMBERS = (int, float, np.integer, np.floating)
@@ -107,6 +107,21 @@ def check_spellings(names: Iterable[Any]) -> None:
                 f"the labels '{pair[0]}' and '{pair[1]}' mean the same but would be two classes; give them one type, "
                 "for example with int(label)"
             )
+
+
+def fitted_vocab(vocab: Vocab | None, block: str) -> Vocab:
+    """The vocabulary of a block that is fitted.
+
+    Args:
+        vocab: the vocabulary; None before the block is fitted.
+        block: the name of its class, for the message.
+
+    Raises:
+        InputError: the block is not fitted.
+    """
+    if vocab is None:
+        raise InputError(f"this {block} has no vocabulary yet; DataBlock.datasets fits it, or give vocab=[...]")
+    return vocab
 
 
 def _check_no_row(raw: Any, labels: Iterable[Any]) -> None:

@@ -25,14 +25,9 @@ from eyebright.metrics.labels import (
     subset_accuracy_metric,
 )
 from eyebright.metrics.meter import Metric
-from eyebright.tasks.base import (
-    KNOWN_NO_SUFFIX,
-    UNKNOWN_SUFFIX,
-    TargetBlock,
-    fitted_vocab,
-    is_missing,
-)
-from eyebright.tasks.label_text import check_spellings, labels_of, vocab_of
+from eyebright.tasks.base import KNOWN_NO_SUFFIX, UNKNOWN_SUFFIX, TargetBlock
+from eyebright.tasks.columns import is_missing
+from eyebright.tasks.label_text import check_spellings, fitted_vocab, labels_of, vocab_of
 from eyebright.tasks.task_type import TaskType
 from eyebright.types import LabelSet, Thresholds, Vocab
 

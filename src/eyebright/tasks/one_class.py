@@ -12,7 +12,8 @@ from torch.nn import functional
 from eyebright._choices import CalibrationKind
 from eyebright.errors import DataError, LabelError, listing
 from eyebright.image.warp import Warp
-from eyebright.tasks.base import TargetBlock, fitted_vocab
+from eyebright.tasks.base import TargetBlock
+from eyebright.tasks.label_text import fitted_vocab
 from eyebright.tasks.task_type import TaskType
 from eyebright.types import Thresholds, Vocab
 
@@ -25,6 +26,7 @@ class OneClassBlock(TargetBlock):
     can_abstain: ClassVar[bool] = True
     can_mix: ClassVar[bool] = True
     has_vocab: ClassVar[bool] = True
+    is_exclusive: ClassVar[bool] = True
     is_checked_early: ClassVar[bool] = True
     vocab: Vocab | None
 

@@ -215,6 +215,29 @@ class PointBlock(TargetBlock):
             return tuple(f"{axis}{i + 1}" for i in range(self.n_out // 2) for axis in "xy")
         return tuple(f"{name}_{axis}" for name in self.names for axis in "xy")
 
+    @property
+    def has_names(self) -> bool:
+        """Whether the points have names."""
+        return self.names is not None
+
+    @property
+    def mirrored_names(self) -> dict[str, str]:
+        """For each point with a partner in a mirrored image, the name of the partner."""
+        names = self.value_names
+        return {names[i]: names[j] for i, j in enumerate(self.mirror or ()) if i != j}
+
+    def match_names(self, given: tuple[str, ...], count: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """(names of the points of other data, those of this block); points without names have the numbers 1, 2, ...
+
+        Numbers from 0 are another way to count the points of this block, so that the order decides.
+        """
+        names = self.value_names
+        if self.has_names and _are_numbers(names):
+            return given or _counted(count), names
+        if given == tuple(map(str, range(len(names)))):
+            return (), names
+        return (given, _counted(len(names))) if not self.has_names and _are_numbers(given) else (given, names)
+
     def target_of_row(self, row: Float[Tensor, " t"]) -> Float[Tensor, "n 2"]:
         """The points, in pixels."""
         return row.float().reshape(-1, 2)
@@ -279,6 +302,14 @@ class PointBlock(TargetBlock):
             return points
         order = list(self.mirror)
         return replace(points, xy=points.xy[order], known=points.known[order])
+
+
+def _are_numbers(names: Sequence[str]) -> bool:
+    return bool(names) and all(map(str.isdecimal, names))
+
+
+def _counted(count: int) -> tuple[str, ...]:
+    return tuple(str(number) for number in range(1, count + 1))
 
 
 def _width_height(size: Size) -> Float[Tensor, "2"]:

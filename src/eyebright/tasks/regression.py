@@ -15,8 +15,8 @@ from eyebright.image.warp import Warp
 from eyebright.losses import MSELossFlat
 from eyebright.metrics.meter import Metric
 from eyebright.metrics.values import mae
-from eyebright.tasks.base import TargetBlock, is_missing
-from eyebright.tasks.columns import distinct_columns
+from eyebright.tasks.base import TargetBlock
+from eyebright.tasks.columns import distinct_columns, is_missing
 from eyebright.tasks.learnable import check_numbers, check_range
 from eyebright.tasks.task_type import TaskType
 from eyebright.types import Thresholds, ordered_names
@@ -181,6 +181,11 @@ class RegressionBlock(TargetBlock):
     def output_names(self) -> tuple[str, ...]:
         """A name for each number."""
         return self.names or tuple(f"value{i + 1}" for i in range(self.n_out))
+
+    @property
+    def has_names(self) -> bool:
+        """Whether the numbers have names."""
+        return self.names is not None
 
     def text(self, value: tuple[float, ...]) -> str:
         """The numbers, rounded for reading."""

@@ -20,7 +20,8 @@ from eyebright.models.build import ImageModel
 from eyebright.models.groups import modes_restored
 from eyebright.models.linear_head import pooled_features, use_linear_head
 from eyebright.models.split_model import split_at_head
-from eyebright.tasks.base import TargetBlock, is_missing
+from eyebright.tasks.base import TargetBlock
+from eyebright.tasks.columns import is_missing
 from eyebright.train.autotune_cache import measurement_key, read_measurement, store_measurement
 from eyebright.train.evaluate import Outputs
 from eyebright.train.events import Observer

@@ -1,7 +1,7 @@
 """Converts the targets of labelled images to those of a saved model: its labels, or its points or numbers in order."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -13,6 +13,7 @@ from eyebright.sources.source import Source
 from eyebright.sources.task_types import targets_text
 from eyebright.tasks.base import TargetBlock
 from eyebright.tasks.registry import TARGET_BLOCKS
+from eyebright.tasks.task_type import TaskType
 from eyebright.types import LabelSet
 from eyebright.web.text import count_text
 
@@ -35,18 +36,14 @@ def with_targets_of_model(source: Source, target: TargetBlock) -> Source:
             f"the model predicts {targets_text(target)} ({target.describe()}), but these data have "
             f"{targets_text(source.block())}"
         )
-    if isinstance(source.targets, np.ndarray):
-        return _with_values(source, target)
-    if target.task_type == "labels":
-        source = _with_labels(source, target)
-    return source.with_messages(*_lacking(source, target))
+    return _CONVERSIONS[target.task_type](source, target)
 
 
 def _with_values(source: Source, target: TargetBlock) -> Source:
     """The source with the points or numbers of the model, in its order."""
     names, values = target.value_names, source.targets
     assert isinstance(values, np.ndarray)
-    given, wanted = _compared_names(source.names, values.shape[1], target)
+    given, wanted = target.match_names(source.names, values.shape[1])
     if not given:
         if values.shape[1] != len(names):
             raise InputError(
@@ -66,43 +63,13 @@ def _with_values(source: Source, target: TargetBlock) -> Source:
     return replace(source, targets=ordered, names=names, mirror=None).with_messages(*messages)
 
 
-def _compared_names(given: tuple[str, ...], count: int, target: TargetBlock) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """(names of the data, those of the model) by which values are told apart; without the former it is their order.
-
-    Points without names are those with the numbers 1, 2, ...; numbers from 0 are only another way to count them.
-
-    Args:
-        given: the names in the data; empty without any.
-        count: the number of values in the data.
-        target: the target block of the model.
-    """
-    wanted = tuple(target.value_names)
-    if target.task_type != "points":
-        return given, wanted
-    is_named = getattr(target, "names", None) is not None
-    if is_named and _are_numbers(wanted):
-        return given or _counted(count), wanted
-    if given == tuple(str(number) for number in range(len(wanted))):
-        return (), wanted
-    return (given, _counted(len(wanted))) if not is_named and _are_numbers(given) else (given, wanted)
-
-
-def _are_numbers(names: Sequence[str]) -> bool:
-    return bool(names) and all(map(str.isdecimal, names))
-
-
-def _counted(count: int) -> tuple[str, ...]:
-    return tuple(str(number) for number in range(1, count + 1))
-
-
 def _with_values_in_order(source: Source, target: TargetBlock) -> Source:
     """The source with values that only have numbers, each taken for that of the model in the same place."""
-    if not source.names and getattr(target, "names", None) is None:
+    if not source.names and not target.has_names:
         return source  # neither has names
-    numbers = source.names or _counted(len(target.value_names))
+    numbers = source.names or [str(i + 1) for i in range(len(target.value_names))]
     pairs = listing([f"{number} is {name}" for number, name in zip(numbers, target.value_names, strict=True)])
-    what = "points that only have numbers" if target.task_type == "points" else "numbers without names"
-    message = f"{what} are taken for those of the model, in their order: {pairs}"
+    message = f"{_WITHOUT_NAMES[target.task_type]} are taken for those of the model, in their order: {pairs}"
     return replace(source, names=target.value_names, mirror=None).with_messages(message)
 
 
@@ -127,7 +94,14 @@ def _with_labels(source: Source, target: TargetBlock) -> Source:
     if unsaid:
         messages.append(f"labels of the model that these data do not declare, so unknown: {listing(unsaid)}")
     targets = sets.map(lambda label_set: _labels_of_model(label_set, labels, unsaid))
+    messages += _lacking(target, targets, [label_set.unknown for label_set in targets.categories])
     return replace(source, targets=targets).with_messages(*messages)
+
+
+def _with_classes(source: Source, target: TargetBlock) -> Source:
+    """The source with a message about classes of the model that no image has."""
+    targets = cast("Categorical[Any]", source.targets).remove_unused_categories()
+    return source.with_messages(*_lacking(target, targets))
 
 
 def _labels_of_model(labels: LabelSet, known: Sequence[str], unsaid: Sequence[str]) -> LabelSet:
@@ -137,11 +111,9 @@ def _labels_of_model(labels: LabelSet, known: Sequence[str], unsaid: Sequence[st
     return LabelSet([label for label in labels if label in known], unknown=unknown)
 
 
-def _lacking(source: Source, target: TargetBlock) -> list[str]:
-    """A sentence about labels of the model that no image has."""
-    targets = cast("Categorical[Any]", source.targets).remove_unused_categories()
-    values = [target.read(raw) for raw in targets.categories]
-    unknown = [value.unknown for value in values if getattr(value, "unknown", ())]
+def _lacking(target: TargetBlock, targets: Categorical[Any], unknown: Iterable[Collection[str]] = ()) -> list[str]:
+    """A sentence about labels of the model that no image has, and of which no image is among those that are unknown."""
+    values = map(target.read, targets.categories)
     absent = _without(target.label_names, {label for value in values for label in target.labels(value)})
     lacking = [label for label in absent if not any(label in unknown_labels for unknown_labels in unknown)]
     return [f"labels of the model that no image has: {listing(lacking)}"] if lacking else []
@@ -149,3 +121,12 @@ def _lacking(source: Source, target: TargetBlock) -> list[str]:
 
 def _without(names: Sequence[str], others: "Sequence[str] | set[str]") -> list[str]:
     return [name for name in names if name not in others]
+
+
+_CONVERSIONS: Mapping[TaskType, Callable[[Source, TargetBlock], Source]] = {
+    "labels": _with_labels,
+    "classes": _with_classes,
+    "points": _with_values,
+    "numbers": _with_values,
+}
+_WITHOUT_NAMES: Mapping[TaskType, str] = {"points": "points that only have numbers", "numbers": "numbers without names"}

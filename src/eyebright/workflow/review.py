@@ -3,7 +3,7 @@
 import getpass
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -159,7 +159,7 @@ def _login() -> str:
 
 
 def _model_content(options: ReviewOptions) -> _ReviewContent:
-    if options.labels or options.kind != "labels":
+    if options.labels or options.kind != ReviewOptions.kind:
         raise InputError("`labels` and `kind` are for a folder of images; a model has its own labels and kind")
     manifest = load_manifest(options.source)
     evaluation, notice = unseen_answers(options.source)
@@ -174,8 +174,8 @@ def _model_content(options: ReviewOptions) -> _ReviewContent:
         (*evaluation.files, *new),
         np.concatenate([targets, unknown_values(vocabulary, len(new)).astype(targets.dtype)]),
         title=f"{manifest.model.arch}: {options.source.resolve().name}",
-        ordered=vocabulary.kind == "class" and not block.is_categorical,
-        mirror=_mirror(block),
+        ordered=vocabulary.is_exclusive and not block.is_categorical,
+        mirror=block.mirrored_names,
     )
     source, to, name, problem = _labels_of(options, root)
     return _ReviewContent(
@@ -194,11 +194,11 @@ def _model_content(options: ReviewOptions) -> _ReviewContent:
 def _review_targets(evaluation: Evaluation, vocabulary: Vocabulary) -> Float[np.ndarray, "n c w"]:
     """The targets in the form of a review."""
     targets = evaluation.targets.cpu().numpy()
-    if vocabulary.kind == "class":
+    if vocabulary.is_exclusive:
         index = targets.astype(np.float32)
         return np.where(index < 0, np.float32(np.nan), index)[:, None, None]
-    kind = np.float32 if vocabulary.kind == "labels" else np.float64
-    return targets.reshape(len(targets), len(vocabulary.names), vocabulary.width).astype(kind)
+    dtype = np.float32 if vocabulary.has_probabilities else np.float64
+    return targets.reshape(len(targets), len(vocabulary.names), vocabulary.width).astype(dtype)
 
 
 def _answers(evaluation: Evaluation, vocabulary: Vocabulary, count: int) -> Answers:
@@ -206,16 +206,17 @@ def _answers(evaluation: Evaluation, vocabulary: Vocabulary, count: int) -> Answ
     decision = evaluation.decision
     activated = evaluation.activated
     flat: Float[np.ndarray, "n k"] = activated.cpu().numpy().reshape(len(activated), -1)
-    upper, lower = cuts_of(decision.thresholds, flat.shape[1]) if vocabulary.kind == "labels" else ([], [])
+    upper, lower = cuts_of(decision.thresholds, flat.shape[1]) if decision.target.has_thresholds else ([], [])
     predicted = predicted_values(vocabulary, flat, upper)
-    if vocabulary.kind == "class":
+    if vocabulary.is_exclusive:
         predicted = decision.target.predicted(activated).cpu().numpy().astype(np.float32)[:, None, None]
-    has_probabilities = vocabulary.kind in ("labels", "class")
-    abstained = decision.abstains(activated).cpu().numpy().reshape(len(flat), -1) if has_probabilities else None
+    abstained = (
+        decision.abstains(activated).cpu().numpy().reshape(len(flat), -1) if vocabulary.has_probabilities else None
+    )
     return Answers(
         vocabulary.names,
         _extended(predicted, count),
-        _extended(flat.astype(np.float32), count) if has_probabilities else None,
+        _extended(flat.astype(np.float32), count) if vocabulary.has_probabilities else None,
         upper,
         lower,
         None if abstained is None else _extended(abstained, count, False),
@@ -226,13 +227,6 @@ def _extended(rows: np.ndarray[Any, Any], count: int, fill: object = np.nan) -> 
     """The rows, extended to this number."""
     further = np.full((count - len(rows), *rows.shape[1:]), fill, dtype=rows.dtype)
     return np.concatenate([rows, further])
-
-
-def _mirror(block: TargetBlock) -> Mapping[str, str]:
-    """Pairs of points that exchange their names in a mirrored image."""
-    mirror = getattr(block, "mirror", None)
-    names = block.value_names
-    return {} if mirror is None else {names[i]: names[j] for i, j in enumerate(mirror) if i != j}
 
 
 def _labels_of(options: ReviewOptions, root: Path) -> tuple[Source | None, WriteFormat, str, str]:

@@ -1,6 +1,6 @@
 """`TaughtModel`: the model of a review, which learns from answers and shows heat maps."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, final
 
@@ -19,6 +19,7 @@ from eyebright.tasks.base import TargetBlock
 from eyebright.tasks.category import CategoryBlock
 from eyebright.tasks.multicategory import MultiCategoryBlock
 from eyebright.tasks.registry import TARGET_BLOCKS
+from eyebright.tasks.task_type import KindWord
 from eyebright.types import Thresholds
 from eyebright.workflow.teaching import Backbone, Teacher
 
@@ -101,15 +102,7 @@ def fitted_block(vocabulary: Vocabulary, block: TargetBlock | None) -> TargetBlo
     """
     if block is not None and tuple(block.value_names) == vocabulary.names:
         return block
-    match vocabulary.kind:
-        case "labels":
-            return MultiCategoryBlock(vocab=vocabulary.names)
-        case "class":
-            return CategoryBlock(vocab=vocabulary.names, sort=False)
-        case "points":
-            return TARGET_BLOCKS["points"].from_columns(vocabulary.names)
-        case _:
-            return TARGET_BLOCKS["regression"].from_columns(vocabulary.names)
+    return _BLOCKS[vocabulary.kind](vocabulary.names)
 
 
 def taught_answers(
@@ -127,11 +120,11 @@ def taught_answers(
         thresholds: the thresholds of the model's labels; 0.5 for others.
     """
     values = probabilities.numpy()
-    cuts = [thresholds.get(name, 0.5) for name in vocabulary.names] if vocabulary.kind == "labels" else []
+    cuts = [thresholds.get(name, 0.5) for name in vocabulary.names] if vocabulary.has_thresholds else []
     return Answers(
         names=vocabulary.names,
         predicted=predicted_values(vocabulary, values, cuts),
-        probabilities=values if vocabulary.kind in ("labels", "class") else None,
+        probabilities=values if vocabulary.has_probabilities else None,
         thresholds=cuts,
         suggested=np.asarray(order.rows, dtype=np.int64),
         reasons=_reasons(vocabulary, order),
@@ -148,10 +141,10 @@ def predicted_values(
         activated: probabilities, points or numbers; NaN rows stay unknown.
         thresholds: the thresholds of labels; a label is yes above its threshold.
     """
-    if vocabulary.kind == "labels":
+    if vocabulary.has_thresholds:
         yes = (activated > np.asarray(thresholds, dtype=np.float64)).astype(np.float32)
         return np.where(np.isnan(activated), np.float32(np.nan), yes)[:, :, None]
-    if vocabulary.kind == "class":
+    if vocabulary.is_exclusive:
         known = ~np.isnan(activated).any(axis=1)
         best = np.where(known, np.nan_to_num(activated, nan=-1).argmax(axis=1), np.nan)
         return best.astype(np.float32)[:, None, None]
@@ -214,9 +207,9 @@ def colors(values: Float[np.ndarray, "h w"], longest: int) -> UInt8[np.ndarray, 
 def _targets(vocabulary: Vocabulary, values: Float[np.ndarray, "n c w"]) -> Shaped[Tensor, "n ..."]:
     """The values as a target block encodes them."""
     tensor = torch.from_numpy(values)
-    if vocabulary.kind == "class":
+    if vocabulary.is_exclusive:
         return tensor[:, 0, 0]
-    return tensor if vocabulary.kind == "points" else tensor[:, :, 0]
+    return tensor if vocabulary.width > 1 else tensor[:, :, 0]
 
 
 def _reasons(vocabulary: Vocabulary, order: TeachingOrder) -> dict[int, str]:
@@ -233,3 +226,11 @@ def _reasons(vocabulary: Vocabulary, order: TeachingOrder) -> dict[int, str]:
             sentences.append("unlike the images that have labels")
         reasons[row] = "; ".join(sentences)
     return reasons
+
+
+_BLOCKS: Mapping[KindWord, Callable[[tuple[str, ...]], TargetBlock]] = {
+    "labels": lambda names: MultiCategoryBlock(vocab=names),
+    "class": lambda names: CategoryBlock(vocab=names, sort=False),
+    "points": TARGET_BLOCKS["points"].from_columns,
+    "numbers": TARGET_BLOCKS["regression"].from_columns,
+}

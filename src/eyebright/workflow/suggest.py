@@ -153,7 +153,7 @@ def _order(
         features.numpy(),
         probabilities.numpy() if has_labels else None,
         cells.numpy(),
-        exclusive=target.task_type == "classes",
+        exclusive=target.is_exclusive,
         counts=np.array(_counts(manifest), dtype=np.float64) if has_labels else None,
         seed=seed,
     )

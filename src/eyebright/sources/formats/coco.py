@@ -71,8 +71,7 @@ def read(request: ReadRequest) -> Source:
         InputError: there is no image, or an image has the points of several instances.
     """
     content = _content(request.path)
-    asked = None if request.kind is None else request.kind.task_type
-    if content.points and asked in (None, "points"):
+    if content.points and request.accepts("points"):
         return _points(content, request)
     names = ImageNames(request.root, request.path)
     rows = LabelRows(request.path)

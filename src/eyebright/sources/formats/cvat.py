@@ -86,7 +86,7 @@ def _places(request: ReadRequest, name: str, label: str, text: str) -> list[tupl
 
 def _are_points(request: ReadRequest, images: Sequence[_Image]) -> bool:
     """True if points are asked for or every shape is a point, and no image has a label twice."""
-    if request.kind is not None and request.kind.task_type != "points":
+    if not request.accepts("points"):
         return False
     only = all(len(image.labels) == len(image.points) for image in images)
     once = all(len({label for label, _, _ in image.points}) == len(image.points) for image in images)

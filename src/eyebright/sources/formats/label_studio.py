@@ -46,7 +46,7 @@ def read(request: ReadRequest) -> Source:
     names = ImageNames(request.root, request.path)
     if are_numbers:
         ignored = Counter({kind: count for kind, count in ignored.items() if kind not in NUMBER_KINDS})
-    if are_numbers and (request.kind is None or request.kind.task_type == "numbers"):
+    if are_numbers and request.accepts("numbers"):
         return _numbers(request, tasks, chosen, names).with_messages(*_ignored_messages(ignored, "numbers"))
     if any(_is_points(answer, chosen) for task in tasks for answer in task.answers):
         return _points(request, tasks, chosen, names)
@@ -78,7 +78,7 @@ def _chosen(request: ReadRequest, tasks: Sequence[Task]) -> tuple[Sequence[str],
                 f"{listing(controls)} or some of {listing(numeric)} with `labels`"
             )
         return chosen, holds[chosen[0]]
-    if numeric and (not controls or (request.kind is not None and request.kind.task_type == "numbers")):
+    if numeric and (not controls or (request.kind is not None and request.accepts("numbers"))):
         return numeric, True
     if len(controls) > 1:
         raise InputError(

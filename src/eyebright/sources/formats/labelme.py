@@ -47,9 +47,8 @@ def read(request: ReadRequest) -> Source:
     files = [file for file in _json_files(content) if _is_labelme(file)]
     annotations = [_annotation(file, names) for file in files]
     without = _without_annotation(request, content, {image.file for image in annotations}, files)
-    asked = None if request.kind is None else request.kind.task_type
     use_flags = _uses_flags(request, annotations)
-    if not use_flags and asked in (None, "points") and _are_points(annotations):
+    if not use_flags and request.accepts("points") and _are_points(annotations):
         return _points(request, annotations, names.messages(), without)
     rows = LabelRows(request.path)
     rows.left_out |= without

@@ -64,14 +64,14 @@ def _table(source: Source) -> tuple[pd.DataFrame, dict[str, Any]]:
 
 def _targets(source: Source) -> tuple[dict[str, Any], dict[str, Any]]:
     """(columns, options of reading them)."""
-    task_type = source.block().task_type
-    kind = kind_word(source.block())
+    block = source.block()
+    kind = kind_word(block)
     if not isinstance(source.targets, Categorical):
-        names = _coordinates(source) if task_type == "points" else list(source.names)
+        names = _coordinates(source) if block.is_geometric else list(source.names)
         flat = source.targets.reshape(len(source), -1)
         columns = dict(zip(names, np.ascontiguousarray(flat.T), strict=True))
         return _unique(columns, names), {"kind": kind, "labels": names}
-    if task_type == "classes":
+    if block.is_exclusive:
         _check_classes(source.targets.categories)
         return {_LABELS: list(source.targets)}, {"kind": kind, "labels": [_LABELS], "delimiter": ""}
     delimiter = None if count_unknown(source) else _delimiter(source)

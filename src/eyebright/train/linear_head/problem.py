@@ -98,7 +98,7 @@ def label_problem(targets: Float[Tensor, "n k"], sample_weights: Float[Tensor, "
         ((positives == total) & (total > 0), "no image without it"),
     ]
     notes = tuple(
-        f"{_counted(which, names, 'label')} {what}: the prediction is the same for every image"
+        f"{_counted(which, names, 'label', 'labels')} {what}: the prediction is the same for every image"
         for which, what in kinds
         if which.any()
     )
@@ -119,7 +119,11 @@ def class_problem(targets: Int[Tensor, " n"], sample_weights: Float[Tensor, " n"
     counts = torch.zeros(len(names), dtype=torch.float64).index_add_(0, targets.clamp(min=0), sample_weights)
     present = counts > 0
     constants = ((counts + 0.5) / (counts.sum() + 0.5)).log()
-    notes = (f"{_counted(~present, names, 'class')} no image: it is never predicted",) if not present.all() else ()
+    notes = (
+        (f"{_counted(~present, names, 'class', 'classes')} no image: it is never predicted",)
+        if not present.all()
+        else ()
+    )
     classes = present.nonzero()[:, 0]
     column = sample_weights[:, None]
     if len(classes) == 2:
@@ -153,7 +157,7 @@ def number_problem(targets: Float[Tensor, "n k"], sample_weights: Float[Tensor, 
     varies = scale > 1e-12 * center.abs()
     kinds = [((total == 0), "no image with a known value"), (~varies & (total > 0), "only one value")]
     notes = tuple(
-        f"{_counted(which, names, 'number')} {what}: the prediction is the same for every image"
+        f"{_counted(which, names, 'number', 'numbers')} {what}: the prediction is the same for every image"
         for which, what in kinds
         if which.any()
     )
@@ -164,10 +168,9 @@ def number_problem(targets: Float[Tensor, "n k"], sample_weights: Float[Tensor, 
     )
 
 
-def _counted(which: Tensor, names: Sequence[str], kind: str) -> str:
+def _counted(which: Tensor, names: Sequence[str], one: str, many: str) -> str:
     """The outputs as the beginning of a sentence: ``the label 'cat' has``, ``2 labels ('cat', 'dog') have``."""
     chosen = [names[i] for i in which.nonzero()[:, 0].tolist()]
     if len(chosen) == 1:
-        return f"the {kind} {listing(chosen)} has"
-    plural = "classes" if kind == "class" else f"{kind}s"
-    return f"{len(chosen)} {plural} ({listing(chosen, limit=5)}) have"
+        return f"the {one} {listing(chosen)} has"
+    return f"{len(chosen)} {many} ({listing(chosen, limit=5)}) have"

@@ -15,6 +15,8 @@ from eyebright.inference.folder_format import MANIFEST
 from eyebright.workflow.option import Option, check_options, with_options_in_docstring
 from eyebright.workflow.shared_options import DEVICE, MAX_SEED, MODEL
 
+_KINDS_WITH_FIXED_NAMES = ("points", "numbers")  # no names can be added in the page
+
 
 @with_options_in_docstring
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ class ReviewOptions:
 
     def __post_init__(self) -> None:
         check_options(self)
-        if self.kind in ("points", "numbers") and self.labels == () and not is_model_folder(self.source):
+        if self.kind in _KINDS_WITH_FIXED_NAMES and self.labels == () and not is_model_folder(self.source):
             raise InputError(f"the names of the {self.kind} are missing; give `labels`, such as a,b,c")
 
 

@@ -1,7 +1,7 @@
 # make demo         the main job on an image set that is made on the spot
 # make test         the tests
 # make check        format, lint, types, layers; with -j2 two at once
-#                   (lint, types-src, types-benchmarks, types-tests, layers: each of these alone)
+#                   (lint, types-src, types-tests - with benchmarks -, layers: each of these alone)
 # make docs         the documentation site, in site/, and docs/options.md, which is made from the code
 # make test-oldest  the core of the tests with the oldest dependencies that pyproject.toml allows
 # make coverage     the tests with branch coverage
@@ -33,7 +33,7 @@ $(error $(VENV) is an environment of Python $(MADE_WITH), and $(PYTHON) is $(VER
 endif
 endif
 
-.PHONY: demo test check lint types-src types-benchmarks types-tests layers docs test-oldest coverage gpu-check clean
+.PHONY: demo test check lint types-src types-tests layers docs test-oldest coverage gpu-check clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python demo/make_shelf.py $(DEMO)/shelf
@@ -50,22 +50,17 @@ test: $(VENV)/.dev
 	$(BIN)/python -m pytest --doctest-modules src
 
 # The longest first.
-check: types-tests types-src types-benchmarks lint layers
+check: types-src types-tests lint layers
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 
-types-src: $(VENV)/.pyright
+types-src: $(VENV)/.dev
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
-types-benchmarks types-tests: types-%: $(VENV)/.pyright
-	$(BIN)/pyright --project $* --pythonpath $(BIN)/python
-
-# The first run of pyright fetches what it needs: two must not do so at once.
-$(VENV)/.pyright: $(VENV)/.dev
-	$(BIN)/pyright --version
-	touch $@
+types-tests: $(VENV)/.dev
+	$(BIN)/pyrefly check --python-interpreter-path $(BIN)/python
 
 layers: $(VENV)/.dev
 	$(BIN)/lint-imports

@@ -122,7 +122,7 @@ def test_cases_are_immutable():
     case = LabelCase(0, 1.0, ("a",), (), {"a": 0.1})
     assert case == LabelCase(0, 1.0, ("a",), (), {"a": 0.1})
     with pytest.raises(AttributeError, match="cannot assign"):
-        case.loss = 2.0
+        case.loss = 2.0  # type: ignore[misc]
 
 
 @pytest.mark.wrong_shapes

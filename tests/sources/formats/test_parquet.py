@@ -98,7 +98,7 @@ def test_a_class_beyond_the_names_and_broken_metadata_are_errors(tmp_path: Path)
     with pytest.raises(TableError, match="has the class 3 in column 'label', which is none of the 3 that have a name"):
         read_source(write_parquet(tmp_path / "x.parquet", columns, {"label": CLASSES}))
     table = pa.table(columns).replace_schema_metadata({b"huggingface": b"{"})
-    pa.parquet.write_table(table, tmp_path / "y.parquet")
+    pq.write_table(table, tmp_path / "y.parquet")
     with pytest.raises(TableError, match="y.parquet' has metadata of 'huggingface' that cannot be read"):
         read_source(tmp_path / "y.parquet")
 

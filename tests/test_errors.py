@@ -17,6 +17,7 @@ from eyebright.errors import (
     ImageError,
     InputError,
     MissingExtraError,
+    count_text,
     listing,
     message_text,
     printable,
@@ -127,3 +128,9 @@ def test_an_image_error_keeps_the_path_as_it_is() -> None:
 
 def test_a_list_of_names_bounds_each_of_them() -> None:
     assert len(listing(["x" * 100_000] * 20)) < 2500
+
+
+def test_counts_use_singular_and_plural():
+    assert count_text(1, "image") == "1 image"
+    assert count_text(0, "image") == "0 images"
+    assert count_text(2510, "class", "classes") == "2,510 classes"

@@ -226,6 +226,20 @@ def listing(names: Iterable[object], *, limit: int = 12) -> str:
     return shown if len(quoted) <= limit else f"{shown}, ... ({len(quoted)} in all)"
 
 
+def count_text(count: int, singular: str, plural: str | None = None) -> str:
+    """A number with its noun: ``"1 image"``, ``"2,510 images"``.
+
+    Args:
+        count: the number.
+        singular: the noun for a count of 1.
+        plural: the noun for other counts; by default ``singular`` with an s.
+
+    >>> count_text(2510, "class", "classes")
+    '2,510 classes'
+    """
+    return f"{count:,} {singular if count == 1 else plural or singular + 's'}"
+
+
 def first_line(error: BaseException) -> str:
     """The first line of an error's message, or the name of its class if it has none."""
     return shortened((str(error).strip() or type(error).__name__).splitlines()[0])

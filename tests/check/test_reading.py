@@ -11,7 +11,7 @@ from eyebright.tasks.registry import TARGET_BLOCKS
 from support.label_files import images, write_json, write_text
 
 
-def test_every_form_of_targets_has_a_word() -> None:
+def test_every_kind_of_target_has_a_word() -> None:
     assert {block.task_type for block in TARGET_BLOCKS.values()} == set(KINDS)
 
 

@@ -26,7 +26,7 @@ def points() -> np.ndarray:
     return np.random.default_rng(0).uniform((0, 0), (200, 100), (20, 2, 2))
 
 
-def test_every_form_of_targets_has_findings() -> None:
+def test_every_kind_of_target_has_findings() -> None:
     assert set(FINDINGS_OF_TASK_TYPE) == set(get_args(TaskType))
     assert set(found(source_of_labels([{"cat"}, set()]))) == {"images_without_label", "labels_with_few_images"}
 

@@ -254,7 +254,7 @@ def test_the_error_for_an_image_with_another_number_of_points_names_its_row(fold
         return [[20.0, 20.0]] * (1 if str(row["fname"]) == "004.png" else 2)
 
     points = block(folder, blocks=(ImageBlock, PointBlock), get_y=one_or_two)
-    with pytest.raises(DataError, match="row 4: this image has 1 points, the others have 2"):
+    with pytest.raises(DataError, match="row 4: this image has 1 point, the others have 2"):
         for _ in points.dataloaders(table, bs=4, num_workers=0).train:
             pass
 

@@ -69,7 +69,7 @@ def test_the_sentence_says_what_was_compared_and_what_it_costs() -> None:
         (("parity", "measured_in"), None, "no valid 'measured_in'"),
     ],
 )
-def test_a_value_of_another_form_is_an_error(place: tuple[str, ...], value: Any, says: str) -> None:
+def test_an_invalid_value_is_an_error(place: tuple[str, ...], value: Any, says: str) -> None:
     files = copy.deepcopy(FILES)
     entry = files["model.onnx"]
     for name in place[:-1]:

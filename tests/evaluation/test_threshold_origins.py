@@ -68,6 +68,6 @@ def test_of_three_answers_both_thresholds_count() -> None:
     assert threshold_origins(by_hand, tuning, TITLES)[0] == "set by hand"
 
 
-def test_another_form_is_an_error() -> None:
+def test_another_format_is_an_error() -> None:
     with pytest.raises(DataError, match="the entry 'tuning' of the saved model has the wrong form"):
         origins_text(evaluation().decision, {"promises": [{"promise": 1}]}, TITLES)

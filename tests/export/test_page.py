@@ -1,4 +1,4 @@
-"""The page that answers without a network: what it says in headless Chromium, against Python."""
+"""The page that predicts without a network: what it says in headless Chromium, against Python."""
 
 import csv
 import gzip
@@ -308,7 +308,7 @@ def test_a_graph_that_answers_otherwise_is_not_written(
     (tmp_path / PAGE).write_text("<!doctype html>\nthe earlier page")
     monkeypatch.setattr(page_module, "network_graph", cached_network(exported.folder))
     monkeypatch.setattr("eyebright.export.parity.compare", lambda *_: {"the graph": Parity(images=1, difference=0.5)})
-    with pytest.raises(ArtifactError, match="nothing is written: the graph does not answer as Python does: 1 images"):
+    with pytest.raises(ArtifactError, match="nothing is written: the graph does not answer as Python does: 1 image "):
         export_page(saved, out=tmp_path, validation=Validation(None, []))
     assert (tmp_path / PAGE).read_text() == "<!doctype html>\nthe earlier page"
     (tmp_path / PAGE).write_text("somebody's notes")

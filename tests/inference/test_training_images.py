@@ -92,7 +92,7 @@ def test_a_file_that_was_changed_is_refused(model: Path) -> None:
         (b'{"root": "..", "files": [3]}', "it has no folder of images, or no list of files"),
     ],
 )
-def test_a_file_of_another_form_is_one_sentence(
+def test_a_file_of_another_format_is_one_sentence(
     content: bytes, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("eyebright.io.atomic._ATTEMPTS_TAKE", 0)

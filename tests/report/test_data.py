@@ -45,6 +45,6 @@ def test_a_file_name_that_is_not_text_can_be_saved():
 
 
 @pytest.mark.parametrize("wrong", [{"split": 3}, {"skipped": [["a"]]}, {"normalise_by": ["a", "b", "c"]}])
-def test_facts_of_another_form_are_an_error(wrong):
+def test_facts_of_another_format_are_an_error(wrong):
     with pytest.raises(DataError, match="the saved facts of the report have the wrong form"):
         ReportFacts.from_json(wrong)

@@ -158,7 +158,7 @@ def test_names_that_are_no_utf8_are_left_out_of_the_table_and_said(tmp_path):
     post(app, "api/change", {"action": "1", "changes": changes})
     answer = saved(app).json
     assert answer["rows"] == 1
-    assert "1 images whose names are no UTF-8" in answer["sentence"]
+    assert "1 image whose names are no UTF-8" in answer["sentence"]
     app.close()
 
 
@@ -196,7 +196,7 @@ def test_rows_that_were_deleted_from_the_label_file_stay_deleted_and_it_is_said(
     out = tmp_path / "new.csv"
     app = open_app(items, tmp_path / "review", source=source, out=out)
     answer = saved(app).json
-    assert (answer["rows"], "1 images of the model that the label file no longer has" in answer["sentence"]) == (
+    assert (answer["rows"], "1 image of the model that the label file no longer has" in answer["sentence"]) == (
         3,
         True,
     )

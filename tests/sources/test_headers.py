@@ -139,7 +139,7 @@ def test_points_that_cannot_have_the_unit_that_is_given_are_an_error(
     points = FRACTIONS * scale
     points[3, 1] = (20 * scale, 0.5 * scale)
     with pytest.raises(
-        InputError, match=rf"1 points cannot be {kind} of their image: the first is .* line 5\); leave `unit`"
+        InputError, match=rf"1 point cannot be {kind} of their image: the first is .* line 5\); leave `unit`"
     ):
         read_source(write(labelled, points), unit=unit)
 

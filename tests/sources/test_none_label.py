@@ -16,14 +16,14 @@ from eyebright.types import LabelSet
 from support.label_files import images, labels, write_text
 
 CELLS = "Image Index,Finding Labels\na.png,Edema|Mass\nb.png,No Finding\nc.png,No Finding|Mass\nd.png,Edema\n"
-MEANS = "'No Finding' means that an image has no label, and is not a label itself: {} images"
+MEANS = "'No Finding' means that an image has no label, and is not a label itself: {}"
 BOTH = "images with 'No Finding' and another label, which contradict each other; the other label is kept: {}"
 
 
 def test_images_with_it_alone_have_no_label_and_contradictions_are_counted(tmp_path: Path) -> None:
     source = read_source(write_text(tmp_path / "t.csv", CELLS), none_label="No Finding")
     assert labels(source) == {"a.png": ["Edema", "Mass"], "b.png": [], "c.png": ["Mass"], "d.png": ["Edema"]}
-    assert {MEANS.format(1), BOTH.format(1)} <= set(source.messages)
+    assert {MEANS.format("1 image"), BOTH.format(1)} <= set(source.messages)
     block = source.block()
     assert block.fit([block.read(row.target) for row in source]).label_names == ("Edema", "Mass")
 
@@ -48,7 +48,7 @@ def test_a_column_of_0_and_1_that_is_called_so_is_no_label(tmp_path: Path) -> No
     path = write_text(tmp_path / "t.csv", f"file,No Finding,Edema,Mass\n{rows}")
     source = read_source(path, none_label="No Finding")
     assert list(labels(source).values()) == [[], ["Edema", "Mass"], ["Edema"], [], []]
-    assert {MEANS.format(3 - 1), BOTH.format(1)} <= set(source.messages)
+    assert {MEANS.format("2 images"), BOTH.format(1)} <= set(source.messages)
 
 
 def test_columns_with_exactly_one_1_are_labels_if_one_of_them_means_none(tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_a_label_that_is_declared_and_on_no_image_is_left_out_too(tmp_path: Path
     path = write_text(tmp_path / "t.csv", "file,No Finding,Edema,Mass\na.jpg,0,1,1\nb.jpg,0,1,0\n")
     source = read_source(path, none_label="No Finding")
     assert source.unused == ()
-    assert MEANS.format(0) in source.messages
+    assert MEANS.format("0 images") in source.messages
 
 
 @pytest.mark.parametrize(

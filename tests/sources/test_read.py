@@ -65,7 +65,7 @@ def test_the_kind_is_detected_if_it_is_not_given(name: str, tmp_path: Path) -> N
         ("regression", "regression"),
     ],
 )
-def test_a_kind_can_be_given_as_a_form_or_as_the_name_of_a_block(word: str, name: str) -> None:
+def test_a_kind_can_be_given_as_a_word_or_as_the_name_of_a_block(word: str, name: str) -> None:
     assert parse_kind(word) == (name, TARGET_BLOCKS[name].task_type)
 
 

@@ -86,7 +86,7 @@ def test_a_split_summary_goes_through_json_and_comes_back_equal(
 
 
 @pytest.mark.parametrize("wrong", [{}, {"images": 3}, {"images": {"train": "x"}}])
-def test_a_saved_summary_of_another_form_is_an_error(wrong: dict[str, object]) -> None:
+def test_a_saved_summary_of_another_format_is_an_error(wrong: dict[str, object]) -> None:
     with pytest.raises(DataError, match="the saved summary of the split has the wrong form"):
         SplitSummary.from_json(wrong)
 

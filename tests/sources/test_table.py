@@ -397,7 +397,7 @@ def test_the_order_of_ratings_and_the_images_of_each_are_said(tmp_path: Path) ->
     rows = "".join(f"i{i}.jpg,{33 if i == 3 else i % 3}\n" for i in range(12))
     (tmp_path / "t.csv").write_text("fname,stars\n" + rows)
     messages = read_source(tmp_path / "t.csv", kind="ratings").messages
-    expected = "'0 (3 images)', '1 (4 images)', '2 (4 images)', '33 (1 images)'"
+    expected = "'0 (3 images)', '1 (4 images)', '2 (4 images)', '33 (1 image)'"
     assert f"ratings from the lowest to the highest: {expected}" in messages
     assert not [one for one in read_source(tmp_path / "t.csv", kind="class").messages if "lowest" in one]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from eyebright.web.text import count_text, number_text, score_text, short_names
+from eyebright.web.text import number_text, score_text, short_names
 
 
 @pytest.mark.parametrize(
@@ -37,12 +37,6 @@ def test_scores_have_three_decimals():
 def test_a_score_that_rounds_to_zero_has_no_sign(value):
     assert score_text(value) == "0.000"
     assert number_text(-0.0) == "0"
-
-
-def test_counts_use_singular_and_plural():
-    assert count_text(1, "image") == "1 image"
-    assert count_text(0, "image") == "0 images"
-    assert count_text(2510, "class", "classes") == "2,510 classes"
 
 
 def test_short_names_are_relative_to_the_common_folder():

@@ -252,7 +252,7 @@ def test_an_upload_that_fails_leaves_the_repository_as_it_was_and_can_be_repeate
 
 
 @pytest.mark.parametrize("text", ["", "name", "a/b/c", "../x", "a/..", "a b/c", "owner/name@", "owner/name@..", "-/"])
-def test_a_name_of_another_form_is_an_error(text: str) -> None:
+def test_a_name_of_another_format_is_an_error(text: str) -> None:
     with pytest.raises(InputError, match="'owner/name' or 'owner/name@revision'"):
         parse_repository(text)
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from eyebright.check.duplicates import DuplicatePair, Duplicates
 from eyebright.check.finding import Finding
-from eyebright.check.wording import counted
+from eyebright.errors import count_text
 from eyebright.sources.categorical import Categorical
 from eyebright.sources.parts import HELD_OUT, PART_WORDS
 from eyebright.sources.source import Source
@@ -61,8 +61,8 @@ def _exact(source: Source, groups: Sequence[Group]) -> list[Finding]:
         Finding(
             "exact_duplicates",
             "warning",
-            f"{counted(count, 'image')} {_is_or_are(count)} the same file as another, byte for byte "
-            f"({counted(len(groups), 'group')}).",
+            f"{count_text(count, 'image')} {_is_or_are(count)} the same file as another, byte for byte "
+            f"({count_text(len(groups), 'group')}).",
             "Keep one of each group. A random split, the default, keeps a group in one part.",
             count,
             groups=_files(source, groups),
@@ -81,9 +81,9 @@ def _near(source: Source, groups: Sequence[Group], pairs: Sequence[DuplicatePair
         Finding(
             "near_duplicates",
             "warning",
-            f"{counted(count, 'image')} {_is_or_are(count)} a copy of another: cropped a little, resized, compressed "
-            f"again, mirrored or rotated ({counted(len(groups), 'group')}; pixels agree to {100 * least:.1f} % and "
-            "more).",
+            f"{count_text(count, 'image')} {_is_or_are(count)} a copy of another: cropped a little, resized, "
+            f"compressed again, mirrored or rotated ({count_text(len(groups), 'group')}; pixels agree to "
+            f"{100 * least:.1f} % and more).",
             "Keep the best of each group. A random split, the default, keeps a group in one part.",
             count,
             groups=_files(source, groups),
@@ -108,7 +108,7 @@ def _large(source: Source, groups: Sequence[Group]) -> list[Finding]:
         Finding(
             "large_duplicate_groups",
             "warning",
-            f"{count:,} images are in {counted(len(groups), 'group')} of equal or nearly equal images, too many "
+            f"{count:,} images are in {count_text(len(groups), 'group')} of equal or nearly equal images, too many "
             f"for copies of one, such as frames of a film; the largest has {max(map(len, groups)):,}.",
             "Give `group`, a column or a word in the paths, if they belong together; without it such a group may be "
             "divided by a split, since it would be most of a part.",
@@ -189,8 +189,9 @@ def group_findings(source: Source) -> list[Finding]:
         Finding(
             "groups_across_parts",
             "error",
-            f"{len(groups):,} of {counted(len(rows), 'group')} have images in several parts: {_named(source, leaking)} "
-            "are of a group that also has images in an earlier part, so the scores are not those of new groups.",
+            f"{len(groups):,} of {count_text(len(rows), 'group')} have images in several parts: "
+            f"{_named(source, leaking)} are of a group that also "
+            "has images in an earlier part, so the scores are not those of new groups.",
             "Split again with `split='none'`, which keeps groups in one part; `group='none'` if these are no groups.",
             count,
             files=_names(source, sorted(row for several in leaking.values() for row in several)),
@@ -213,7 +214,7 @@ def _with_other_labels(source: Source, groups: Sequence[Group]) -> list[Finding]
         Finding(
             "duplicates_with_different_labels",
             "warning",
-            f"{counted(len(conflicts), 'group')} of copies, {count:,} images, with different {what}.",
+            f"{count_text(len(conflicts), 'group')} of copies, {count_text(count, 'image')}, with different {what}.",
             f"At most one of a group is right: correct the {what}, or remove the wrong copies.",
             count,
             groups=_files(source, [group for group, _ in conflicts]),

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from eyebright.check.facts import FactTable
-from eyebright.check.finding import Finding
-from eyebright.check.wording import MAX_FILES, counted, files_at
-from eyebright.errors import listing
+from eyebright.check.finding import MAX_FILES, Finding, files_at
+from eyebright.errors import count_text, listing
 from eyebright.io.files import IMAGE_EXTENSIONS
 from eyebright.sources.source import Source
 
@@ -41,7 +40,7 @@ def _missing(source: Source, facts: FactTable | None) -> list[Finding]:
         Finding(
             kind="missing_files",
             severity="error",
-            sentence=f"{counted(len(rows), 'image')} of {len(source):,} named in the data and not there: "
+            sentence=f"{count_text(len(rows), 'image')} of {len(source):,} named in the data and not there: "
             f"{listing(files, limit=3)}.",
             remedy=f"Look for them, or remove their rows; the images are searched for in '{source.root}', and the "
             "option `images` names another folder.",
@@ -77,7 +76,7 @@ def _unnamed(source: Source) -> list[Finding]:
         Finding(
             kind="unnamed_files",
             severity="note",
-            sentence=f"No row names {least}{counted(count, 'image')} in '{source.root}': {listing(files, limit=3)}; "
+            sentence=f"No row names {least}{count_text(count, 'image')} in '{source.root}': {listing(files, limit=3)}; "
             f"folders: {where}{', ...' if len(folders) > 3 else ''}.",
             remedy="They are not used. If they should be, add rows with their labels.",
             figure=count,
@@ -95,7 +94,7 @@ def _left_out(source: Source) -> list[Finding]:
         Finding(
             kind="left_out",
             severity="note",
-            sentence=f"{counted(len(source.left_out), 'image')} named in the data and not used: "
+            sentence=f"{count_text(len(source.left_out), 'image')} named in the data and not used: "
             + ", ".join(f"{why} ({count:,})" for why, count in reasons.most_common(5))
             + ".",
             remedy="If they should be used, complete what the reason names.",

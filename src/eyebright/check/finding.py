@@ -1,8 +1,12 @@
 """`Finding`: one thing that a check found in labelled images, with what to do about it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
+
+import numpy as np
+
+from eyebright.sources.source import Source
 
 Severity = Literal["error", "warning", "note"]
 """How much a finding matters.
@@ -14,6 +18,9 @@ Severity = Literal["error", "warning", "note"]
 
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
 """From the worst on."""
+
+MAX_FILES = 10_000
+"""Images that one finding lists; `eyebright.check.finding.Finding.figure` counts all."""
 
 
 @dataclass(frozen=True)
@@ -52,3 +59,16 @@ class Finding:
 def ranked(findings: "list[Finding]") -> list[Finding]:
     """The findings, the worst first; those of one severity keep their order."""
     return sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))
+
+
+def files_at(source: Source, rows: "Iterable[int] | np.ndarray[Any, Any]") -> tuple[str, ...]:
+    """The files of these images, at most `MAX_FILES`.
+
+    Args:
+        source: the labelled images.
+        rows: indices, or shape (n,), whether each image is meant.
+    """
+    if isinstance(rows, np.ndarray):
+        rows = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
+        rows = rows[:MAX_FILES].tolist()
+    return tuple(str(source.files[row]) for row in list(rows)[:MAX_FILES])

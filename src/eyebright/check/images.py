@@ -14,9 +14,8 @@ from jaxtyping import Bool, Float64
 
 from eyebright.check.facts import FactTable
 from eyebright.check.files import MISSING
-from eyebright.check.finding import Finding, Severity
-from eyebright.check.wording import MAX_FILES, counted, files_at
-from eyebright.errors import listing
+from eyebright.check.finding import MAX_FILES, Finding, Severity, files_at
+from eyebright.errors import count_text, listing
 from eyebright.sources.source import Source
 
 MIN_CONTRAST = 0.01
@@ -92,7 +91,7 @@ def image_findings(source: Source, facts: FactTable) -> list[Finding]:
                 Finding(
                     kind=check.kind,
                     severity=severity,
-                    sentence=f"{counted(count, 'image')} {'is' if count == 1 else 'are'} {check.predicate}.",
+                    sentence=f"{count_text(count, 'image')} {'is' if count == 1 else 'are'} {check.predicate}.",
                     remedy=check.remedy,
                     figure=count,
                     files=files_at(source, has_problem),
@@ -215,7 +214,7 @@ def _unreadable(source: Source, facts: FactTable) -> list[Finding]:
         Finding(
             kind="unreadable",
             severity="error",
-            sentence=f"{counted(len(reasons), 'image')} cannot be read: '{file}' ({why})"
+            sentence=f"{count_text(len(reasons), 'image')} cannot be read: '{file}' ({why})"
             f"{', ...' if len(reasons) > 1 else ''}.",
             remedy="Training ends at the first one: get these files again from their origin, or remove them; the "
             "option `skip_bad` leaves them out.",
@@ -239,7 +238,7 @@ def _alike_names(source: Source) -> list[Finding]:
         Finding(
             kind="file_names_alike",
             severity="warning",
-            sentence=f"{counted(len(groups), 'name')} of files differ only in case or in the Unicode form of their "
+            sentence=f"{count_text(len(groups), 'name')} of files differ only in case or in the Unicode form of their "
             f"characters: {listing(files[0])}.",
             remedy="On Windows and macOS one of these files replaces the other when they are copied: rename them.",
             figure=sum(map(len, groups)),
@@ -267,7 +266,7 @@ def _wrong_extensions(source: Source, facts: FactTable) -> list[Finding]:
         Finding(
             kind="wrong_extension",
             severity="note",
-            sentence=f"{counted(len(wrong), 'file')} with the extension of another format: {what}.",
+            sentence=f"{count_text(len(wrong), 'file')} with the extension of another format: {what}.",
             remedy="They are read by their content, so nothing needs to be done here; other programs may refuse them.",
             figure=len(wrong),
             files=files_at(source, wrong),

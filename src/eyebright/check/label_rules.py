@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from eyebright.check.finding import Finding
+from eyebright.check.finding import Finding, files_at
 from eyebright.check.label_cells import LabelCells
-from eyebright.check.wording import counted, files_at
+from eyebright.errors import count_text
 from eyebright.sources.source import Source
 
 MIN_CONFIDENCE = 0.95
@@ -140,7 +140,7 @@ def _broken(source: Source, cells: LabelCells, rule: Rule) -> Finding:
     return Finding(
         kind="broken_implications",
         severity="warning",
-        sentence=f"{rule.images - rule.exceptions:,} of {counted(rule.images, 'image')} with '{label}' also have "
+        sentence=f"{rule.images - rule.exceptions:,} of {count_text(rule.images, 'image')} with '{label}' also have "
         f"'{implied}', but {rule.exceptions:,} {'has' if rule.exceptions == 1 else 'have'} not.",
         remedy=f"Look at these images: if they show '{implied}', add the label; if not, all is well.",
         figure=rule.exceptions,

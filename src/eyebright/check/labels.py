@@ -4,11 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from eyebright.check.finding import Finding
+from eyebright.check.finding import Finding, files_at
 from eyebright.check.label_cells import LabelCells
 from eyebright.check.label_rules import rule_findings
-from eyebright.check.wording import counted, files_at
-from eyebright.errors import listing
+from eyebright.errors import count_text, listing
 from eyebright.sources.categorical import Categorical, Mask
 from eyebright.sources.source import Source
 from eyebright.sources.spelling import alike
@@ -60,7 +59,7 @@ def _labels_outside_of_training(source: Source, cells: LabelCells) -> list[Findi
             Finding(
                 kind="labels_not_in_training",
                 severity="error",
-                sentence=f"No training image has {counted(len(absent), 'label')} that images of other parts have: "
+                sentence=f"No training image has {count_text(len(absent), 'label')} that images of other parts have: "
                 f"{listing(absent)}.",
                 remedy="A label without training images cannot be learnt: move images of it to the training set, or "
                 "leave the label out.",
@@ -75,7 +74,7 @@ def _labels_outside_of_training(source: Source, cells: LabelCells) -> list[Findi
             Finding(
                 kind="labels_not_in_validation",
                 severity="note",
-                sentence=f"No validation image has {counted(len(unscored), 'label')}: {listing(unscored)}.",
+                sentence=f"No validation image has {count_text(len(unscored), 'label')}: {listing(unscored)}.",
                 remedy="Such a label is trained, but its score is not known and its threshold is that of all labels: "
                 "move some of its images to the validation set, or split again.",
                 figure=len(unscored),
@@ -119,13 +118,13 @@ def _rare_labels(cells: LabelCells, yes: Any) -> list[Finding]:
     counts = _by_name(cells, yes, labels)
     singles = sum(count == 1 for count in counts.values())
     single = (
-        f"; {counted(singles, 'label')} of them with a single image cannot be trained and scored" if singles else ""
+        f"; {count_text(singles, 'label')} of them with a single image cannot be trained and scored" if singles else ""
     )
     return [
         Finding(
             kind="labels_with_few_images",
             severity="note",
-            sentence=f"{counted(len(labels), 'label')} with fewer than {FEW_IMAGES} images: "
+            sentence=f"{count_text(len(labels), 'label')} with fewer than {FEW_IMAGES} images: "
             f"{listing(f'{label} ({count:,})' for label, count in counts.items())}{single}.",
             remedy="A random split keeps at least one training image of each label, so few or none are left to score "
             "it: add images, merge the label with a similar one, or leave it out.",
@@ -145,7 +144,8 @@ def _unused(source: Source, cells: LabelCells, yes: Any) -> list[Finding]:
         Finding(
             kind="unused_labels",
             severity="note",
-            sentence=f"No image has {counted(len(labels), 'label')} of those that the data declare: {listing(labels)}.",
+            sentence=f"No image has {count_text(len(labels), 'label')} of those that the data declare: "
+            f"{listing(labels)}.",
             remedy="They are not trained: add images of them if the model shall know them.",
             figure=len(labels),
             figure_name="labels",
@@ -164,7 +164,7 @@ def _spellings(cells: LabelCells, yes: Any) -> list[Finding]:
                 kind="label_spellings",
                 severity="warning",
                 sentence="These may be spellings of one label: "
-                + ", ".join(f"'{label}' ({counted(count[label], 'image')})" for label in ordered)
+                + ", ".join(f"'{label}' ({count_text(count[label], 'image')})" for label in ordered)
                 + ".",
                 remedy=f"If they mean the same, write '{ordered[0]}' everywhere: otherwise the model learns to tell "
                 "apart what looks the same.",
@@ -186,7 +186,7 @@ def _images_without_labels(source: Source, cells: LabelCells) -> list[Finding]:
             Finding(
                 kind="images_with_unknown_labels_only",
                 severity="warning",
-                sentence=f"All labels are unknown for {counted(n, 'image')}.",
+                sentence=f"All labels are unknown for {count_text(n, 'image')}.",
                 remedy="Nothing can be learnt from such an image: label it, or leave it out.",
                 figure=n,
                 files=files_at(source, is_unknown),
@@ -197,7 +197,7 @@ def _images_without_labels(source: Source, cells: LabelCells) -> list[Finding]:
             Finding(
                 kind="images_without_label",
                 severity="note",
-                sentence=f"{counted(n, 'image')} of {len(source):,} without any label.",
+                sentence=f"{count_text(n, 'image')} of {len(source):,} without any label.",
                 remedy="They are trained as images that show none of the labels. If they are not labelled yet, leave "
                 "them out.",
                 figure=n,
@@ -217,8 +217,8 @@ def _imbalance(cells: LabelCells, yes: Any) -> list[Finding]:
         Finding(
             kind="class_imbalance",
             severity="note",
-            sentence=f"The class '{largest}' has {counted(int(used.max()), 'image')}, and '{smallest}' "
-            f"{counted(int(used.min()), 'image')}.",
+            sentence=f"The class '{largest}' has {count_text(int(used.max()), 'image')}, and '{smallest}' "
+            f"{count_text(int(used.min()), 'image')}.",
             remedy="A model prefers large classes, and the accuracy hides it: look at the macro F1, add images of "
             "small classes, or weight them with the option `balance`.",
             figure=ratio,
@@ -233,8 +233,8 @@ def _unknown(cells: LabelCells, unknown: Any, total: int) -> Finding:
     return Finding(
         kind="unknown_labels",
         severity="note",
-        sentence=f"{counted(total, 'label')} of images {'is' if total == 1 else 'are'} unknown, in "
-        f"{counted(len(labels), 'label')}.",
+        sentence=f"{count_text(total, 'label')} of images {'is' if total == 1 else 'are'} unknown, in "
+        f"{count_text(len(labels), 'label')}.",
         remedy="Unknown is not counted as no: it is left out of the loss and of every score. Nothing needs to be done.",
         figure=total,
         figure_name="cells",

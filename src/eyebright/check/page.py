@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from eyebright.check.finding import SEVERITIES, Finding
-from eyebright.check.wording import counted
+from eyebright.errors import count_text
 from eyebright.sources.parts import PART_WORDS
 from eyebright.sources.source import Source
 from eyebright.web.blocks import Card, Cell, FindingCard, Findings, Section, Sentences, Table, Tag
@@ -100,7 +100,7 @@ def _card(finding: Finding, images: _Images, worded: Worded) -> FindingCard:
         groups = [images.cards(finding.files[:_IMAGES])]
     files = [" = ".join(group) for group in finding.groups] or list(finding.files)
     is_counted = finding.figure_name == "images" and not finding.groups
-    title = counted(int(finding.figure) if is_counted else len(files), "group" if finding.groups else "image")
+    title = count_text(int(finding.figure) if is_counted else len(files), "group" if finding.groups else "image")
     if len(files) > _MAX_LISTED:
         title += f", of which {_MAX_LISTED:,} are listed"
     return FindingCard(

@@ -31,7 +31,7 @@ from eyebright.check.separation import (
     rank_sum_aucs,
     ranking,
 )
-from eyebright.check.wording import counted
+from eyebright.errors import count_text
 from eyebright.sources.categorical import Categorical
 from eyebright.sources.source import Source
 from eyebright.sources.spelling import spelling_key
@@ -283,7 +283,7 @@ def _finding(source: Source, shortcut: Shortcut, n_tests: int) -> Finding:
         kind="shortcut" if shortcut.property.is_visible_to_models else "names_predict_labels",
         severity="warning" if shortcut.property.is_visible_to_models else "note",
         sentence=f"{what}, AUC {shortcut.auc:.3f} (corrected interval {shortcut.low:.3f}-{shortcut.high:.3f}; "
-        f"{counted(n_yes, 'image')} with it, {n_no:,} without).",
+        f"{count_text(n_yes, 'image')} with it, {n_no:,} without).",
         remedy=f"{shortcut.property.remedy[:1].upper()}{shortcut.property.remedy[1:]}.",
         figure=shortcut.auc,
         figure_name="AUC",

@@ -6,10 +6,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float64, Int
 
-from eyebright.check.finding import Finding
+from eyebright.check.finding import MAX_FILES, Finding, files_at
 from eyebright.check.labels import label_findings
-from eyebright.check.wording import MAX_FILES, counted, files_at
-from eyebright.errors import listing
+from eyebright.errors import count_text, listing
 from eyebright.sources.source import Source
 from eyebright.tasks.task_type import TaskType
 
@@ -100,8 +99,8 @@ def _outside(
         Finding(
             kind="points_outside",
             severity="warning",
-            sentence=f"{counted(int(outside.sum()), 'point')} of {counted(len(rows), 'image')} outside of the image, "
-            f"such as '{names[point]}' at ({x:g}, {y:g}) in '{source.files[row]}' of {width} x {height} pixels.",
+            sentence=f"{count_text(int(outside.sum()), 'point')} of {count_text(len(rows), 'image')} outside of the "
+            f"image, such as '{names[point]}' at ({x:g}, {y:g}) in '{source.files[row]}' of {width} x {height} pixels.",
             remedy="A point outside of its image counts as unknown. If many are, x and y may be exchanged, the images "
             "may have been resized after they were labelled, or the coordinates may not be in pixels.",
             figure=len(rows),
@@ -147,7 +146,7 @@ def _images_without_known(source: Source, known: Bool[np.ndarray, "n k"], what: 
         Finding(
             kind=f"images_with_unknown_{what}_only",
             severity="warning",
-            sentence=f"All {what} are unknown for {counted(n_images, 'image')}.",
+            sentence=f"All {what} are unknown for {count_text(n_images, 'image')}.",
             remedy="Nothing can be learnt from such an image: label it, or leave it out.",
             figure=n_images,
             files=files_at(source, nothing),
@@ -212,7 +211,7 @@ def _outliers(source: Source, name: str, numbers: Float64[np.ndarray, "n"]) -> l
     rows = np.flatnonzero(far)
     rows = rows[np.argsort(-np.abs(numbers[rows] - middle), kind="stable")]
     shown = ", ".join(f"{value:g}" for value in numbers[rows[:5]].tolist())
-    what = f"{counted(len(rows), 'image')} with the same number {values[0]:g}" if is_placeholder else shown
+    what = f"{count_text(len(rows), 'image')} with the same number {values[0]:g}" if is_placeholder else shown
     return [
         Finding(
             kind="outlying_numbers",

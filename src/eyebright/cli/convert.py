@@ -4,6 +4,7 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from eyebright.cli.output import say
+from eyebright.errors import count_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,7 +43,7 @@ def convert(arguments: "CommandArguments") -> None:
     fields = [field for cls in option_classes() for field in option_fields(cls)]
     for sentence in (*source.messages, *converted.messages):
         say(with_option_strings(sentence, fields))
-    say(f"{len(source):,} images: {converted.path}")
+    say(f"{count_text(len(source), 'image')}: {converted.path}")
     say(f"read it with: eyebright check {_words(converted.path, converted.read_options)}", whole=True)
 
 

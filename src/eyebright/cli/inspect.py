@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from eyebright.cli.output import print_data, say
+from eyebright.errors import count_text
 
 if TYPE_CHECKING:
     from eyebright.cli.command import CommandArguments
@@ -53,7 +54,7 @@ def _say(found: "Inspection") -> None:
     if facts:
         labels = facts["labels"]
         names = f": {listing(labels)}" if labels else ""
-        say(f"{facts['arch']}, kind {facts['kind']}, {facts['outputs']} outputs{names}")
+        say(f"{facts['arch']}, kind {facts['kind']}, {count_text(facts['outputs'], 'output')}{names}")
         say(f"saved {facts['created']}, schema {facts['schema']}, pixels {facts['pixels'] or 'legacy-1'}")
         say(f"input: {_pairs(facts['input'])}")
         say(f"calibration: {facts['calibration'] or 'none'}; thresholds: {short_repr(facts['thresholds'], limit=300)}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from eyebright.cli.output import print_data, say
+from eyebright.errors import count_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -210,10 +211,12 @@ def _write(
                 file.complete()
         except BaseException:
             if writer.count:
-                say(f"the predictions for the first {writer.count} images are in {file.partial}", err=True)
+                say(
+                    f"the predictions for the first {count_text(writer.count, 'image')} are in {file.partial}", err=True
+                )
             raise
     if writer.count:
-        say(f"predictions for {writer.count} images: {out}")
+        say(f"predictions for {count_text(writer.count, 'image')}: {out}")
     else:
         say(f"no image could be read: {out} is not written", err=True)
     return writer.count

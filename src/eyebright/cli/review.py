@@ -4,6 +4,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from eyebright.cli.output import say
+from eyebright.errors import count_text
 
 if TYPE_CHECKING:
     from eyebright.cli.command import CommandArguments
@@ -40,12 +41,13 @@ def review(arguments: "CommandArguments") -> None:
         raise
     for sentence in opened.messages:
         say(sentence)
-    say(f"{len(opened.app.session.items):,} images; each change is saved at once in {opened.folder}")
+    say(f"{count_text(len(opened.app.session.items), 'image')}; each change is saved at once in {opened.folder}")
     say(f"open {opened.app.address} (Ctrl-C ends it)", whole=True)
     if options.browser:
         _open_browser(opened.app.address)
     server.run()
-    say(f"ended; {opened.app.session.revision:,} actions are in {opened.folder}; go on with: {command_line(options)}")
+    actions = count_text(opened.app.session.revision, "action")
+    say(f"ended; {actions} saved in {opened.folder}; go on with: {command_line(options)}")
     if opened.table.command:
         say(f"train with the new table: {opened.table.command}", whole=True)
 

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from eyebright.cli.output import say
+from eyebright.errors import count_text
 
 if TYPE_CHECKING:
     from eyebright.cli.command import CommandArguments
@@ -32,7 +33,7 @@ def suspects(arguments: "CommandArguments") -> None:
     result = make_suspects(options)
     if result.notice:
         say(f"{result.notice}; those of all labelled images are written by eyebright train --folds 5")
-    say(f"{len(result.suspects):,} suspects in {len(result.evaluation):,} images")
+    say(f"{count_text(len(result.suspects), 'suspect')} in {count_text(len(result.evaluation), 'image')}")
     for suspect in result.suspects[: options.limit]:
         say(_line(suspect))
     more = len(result.suspects) - options.limit

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from eyebright.data.datasets import Datasets
-from eyebright.errors import EyebrightError
+from eyebright.errors import EyebrightError, count_text
 from eyebright.image.canonical import CANONICAL
 from eyebright.image.warp import Warp
 from eyebright.sources.items import describe_item, item_at
@@ -53,7 +53,8 @@ def _target_lines(datasets: Datasets) -> Iterator[str]:
     block = datasets.target
     if block is None:
         return
-    yield f"Target: {type(block).__name__} with {block.n_out} outputs: {_shorten(list(block.output_names))}"
+    outputs = count_text(block.n_out, "output")
+    yield f"Target: {type(block).__name__} with {outputs}: {_shorten(list(block.output_names))}"
     if block.label_names:
         unlabelled = sum(not block.labels(value) for value in datasets.train.targets)
         if unlabelled:

@@ -16,7 +16,7 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from eyebright._choices import EvaluatedPart
-from eyebright.errors import DataError, listing
+from eyebright.errors import DataError, count_text, listing
 from eyebright.image.warp import Warp
 from eyebright.io.file_hash import file_hash
 from eyebright.tasks.decision import Decision
@@ -82,14 +82,15 @@ class Evaluation:
         wrong = [f"{name}: {length}" for name, length in lengths.items() if length != n_images]
         if wrong:
             raise DataError(
-                f"each field of an evaluation of {n_images} images needs as many rows, got {', '.join(wrong)}"
+                f"each field of an evaluation of {count_text(n_images, 'image')} needs as many rows, got "
+                f"{', '.join(wrong)}"
             )
 
     def __len__(self) -> int:
         return len(self.files)
 
     def __repr__(self) -> str:
-        text = f"Evaluation: {len(self)} images ({self.part}); {self.decision.target.describe()}"
+        text = f"Evaluation: {count_text(len(self), 'image')} ({self.part}); {self.decision.target.describe()}"
         return f"{text}; {self.not_finite}" if self.not_finite else text
 
     @cached_property

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from eyebright.errors import DataError, bounded, is_whole
+from eyebright.errors import DataError, bounded, count_text, is_whole
 
 _MAX_NUMBER = 1e300  # no measured number is larger, and an integer of JSON may be too large for a float
 
@@ -67,7 +67,7 @@ class ExportedGraph:
         if self.largest_difference is None:
             return f"{self.precision}, not compared with Python: there were no validation images"
         largest = f"{self.largest_difference:.2g} {self.measured_in}"
-        parts = [f"{self.precision}, {self.images:,} images, largest difference {largest}"]
+        parts = [f"{self.precision}, {count_text(self.images, 'image')}, largest difference {largest}"]
         if self.decisions:
             parts.append(f"{self.changed:,} of {self.decisions:,} decisions changed, {self.near:,} near a threshold")
         if self.ood_largest_difference is not None:

@@ -3,7 +3,7 @@
 An estimate, from images that were not held out, never uses the word promise.
 """
 
-from eyebright.errors import listing
+from eyebright.errors import count_text, listing
 from eyebright.evaluation.promises import LabelPromise, PromiseResult
 
 _COUNTED_UNITS = {
@@ -115,13 +115,13 @@ def _missing(result: PromiseResult, label: LabelPromise, *, is_three_way: bool) 
 
 
 def _images(result: PromiseResult) -> str:
-    images = f"{result.n_images:,} images of the part '{result.part}'"
+    images = f"{count_text(result.n_images, 'image')} of the part '{result.part}'"
     if result.part == "out_of_fold":
-        images = f"out-of-fold predictions for {result.n_images:,} images"
+        images = f"out-of-fold predictions for {count_text(result.n_images, 'image')}"
     role = "which were held out" if result.is_promise else "which were not held out or are not the saved model's"
     if result.n_groups is None:
         return f"{images}, {role}"
-    return f"one image of each of {result.n_groups:,} groups drawn at random from {images}, {role}"
+    return f"one image of each of {count_text(result.n_groups, 'group')} drawn at random from {images}, {role}"
 
 
 def _bound(result: PromiseResult) -> str:
@@ -134,5 +134,5 @@ def _bound(result: PromiseResult) -> str:
         "holm": "tested at one threshold for each label, chosen elsewhere, by Holm's method",
     }[result.method]
     several = result.promise.all_labels and result.method != "holm"
-    divided = f", the error divided by {len(result.labels):,} labels (Bonferroni)" if several else ""
+    divided = f", the error divided by {count_text(len(result.labels), 'label')} (Bonferroni)" if several else ""
     return f"by exact binomial bounds (Clopper-Pearson), {tested}{divided}"

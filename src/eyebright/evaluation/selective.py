@@ -10,7 +10,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from eyebright.errors import InputError
+from eyebright.errors import InputError, count_text
 from eyebright.evaluation.binomial import fewest_faultless, lower_bound
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.promise import Promise
@@ -68,9 +68,9 @@ class SelectivePromise:
         """One sentence: the threshold and its evidence, or what is missing."""
         confidence = f"{100 * self.promise.confidence:.6g} % confidence"
         unit = "images" if self.n_groups is None else "groups"
-        images = f"{self.n_images:,} images of the part '{self.part}'"
+        images = f"{count_text(self.n_images, 'image')} of the part '{self.part}'"
         if self.n_groups is not None:
-            images = f"one image of each of {self.n_groups:,} groups drawn at random from {images}"
+            images = f"one image of each of {count_text(self.n_groups, 'group')} drawn at random from {images}"
         role = "which were held out" if self.is_promise else "which were not held out"
         order = "chosen on other images" if self.chosen else "of evenly spaced thresholds"
         evidence = (

@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from eyebright._defaults import FOLDS, THRESHOLD_METRIC
-from eyebright.errors import InputError
+from eyebright.errors import InputError, count_text
 from eyebright.evaluation.calibrate import cross_fitted_probabilities
 from eyebright.evaluation.cross_fit import Groups, cross_fitted_decisions, group_codes, random_folds
 from eyebright.evaluation.decide import check_has_thresholds
@@ -28,7 +28,7 @@ from eyebright.evaluation.thresholds import best_thresholds
 from eyebright.metrics.labels import split_targets
 from eyebright.metrics.meter import Metric
 from eyebright.types import Thresholds
-from eyebright.web.text import count_text, number_text
+from eyebright.web.text import number_text
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from eyebright._choices import ExportPrecision
 from eyebright._defaults import CALIBRATION_IMAGES, EXPORT_PRECISION
 from eyebright._optional import import_optional
-from eyebright.errors import ArtifactError, InputError
+from eyebright.errors import ArtifactError, InputError, count_text
 from eyebright.export.exportable import Exportable, Validation, load_exportable
 from eyebright.export.files import NARROW, Exported, check_no_foreign_export, preprocess_source, write_export
 from eyebright.export.model_graph import FIXED_INPUT, WHOLE_INPUT, fixed_graph, network_graph, whole_graph
@@ -72,7 +72,7 @@ def export_onnx_files(
     }
     cost = None
     if precision != "float32":
-        say(f"converting the network to {precision}" + (f" with {len(ranges):,} images" if ranges else ""))
+        say(f"converting the network to {precision}" + (f" with {count_text(len(ranges), 'image')}" if ranges else ""))
         name = NARROW[precision]
         graphs[name], cost = _narrow(made, network, graphs[WHOLE], precision, ranges)
         sentences.append(f"{name}: {cost.sentence}")

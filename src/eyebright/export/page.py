@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from eyebright._optional import import_optional
+from eyebright.errors import count_text
 from eyebright.evaluation.threshold_origins import origins_text
 from eyebright.export.answers_graph import ANSWERS, thresholds_of
 from eyebright.export.exportable import Validation, exportable_steps, load_exportable
@@ -88,7 +89,7 @@ def export_page(
     validation: Validation | None = None,
     say: Say = lambda _: None,
 ) -> ExportedPage:
-    """Exports a saved model as ``page.html``, which answers without a network.
+    """Exports a saved model as ``page.html``, which predicts without a network.
 
     ``folder``, ``out``, ``validation`` and ``say`` are those of `eyebright.export.export_onnx.export_onnx_files`.
 
@@ -187,7 +188,10 @@ def _about(manifest: Manifest, model_id: str | None, parity: Parity) -> list[tup
         ("Thresholds", thresholds_origin(manifest) if manifest.target.has_thresholds else None),
         ("Calibration", manifest.decision.calibration.kind),
         ("Identifier", model_id),
-        ("Graph compared with Python", f"{parity.images} images, largest difference {_difference(manifest, parity)}"),
+        (
+            "Graph compared with Python",
+            f"{count_text(parity.images, 'image')}, largest difference {_difference(manifest, parity)}",
+        ),
     ]
     return [(name, f"{value:,}" if isinstance(value, int) else str(value)) for name, value in pairs if value]
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import PIL.Image
 
-from eyebright.errors import ArtifactError, ImageError, first_line
+from eyebright.errors import ArtifactError, ImageError, count_text, first_line
 from eyebright.export.answers_graph import ANSWERS
 from eyebright.export.heat_map_graph import HEAT_MAPS
 from eyebright.export.out_of_distribution_graph import FLAG, SCORE
@@ -112,7 +112,7 @@ class Parity:
     @property
     def sentence(self) -> str:
         """The result for people."""
-        text = f"{self.images:,} images ({self.made} of them made): "
+        text = f"{count_text(self.images, 'image')} ({self.made} of them made): "
         text += f"largest difference {self.difference:.2g} {self.measured_in}"
         if self.answers:
             text += (

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from eyebright.data.block import DataBlock
 from eyebright.data.loader import Loader
+from eyebright.errors import count_text
 from eyebright.transforms.normalize import Normalize
 
 
@@ -85,7 +86,7 @@ class ImageDataBunch:
 
     def __repr__(self) -> str:
         sizes = f"Train: {len(self.dls.train_ds)} items; Valid: {len(self.dls.valid_ds)} items"
-        return f"ImageDataBunch; {sizes}; {self.c} outputs; Path: {self.path}"
+        return f"ImageDataBunch; {sizes}; {count_text(self.c, 'output')}; Path: {self.path}"
 
     def _repr_html_(self) -> str:
         """The HTML that Jupyter displays."""

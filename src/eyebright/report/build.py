@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from eyebright.errors import count_text
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.slices import Slice, find_slices
 from eyebright.evaluation.weak_segments import find_weak_segments
@@ -29,7 +30,6 @@ from eyebright.report.verdict.values import Verdict, ranked
 from eyebright.report.weak_segments import weak_segments_json, weak_segments_section
 from eyebright.tasks.calibration_hash import current_results
 from eyebright.web.blocks import Cell, Collapsed, Gallery, Pairs, Section, Sentences, Table
-from eyebright.web.text import count_text
 
 _ROWS_OF_FINE_TUNING = "The rows of the epochs have the scores of the fine-tuned weights, not of an averaged model."
 

@@ -3,13 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from eyebright.errors import listing
+from eyebright.errors import count_text, listing
 from eyebright.report.data import ReportData
 from eyebright.report.verdict.values import MIN_IMAGES
 from eyebright.tasks.base import TargetBlock
 from eyebright.tasks.calibration_hash import current_results
 from eyebright.tasks.decision import Decision
-from eyebright.web.text import count_text
 
 
 def limits(decision: Decision, manifest: Mapping[str, Any], data: ReportData | None) -> list[str]:

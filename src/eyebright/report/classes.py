@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
-from eyebright.errors import DataError
+from eyebright.errors import DataError, count_text
 from eyebright.evaluation.intervals import Interval
 from eyebright.evaluation.metric_value import affordable_resamples
 from eyebright.evaluation.scores import Score, score_intervals
@@ -26,7 +26,7 @@ from eyebright.report.verdict.values import MIN_IMAGES, Verdict
 from eyebright.tasks.base import TargetBlock
 from eyebright.types import Thresholds
 from eyebright.web.blocks import Card, Cell, Collapsed, Gallery, Section, Table, Tag
-from eyebright.web.text import NO_VALUE, count_text
+from eyebright.web.text import NO_VALUE
 
 _MAX_IN_MATRIX = 20  # classes; a wider table cannot be read
 _MAX_PAIRS = 15

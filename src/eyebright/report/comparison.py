@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from eyebright._defaults import SIGNIFICANCE
-from eyebright.errors import listing
+from eyebright.errors import count_text, listing
 from eyebright.evaluation.compare import Comparison
 from eyebright.evaluation.intervals import Interval
 from eyebright.evaluation.model_comparison import ImageChange, ModelComparison
@@ -17,7 +17,7 @@ from eyebright.report.report_json import plain
 from eyebright.tasks.task_type import TaskType
 from eyebright.web.blocks import Card, Cell, Gallery, Section, Sentences, Table, Tag
 from eyebright.web.page import SectionsPage
-from eyebright.web.text import NO_VALUE, count_text, number_text, short_names
+from eyebright.web.text import NO_VALUE, number_text, short_names
 
 _MAX_ROWS = 500
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from eyebright._choices import EvaluatedPart
-from eyebright.errors import DataError, InputError
+from eyebright.errors import DataError, InputError, count_text
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.exported_graphs import ExportedGraph
 from eyebright.report.evaluated_thumbnail import evaluated_thumbnail
@@ -19,7 +19,7 @@ from eyebright.report.verdict.values import Verdict
 from eyebright.sources.split_summary import SplitSummary
 from eyebright.tasks.task_type import TaskType
 from eyebright.web.blocks import Section, Thumbnail
-from eyebright.web.text import count_text, number_text, score_text, short_names
+from eyebright.web.text import number_text, score_text, short_names
 
 Pair = tuple[str, str]
 

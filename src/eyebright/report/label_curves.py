@@ -7,12 +7,13 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
+from eyebright.errors import count_text
 from eyebright.evaluation.threshold_curve import threshold_curve
 from eyebright.metrics.labels import ClassScores, precision_recall_curve
 from eyebright.report.verdict.values import MIN_IMAGES
 from eyebright.web.blocks import Charts, Section
 from eyebright.web.charts import WIDE, Axis, Caption, Chart, Series, Style, draw_chart, subsample_indices
-from eyebright.web.text import count_text, score_text
+from eyebright.web.text import score_text
 
 _MAX_CHARTS = 20
 _RANKING: Sequence[tuple[Style, str]] = (

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
-from eyebright.errors import InputError
+from eyebright.errors import InputError, count_text
 from eyebright.evaluation.intervals import Interval
 from eyebright.evaluation.metric_intervals import MetricInterval
 from eyebright.evaluation.thresholds import cross_fitted_score
@@ -25,7 +25,6 @@ from eyebright.metrics.labels import (
 from eyebright.metrics.meter import Metric
 from eyebright.report.data import MetricRow
 from eyebright.types import Thresholds
-from eyebright.web.text import count_text
 
 _DECISION_METRICS: Sequence[tuple[Metric, str]] = (
     (f1_macro, "mean over the labels, unweighted"),

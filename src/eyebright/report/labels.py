@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 from torch.nn import functional
 
-from eyebright.errors import DataError
+from eyebright.errors import DataError, count_text
 from eyebright.evaluation.metric_intervals import (
     FEW_POSITIVES,
     LabelInterval,
@@ -33,7 +33,7 @@ from eyebright.report.verdict.values import MIN_IMAGES, Verdict
 from eyebright.tasks.calibration_hash import current_results
 from eyebright.types import Thresholds
 from eyebright.web.blocks import Card, Cell, Collapsed, Gallery, Section, Table, Tag, TagStyle
-from eyebright.web.text import NO_VALUE, count_text
+from eyebright.web.text import NO_VALUE
 
 _LEGEND = (
     Tag("in the data, not predicted", "missing"),

@@ -10,12 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from jaxtyping import Bool, Float
 
+from eyebright.errors import count_text
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.image_errors import image_errors
 from eyebright.report.evaluated_thumbnail import evaluated_thumbnail
 from eyebright.tasks.task_type import TaskType
 from eyebright.web.blocks import Card, Collapsed, Gallery, Section, Tag
-from eyebright.web.text import count_text, number_text, short_names
+from eyebright.web.text import number_text, short_names
 from eyebright.web.thumbnails import SMALL_SIDE
 
 MAX_LABELS = 6

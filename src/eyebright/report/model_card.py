@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from eyebright.errors import count_text
 from eyebright.report.card_limits import limits
 from eyebright.report.card_metadata import LICENCE, front_matter
 from eyebright.report.data import MetricRow, ReportData
@@ -18,7 +19,7 @@ from eyebright.tasks.decision import Decision
 from eyebright.tasks.task_type import TaskType
 from eyebright.types import Size
 from eyebright.web.blocks import Sentences
-from eyebright.web.text import count_text, number_text, score_text
+from eyebright.web.text import number_text, score_text
 
 PLACE = "MODEL"
 """The placeholder for the location of the model; `eyebright push` replaces it with the name of the repository."""

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from eyebright.errors import DataError
+from eyebright.errors import DataError, count_text
 from eyebright.evaluation.metric_sums import ERROR
 from eyebright.evaluation.metric_value import affordable_resamples
 from eyebright.evaluation.scores import Score, score_intervals
@@ -19,7 +19,7 @@ from eyebright.report.verdict.numbers import NumberVerdict
 from eyebright.report.verdict.values import Verdict
 from eyebright.web.blocks import Card, Cell, Charts, Gallery, Section, Table, Tag
 from eyebright.web.charts import WIDE, Axis, Caption, Chart, Series, draw_chart
-from eyebright.web.text import count_text, number_text
+from eyebright.web.text import number_text
 
 _MAX_CHARTS = 6
 _MAX_DOTS = 1500  # dots of one chart

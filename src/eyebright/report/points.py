@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from eyebright.errors import DataError, InputError, did_you_mean, listing
+from eyebright.errors import DataError, InputError, count_text, did_you_mean, listing
 from eyebright.evaluation.intervals import Interval
 from eyebright.evaluation.metric_sums import ERROR, SHARE, Limits
 from eyebright.evaluation.metric_value import affordable_resamples
@@ -30,7 +30,7 @@ from eyebright.report.verdict.points import PointVerdict
 from eyebright.report.verdict.values import Verdict
 from eyebright.web.blocks import Card, Cell, Charts, Gallery, PointMark, Section, Table, Tag
 from eyebright.web.charts import MAX_POINTS, WIDE, Axis, Caption, Chart, Series, draw_chart
-from eyebright.web.text import count_text, number_text
+from eyebright.web.text import number_text
 
 _BINS = 30
 _SHOWN_SHARE = 0.99  # share of the errors that is shown; the largest errors would compress all others into one bar

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
+from eyebright.errors import count_text
 from eyebright.evaluation.calibrate import fit_calibration
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.metrics.calibration import (
@@ -20,7 +21,7 @@ from eyebright.metrics.calibration import (
 from eyebright.report.collapsing import MAX_EXPANDED_CARDS
 from eyebright.web.blocks import Cell, Charts, Collapsed, Section, Sentences, Table
 from eyebright.web.charts import SMALL, WIDE, Axis, Caption, Chart, Series, Style, draw_chart
-from eyebright.web.text import count_text, score_text
+from eyebright.web.text import score_text
 
 MAX_DIAGRAMS = 24
 """The maximum number of labels with their own diagram: those with the most positives."""

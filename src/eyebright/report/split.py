@@ -1,8 +1,8 @@
 """The section of the report on the split: overlap between parts, and the shares of labels in each part."""
 
+from eyebright.errors import count_text
 from eyebright.sources.split_summary import SplitSummary, part_word
 from eyebright.web.blocks import Cell, Pairs, Section, Sentences, Table
-from eyebright.web.text import count_text
 
 _INTRO = (
     "Images that belong together (a group, near-duplicates) should be in one part: a model recognises its training "

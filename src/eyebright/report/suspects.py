@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
+from eyebright.errors import count_text
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.suspects import Suspect, find_suspects
 from eyebright.report.collapsing import MAX_CARDS, MAX_EXPANDED_CARDS
 from eyebright.report.evaluated_thumbnail import evaluated_thumbnail
 from eyebright.web.blocks import Card, Collapsed, Gallery, Section, Tag
-from eyebright.web.text import count_text, short_names
+from eyebright.web.text import short_names
 
 _LEGEND = (Tag("in the data, not predicted", "missing"), Tag("predicted, not in the data", "extra"))
 _SETS = {
@@ -38,8 +39,8 @@ def suspects_section(evaluation: Evaluation) -> list[Section]:
     which = _SETS.get(evaluation.part, f"{evaluation.part} images")
     intro = (
         f"{len(suspects):,} values in the data of {len(evaluation):,} {which} are improbable according to the model; "
-        f"shown: {len(cards)} images, the most suspicious first. Check before you change anything: the model also "
-        "makes mistakes. The command eyebright suspects lists all of them."
+        f"shown: {count_text(len(cards), 'image')}, the most suspicious first. Check before you change anything: the "
+        "model also makes mistakes. The command eyebright suspects lists all of them."
     )
     if evaluation.decision.target.can_calibrate:
         intro += f" {_PROBABILITIES}"

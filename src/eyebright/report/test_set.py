@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 
+from eyebright.errors import count_text
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.report.data import MetricRow, ReportFacts
 from eyebright.report.kinds import task_report
 from eyebright.web.blocks import Cell, Section, Table
-from eyebright.web.text import NO_VALUE, count_text
+from eyebright.web.text import NO_VALUE
 
 
 def rows_of_test(test: Evaluation, facts: ReportFacts) -> list[MetricRow]:

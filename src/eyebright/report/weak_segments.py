@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
+from eyebright.errors import count_text
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.weak_segments import MAX_SEGMENTS, SURE, WeakSegment
 from eyebright.report.mistakes import mistake_gallery
 from eyebright.report.slices import COMPARED_COLUMNS, compared_row
 from eyebright.web.blocks import Collapsed, Section, Table
-from eyebright.web.text import count_text
 
 MAX_GALLERIES = 3
 MAX_IMAGES = 4

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
-from eyebright.errors import ArtifactError, InputError, listing
+from eyebright.errors import ArtifactError, InputError, count_text, listing
 from eyebright.review.entry import Change, Entry
 from eyebright.review.history import ActionHistory
 from eyebright.review.items import NO_SUSPECTS, Answers, ReviewItems, Suspects
@@ -112,15 +112,17 @@ class ReviewSession:
             )
         sentences = list(content.notices)
         if self.history.entries:
-            sentences.append(f"continued: {len(self.history.entries):,} actions on {len(named):,} images")
+            sentences.append(
+                f"continued: {count_text(len(self.history.entries), 'action')} on {count_text(len(named), 'image')}"
+            )
         if absent:
             sentences.append(
-                f"{len(absent):,} images of the journal are not among these; their actions stay in the journal"
+                f"images of the journal that are not among these: {len(absent):,}; their actions stay in the journal"
             )
         if gone:
             sentences.append(
-                f"{len(gone):,} changes of the journal are of {self.vocabulary.kind} that there are no more "
-                f"({listing(sorted(set(gone)), limit=3)}); they stay in the journal"
+                f"changes of {self.vocabulary.kind} that there are no more ({listing(sorted(set(gone)), limit=3)}): "
+                f"{len(gone):,}; they stay in the journal"
             )
         return sentences
 

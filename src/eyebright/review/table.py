@@ -16,7 +16,7 @@ import pandas as pd
 from jaxtyping import Bool, Float, Int
 
 from eyebright._choices import WriteFormat
-from eyebright.errors import ArtifactError, InputError, os_reason
+from eyebright.errors import ArtifactError, InputError, count_text, os_reason
 from eyebright.io.atomic import output_path, temporary_folder
 from eyebright.review.refusal import Refusal
 from eyebright.review.session import ReviewSession
@@ -84,7 +84,9 @@ class NewTable:
         sentences += converted.messages
         rows = len(source)
         self.command = train_command(out, converted.read_options, self.further)
-        sentence = " ".join([f"{rows:,} images written to {out} ({writer.title}).", *(f"{s}." for s in sentences)])
+        sentence = " ".join(
+            [f"{count_text(rows, 'image')} written to {out} ({writer.title}).", *(f"{s}." for s in sentences)]
+        )
         return {
             "path": str(out),
             "rows": rows,
@@ -169,15 +171,16 @@ class NewTable:
         source = source.take(keep) if not keep.all() else source
         if odd:
             sentences.append(
-                f"left out: {len(odd):,} images whose names are no UTF-8, which no table can hold; rename the files"
+                f"left out: {count_text(len(odd), 'image')} whose names are no UTF-8, which no table can hold; "
+                "rename the files"
             )
         if is_deleted.any():
             sentences.append(
-                f"left out: {int(is_deleted.sum()):,} images of the model that the label file no longer has, and that "
-                "nobody changed here"
+                f"left out: {count_text(int(is_deleted.sum()), 'image')} of the model that the label file no longer "
+                "has, and that nobody changed here"
             )
         if not keep.all():
-            sentences.append(f"left out: {int((~keep).sum()):,} images whose class is unknown")
+            sentences.append(f"left out: {count_text(int((~keep).sum()), 'image')} whose class is unknown")
         return source, sentences
 
     def _value_names(self, base: Source | None) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from eyebright.errors import InputError, listing
+from eyebright.errors import InputError, count_text, listing
 from eyebright.io.files import FolderContent, folder_content
 from eyebright.sources.categorical import Categorical
 from eyebright.sources.duplicates import first_row_of_each_image
@@ -238,5 +238,5 @@ def _plain(name: str) -> str:
 
 
 def _summary(count: int, classes: Sequence[str]) -> str:
-    folders = "1 folder" if len(classes) == 1 else f"{len(classes)} folders"
-    return f"{count} images in {folders}, one for each class: {listing(classes)}"
+    images, folders = count_text(count, "image"), count_text(len(classes), "folder")
+    return f"{images} in {folders}, one for each class: {listing(classes)}"

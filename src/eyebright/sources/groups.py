@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from eyebright.errors import InputError, did_you_mean
+from eyebright.errors import InputError, count_text, did_you_mean
 from eyebright.sources.categorical import Categorical
 from eyebright.sources.parts import part_of
 from eyebright.sources.source import Source
@@ -67,8 +67,8 @@ def _detected(source: Source) -> Source:
 def _with_groups(source: Source, names: Sequence[str], word: str) -> Source:
     what = f"'{word}' number in their paths" if word else "name before the export from Roboflow"
     return replace(source, group=Categorical.of(names)).with_messages(
-        f"images with the same {what} (such as '{names[0]}') are one group: {len(set(names))} groups; `group='none'` "
-        "turns this off"
+        f"images with the same {what} (such as '{names[0]}') are one group: {count_text(len(set(names)), 'group')}; "
+        "`group='none'` turns this off"
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from eyebright._choices import PointUnit
-from eyebright.errors import ImageError, InputError, listing
+from eyebright.errors import ImageError, InputError, count_text, listing
 from eyebright.image.decode import FIRST_FRAME, value_range
 from eyebright.image.exif import DAMAGED_EXIF
 from eyebright.image.image import Image
@@ -89,7 +89,7 @@ def points_in_pixels(source: Source, unit: PointUnit | None) -> Source:
         x, y = points[row, point].tolist()
         kind = "fractions" if unit == "fraction" else "percentages"
         raise InputError(
-            f"{int(beyond.sum())} points cannot be {kind} of their image: the first is ({x:g}, {y:g}) in "
+            f"{count_text(int(beyond.sum()), 'point')} cannot be {kind} of their image: the first is ({x:g}, {y:g}) in "
             f"{source[row]}; leave `unit` out if they are pixels"
         )
     source, _ = _with_sizes(source)

@@ -23,7 +23,7 @@ from dataclasses import replace
 from string import punctuation
 
 from eyebright._all_but import AllBut
-from eyebright.errors import listing
+from eyebright.errors import count_text, listing
 from eyebright.sources.categorical import Categorical
 from eyebright.sources.cells import amount_unit, has_decimal_comma, is_flag, is_number, means_no_label
 from eyebright.sources.column_roles import plain_name
@@ -93,7 +93,7 @@ def read_class(table: TextTable, name: str) -> TargetColumns:
             line=table.line_of(name, missing),
         )
     spaces = "; spaces belong to the names" if any(" " in cell for cell in cells) else ""
-    messages = [f"column '{name}' holds one class for each image{spaces}: {len(cells)} classes"]
+    messages = [f"column '{name}' holds one class for each image{spaces}: {count_text(len(cells), 'class', 'classes')}"]
     known = ~column.isin([_UNKNOWN])
     if not known.all():
         messages.append(f"images of unknown class (?), which are ignored: {int((~known).sum())}")

@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 
 from eyebright._all_but import AllBut
-from eyebright.errors import InputError, did_you_mean, listing
+from eyebright.errors import InputError, count_text, did_you_mean, listing
 from eyebright.sources.categorical import Categorical
 from eyebright.sources.cells import UNKNOWN
 from eyebright.sources.source import Source
@@ -83,7 +83,7 @@ def _without(labels: LabelSet, name: str) -> LabelSet:
 
 
 def _messages(name: str, only: int, masked: int, with_others: int, *, was_class: bool) -> list[str]:
-    messages = [f"'{name}' means that an image has no label, and is not a label itself: {only} images"]
+    messages = [f"'{name}' means that an image has no label, and is not a label itself: {count_text(only, 'image')}"]
     if was_class:
         messages.append("images have any number of labels, since some have none")
     if masked:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eyebright.errors import InputError, listing
+from eyebright.errors import InputError, count_text, listing
 from eyebright.sources.categorical import Mask
 from eyebright.sources.cells import is_unknown
 from eyebright.sources.number_columns import number_array
@@ -112,7 +112,7 @@ def read_points(table: TextTable, points: Sequence[PointColumns]) -> TargetColum
         _check_both_known(table, point, xy[:, i])
     names = _names(points) if numbered else tuple(point.name for point in points)
     columns = [column for point in points for column in point.columns]
-    where = f"{len(columns)} columns: {listing(names)}" if names else f"the columns {listing(columns)}"
+    where = f"{count_text(len(columns), 'column')}: {listing(names)}" if names else f"the columns {listing(columns)}"
     messages = [f"{len(points)} point{'s' * (len(points) > 1)} for each image in {where}"]
     if list(points) != list(in_columns):
         messages.append("points are in the order of their numbers, which is not that of the columns")

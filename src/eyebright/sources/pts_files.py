@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from eyebright.errors import TableError, os_reason
+from eyebright.errors import TableError, count_text, os_reason
 from eyebright.sources.cells import is_number
 from eyebright.sources.targets import Floats
 
@@ -59,7 +59,7 @@ def pts_messages(images: Sequence[Path], n_without: int) -> list[str]:
         n_without: the number of images without a file.
     """
     messages = [
-        f"points of {len(images)} images are in the {_EXTENSION} file beside each",
+        f"points of {count_text(len(images), 'image')} are in the {_EXTENSION} file beside each",
         "these files give the centre of the first pixel as (1, 1): 0.5 is subtracted from each coordinate",
     ]
     return messages + ([f"images without a {_EXTENSION} file, which are ignored: {n_without}"] if n_without else [])

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from eyebright._choices import Part
-from eyebright.errors import InputError, TableError, listing
+from eyebright.errors import InputError, TableError, count_text, listing
 from eyebright.sources.categorical import Categorical
 from eyebright.sources.duplicates import first_row_of_each_image
 from eyebright.sources.format import ReadRequest
@@ -232,14 +232,16 @@ def label_messages(sets: Categorical[LabelSet]) -> list[str]:
     """How many labels and images there are, and what is unknown, sentences for the user."""
     names = sorted({label for category in sets.categories for label in category})
     messages = [
-        f"any number of labels for each image, {len(names)} different ones on {len(sets)} images: {listing(names)}"
+        f"any number of labels for each image, {len(names)} different ones on {count_text(len(sets), 'image')}: "
+        f"{listing(names)}"
     ]
     if empty := int(sets.isin([LabelSet()]).sum()):
         messages.append(f"images without a label: {empty} of {len(sets)}")
     unknown_counts = np.array([len(category.unknown) for category in sets.categories], dtype=np.int64)
     if unknown := int(unknown_counts[sets.codes].sum()):
         messages.append(
-            f"labels that are unknown, neither yes nor no, and masked: {unknown} cells of {len(sets)} images"
+            f"labels that are unknown, neither yes nor no, and masked: {count_text(unknown, 'cell')} of "
+            f"{count_text(len(sets), 'image')}"
         )
     return messages
 
@@ -294,10 +296,10 @@ def _value_source(
     if values.ndim == 3:
         unknown = np.isnan(values).any(axis=2)
         listed = f": {listing(names)}" if names else ""
-        sentences = [f"{values.shape[1]} points for each of {len(files)} images{listed}"]
+        sentences = [f"{count_text(values.shape[1], 'point')} for each of {count_text(len(files), 'image')}{listed}"]
     else:
         unknown = np.isnan(values)
-        sentences = [f"numbers of each of {len(files)} images: {listing(names)}"]
+        sentences = [f"numbers of each of {count_text(len(files), 'image')}: {listing(names)}"]
     if unknown.any():
         sentences.append(f"{task_type} that are unknown: {int(unknown.sum())} of {unknown.size}")
     source = Source(

@@ -15,7 +15,7 @@ import pandas as pd
 
 from eyebright import _html as html
 from eyebright._choices import Part
-from eyebright.errors import DataError, message_text
+from eyebright.errors import DataError, count_text, message_text
 from eyebright.sources.categorical import Categorical, Rows
 from eyebright.sources.indices import Indices
 from eyebright.sources.parts import HELD_OUT
@@ -145,7 +145,7 @@ class Source:
         return (Row(self, index) for index in range(len(self)))
 
     def __repr__(self) -> str:
-        return "; ".join([f"Source: {len(self)} images", *self.messages])
+        return "; ".join([f"Source: {count_text(len(self), 'image')}", *self.messages])
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the messages, the first images, and those that were skipped."""
@@ -153,7 +153,7 @@ class Source:
         rows = [(row.path, block.text(block.read(row.target))) for row in islice(self, _MAX_SHOWN)]
         skipped = html.table(("skipped", "because"), list(self.skipped.items()), text_columns=2) if self.skipped else ""
         return html.block(
-            f"Source: {len(self):,} images",
+            f"Source: {count_text(len(self), 'image')}",
             *map(html.paragraph, self.messages),
             html.table(("image", "target"), rows, text_columns=2, n_omitted=len(self) - len(rows)),
             skipped,

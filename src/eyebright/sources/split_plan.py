@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from eyebright.errors import DataError, InputError
+from eyebright.errors import DataError, InputError, count_text
 from eyebright.sources.categorical import Categorical, Codes, Mask
 from eyebright.sources.indices import IndexArray
 from eyebright.sources.parts import HELD_OUT
@@ -199,7 +199,8 @@ def _group_reason(source: Source, is_open: Mask) -> Reason:
     counts = np.bincount(codes, minlength=len(names)).tolist()
     is_shared = np.array(counts)[codes] > 1
     return Reason(
-        np.where(is_open & is_shared, codes, -1), lambda code: f"{begin}{names[code]} ({counts[code]:,} images)"
+        np.where(is_open & is_shared, codes, -1),
+        lambda code: f"{begin}{names[code]} ({count_text(counts[code], 'image')})",
     )
 
 

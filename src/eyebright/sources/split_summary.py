@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from eyebright.errors import DataError, listing
+from eyebright.errors import DataError, count_text, listing
 from eyebright.io.text import valid_unicode
 from eyebright.sources.categorical import Categorical, Codes
 from eyebright.sources.parts import PART_WORDS
@@ -93,7 +93,7 @@ class SplitSummary:
 
     def sizes(self) -> list[tuple[str, str]]:
         """(part or fold, images) pairs for a table."""
-        return [(part_word(part), f"{count:,} images") for part, count in self.images.items()]
+        return [(part_word(part), count_text(count, "image")) for part, count in self.images.items()]
 
     def facts(self) -> list[tuple[str, str]]:
         """(what was counted, how much) pairs for a table."""

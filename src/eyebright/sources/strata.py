@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from eyebright.errors import count_text
 from eyebright.sources.categorical import Categorical
 from eyebright.sources.stratify import LabelMatrix, regression_strata
 from eyebright.sources.targets import Targets
@@ -57,7 +58,7 @@ def stratum_text(name: str, images: int) -> str:
     >>> stratum_text("rare", 4), stratum_text(f"rare{UNKNOWN_SUFFIX}", 1)
     ("label 'rare' (4 images)", "'rare' unknown (1 image)")
     """
-    count = "1 image" if images == 1 else f"{images:,} images"
+    count = count_text(images, "image")
     for ending, text in (
         (UNKNOWN_SUFFIX, "'{}' unknown"),
         (KNOWN_NO_SUFFIX, "not '{}'"),

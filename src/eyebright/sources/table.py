@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from eyebright.errors import InputError, listing
+from eyebright.errors import InputError, count_text, listing
 from eyebright.sources.categorical import Categorical
 from eyebright.sources.cells import is_unknown
 from eyebright.sources.column_roles import find_file_column, find_group_column, split_at_commas
@@ -185,7 +185,8 @@ def _order_messages(source: Source, words: str) -> list[str]:
     except InputError:  # words, whose order a user may give in Python
         return []
     images = dict(zip(each.categories, np.bincount(each.codes, minlength=len(each.categories)).tolist(), strict=True))
-    return [f"{words} from the lowest to the highest: {listing(f'{name} ({images[name]} images)' for name in classes)}"]
+    counted = listing(f"{name} ({count_text(images[name], 'image')})" for name in classes)
+    return [f"{words} from the lowest to the highest: {counted}"]
 
 
 def _extension_message(written_names: Strings, files: Strings) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any, get_args
 import numpy as np
 
 from eyebright._choices import WriteFormat
-from eyebright.errors import InputError, listing
+from eyebright.errors import InputError, count_text, listing
 from eyebright.sources.categorical import Categorical
 from eyebright.sources.source import Source
 from eyebright.sources.task_types import kind_word
@@ -86,7 +86,7 @@ def _losses(source: Source, writer: Writer) -> list[str]:
     if source.unused and not writer.holds_unused:
         lost.append(f"labels that are declared and that no image has: {listing(source.unused)}")
     if source.left_out:
-        lost.append(f"{len(source.left_out):,} images that are left out of the data")
+        lost.append(f"{count_text(len(source.left_out), 'image')} that are left out of the data")
     return lost
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from eyebright._all_but import AllBut, count_labels
 from eyebright._choices import Balance, CalibrationKind, HeadObjective
-from eyebright.errors import DataError, InputError, LabelError, listing
+from eyebright.errors import DataError, InputError, LabelError, count_text, listing
 from eyebright.image.warp import Warp
 from eyebright.losses import BCEWithLogitsLossFlat, pos_weights
 from eyebright.metrics.labels import (
@@ -245,7 +245,7 @@ class MultiCategoryBlock(TargetBlock):
         """The block and its classes on one line."""
         if self.vocab is None:
             return "MultiCategoryBlock, not fitted yet"
-        return f"MultiCategoryBlock with {len(self.vocab)} classes: {listing(self.vocab)}"
+        return f"MultiCategoryBlock with {count_text(len(self.vocab), 'class', 'classes')}: {listing(self.vocab)}"
 
     def to_json(self) -> dict[str, Any]:
         """The vocabulary and the form of the targets."""

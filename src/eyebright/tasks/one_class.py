@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from eyebright._choices import CalibrationKind
-from eyebright.errors import DataError, LabelError, listing
+from eyebright.errors import DataError, LabelError, count_text, listing
 from eyebright.image.warp import Warp
 from eyebright.tasks.base import TargetBlock
 from eyebright.tasks.label_text import fitted_vocab
@@ -111,7 +111,7 @@ class OneClassBlock(TargetBlock):
         """The block and its classes on one line."""
         if self.vocab is None:
             return f"{type(self).__name__}, not fitted yet"
-        return f"{type(self).__name__} with {len(self.vocab)} classes: {listing(self.vocab)}"
+        return f"{type(self).__name__} with {count_text(len(self.vocab), 'class', 'classes')}: {listing(self.vocab)}"
 
     def class_counts(self, values: Iterable[str]) -> list[int]:
         """The number of values of each class, in the order of the vocabulary."""

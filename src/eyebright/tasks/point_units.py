@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from eyebright._choices import PointUnit
+from eyebright.errors import count_text
 from eyebright.types import Points, Size
 
 FloatArray = np.ndarray[Any, np.dtype[np.float64]]
@@ -52,7 +53,7 @@ def implausible_reason(samples: Sequence[tuple[Points, Size]]) -> Implausible | 
     if outside.mean() > 0.5:
         swapped = bool((((xy[:, ::-1] >= 0) & (xy[:, ::-1] <= wh)).all(axis=1)).mean() >= _MIN_INSIDE_SHARE)
         hint = "; with x and y exchanged they would be inside" if swapped else ""
-        count = f"{int(outside.sum())} of {len(xy)} points are outside their image"
+        count = f"{int(outside.sum())} of {count_text(len(xy), 'point')} are outside their image"
         return Implausible(None, f"{count}: {_example(*known[_first_outside(known)])}{hint}")
     return None
 

@@ -10,7 +10,7 @@ from jaxtyping import Float, Float64, Shaped
 from torch import Tensor, nn
 
 from eyebright._choices import HeadObjective
-from eyebright.errors import DataError, InputError, listing
+from eyebright.errors import DataError, InputError, count_text, listing
 from eyebright.image.warp import Warp
 from eyebright.losses import MSELossFlat
 from eyebright.metrics.meter import Metric
@@ -123,7 +123,7 @@ class PointBlock(TargetBlock):
         """The block with the number of points, taken from the first training image."""
         count = self.count if self.count is not None else len(next(iter(values)))
         if self.mirror is not None and len(self.mirror) != count:
-            raise InputError(f"mirror has {len(self.mirror)} entries, but there are {count} points")
+            raise InputError(f"mirror has {len(self.mirror)} entries, but there are {count_text(count, 'point')}")
         return PointBlock(count, mirror=self.mirror, names=self.names, in_pixels=self.in_pixels)
 
     def check_learnable(self, train: Iterable[Points], valid: Iterable[Points]) -> tuple[str, ...]:
@@ -146,7 +146,9 @@ class PointBlock(TargetBlock):
     def encode(self, value: Points, warp: Warp | None = None) -> Float[Tensor, "n 2"]:
         """Shape (n, 2), float32: in [-1, 1] with a warp, else in the original image's pixels; NaN if unknown."""
         if self.count is not None and len(value) != self.count:
-            raise InputError(f"this image has {len(value)} points, the others have {self.count}; use NaN for unknown")
+            raise InputError(
+                f"this image has {count_text(len(value), 'point')}, the others have {self.count}; use NaN for unknown"
+            )
         if warp is not None:
             value = self._renamed(warp.points(value), warp)
         xy = torch.where(value.known[:, None], value.xy, torch.nan)
@@ -265,8 +267,9 @@ class PointBlock(TargetBlock):
 
     def describe(self) -> str:
         """The block and its number of points on one line."""
-        points = "1 point" if self.count == 1 else f"{self.count} points"
-        return "PointBlock, not fitted yet" if self.count is None else f"PointBlock with {points}"
+        return (
+            "PointBlock, not fitted yet" if self.count is None else f"PointBlock with {count_text(self.count, 'point')}"
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The number of points, their mirrored partners and their names."""

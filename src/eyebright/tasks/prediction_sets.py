@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from eyebright._choices import SetMethod
-from eyebright.errors import InputError, check_choice, listing, short_repr
+from eyebright.errors import InputError, check_choice, count_text, listing, short_repr
 from eyebright.types import refuse_nan
 
 FITTED, _ANSWERED = 0, 1
@@ -125,7 +125,7 @@ class PredictionSets:
         if all(limit > 1e9 for limit in self.limits):
             return f"too few images for a coverage of {share} ({self.n_images:,}): each set contains all labels"
         more = f"; too few images of {listing(unsure)}, which are in all sets" if unsure else ""
-        return f"{text}, from {self.n_images:,} images{more}"
+        return f"{text}, from {count_text(self.n_images, 'image')}{more}"
 
     def to_json(self) -> dict[str, Any]:
         """All fields; null for an infinite limit."""

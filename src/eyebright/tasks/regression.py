@@ -10,7 +10,7 @@ from jaxtyping import Float, Float64, Shaped
 from torch import Tensor, nn
 
 from eyebright._choices import HeadObjective
-from eyebright.errors import InputError
+from eyebright.errors import InputError, count_text
 from eyebright.image.warp import Warp
 from eyebright.losses import MSELossFlat
 from eyebright.metrics.meter import Metric
@@ -127,7 +127,9 @@ class RegressionBlock(TargetBlock):
     def encode(self, value: tuple[float, ...], warp: Warp | None = None) -> Float[Tensor, " k"]:
         """The numbers, float32, standardized if a warp is given and the block standardizes; NaN where unknown."""
         if self.count is not None and len(value) != self.count:
-            raise InputError(f"this image has {len(value)} numbers, the others have {self.count}; use NaN for unknown")
+            raise InputError(
+                f"this image has {count_text(len(value), 'number')}, the others have {self.count}; use NaN for unknown"
+            )
         numbers = torch.tensor(value, dtype=torch.float64)
         if warp is not None and self.center is not None and self.scale is not None:
             center, scale = (torch.tensor(values, dtype=torch.float64) for values in (self.center, self.scale))
@@ -208,7 +210,7 @@ class RegressionBlock(TargetBlock):
         """The block and its number of outputs on one line."""
         if self.count is None:
             return "RegressionBlock, not fitted yet"
-        return f"RegressionBlock with {self.count} output{'s' * (self.count > 1)}"
+        return f"RegressionBlock with {count_text(self.count, 'output')}"
 
     def to_json(self) -> dict[str, Any]:
         """The number of outputs, their names, and their standardization."""

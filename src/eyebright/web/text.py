@@ -23,20 +23,6 @@ def number_text(value: float | None) -> str:
     return f"{value:,.2f}" if size < 10 else f"{value:,.1f}" if size < 100 else f"{value:,.0f}"
 
 
-def count_text(count: int, singular: str, plural: str | None = None) -> str:
-    """A number with its noun: ``"1 image"``, ``"2,510 images"``.
-
-    Args:
-        count: the number.
-        singular: the noun for a count of 1.
-        plural: the noun for other counts; by default ``singular`` with an s.
-
-    >>> count_text(2510, "class", "classes")
-    '2,510 classes'
-    """
-    return f"{count:,} {singular if count == 1 else plural or singular + 's'}"
-
-
 def short_names(paths: Sequence[str], chosen: Sequence[int]) -> list[str]:
     """Paths relative to the folder that all ``paths`` have in common.
 

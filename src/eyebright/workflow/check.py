@@ -19,7 +19,7 @@ from eyebright.check.page import check_page
 from eyebright.check.reading import counts as source_counts, reading as source_reading
 from eyebright.check.shortcuts import shortcut_findings
 from eyebright.check.targets import target_findings
-from eyebright.check.wording import counted
+from eyebright.errors import count_text
 from eyebright.image.cache import ImageCache
 from eyebright.io.atomic import write_text
 from eyebright.io.files import check_replaceable
@@ -56,16 +56,16 @@ class Check:
     def summary(self) -> str:
         """The numbers of images, labels and unknown targets, as a sentence."""
         read = source_counts(self.source)
-        phrases = [counted(read["count"], "image")]
+        phrases = [count_text(read["count"], "image")]
         if read["classes"]:
-            phrases.append(counted(len(read["classes"]), "label"))
+            phrases.append(count_text(len(read["classes"]), "label"))
         if split := read["split"]:
             phrases.append(", ".join(f"{part} {count:,}" for part, count in split.items()))
         if read["unknown"]:
             masked = "which is masked" if read["unknown"] == 1 else "which are masked"
-            phrases.append(f"{counted(read['unknown'], 'unknown target')}, {masked}")
+            phrases.append(f"{count_text(read['unknown'], 'unknown target')}, {masked}")
         if self.source.left_out:
-            phrases.append(f"{counted(len(self.source.left_out), 'image')} left out")
+            phrases.append(f"{count_text(len(self.source.left_out), 'image')} left out")
         return "; ".join(phrases)
 
     def messages(self, *, without: Collection[str] = ()) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from eyebright._choices import EvaluatedPart, HeldOutPart
-from eyebright.errors import InputError, TableError, listing
+from eyebright.errors import InputError, TableError, count_text, listing
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.image.cache import ImageCache
 from eyebright.inference.change_manifest import check_free, locked_folder, restored_on_failure, save_part
@@ -35,7 +35,6 @@ from eyebright.sources.source import Source
 from eyebright.sources.target_columns import NO_TARGETS
 from eyebright.types import Say
 from eyebright.web.page import check_page_file, write_page
-from eyebright.web.text import count_text
 from eyebright.workflow.check import Advance
 from eyebright.workflow.command_options.evaluation import EvaluateOptions
 from eyebright.workflow.held_out import HeldOut, group_names, rows_of_part

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from eyebright._choices import CalibrationChoice
-from eyebright.errors import InputError, listing
+from eyebright.errors import InputError, count_text, listing
 from eyebright.evaluation.decide import fit_decision
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.learner.fine_tuned import FineTuned
@@ -145,7 +145,10 @@ def _say_out_of_fold(
     """Reports the main score of the out-of-fold outputs."""
     scored = replace(out_of_fold, decision=evaluation.decision, training=evaluation.training)
     row = task_report(scored, facts).metric_rows()[0]
-    say(f"out of fold, {len(out_of_fold)} images by {options.folds} heads on the pretrained backbone: {row.line}")
+    say(
+        f"out of fold, {count_text(len(out_of_fold), 'image')} by {options.folds} heads on the pretrained backbone: "
+        f"{row.line}"
+    )
 
 
 def _facts(
@@ -154,7 +157,7 @@ def _facts(
     """The facts of the report that are not in the evaluation."""
     dls = learner.dls
     return ReportFacts(
-        title=f"{options.arch} on {len(source)} images",
+        title=f"{options.arch} on {count_text(len(source), 'image')}",
         messages=source.messages,
         split=[("training", str(len(dls.train_ds))), ("validation", str(len(dls.valid_ds)))],
         skipped=list(skipped.items()),

@@ -8,7 +8,7 @@ from typing import Any, get_args
 import numpy as np
 
 from eyebright._choices import HeldOutPart
-from eyebright.errors import listing
+from eyebright.errors import count_text, listing
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.learner.learner import Learner
 from eyebright.sources.categorical import Categorical, Codes, Mask
@@ -16,7 +16,6 @@ from eyebright.sources.parts import PART_WORDS
 from eyebright.sources.source import Source
 from eyebright.sources.together import joined
 from eyebright.tasks.base import TargetBlock
-from eyebright.web.text import count_text
 
 Rows = np.ndarray[Any, np.dtype[np.int64]]
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from eyebright._choices import EvaluatedPart
-from eyebright.errors import EyebrightError
+from eyebright.errors import EyebrightError, count_text
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.image.cache import ImageCache
 from eyebright.inference.folder_format import OUT_OF_FOLD
@@ -23,7 +23,6 @@ from eyebright.inference.model_folder import load_manifest_and_evaluations
 from eyebright.sources.categorical import Codes, Mask
 from eyebright.sources.source import Source
 from eyebright.sources.together import joined
-from eyebright.web.text import count_text
 from eyebright.workflow.check import Advance, facts_and_duplicates
 from eyebright.workflow.held_out import joined_groups
 from eyebright.workflow.reading import read

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from eyebright.errors import InputError, listing
+from eyebright.errors import InputError, count_text, listing
 from eyebright.sources.categorical import Categorical
 from eyebright.sources.source import Source
 from eyebright.sources.task_types import targets_text
@@ -15,7 +15,6 @@ from eyebright.tasks.base import TargetBlock
 from eyebright.tasks.registry import TARGET_BLOCKS
 from eyebright.tasks.task_type import TaskType
 from eyebright.types import LabelSet
-from eyebright.web.text import count_text
 
 
 def with_targets_of_model(source: Source, target: TargetBlock) -> Source:

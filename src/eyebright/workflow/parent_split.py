@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, cast, get_args
 import numpy as np
 
 from eyebright._choices import EvaluatedPart, HeldOutPart, Part
-from eyebright.errors import InputError
+from eyebright.errors import InputError, count_text
 from eyebright.image.cache import ImageCache
 from eyebright.sources.categorical import Categorical, Codes, Mask
 from eyebright.sources.indices import IndexArray
@@ -23,7 +23,6 @@ from eyebright.sources.split import check_share
 from eyebright.sources.split_plan import plan_split
 from eyebright.sources.split_summary import summarize_split
 from eyebright.sources.together import joined
-from eyebright.web.text import count_text
 from eyebright.workflow.model_images import ModelImages, find_overlap, images_of_model
 from eyebright.workflow.start_from import Parent
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from eyebright.check.duplicates import Duplicates
 from eyebright.data.dataloaders import DataLoaders
-from eyebright.errors import listing
+from eyebright.errors import count_text, listing
 from eyebright.image.cache import ImageCache
 from eyebright.report.kinds import check_normalize_by
 from eyebright.sources.categorical import Categorical, Codes
@@ -89,7 +89,10 @@ def prepare(source: Source, options: TrainOptions, say: Say, parent: Parent | No
         say(note)
     if constant:
         say(f"the same in every training image, so that it cannot be learnt: {listing(constant)}")
-    say(f"{len(dls.train_ds)} images for training, {len(dls.valid_ds)} for validation, {dls.bs} in a batch")
+    say(
+        f"{count_text(len(dls.train_ds), 'image')} for training, {len(dls.valid_ds)} for validation, "
+        f"{dls.bs} in a batch"
+    )
     groups = joined_groups(source, copies)
     held_out = held_out_parts(source, dls.target, joined_groups(source, all_copies))
     for message in (message for part in held_out for message in part.messages):

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from eyebright._choices import WriteFormat
-from eyebright.errors import EyebrightError, InputError
+from eyebright.errors import EyebrightError, InputError, count_text
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.suspects import find_suspects
 from eyebright.inference.model_folder import load_manifest
@@ -32,7 +32,6 @@ from eyebright.sources.source import Source
 from eyebright.sources.task_types import parse_kind
 from eyebright.tasks.base import TargetBlock
 from eyebright.tasks.task_type import KIND_WORDS
-from eyebright.web.text import count_text
 from eyebright.workflow.command_options.labelling import ReviewOptions, is_model_folder
 from eyebright.workflow.model_images import images_of_model, saved_evaluations
 from eyebright.workflow.reading import read

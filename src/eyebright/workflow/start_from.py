@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from eyebright._choices import EvaluatedPart
-from eyebright.errors import InputError, listing
+from eyebright.errors import InputError, count_text, listing
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.inference.manifest import Manifest
 from eyebright.inference.model_folder import load_manifest
@@ -18,7 +18,6 @@ from eyebright.transforms.draw import Transform
 from eyebright.transforms.serialize import preprocessing_to_json
 from eyebright.transforms.spatial import Resize
 from eyebright.types import Size
-from eyebright.web.text import count_text
 from eyebright.workflow.model_images import saved_evaluations
 from eyebright.workflow.options import TrainOptions
 

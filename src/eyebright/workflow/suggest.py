@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from eyebright.errors import InputError
+from eyebright.errors import InputError, count_text
 from eyebright.evaluation.teaching_order import TeachingOrder, teaching_order
 from eyebright.inference.manifest import Manifest
 from eyebright.inference.model_folder import load_evaluations, load_manifest
@@ -27,7 +27,6 @@ from eyebright.io.files import check_replaceable, folder_content
 from eyebright.io.text import valid_unicode
 from eyebright.report.report_json import plain
 from eyebright.types import Say
-from eyebright.web.text import count_text
 from eyebright.workflow.command_options.labelling import SuggestOptions
 from eyebright.workflow.model_images import images_of_model
 from eyebright.workflow.teaching import Backbone, Progress, Teacher

@@ -30,7 +30,7 @@ def test_difficult_objects_alone_are_unknown_and_parts_of_objects_are_no_labels(
     assert labels(source) == {"JPEGImages/a.jpg": ["cat", "dog?"], "JPEGImages/b.jpg": ["dog"], "JPEGImages/c.jpg": []}
     assert dict(source.left_out) == {"JPEGImages/d.jpg": "without an XML file"}
     assert source.part is None
-    assert "labels that are unknown, neither yes nor no, and masked: 1 cells of 3 images" in source.messages
+    assert "labels that are unknown, neither yes nor no, and masked: 1 cell of 3 images" in source.messages
 
 
 def test_the_lists_of_image_sets_are_the_split_and_those_of_classes_are_not(tmp_path: Path) -> None:

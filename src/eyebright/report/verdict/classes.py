@@ -9,11 +9,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from eyebright.errors import listing
+from eyebright.errors import count_text, listing
 from eyebright.metrics.labels import ClassScores
 from eyebright.report.data import MetricRow
 from eyebright.report.verdict.values import MIN_IMAGES, Gain, Recommendation, Verdict, judged, percent, unjudged
-from eyebright.web.text import count_text
 
 _MIN_GOOD_F1 = 0.8  # F1
 _SUSPICIOUS = 0.95  # probability of a wrong class from which the target is suspicious

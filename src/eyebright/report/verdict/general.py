@@ -4,10 +4,11 @@ import math
 from collections.abc import Mapping, Sequence
 
 from eyebright._defaults import SIGNIFICANCE
+from eyebright.errors import count_text
 from eyebright.evaluation.slices import IMAGE_SIZE, Slice
 from eyebright.report.data import MetricRow, ReportFacts
 from eyebright.report.verdict.values import Gain, Recommendation
-from eyebright.web.text import count_text, number_text
+from eyebright.web.text import number_text
 
 _MAX_WIDTH = 0.15  # width of the interval of a share
 _OVERFITTING_RATIO = 1.1  # last validation loss over the lowest: more is overfitting

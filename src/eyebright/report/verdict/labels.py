@@ -10,11 +10,11 @@ import torch
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
-from eyebright.errors import listing
+from eyebright.errors import count_text, listing
 from eyebright.metrics.labels import ClassScores, f1_macro
 from eyebright.report.data import MetricRow
 from eyebright.report.verdict.values import MIN_IMAGES, Gain, Recommendation, Verdict, judged, percent, unjudged
-from eyebright.web.text import count_text, score_text
+from eyebright.web.text import score_text
 
 _GOOD, _POOR = 0.8, 0.5  # F1
 _SUSPICIOUS = 0.95  # probability of a wrong answer from which the target is suspicious

@@ -8,9 +8,10 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
+from eyebright.errors import count_text
 from eyebright.report.data import MetricRow
 from eyebright.report.verdict.values import MIN_IMAGES, Gain, Recommendation, Verdict, percent
-from eyebright.web.text import count_text, number_text
+from eyebright.web.text import number_text
 
 _MIN_SHIFT = 0.25  # share of the mean absolute error from which a mean error is systematic
 _MIN_SHRINKAGE = 0.5  # share of the mean absolute error of the extreme targets

@@ -10,9 +10,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from eyebright.errors import count_text
 from eyebright.report.data import MetricRow
 from eyebright.report.verdict.values import MIN_IMAGES, Gain, Recommendation, Verdict, counted_names, judged, percent
-from eyebright.web.text import count_text, number_text
+from eyebright.web.text import number_text
 
 _MIN_CASES = 3
 _MAX_PAIRED = 100  # points of which pairs are examined

@@ -7,10 +7,9 @@ from typing import Any
 from jaxtyping import Bool, Shaped
 from torch import Tensor
 
-from eyebright.errors import listing
+from eyebright.errors import count_text, listing
 from eyebright.evaluation.promises import LabelPromise, PromiseResult
 from eyebright.report.verdict.values import Recommendation, Verdict, percent
-from eyebright.web.text import count_text
 
 _NAMES = 5  # labels in a sentence
 

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from eyebright.errors import listing
+from eyebright.errors import count_text, listing
 from eyebright.metrics.labels import ClassScores
 from eyebright.web.blocks import Overview, Proposal
-from eyebright.web.text import count_text, number_text, score_text
+from eyebright.web.text import number_text, score_text
 
 MAX_RECOMMENDATIONS = 3
 MIN_IMAGES = 10

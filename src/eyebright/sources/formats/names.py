@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from eyebright._choices import Part
-from eyebright.errors import InputError, TableError, listing
+from eyebright.errors import InputError, TableError, count_text, listing
 from eyebright.io.files import folder_content
 from eyebright.sources.dialect import looks_like_image
 from eyebright.sources.folder import storage_folder
@@ -73,7 +73,9 @@ def read(request: ReadRequest) -> Source:
     assert first is not None
     sentences = [f"`pattern` finds the class in the names: '{first.label}' in '{images[0].name}'"]
     if groups := {match.group for match in parsed_names if match is not None and match.group is not None}:
-        sentences.append(f"images with the same '{_GROUP}' of `pattern` are one group: {len(groups)} groups")
+        sentences.append(
+            f"images with the same '{_GROUP}' of `pattern` are one group: {count_text(len(groups), 'group')}"
+        )
     return rows.source(request, messages=[*sentences, *messages], is_single=True)
 
 

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from eyebright._choices import HeadObjective
-from eyebright.errors import InputError, short_repr
+from eyebright.errors import InputError, count_text, short_repr
 
 _BLOCK_IMAGES = 8192
 
@@ -61,8 +61,8 @@ def check_features(features: Float[Tensor, "n d"]) -> None:
     wrong = sum(int((~block.isfinite()).any(dim=1).sum()) for block in features.split(_BLOCK_IMAGES))
     if wrong:
         raise InputError(
-            f"{wrong:,} of {len(features):,} images have features that are NaN or infinite; compute them in float32, or"
-            " leave these images out"
+            f"{wrong:,} of {count_text(len(features), 'image')} have features that are NaN or infinite; compute them "
+            "in float32, or leave these images out"
         )
 
 

@@ -133,7 +133,9 @@ def _fraction(
 ) -> Float[np.ndarray, " n"]:
     """The continued fraction of the incomplete beta function (Numerical Recipes, equations 6.4.5 and 6.4.6)."""
     if x.size <= _MAX_LOOPED:
-        return np.array([_one_fraction(*each) for each in zip(a.tolist(), b.tolist(), x.tolist(), strict=True)])
+        return np.array(
+            [_one_fraction(*arguments) for arguments in zip(a.tolist(), b.tolist(), x.tolist(), strict=True)]
+        )
     c, factor = np.ones_like(x), np.ones_like(x)
     d = 1 / np.where(np.abs(first := 1 - (a + b) * x / (a + 1)) < _TINY, _TINY, first)
     value = d

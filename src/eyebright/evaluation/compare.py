@@ -132,20 +132,20 @@ def _difference(
     are_equal: bool,
 ) -> ScoreDifference:
     """The scores of both models and their difference; that of equal outputs and decisions is 0 on every sample."""
-    given, groups = [metric_input(each, metric) for each in (first, second)], first.group_codes
+    given, groups = [metric_input(evaluation, metric) for evaluation in (first, second)], first.group_codes
     if labels is not None and metric is mean_ap:
         trials = positive_trials(first.targets, groups)
         before, after = (
             Score(metric(one, first.targets), of_labels.means, trials=trials)
             for one, of_labels in zip(given, labels, strict=True)
         )
-        found = ScoreDifference(before, after, after - before)
+        difference = ScoreDifference(before, after, after - before)
     else:
-        found = score_difference(metric, given[0], given[1], first.targets, groups)
+        difference = score_difference(metric, given[0], given[1], first.targets, groups)
     if are_equal and _are_equal(*given):  # equal outputs can have other thresholds
-        same = replace(found.difference, mistakes=None, opposite=None, most_change=0.0)
-        return found._replace(difference=same)
-    return found
+        same = replace(difference.difference, mistakes=None, opposite=None, most_change=0.0)
+        return difference._replace(difference=same)
+    return difference
 
 
 def _are_equal(first: Tensor, second: Tensor) -> bool:

@@ -28,8 +28,8 @@ def copies(evaluation: Evaluation) -> Int[np.ndarray, "p 2"]:
     scaled = (outputs / np.where(spread > 0, spread, 1)).astype(np.float32)
     order = np.lexsort((scaled.mean(axis=1), codes))
     pairs = [_near_pairs(scaled, codes, order, shift) for shift in range(1, _NEIGHBOURS + 1)]
-    found = np.sort(np.concatenate(pairs), axis=1)
-    return found[np.lexsort((found[:, 1], found[:, 0]))]
+    unordered = np.sort(np.concatenate(pairs), axis=1)
+    return unordered[np.lexsort((unordered[:, 1], unordered[:, 0]))]
 
 
 def _near_pairs(

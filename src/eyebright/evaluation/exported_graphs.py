@@ -148,31 +148,31 @@ def _with_weights(facts: Mapping[str, Any], files: Mapping[str, Any]) -> Mapping
 
 
 def _entry(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    found = values.get(name, {})
-    if not isinstance(found, Mapping):
+    entry = values.get(name, {})
+    if not isinstance(entry, Mapping):
         raise DataError(f"the record of the export has no valid '{name}'")
-    return found
+    return entry
 
 
 def _text(values: Mapping[str, Any], name: str) -> str:
-    found = values.get(name)
-    if not isinstance(found, str):
+    text = values.get(name)
+    if not isinstance(text, str):
         raise DataError(f"the record of the export has no valid '{name}'")
-    return bounded(found)
+    return bounded(text)
 
 
 def _count(values: Mapping[str, Any], name: str) -> int:
-    found = values.get(name)
-    if not is_whole(found) or not 0 <= found < _MAX_NUMBER:
+    count = values.get(name)
+    if not is_whole(count) or not 0 <= count < _MAX_NUMBER:
         raise DataError(f"the record of the export has no valid '{name}'")
-    return found
+    return count
 
 
 def _number(values: Mapping[str, Any], name: str) -> float | None:
     """A finite number, or None if the entry has no number."""
-    found = values.get(name)
-    if found is None:
+    number = values.get(name)
+    if number is None:
         return None
-    if isinstance(found, bool) or not isinstance(found, int | float) or not abs(found) < _MAX_NUMBER:
+    if isinstance(number, bool) or not isinstance(number, int | float) or not abs(number) < _MAX_NUMBER:
         raise DataError(f"the record of the export has no valid '{name}'")
-    return float(found)
+    return float(number)

@@ -54,7 +54,7 @@ def count_labels(outputs: Float[Tensor, "n k"], targets: Shaped[Tensor, "n k"], 
     ]
     points, positives, negatives = zip(*parts, strict=True)
     return LabelCounts(
-        torch.cat(points), *(_all_and_without(torch.cat(each, dim=1)) for each in (positives, negatives))
+        torch.cat(points), *(_all_and_without(torch.cat(counts, dim=1)) for counts in (positives, negatives))
     )
 
 

@@ -192,11 +192,11 @@ def _intervals_of_metrics(
 ) -> list[MetricInterval]:
     left = iter(draws)
     nothing = Draws(np.empty(0), np.empty(0))
-    found: list[MetricInterval] = []
+    metric_rows: list[MetricInterval] = []
     for metric, score in zip(metrics, scores, strict=True):
         drawn = next(left) if score.is_drawn else nothing
-        found.append(MetricInterval(metric, score.value, score.interval(drawn, level=level), len(drawn.drawn)))
-    return found
+        metric_rows.append(MetricInterval(metric, score.value, score.interval(drawn, level=level), len(drawn.drawn)))
+    return metric_rows
 
 
 def _intervals_of_labels(
@@ -204,11 +204,11 @@ def _intervals_of_labels(
 ) -> list[LabelInterval]:
     positive = split_targets(evaluation.targets, evaluation.activated)[0].numpy()
     codes = np.arange(len(positive)) if groups is None else group_codes(groups, len(positive))
-    found: list[LabelInterval] = []
+    label_rows: list[LabelInterval] = []
     for k, name in enumerate(evaluation.decision.target.output_names):
         evidence, interval = len(np.unique(codes[positive[:, k]])), None
         if evidence >= FEW_POSITIVES:
             of_label = Draws(draws.drawn[:, k], draws.left_out[:, k])
             interval = interval_of_ranking(of_label, values[k], evidence, level=level)
-        found.append(LabelInterval(name, int(positive[:, k].sum()), values[k], interval, len(draws.drawn)))
-    return found
+        label_rows.append(LabelInterval(name, int(positive[:, k].sum()), values[k], interval, len(draws.drawn)))
+    return label_rows

@@ -67,11 +67,11 @@ def sums_of(metric: Metric) -> Sums | None:
     if not isinstance(function, partial):
         return _SUMS_OF_METRIC.get(function)
     if function.func is rankings.mean_of_images:
-        each = function.keywords["each"]
-        if each is rankings.coverage_errors:
-            return replace(_mean(each, SHARE), limits_of=_coverage_limits, mistakes=mistakes_in_coverage)
+        of_image = function.keywords["each"]
+        if of_image is rankings.coverage_errors:
+            return replace(_mean(of_image, SHARE), limits_of=_coverage_limits, mistakes=mistakes_in_coverage)
         return replace(
-            _mean(each, SHARE), mistakes=mistakes_in_ranking_loss if each is rankings.ranking_losses else None
+            _mean(of_image, SHARE), mistakes=mistakes_in_ranking_loss if of_image is rankings.ranking_losses else None
         )
     if function.func is decisions.fbeta:
         return _count_sums(partial(_fbeta, beta=function.keywords["beta"]), function.keywords["average"])
@@ -163,15 +163,15 @@ def _image_scores(
     return torch.where(known > 0, score(hits, predicted, positives), torch.nan)
 
 
-def _mean(each: Callable[[Tensor, Tensor], Float[Tensor, " n"]], limits: Limits) -> Sums:
+def _mean(of_image: Callable[[Tensor, Tensor], Float[Tensor, " n"]], limits: Limits) -> Sums:
     """The mean over the images of a value that is NaN for images that do not count."""
-    return Sums(partial(_value_and_one, each), quotient, limits)
+    return Sums(partial(_value_and_one, of_image), quotient, limits)
 
 
 def _value_and_one(
-    each: Callable[[Tensor, Tensor], Float[Tensor, " n"]], given: Tensor, target: Tensor
+    of_image: Callable[[Tensor, Tensor], Float[Tensor, " n"]], given: Tensor, target: Tensor
 ) -> Float[Tensor, "n 2"]:
-    value = each(given, target)
+    value = of_image(given, target)
     return torch.stack([value.nan_to_num(0), (~value.isnan()).double()], dim=1)
 
 

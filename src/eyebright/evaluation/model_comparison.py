@@ -82,11 +82,12 @@ class ModelComparison:
     @property
     def abstention_rates(self) -> tuple[float, float] | None:
         """The share of the images on which each model abstains (asks a person); None if neither does."""
-        each = (self.first, self.second)
-        if not any(evaluation.decision.thresholds.is_three_way for evaluation in each):
+        evaluations = (self.first, self.second)
+        if not any(evaluation.decision.thresholds.is_three_way for evaluation in evaluations):
             return None
         first, second = (
-            float(evaluation.decision.abstains(evaluation.activated).any(dim=1).double().mean()) for evaluation in each
+            float(evaluation.decision.abstains(evaluation.activated).any(dim=1).double().mean())
+            for evaluation in evaluations
         )
         return first, second
 
@@ -126,8 +127,8 @@ def compare_models(first: Evaluation, second: Evaluation, *, nominated: Collecti
     _check_same_kind(first, second)
     rows = _matched(first, second)
     only_first, only_second = (
-        tuple(file for row, file in enumerate(each.files) if row not in shared)
-        for each, shared in ((first, {a for a, _ in rows}), (second, {b for _, b in rows}))
+        tuple(file for row, file in enumerate(evaluated.files) if row not in shared)
+        for evaluated, shared in ((first, {a for a, _ in rows}), (second, {b for _, b in rows}))
     )
     if not rows:
         raise InputError(
@@ -176,9 +177,9 @@ def _matched(first: Evaluation, second: Evaluation) -> list[tuple[int, int]]:
     """The rows of the same file in both, matched by names relative to the image folder, or else by whole paths."""
     for keys in ([first.files, second.files], [_whole_paths(first), _whole_paths(second)]):
         rows = {key: row for row, key in enumerate(_numbered(keys[1]))}
-        found = [(row, rows[key]) for row, key in enumerate(_numbered(keys[0])) if key in rows]
-        if found:
-            return found
+        pairs = [(row, rows[key]) for row, key in enumerate(_numbered(keys[0])) if key in rows]
+        if pairs:
+            return pairs
     return []
 
 

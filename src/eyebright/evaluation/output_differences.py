@@ -57,15 +57,15 @@ def compared_scores(
     block = first.decision.target
     resampled = _RESAMPLED_OF_TASK_TYPE.get(block.task_type)
     labels = None if resampled is None else (resampled(first), resampled(second))
-    found, draws = paired_comparisons(first, second, compared_metrics(first), labels=labels)
-    each = (
+    comparisons, draws = paired_comparisons(first, second, compared_metrics(first), labels=labels)
+    differences = (
         _DIFFERENCES_OF_TASK_TYPE[block.task_type](first, second)
         if draws is None
         else _label_differences(first, second, draws)
     )
-    corrected = holm([difference.p_value for difference in each])
-    return tuple(found), tuple(
-        replace(difference, p_value=p_value) for difference, p_value in zip(each, corrected, strict=True)
+    corrected = holm([difference.p_value for difference in differences])
+    return tuple(comparisons), tuple(
+        replace(difference, p_value=p_value) for difference, p_value in zip(differences, corrected, strict=True)
     )
 
 
@@ -79,8 +79,8 @@ def compared_metrics(evaluation: Evaluation) -> list[Metric]:
 def _label_differences(first: Evaluation, second: Evaluation, draws: Draws) -> list[OutputDifference]:
     """The average precision of each label; interval and standard error from the same resamples for both models."""
     targets = first.targets
-    values = [average_precision(each.activated, targets) for each in (first, second)]
-    found: list[OutputDifference] = []
+    values = [average_precision(evaluation.activated, targets) for evaluation in (first, second)]
+    differences: list[OutputDifference] = []
     for k, name in enumerate(first.decision.target.value_names):
         positives, before, after = int((targets[:, k] == 1).sum()), float(values[0][k]), float(values[1][k])
         column = draws.drawn[:, k][~np.isnan(draws.drawn[:, k])]
@@ -88,8 +88,8 @@ def _label_differences(first: Evaluation, second: Evaluation, draws: Draws) -> l
         if positives >= MIN_IMAGES and len(column) > 1:
             interval = corrected_interval(column, draws.left_out[:, k], after - before, level=CONFIDENCE)
             p_value = _two_sided(after - before, float(column.std(ddof=1)))
-        found.append(OutputDifference(name, "AP", positives, before, after, interval, p_value))
-    return found
+        differences.append(OutputDifference(name, "AP", positives, before, after, interval, p_value))
+    return differences
 
 
 def _class_differences(first: Evaluation, second: Evaluation) -> list[OutputDifference]:
@@ -98,7 +98,7 @@ def _class_differences(first: Evaluation, second: Evaluation) -> list[OutputDiff
     The p-value is McNemar's exact one; the interval that of Agresti & Min (2005, Statistics in Medicine 24:729).
     """
     right = [mistakes(each) == 0 for each in (first, second)]
-    found: list[OutputDifference] = []
+    differences: list[OutputDifference] = []
     for k, name in enumerate(first.decision.target.value_names):
         mine = first.targets == k
         count = int(mine.sum())
@@ -111,17 +111,19 @@ def _class_differences(first: Evaluation, second: Evaluation) -> list[OutputDiff
         interval = Interval(max(center - half, -1), min(center + half, 1), CONFIDENCE)
         unknown = Interval(math.nan, math.nan, CONFIDENCE)
         p_value = _mcnemar(gained, lost) if enough else math.nan
-        found.append(OutputDifference(name, "recall", count, before, after, interval if enough else unknown, p_value))
-    return found
+        differences.append(
+            OutputDifference(name, "recall", count, before, after, interval if enough else unknown, p_value)
+        )
+    return differences
 
 
 def _point_differences(first: Evaluation, second: Evaluation) -> list[OutputDifference]:
-    errors = [point_errors(each.activated, each.targets) for each in (first, second)]
+    errors = [point_errors(evaluation.activated, evaluation.targets) for evaluation in (first, second)]
     return _error_differences(first.decision.target.value_names, *errors, measure="mean error, px")
 
 
 def _number_differences(first: Evaluation, second: Evaluation) -> list[OutputDifference]:
-    errors = [(each.activated.double() - each.targets.double()).abs() for each in (first, second)]
+    errors = [(evaluation.activated.double() - evaluation.targets.double()).abs() for evaluation in (first, second)]
     return _error_differences(first.decision.target.value_names, *errors, measure="MAE")
 
 
@@ -129,7 +131,7 @@ def _error_differences(
     names: Sequence[str], first: Float[Tensor, "n k"], second: Float[Tensor, "n k"], *, measure: str
 ) -> list[OutputDifference]:
     """The mean error of each column, with the normal interval of the mean of paired differences."""
-    found: list[OutputDifference] = []
+    results: list[OutputDifference] = []
     for k, name in enumerate(names):
         known = ~first[:, k].isnan()
         differences = (second[known, k] - first[known, k]).double()
@@ -138,8 +140,8 @@ def _error_differences(
         half = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2) * error
         before, after = float(first[known, k].mean()), float(second[known, k].mean())
         interval = Interval(mean - half, mean + half, CONFIDENCE)
-        found.append(OutputDifference(name, measure, count, before, after, interval, _two_sided(mean, error)))
-    return found
+        results.append(OutputDifference(name, measure, count, before, after, interval, _two_sided(mean, error)))
+    return results
 
 
 _RESAMPLED_OF_TASK_TYPE: Mapping[TaskType, Callable[[Evaluation], LabelPrecisions]] = {"labels": LabelPrecisions.of}

@@ -40,7 +40,7 @@ class Judged:
 
 def relabelled(first: Evaluation, second: Evaluation) -> Bool[Tensor, " n"]:
     """True for images whose targets differ or of which one is unknown; both have the same images in the same order."""
-    old, new = (each.targets.double().reshape(len(each), -1) for each in (first, second))
+    old, new = (evaluation.targets.double().reshape(len(evaluation), -1) for evaluation in (first, second))
     return ((old != new) & ~(old.isnan() & new.isnan())).any(dim=1)
 
 

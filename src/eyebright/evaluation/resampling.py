@@ -38,9 +38,9 @@ def resampled_metric(metric: Metric, given: Shaped[Tensor, "n ..."], target: Sha
         return lambda counts: np.full(len(counts), np.nan)
     if metric.function not in _RANKINGS:
         return resampled_rows(metric, [given, target])
-    each, is_micro = _RANKINGS[metric.function]
+    score_of_ranking, is_micro = _RANKINGS[metric.function]
     rankings = [_micro_ranking(given, target)] if is_micro else rankings_of(given, target)
-    return lambda counts: mean_of_known([each(ranking, counts) for ranking in rankings])
+    return lambda counts: mean_of_known([score_of_ranking(ranking, counts) for ranking in rankings])
 
 
 def is_ranking(metric: Metric) -> bool:
@@ -64,10 +64,10 @@ def resampled_rows(statistic: Callable[..., float], arrays: Sequence[Shaped[Tens
     return values
 
 
-def mean_of_known(each: Sequence[Float[np.ndarray, " s"]]) -> Float[np.ndarray, " s"]:
+def mean_of_known(values_of_classes: Sequence[Float[np.ndarray, " s"]]) -> Float[np.ndarray, " s"]:
     """The mean of each resample over the classes that are not NaN in it; NaN if all are."""
-    total, known = np.zeros(len(each[0])), np.zeros(len(each[0]))
-    for values in each:
+    total, known = np.zeros(len(values_of_classes[0])), np.zeros(len(values_of_classes[0]))
+    for values in values_of_classes:
         is_known = ~np.isnan(values)
         total += np.where(is_known, values, 0)
         known += is_known

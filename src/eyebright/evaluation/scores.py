@@ -157,7 +157,7 @@ class Score:
             interval = corrected_interval(*draws, self.value, level=level)
         if self.most_change is not None:
             interval = with_unseen_change(interval, draws, self.value, self.most_change)
-        more, less = (each.unseen(level=level) if each else 0.0 for each in (self.mistakes, self.opposite))
+        more, less = (mistakes.unseen(level=level) if mistakes else 0.0 for mistakes in (self.mistakes, self.opposite))
         low, high = (
             max(self.value - less, min(limits[0], self.value)),
             min(self.value + more, max(limits[1], self.value)),
@@ -193,8 +193,8 @@ def score_of_summands(
         successes, trials = summands.double().sum(dim=0).tolist()
         return Score(smooth.value, smooth.values, proportion=(round(successes), round(trials)))
     mistakes, opposite = (
-        None if each is None else RareMistakes.of(each(given, target, summands), groups)
-        for each in (sums.mistakes, sums.opposite)
+        None if mistakes_of is None else RareMistakes.of(mistakes_of(given, target, summands), groups)
+        for mistakes_of in (sums.mistakes, sums.opposite)
     )
     return Score(smooth.value, smooth.values, smooth, mistakes=mistakes, opposite=opposite)
 
@@ -235,7 +235,7 @@ def interval_of_ranking(draws: Draws, value: float, trials: float, *, level: flo
     return Interval(min(resampled.low, wilsons.low), max(resampled.high, wilsons.high), level)
 
 
-def with_unseen_change(found: Interval, draws: Draws, difference: float, most_change: float) -> Interval:
+def with_unseen_change(interval: Interval, draws: Draws, difference: float, most_change: float) -> Interval:
     """The interval of a difference of two scores, with one more image on which they differ.
 
     Where two models differ on few images, resamples say too little of it, and nothing where they differ on none. The
@@ -245,7 +245,7 @@ def with_unseen_change(found: Interval, draws: Draws, difference: float, most_ch
     few images make.
 
     Args:
-        found: the interval by resampling.
+        interval: the interval by resampling.
         draws: the differences of the resamples, and without each part.
         difference: of all images.
         most_change: how much an image can change it at most; 0 where no image is added.
@@ -255,11 +255,11 @@ def with_unseen_change(found: Interval, draws: Draws, difference: float, most_ch
     variance, greatest = float(np.square(influences).sum()), float(np.abs(influences).max(initial=0))
     change = min(greatest, most_change) if variance > 0 else most_change
     wider = math.sqrt(1 + change**2 / variance) if variance > 0 else 1.0
-    half = NormalDist().inv_cdf(0.5 + found.level / 2) * math.sqrt(variance + change**2)
-    low = difference - max(wider * (difference - found.low), half)
-    high = difference + max(wider * (found.high - difference), half)
+    half = NormalDist().inv_cdf(0.5 + interval.level / 2) * math.sqrt(variance + change**2)
+    low = difference - max(wider * (difference - interval.low), half)
+    high = difference + max(wider * (interval.high - difference), half)
     is_share = most_change > 0
-    return Interval(max(low, -1.0), min(high, 1.0), found.level) if is_share else Interval(low, high, found.level)
+    return Interval(max(low, -1.0), min(high, 1.0), interval.level) if is_share else Interval(low, high, interval.level)
 
 
 def score_intervals(
@@ -369,8 +369,8 @@ def draw(
 
 def _values_by_function(functions: Sequence[Resampled], blocks: Iterator[np.ndarray]) -> list[np.ndarray]:
     """The values of each function on all blocks of resamples."""
-    found = [[each(counts) for each in functions] for counts in blocks]
-    return [np.concatenate(columns) for columns in zip(*found, strict=True)]
+    values = [[function(counts) for function in functions] for counts in blocks]
+    return [np.concatenate(columns) for columns in zip(*values, strict=True)]
 
 
 _MIN_PARTS = 50  # with fewer the skewness of the jackknife is not known to a hundredth

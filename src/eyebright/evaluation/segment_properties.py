@@ -48,9 +48,11 @@ def segment_properties(evaluation: Evaluation) -> list[Property]:
     Args:
         evaluation: an evaluation of any kind of target.
     """
-    found = [*_column_properties(evaluation), *_image_properties(evaluation), *_target_properties(evaluation)]
+    properties = [*_column_properties(evaluation), *_image_properties(evaluation), *_target_properties(evaluation)]
     n = len(evaluation)
-    return [image_property for image_property in found if MIN_IMAGES <= int(image_property.has.sum()) <= n - MIN_IMAGES]
+    return [
+        image_property for image_property in properties if MIN_IMAGES <= int(image_property.has.sum()) <= n - MIN_IMAGES
+    ]
 
 
 def _column_properties(evaluation: Evaluation) -> Iterator[Property]:

@@ -139,7 +139,9 @@ def _members(name: str, column: Sequence[Any]) -> list[tuple[str, str, list[int]
     if len(rows) < 2:
         return []
     enough = [
-        (name, value, each) for value, each in rows.items() if MIN_IMAGES <= len(each) <= len(column) - MIN_IMAGES
+        (name, value, members)
+        for value, members in rows.items()
+        if MIN_IMAGES <= len(members) <= len(column) - MIN_IMAGES
     ]
     is_halved = len(rows) == 2 and sum(map(len, rows.values())) == len(column)
     return enough[:1] if is_halved else enough  # of two slices each is the rest of the other

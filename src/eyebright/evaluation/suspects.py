@@ -211,11 +211,11 @@ def _tail_scores(probabilities: Float[np.ndarray, "n k"], given: Int[np.ndarray,
 
 def _contradicting(pairs: Int[np.ndarray, "p 2"], columns: Int[np.ndarray, " p"]) -> dict[tuple[int, int], list[int]]:
     """For each (row, column), the rows of copies with another given value."""
-    found: dict[tuple[int, int], list[int]] = {}
+    contradicting: dict[tuple[int, int], list[int]] = {}
     for (first, second), column in zip(pairs.tolist(), columns.tolist(), strict=True):
-        found.setdefault((first, column), []).append(second)
-        found.setdefault((second, column), []).append(first)
-    return found
+        contradicting.setdefault((first, column), []).append(second)
+        contradicting.setdefault((second, column), []).append(first)
+    return contradicting
 
 
 def _with_copies(

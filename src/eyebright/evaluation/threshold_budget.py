@@ -33,9 +33,11 @@ def best_within_budget(problem: Problem, start: Array, classes: Sequence[int], a
     best = start.copy()
     for c, hits in zip(classes, choices.solve(), strict=True):
         cuts = problem.cuts(c)
-        found = cuts.sums(problem.positive[c])
-        false_alarms = np.where(found == hits, cuts.counts - found, np.inf)
-        best[c] = cuts.best_threshold(within_budget(found, false_alarms, int(false_alarms.min()), len(cuts.order)))
+        hits_of_cuts = cuts.sums(problem.positive[c])
+        false_alarms = np.where(hits_of_cuts == hits, cuts.counts - hits_of_cuts, np.inf)
+        best[c] = cuts.best_threshold(
+            within_budget(hits_of_cuts, false_alarms, int(false_alarms.min()), len(cuts.order))
+        )
     return best
 
 
@@ -57,9 +59,9 @@ class _Choices:
 
     @staticmethod
     def of(problem: Problem, classes: Sequence[int], allowed: int) -> "_Choices":
-        each = [_frontier(problem, c, allowed) for c in classes]
-        hits, alarms = (np.concatenate([pair[i] for pair in each]) for i in (0, 1))
-        starts = np.cumsum([0] + [len(pair[0]) for pair in each[:-1]])
+        frontiers = [_frontier(problem, c, allowed) for c in classes]
+        hits, alarms = (np.concatenate([pair[i] for pair in frontiers]) for i in (0, 1))
+        starts = np.cumsum([0] + [len(pair[0]) for pair in frontiers[:-1]])
         return _Choices(hits, alarms, starts, allowed)
 
     def solve(self) -> Array:

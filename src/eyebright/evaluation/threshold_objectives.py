@@ -252,8 +252,8 @@ def cost_metric(costs: Sequence[Costs]) -> Metric:
         positive, known = split_targets(target, decisions)
         predicted = decisions.detach().cpu() == 1
         of_positive, of_negative = torch.where(predicted, tp, fn), torch.where(predicted, fp, tn)
-        each = torch.where(known, torch.where(positive, of_positive, of_negative), 0)
-        return float(each.sum() / known.any(dim=1).sum())
+        cost_of_cell = torch.where(known, torch.where(positive, of_positive, of_negative), 0)
+        return float(cost_of_cell.sum() / known.any(dim=1).sum())
 
     return Metric("cost_per_image", cost, takes="decisions", higher_is_better=False, title="cost per image")
 

@@ -67,9 +67,9 @@ class Problem:
 
     def gains(self, c: int | slice) -> Array:
         """The costs that predicting each cell of these classes saves, if the objective is `Costs`; float64."""
-        found = np.array([costs.fn - costs.tp for costs in self.costs])[c, ..., None]
+        gained = np.array([costs.fn - costs.tp for costs in self.costs])[c, ..., None]
         lost = np.array([costs.fp - costs.tn for costs in self.costs])[c, ..., None]
-        return np.where(self.positive[c], found, -lost)
+        return np.where(self.positive[c], gained, -lost)
 
 
 def problem_of(

@@ -159,7 +159,7 @@ def SaveModelCallback(  # noqa: N802
 
 
 def as_callbacks(given: Callbacks) -> list[AnyCallback]:
-    """One callback or several as a list; a callback of fastai may be given without brackets, as ``cbs=MixUp``.
+    """One callback or several as a list; a callback of fastai may be given without parentheses, as ``cbs=MixUp``.
 
     Raises:
         InputError: an item is neither an observer nor a callback.

@@ -50,11 +50,11 @@ class FineTuned:
         if self.comparison is None or self.doublings is None:
             return ""
         metric, interval = self.comparison.metric.display_name, self.comparison.interval
-        each, low, high = (
+        mean, low, high = (
             number_text(value / self.doublings) for value in (self.comparison.difference, interval.low, interval.high)
         )
         sign = "+" * (self.comparison.difference > 0)
-        change = f"{sign}{each} ({100 * interval.level:g} % CI {low} to {high})"
+        change = f"{sign}{mean} ({100 * interval.level:g} % CI {low} to {high})"
         if self.keeps_frozen:
             return f"twice the time is not expected to help: each doubling changed {metric} by {change}"
         return (

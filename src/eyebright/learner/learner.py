@@ -456,7 +456,7 @@ class Learner:
             InputError: as in `fit_head`, ``wise_ft`` is out of range, not exactly one of ``epochs`` and ``minutes`` is
                 given, or the main metric cannot be computed from the validation images. Invalid arguments are rejected
                 before the head is replaced.
-            TrainingError: as in the other fits. Where the loss is not finite, the learner has the frozen model then.
+            TrainingError: as in the other fits. If the loss is not finite, the learner then has the frozen model.
         """
         plan = self._settings(wd).all_layers(
             epochs_or_minutes(epochs, minutes), lr, lr_mult=lr_mult, pct_start=pct_start, div=div
@@ -471,8 +471,8 @@ class Learner:
         """An evaluation of all labelled images, each by a linear head that was not fitted to it.
 
         The training and the validation images are divided into folds, with the labels' shares in each. For each fold a
-        head is fitted as in `fit_head` to the images of the others, on the features of the backbone as it is. The heads
-        are others than that of the model. Only training images use their sample weights; validation images have the
+        head is fitted as in `fit_head` to the images of the others, on the features of the backbone as it is. None of
+        these heads is that of the model. Only training images use their sample weights; validation images have the
         weight 1.
 
         Args:
@@ -519,10 +519,12 @@ class Learner:
         """
         names = None if suggest_funcs is None else suggestion_names(suggest_funcs)
         plan = self._training.plan_with_callbacks(self._settings().one_phase(1, end_lr, Constant()), self._callbacks())
-        found = self.trainer.lr_find(start_lr, end_lr, num_it, stop_div=stop_div, plan=plan, progress=self.progress)
+        suggestions = self.trainer.lr_find(
+            start_lr, end_lr, num_it, stop_div=stop_div, plan=plan, progress=self.progress
+        )
         if show_plot:
-            found.plot()
-        return found if names is None else replace(found, unpacked=names)
+            suggestions.plot()
+        return suggestions if names is None else replace(suggestions, unpacked=names)
 
     # ------------------------------------------------------------------ evaluation and prediction
 

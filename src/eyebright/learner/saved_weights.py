@@ -19,7 +19,7 @@ _FORMAT = 1
 
 
 def weights_path(folder: Path, name: str | Path) -> Path:
-    """The file of saved weights: in the folder ``models``, with the ending ``.safetensors``.
+    """The file of saved weights: in the folder ``models``, with the extension ``.safetensors``.
 
     Raises:
         InputError: the name is that of a pickle.

@@ -61,7 +61,7 @@ def planned_epochs(
         trainer: trains; a few steps are measured on it, and it is restored.
         plan: the settings; its epochs are not used.
         validate: the validation after each epoch.
-        end: the time on the clock of ``time.perf_counter`` at which everything is to be done.
+        end: the value of ``time.perf_counter`` at which everything is to be finished.
         n_validations: number of validations in float32 that follow the epochs.
         checkpoint: whether each epoch writes a checkpoint.
     """

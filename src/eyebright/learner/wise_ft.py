@@ -46,7 +46,7 @@ def possible_shares(share: float | None, *, keeps_statistics: bool) -> Sequence[
 
 
 def use_best_share(model: nn.Module, start: Weights, shares: Sequence[float], loss: Callable[[], float]) -> float:
-    """The share with the lowest loss; the model has its weights.
+    """The share with the lowest loss; the model gets its weights.
 
     Args:
         model: fine-tuned.

@@ -68,7 +68,7 @@ class ClassReport(TaskReport):
     def output_rows(self) -> list[dict[str, Any]]:
         """The scores of each class."""
         counts = self.training.get("counts", [None] * len(self.vocab))
-        return [_output_row(*each) for each in zip(self.vocab, self.scores, counts, strict=False)]
+        return [_output_row(*row) for row in zip(self.vocab, self.scores, counts, strict=False)]
 
     def sections(self) -> list[Section]:
         """A row per class, the confusion matrix, the worst mistakes and the calibration."""
@@ -123,7 +123,7 @@ class ClassReport(TaskReport):
         resamples = affordable_resamples(self.probabilities.numel())
         intervals = score_intervals(scores, len(true), groups=known, n_resamples=min(resamples, 1000))
         rows = [self._accuracy(intervals[0]), self._macro_f1(scores[1].value, intervals[1])]
-        return [*rows, *(self._other(metric, found) for metric, found in zip(others, intervals[2:], strict=True))]
+        return [*rows, *(self._other(metric, interval) for metric, interval in zip(others, intervals[2:], strict=True))]
 
     @cached_property
     def scores(self) -> Sequence[ClassScores]:

@@ -102,8 +102,8 @@ class MultiLabelReport(TaskReport):
     def output_rows(self) -> list[dict[str, Any]]:
         """The scores of each label."""
         counts = self.training.get("counts", [None] * len(self.vocab))
-        each = zip(self.vocab, self.scores, self._intervals[1], counts, strict=True)
-        return [_output_row(name, row, interval, count) for name, row, interval, count in each]
+        rows = zip(self.vocab, self.scores, self._intervals[1], counts, strict=True)
+        return [_output_row(name, row, interval, count) for name, row, interval, count in rows]
 
     def sections(self) -> list[Section]:
         """A row per label, the worst mistakes, mixed-up labels, curves for choosing thresholds, and the calibration."""
@@ -193,7 +193,7 @@ class MultiLabelReport(TaskReport):
             columns.append("in training")
             rows = [[*row, Cell.of(count)] for row, count in zip(rows, self.training["counts"], strict=True)]
         columns.append("known")
-        rows = [[*row, Cell.of(each.known)] for row, each in zip(rows, scores, strict=True)]
+        rows = [[*row, Cell.of(score.known)] for row, score in zip(rows, scores, strict=True)]
         if self.thresholds.is_three_way:
             columns += ["no at or below", "asked"]
             rows = [[*row, *cells] for row, cells in zip(rows, self._abstained_cells(), strict=True)]
@@ -208,8 +208,8 @@ class MultiLabelReport(TaskReport):
         """The lower threshold of each label, and the number of images for which a person is asked about it."""
         lower = Thresholds(self.thresholds.values if self.thresholds.lower is None else self.thresholds.lower)
         abstained = self.thresholds.abstains(self.probabilities).sum(dim=0).tolist()
-        each = zip(lower.per_class(len(self.vocab)).tolist(), abstained, strict=True)
-        return [(Cell.of(value, decimals=2), Cell.of(count)) for value, count in each]
+        rows = zip(lower.per_class(len(self.vocab)).tolist(), abstained, strict=True)
+        return [(Cell.of(value, decimals=2), Cell.of(count)) for value, count in rows]
 
     # ------------------------------------------------------------------ the images
 

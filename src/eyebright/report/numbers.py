@@ -180,8 +180,8 @@ class NumberReport(TaskReport):
             return []
         cards = [self._card(i, image) for i, image in zip(chosen, self.images(chosen), strict=True)]
         legend = (Tag("target", "target"), Tag("prediction", "predicted"))
-        each = " (of several columns: the mean error, each in standard deviations)" if len(self.names) > 1 else ""
-        intro = f"The {count_text(len(cards), 'image')} with the largest errors{each}."
+        mean_text = " (of several columns: the mean error, each in standard deviations)" if len(self.names) > 1 else ""
+        intro = f"The {count_text(len(cards), 'image')} with the largest errors{mean_text}."
         return [Section("Worst images", "worst", [Gallery(cards, legend)], intro)]
 
     def _card(self, index: int, image: ShownImage) -> Card:

@@ -104,7 +104,7 @@ class PointReport(TaskReport):
     @cached_property
     def _metric_rows(self) -> list[MetricRow]:
         mean, nme, pck, median = self._scores()
-        pixels, relative = (~each.isnan() for each in (self.errors, self.normalized_errors))
+        pixels, relative = (~errors.isnan() for errors in (self.errors, self.normalized_errors))
         rows = ((mean, pixels), (median, pixels), (nme, relative), (pck, relative))
         return [replace(row, images=int(known.any(dim=1).sum()), cells=int(known.sum())) for row, known in rows]
 

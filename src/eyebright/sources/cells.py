@@ -66,7 +66,7 @@ def is_fraction(cell: str) -> bool:
 
 
 def is_marked_number(cell: str) -> bool:
-    """True for a number with a currency, a per cent sign, accounting brackets or a minus of Unicode."""
+    """True for a number with a currency sign, a per cent sign, accounting brackets or a Unicode minus sign."""
     return not is_number(cell) and _CURRENCY_CELL.fullmatch(cell) is not None
 
 
@@ -82,9 +82,9 @@ def amount_unit(cell: str) -> str | None:
         return "hexadecimal"
     if is_number(cell):
         return ""
-    found = _AMOUNT.fullmatch(cell)
+    match = _AMOUNT.fullmatch(cell)
     has_only_commas = "," in cell and re.fullmatch(r"[\d,]+", cell)  # they may be labels
-    return None if found is None or has_only_commas else found["unit"] or ""
+    return None if match is None or has_only_commas else match["unit"] or ""
 
 
 def may_have_thousands(cell: str) -> bool:

@@ -1,6 +1,7 @@
 """`checked_split`: the indices of training and validation items that a splitter returns, checked.
 
-A splitter may be any function of a user, and an item on both sides would make every score of validation too good.
+A splitter may be any function that the user gives, and an item on both sides would make every score of validation too
+good.
 """
 
 from collections.abc import Callable, Iterable

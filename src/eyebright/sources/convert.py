@@ -99,7 +99,7 @@ def is_of_another_format(path: Path, writer: Writer) -> bool:
 
 
 def _check_new(path: Path) -> None:
-    """Raises `InputError` if there is something: also once more at the end, since another process may have written."""
+    """Raises `InputError` if the path exists; checked again at the end, since another process may have written it."""
     if path.exists():
         raise InputError(f"'{path}' exists; choose another `out`, or remove it")
 

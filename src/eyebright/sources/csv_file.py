@@ -30,7 +30,7 @@ _MAX_UNIQUE = 100_000  # with more unique cells, in more than half of the rows, 
 
 
 def read_csv(path: str | Path) -> TextTable:
-    """The columns of a CSV or TSV file: UTF-8, with or without a byte order mark, quotes, any line ends.
+    """The columns of a CSV or TSV file: UTF-8, with or without a byte order mark, quotes, any line endings.
 
     Columns are separated by tab, comma, semicolon or pipe: the first of them that occurs in the header, unless the
     first line is ``sep=`` and another character, as Excel writes it; without any, and with as many words in each row,
@@ -75,8 +75,8 @@ def _without_header(table: TextTable) -> TextTable:
         TableError: there are other columns, which need a header.
     """
     cells = {name: column.unique() for name, column in table.columns.items()}
-    parts = [name for name, each in cells.items() if all(part_of(cell) is not None for cell in each)]
-    others = [name for name, each in cells.items() if name not in parts and not all(map(looks_like_image, each))]
+    parts = [name for name, values in cells.items() if all(part_of(cell) is not None for cell in values)]
+    others = [name for name, values in cells.items() if name not in parts and not all(map(looks_like_image, values))]
     is_list = len(table.columns) == len(parts) + len(others) + 1 == 2 or len(parts) == len(others) == 1
     if not is_list or len(table.columns) > 3:
         raise table.error(

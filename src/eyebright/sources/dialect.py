@@ -44,18 +44,18 @@ class Dialect(NamedTuple):
         """The dialect of a table, from its first lines."""
         lines = list(islice(lines, _N_SAMPLED_LINES))
         stated = _SEP_LINE.match(lines[0]) if lines else None
-        found = Dialect._from_lines(lines if stated is None else lines[1:], "" if stated is None else stated[1])
-        return found if stated is None else found._replace(states_separator=True)
+        dialect = Dialect._from_lines(lines if stated is None else lines[1:], "" if stated is None else stated[1])
+        return dialect if stated is None else dialect._replace(states_separator=True)
 
     @staticmethod
     def _from_lines(lines: Sequence[str], separator: str) -> "Dialect":
-        """The dialect of lines; the separator is empty where it is to be found."""
+        """The dialect of lines; an empty separator is detected."""
         first = [line for line in (line.strip() for line in lines) if line]
         header = first[0] if first else ""
         bare = re.sub(r'"[^"]*"', "", header)
         separator = separator or next((character for character in _SEPARATORS if character in bare), "")
-        if not separator and (found := _with_spaces(first)) is not None:
-            return found
+        if not separator and (dialect := _with_spaces(first)) is not None:
+            return dialect
         separator = separator or ","
         cells = _cells(header, separator)
         if 1 < len(cells) < _MAX_COLUMNS and any(looks_like_image(cell.strip()) for cell in cells):

@@ -106,8 +106,8 @@ def leads_to_image(folder: Path) -> Callable[[str], bool]:
 def outside_message(folder: Path, names: Strings, table: TextTable) -> list[str]:
     """A sentence about names that lead out of the folder of images, by ``..`` or as absolute paths; none without any.
 
-    They are read as any other: the label file of one's own may be anywhere. But somebody else's can name any file.
-    Symbolic links are not looked at: they belong to the folder, not to the label file.
+    They are read like any others, since the user's own images may be anywhere; but a label file from somebody else can
+    name any file. Symbolic links are not checked: they belong to the folder, not to the label file.
 
     Args:
         folder: that the names are relative to.

@@ -105,15 +105,15 @@ def storage_folder(root: Path, files: Sequence[Path]) -> Path:
 
 
 def _with_points(root: Path, kind: str, content: FolderContent, files: Sequence[Path]) -> Source:
-    found = parts_of_folders(root, files)
+    folder_parts = parts_of_folders(root, files)
     others = [file for file in content.others if file.suffix.lower() != ".pts"]
-    messages = [*pts_messages(found.files, len(content.images) - len(files)), *found.messages]
+    messages = [*pts_messages(folder_parts.files, len(content.images) - len(files)), *folder_parts.messages]
     source = Source(
         kind=kind,
         root=root,
-        files=_relative(root, found.files),
-        targets=read_pts_files(found.files),
-        part=found.part,
+        files=_relative(root, folder_parts.files),
+        targets=read_pts_files(folder_parts.files),
+        part=folder_parts.part,
         messages=(*messages, *content._replace(others=others).messages),
     )
     return _without_duplicates(source)
@@ -184,11 +184,11 @@ def _base(root: Path, files: Sequence[Path]) -> Path:
     return root
 
 
-def _inner_folders(found: FolderParts, base: Path) -> list[str]:
-    inner = sorted({inner[1] for inner in found.inner if len(inner) > 2})
+def _inner_folders(folder_parts: FolderParts, base: Path) -> list[str]:
+    inner = sorted({inner[1] for inner in folder_parts.inner if len(inner) > 2})
     if not inner:
         return []
-    where = f"'{base.name}'{' or its parts' if found.part is not None else ''}"
+    where = f"'{base.name}'{' or its parts' if folder_parts.part is not None else ''}"
     names = f"{listing(inner[:5])}{f' and {len(inner) - 5} more' if len(inner) > 5 else ''}"
     return [f"the class is the folder below {where}; folders inside of a class, which are not used: {names}"]
 

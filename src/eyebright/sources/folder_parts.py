@@ -29,8 +29,8 @@ class FolderParts(NamedTuple):
 def parts_of_folders(root: Path, files: Sequence[Path]) -> FolderParts:
     """The split that folders give: directly inside the root (``train/cat``), or inside the class (``cat/train``).
 
-    A split needs a folder for training and another part; files outside of these folders are ignored and counted. Where
-    if class folders exist next to ``valid/`` or ``test/`` with the same classes, their images are for training.
+    A split needs a folder for training and another part; files outside of these folders are ignored and counted. If
+    class folders exist next to ``valid/`` or ``test/`` with the same classes, their images are for training.
 
     Args:
         root: the folder.
@@ -49,9 +49,9 @@ def parts_of_folders(root: Path, files: Sequence[Path]) -> FolderParts:
         part = Categorical.of(values)
         inner = [parts[1:] if tops[parts[0]] else parts for parts in inner]
         return FolderParts(list(files), inner, part, part_messages(part))
-    if not named and (found := _inside_classes(root, inner)) is not None:
+    if not named and (part_inside_classes := _inside_classes(root, inner)) is not None:
         inner = [(parts[0], *parts[2:]) for parts in inner]
-        return FolderParts(list(files), inner, found, part_messages(found))
+        return FolderParts(list(files), inner, part_inside_classes, part_messages(part_inside_classes))
     return FolderParts(list(files), inner, None, [])
 
 

@@ -88,10 +88,10 @@ def _names(source: Source, word: str) -> list[str] | None:
     names: list[str] = []
     for file in source.files:
         path = str(file)
-        found = pattern.search(posixpath.splitext(path)[0]) if word else _ROBOFLOW.fullmatch(posixpath.basename(path))
-        if found is None:
+        match = pattern.search(posixpath.splitext(path)[0]) if word else _ROBOFLOW.fullmatch(posixpath.basename(path))
+        if match is None:
             return None
-        names.append(_inside(path[: found.start(1)]) + found[1] if word in _NAMES_WITHIN_FOLDERS else found[1])
+        names.append(_inside(path[: match.start(1)]) + match[1] if word in _NAMES_WITHIN_FOLDERS else match[1])
     return names or None
 
 

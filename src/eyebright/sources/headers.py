@@ -135,13 +135,13 @@ def _note_message(note: str, files: list[str]) -> str:
 
 def _dark_messages(source: Source, bad: set[int]) -> list[str]:
     rows = [i for i in range(0, len(source), -(-len(source) // _CHECKED_RANGES)) if i not in bad] if len(source) else []
-    found = list(filter(None, map(_range_of, (str(source[i].path) for i in rows))))
-    if not found or not all(each.is_hardly_used for each in found):
+    ranges = list(filter(None, map(_range_of, (str(source[i].path) for i in rows))))
+    if not ranges or not all(pixel_range.is_hardly_used for pixel_range in ranges):
         return []
     return [
-        f"16-bit images use little of their range: in {len(found)} of them the largest value is "
-        f"{max(each.largest for each in found):,} of {found[0].white:,}, and the files do not state that they have "
-        f"fewer bits, so that they are dark and not scaled; {RANGE_REMEDY}"
+        f"16-bit images use little of their range: in {len(ranges)} of them the largest value is "
+        f"{max(pixel_range.largest for pixel_range in ranges):,} of {ranges[0].white:,}, and the files do not "
+        f"state that they have fewer bits, so that they are dark and not scaled; {RANGE_REMEDY}"
     ]
 
 

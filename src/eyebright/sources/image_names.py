@@ -159,8 +159,8 @@ class ImageNames:
 def _plain(name: str) -> str:
     """The name with forward slashes, without server and query of an address, and without ``./`` before it."""
     name = name.strip().replace("\\", "/")
-    if found := _ADDRESS.match(name):
-        name = re.split(r"[?#]", name[found.end() :], maxsplit=1)[0]
+    if match := _ADDRESS.match(name):
+        name = re.split(r"[?#]", name[match.end() :], maxsplit=1)[0]
     return name.removeprefix("./")
 
 

@@ -41,14 +41,14 @@ class _Meaning(NamedTuple):
                 raise InputError(f"`{name}` is {' or '.join(known)}, got '{value}'")
         cells = {cell for name in columns for cell in table.columns[name].unique()}
         has_off = any(is_flag(cell) and not is_on(cell) for cell in cells)
-        found = "unknown" if has_off else "no"
-        return _Meaning(asked.blank or found, asked.uncertain or found)
+        default = "unknown" if has_off else "no"
+        return _Meaning(asked.blank or default, asked.uncertain or default)
 
     def messages(self, table: TextTable, columns: Sequence[str]) -> list[str]:
         """Sentences for the user on how such cells were read; empty without such cells."""
         counts = [table.columns[name].value_counts() for name in columns]
-        blank = sum(each.get("", 0) for each in counts)
-        minus_one = sum(each.get(cell, 0) for each in counts for cell in _MINUS_ONE)
+        blank = sum(counts_of_column.get("", 0) for counts_of_column in counts)
+        minus_one = sum(counts_of_column.get(cell, 0) for counts_of_column in counts for cell in _MINUS_ONE)
         messages: list[str] = []
         if blank:
             other = _BLANK[1 - _BLANK.index(self.blank)]
@@ -158,10 +158,10 @@ def _states(table: TextTable, name: str, meaning: _Meaning) -> States:
                 line=table.line_of(name, cell),
             )
     special = {"": _STATE_OF_CELL[meaning.blank], **dict.fromkeys(_MINUS_ONE, _STATE_OF_CELL[meaning.minus_one])}
-    each = [
+    states = [
         special.get(cell, _YES if is_on(cell) else _UNKNOWN if is_unknown(cell) else _NO) for cell in cells.categories
     ]
-    return np.array(each, dtype=np.int8)[cells.codes]
+    return np.array(states, dtype=np.int8)[cells.codes]
 
 
 def _combinations(states: Sequence[States]) -> tuple[list[list[int]], Codes]:
@@ -175,10 +175,12 @@ def _combinations(states: Sequence[States]) -> tuple[list[list[int]], Codes]:
 
 def _notes(table: TextTable, columns: Sequence[str]) -> list[str]:
     counts = [table.columns[name].value_counts() for name in columns]
-    unknown = sum(count for each in counts for cell, count in each.items() if cell.lower() in UNKNOWN)
+    unknown = sum(
+        count for counts_of_column in counts for cell, count in counts_of_column.items() if cell.lower() in UNKNOWN
+    )
     if not unknown:
         return []
-    cells = {cell for each in counts for cell in each if cell.lower() in UNKNOWN}
+    cells = {cell for counts_of_column in counts for cell in counts_of_column if cell.lower() in UNKNOWN}
     return [f"cells of these columns that are unknown ({listing(sorted(cells))}): {unknown}"]
 
 

@@ -39,16 +39,16 @@ def take(items: Any, indices: Sequence[int]) -> Any:
     return [items[i] for i in indices]
 
 
-def single_column(found: Any, col: str | int) -> Any:
-    """``found``, the result of looking up ``col`` in a table or in a row, checked to be one column or cell.
+def single_column(looked_up: Any, col: str | int) -> Any:
+    """``looked_up``, the result of looking up ``col`` in a table or in a row, checked to be one column or cell.
 
     Raises:
         DataError: several columns have this name.
     """
-    several = found.columns if isinstance(found, pd.DataFrame) else getattr(found, "index", None)
+    several = looked_up.columns if isinstance(looked_up, pd.DataFrame) else getattr(looked_up, "index", None)
     if isinstance(several, pd.Index) and len(several) > 1 and (several == col).all():
         raise DataError(f"{len(several)} columns are named '{col}'; give each a different name")
-    return found
+    return looked_up
 
 
 def describe_item(items: Any, index: int) -> str:

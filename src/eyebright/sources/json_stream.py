@@ -139,12 +139,12 @@ class _Text:
 
     def skip(self, expected: str) -> str:
         """Goes past the next character, one of those that are expected, and returns it."""
-        found = self.next()
-        if found not in expected or not found:
+        given = self.next()
+        if given not in expected or not given:
             wanted = " or ".join(f"'{character}'" for character in expected)
-            raise self.error(f"{wanted} was expected, got '{found}'" if found else "")
+            raise self.error(f"{wanted} was expected, got '{given}'" if given else "")
         self._position += 1
-        return found
+        return given
 
     def piece(self, key: str, name: str = "") -> Piece:
         """The value at the current position, and goes past it."""

@@ -145,8 +145,8 @@ def _label_sets(table: TextTable, name: str, meaning: Mapping[str, tuple[str, ..
     vocabulary = frozenset(labels)
 
     def to_set(cell: str) -> LabelSet:
-        found = set(meaning.get(cell, ()))
-        return LabelSet(found - {_UNKNOWN}, unknown=AllBut(vocabulary, found)) if _UNKNOWN in found else LabelSet(found)
+        names = set(meaning.get(cell, ()))
+        return LabelSet(names - {_UNKNOWN}, unknown=AllBut(vocabulary, names)) if _UNKNOWN in names else LabelSet(names)
 
     values = cells.map(to_set)
     messages = [f"labels in column '{name}' {how}: {len(labels)} different labels", *_dropped(cells, meaning)]
@@ -277,12 +277,12 @@ _BRACKETS = ("()", "[]", "{}")
 
 def _check_no_objects(table: TextTable, name: str, cells: Sequence[str]) -> None:
     """Raises `TableError` for cells such as ``{"cat": 1, "dog": 0}``."""
-    found = next((cell for cell in cells if _OBJECT.fullmatch(cell)), None)
-    if found is not None:
+    example = next((cell for cell in cells if _OBJECT.fullmatch(cell)), None)
+    if example is not None:
         raise table.error(
-            f"'{found}' in column '{name}' is an object of JSON, not a list of labels; write the labels that an image "
-            "has, or a 0/1 column for each label",
-            line=table.line_of(name, found),
+            f"'{example}' in column '{name}' is an object of JSON, not a list of labels; write the labels that an "
+            "image has, or a 0/1 column for each label",
+            line=table.line_of(name, example),
         )
 
 
@@ -394,7 +394,7 @@ def _quoted_items(inside: str) -> list[str] | None:
 
 
 def _unquoted(text: str) -> str:
-    """The string that a Python literal means; of any other text, what is between its quotes without backslashes."""
+    """The string that a Python literal stands for; of any other text, what is between its quotes."""
     if "\\" in _ESCAPE.sub("", text):
         return re.sub(r"\\(.)", r"\1", text[1:-1])
     return ast.literal_eval(text)

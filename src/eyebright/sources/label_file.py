@@ -113,8 +113,8 @@ class LabelFile:
         if not self.begin.startswith(b"<"):
             return ""
         without = re.sub(rb"<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^>]*>", b"", self.head, flags=re.DOTALL)
-        found = _XML_ROOT.search(without)
-        return found[1].decode("ascii", errors="replace") if found else ""
+        match = _XML_ROOT.search(without)
+        return match[1].decode("ascii", errors="replace") if match else ""
 
     def _first_line_of_several(self) -> dict[str, Any] | None:
         """The object in the first line, if the file is JSON Lines."""

@@ -66,12 +66,12 @@ def with_rows_merged(
 def _check_spaces(table: TextTable, name: str) -> None:
     """Raises `TableError` for a cell such as ``red car`` unless each of its words is also a cell by itself."""
     cells = set(table.columns[name].unique())
-    found = next((cell for cell in sorted(cells) if " " in cell and not cells.issuperset(cell.split())), None)
-    if found is not None:
+    example = next((cell for cell in sorted(cells) if " " in cell and not cells.issuperset(cell.split())), None)
+    if example is not None:
         raise table.error(
-            f"'{found}' in column '{name}', of which an image may have several rows, may be one label, or "
-            f"{listing(found.split())}; `delimiter=''` takes each cell for one label, `delimiter=' '` splits them",
-            line=table.line_of(name, found),
+            f"'{example}' in column '{name}', of which an image may have several rows, may be one label, or "
+            f"{listing(example.split())}; `delimiter=''` takes each cell for one label, `delimiter=' '` splits them",
+            line=table.line_of(name, example),
         )
 
 

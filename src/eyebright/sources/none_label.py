@@ -26,8 +26,8 @@ _UNKNOWN_NAMES = UNKNOWN - {"?", "none"} | {"-", "--", "nil", "#n/a", "not avail
 def with_none_label(source: Source, name: str | None, *, is_class: bool = False) -> Source:
     """The source without the label that means "no label", or with a message if a label may mean this.
 
-    An image with this label only has no label, and those that were unknown are no. With it and another label, which
-    contradict each other, an image has the other one.
+    An image with this label only has no label, and those that were unknown are no. If an image has it and another
+    label, which contradict each other, the other label is kept.
 
     Args:
         source: as a format has read it.
@@ -57,7 +57,7 @@ def with_none_label(source: Source, name: str | None, *, is_class: bool = False)
     with_others = [name in category and len(category) > 1 for category in sets.categories]
     only = [name in category and len(category) == 1 for category in sets.categories]
     masked = [is_only and bool(labels.unknown) for labels, is_only in zip(sets.categories, only, strict=True)]
-    counts = [int(np.array(each, dtype=np.bool_)[sets.codes].sum()) for each in (only, masked, with_others)]
+    counts = [int(np.array(is_counted, dtype=np.bool_)[sets.codes].sum()) for is_counted in (only, masked, with_others)]
     kind = block_name("labels") if TARGET_BLOCKS[source.kind].is_exclusive else source.kind
     result = replace(
         source,
@@ -101,12 +101,12 @@ def _with_hint(source: Source) -> Source:
     targets = source.targets
     if not isinstance(targets, Categorical) or TARGET_BLOCKS[source.kind].is_exclusive:
         return source
-    found = sorted(label for label in all_labels(targets.categories) if spelling_key(label) in _NONE_NAMES)
-    if not found:
+    labels = sorted(label for label in all_labels(targets.categories) if spelling_key(label) in _NONE_NAMES)
+    if not labels:
         return source
     return source.with_messages(
-        f"'{found[0]}' is taken for a label like the others; if it means that an image has none, "
-        f"`none_label='{found[0]}'` says so"
+        f"'{labels[0]}' is taken for a label like the others; if it means that an image has none, "
+        f"`none_label='{labels[0]}'` says so"
     )
 
 
@@ -121,12 +121,12 @@ def with_unknown_hint(source: Source) -> Source:
         return source
     is_class = TARGET_BLOCKS[source.kind].is_exclusive
     names = _UNKNOWN_NAMES | {"none"} if is_class else _UNKNOWN_NAMES
-    found = sorted(label for label in all_labels(targets.categories) if label.lower() in names)
-    if not found:
+    labels = sorted(label for label in all_labels(targets.categories) if label.lower() in names)
+    if not labels:
         return source
     one, many, are = ("class", "classes", "is") if is_class else ("label", "labels", "are")
-    taken = f"is taken for a {one}" if len(found) == 1 else f"are taken for {many}"
+    taken = f"is taken for a {one}" if len(labels) == 1 else f"are taken for {many}"
     unknown = f"the {one if is_class else many} of an image {are} unknown"
     return source.with_messages(
-        f"{listing(found)} {taken} like the others; where {unknown}, write ? in a table, or leave the image out"
+        f"{listing(labels)} {taken} like the others; where {unknown}, write ? in a table, or leave the image out"
     )

@@ -22,7 +22,8 @@ from eyebright.sources.text_table import TextTable
 def looks_like_numbers(table: TextTable, name: str) -> bool:
     """True if more than half of the known cells are numbers; the others are then mistakes.
 
-    Numbers with a currency, brackets or a minus of Unicode also count as mistakes if others have none.
+    Numbers with a currency sign, accounting brackets or a Unicode minus sign also count as mistakes if others have
+    none.
     """
     known = {cell: count for cell, count in table.columns[name].value_counts().items() if cell and not is_unknown(cell)}
     others = {cell: count for cell, count in known.items() if not is_number(cell)}
@@ -82,7 +83,7 @@ def _remedy(cell: str) -> str:
 def _check_no_thousands(table: TextTable, name: str, cells: Sequence[str]) -> None:
     """Raises `TableError` where 1.250 may be 1250: fractions have three digits, and other numbers at most three.
 
-    A program that leaves zeros at the end out would have written 1.25, and one that keeps them 950.000.
+    A program that omits trailing zeros would have written 1.25, and one that keeps them 950.000.
     """
     thousands, other = "", ""
     for cell in cells:

@@ -49,22 +49,22 @@ def neighbours(file: Path) -> dict[Path, Part]:
     part, rest = _part_and_rest(Path(file.name))
     if part is None:
         return {}
-    found: dict[Path, Part] = {file: part}
+    part_of_file: dict[Path, Part] = {file: part}
     for other in sorted(file.parent.glob(f"*{glob.escape(file.suffix)}")):
         other_part, other_rest = _part_and_rest(Path(other.name))
-        if other_rest == rest and other_part is not None and other_part not in found.values():
-            found[other] = other_part
-    return found if len(found) > 1 else {}
+        if other_rest == rest and other_part is not None and other_part not in part_of_file.values():
+            part_of_file[other] = other_part
+    return part_of_file if len(part_of_file) > 1 else {}
 
 
 def _part_and_rest(file: Path) -> tuple[Part | None, str]:
     """The part that a file's name, or else one of its folders names, and the name without it and without numbers."""
     stem = _HASH.sub(r"\1", file.stem)
     words = [word for word in re.split(r"[^A-Za-z]+", stem) if word]
-    found: set[Part] = {part for word in words if (part := part_of(word)) is not None}
+    parts: set[Part] = {part for word in words if (part := part_of(word)) is not None}
     rest = " ".join(word for word in words if part_of(word) is None and word != "of").lower() + file.suffix.lower()
-    if len(found) == 1:
-        return found.pop(), rest
+    if len(parts) == 1:
+        return parts.pop(), rest
     folders: set[Part] = {
         part for folder in file.parts[:-1] if (part := part_of(re.sub(r"\d+$", "", folder))) is not None
     }

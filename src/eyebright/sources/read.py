@@ -156,7 +156,7 @@ def _check_valid_fold(valid_fold: int | None, split: str | Path | None) -> None:
 
 
 def _format_asked(name: str | None, pattern: str | None) -> Format | None:
-    """The format that the user names, or whose option is given; None: it is to be found."""
+    """The format that the user names, or whose option is given; None: it is detected."""
     if pattern is not None and name not in (None, NAMES.name):
         raise InputError(f"`pattern` finds the class in the names of images, not in `format='{name}'`; leave one out")
     return NAMES if pattern is not None else None if name is None else format_named(name)
@@ -166,19 +166,22 @@ def _names(given: str | Sequence[str] | None) -> tuple[str, ...]:
     return (given,) if isinstance(given, str) else tuple(given or ())
 
 
-def _read(found: Recognised, request: ReadRequest) -> Source:
+def _read(recognised: Recognised, request: ReadRequest) -> Source:
     """The source, with a message about its format unless it is a table or folders."""
-    if len(found.files) > 1:
-        source = read_several(found.files, request, found.format)
+    if len(recognised.files) > 1:
+        source = read_several(recognised.files, request, recognised.format)
     else:
-        source = found.format.read(request.of(found.files[0]) if found.files else request)
-    beside = (unread_message(found.unread, found.format.title), too_many_message(found.too_many, request.path))
+        source = recognised.format.read(request.of(recognised.files[0]) if recognised.files else request)
+    beside = (
+        unread_message(recognised.unread, recognised.format.title),
+        too_many_message(recognised.too_many, request.path),
+    )
     source = source.with_messages(*filter(None, beside))
-    if found.format.is_general and len(found.files) < 2:
+    if recognised.format.is_general and len(recognised.files) < 2:
         return source
-    what = listing([file.name for file in found.files], limit=3) if found.files else f"'{request.path}'"
-    verb = "are" if len(found.files) > 1 else "is"
-    return replace(source, messages=(f"{what} {verb} read as {found.format.title}", *source.messages))
+    what = listing([file.name for file in recognised.files], limit=3) if recognised.files else f"'{request.path}'"
+    verb = "are" if len(recognised.files) > 1 else "is"
+    return replace(source, messages=(f"{what} {verb} read as {recognised.format.title}", *source.messages))
 
 
 def _without_parts(source: Source, split: str | None) -> Source:
@@ -188,15 +191,19 @@ def _without_parts(source: Source, split: str | None) -> Source:
     return replace(source, part=None).with_messages("the parts in the data are not used")
 
 
-def _check_options(path: Path, each: Format, options: dict[str, Any]) -> None:
+def _check_options(path: Path, format_: Format, options: dict[str, Any]) -> None:
     """Raises `InputError` for an option that the format does not take."""
-    takes = (*each.options, "images") if each.recognises_file is not None or "images" in each.options else each.options
+    takes = (
+        (*format_.options, "images")
+        if format_.recognises_file is not None or "images" in format_.options
+        else format_.options
+    )
     for name, value in options.items():
         if value in (None, ()) or name in takes:
             continue
         if path.is_dir():
             raise InputError(f"'{path}' is a folder; `{name}` is only for a table. Give a table, or leave `{name}` out")
-        raise InputError(f"'{path}' is {each.title}, which has no use for `{name}`; leave it out")
+        raise InputError(f"'{path}' is {format_.title}, which has no use for `{name}`; leave it out")
 
 
 def _with_points_prepared(source: Source, mirror: str | None, unit: PointUnit | None) -> Source:

@@ -102,45 +102,45 @@ def unknown_format(path: Path) -> InputError:
 
 def _format_of_file(path: Path) -> Format:
     file = LabelFile(path)
-    found = [format_ for format_ in FORMATS if _is_file(format_, file)]
-    specific = [format_ for format_ in found if not format_.is_general]
+    formats = [format_ for format_ in FORMATS if _is_file(format_, file)]
+    specific = [format_ for format_ in formats if not format_.is_general]
     if len(specific) > 1:
         raise _equally_likely(path, [Recognised(format_, (path,)) for format_ in specific])
-    if specific or found:
-        return (specific or found)[0]
+    if specific or formats:
+        return (specific or formats)[0]
     if file.json is not None or file.xml_root:
         raise unknown_format(path)
     return TABLE
 
 
 def _format_of_folder(path: Path, content: FolderContent, files: Sequence[LabelFile]) -> Recognised:
-    found = [
+    readings = [
         Recognised(format_) for format_ in FORMATS if not format_.is_general and _is_folder(format_, path, content)
     ]
     for format_ in FORMATS:
         if not format_.is_general and (of_it := tuple(file.path for file in files if _is_file(format_, file))):
-            found = (
-                [reading for reading in found if reading.format is not format_]
+            readings = (
+                [reading for reading in readings if reading.format is not format_]
                 if format_.recognises_folder is None
-                else found
+                else readings
             )
-            if all(reading.format is not format_ for reading in found):
-                found.append(Recognised(format_, of_it))
-    if not found:
-        found = _general(path, content, files)
-    if len(found) > 1:
-        raise _equally_likely(path, found)
-    return found[0] if found else Recognised(CLASS_FOLDERS)
+            if all(reading.format is not format_ for reading in readings):
+                readings.append(Recognised(format_, of_it))
+    if not readings:
+        readings = _general(path, content, files)
+    if len(readings) > 1:
+        raise _equally_likely(path, readings)
+    return readings[0] if readings else Recognised(CLASS_FOLDERS)
 
 
 def _general(path: Path, content: FolderContent, files: Sequence[LabelFile]) -> list[Recognised]:
     """Tables and the like, and class folders if there are such too."""
     general = [format_ for format_ in FORMATS if format_.is_general and format_.recognises_file is not None]
     tables = {format_: tuple(file.path for file in files if _is_file(format_, file)) for format_ in general}
-    found = [Recognised(format_, of_it) for format_, of_it in tables.items() if of_it]
-    if not found:
+    readings = [Recognised(format_, of_it) for format_, of_it in tables.items() if of_it]
+    if not readings:
         return []
-    return [*found, Recognised(CLASS_FOLDERS)] if _is_folder(CLASS_FOLDERS, path, content) else found
+    return [*readings, Recognised(CLASS_FOLDERS)] if _is_folder(CLASS_FOLDERS, path, content) else readings
 
 
 def _is_readable_file(format_: Format, file: LabelFile) -> bool:
@@ -202,9 +202,9 @@ def _first_line(file: LabelFile) -> str:
     return file.head.split(b"\n", 1)[0].decode("utf-8-sig", errors="replace").strip()
 
 
-def _equally_likely(path: Path, found: Sequence[Recognised]) -> InputError:
-    readings = "; or ".join(reading.sentence(path) for reading in found)
-    return InputError(f"'{path}' can be read in {len(found)} ways: {readings}; name the one that is meant")
+def _equally_likely(path: Path, candidates: Sequence[Recognised]) -> InputError:
+    readings = "; or ".join(reading.sentence(path) for reading in candidates)
+    return InputError(f"'{path}' can be read in {len(candidates)} ways: {readings}; name the one that is meant")
 
 
 def _relative(file: Path, path: Path) -> str:

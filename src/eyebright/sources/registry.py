@@ -68,7 +68,7 @@ def format_named(name: str) -> Format:
     Raises:
         InputError: there is none; the message names the nearest one.
     """
-    known = {each.name: each for each in FORMATS}
+    known = {format_.name: format_ for format_ in FORMATS}
     if name not in known:
         raise InputError(f"there is no `format='{name}'`.{did_you_mean(name, known)} Known: {listing(known, limit=40)}")
     return known[name]

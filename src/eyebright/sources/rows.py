@@ -271,7 +271,7 @@ def file_strings(path: Path, files: Sequence[str]) -> Strings:
     """The names of the files as an array of strings.
 
     Raises:
-        TableError: a name holds characters that are no Unicode.
+        TableError: a name holds invalid Unicode.
     """
     try:
         return strings(files)

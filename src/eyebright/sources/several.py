@@ -26,18 +26,18 @@ _QUOTED_NAME_OR_NUMBER = r"(?:'[^']*'|\d[\d.,]*\d|\d)"
 _WORDS_THAT_DIFFER = re.compile(rf"{_QUOTED_NAME_OR_NUMBER}(?:, {_QUOTED_NAME_OR_NUMBER})*(?:, \.\.\. \(\d+ in all\))?")
 
 
-def read_several(files: Sequence[Path], request: ReadRequest, each: Format) -> Source:
+def read_several(files: Sequence[Path], request: ReadRequest, format_: Format) -> Source:
     """The images of all files as one source; their parts are taken from the names of the files or their folders.
 
     Raises:
         InputError: the files contradict each other about the same images, or only some of them name a part.
     """
-    if each.read_several is not None:
-        return each.read_several(files, request)
+    if format_.read_several is not None:
+        return format_.read_several(files, request)
     parts = parts_of_files(files, request)
     sources: list[Source] = []
     for file, part in zip(files, parts, strict=True):
-        source = each.read(request.of(file))
+        source = format_.read(request.of(file))
         sources.append(source if part is None or source.part is not None else with_part(source, part))
     return joined(sources, request, [name_of_file(file, request.path) for file in files])
 

@@ -53,10 +53,10 @@ def _block(path: Path, lines: list[tuple[int, str]]) -> list[str] | dict[str, st
     for number, line in lines:
         if len(line) - len(line.lstrip()) > depth:
             continue
-        found = _KEY.match(line.strip())
-        if found is None:
+        match = _KEY.match(line.strip())
+        if match is None:
             raise TableError(f"'{path}' line {number}: a key and a value such as '0: cat' were expected")
-        mapping[_plain(found["key"])] = _plain(found["value"] or "")
+        mapping[_plain(match["key"])] = _plain(match["value"] or "")
     return mapping
 
 
@@ -75,9 +75,9 @@ def _flow(path: Path, number: int, text: str) -> list[str] | dict[str, str]:
 
 
 def _without_comment(line: str) -> str:
-    quoted = re.sub(r"""'[^']*'|"[^"]*\"""", lambda found: "x" * len(found[0]), line)
-    found = _COMMENT.search(quoted)
-    return line if found is None else line[: found.start()]
+    quoted = re.sub(r"""'[^']*'|"[^"]*\"""", lambda match: "x" * len(match[0]), line)
+    match = _COMMENT.search(quoted)
+    return line if match is None else line[: match.start()]
 
 
 def _plain(text: str) -> str:

@@ -43,11 +43,11 @@ def split_source(source: Source, valid_pct: float = VALID_PCT, *, seed: int = 0,
     notes = [note] if (note := TARGET_FUNCTIONS[source.block().task_type].split_note) else []
     source = replace(source, part=cast("Categorical[Any]", plan.part))
     summary = summarize_split(source, same=same)  # images that the data keep for testing may be of the same groups
-    for found, one, several in (
+    for kept_together, one, several in (
         (summary.groups, "group", "groups"),
         (summary.duplicates, "set of near-duplicates", "sets of near-duplicates"),
     ):
-        if found is not None and found.total and not found.divided:
-            which = f"the {one}" if found.total == 1 else f"each of the {found.total} {several}"
+        if kept_together is not None and kept_together.total and not kept_together.divided:
+            which = f"the {one}" if kept_together.total == 1 else f"each of the {kept_together.total} {several}"
             notes.append(f"{which} is in one part as a whole")
     return source.with_messages("; ".join([message, *notes]), *summary.leaks())

@@ -1,7 +1,7 @@
 """Spellings of one label are merged; labels that differ only in case, or as 1 and 1.0, are reported.
 
 Files from several systems spell one label in several ways that no screen shows: "é" as one character or as "e" with an
-accent (macOS writes names of folders so), zero-width characters, byte order marks from files that were joined, double
+accent (as macOS writes folder names), zero-width characters, byte order marks from files that were joined, double
 spaces. As different labels they would be trained and scored against each other.
 """
 
@@ -23,8 +23,8 @@ _SEPARATORS = r"[\s_\-\u2010-\u2015]+"  # spaces, underscores and hyphens
 def one_spelling(source: Source) -> Source:
     """The source with one spelling for labels that look the same, and messages about them; other targets as they are.
 
-    Labels are only changed where two of them are the same text but for their Unicode form, invisible characters and the
-    width of spaces.
+    Labels are only changed where two of them are the same text except for their Unicode form, invisible characters and
+    the width of spaces.
     """
     targets = source.targets
     if not isinstance(targets, Categorical):

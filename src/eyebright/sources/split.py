@@ -192,8 +192,8 @@ def FuncSplitter(func: Callable[[Any], bool]) -> Splitter:
 def FileSplitter(fname: str | Path) -> Splitter:
     """Validation items whose file name is in a text file, one per line.
 
-    A line with folders, such as ``dogs/1.jpg``, names the items whose path ends so. Spaces around a name are no part of
-    it, unless an item has them in its name.
+    A line with folders, such as ``dogs/1.jpg``, names the items whose path ends with it. Spaces around a name are
+    ignored, unless the name of an item has them.
 
     Raises:
         InputError: the file cannot be read.

@@ -23,7 +23,7 @@ _NUMBERS: dict[str, Part] = {"0": "train", "1": "valid", "2": "test"}  # in Cele
 
 
 def with_parts_of(source: Source, path: Path, *, valid_fold: int | None = None) -> Source:
-    """The source with the parts that a table gives, in the place of those that it has.
+    """The source with the parts that a table gives, instead of its own.
 
     Args:
         source: the labelled images.
@@ -71,14 +71,14 @@ def _meanings(table: TextTable, column: str, valid_fold: int | None) -> Categori
     of_fold = fold_parts(table, column, valid_fold)
 
     def part(cell: str) -> Part:
-        found = _NUMBERS.get(cell) if is_celeba else of_fold(cell) or part_of(cell)
-        if found is None:
+        meaning = _NUMBERS.get(cell) if is_celeba else of_fold(cell) or part_of(cell)
+        if meaning is None:
             expected = "0, 1 or 2" if is_celeba else "train, valid or test"
             remedy = FOLD_REMEDY if cell.isdecimal() and not is_celeba else ""
             raise table.error(
                 f"'{cell}' in column '{column}'; {expected} was expected{remedy}", line=table.line_of(column, cell)
             )
-        return found
+        return meaning
 
     return cells.map(part)
 

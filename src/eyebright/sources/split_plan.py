@@ -170,13 +170,17 @@ def _stratified(
     smallest = min((share for share in shares if share > 0), default=1.0)
     smallest = min(smallest, 1 - smallest) if smallest < 1 else 1.0
     strata = TARGET_FUNCTIONS[block.task_type].strata(block, source.targets[rows], smallest)
-    found = assign_parts(strata, shares, units=unit, keeps_labels=keeps_labels)
+    assigned = assign_parts(strata, shares, units=unit, keeps_labels=keeps_labels)
     images = dict(zip(strata.names, np.bincount(strata.codes, minlength=len(strata.names)).tolist(), strict=True))
 
     def text(code: int) -> str:
-        return stratum_text(found.names[code], images[found.names[code]]) if code < len(found.names) else "at random"
+        return (
+            stratum_text(assigned.names[code], images[assigned.names[code]])
+            if code < len(assigned.names)
+            else "at random"
+        )
 
-    return found.part, Reason(np.where(found.label < 0, len(found.names), found.label), text)
+    return assigned.part, Reason(np.where(assigned.label < 0, len(assigned.names), assigned.label), text)
 
 
 def _by_time(times: Times, rows: IndexArray, unit: IndexArray, shares: Sequence[float]) -> tuple[Codes, Reason]:
@@ -205,7 +209,7 @@ def _group_reason(source: Source, is_open: Mask) -> Reason:
 
 
 def _same_reason(source: Source, same: Codes | None, order: IndexArray, is_open: Mask) -> Reason:
-    """Each image that has near-duplicates with the first of the others, in an order that rows do not change."""
+    """Each image that has near-duplicates, with the first of them, in an order that does not depend on the rows."""
     other = np.full(len(source), -1, dtype=np.int64)
     if same is not None:
         codes = numbered(same[order])

@@ -3,7 +3,7 @@
 A vectorized variant of iterative stratification (Sechidis, Tsoumakas & Vlahavas, 2011, On the Stratification of
 Multi-Label Data, ECML PKDD). As there, the label with the fewest items that are left is always next, and each part gets
 as many of its items as it lacks. Two things are added. Items with the same labels are spread evenly, so that pairs of
-labels keep their shares, too; and what a part lacks in all decides how a label is rounded: with many classes of two
+labels keep their shares, too; and what a part lacks in total decides how a label is rounded: with many classes of two
 items and a validation share of 0.2 each would round to none otherwise.
 
 Ten million items take seconds: the work is vectorized over the items of a label, and each item is assigned once.

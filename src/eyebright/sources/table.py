@@ -179,12 +179,18 @@ def _order_messages(source: Source, words: str) -> list[str]:
     """The classes from the lowest to the highest, with the images of each; empty if their order is not known."""
     assert isinstance(source.targets, Categorical)
     block = source.block()
-    each = source.targets.map(block.read)
+    classes_of_rows = source.targets.map(block.read)
     try:
-        classes = block.fit(each.categories).label_names
+        classes = block.fit(classes_of_rows.categories).label_names
     except InputError:  # words, whose order a user may give in Python
         return []
-    images = dict(zip(each.categories, np.bincount(each.codes, minlength=len(each.categories)).tolist(), strict=True))
+    images = dict(
+        zip(
+            classes_of_rows.categories,
+            np.bincount(classes_of_rows.codes, minlength=len(classes_of_rows.categories)).tolist(),
+            strict=True,
+        )
+    )
     counted = listing(f"{name} ({count_text(images[name], 'image')})" for name in classes)
     return [f"{words} from the lowest to the highest: {counted}"]
 

@@ -128,12 +128,12 @@ def columns_with_points(table: TextTable, candidates: Sequence[str]) -> list[str
 
 def indicator_columns(table: TextTable, candidates: Sequence[str]) -> list[str]:
     """The columns that hold 0 and 1, and those between them that hold only blanks, unknown cells or -1."""
-    found = [name for name in candidates if looks_like_indicator(table, name)]
-    if len(found) < 2:
-        return found
+    columns = [name for name in candidates if looks_like_indicator(table, name)]
+    if len(columns) < 2:
+        return columns
     order = list(table.columns)
-    between = set(order[order.index(found[0]) : order.index(found[-1])])
-    return [name for name in candidates if name in found or (name in between and is_without_answer(table, name))]
+    between = set(order[order.index(columns[0]) : order.index(columns[-1])])
+    return [name for name in candidates if name in columns or (name in between and is_without_answer(table, name))]
 
 
 def label_names(candidates: Sequence[str]) -> list[str]:

@@ -120,5 +120,5 @@ class TextTable:
 
 
 def strings(texts: Sequence[str]) -> Strings:
-    """The strings as an array of numpy's StringDType: 16 bytes for each, and longer ones besides."""
+    """The strings as an array of numpy's StringDType: 16 bytes for each, and more for long ones."""
     return np.array(texts, dtype=np.dtypes.StringDType())

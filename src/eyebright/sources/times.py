@@ -73,8 +73,8 @@ def read_times(source: Source, column: str) -> Times:
 
 def _check_zones(source: Source, column: str, texts: Categorical[str]) -> None:
     """Raises `TableError` where some times name a zone and others do not: their order is not known."""
-    found = [_DATE.fullmatch(cell.strip()) for cell in texts.categories]
-    clocks = [(date and date[4]) or "" for date in found]  # what follows the date
+    dates = [_DATE.fullmatch(cell.strip()) for cell in texts.categories]
+    clocks = [(date and date[4]) or "" for date in dates]  # what follows the date
     zoned = [_ZONE.search(clock) is not None for clock in clocks]
     local = np.array([clock != "" and not zone for clock, zone in zip(clocks, zoned, strict=True)])
     if any(zoned) and local.any():
@@ -114,10 +114,10 @@ def _text(cell: Any) -> str:
 
 def _normal(cell: str) -> str | None:
     """The date with hyphens and a T, as ISO 8601 has it; None for what is not a date."""
-    found = _DATE.fullmatch(cell.strip())
-    if found is None:
+    match = _DATE.fullmatch(cell.strip())
+    if match is None:
         return None
-    year, month, day, rest = found.groups()
+    year, month, day, rest = match.groups()
     return f"{year}-{int(month or 1):02}-{int(day or 1):02}" + (f"T{rest}" if rest else "")
 
 

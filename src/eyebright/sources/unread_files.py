@@ -1,7 +1,7 @@
 """Files beside the label files of a folder that are not read: an empty or damaged one is an error.
 
 A folder can hold a label file for each part, or thousands of shards. If one of them is cut off by a copy or a full
-disk, it has no format any more; without a word its images would be missing, and perhaps the whole validation set.
+disk, it has no format any more; without a message its images would be missing, and perhaps the whole validation set.
 """
 
 from collections import Counter

@@ -128,7 +128,7 @@ class LabelVerdict:
         if not weak:
             return []
         where = ("image here", "images here") if self.counts is None else ("training image",)
-        each = "; ".join(
+        evidence = "; ".join(
             f"'{self.vocab[k]}': F1 {self.scores[k].f1:.2f} on {count_text(self.scores[k].positives, 'image')}, "
             f"{count_text(numbers[k], *where)}"
             for k in weak
@@ -136,7 +136,7 @@ class LabelVerdict:
         gain = self._gain_at_median(weak)
         names = tuple(self.vocab[k] for k in weak)
         action = f"Label more images of {listing(names)}."
-        return [Recommendation("rare_labels", action, f"{each} (median label: {typical:,.0f}).", gain, about=names)]
+        return [Recommendation("rare_labels", action, f"{evidence} (median label: {typical:,.0f}).", gain, about=names)]
 
     def _hard_labels(self) -> list[Recommendation]:
         """Labels that are weak although they are frequent in training."""

@@ -76,8 +76,8 @@ def read(request: ReadRequest) -> Source:
     names = ImageNames(request.root, request.path)
     rows = LabelRows(request.path)
     for key, (file, line) in content.images.items():
-        found = content.categories_of.get(key, _NO_CATEGORIES)
-        rows.add(names.find(file, line=line), (content.categories[category] for category in found))
+        categories = content.categories_of.get(key, _NO_CATEGORIES)
+        rows.add(names.find(file, line=line), (content.categories[category] for category in categories))
     messages = [*_same_names(content.categories), *names.messages()]
     return rows.source(request, messages=messages, declared=content.categories.values())
 

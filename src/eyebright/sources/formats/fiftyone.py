@@ -50,20 +50,20 @@ def read(request: ReadRequest) -> Source:
 def _add_labels(request: ReadRequest, names: ImageNames, rows: LabelRows) -> tuple[bool, list[str]]:
     """(whether an image has a list of labels, the classes)."""
     classes: list[str] = []
-    found: list[Piece] = []
+    labels: list[Piece] = []
     for piece in read_json(request.path, opened=("labels",)):
         if piece.key == "classes":
             classes.append(str(piece.value))
         elif piece.key == "labels":
-            found.append(piece)
-    for piece in found:
+            labels.append(piece)
+    for piece in labels:
         file = names.find(piece.name, line=piece.line)
         if piece.value is None:
             rows.leave_out(file, _NOT_LABELLED_REASON)
             continue
         given = cast("list[Any]", piece.value) if isinstance(piece.value, list) else [piece.value]
         rows.add(file, [_label(request, piece, document, classes) for document in given])
-    return any(isinstance(piece.value, list) for piece in found), classes
+    return any(isinstance(piece.value, list) for piece in labels), classes
 
 
 def _label(request: ReadRequest, piece: Piece, given: Any, classes: list[str]) -> str:
@@ -94,8 +94,8 @@ def _add_samples(request: ReadRequest, names: ImageNames, rows: LabelRows) -> bo
             continue
         inner = Record(sample.path, sample.line, cast("dict[str, Any]", field) if isinstance(field, dict) else {})
         listed = _KINDS.get(_kind(field), "")
-        each = inner.records(listed) if listed else [inner]
-        rows.add(file, [record.text("label").strip() for record in each])
+        label_records = inner.records(listed) if listed else [inner]
+        rows.add(file, [record.text("label").strip() for record in label_records])
     return kinds != {"Classification"}
 
 

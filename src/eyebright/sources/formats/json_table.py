@@ -1,6 +1,7 @@
 """JSON Lines with an object for each image, such as ``metadata.jsonl`` of Hugging Face's image folders.
 
-The keys are the columns of a table: lists of strings are labels, and what a table's columns may hold they may hold.
+The keys are the columns of a table: lists of strings are labels, and all that the columns of a table may hold is
+possible.
 """
 
 import json
@@ -76,7 +77,7 @@ def _is_flat(record: Mapping[str, Any]) -> bool:
     """True if no value is an object, or a list of objects."""
     lists = [value for value in record.values() if isinstance(value, list)]
     return not any(
-        isinstance(value, dict) for value in (*record.values(), *(element for each in lists for element in each))
+        isinstance(value, dict) for value in (*record.values(), *(element for values in lists for element in values))
     )  # pyright: ignore[reportUnknownVariableType]
 
 

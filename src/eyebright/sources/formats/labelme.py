@@ -127,15 +127,15 @@ def _annotation(path: Path, names: ImageNames) -> _Annotation:
     return _Annotation(file, cast("dict[str, bool]", flags), shapes)
 
 
-def _uses_flags(request: ReadRequest, found: Sequence[_Annotation]) -> bool:
+def _uses_flags(request: ReadRequest, annotations: Sequence[_Annotation]) -> bool:
     """True if the flags are the labels, False if the shapes are: what was asked for, or what there is."""
     choice = {"flags": True, "shapes": False}
     if request.labels:
         if len(request.labels) > 1 or request.labels[0] not in choice:
             raise InputError("`labels` of LabelMe is 'flags' or 'shapes'")
         return choice[request.labels[0]]
-    has_flags = any(on for image in found for name, on in image.flags.items() if name != _IGNORE)
-    has_shapes = any(image.shapes for image in found)
+    has_flags = any(on for image in annotations for name, on in image.flags.items() if name != _IGNORE)
+    has_shapes = any(image.shapes for image in annotations)
     if has_flags and has_shapes:
         raise InputError(
             f"'{request.path}' has flags of images and shapes with labels: `labels='flags'` reads the flags, "

@@ -116,9 +116,9 @@ def _finder(request: ReadRequest, text: str) -> Callable[[str], _Found | None]:
 
 
 def _check_all_match(
-    request: ReadRequest, pattern: str, images: Sequence[_Image], found: Sequence[_Found | None]
+    request: ReadRequest, pattern: str, images: Sequence[_Image], matches: Sequence[_Found | None]
 ) -> None:
-    missing = [image.name for image, match in zip(images, found, strict=True) if match is None]
+    missing = [image.name for image, match in zip(images, matches, strict=True) if match is None]
     if missing:
         raise InputError(
             f"`pattern` '{pattern}' finds no class in {len(missing)} of the {len(images)} names of '{request.path}': "
@@ -137,11 +137,11 @@ def _folder_images(request: ReadRequest) -> tuple[list[_Image], list[str]]:
     inner = [file.relative_to(base) for file in content.images]
     tops = {part_of(path.parts[0]) for path in inner if len(path.parts) > 1}
     if "train" in tops and tops & {"valid", "promise", "test"}:
-        found = parts_of_folders(base, content.images)
-        assert found.part is not None
-        sentences += found.messages[len(part_messages(found.part)) :]
-        each = zip(found.files, found.inner, found.part, strict=True)
-        return [_Image(file.relative_to(root).as_posix(), "/".join(path), part) for file, path, part in each], sentences
+        folder_parts = parts_of_folders(base, content.images)
+        assert folder_parts.part is not None
+        sentences += folder_parts.messages[len(part_messages(folder_parts.part)) :]
+        rows = zip(folder_parts.files, folder_parts.inner, folder_parts.part, strict=True)
+        return [_Image(file.relative_to(root).as_posix(), "/".join(path), part) for file, path, part in rows], sentences
     files = zip(content.images, inner, strict=True)
     return [_Image(file.relative_to(root).as_posix(), path.as_posix()) for file, path in files], sentences
 

@@ -1,6 +1,6 @@
 """Open Images: CSV with a row for each image and label that a person has verified.
 
-``Confidence`` 1 means that the image has the label, 0 that it has not. A label that nobody has verified on an image is
+``Confidence`` 1 means that the image has the label, 0 that it does not. A label that nobody has verified on an image is
 unknown there; machine-generated labels are ignored. The names of the labels are in ``class-descriptions.csv`` beside
 it.
 """
@@ -44,22 +44,22 @@ def read(request: ReadRequest) -> Source:
     table = read_csv(request.path)
     names = _class_names(request.path.parent)
     states, machine, differ = _verified(table)
-    used = sorted({label for found in states.values() for label, is_there in found.items() if is_there})
+    used = sorted({label for label_states in states.values() for label, is_there in label_states.items() if is_there})
     if not used:
         raise InputError(f"'{request.path}' has no label that a person has verified to be there")
     vocabulary = frozenset(names.get(label, label) for label in used)
     finder = ImageNames(request.root, request.path)
     rows = LabelRows(request.path)
-    for image, found in states.items():
+    for image, label_states in states.items():
         file = finder.find(image)
-        if not found:
+        if not label_states:
             rows.leave_out(file, _NOT_VERIFIED_REASON)
             continue
         rows.add(
             file,
-            [names.get(label, label) for label, is_there in found.items() if is_there],
+            [names.get(label, label) for label, is_there in label_states.items() if is_there],
             unknown=AllBut(
-                vocabulary, (names.get(label, label) for label, state in found.items() if state is not None)
+                vocabulary, (names.get(label, label) for label, state in label_states.items() if state is not None)
             ),
         )
     sentences = [*finder.messages(), "a label that was not verified by a person is unknown on the image"]

@@ -78,9 +78,9 @@ def read(request: ReadRequest) -> Source:
 
 def read_several(files: Sequence[Path], request: ReadRequest) -> Source:
     """The images of several files; see `read` and `eyebright.sources.tables`."""
-    found = [_read(file, request.root) for file in files]
-    declared = _with_declared(request, found[0])
-    return _with_unused(source_of_tables([file.table for file in found], declared), declared, found[0])
+    opened = [_read(file, request.root) for file in files]
+    declared = _with_declared(request, opened[0])
+    return _with_unused(source_of_tables([file.table for file in opened], declared), declared, opened[0])
 
 
 def _read(path: Path, root: Path) -> _File:
@@ -197,8 +197,8 @@ def _with_unused(source: Source, request: ReadRequest, file: _File) -> Source:
     if declared is None or not isinstance(source.targets, Categorical):
         return source
     used = source.targets.remove_unused_categories().categories
-    found = {label for category in used for label in ([category] if isinstance(category, str) else category)}
-    unused = tuple(sorted(set(declared.names) - found))
+    labels = {label for category in used for label in ([category] if isinstance(category, str) else category)}
+    unused = tuple(sorted(set(declared.names) - labels))
     if not unused:
         return source
     return replace(source, unused=unused).with_messages(*unused_messages(unused))

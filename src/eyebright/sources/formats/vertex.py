@@ -42,8 +42,8 @@ def _labels(record: Record) -> list[str]:
     if single is not None:
         single = single if isinstance(single, dict) else {}
         return [Record(record.path, record.line, single).text("displayName").strip()]  # pyright: ignore[reportUnknownArgumentType]
-    found = [*record.records(_SEVERAL), *record.records(_BOXES)]
-    return [annotation.text("displayName").strip() for annotation in found]
+    annotations = [*record.records(_SEVERAL), *record.records(_BOXES)]
+    return [annotation.text("displayName").strip() for annotation in annotations]
 
 
 def _part(record: Record) -> Part | None:

@@ -97,13 +97,13 @@ def _images_of_csv(request: ReadRequest) -> Iterator[_Image]:
     """The images of a CSV file, which has a row for each region, and for each image without regions."""
     table = read_csv(request.path)
     name_column = next(name for name in table.columns if name.lstrip("# ") == "filename")
-    found: dict[str, _Image] = {}
+    images: dict[str, _Image] = {}
     columns = (table.columns[name] for name in (name_column, "file_attributes", "region_attributes"))
     for line, name, of_file, of_region in zip(table.lines.tolist(), *columns, strict=True):
-        image = found.setdefault(name, _Image(name, line, _values(_parsed(table, line, of_file)), {}))
+        image = images.setdefault(name, _Image(name, line, _values(_parsed(table, line, of_file)), {}))
         for key, labels in _values(_parsed(table, line, of_region)).items():
             image.of_regions.setdefault(key, []).extend(labels)
-    yield from found.values()
+    yield from images.values()
 
 
 def _parsed(table: TextTable, line: int, cell: str) -> Any:
@@ -117,15 +117,15 @@ def _parsed(table: TextTable, line: int, cell: str) -> Any:
 
 def _values(attributes: Any) -> Values:
     """The labels by attribute; an attribute without a value has none."""
-    found: Values = {}
+    labels: Values = {}
     for name, value in cast("dict[str, Any]", attributes).items() if isinstance(attributes, dict) else ():
         if name in _OWN_ATTRIBUTES:
             continue
         if isinstance(value, dict):
-            found[name] = [option for option, on in cast("dict[str, Any]", value).items() if on]
+            labels[name] = [option for option, on in cast("dict[str, Any]", value).items() if on]
         elif isinstance(value, str):
-            found[name] = [value.strip()] if value.strip() else []
-    return found
+            labels[name] = [value.strip()] if value.strip() else []
+    return labels
 
 
 def _add_options(attributes: Mapping[str, Any], declared: dict[str, list[str]]) -> None:

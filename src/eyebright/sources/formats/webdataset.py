@@ -1,7 +1,7 @@
 """WebDataset: tar files ("shards") in which the members of one sample have one name and different extensions.
 
-All after the first dot is the extension: ``000017.jpg`` is an image, ``000017.cls`` has the number of its class, and
-``000017.json`` an object, in which a key holds the labels.
+Everything after the first dot is the extension: ``000017.jpg`` is an image, ``000017.cls`` has the number of its class,
+and ``000017.json`` an object, in which a key holds the labels.
 """
 
 import json
@@ -122,13 +122,13 @@ def _check_not_flags(path: Path, lists: Mapping[tuple[str, ...], str]) -> None:
 
 
 def _image(path: Path, sample: _Sample) -> str:
-    found = sample.images()
-    if len(found) != 1:
-        problem = f"several images, {listing(found)}" if found else "no image"
+    images = sample.images()
+    if len(images) != 1:
+        problem = f"several images, {listing(images)}" if images else "no image"
         raise TableError(f"'{path}': the sample '{sample.key}' has {problem}; one was expected")
     if twice := sample.labels():
         raise TableError(f"'{path}': the sample '{sample.key}' has its labels twice, in {listing(twice)}; keep one")
-    return found[0]
+    return images[0]
 
 
 def _samples(names: Iterable[str]) -> list[_Sample]:
@@ -198,9 +198,9 @@ def _key_of(values: Mapping[str, Any]) -> str | None:
 
 def _as_labels(path: Path, name: str, key: str, value: Any) -> str | list[str] | None:
     if isinstance(value, list):
-        found = cast("list[Any]", value)
-        if all(isinstance(element, (str, int)) and not isinstance(element, bool) for element in found):
-            return [str(element) for element in found]
+        elements = cast("list[Any]", value)
+        if all(isinstance(element, (str, int)) and not isinstance(element, bool) for element in elements):
+            return [str(element) for element in elements]
     elif value is None or isinstance(value, str):
         return value or None
     elif isinstance(value, int) and not isinstance(value, bool):

@@ -109,14 +109,14 @@ def _listed_classes(root: Path) -> dict[str, str]:
 
 def _by_settings(root: Path, settings: Mapping[str, Any], yaml: Path) -> list[tuple[Path, Part | None]]:
     """(image, part) of all images in the folders or lists that the YAML file names."""
-    found: dict[Path, Part | None] = {}
+    part_of_image: dict[Path, Part | None] = {}
     for key, part in _PARTS.items():
         value = settings.get(key) or ()
         for place in (value,) if isinstance(value, str) else value:
             for image in _images(root, str(settings.get("path", "")), str(place), key, yaml):
-                if found.setdefault(image, part) != part:
+                if part_of_image.setdefault(image, part) != part:
                     raise TableError(f"'{yaml}': image '{image}' is in '{key}' and in another part; keep one of them")
-    return sorted(found.items())
+    return sorted(part_of_image.items())
 
 
 def _images(root: Path, base: str, place: str, key: str, yaml: Path) -> Sequence[Path]:
@@ -136,11 +136,11 @@ def _images(root: Path, base: str, place: str, key: str, yaml: Path) -> Sequence
 def _listed_images(root: Path, path: Path) -> list[Path]:
     """The images that a text file names, one on each line."""
     names = ImageNames(root, path)
-    found = [names.find(name) for name in _lines(path) if name]
-    for name in found:
+    files = [names.find(name) for name in _lines(path) if name]
+    for name in files:
         if name.startswith(("/", "../")):
             raise TableError(f"'{path}': '{name}' is outside of the folder of the data; copy the image into it")
-    return [root / name for name in found]
+    return [root / name for name in files]
 
 
 def _by_folders(root: Path) -> list[tuple[Path, Part | None]]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from eyebright._choices import Part
+from eyebright._choices import Part, PointUnit
 from eyebright.errors import InputError
 from eyebright.io.files import FolderContent
 from eyebright.sources.label_file import LabelFile
@@ -35,6 +35,7 @@ class ReadRequest:
         split: the column with the parts, or ``"none"``; None: detected.
         valid_fold: the fold for validation, where that column numbers folds.
         pattern: the regular expression that finds the class in the names of the images; None: it is not in them.
+        unit: the unit of points, if the user gives it; None: pixels, which may be checked.
         parts: the part of each file, if the user names a file for each part; empty: the names of the files may define
             them.
     """
@@ -51,6 +52,7 @@ class ReadRequest:
     split: str | None = None
     valid_fold: int | None = None
     pattern: str | None = None
+    unit: PointUnit | None = None
     parts: Mapping[Path, Part] = field(default_factory=dict[Path, Part])
 
     def accepts(self, task_type: TaskType) -> bool:

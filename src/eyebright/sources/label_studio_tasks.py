@@ -13,6 +13,8 @@ from eyebright.sources.dialect import looks_like_image
 from eyebright.sources.format import ReadRequest
 from eyebright.sources.json_stream import read_json
 from eyebright.sources.label_file import LabelFile
+from eyebright.sources.stated_sizes import stated_size
+from eyebright.types import Size
 
 MIN_KEYS = frozenset({"annotation_id", "annotator", "lead_time", "created_at", "updated_at"})
 """Keys of a task in JSON-MIN, and columns of CSV, that hold no labels."""
@@ -38,6 +40,7 @@ class Task:
         line: the line of the file.
         reason: why it is left out; empty: it counts.
         names: other names that the image may have.
+        size: the size that the image had when its points were set; None without points.
     """
 
     image: str
@@ -45,6 +48,7 @@ class Task:
     line: int
     reason: str = ""
     names: Sequence[str] = ()
+    size: Size | None = None
 
 
 def read_tasks(request: ReadRequest, ignored: "Counter[str]") -> Iterator[Task]:
@@ -84,7 +88,9 @@ def _full_task(request: ReadRequest, task: Mapping[str, Any], line: int, ignored
     kept = [annotation for annotation in given if not annotation.get("was_cancelled")]
     reason = "" if kept else _SKIPPED if given else _NOT_LABELLED
     answers = [_answer(request, annotation.get("result") or (), line, ignored) for annotation in kept]
-    return Task(image, answers, line, reason, _other_names(image, task.get("file_upload")))
+    regions = [region for annotation in kept for region in annotation.get("result") or ()]
+    size = next((_size(region) for region in regions if region.get("type") == _KEYPOINTS), None)
+    return Task(image, answers, line, reason, _other_names(image, task.get("file_upload")), size)
 
 
 def _answer(request: ReadRequest, result: Sequence[Mapping[str, Any]], line: int, ignored: "Counter[str]") -> Answer:
@@ -139,6 +145,10 @@ def _pixels(
             f"'{request.path}' line {line}: a keypoint needs 'x' and 'y' in percent, and 'original_width' and "
             "'original_height' of its image"
         ) from None
+
+
+def _size(region: Mapping[str, Any]) -> Size | None:
+    return stated_size(region.get("original_width"), region.get("original_height"))
 
 
 def _small_task(request: ReadRequest, record: Mapping[str, Any], line: int) -> Task:

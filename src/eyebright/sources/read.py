@@ -117,6 +117,7 @@ def read_source(
         cells=CellOptions(delimiter, blank, uncertain),
         kind=None if kind is None else parse_kind(kind),
         pattern=pattern,
+        unit=unit,
         group=group,
         split=column,
         valid_fold=valid_fold if split_file is None else None,

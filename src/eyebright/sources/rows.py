@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -244,6 +245,20 @@ def label_messages(sets: Categorical[LabelSet]) -> list[str]:
             f"{count_text(len(sets), 'image')}"
         )
     return messages
+
+
+def same_names_messages(names: Mapping[Any, str], what: str) -> list[str]:
+    """A message about categories that are one label, since they have one name; none without any.
+
+    Args:
+        names: the name of each category by its id.
+        what: what the format calls them.
+    """
+    ids: dict[str, list[str]] = {}
+    for key, name in names.items():
+        ids.setdefault(name, []).append(str(key))
+    several = [f"'{name}' ({', '.join(keys)})" for name, keys in ids.items() if len(keys) > 1]
+    return [f"{what} of one name, which are one label: {', '.join(several)}"] if several else []
 
 
 def left_out_messages(left_out: dict[str, str]) -> list[str]:

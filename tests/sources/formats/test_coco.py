@@ -152,3 +152,37 @@ def test_categories_of_one_name_are_one_label_and_said(tmp_path: Path) -> None:
     names = {"categories": [{"id": 90, "name": "cat"}, {"id": 0, "name": "cat "}, {"id": 5, "name": "cow"}]}
     source = read(tmp_path, coco(**names))
     assert "categories of one name, which are one label: 'cat' (90, 0)" in source.messages
+
+
+def two_categories(first: list[str], second: list[str], *points: list[float]) -> dict[str, Any]:
+    categories = [{"id": 1, "name": "cat", "keypoints": first}, {"id": 2, "name": "dog", "keypoints": second}]
+    annotations = [
+        {"image_id": image, "category_id": category, "keypoints": xyv}
+        for image, category, xyv in zip((10, 20), (1, 2), points, strict=True)
+    ]
+    return coco(categories=categories, annotations=annotations)
+
+
+def test_keypoints_that_categories_name_differently_are_matched_by_name(tmp_path: Path) -> None:
+    points = [[1, 2, 2, 3, 4, 2], [5, 6, 2, 7, 7.5, 2]]
+    source = read(tmp_path, two_categories(["nose", "tail"], ["tail", "nose"], *points), unit="pixels")
+    assert source.names == ("nose", "tail")
+    assert source.targets.tolist() == [[[1, 2], [3, 4]], [[7, 7.5], [5, 6]]]
+    assert (
+        "categories whose keypoints have other names, which are matched by name: 'cat (nose, tail)', 'dog (tail, nose)'"
+    ) in source.messages
+    other = read(tmp_path, two_categories(["nose", "tail"], ["ear", "tail"], *points), unit="pixels")
+    assert other.names == ("nose", "tail", "ear")
+    assert np.array_equal(
+        other.targets, [[[1, 2], [3, 4], [np.nan] * 2], [[np.nan] * 2, [7, 7.5], [5, 6]]], equal_nan=True
+    )
+
+
+def test_keypoints_of_categories_with_the_same_names_or_none_are_matched_by_place(tmp_path: Path) -> None:
+    points = [[1, 2, 2, 3, 4, 2], [5, 6, 2, 7, 7.5, 2]]
+    for second in (["nose", "tail"], []):
+        source = read(tmp_path, two_categories(["nose", "tail"], second, *points), unit="pixels")
+        assert source.names == ("nose", "tail")
+        assert source.targets.tolist() == [[[1, 2], [3, 4]], [[5, 6], [7, 7.5]]]
+    with pytest.raises(TableError, match="'b.jpg' has more or fewer keypoints than 'dog' has names of keypoints"):
+        read(tmp_path, two_categories(["nose", "tail"], ["ear"], *points), unit="pixels")

@@ -71,3 +71,29 @@ def test_xml_of_another_kind_among_the_annotations_is_an_error(tmp_path: Path) -
     write_text(voc(tmp_path) / "Annotations" / "d.xml", "<svg></svg>")
     with pytest.raises(InputError, match=r"d.xml' holds no 'annotation' of Pascal VOC; remove it from the folder"):
         read_source(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "form", ["{}", "{}.jpg", "JPEGImages/{}.jpg", "C:\\data\\JPEGImages\\{}.JPG", "{} 1", "{}  -1"]
+)
+def test_lists_may_name_images_with_folders_and_extensions_and_begin_with_a_mark(form: str, tmp_path: Path) -> None:
+    root = voc(tmp_path)
+    for name, text in {"train": "ab", "val": "c"}.items():
+        lines = "".join(f"{form.format(image)}\r\n" for image in text)
+        write_text(root / "ImageSets" / "Main" / f"{name}.txt", f"\ufeff{lines}")
+    source = read_source(root)
+    assert list(parts(source).values()) == ["train", "train", "valid"]
+    assert not any("ImageSets" in message for message in source.messages)
+
+
+def test_names_in_lists_that_no_file_has_are_counted(tmp_path: Path) -> None:
+    root = voc(tmp_path)
+    write_text(root / "ImageSets" / "Main" / "val.txt", "c\nmy cat\n")
+    assert "names in ImageSets/Main that no XML file has: 1 of 2 (such as 'my cat')" in read_source(root).messages
+
+
+def test_an_image_without_a_file_is_left_out_though_one_of_its_name_has_one_in_another_folder(tmp_path: Path) -> None:
+    root = images(tmp_path, "one/a.jpg", "two/a.jpg", "two/b.jpg")
+    write_text(root / "one" / "a.xml", annotation("a.jpg", "cat"))
+    write_text(root / "two" / "b.xml", annotation("b.jpg", "dog"))
+    assert dict(read_source(root).left_out) == {"two/a.jpg": "without an XML file"}

@@ -159,3 +159,13 @@ def test_settings_of_another_program_beside_class_folders_are_no_yolo(tmp_path: 
     images(tmp_path, "cat/a.jpg", "dog/b.jpg")
     write_text(tmp_path / "config.yaml", "names: [cat, dog]\n")
     assert labels(read_source(tmp_path)) == {"cat/a.jpg": "cat", "dog/b.jpg": "dog"}
+
+
+def test_text_files_without_an_image_and_classes_of_one_name_have_a_message(tmp_path: Path) -> None:
+    root = yolo(tmp_path, LIST.replace("'dog'", "'cat'"))
+    for name in ("z.txt", "y.TXT", "classes.txt", "notes.txt"):
+        write_text(root / "labels" / "train" / name, "a note\n" if name == "notes.txt" else f"0 {ROW}\n")
+    messages = read_source(root).messages
+    assert "classes of one name, which are one label: 'cat' (0, 1)" in messages
+    said = "text files of objects that belong to none of the images, which are ignored: 2 ('labels/train/y.TXT')"
+    assert said in messages

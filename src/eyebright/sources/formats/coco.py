@@ -2,14 +2,14 @@
 
 The labels of an image are the categories of its annotations, found by their id; those with ``iscrowd`` count.
 Where annotations have ``keypoints``, the points are read, of at most one instance in each image; a point with
-visibility 0 is unknown.
+visibility 0 is unknown. If categories name their points differently, points are matched by name.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -18,8 +18,11 @@ from eyebright.sources.format import Format, ReadRequest
 from eyebright.sources.image_names import ImageNames
 from eyebright.sources.json_stream import Piece, read_json
 from eyebright.sources.label_file import LabelFile
-from eyebright.sources.rows import LabelRows, point_source
+from eyebright.sources.rows import LabelRows, named_points, point_source, same_names_messages
 from eyebright.sources.source import Source
+from eyebright.sources.stated_sizes import in_image_pixels, stated_size
+from eyebright.sources.targets import Floats
+from eyebright.types import Size
 
 _NO_CATEGORIES: frozenset[Any] = frozenset()
 _MAX_EXACT = 2**53  # from here on a number with decimals stands for several whole numbers
@@ -31,23 +34,23 @@ class _Content:
 
     Args:
         path: the file.
-        images: by id, the name of the image file and the line of the entry.
+        images: by id, the name of the image file, the line of the entry, and the size that it states.
         categories: by id, the name.
-        point_names: the names of the keypoints of the first category that has some.
+        point_names: by the id of a category, the names of its keypoints; of categories that have some.
         categories_of: by the id of an image, the ids of the categories of its annotations.
         first_mention: by ("image" or "category", id), the line of the first annotation with an id not known there.
-        points: by the id of an image, x and y of each point in turn.
+        points: by the id of an image, the id of the category, and x and y of each point in turn.
         with_several_instances: the id of an image with keypoints of several instances; None if there are none.
         shared_sets: each different set in ``categories_of`` once, to save memory.
     """
 
     path: Path
-    images: dict[Any, tuple[str, int]] = field(default_factory=dict[Any, tuple[str, int]])
+    images: dict[Any, tuple[str, int, Size | None]] = field(default_factory=dict[Any, tuple[str, int, Size | None]])
     categories: dict[Any, str] = field(default_factory=dict[Any, str])
-    point_names: list[str] = field(default_factory=list[str])
+    point_names: dict[Any, tuple[str, ...]] = field(default_factory=dict[Any, tuple[str, ...]])
     categories_of: dict[Any, frozenset[Any]] = field(default_factory=dict[Any, frozenset[Any]])
     first_mention: dict[tuple[Any, Any], int] = field(default_factory=dict[tuple[Any, Any], int])
-    points: dict[Any, list[float]] = field(default_factory=dict[Any, list[float]])
+    points: dict[Any, tuple[Any, list[float]]] = field(default_factory=dict[Any, tuple[Any, list[float]]])
     with_several_instances: Any = None
     shared_sets: dict[frozenset[Any], frozenset[Any]] = field(default_factory=dict[frozenset[Any], frozenset[Any]])
 
@@ -75,20 +78,11 @@ def read(request: ReadRequest) -> Source:
         return _points(content, request)
     names = ImageNames(request.root, request.path)
     rows = LabelRows(request.path)
-    for key, (file, line) in content.images.items():
+    for key, (file, line, _) in content.images.items():
         categories = content.categories_of.get(key, _NO_CATEGORIES)
         rows.add(names.find(file, line=line), (content.categories[category] for category in categories))
-    messages = [*_same_names(content.categories), *names.messages()]
+    messages = [*same_names_messages(content.categories, "categories"), *names.messages()]
     return rows.source(request, messages=messages, declared=content.categories.values())
-
-
-def _same_names(categories: Mapping[Any, str]) -> list[str]:
-    """The message about categories that are one label, since they have one name; none without any."""
-    ids: dict[str, list[str]] = {}
-    for key, name in categories.items():
-        ids.setdefault(name, []).append(str(key))
-    several = [f"'{name}' ({', '.join(keys)})" for name, keys in ids.items() if len(keys) > 1]
-    return [f"categories of one name, which are one label: {', '.join(several)}"] if several else []
 
 
 def _content(path: Path) -> _Content:
@@ -112,7 +106,8 @@ def _add_image(content: _Content, piece: Piece) -> None:
         raise content.error(piece.line, f"the id {image['id']!r} of an image occurs twice; give each image its own")
     if not isinstance(image["file_name"], str):
         raise content.error(piece.line, f"'file_name' must be a string, got {short_repr(image['file_name'])}")
-    content.images[image["id"]] = image["file_name"], piece.line
+    size = stated_size(image.get("width"), image.get("height"))
+    content.images[image["id"]] = image["file_name"], piece.line, size
 
 
 def _add_category(content: _Content, piece: Piece) -> None:
@@ -123,8 +118,8 @@ def _add_category(content: _Content, piece: Piece) -> None:
         )
     content.categories[category["id"]] = str(category["name"]).strip()
     names = category.get("keypoints")
-    if isinstance(names, list) and not content.point_names:
-        content.point_names = [str(name) for name in names]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    if isinstance(names, list) and names:
+        content.point_names[category["id"]] = tuple(str(name) for name in cast("list[Any]", names))
 
 
 def _add_annotation(content: _Content, piece: Piece) -> None:
@@ -142,7 +137,7 @@ def _add_annotation(content: _Content, piece: Piece) -> None:
         if not all(map(math.isnan, coordinates)):
             if image in content.points:
                 content.with_several_instances = image
-            content.points[image] = coordinates
+            content.points[image] = category, coordinates
 
 
 def _flat(content: _Content, piece: Piece, points: Any) -> list[float]:
@@ -184,28 +179,64 @@ def _object(content: _Content, piece: Piece, section: str, keys: Iterable[str]) 
 
 def _points(content: _Content, request: ReadRequest) -> Source:
     if content.with_several_instances is not None:
-        file, _ = content.images[content.with_several_instances]
+        file = content.images[content.with_several_instances][0]
         raise InputError(
             f"'{content.path}' has keypoints of several instances in an image, such as '{file}', and a model has one"
             " set of points for each image: crop the instances, or read their categories with `kind='labels'`"
         )
     names = ImageNames(request.root, request.path)
-    count = max(map(len, content.points.values()))
     files: list[str] = []
-    rows: list[list[float]] = []
+    sizes: list[Size | None] = []
     left_out: dict[str, str] = {}
-    for key, (name, line) in content.images.items():
+    for key, (name, line, size) in content.images.items():
         file = names.find(name, line=line)
-        if key not in content.points:
+        if key in content.points:
+            files.append(file)
+            sizes.append(size)
+        else:
             left_out[file] = "without keypoints"
-            continue
-        if len(content.points[key]) != count:
-            raise content.error(line, f"'{name}' has more or fewer keypoints than other images")
-        files.append(file)
-        rows.append(content.points[key])
-    point_names = content.point_names if len(content.point_names) * 2 == count else []
-    points = np.array(rows, dtype=np.float64).reshape(len(rows), -1, 2)
-    return point_source(request, files, points, names=point_names, messages=names.messages(), left_out=left_out)
+    point_names, points, messages = _named(content)
+    points, scaled = in_image_pixels(request, files, points, sizes)
+    messages += [*scaled, *names.messages()]
+    return point_source(request, files, points, names=point_names, messages=messages, left_out=left_out)
+
+
+def _named(content: _Content) -> tuple[Sequence[str], Floats, list[str]]:
+    """(names, points of the images that have some, sentences): matched by name if categories name them differently.
+
+    Raises:
+        TableError: an image has another number of points than others, or than its category has names.
+    """
+    with_points = [key for key in content.images if key in content.points]
+    given = [content.points[key] for key in with_points]
+    used = {category: content.point_names.get(category, ()) for category, _ in given}
+    known = {names for names in used.values() if names}
+    if len(known) > 1:
+        for key, (category, xy) in zip(with_points, given, strict=True):
+            if len(used[category]) * 2 != len(xy) or len(set(used[category])) * 2 != len(xy):
+                _raise_other_count(content, key, f"'{content.categories[category]}' has names of keypoints")
+        places = [dict(zip(used[category], _pairs(xy), strict=True)) for category, xy in given]
+        several = listing(f"{content.categories[category]} ({', '.join(names)})" for category, names in used.items())
+        return (
+            *named_points(places),
+            [f"categories whose keypoints have other names, which are matched by name: {several}"],
+        )
+    count = max(len(xy) for _, xy in given)
+    for key, (_, xy) in zip(with_points, given, strict=True):
+        if len(xy) != count:
+            _raise_other_count(content, key, "other images have")
+    names = next(iter(known), ())
+    points = np.array([xy for _, xy in given], dtype=np.float64).reshape(len(given), -1, 2)
+    return names if len(names) * 2 == count else (), points, []
+
+
+def _pairs(xy: Sequence[float]) -> list[tuple[float, float]]:
+    return list(zip(xy[::2], xy[1::2], strict=True))
+
+
+def _raise_other_count(content: _Content, key: Any, than: str) -> None:
+    name, line, _ = content.images[key]
+    raise content.error(line, f"'{name}' has more or fewer keypoints than {than}")
 
 
 FORMAT = Format(

@@ -16,7 +16,9 @@ from eyebright.sources.label_file import LabelFile
 from eyebright.sources.parts import part_of
 from eyebright.sources.rows import LabelRows, named_points, point_source
 from eyebright.sources.source import Source
+from eyebright.sources.stated_sizes import in_image_pixels, stated_size
 from eyebright.sources.xml_file import text_of, xml_elements
+from eyebright.types import Size
 
 
 class _Image(NamedTuple):
@@ -24,6 +26,7 @@ class _Image(NamedTuple):
     labels: list[str]
     points: list[tuple[str, float, float]]
     part: Part | None
+    size: Size | None
 
 
 def recognises(file: LabelFile) -> bool:
@@ -74,7 +77,8 @@ def _image(request: ReadRequest, element: Element, names: ImageNames) -> _Image:
         if shape.tag == "points":
             points += _places(request, name, label, shape.get("points", ""))
     subset = element.get("subset", "")
-    return _Image(names.find(name), labels, points, part_of(subset) if subset else None)
+    size = stated_size(element.get("width"), element.get("height"))
+    return _Image(names.find(name), labels, points, part_of(subset) if subset else None, size)
 
 
 def _places(request: ReadRequest, name: str, label: str, text: str) -> list[tuple[str, float, float]]:
@@ -98,7 +102,8 @@ def _points(request: ReadRequest, images: Sequence[_Image], messages: list[str])
     names, points = named_points([{label: (x, y) for label, x, y in image.points} for image in kept])
     left_out = {image.file: "without points" for image in images if not image.points}
     files = [image.file for image in kept]
-    return point_source(request, files, points, names=names, messages=messages, left_out=left_out)
+    points, scaled = in_image_pixels(request, files, points, [image.size for image in kept])
+    return point_source(request, files, points, names=names, messages=[*scaled, *messages], left_out=left_out)
 
 
 FORMAT = Format(

@@ -20,6 +20,8 @@ from eyebright.sources.label_file import LabelFile
 from eyebright.sources.label_studio_tasks import MIN_KEYS, NUMBER_KINDS, Answer, Task, read_tasks
 from eyebright.sources.rows import LabelRows, named_points, number_source, point_source
 from eyebright.sources.source import Source
+from eyebright.sources.stated_sizes import in_image_pixels
+from eyebright.types import Size
 
 
 def recognises(file: LabelFile) -> bool:
@@ -136,6 +138,7 @@ def _is_points(answer: Answer, chosen: Sequence[str]) -> bool:
 
 def _points(request: ReadRequest, tasks: Sequence[Task], chosen: Sequence[str], names: ImageNames) -> Source:
     points_by_file: dict[str, dict[str, tuple[float, float]]] = {}
+    size_by_file: dict[str, Size | None] = {}
     left_out: dict[str, str] = {}
     for task in tasks:
         file = names.find(task.image, *task.names, line=task.line)
@@ -153,12 +156,14 @@ def _points(request: ReadRequest, tasks: Sequence[Task], chosen: Sequence[str], 
             )
         if answers:
             points_by_file[file] = {label: (x, y) for label, x, y in answers}
+            size_by_file[file] = task.size
         else:
             left_out[file] = task.reason or "without keypoints"
     point_names, points = named_points(list(points_by_file.values()))
-    return point_source(
-        request, list(points_by_file), points, names=point_names, messages=names.messages(), left_out=left_out
-    )
+    files = list(points_by_file)
+    points, scaled = in_image_pixels(request, files, points, list(size_by_file.values()))
+    messages = [*scaled, *names.messages()]
+    return point_source(request, files, points, names=point_names, messages=messages, left_out=left_out)
 
 
 FORMAT = Format(

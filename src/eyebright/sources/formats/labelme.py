@@ -18,16 +18,19 @@ from eyebright.sources.image_names import ImageNames
 from eyebright.sources.label_file import LabelFile
 from eyebright.sources.rows import LabelRows, named_points, point_source
 from eyebright.sources.source import Source
+from eyebright.sources.stated_sizes import in_image_pixels, stated_size
+from eyebright.types import Size
 
 _IGNORE = "__ignore__"  # the first of the flags in LabelMe's own example
 
 
 class _Annotation(NamedTuple):
-    """The content of a file: the path of its image, the flags, and (label, kind, first point) of each shape."""
+    """The content of a file: the path of its image, the flags, (label, kind, first point) of each shape, the size."""
 
     file: str
     flags: dict[str, bool]
     shapes: list[tuple[str, str, tuple[float, float]]]
+    size: Size | None
 
 
 def recognises(folder: Path, content: FolderContent) -> bool:
@@ -52,12 +55,12 @@ def read(request: ReadRequest) -> Source:
         return _points(request, annotations, names.messages(), without)
     rows = LabelRows(request.path)
     rows.left_out |= without
-    for file, flags, shapes in annotations:
+    for file, flags, shapes, _ in annotations:
         if flags.get(_IGNORE):
             rows.leave_out(file, f"marked {_IGNORE}")
             continue
         rows.add(file, [name for name, on in flags.items() if on] if use_flags else [label for label, _, _ in shapes])
-    declared = {name for _, flags, _ in annotations for name in flags} if use_flags else set[str]()
+    declared = {name for _, flags, _, _ in annotations for name in flags} if use_flags else set[str]()
     return rows.source(request, messages=names.messages(), declared=declared, may_be_single=use_flags)
 
 
@@ -124,7 +127,8 @@ def _annotation(path: Path, names: ImageNames) -> _Annotation:
         except (KeyError, TypeError, ValueError, AttributeError):
             raise TableError(f"'{path}': a shape has no label, or points that are not numbers; correct it") from None
     file = names.find(image, path.stem, beside=path)
-    return _Annotation(file, cast("dict[str, bool]", flags), shapes)
+    size = stated_size(content.get("imageWidth"), content.get("imageHeight"))
+    return _Annotation(file, cast("dict[str, bool]", flags), shapes, size)
 
 
 def _uses_flags(request: ReadRequest, annotations: Sequence[_Annotation]) -> bool:
@@ -159,7 +163,8 @@ def _points(
     names, points = named_points([{label: xy for label, _, xy in image.shapes} for image in kept])
     left_out = {**left_out, **{image.file: "without points" for image in annotations if not image.shapes}}
     files = [image.file for image in kept]
-    return point_source(request, files, points, names=names, messages=messages, left_out=left_out)
+    points, scaled = in_image_pixels(request, files, points, [image.size for image in kept])
+    return point_source(request, files, points, names=names, messages=[*scaled, *messages], left_out=left_out)
 
 
 FORMAT = Format(

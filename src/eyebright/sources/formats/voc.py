@@ -4,12 +4,13 @@ The labels of an image are the names of its objects; those of their parts (head,
 are all ``difficult`` is unknown, as in the challenge's own lists, where it is neither 1 nor -1.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 
 from eyebright._choices import Part
 from eyebright.errors import InputError, TableError, os_reason
-from eyebright.io.files import FolderContent, folder_listing
+from eyebright.io.files import IMAGE_EXTENSIONS, FolderContent, folder_listing
 from eyebright.sources.format import Format, ReadRequest
 from eyebright.sources.image_names import ImageNames
 from eyebright.sources.label_file import LabelFile
@@ -38,16 +39,19 @@ def read(request: ReadRequest) -> Source:
     names = ImageNames(request.root, request.path)
     rows = LabelRows(request.path)
     seen: set[str] = set()
+    listed: set[str] = set()
     for path in _xml_files(content):
         name, sure, difficult = _annotation(path)
         file = names.find(name or path.stem, path.stem, beside=path)
-        seen.add(Path(file).stem)
+        seen.add(file)
+        listed |= {path.stem, Path(file).stem}
         part = parts.get(path.stem) or parts.get(Path(file).stem)
         rows.add(file, sure, unknown=difficult - sure, part=part)
     for image in folder_listing(request.root).images:
-        if image.stem not in seen:
-            rows.leave_out(image.relative_to(request.root).as_posix(), "without an XML file")
-    return rows.source(request, messages=names.messages())
+        file = image.relative_to(request.root).as_posix()
+        if file not in seen:
+            rows.leave_out(file, "without an XML file")
+    return rows.source(request, messages=[*names.messages(), *_unlisted_messages(parts, listed)])
 
 
 def _xml_files(content: FolderContent) -> list[Path]:
@@ -74,11 +78,28 @@ def _parts(files: Sequence[Path]) -> dict[str, Part]:
     for name, part in _LISTS.items():
         if name in lists:
             try:
-                text = lists[name].read_text(encoding="utf-8")
+                text = lists[name].read_text(encoding="utf-8-sig")
             except (OSError, ValueError) as error:
                 raise TableError(f"cannot read '{lists[name]}': {os_reason(error)}") from None
-            parts |= {line.split()[0]: part for line in text.splitlines() if line.strip()}
+            parts |= {_listed_name(line): part for line in text.splitlines() if line.strip()}
     return parts
+
+
+def _listed_name(line: str) -> str:
+    """The name of an image in a list without its folder and its extension, which lists of other tools have.
+
+    In lists of a class, -1, 0 or 1 follows.
+    """
+    name = re.sub(r"\s+-?[01]$", "", line.strip()).replace("\\", "/").rsplit("/", 1)[-1]
+    return name[: name.rindex(".")] if name.lower().endswith(IMAGE_EXTENSIONS) else name
+
+
+def _unlisted_messages(parts: Mapping[str, Part], known: Set[str]) -> list[str]:
+    """The message about names in the lists of parts that no annotation has."""
+    unknown = [name for name in parts if name not in known]
+    if not unknown:
+        return []
+    return [f"names in ImageSets/Main that no XML file has: {len(unknown)} of {len(parts)} (such as '{unknown[0]}')"]
 
 
 FORMAT = Format(

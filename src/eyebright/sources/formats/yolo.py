@@ -5,7 +5,7 @@
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -17,7 +17,7 @@ from eyebright.sources.format import Format, ReadRequest
 from eyebright.sources.image_names import ImageNames
 from eyebright.sources.label_file import LabelFile
 from eyebright.sources.parts import part_of
-from eyebright.sources.rows import LabelRows
+from eyebright.sources.rows import LabelRows, same_names_messages
 from eyebright.sources.simple_yaml import read_simple_yaml
 from eyebright.sources.source import Source
 
@@ -60,11 +60,14 @@ def read(request: ReadRequest) -> Source:
     images_by_part = _by_settings(root, settings, yaml) if yaml is not None and has_places else _by_folders(root)
     rows = LabelRows(request.path)
     without = 0
+    label_files: set[Path] = set()
     for image, part in images_by_part:
         path = _label_path(image)
+        label_files.add(path)
         without += not path.is_file()
         rows.add(image.relative_to(root).as_posix(), _labels(path, classes), part=part)
     messages = [f"images without a text file, which have no object: {without}"] if without else []
+    messages += [*same_names_messages(classes, "classes"), *_orphan_messages(root, label_files)]
     if yaml is not None and not has_places:
         empty = [key for key in _PARTS if key in settings]
         some = f"only {'an empty entry' if len(empty) == 1 else 'empty entries'} {listing(empty)}"
@@ -160,6 +163,24 @@ def _label_path(image: Path) -> Path:
         return beside
     inner = Path(*image.parts[: folders[-1]], "labels", *image.parts[folders[-1] + 1 :]).with_suffix(".txt")
     return inner if inner.is_file() or not beside.is_file() else beside
+
+
+def _orphan_messages(root: Path, label_files: Set[Path]) -> list[str]:
+    """The message about files of objects in the folders of the others, that belong to none of the images."""
+    folders = {file.parent for file in label_files}
+    names = {name.lower() for name in _NAMES}
+    orphans = [
+        file
+        for folder in sorted(folders)
+        if folder.is_dir()
+        for file in folder_listing(folder, recurse=False).others
+        if file.suffix.lower() == ".txt" and file not in label_files and file.name.lower() not in names
+    ]
+    orphans = [file for file in orphans if _is_label_file(file)]
+    if not orphans:
+        return []
+    first = orphans[0].relative_to(root).as_posix()
+    return [f"text files of objects that belong to none of the images, which are ignored: {len(orphans)} ('{first}')"]
 
 
 def _lines(path: Path) -> list[str]:

@@ -1,0 +1,86 @@
+"""Points of images that were resized after they were labelled, in each format that states sizes."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from eyebright.errors import InputError
+from eyebright.sources.read import read_source
+from support.label_files import images, write_json, write_text
+
+NOW = (40, 20)  # width and height of the images
+XY = [10.0, 5.0]  # a quarter of each
+
+
+def coco(root: Path, width: int, height: int, x: float, y: float) -> Path:
+    entry = {"id": 1, "file_name": "a.png", "width": width, "height": height}
+    annotation = {"id": 1, "image_id": 1, "category_id": 1, "keypoints": [x, y, 2]}
+    category = {"id": 1, "name": "face", "keypoints": ["nose"]}
+    return write_json(root / "x.json", {"images": [entry], "categories": [category], "annotations": [annotation]})
+
+
+def labelme(root: Path, width: int, height: int, x: float, y: float) -> Path:
+    shape = {"label": "nose", "shape_type": "point", "points": [[x, y]]}
+    content = {"imagePath": "a.png", "imageWidth": width, "imageHeight": height, "flags": {}, "shapes": [shape]}
+    write_json(root / "a.json", content)
+    return root
+
+
+def cvat(root: Path, width: int, height: int, x: float, y: float) -> Path:
+    inner = f'<points label="nose" points="{x},{y}"/>'
+    image = f'<image id="0" name="a.png" width="{width}" height="{height}">{inner}</image>'
+    write_text(root / "x.xml", f"<annotations>{image}</annotations>")
+    return root / "x.xml"
+
+
+def label_studio(root: Path, width: int, height: int, x: float, y: float) -> Path:
+    value = {"x": 100 * x / width, "y": 100 * y / height, "width": 1, "keypointlabels": ["nose"]}
+    region = {"type": "keypointlabels", "from_name": "k", "value": value}
+    region |= {"original_width": width, "original_height": height}
+    return write_json(root / "x.json", [{"data": {"image": "a.png"}, "annotations": [{"result": [region]}]}])
+
+
+Writer = Callable[[Path, int, int, float, float], Path]
+FORMATS = [coco, labelme, cvat, label_studio]
+
+
+@pytest.mark.parametrize("write", FORMATS)
+@pytest.mark.parametrize(("width", "height"), [(80, 40), (400, 200), (20, 10), (41, 21), (27, 13)])
+def test_points_are_scaled_with_the_image(write: Writer, width: int, height: int, tmp_path: Path) -> None:
+    images(tmp_path, "a.png", size=NOW)
+    source = read_source(write(tmp_path, width, height, width / 4, height / 4))
+    is_close = width == NOW[0] + 1  # a rounded size
+    assert np.allclose(source.targets, [[XY]], atol=0.5 if is_close else 1e-9)
+    said = "images that were resized after they were labelled, whose points are scaled with them: 1 "
+    assert any(message.startswith(said) for message in source.messages) is not is_close
+
+
+@pytest.mark.parametrize("write", FORMATS)
+def test_points_of_an_image_of_another_shape_are_an_error_unless_their_unit_is_given(
+    write: Writer, tmp_path: Path
+) -> None:
+    images(tmp_path, "a.png", size=NOW)
+    path = write(tmp_path, 80, 80, 8, 4)
+    with pytest.raises(InputError, match="states 80 x 80 pixels for 'a.png', which has 40 x 20 pixels, so its points"):
+        read_source(path)
+    assert np.allclose(read_source(path, unit="pixels").targets, [[[8, 4]]])
+
+
+def test_a_size_without_the_orientation_of_the_exif_data_is_named(tmp_path: Path) -> None:
+    images(tmp_path, "a.png", size=NOW)
+    with pytest.raises(InputError, match="as if it were labelled without its EXIF orientation"):
+        read_source(coco(tmp_path, 20, 40, 8, 4))
+
+
+@pytest.mark.parametrize("size", [(0, 0), (1, 1), (-1, -1), (None, None), ("unknown", ""), (True, True)])
+def test_a_placeholder_for_a_size_states_none(size: Any, tmp_path: Path) -> None:
+    images(tmp_path, "a.png", size=NOW)
+    assert read_source(coco(tmp_path, size[0], size[1], 8, 4)).targets[0].tolist() == [[8, 4]]
+
+
+def test_unreadable_images_keep_their_points(tmp_path: Path) -> None:
+    write_text(tmp_path / "a.png", "no image")
+    assert read_source(coco(tmp_path, 80, 40, 8, 4)).targets[0].tolist() == [[8, 4]]

@@ -1,5 +1,6 @@
 # make demo         the main job on an image set that is made on the spot
-# make test         the tests
+# make test         the tests: first the quick ones, then those marked `slow`
+#                   (test-quick, test-slow: each of these alone)
 # make check        format, lint, types, layers; with -j2 two at once
 #                   (lint, types-src, types-tests - with benchmarks -, layers: each of these alone)
 # make docs         the documentation site, in site/, and docs/options.md, which is made from the code
@@ -33,7 +34,7 @@ $(error $(VENV) is an environment of Python $(MADE_WITH), and $(PYTHON) is $(VER
 endif
 endif
 
-.PHONY: demo test check lint types-src types-tests layers docs test-oldest coverage gpu-check clean
+.PHONY: demo test test-quick test-slow check lint types-src types-tests layers docs test-oldest coverage gpu-check clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python demo/make_shelf.py $(DEMO)/shelf
@@ -44,10 +45,21 @@ demo: $(VENV)/.demo
 	@echo "look at its images and correct their labels: $(BIN)/eyebright review $(DEMO)/model $(DEMO)/shelf/new"
 
 # Each of two processes takes whole files, with one thread of torch. WORKERS=0 runs all tests in one process.
-test: export OMP_NUM_THREADS = 1
-test: $(VENV)/.dev
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
+test-quick test-slow: export OMP_NUM_THREADS = 1
+TEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
+
+test:
+	@$(MAKE) --no-print-directory test-quick
+	@$(MAKE) --no-print-directory test-slow
+
+test-quick: $(VENV)/.dev
+	$(TEST) -m 'not slow'
 	$(BIN)/python -m pytest --doctest-modules src
+
+# SLOW_UNTIL: the Unix time after which none of them is started; which come first then depends on the commit.
+test-slow: $(VENV)/.dev
+	$(TEST) -m slow $(if $(SLOW_UNTIL),--slow-until $(SLOW_UNTIL) --no-loadscope-reorder) \
+		$(shell grep -rl --include='test_*.py' 'mark[.]slow' tests)
 
 # The longest first.
 check: types-src types-tests lint layers

@@ -153,6 +153,7 @@ def python(code: str) -> str:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
 
 
+@pytest.mark.slow
 def test_without_fastcore_the_error_names_the_pip_command() -> None:
     code = """
 import sys
@@ -165,6 +166,7 @@ except ImportError as error:
     assert "pip install 'eyebright[notebook]'" in python(code)
 
 
+@pytest.mark.slow
 def test_nothing_else_imports_fastcore() -> None:
     code = (
         "import sys, eyebright.learner.vision_learner, eyebright.workflow.train_model; print('fastcore' in sys.modules)"

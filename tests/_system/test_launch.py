@@ -24,6 +24,7 @@ def test_only_the_process_of_rank_0_prints(capfd: pytest.CaptureFixture[str]) ->
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("how", "kind", "says"),
     [

@@ -42,6 +42,7 @@ def run(script: str) -> str:
     return in_another_process("-c", START + script).stderr
 
 
+@pytest.mark.slow
 @on_glibc
 def test_freed_memory_stays_inside_and_goes_back_after() -> None:
     assert not run("""
@@ -53,6 +54,7 @@ assert use_and_free() < LARGE / 2
 """)
 
 
+@pytest.mark.slow
 @on_glibc
 def test_it_goes_back_when_training_is_interrupted() -> None:
     assert not run("""

@@ -33,6 +33,7 @@ def python(code: str, *arguments: str, **variables: str) -> str:
     ).stdout.strip()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(cpu_count() < 2, reason="needs two CPUs")
 def test_waiting_threads_use_less_cpu_time() -> None:
     long, has_gnu_openmp = python(WAITS, "as torch has it").split()

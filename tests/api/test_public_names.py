@@ -49,6 +49,7 @@ def test_the_help_of_the_command_line_loads_no_large_package() -> None:
     assert not {"torch", "numpy", "pandas", "timm", "torchvision", "matplotlib"} & packages_loaded_by(code)
 
 
+@pytest.mark.slow
 def test_the_modules_for_training_and_prediction_import_no_optional_package() -> None:
     extras = {"matplotlib", "jinja2", "fastcore", "sklearn", "IPython"}
     assert not extras & packages_loaded_by(
@@ -81,5 +82,6 @@ def test_the_form_of_a_block_is_read_as_before_and_warns_where_it_is_used(block:
     assert warned[0].filename == __file__
 
 
+@pytest.mark.slow
 def test_a_star_import_does_not_warn() -> None:
     assert packages_loaded_by("import warnings\nwarnings.simplefilter('error')\nfrom eyebright import *")

@@ -19,6 +19,7 @@ def _found(paths: list[Path]) -> Duplicates:
     return find_duplicates(paths, read_facts(paths))
 
 
+@pytest.mark.slow
 def test_copies_are_found_in_all_orientations_and_nothing_else(tmp_path: Path) -> None:
     originals = {f"{i:03}.jpg": photograph(i) for i in range(120)}
     copies = {f"copy{i:03}.{'png' if i % 5 == 0 else 'jpg'}": copy_of(originals[f"{i:03}.jpg"], i) for i in range(48)}

@@ -115,6 +115,7 @@ def _drawn(kind: str, auc: float, yes: int, no: int, rng: np.random.Generator) -
     return np.concatenate([first, rng.standard_normal(no)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["normal", "wide", "two kinds"])
 @pytest.mark.parametrize(("yes", "no"), [(30, 100), (100, 100)])
 def test_the_lower_end_is_rarely_above_the_true_auc(kind: str, yes: int, no: int) -> None:

@@ -8,6 +8,7 @@ from eyebright.cli.main import run
 from support.models import model_folder
 
 
+@pytest.mark.slow
 def test_an_export_is_compared_written_and_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = model_folder(tmp_path / "model")
     assert run(["export", str(model), "--to", "onnx", "--compared", "0"]) == 0
@@ -37,6 +38,7 @@ def test_an_error_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert len(lines) == 3
 
 
+@pytest.mark.slow
 def test_a_page_is_written_and_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = model_folder(tmp_path / "model")
     assert run(["export", str(model), "--to", "page", "--compared", "0"]) == 0

@@ -154,6 +154,7 @@ def test_options_on_the_command_line_override_the_options_file(squares: Path) ->
     assert len((squares / "other" / "history.csv").read_text().splitlines()) == 1 + 3
 
 
+@pytest.mark.slow
 def test_another_head_on_the_command_line_replaces_the_settings_of_the_saved_one(
     squares: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -175,6 +176,7 @@ def test_another_head_on_the_command_line_replaces_the_settings_of_the_saved_one
     assert capsys.readouterr().err.startswith("error: --dropout is for --head book, and --head linear was given")
 
 
+@pytest.mark.slow
 def test_a_training_in_python_is_repeated_from_its_options(squares: Path) -> None:
     options = TrainOptions(arch=TINY_ARCH, size=32, epochs=1, bs=8, precision="float32", progress="quiet")
     source = read_source(squares / "labels.csv", images=squares / "photos")
@@ -194,6 +196,7 @@ def test_the_options_of_a_step_are_saved(squares: Path) -> None:
     assert {name: asked[name] for name in STEP_OPTIONS} == STEP_OPTIONS
 
 
+@pytest.mark.slow
 def test_each_option_of_a_step_changes_the_trained_weights(squares: Path) -> None:
     def trained_weights(*flags: str) -> torch.Tensor:
         assert train(squares, "--head", "book", *flags) == 0  # which does not return to the frozen model
@@ -212,6 +215,7 @@ def test_an_option_that_contradicts_another_is_refused_by_its_flag(
     assert capsys.readouterr().err == "error: --ema must be a number, above 0, below 1, got 1.0\n"
 
 
+@pytest.mark.slow
 def test_a_cache_does_not_change_the_weights_and_reports_its_hits(
     squares: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -249,6 +253,7 @@ def test_an_impossible_cache_folder_is_refused_before_training(
     assert "cannot cache images in the folder" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_killed_training_resumes_to_the_same_weights_and_is_not_started_again_by_mistake(
     squares: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -654,6 +659,7 @@ def test_too_little_memory_is_no_internal_error(
     assert capsys.readouterr().err == f"error: there is not enough memory: {error}\n"
 
 
+@pytest.mark.slow
 def test_a_training_in_minutes_is_planned_and_repeated_from_its_options(
     squares: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

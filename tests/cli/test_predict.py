@@ -139,6 +139,7 @@ main()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "number", "code"),
     [
@@ -188,6 +189,7 @@ def until(condition: Callable[[], bool]) -> None:
 # ------------------------------------------------------------------ names that are not UTF-8
 
 
+@pytest.mark.slow
 def test_a_file_name_that_is_not_utf8_loses_nothing(
     model: Path, photos: Path, tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]
 ) -> None:
@@ -295,6 +297,7 @@ EVERY_COMMAND = (
 )
 
 
+@pytest.mark.slow
 def test_a_training_whose_folders_are_not_utf8_ends_with_a_model_a_report_and_predictions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -11,6 +11,7 @@ def python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("arguments", "code"), [(["--version"], 0), (["predict", "nowhere", "a.jpg"], 2)])
 def test_the_exit_code_and_the_output_are_those_of_the_command(arguments: list[str], code: int) -> None:
     quick = subprocess.run([sys.executable, "-m", "eyebright", *arguments], capture_output=True, text=True, check=False)

@@ -279,6 +279,7 @@ def test_worker_processes_do_not_inherit_torch_settings_of_the_calling_thread(fo
         assert_same(expected, executor.submit([0, 1], 0).result())
 
 
+@pytest.mark.slow
 @needs_fork
 def test_worker_processes_exit_when_their_parent_is_killed(tmp_path: Path):
     coloured_squares(tmp_path, 8).to_csv(tmp_path / "table.csv", index=False)

@@ -64,6 +64,7 @@ def test_the_script_prints_the_number_of_images_per_label_and_the_vendors(shelf:
     assert "drawings by twemoji, which is not in the training set" in printed
 
 
+@pytest.mark.slow
 def test_files_are_the_same_for_the_same_seed_and_differ_for_another(tmp_path: Path, run_make_shelf: Run) -> None:
     for name, seed in (("first", 0), ("same", 0), ("other", 1)):
         run_make_shelf(tmp_path / name, "--count", 16, "--seed", seed)

@@ -132,6 +132,7 @@ def test_a_star_import_has_less_than_a_tenth_of_fastais_names() -> None:
     assert len(recipes.__all__) < 50
 
 
+@pytest.mark.slow
 def test_third_party_classes_are_not_patched() -> None:
     """Row 24: fastai adds methods to Pillow's images, tensors, paths and data frames."""
     assert {"Image.Image", "Path", "Tensor", "pd.DataFrame"} < set(

@@ -56,6 +56,7 @@ print(*load_learner(sys.argv[1]).predict(sys.argv[2]).activated.tolist())
 """
 
 
+@pytest.mark.slow
 def test_a_model_trained_with_lambda_getters_can_be_exported(folder: Path, table: pd.DataFrame, tmp_path: Path) -> None:
     """Row 2: fastai pickles getters and splitters with the model, which fails, or includes their code."""
     pickled = gold("g11_state")["export.pkl: distinct importable globals the pickle calls"]

@@ -51,6 +51,7 @@ def close(one: Any, other: Any) -> bool:
     return one == other or one == pytest.approx(other, rel=1e-4, abs=1e-5, nan_ok=True)
 
 
+@pytest.mark.slow
 def test_all_processes_have_identical_results(both: tuple[Facts, Facts]) -> None:
     first, second = both
     assert {key for key in first if first[key] != second[key]} == set()

@@ -53,6 +53,7 @@ def test_the_counts_and_the_bound_are_those_of_the_answered_images() -> None:
     assert str(found).startswith(f"answered above {found.threshold:.4g}: accuracy at least 0.8 among answered images")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chosen", [True, False])
 def test_a_promise_is_broken_in_at_most_its_error(chosen: bool) -> None:
     everything = evaluation(40_000, 7)

@@ -54,6 +54,7 @@ def test_the_score_of_a_slice_is_that_of_its_images_and_its_error_that_of_a_prop
     assert next(iter(find_slices(evaluation))).value == "y"
 
 
+@pytest.mark.slow
 def test_slices_of_chance_are_seldom_sure() -> None:
     sure = 0
     for seed in range(60):

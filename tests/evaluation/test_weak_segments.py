@@ -76,6 +76,7 @@ def test_a_planted_combination_of_labels_is_found() -> None:
     assert set(first.values) == {("label", "a"), ("label", "b")}
 
 
+@pytest.mark.slow
 def test_nothing_is_claimed_of_errors_of_chance_in_more_than_five_per_cent_of_the_cases() -> None:
     claimed = 0
     for seed in range(200):

@@ -28,6 +28,7 @@ def claims(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return runpy.run_path(str(BENCHMARKS / "claims.py"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("claim", "folder", "rows"),
     [

@@ -38,6 +38,7 @@ QUICKER = {'"tf_efficientnet_lite0"': "resnet18", "lr_find()": "lr_find(num_it=2
 # ------------------------------------------------------------------------------- scripts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_the_script_trains_and_the_saved_model_predicts_the_same(
     script: str,
@@ -53,6 +54,7 @@ def test_the_script_trains_and_the_saved_model_predicts_the_same(
     assert (tmp_path / "model" / "model.safetensors").is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_the_script_exits_with_1_if_the_saved_model_predicts_something_else(
     script: str,
@@ -152,6 +154,7 @@ def test_the_cells_of_the_notebook_are_plain_python(path: Path) -> None:
         ast.parse("".join(cell["source"]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_the_code_of_the_notebook_runs_on_small_images(
     path: Path, small_datasets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

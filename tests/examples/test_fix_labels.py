@@ -14,6 +14,7 @@ from support.learners import TINY_ARCH, use_random_weights
 SCRIPT = Path(__file__).resolve().parents[2] / "examples" / "fix_labels.py"
 
 
+@pytest.mark.slow
 def test_the_round_says_what_the_fixing_brought(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

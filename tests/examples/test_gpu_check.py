@@ -106,6 +106,7 @@ def test_a_check_for_which_there_is_no_time_is_a_row_that_fails(
     assert "not run: the 0 seconds" in rows_in(tmp_path)[0]["message"]
 
 
+@pytest.mark.slow
 def test_a_check_that_hangs_ends_the_program_and_the_rows_before_it_stay(tmp_path: Path) -> None:
     program = f"""
 import sys, time
@@ -126,6 +127,7 @@ gpu_check.main()
     assert "did not finish in time" in last["message"]
 
 
+@pytest.mark.slow
 def test_a_device_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     ended = subprocess.run(
         [sys.executable, str(SCRIPT), "--device", "cuda:99"], capture_output=True, text=True, check=False

@@ -133,6 +133,7 @@ def test_timm_without_its_train_script_is_said(module: Any) -> None:
         module("race_entrants").BY_NAME["timm"].check("single")
 
 
+@pytest.mark.slow
 def test_the_prepared_cache_gives_timm_the_tensors_of_the_package_in_its_own_order(module: Any, tmp_path: Path) -> None:
     variables = module("race_entrants").pretrained_weights(LITE, tmp_path / "cache")
     assert variables["HF_HUB_OFFLINE"] == "1"
@@ -174,6 +175,7 @@ def test_eyebright_runs_with_its_own_defaults(module: Any, tmp_path: Path) -> No
 # ------------------------------------------------------------------ running
 
 
+@pytest.mark.slow
 def test_a_plain_loop_runs_from_end_to_end_and_a_finished_run_is_not_repeated(
     module: Any, classes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -195,6 +197,7 @@ def test_a_plain_loop_runs_from_end_to_end_and_a_finished_run_is_not_repeated(
     assert "</svg>" in (tmp_path / "race.svg").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("code", "limit", "reason"),
     [
@@ -217,6 +220,7 @@ def test_a_program_that_fails_is_written_down_with_its_reason(
     assert "score" not in result
 
 
+@pytest.mark.slow
 def test_a_race_that_is_ended_ends_the_program_that_runs(tmp_path: Path) -> None:
     code = f"""
 import sys

@@ -56,6 +56,7 @@ def exports_of_report(folder: Path) -> list[dict[str, Any]]:
     return json.loads((folder / "report.json").read_text(encoding="utf-8"))["exports"]
 
 
+@pytest.mark.slow
 def test_the_report_and_inspect_have_the_numbers_of_the_comparison(model: Path, exported: Exported) -> None:
     make_report(model)
     found = exports_of_report(model)

@@ -53,6 +53,7 @@ def photos(saved: Path) -> list[Path]:
     return list(load_evaluation(saved).paths)
 
 
+@pytest.mark.slow
 def test_an_export_says_what_was_compared_and_how_near_it_is(exported: Exported, saved: Path) -> None:
     assert sorted(path.name for path in exported.folder.iterdir()) == FILES
     assert set(exported.parity) == {"model.onnx", "model_fixed.onnx"}

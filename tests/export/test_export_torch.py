@@ -46,6 +46,7 @@ def program(saved: Path, tmp_path_factory: pytest.TempPathFactory) -> Exported:
     return export_torch_file(saved, out=tmp_path_factory.mktemp("program"))
 
 
+@pytest.mark.slow
 def test_a_program_says_what_was_compared_and_how_near_it_is(program: Exported, saved: Path) -> None:
     assert sorted(path.name for path in program.folder.iterdir()) == ["export.json", "model.pt2"]
     parity = program.parity["model.pt2"]
@@ -58,6 +59,7 @@ def test_a_program_says_what_was_compared_and_how_near_it_is(program: Exported, 
     assert check_export(program.folder, saved).files["model.pt2"]["parity"] == parity.to_json()
 
 
+@pytest.mark.slow
 def test_torch_alone_loads_it_and_answers_the_same(program: Exported, saved: Path) -> None:
     paths = [str(path) for path in load_evaluation(saved).paths]
     run = subprocess.run(
@@ -120,6 +122,7 @@ def test_what_torch_cannot_export_or_load_is_an_error_of_a_line(saved: Path, mon
         export_torch.program_batch(b"damaged")
 
 
+@pytest.mark.slow
 def test_an_export_to_another_target_stays_if_it_is_of_the_same_model(
     program: Exported, exported: Exported, saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,6 +145,7 @@ def test_an_export_to_another_target_stays_if_it_is_of_the_same_model(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("record", ["{", '{"contract": 1}'])
 def test_a_graph_of_which_no_record_says_the_model_is_left_and_said(
     program: Exported, saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record: str

@@ -28,6 +28,7 @@ def of_points(points: Path) -> Exported:
     return export_onnx_files(points)
 
 
+@pytest.mark.slow
 def test_points_of_both_graphs_are_those_of_python(of_points: Exported) -> None:
     for parity in of_points.parity.values():
         assert parity.images == parity.made == 7
@@ -49,6 +50,7 @@ def test_points_are_in_pixels_of_the_given_image(size: tuple[int, int], points: 
     np.testing.assert_allclose(found, expected, rtol=0, atol=LIMIT * max(size))
 
 
+@pytest.mark.slow
 def test_a_class_that_asks_a_person_is_exported_and_compared(folder: Path, table: pd.DataFrame) -> None:
     dls = squares_block(folder, **SQUARES["category"]).dataloaders(table, bs=8, num_workers=0)
     learner = small_learner(dls)

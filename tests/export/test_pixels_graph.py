@@ -23,6 +23,7 @@ def test_pixels_are_canonical(way: Way, name: str, size: tuple[int, int]) -> Non
     assert_canonical(way, name, size)
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(st.sampled_from(WAYS), st.sampled_from(sorted(PREPROCESSING)), st.integers(1, 600), st.integers(1, 600))
 def test_pixels_of_any_size_are_canonical(way: Way, name: str, height: int, width: int) -> None:

@@ -75,6 +75,7 @@ def peaks() -> dict[str, float]:
     return {mode: float(peak) for mode, peak in map(str.split, run.stdout.splitlines())}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the unit of ru_maxrss is that of Linux")
 @pytest.mark.parametrize("kind", STORED)
 def test_an_image_takes_its_rgb_pixels_and_those_that_pillow_stores_but_no_copy_of_either(

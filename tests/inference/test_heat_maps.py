@@ -170,6 +170,7 @@ def taught(arch: str) -> ImageModel:
     return model.eval()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arch", BACKBONES[:2])
 def test_the_peak_lies_in_the_planted_object_in_the_users_pixels(arch: str) -> None:
     predictor = predictor_of(taught(arch), MultiCategoryBlock(vocab=LABELS))

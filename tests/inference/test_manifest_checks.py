@@ -32,6 +32,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_model(tmp_path_factory.mktemp("model"), manifest, build_model(DESCRIPTION).state_dict())
 
 
+@pytest.mark.slow
 def test_damaged_manifests_end_in_the_model_or_in_one_short_error() -> None:
     run = subprocess.run([sys.executable, FUZZ, "30", "3"], capture_output=True, text=True, check=True)
     found = json.loads(run.stdout.splitlines()[-1])

@@ -214,6 +214,7 @@ def test_a_saved_model_scores_each_image_in_the_same_forward_pass(folder: Path) 
     assert without.ood_score is None
 
 
+@pytest.mark.slow
 def test_onnx_runtime_has_the_same_scores(folder: Path) -> None:
     images = dark(5)
     expected = [one.ood_score for one in load_predictor(folder, runtime="torch").predict(images)]

@@ -314,6 +314,7 @@ def test_fast_decode_is_close_and_legacy_models_are_always_read_so(
     torch.testing.assert_close(old[0], expected, rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_graph_for_other_pixels_is_not_used(with_graph: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     faster("onnx", monkeypatch)
     write_graph(with_graph / GRAPH, small_graph(LIBRARY_PIXELS))
@@ -368,6 +369,7 @@ def test_a_prediction_notes_16_bit_values_that_are_not_scaled(plain: Path, tmp_p
 # ------------------------------------------------------------------ pickles and copies
 
 
+@pytest.mark.slow
 def test_a_predictor_can_be_given_to_another_process(plain: Path, photos: list[Path]) -> None:
     predictor = load_predictor(plain, device="cpu", fast_decode=True)
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:

@@ -113,6 +113,7 @@ def test_the_classes_do_not_multiply_the_work_of_stratifying() -> None:
     assert max(counts) < 10 * len(items)
 
 
+@pytest.mark.slow
 def test_objects_and_threads_stay_as_many_over_epochs(folder: Path, table: pd.DataFrame) -> None:
     others = set(threading.enumerate())
     dls = loaders(folder, table)
@@ -128,6 +129,7 @@ def test_objects_and_threads_stay_as_many_over_epochs(folder: Path, table: pd.Da
     assert 2 <= len(threads[5]) <= 4  # two at most for each side, started when there is work
 
 
+@pytest.mark.slow
 def test_objects_stay_as_many_over_epochs_of_training_but_for_the_history(folder: Path, table: pd.DataFrame) -> None:
     learner = small_learner(loaders(folder, table))
     objects = []

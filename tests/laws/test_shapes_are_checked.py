@@ -86,6 +86,7 @@ def test_signatures_and_modules_stay_as_they_are() -> None:
     assert warp_batch.__module__ == "eyebright.image.warp"
 
 
+@pytest.mark.slow
 def test_without_the_tests_nothing_is_checked() -> None:
     program = """
 import torch

@@ -167,6 +167,7 @@ def test_tuned_thresholds_are_used_by_metrics_and_decisions(folder: Path, table:
     assert learner.manifest().decision.thresholds == thresholds
 
 
+@pytest.mark.slow
 def test_a_resumed_training_ends_with_the_weights_of_an_uninterrupted_one(
     folder: Path, table: pd.DataFrame, tmp_path: Path
 ) -> None:

@@ -45,6 +45,7 @@ def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> boo
     return first.keys() == second.keys() and all(torch.equal(tensor, second[name]) for name, tensor in first.items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", SQUARES)
 def test_training_starts_from_the_fitted_head_and_both_models_are_compared(
     kind: str, folder: Path, table: pd.DataFrame
@@ -115,6 +116,7 @@ def test_the_final_weights_are_on_the_line_between_the_frozen_and_the_fine_tuned
     assert not same(ends[0.25], ends[1.0])
 
 
+@pytest.mark.slow
 def test_the_share_with_the_lowest_validation_loss_is_chosen(folder: Path, table: pd.DataFrame) -> None:
     losses = {}
     for share in (1 / 3, 2 / 3, 1.0):
@@ -152,6 +154,7 @@ def test_shares_that_cannot_be_are_refused_before_anything_is_computed(folder: P
     trained_norms.lp_ft(1)  # without an average
 
 
+@pytest.mark.slow
 def test_a_resumed_training_ends_with_the_same_weights_and_the_same_comparison(
     folder: Path, table: pd.DataFrame, tmp_path: Path
 ) -> None:

@@ -73,6 +73,7 @@ def test_shorter_epochs_use_the_time_and_are_trained_as_planned(folder: Path, ta
     assert same(weights(learner), weights(asked))
 
 
+@pytest.mark.slow
 def test_measured_on_this_machine_training_ends_in_time(folder: Path, table: pd.DataFrame) -> None:
     learner = learner_of(folder, table)
     found = learner.lp_ft(minutes=0.1)
@@ -98,6 +99,7 @@ def test_without_time_for_a_step_the_frozen_model_is_the_result(folder: Path, ta
     assert learner.manifest().scores == pytest.approx(dict(found.frozen_scores))
 
 
+@pytest.mark.slow
 def test_a_resumed_training_keeps_the_plan_and_ends_with_the_same_weights(
     folder: Path, table: pd.DataFrame, tmp_path: Path, takes
 ) -> None:

@@ -206,6 +206,7 @@ class Taught:
         raise AssertionError
 
 
+@pytest.mark.slow
 def test_what_is_proposed_is_taken_by_one_key_until_all_is_labelled(show: Callable[..., Any], tmp_path: Path) -> None:
     files = tuple(f"{number:02}.jpg" for number in range(34))
     make_images(tmp_path / "images", files)
@@ -302,6 +303,7 @@ def served(folder: Path, port: int) -> Generator[subprocess.Popen[str], None, No
             process.send_signal(signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_actions_wait_for_a_server_that_was_killed_and_are_written_once(browser: Browser, tmp_path: Path) -> None:
     folder = tmp_path / "images"
     make_images(folder, FILES)
@@ -571,6 +573,7 @@ def test_save_waits_for_the_actions_that_are_not_written_yet(
     assert "0.jpg,bus" in (tmp_path / "labels-v2.csv").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_nothing_is_saved_while_actions_cannot_be_written(
     show: Callable[..., Any], labelled: ReviewApp, tmp_path: Path
 ) -> None:
@@ -692,6 +695,7 @@ def test_images_that_could_not_be_loaded_are_shown_when_a_key_asks_for_them_agai
     wait_for(tab, "#position", "61 of 70")
 
 
+@pytest.mark.slow
 def test_what_this_page_did_is_not_asked_for_again(browser: Browser, show: Callable[..., Any], many: ReviewApp) -> None:
     browser.requested.clear()
     _, tab = show(many)

@@ -46,6 +46,7 @@ def small_datasets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cells", CELLS, ids=lambda path: path.stem)
 def test_all_cells_of_the_document_run_and_show_its_results(
     cells: Path, small_datasets: Path, monkeypatch: pytest.MonkeyPatch

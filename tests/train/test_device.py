@@ -72,6 +72,7 @@ def test_one_process_gathers_its_own_rows() -> None:
     assert device.gather(rows) is rows
 
 
+@pytest.mark.slow
 def test_two_processes_train_like_one_and_gather_every_row_once(tmp_path: Path) -> None:
     program = tmp_path / "two.py"
     program.write_text(f"""

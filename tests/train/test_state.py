@@ -83,6 +83,7 @@ watch(train_all(run), [checkpoint(run, {str(path)!r}), die])
     assert_same(weights(resumed), weights(whole))
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_an_error_that_keeps_the_old_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / "run.safetensors"
     trained(tiny_plans(), save_after=1, path=path)

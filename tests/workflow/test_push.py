@@ -104,6 +104,7 @@ def test_no_name_of_a_file_of_the_data_is_uploaded(model: Path, hub: StandIn) ->
     assert [name for name, data in files.items() if SECRET.encode() in data] == []
 
 
+@pytest.mark.slow
 def test_the_graph_is_uploaded_without_paths_of_the_machine(model: Path, hub: StandIn, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(model, tmp_path / "copy"))
     graph = onnx.load_from_string(save_onnx(copy).read_bytes())
@@ -266,6 +267,7 @@ def test_the_command_lists_what_it_uploads(model: Path, hub: StandIn, capsys: py
     assert run(["push", str(model), "no name"]) == 2
 
 
+@pytest.mark.slow
 def test_importing_the_predictor_does_not_import_the_hub() -> None:
     code = "import sys, eyebright.inference.predictor, eyebright.workflow.push; print('huggingface_hub' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ, check=True)

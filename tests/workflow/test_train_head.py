@@ -96,6 +96,7 @@ def test_folds_write_out_of_fold_outputs_for_all_labelled_images(table: Path, tm
     assert not (tmp_path / "model" / "out_of_fold.parquet").exists()
 
 
+@pytest.mark.slow
 def test_folds_before_fine_tuning_are_of_the_pretrained_backbone(table: Path, tmp_path: Path) -> None:
     options = replace(HEAD, folds=3, epochs=1, precision="float32")
     train(table, tmp_path / "tuned", options=options)

@@ -80,6 +80,7 @@ def test_no_setting_in_the_report_is_a_value_of_python(epochs: int, table: Path,
     assert settings["clip"] == ("0.5" if epochs else "not used")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("given", [{}, {"freeze_epochs": 0}, {"dropout": 0.1}, {"head": "linear", "lr": 1e-3}])
 def test_the_saved_options_repeat_the_training(given: dict[str, object], table: Path, tmp_path: Path) -> None:
     train(table, tmp_path / "first", replace(OPTIONS, **given))

@@ -19,6 +19,7 @@ from eyebright.models.split_model import FeatureExtractor, split_at_head
 from support.models import SIZE, pixels, small_graph, small_model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", [CANONICAL, LIBRARY_PIXELS])
 @pytest.mark.parametrize("count", [1, 2, 7])
 def test_batches_of_any_length_have_the_outputs_of_the_model(count: int, version: PixelsVersion) -> None:
@@ -85,6 +86,7 @@ def test_other_weights_or_another_description_have_another_hash() -> None:
     assert same != model_hash(other, first.state_dict())
 
 
+@pytest.mark.slow
 def test_a_graph_with_other_outputs_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     class Wrong(onnx_export._FromPixels):
         def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

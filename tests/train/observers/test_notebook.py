@@ -175,6 +175,7 @@ with show_progress() as observe:
 """
 
 
+@pytest.mark.slow
 def test_a_real_kernel_updates_one_output_in_place() -> None:
     messages = run_in_a_kernel(CELL)
     kinds = [message["msg_type"] for message in messages]

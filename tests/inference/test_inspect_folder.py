@@ -180,7 +180,10 @@ def test_bytes_that_were_changed_anywhere_give_an_inspection(model: Path, name: 
     assert all(len(problem) < 700 and "\n" not in problem for problem in found.problems)
 
 
-def test_a_header_with_offsets_that_are_no_numbers_is_a_problem(model: Path) -> None:
-    header = json.dumps({"a": {"dtype": "F32", "shape": [1], "data_offsets": ["x", 4]}}).encode()
+@pytest.mark.parametrize(
+    "offsets", ['["x", 4]', "[null, 4]", "[1e999, 4]", "[[], 4]", "[4]", "[0, 2, 4]", "4", '[0, "x"]']
+)
+def test_a_header_with_offsets_that_are_no_numbers_is_a_problem(model: Path, offsets: str) -> None:
+    header = ('{"a": {"dtype": "F32", "shape": [1], "data_offsets": ' + offsets + "}}").encode()
     (model / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + b"1234")
     assert "model.safetensors" in {problem.split(":")[0] for problem in inspect_folder(model).problems}

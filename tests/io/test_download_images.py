@@ -50,6 +50,24 @@ def test_names_are_kept_on_request_and_never_twice(site, tmp_path):
     assert kept == {"a.png": b"mine", "a_1.png": b"one", "a_2.png": b"two"}
 
 
+def test_names_in_urls_that_no_file_can_have_stop_no_download(site, tmp_path):
+    long = "a" * 300
+    site.files = {
+        f"/{long}.png": b"one",
+        f"/{long}b.png": b"two",
+        "/nul%00.png": b"three",
+        "/A.png": b"four",
+        "/a.png": b"five",
+    }
+    urls = [site.url + path for path in site.files]
+    assert download_images(tmp_path, urls=urls, preserve_filename=True) == {}
+    kept = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert kept == {
+        "a" * 200 + ".png": b"one", "a" * 200 + "_1.png": b"two", "nul.png": b"three", "A.png": b"four",
+        "a_1.png": b"five",  # one file with A.png where case makes no difference
+    }  # fmt: skip
+
+
 def test_urls_come_from_a_file_up_to_max_pics(site, tmp_path):
     site.files = {"/a.png": b"one", "/b.png": b"two"}
     (tmp_path / "urls.txt").write_text(f"{site.url}/a.png\n\n{site.url}/b.png\n{site.url}/c.png\n")

@@ -112,4 +112,4 @@ def test_two_images_are_too_few_for_an_expected_score(evaluation):
         sizes=evaluation.sizes[:2],
     )
     tuned = decided_by(two, tune_thresholds(two.activated, two.targets))
-    assert "on new images expect less" in by_name(tuned)["macro F1"].details
+    assert "on new images expect a worse value" in by_name(tuned)["macro F1"].details

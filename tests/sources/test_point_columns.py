@@ -162,3 +162,8 @@ def test_another_order_than_that_of_the_columns_is_said() -> None:
     said = "points are in the order of their numbers, which is not that of the columns"
     assert said in read({name: ["1"] for name in ("x2", "y2", "x1", "y1")}).messages
     assert said not in read({name: ["1"] for name in ("x1", "y1", "x2", "y2")}).messages
+
+
+def test_columns_that_name_no_point_beside_named_ones_are_an_error() -> None:
+    with pytest.raises(InputError, match="columns 'x' and 'y' name no point, and others do, such as 'nose_x'; rename"):
+        read({name: ["1"] for name in ("x", "y", "nose_x", "nose_y")})

@@ -33,6 +33,13 @@ def test_a_class_for_missing_labels_comes_first_when_asked_for() -> None:
     assert block.decode(block.encode(block.read(None))) == "#na#"
 
 
+def test_a_class_for_missing_labels_is_added_to_a_given_vocabulary_too() -> None:
+    block = CategoryBlock(["b", "a"], add_na=True)
+    assert list(block.classes) == ["#na#", "b", "a"]
+    assert block.decode(block.encode(block.read(None))) == "#na#"
+    assert CategoryBlock.from_json(block.to_json()) == block
+
+
 def test_an_explicit_vocabulary_keeps_its_order_unlike_the_book() -> None:
     assert GOLD["CategoryBlock(vocab=['b','a']) re-sorts an explicit vocab (sort=True)"] == ["a", "b"]
     assert list(CategoryBlock(["b", "a"]).classes) == ["b", "a"]

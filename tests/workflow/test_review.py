@@ -42,6 +42,16 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root / "model"
 
 
+def test_a_review_that_cannot_be_prepared_leaves_its_journal_to_the_next(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("eyebright.workflow.review.ReviewApp", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            open_review(ReviewOptions(model, journal=tmp_path))
+    open_review(ReviewOptions(model, journal=tmp_path)).app.close()
+
+
 def test_a_model_folder_has_suspects_mistakes_and_heat_maps(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -60,7 +60,7 @@ def test_without_out_of_fold_answers_validation_images_are_looked_at_and_it_is_s
     assert found.notice == "no out-of-fold predictions: only the 10 validation images are examined"
     assert run(["suspects", str(models["without"]), "--limit", "1"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith(f"{found.notice}; those of all labelled images are written by eyebright train --folds")
+    assert lines[0].startswith(f"{found.notice}; to examine all labelled images, train with eyebright train --folds 5")
     assert lines[1] == f"{len(found.suspects)} suspects in 10 images"
     assert found.suspects[0].file in lines[2]
     assert lines[3:] == [f"{len(found.suspects) - 1} more; --out FILE has all of them"]

@@ -32,7 +32,8 @@ def suspects(arguments: "CommandArguments") -> None:
 
     result = make_suspects(options)
     if result.notice:
-        say(f"{result.notice}; those of all labelled images are written by eyebright train --folds 5")
+        hint = "; to examine all labelled images, train with eyebright train --folds 5"
+        say(result.notice + hint * (result.evaluation.part != "out_of_fold"))
     say(f"{count_text(len(result.suspects), 'suspect')} in {count_text(len(result.evaluation), 'image')}")
     for suspect in result.suspects[: options.limit]:
         say(_line(suspect))

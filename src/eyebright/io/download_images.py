@@ -12,7 +12,10 @@ from eyebright.io.text import warn
 from eyebright.io.transfer import delete_partial, transfer
 
 _ATTEMPTS = 2
-_MAX_BYTES = 500_000_000  # of a file; no camera writes larger ones, and some servers never end
+_MAX_BYTES = 500_000_000  # of a file; no camera writes larger ones, and some servers never stop sending
+_MAX_STEM_BYTES = (
+    200  # of a name; file systems take 255 bytes with the suffix, a number and the ending of a partial file
+)
 
 
 @checked_keywords
@@ -38,7 +41,8 @@ def download_images(
         max_pics: largest number of URLs.
         n_workers: number of downloads at the same time.
         timeout: seconds without receiving data after which an attempt has failed.
-        preserve_filename: name files as in their URL, with a number where a name is taken.
+        preserve_filename: name files as in their URL, shortened to 200 bytes, with a number where a name is taken; a
+            second call downloads all again.
 
     Raises:
         InputError: not one of ``url_file`` and ``urls``, or the file cannot be read.
@@ -77,13 +81,13 @@ def _urls(url_file: str | Path | None, urls: Iterable[str] | None) -> list[str]:
 
 def _download(url: str, target: Path, timeout: float) -> str | None:
     """None if the file is there now; otherwise what is wrong."""
-    if target.exists():
-        return None
     partial = target.with_name(f".{target.name}.part")
     try:
+        if target.exists():
+            return None
         transfer(url, partial, progress=_check_size, timeout=timeout, attempts=_ATTEMPTS)
         partial.replace(target)
-    except (DownloadError, OSError, ValueError) as error:  # a ValueError: of a URL that is none
+    except (DownloadError, OSError, ValueError) as error:  # ValueError: the URL is malformed
         return str(error)
     finally:
         delete_partial(partial)
@@ -100,24 +104,24 @@ def _hashed_name(url: str) -> str:
 
 
 def _own_names(urls: Sequence[str], folder: Path) -> list[str]:
-    taken = {path.name for path in folder.iterdir()}
+    taken = {path.name.casefold() for path in folder.iterdir()}  # where case makes no difference, too
     names: list[str] = []
     for url in urls:
         name = _name_in(url)
-        stem = Path(name).stem or "image"
+        stem = Path(name).stem.encode("utf-8", "replace")[:_MAX_STEM_BYTES].decode("utf-8", "ignore") or "image"
         suffix, number = _suffix(name), 0
         own = stem + suffix
-        while own in taken:
+        while own.casefold() in taken:
             number += 1
             own = f"{stem}_{number}{suffix}"
-        taken.add(own)
+        taken.add(own.casefold())
         names.append(own)
     return names
 
 
 def _name_in(url: str) -> str:
     try:
-        return Path(unquote(urlsplit(url).path)).name
+        return Path(unquote(urlsplit(url).path).replace("\0", "")).name
     except ValueError:
         return ""
 

@@ -61,8 +61,10 @@ def metadata_of(header: dict[str, Any]) -> dict[str, str]:
 
 
 def _end(entry: Any) -> int:
-    """The last byte of a tensor."""
+    """The last byte of a tensor, both of whose offsets are numbers."""
     try:
-        return int(entry["data_offsets"][1])
+        first, last = entry["data_offsets"]
+        int(first)
+        return int(last)
     except (TypeError, LookupError, OverflowError) as error:
         raise ValueError("a tensor in its header has no offsets") from error

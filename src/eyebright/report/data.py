@@ -130,7 +130,7 @@ class MetricRow:
         unit: the unit of the value, for example ``"px"``.
         is_share: True for a score in [0, 1], which is also drawn as a bar.
         decimals: number of decimals; None for three if ``is_share``, else for about three significant digits.
-        expected: the score to expect on new images, if the thresholds were tuned on these images; NaN if it is lower by
+        expected: the score to expect on new images, if the thresholds were tuned on these images; NaN if it is worse by
             an unknown amount, None if they were tuned on others.
         images: the number of images that the score rests on.
         cells: the number of their known targets: labels of an image, points or numbers.
@@ -166,7 +166,7 @@ class MetricRow:
         if self.baseline is not None:
             details.append(f"baseline {self._with_unit(self.baseline)}")
         if self.expected is not None:
-            expected = "less" if math.isnan(self.expected) else self._with_unit(self.expected)
+            expected = "a worse value" if math.isnan(self.expected) else self._with_unit(self.expected)
             details.append(f"on new images expect {expected}")
         return details
 

@@ -4,6 +4,7 @@ It repeats the contents of manifest and report as Markdown, with metadata that t
 meant to be published, so it has names of labels, but never names of files and folders of the data.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -145,7 +146,7 @@ def _cell(column: str, row: Mapping[str, Any]) -> str:
     value, interval = row[column], row.get(f"{column}_interval")
     if isinstance(value, str):
         return name(value)
-    if value is None or value != value:
+    if value is None or math.isnan(value):
         return "-"
     if isinstance(value, int):
         return f"{value:,}"
@@ -177,7 +178,7 @@ def _metric_table(rows: Sequence[MetricRow]) -> list[str]:
             row.text,
             "-" if row.interval is None else "{} to {}".format(*map(row.number, row.interval)),
             "-" if row.baseline is None else row.number(row.baseline),
-            "-" if row.expected is None else "lower" if row.expected != row.expected else row.number(row.expected),
+            "-" if row.expected is None else "worse" if math.isnan(row.expected) else row.number(row.expected),
             row.rests_on,
         ]
         for row in rows

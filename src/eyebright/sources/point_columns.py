@@ -97,7 +97,7 @@ def read_points(table: TextTable, points: Sequence[PointColumns]) -> TargetColum
     otherwise their numbers are their names.
 
     Raises:
-        InputError: two points have the same number.
+        InputError: two points have the same number, or columns ``x, y`` stand beside those of named points.
         TableError: a cell is not a number, only one of x and y is known, or a visibility is not 0, 1 or 2.
     """
     numbered = all(point.name.isdecimal() or not point.name for point in points)
@@ -105,6 +105,8 @@ def read_points(table: TextTable, points: Sequence[PointColumns]) -> TargetColum
     if numbered:
         _check_numbers(points)
         points = sorted(points, key=_number)
+    else:
+        _check_named(points)
     xy = np.stack([np.stack([number_array(table, p.x), number_array(table, p.y)], axis=1) for p in points], axis=1)
     for i, point in enumerate(points):
         if point.visibility is not None:
@@ -125,6 +127,17 @@ def read_points(table: TextTable, points: Sequence[PointColumns]) -> TargetColum
 def _number(point: PointColumns) -> int:
     """The number of a point; that of columns ``x, y`` is 0, as where pandas writes ``x, y, x.1, y.1``."""
     return int(point.name or 0)
+
+
+def _check_named(points: Sequence[PointColumns]) -> None:
+    """Raises `InputError` where columns such as ``x, y`` name no point, and others do."""
+    named = next(point for point in points if point.name)
+    for point in points:
+        if not point.name:
+            raise InputError(
+                f"the columns '{point.x}' and '{point.y}' name no point, "
+                f"and others do, such as '{named.x}'; rename them"
+            )
 
 
 def _check_numbers(points: Sequence[PointColumns]) -> None:

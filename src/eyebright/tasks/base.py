@@ -247,7 +247,7 @@ class TargetBlock(Block):
         """The default metrics of this kind; the first is the main one."""
 
     def check_learnable(self, train: Iterable[Any], valid: Iterable[Any]) -> tuple[str, ...]:
-        """The labels, numbers or points that are the same in all training images, so that they cannot be learnt.
+        """The labels, numbers or points that cannot be learnt: the same, or unknown, in all training images.
 
         Args:
             train: the values to train on; read once.

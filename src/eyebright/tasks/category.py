@@ -38,7 +38,10 @@ class CategoryBlock(OneClassBlock):
     add_na: bool
 
     def __init__(self, vocab: Sequence[str] | None = None, *, sort: bool = True, add_na: bool = False) -> None:
-        object.__setattr__(self, "vocab", None if vocab is None else vocab_of(vocab))
+        vocab = None if vocab is None else vocab_of(vocab)
+        if add_na and vocab is not None and MISSING not in vocab:
+            vocab = vocab_of([MISSING, *vocab])
+        object.__setattr__(self, "vocab", vocab)
         object.__setattr__(self, "sort", sort)
         object.__setattr__(self, "add_na", add_na)
 
@@ -129,5 +132,5 @@ class CategoryBlock(OneClassBlock):
 
     @classmethod
     def from_columns(cls, names: Sequence[str], *, mirror: Sequence[int] | None = None) -> "CategoryBlock":
-        """A block whose vocabulary is fitted."""
+        """A block that takes its vocabulary from the training images; the arguments are not needed."""
         return cls()

@@ -13,7 +13,7 @@ _RESOLUTION = 1e-3  # float32 must tell numbers apart that differ by this part o
 def check_numbers(
     names: Sequence[str], train: Float64[np.ndarray, "n k"], valid: Float64[np.ndarray, "m k"], *, what: str
 ) -> tuple[str, ...]:
-    """The names of the columns whose known numbers are the same in all training images.
+    """The names of the columns that cannot be learnt: no training image has another known number, or has any.
 
     Args:
         names: the names of the columns.
@@ -29,7 +29,7 @@ def check_numbers(
         raise DataError(f"no training image has known {what}, so nothing can be learnt")
     constant = tuple(names[i] for i in _constant_columns(train))
     if len(constant) == train.shape[1]:
-        raise DataError(f"nothing can be learnt: {listing(names)} is the same in every training image")
+        raise DataError(f"nothing can be learnt: {listing(names)} is the same or unknown in every training image")
     if len(valid) and bool(np.isnan(valid).all()):
         raise DataError(
             f"none of the {len(valid)} images for validation has known {what}, so nothing can be scored; choose others"
@@ -60,11 +60,12 @@ def check_range(numbers: Sequence[float], what: str) -> None:
 
 
 def _constant_columns(train: Float64[np.ndarray, "n k"]) -> list[int]:
-    """The columns whose known numbers are all the same, if at least two are known.
+    """The columns whose known numbers are all the same, if not only one is known.
 
     Args:
         train: the numbers of the training images; NaN where unknown.
     """
     known = ~np.isnan(train)
     spread = np.where(known, train, -np.inf).max(axis=0) - np.where(known, train, np.inf).min(axis=0)
-    return np.flatnonzero((known.sum(axis=0) > 1) & (spread == 0)).tolist()
+    n_known = known.sum(axis=0)
+    return np.flatnonzero((n_known > 1) & (spread == 0) | (n_known == 0) & (len(train) > 0)).tolist()

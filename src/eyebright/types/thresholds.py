@@ -98,8 +98,9 @@ class Thresholds:
 
     def check_count(self, classes: int) -> None:
         """Raises `InputError` if there are per-class thresholds for another number of classes."""
-        for values in filter(None, (self.values, self.lower)):
-            _per_class(values, classes)
+        for values in (self.values, self.lower):
+            if values is not None:
+                _per_class(values, classes)
 
     def per_class(self, classes: int) -> Float[Tensor, " k"]:
         """One threshold for each of ``classes`` classes, float64; `decide` rounds them to the probabilities' dtype.

@@ -88,7 +88,7 @@ def prepare(source: Source, options: TrainOptions, say: Say, parent: Parent | No
     for note in filter(None, notes):
         say(note)
     if constant:
-        say(f"the same in every training image, so that it cannot be learnt: {listing(constant)}")
+        say(f"the same or unknown in every training image, so that it cannot be learnt: {listing(constant)}")
     say(
         f"{count_text(len(dls.train_ds), 'image')} for training, {len(dls.valid_ds)} for validation, "
         f"{dls.bs} in a batch"

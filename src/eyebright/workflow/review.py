@@ -113,9 +113,16 @@ def open_review(options: ReviewOptions) -> Review:
             columns=columns,
         )
         messages = [*content.messages, *session.replay(journal_content)]
+        return _review(options, content, session, folder, messages)
     except BaseException:
         journal.close()
         raise
+
+
+def _review(
+    options: ReviewOptions, content: _ReviewContent, session: ReviewSession, folder: Path, messages: Sequence[str]
+) -> Review:
+    is_model = is_model_folder(options.source)
     model = TaughtModel(
         [content.items.path(row) for row in range(len(content.items))],
         content.block,
@@ -124,7 +131,7 @@ def open_review(options: ReviewOptions) -> Review:
         cache=folder / "features",
         device=options.device,
     )
-    kind = parse_kind(vocabulary.kind).block if content.block is None else content.block.name
+    kind = parse_kind(content.items.vocabulary.kind).block if content.block is None else content.block.name
     out = (options.out or Path(content.name)).absolute()
     further = {"from": options.source, "out": _next_model(options.source)} if is_model else {"out": Path("model")}
     table = NewTable(session, content.source, kind, out, to=content.to, further=further, origin=content.origin)

@@ -82,6 +82,15 @@ def test_parts_have_the_outputs_gradients_and_statistics_of_the_whole_batch(kind
         torch.testing.assert_close(sum(part.grad for part in parts), one.grad, rtol=1e-4, atol=1e-3)
 
 
+def test_one_value_a_channel_in_all_processes_is_an_error_as_in_torch() -> None:
+    x = torch.ones(1, 5)
+    with pytest.raises(ValueError, match="more than 1 value per channel"):
+        nn.BatchNorm1d(5)(x)
+    model = sync_batch_norms(nn.Sequential(nn.BatchNorm1d(5)), lambda sums: sums)
+    with pytest.raises(InputError, match="batch norm needs more than one value a channel to train, and got one"):
+        model(x)
+
+
 def test_norms_in_evaluation_mode_are_not_replaced_and_tensors_are_shared() -> None:
     model = nn.Sequential(nn.BatchNorm2d(3), nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3))
     model[0].eval()

@@ -4,7 +4,7 @@ Otherwise each part would be normalised by its own statistics: the same images, 
 model for every number of processes, and a worse one for small parts. torch's own ``SyncBatchNorm`` runs only on GPUs.
 
 The parts may have different sizes. Mean and variance are combined in float64 from those of the parts (Chan, Golub and
-LeVeque, 1983, equation 2.1), so no precision is lost if the mean is large compared with the standard deviation.
+LeVeque, 1983, equation 2.1), which is accurate enough for outputs in float32.
 """
 
 from collections.abc import Callable
@@ -64,9 +64,20 @@ class _SyncBatchNorm(nn.Module):
         self._all_reduce = all_reduce
 
     def forward(self, x: Float[Tensor, "b c *size"]) -> Float[Tensor, "b c *size"]:
-        """The normalised feature maps."""
+        """The normalised feature maps.
+
+        Raises:
+            InputError: all processes together have one value a channel, which has no variance.
+        """
         norm = self.norm
         count, mean, var = _statistics(x.detach(), self._all_reduce)
+        if (
+            x.numel() < 2 * x.shape[1] and count[0] < 2
+        ):  # the sum is looked at only where it may be one: a GPU would wait
+            raise InputError(
+                "batch norm needs more than one value a channel to train, and got one: one image in all processes, "
+                f"with feature maps of {tuple(x.shape[2:])}; give larger batches or images"
+            )
         if norm.running_mean is not None:
             norm.num_batches_tracked.add_(1)
             momentum = 1 / int(norm.num_batches_tracked) if norm.momentum is None else norm.momentum

@@ -68,10 +68,54 @@ def test_an_invalid_pts_file_is_an_error_with_its_path(tmp_path: Path, text: str
         read_source(tmp_path)
 
 
-def test_a_binary_pts_file_is_an_error_with_its_path(tmp_path: Path) -> None:
-    (tmp_path / "a.pts").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(TableError, match="cannot read '.*a.pts'"):
+def test_an_extension_in_capital_letters_is_read(tmp_path: Path) -> None:
+    folder(tmp_path, ["a.png", "b.png"])
+    (tmp_path / "a.pts").rename(tmp_path / "a.PTS")
+    (tmp_path / "b.pts").rename(tmp_path / "b.Pts")
+    source = read_source(tmp_path)
+    assert (source.kind, source.files.tolist()) == ("points", ["a.png", "b.png"])
+
+
+def test_two_files_of_points_for_one_image_are_an_error_that_names_both(tmp_path: Path) -> None:
+    folder(tmp_path, ["a.png", "b.png"])
+    (tmp_path / "a.PTS").write_text(pts(POINTS))
+    if len(list(tmp_path.iterdir())) == 4:
+        pytest.skip("this file system does not tell a.PTS from a.pts")
+    with pytest.raises(TableError, match=r"a.png' has two files of points, 'a.PTS' and 'a.pts'; keep one"):
+        read_source(tmp_path)
+
+
+def test_two_images_with_one_file_of_points_are_an_error_that_names_both(tmp_path: Path) -> None:
+    folder(tmp_path, ["a.png", "a.jpg", "b.png"])
+    with pytest.raises(TableError, match=r"a.pts' may have the points of 'a.jpg' or of 'a.png'; take one of these"):
+        read_source(tmp_path)
+
+
+def test_files_of_points_without_an_image_have_a_message(tmp_path: Path) -> None:
+    folder(tmp_path, ["a.png", "train/b.png", "valid/e.png"])
+    (tmp_path / "a.png").rename(tmp_path / "c.png")
+    (tmp_path / "c.pts").write_text(pts(POINTS))
+    (tmp_path / "valid" / "d.PTS").write_text(pts(POINTS))
+    without = ".pts files without an image of their name beside them, which are ignored: 2 (such as 'a.pts')"
+    assert without in read_source(tmp_path).messages
+
+
+@pytest.mark.parametrize(
+    ("encoding", "header", "expected"),
+    [("utf-16", "version: 1", "utf-16"), ("latin1", "author: Jos\xe9", "latin1")],
+)
+def test_a_file_in_another_encoding_is_an_error_with_the_remedy(
+    tmp_path: Path, encoding: str, header: str, expected: str
+) -> None:
+    (tmp_path / "a.pts").write_text(f"{header}\n{pts(POINTS)}", encoding=encoding)
+    with pytest.raises(TableError, match=f"a.pts' is not UTF-8; save it .*: iconv -f {expected} -t utf-8"):
         read_pts(tmp_path / "a.pts")
+
+
+@pytest.mark.parametrize("begin", ["\ufeff", "\n", " \r\n\n"])
+def test_points_alone_are_read_after_a_byte_order_mark_and_blank_lines(tmp_path: Path, begin: str) -> None:
+    (tmp_path / "a.pts").write_bytes(f"{begin}1 1\n64.5 64\n".encode())
+    assert read_pts(tmp_path / "a.pts").tolist() == [[0.5, 0.5], [64, 63.5]]
 
 
 def test_pts_files_with_different_numbers_of_points_are_an_error_with_both_paths(tmp_path: Path) -> None:

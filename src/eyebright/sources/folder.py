@@ -13,7 +13,7 @@ from eyebright.sources.categorical import Categorical
 from eyebright.sources.duplicates import first_row_of_each_image
 from eyebright.sources.folder_parts import FolderParts, parts_of_folders
 from eyebright.sources.parts import part_of
-from eyebright.sources.pts_files import images_with_pts, pts_messages, read_pts_files
+from eyebright.sources.pts_files import images_with_pts, is_pts, pts_messages, pts_without_image, read_pts_files
 from eyebright.sources.source import Source
 from eyebright.sources.spelling import one_spelling
 from eyebright.sources.task_types import Kind, block_name, kind_error
@@ -71,7 +71,7 @@ def folder_source(path: str | Path, kind: Kind | None = None, *, content: Folder
     Raises:
         InputError: there is no image, an image is not in a class folder, the folders are ambiguous, or the
             targets of the folder are of another kind.
-        TableError: a ``.pts`` file is invalid.
+        TableError: a ``.pts`` file is invalid, or belongs to two images.
     """
     root = Path(path)
     content = content or folder_content(root)
@@ -106,8 +106,9 @@ def storage_folder(root: Path, files: Sequence[Path]) -> Path:
 
 def _with_points(root: Path, kind: str, content: FolderContent, files: Sequence[Path]) -> Source:
     folder_parts = parts_of_folders(root, files)
-    others = [file for file in content.others if file.suffix.lower() != ".pts"]
-    messages = [*pts_messages(folder_parts.files, len(content.images) - len(files)), *folder_parts.messages]
+    others = [file for file in content.others if not is_pts(file)]
+    orphans = [file.relative_to(root) for file in pts_without_image(content.others, content.images)]
+    messages = [*pts_messages(folder_parts.files, len(content.images) - len(files), orphans), *folder_parts.messages]
     source = Source(
         kind=kind,
         root=root,

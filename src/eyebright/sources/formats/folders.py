@@ -6,13 +6,13 @@ from eyebright.errors import InputError
 from eyebright.io.files import FolderContent, folder_content
 from eyebright.sources.folder import folder_source
 from eyebright.sources.format import Format, ReadRequest
-from eyebright.sources.pts_files import images_with_pts
+from eyebright.sources.pts_files import images_with_pts, is_pts
 from eyebright.sources.source import Source
 
 
 def has_pts(folder: Path, content: FolderContent) -> bool:
     """True for a folder in which an image has a ``.pts`` file."""
-    return any(file.suffix.lower() == ".pts" for file in content.others) and bool(images_with_pts(content.images))
+    return any(map(is_pts, content.others)) and bool(images_with_pts(content.images))
 
 
 def has_classes(folder: Path, content: FolderContent) -> bool:

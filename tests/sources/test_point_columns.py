@@ -104,15 +104,6 @@ def test_names_that_differ_in_case_are_two_points_and_mixed_case_is_one() -> Non
     assert [point.columns for point in find_points(["Left_X", "left_y"])] == [["Left_X", "left_y"]]
 
 
-@pytest.mark.parametrize("place", ["0", "-1"])
-def test_a_point_that_is_often_in_the_corner_is_said(place: str) -> None:
-    found = read({"ear_x": ["5", place, place], "ear_y": ["6", place, place]})
-    assert found.messages[1:] == (
-        f"point 'ear' is at ({place}, {place}) in 2 of 3 images; if it is unknown there, leave these cells blank",
-    )
-    assert len(read({"ear_x": ["5", place, "7"], "ear_y": ["6", place, place]}).messages) == 1
-
-
 def test_an_infinite_coordinate_is_an_error_with_its_line() -> None:
     with pytest.raises(TableError, match="line 3: '1e400' in column 'ear_y'"):
         read({"ear_x": ["5", "6"], "ear_y": ["6", "1e400"]})

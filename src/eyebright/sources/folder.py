@@ -108,12 +108,15 @@ def _with_points(root: Path, kind: str, content: FolderContent, files: Sequence[
     folder_parts = parts_of_folders(root, files)
     others = [file for file in content.others if not is_pts(file)]
     orphans = [file.relative_to(root) for file in pts_without_image(content.others, content.images)]
+    points = read_pts_files(folder_parts.files)
     messages = [*pts_messages(folder_parts.files, len(content.images) - len(files), orphans), *folder_parts.messages]
+    if unknown := int(np.isnan(points[..., 0]).sum()):
+        messages.append(f"points that are unknown: {unknown} of {points[..., 0].size}")
     source = Source(
         kind=kind,
         root=root,
         files=_relative(root, folder_parts.files),
-        targets=read_pts_files(folder_parts.files),
+        targets=points,
         part=folder_parts.part,
         messages=(*messages, *content._replace(others=others).messages),
     )

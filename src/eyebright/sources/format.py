@@ -95,6 +95,8 @@ class Format:
         is_general: True if any other, more specific format is preferred.
         has_columns: it is a table, in text, whose columns are found by their names.
         read_several: the function that reads several files together; None: each is read, and then joined.
+        unknown_values: how unknown points and numbers are written, for messages.
+        point_offset: what reading adds to the coordinates of points.
         reads_companions: further files beside a label file belong to it, such as one with the names of the classes.
     """
 
@@ -109,3 +111,5 @@ class Format:
     has_columns: bool = False
     read_several: Callable[[Sequence[Path], ReadRequest], Source] | None = None
     reads_companions: bool = False
+    unknown_values: str = "leave them out"
+    point_offset: float = 0.0

@@ -120,7 +120,6 @@ def read_points(table: TextTable, points: Sequence[PointColumns]) -> TargetColum
         messages.append("points are in the order of their numbers, which is not that of the columns")
     if unknown := int(np.isnan(xy[..., 0]).sum()):
         messages.append(f"points that are unknown: {unknown} of {len(table) * len(points)}")
-    messages += [text for i, point in enumerate(points) if (text := _placeholder_message(point, xy[:, i]))]
     return TargetColumns("points", tuple(columns), xy, tuple(messages), names=names)
 
 
@@ -157,19 +156,6 @@ def _names(points: Sequence[PointColumns]) -> tuple[str, ...]:
         return ()
     is_counted = all(_number(point) == place for place, point in enumerate(points, start=1))
     return () if is_counted else tuple(point.name or "0" for point in points)
-
-
-def _placeholder_message(point: PointColumns, xy: Floats) -> str:
-    """A sentence where a point is at (0, 0) or (-1, -1) in several images, as some files write unknown points."""
-    for place in (0, -1):
-        count = int((xy == place).all(axis=1).sum())
-        if count > 1:
-            name = f"point '{point.name}'" if point.name else "the point"
-            return (
-                f"{name} is at ({place}, {place}) in {count} of {len(xy)} images; if it is unknown there, leave these "
-                "cells blank"
-            )
-    return ""
 
 
 def _visible(table: TextTable, name: str) -> Mask:

@@ -25,8 +25,10 @@ from eyebright.sources.targets import Floats
 
 _EXTENSION = ".pts"
 _CONTENT = re.compile(r"(?P<header>[^{}]*)\{(?P<points>[^{}]*)\}\s*", re.DOTALL)
+_UNKNOWN_POINT = ["nan", "nan"]
 _COUNT = re.compile(r"n_points\s*:\s*(\d+)")
-_FIRST_PIXEL = 0.5  # what is subtracted: the centre of the first pixel is (1, 1) in the files and (0.5, 0.5) here
+POINT_OFFSET = -0.5
+"""What is added: the centre of the first pixel is (1, 1) in the files and (0.5, 0.5) here."""
 
 
 def is_pts(file: Path) -> bool:
@@ -94,7 +96,7 @@ def pts_messages(images: Sequence[Path], n_without: int, orphans: Sequence[Path]
 
 
 def read_pts(path: Path) -> Floats:
-    """Shape (p, 2): the points of a file, (x, y) in continuous pixels.
+    """Shape (p, 2): the points of a file, (x, y) in continuous pixels; NaN where it has ``nan nan``.
 
     Raises:
         TableError: the file cannot be read or is invalid.
@@ -104,19 +106,21 @@ def read_pts(path: Path) -> Floats:
     count = None if content is None else _COUNT.search(content["header"])
     if content is not None and count is not None:
         text = content["points"]
-    elif any(map(_is_point, text.strip().splitlines()[:1])):  # some copies have only the points
+    elif any(
+        _is_point(line.lower().split()) for line in text.strip().splitlines()[:1]
+    ):  # some copies have only the points
         count = None
     else:
         raise TableError(
             f"'{path}' is not a file of points; 'n_points: 68' and a point on each line in {{}} were expected"
         )
-    lines = [line.split() for line in text.splitlines() if line.strip()]
-    wrong = next((line for line in lines if len(line) != 2 or not all(map(is_number, line))), None)
+    lines = [line.lower().split() for line in text.splitlines() if line.strip()]
+    wrong = next((line for line in lines if not _is_point(line)), None)
     if wrong is not None:
         raise TableError(f"'{path}' has the line '{' '.join(wrong)}'; a point is two numbers, x and y")
     if count is not None and len(lines) != int(count[1]):
         raise TableError(f"'{path}' announces {count[1]} points and has {len(lines)}")
-    return np.array(lines, dtype=np.float64) - _FIRST_PIXEL
+    return np.array(lines, dtype=np.float64).reshape(-1, 2) + POINT_OFFSET
 
 
 def _text(path: Path) -> str:
@@ -170,5 +174,5 @@ def _one_file_each(images: Sequence[Path]) -> list[Path]:
     return list(image_of)
 
 
-def _is_point(line: str) -> bool:
-    return len(line.split()) == 2 and all(map(is_number, line.split()))
+def _is_point(cells: Sequence[str]) -> bool:
+    return cells == _UNKNOWN_POINT or (len(cells) == 2 and all(map(is_number, cells)))

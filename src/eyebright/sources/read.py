@@ -16,6 +16,7 @@ from eyebright.sources.groups import NO_GROUPS, with_groups
 from eyebright.sources.headers import points_in_pixels
 from eyebright.sources.none_label import with_none_label, with_unknown_hint
 from eyebright.sources.part_files import with_part_files
+from eyebright.sources.placeholders import with_placeholder_messages
 from eyebright.sources.recognise import Recognised, recognise
 from eyebright.sources.registry import NAMES, format_named
 from eyebright.sources.several import read_several
@@ -126,6 +127,7 @@ def read_source(
     is_class = request.kind is not None and request.kind.target.is_exclusive
     with collector_paused():
         source = with_unknown_hint(with_none_label(_read(recognised, request), none_label, is_class=is_class))
+    source = with_placeholder_messages(source, recognised.format)
     source = _with_points_prepared(source, pairs, unit).with_messages(*messages)
     is_grouped = "group" in recognised.format.options and source.group is not None
     source = source if is_grouped and group != NO_GROUPS else with_groups(source, group)

@@ -245,4 +245,5 @@ FORMAT = Format(
     looks_like="JSON with 'images', 'categories' and 'annotations'",
     read=read,
     recognises_file=recognises,
+    unknown_values="give them the visibility 0",
 )

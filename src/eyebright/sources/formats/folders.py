@@ -6,7 +6,7 @@ from eyebright.errors import InputError
 from eyebright.io.files import FolderContent, folder_content
 from eyebright.sources.folder import folder_source
 from eyebright.sources.format import Format, ReadRequest
-from eyebright.sources.pts_files import images_with_pts, is_pts
+from eyebright.sources.pts_files import POINT_OFFSET, images_with_pts, is_pts
 from eyebright.sources.source import Source
 
 
@@ -55,4 +55,6 @@ PTS = Format(
     looks_like="a folder with a .pts file beside each image",
     read=_read_pts,
     recognises_folder=has_pts,
+    unknown_values="write 'nan nan' on their lines",
+    point_offset=POINT_OFFSET,
 )

@@ -101,4 +101,5 @@ FORMAT = Format(
     is_general=True,
     has_columns=True,
     read_several=read_several,
+    unknown_values="write null",
 )

@@ -48,4 +48,5 @@ FORMAT = Format(
     is_general=True,
     has_columns=True,
     read_several=read_several,
+    unknown_values="leave the cells blank",
 )

@@ -1,0 +1,105 @@
+"""Values that may stand for unknown have a message with a count, whatever the format."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from eyebright.sources.read import read_source
+
+NAMES = ["a.png", "b.png", "c.png"]
+
+
+def images(root: Path, names: list[str] = NAMES) -> None:
+    for name in names:
+        PIL.Image.new("RGB", (64, 64)).save(root / name)
+
+
+def hints(source: Any) -> list[str]:
+    return [message for message in source.messages if "some files put unknown ones" in message]
+
+
+def table(root: Path, rows: list[str], header: str = "file,ear_x,ear_y,nose_x,nose_y") -> Path:
+    images(root)
+    (root / "labels.csv").write_text("\n".join([header, *rows]))
+    return root / "labels.csv"
+
+
+@pytest.mark.parametrize("place", ["0", "-1"])
+def test_points_in_the_corner_of_a_table_have_a_message_with_their_count(place: str, tmp_path: Path) -> None:
+    both, one = f"{place},{place},{place},{place}", f"{place},{place},30,40"
+    path = table(tmp_path, [f"a.png,{both}", f"b.png,{one}", "c.png,5,6,31,42"])
+    assert hints(read_source(path)) == [
+        f"points at ({place}, {place}), where some files put unknown ones: 3 of 6, in 2 images ('ear', 'nose'); where "
+        "they are unknown, leave the cells blank"
+    ]
+
+
+def test_one_point_in_the_corner_has_none(tmp_path: Path) -> None:
+    path = table(tmp_path, ["a.png,0,0,30,40", "b.png,0,6,31,41", "c.png,,,32,42"])
+    assert hints(read_source(path)) == []
+
+
+@pytest.mark.parametrize("place", [0, -1])
+def test_the_place_in_a_pts_file_is_that_before_the_shift(place: int, tmp_path: Path) -> None:
+    images(tmp_path)
+    for name in NAMES:
+        first = "20 30" if name == "c.png" else f"{place} {place}"
+        (tmp_path / name).with_suffix(".pts").write_text(f"n_points: 2\n{{\n{first}\n40 50\n}}\n")
+    assert hints(read_source(tmp_path)) == [
+        f"points at ({place}, {place}), where some files put unknown ones: 2 of 6, in 2 images ('point 1'); where they "
+        "are unknown, write 'nan nan' on their lines"
+    ]
+
+
+def test_nan_in_a_pts_file_is_an_unknown_point(tmp_path: Path) -> None:
+    images(tmp_path, ["a.png"])
+    (tmp_path / "a.pts").write_text("n_points: 2\n{\nNaN nan\n40 50\n}\n")
+    source = read_source(tmp_path)
+    assert np.array_equal(source.targets, [[[np.nan, np.nan], [39.5, 49.5]]], equal_nan=True)
+    assert "points that are unknown: 1 of 2" in source.messages
+
+
+def test_visible_keypoints_of_coco_in_the_corner_have_a_message(tmp_path: Path) -> None:
+    images(tmp_path)
+    content = {
+        "images": [{"id": i, "file_name": name} for i, name in enumerate(NAMES)],
+        "categories": [{"id": 1, "name": "cat", "keypoints": ["ear", "nose"]}],
+        "annotations": [
+            {"id": i, "image_id": i, "category_id": 1, "keypoints": [-1, -1, 2, 30 + i, 40, 2]} for i in range(3)
+        ],
+    }
+    (tmp_path / "coco.json").write_text(json.dumps(content))
+    (message,) = hints(read_source(tmp_path / "coco.json"))
+    assert message.startswith("points at (-1")
+    assert message.endswith("3 of 6, in 3 images ('ear'); where they are unknown, give them the visibility 0")
+
+
+def test_points_of_labelme_in_the_corner_have_a_message(tmp_path: Path) -> None:
+    images(tmp_path)
+    for i, name in enumerate(NAMES):
+        shapes = [
+            {"label": label, "shape_type": "point", "points": [place]}
+            for label, place in (("ear", [0, 0]), ("nose", [30, 40 + i]))
+        ]
+        content = {"imagePath": name, "shapes": shapes, "flags": {}}
+        (tmp_path / name).with_suffix(".json").write_text(json.dumps(content))
+    (message,) = hints(read_source(tmp_path))
+    assert message.endswith("3 of 6, in 3 images ('ear'); where they are unknown, leave them out")
+
+
+def test_images_with_fractions_beside_images_with_pixels_have_a_message(tmp_path: Path) -> None:
+    path = table(tmp_path, ["a.png,20,30,40,50", "b.png,0.25,0.5,0.75,1", "c.png,21,31,41,51"])
+    assert (
+        "images whose points are all between 0 and 1, as fractions of an image are, while those of others are not: "
+        "1 of 3 (such as 'b.png' with (0.25, 0.5)); write all points in one unit"
+    ) in read_source(path).messages
+
+
+@pytest.mark.parametrize("row", ["b.png,0.25,0.5,7,1", "b.png,0,0,1,1", "b.png,,,,"])
+def test_images_with_a_point_in_the_first_pixel_have_none(row: str, tmp_path: Path) -> None:
+    path = table(tmp_path, ["a.png,20,30,40,50", row, "c.png,21,31,41,51"])
+    assert not any("between 0 and 1" in message for message in read_source(path).messages)

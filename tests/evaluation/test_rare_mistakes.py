@@ -88,13 +88,13 @@ def test_the_expectation_is_the_sum_over_all_targets(metric: Metric, mistakes: M
         weight = float(torch.where(target == 1, PROBABILITIES, 1 - PROBABILITIES).prod())
         loss, is_wrong = loss_by_labels(metric, target)
         found = found_by(mistakes, PROBABILITIES[None], target[None])
-        assert (float(found.loss), bool(found.wrong)) == (pytest.approx(loss), is_wrong)
+        assert (float(found.loss), bool(found.has_mistake)) == (pytest.approx(loss), is_wrong)
         none += weight * (not is_wrong)
         expected += weight * loss
         with_mistake += weight * loss * is_wrong
-    assert float(found.none) == pytest.approx(none)
-    assert float(found.expected) == pytest.approx(expected)
-    assert float(found.expected - found.none * found.without) == pytest.approx(with_mistake)
+    assert float(found.p_no_mistake) == pytest.approx(none)
+    assert float(found.expected_loss) == pytest.approx(expected)
+    assert float(found.expected_loss - found.p_no_mistake * found.loss_if_right) == pytest.approx(with_mistake)
 
 
 def test_the_expected_ranking_loss_is_that_of_pairs() -> None:
@@ -107,7 +107,7 @@ def test_the_expected_ranking_loss_is_that_of_pairs() -> None:
         pairs += weight * of_image
         some += weight * bool(target.any())
     found = found_by(mistakes_in_ranking_loss, PROBABILITIES[None], target[None])
-    assert float(found.expected) == pytest.approx(some * wrong / pairs)
+    assert float(found.expected_loss) == pytest.approx(some * wrong / pairs)
 
 
 @pytest.mark.parametrize("mistakes", [mistakes_in_log_loss, mistakes_in_brier_score])
@@ -116,11 +116,11 @@ def test_the_expectation_of_classes_is_the_sum_over_the_classes(mistakes: Mistak
     score = log_loss if mistakes is mistakes_in_log_loss else brier_score
     found, losses = found_by(mistakes, p, torch.arange(4)), [score(p[:1], torch.tensor([i])) for i in range(4)]
     assert found.loss.tolist() == pytest.approx(losses)
-    assert found.wrong.tolist() == [0, 1, 1, 1]  # the first class is the most probable one
-    assert float(found.none[0]) == pytest.approx(float(p[0, 0]))
-    assert float(found.without[0]) == pytest.approx(losses[0])
-    assert float(found.expected[0]) == pytest.approx(float((p[0] * torch.tensor(losses)).sum()))
-    assert not found_by(mistakes, p, torch.full((4,), -1)).known.any()
+    assert found.has_mistake.tolist() == [0, 1, 1, 1]  # the first class is the most probable one
+    assert float(found.p_no_mistake[0]) == pytest.approx(float(p[0, 0]))
+    assert float(found.loss_if_right[0]) == pytest.approx(losses[0])
+    assert float(found.expected_loss[0]) == pytest.approx(float((p[0] * torch.tensor(losses)).sum()))
+    assert not found_by(mistakes, p, torch.full((4,), -1)).n_summands.any()
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_unknown_labels_are_as_if_they_were_not_there(mistakes: Mistakes) -> Non
     found, less = found_by(mistakes, given, target), found_by(mistakes, given[:1, [0, 1, 3]], target[:1, [0, 1, 3]])
     for name in ("known", "wrong", "loss", "expected", "without"):
         assert getattr(found, name).tolist() == pytest.approx([float(getattr(less, name)), 0.0])
-    assert found.none.tolist() == pytest.approx([float(less.none), 1.0])
+    assert found.p_no_mistake.tolist() == pytest.approx([float(less.p_no_mistake), 1.0])
 
 
 def test_blocks_of_images_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,7 +142,7 @@ def test_blocks_of_images_change_nothing(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr("eyebright.evaluation.rare_mistakes._MAX_BLOCK", 7)
     parts = found_by(mistakes_in_coverage, given, target), found_by(mistakes_in_log_loss, given, target)
     for one, other in zip(whole, parts, strict=True):
-        assert one.expected.tolist() == other.expected.tolist()
+        assert one.expected_loss.tolist() == other.expected_loss.tolist()
 
 
 # ------------------------------------------------------------------------------- of two models
@@ -168,9 +168,9 @@ def test_the_expected_increase_is_the_sum_over_all_targets(metric: Metric, mista
         increase = loss - loss_by_labels(metric, target, OTHER)[0]
         found = added_to(mistakes, OTHER[None], PROBABILITIES[None], target[None])
         assert float(found.loss) == pytest.approx(increase)
-        assert bool(found.wrong) == (is_wrong and increase > 0)
+        assert bool(found.has_mistake) == (is_wrong and increase > 0)
         expected += weight * increase
-    assert float(found.expected) == pytest.approx(expected)
+    assert float(found.expected_loss) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("mistakes", METRICS)
@@ -185,8 +185,8 @@ def test_the_expected_increase_of_classes_is_the_sum_over_the_classes() -> None:
     p, q = PROBABILITIES / PROBABILITIES.sum(), OTHER / OTHER.sum()
     found = added_to(mistakes_in_log_loss, q.expand(4, 4), p.expand(4, 4), torch.arange(4))
     assert found.loss.tolist() == pytest.approx((q / p).log().tolist())
-    assert float(found.expected[0]) == pytest.approx(float((p * (q / p).log()).sum()))
-    assert found.wrong.tolist() == [0, float(q[1] > p[1]), float(q[2] > p[2]), float(q[3] > p[3])]
+    assert float(found.expected_loss[0]) == pytest.approx(float((p * (q / p).log()).sum()))
+    assert found.has_mistake.tolist() == [0, float(q[1] > p[1]), float(q[2] > p[2]), float(q[3] > p[3])]
 
 
 # ------------------------------------------------------------------------------- of a sample
@@ -197,7 +197,17 @@ def test_a_mistake_costs_what_the_sample_shows_or_more_if_the_model_expects_it()
     loss = torch.zeros(10, dtype=torch.float64)
     loss[0] = 3.0
     wrong = (loss > 0).double()
-    shown, expected = (ImageMistakes(ones, wrong, loss + 1, 0.9 * ones, x * ones, ones) for x in (1.2, 2.0))
+    shown, expected = (
+        ImageMistakes(
+            n_summands=ones,
+            has_mistake=wrong,
+            loss=loss + 1,
+            p_no_mistake=0.9 * ones,
+            expected_loss=x * ones,
+            loss_if_right=ones,
+        )
+        for x in (1.2, 2.0)
+    )
     assert RareMistakes.of(shown) == RareMistakes(wrong=1, units=10, cost=3.0)
     assert RareMistakes.of(expected).cost == pytest.approx(10)  # with a mistake (2 - 0.9) / 0.1, without one 1
     assert RareMistakes.of(shown).unseen() == pytest.approx(3 * (wilson(1, 10).high - 0.1))

@@ -3,20 +3,19 @@
 Where one image in fifty is wrong, most of a log loss is the loss of that image, and a sample of fifty has none of them
 with a probability of 0.36: no resample of it can know what a mistake costs. Such a score is a mixture of many small
 values and few large ones, as in auditing (Panel on Nonstandard Mixtures of Distributions, 1989, Statistical Science
-4:2). As the bounds of auditors do, the upper end of the interval takes the share of images with a mistake at its own
-upper limit, that of Wilson's interval, and each one beyond those of the sample at its cost: how much greater the loss
-of images with a mistake is than that of the others, in the sample, or, if that is more, as the probabilities of the
-model expect it. The former is too small where the sample has only light mistakes, the latter where the model is
-overconfident.
+4:2). As the bounds of auditors do, the upper end of the interval assumes that as many images are wrong as Wilson's
+upper limit of their share allows. Each mistake beyond those of the sample costs the difference between the mean loss of
+wrong and of right images: as it was observed, or as the probabilities of the model expect it, whichever is greater. The
+former is too small where the sample has only light mistakes, the latter where the model is overconfident.
 
-A mistake is a label, or class, that is less probable than its opposite; of a ranking a label below one that the image
-has not. Labels of an image are taken as independent of each other in what is expected.
+A mistake is a label, or class, that is less probable than its opposite; for a ranking, a negative label above a
+positive one. Expectations take the labels of an image as independent of each other.
 
 Axes of tensors: n images, k labels or classes, b images of a block.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import repeat
 from typing import Any, Protocol
 
@@ -34,28 +33,27 @@ _MIN_PROBABILITY = 2.0**-23
 _MAX_BLOCK = 1_000_000  # cells at once: limits the memory
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class ImageMistakes:
     """The mistakes of each image, and those that the probabilities of the model expect, float64.
 
     Args:
-        known: how many summands of the mean the image has: known labels, or 1; 0 for an image that does not count.
-        wrong: 1 for an image with a mistake, or more, and otherwise 0.
+        n_summands: how many summands of the mean the image has: known labels, or 1; 0 for an image that does not count.
+        has_mistake: 1 for an image with one or more mistakes, otherwise 0.
         loss: the sum of its losses, of which the score is the mean.
-        none: the probability that the image has no mistake.
-        expected: the expectation of the loss.
-        without: the loss without a mistake.
-        least: how much greater the loss with a mistake is at least, of an image or a group; where no probabilities
-            tell what to expect, `none` is 1 and `expected` 0.
+        p_no_mistake: the probability that the image has no mistake; 1 where no probabilities tell what to expect.
+        expected_loss: the expectation of the loss; 0 where no probabilities tell what to expect.
+        loss_if_right: the loss without a mistake.
+        min_mistake_loss: the least loss of an image, or group of images, with a mistake.
     """
 
-    known: Float[Tensor, " n"]
-    wrong: Float[Tensor, " n"]
+    n_summands: Float[Tensor, " n"]
+    has_mistake: Float[Tensor, " n"]
     loss: Float[Tensor, " n"]
-    none: Float[Tensor, " n"]
-    expected: Float[Tensor, " n"]
-    without: Float[Tensor, " n"]
-    least: float = field(default=0.0, kw_only=True)
+    p_no_mistake: Float[Tensor, " n"]
+    expected_loss: Float[Tensor, " n"]
+    loss_if_right: Float[Tensor, " n"]
+    min_mistake_loss: float = 0.0
 
 
 class Mistakes(Protocol):
@@ -107,18 +105,27 @@ class RareMistakes:
         Raises:
             InputError: there is not one group for each image.
         """
-        rows = (images.known, images.wrong, images.loss, images.none.log(), images.expected, images.without)
-        of_units = torch.stack(rows, dim=1)
+        # Sums over a group: logarithms, since its images have no mistake with the product of their probabilities.
+        rows = (
+            images.n_summands,
+            images.has_mistake,
+            images.loss,
+            images.p_no_mistake.log(),
+            images.expected_loss,
+            images.loss_if_right,
+        )
+        units = torch.stack(rows, dim=1)
         if groups is not None:
-            codes = torch.from_numpy(group_codes(groups, len(of_units)))
-            of_units = of_units.new_zeros(int(codes.max()) + 1, len(rows)).index_add_(0, codes, of_units)
-        known, wrong, loss, log_none, expected, without = of_units[of_units[:, 0] > 0].T
-        is_wrong, none = wrong > 0, log_none.exp()
-        of_wrong = _ratio(loss[is_wrong].sum(), is_wrong.sum())
-        of_expected = _ratio((expected - none * without).sum(), (1 - none).sum())
-        more = max(of_wrong, of_expected, images.least) - _ratio(loss[~is_wrong].sum(), (~is_wrong).sum())
-        cost = _ratio(torch.tensor(max(more, 0.0) * len(known)), known.sum())
-        return RareMistakes(int(is_wrong.sum()), len(known), cost)
+            codes = torch.from_numpy(group_codes(groups, len(units)))
+            units = units.new_zeros(int(codes.max()) + 1, len(rows)).index_add_(0, codes, units)
+        n_summands, mistakes, loss, log_p_no_mistake, expected_loss, loss_if_right = units[units[:, 0] > 0].T
+        is_wrong, p_no_mistake = mistakes > 0, log_p_no_mistake.exp()
+        observed = _ratio(loss[is_wrong].sum(), is_wrong.sum())
+        expected = _ratio((expected_loss - p_no_mistake * loss_if_right).sum(), (1 - p_no_mistake).sum())
+        of_right = _ratio(loss[~is_wrong].sum(), (~is_wrong).sum())
+        difference = max(observed, expected, images.min_mistake_loss) - of_right
+        cost = _ratio(torch.tensor(max(difference, 0.0) * len(n_summands)), n_summands.sum())
+        return RareMistakes(int(is_wrong.sum()), len(n_summands), cost)
 
     def unseen(self, *, level: float = CONFIDENCE) -> float:
         """How much greater the score would be with as many mistakes as the sample leaves possible.
@@ -173,17 +180,17 @@ def mistakes_in_coverage(
     reached: Float[Tensor, "n 2"],
     other: Float[Tensor, "n k"] | None = None,
 ) -> ImageMistakes:
-    """Those of images with a label below one that they have not; the loss is how many such ones are above its last.
+    """Those of images with a negative label above a positive one; the loss is the number of such negative labels.
 
     Arguments and errors as in `mistakes_in_log_loss`.
     """
-    loss, known = reached.double().unbind(1)
+    loss, counted = reached.double().unbind(1)
     if other is None:
-        loss = loss - (target == 1).sum(dim=1).cpu() * known
-    none, above, _ = _expected_order(probabilities, target)
+        loss = loss - (target == 1).sum(dim=1).cpu() * counted
+    in_order, above, _ = _expected_order(probabilities, target)
     if other is not None:
         above = above - _expected_order(probabilities, target, by=other)[1]
-    return ImageMistakes(known, (loss > 0).double(), loss, none, above, torch.zeros_like(loss))
+    return _ranking_mistakes(counted, loss, in_order, above)
 
 
 def mistakes_in_ranking_loss(
@@ -192,15 +199,15 @@ def mistakes_in_ranking_loss(
     losses: Float[Tensor, "n 2"],
     other: Float[Tensor, "n k"] | None = None,
 ) -> ImageMistakes:
-    """Those of images with a label below one that they have not; the loss is the share of such pairs.
+    """Those of images with a negative label above a positive one; the loss is the share of such pairs.
 
     Arguments and errors as in `mistakes_in_log_loss`.
     """
-    loss, known = losses.double().unbind(1)
-    none, _, pairs = _expected_order(probabilities, target)
+    loss, counted = losses.double().unbind(1)
+    in_order, _, pairs = _expected_order(probabilities, target)
     if other is not None:
         pairs = pairs - _expected_order(probabilities, target, by=other)[2]
-    return ImageMistakes(known, (loss > 0).double(), loss, none, pairs, torch.zeros_like(loss))
+    return _ranking_mistakes(counted, loss, in_order, pairs)
 
 
 def false_alarms(
@@ -214,10 +221,8 @@ def false_alarms(
     Arguments as in `Mistakes`.
     """
     wrong, counted = alarms.double().unbind(1)
-    nothing, surely = torch.zeros_like(wrong), torch.ones_like(wrong)
     is_possible = other is None or not torch.equal(decided, other)
-    least = 1000.0 * is_possible
-    return ImageMistakes(counted, (wrong > 0).double(), 1000 * wrong, surely, nothing, nothing, least=least)
+    return _unexpected_mistakes(counted, 1000 * wrong, 1000.0 * is_possible)
 
 
 def unusual_counts(
@@ -232,17 +237,42 @@ def unusual_counts(
 
     An image with another number has one label more or less at least. Arguments as in `Mistakes`.
     """
-    numbers, one = counts.double().unbind(1)
+    numbers, counted = counts.double().unbind(1)
     usual = numbers.mode().values
     more = (sign * (numbers - usual)).clamp_min(0)
-    nothing, least = torch.zeros_like(more), 0 if other is None else -decided.shape[1]
-    is_possible = bool(usual < decided.shape[1] if sign > 0 else usual > least)
+    fewest = 0 if other is None else -decided.shape[1]
+    is_possible = bool(usual < decided.shape[1] if sign > 0 else usual > fewest)
     if other is not None:
         is_possible &= not torch.equal(decided, other)
-    return ImageMistakes(one, (more > 0).double(), more, one, nothing, nothing, least=float(is_possible))
+    return _unexpected_mistakes(counted, more, float(is_possible))
 
 
 # ------------------------------------------------------------------------------- private
+
+
+def _ranking_mistakes(counted: Tensor, loss: Tensor, in_order: Tensor, expected_loss: Tensor) -> ImageMistakes:
+    """The mistakes in rankings, whose loss is 0 without one."""
+    return ImageMistakes(
+        n_summands=counted,
+        has_mistake=(loss > 0).double(),
+        loss=loss,
+        p_no_mistake=in_order,
+        expected_loss=expected_loss,
+        loss_if_right=torch.zeros_like(loss),
+    )
+
+
+def _unexpected_mistakes(counted: Tensor, loss: Tensor, min_mistake_loss: float) -> ImageMistakes:
+    """The mistakes in decisions, of which no probabilities tell what to expect; their loss is 0 without one."""
+    return ImageMistakes(
+        n_summands=counted,
+        has_mistake=(loss > 0).double(),
+        loss=loss,
+        p_no_mistake=torch.ones_like(loss),
+        expected_loss=torch.zeros_like(loss),
+        loss_if_right=torch.zeros_like(loss),
+        min_mistake_loss=min_mistake_loss,
+    )
 
 
 def _brier_scores_of_classes(p: Float[Tensor, "b k"]) -> Float[Tensor, "b k"]:
@@ -264,11 +294,11 @@ def _class_mistakes(
 def _classes_of_block(
     p: Float[Tensor, "b k"], q: Float[Tensor, "b k"] | None, classes: Int[Tensor, " b"], loss_of: Callable[..., Tensor]
 ) -> Float[Tensor, "4 b"]:
-    """Whether each image has a mistake, and what is expected of it: see `ImageMistakes`."""
+    """For each image of `ImageMistakes`: has_mistake, p_no_mistake, expected_loss, loss_if_right."""
     losses = loss_of(p) if q is None else loss_of(p) - loss_of(q)
     top = p.argmax(dim=1, keepdim=True)
-    none, without = (rows.gather(1, top)[:, 0] for rows in (p, losses))
-    return torch.stack([(top[:, 0] != classes).double(), none, (p * losses).sum(dim=1), without])
+    p_no_mistake, loss_if_right = (rows.gather(1, top)[:, 0] for rows in (p, losses))
+    return torch.stack([(top[:, 0] != classes).double(), p_no_mistake, (p * losses).sum(dim=1), loss_if_right])
 
 
 def _label_mistakes(
@@ -289,32 +319,41 @@ def _labels_of_block(
     loss_of: Callable[[Tensor], Tensor],
 ) -> Float[Tensor, "4 b"]:
     """As `_classes_of_block`."""
-    right, less = torch.where(positive, p, 1 - p), torch.minimum(p, 1 - p)
-    of_less, of_more = loss_of(less), loss_of(1 - less)
+    p_true, p_wrong = torch.where(positive, p, 1 - p), torch.minimum(p, 1 - p)
+    loss_if_wrong, loss_if_right = loss_of(p_wrong), loss_of(1 - p_wrong)
     if q is not None:
-        of_other = torch.where(p < 0.5, q, 1 - q)  # the other model's probability of the less probable answer
-        of_less, of_more = of_less - loss_of(of_other), of_more - loss_of(1 - of_other)
+        q_wrong = torch.where(p < 0.5, q, 1 - q)  # the other model's probability of the same answer
+        loss_if_wrong, loss_if_right = loss_if_wrong - loss_of(q_wrong), loss_if_right - loss_of(1 - q_wrong)
 
     def summed(cells: Tensor) -> Tensor:
         return torch.where(known, cells, 0).sum(dim=1, dtype=torch.float64)
 
-    wrong, none = (known & (right < 0.5)).any(dim=1), summed(torch.log1p(-less)).exp()
-    return torch.stack([wrong.double(), none, summed(less * of_less + (1 - less) * of_more), summed(of_more)])
+    has_mistake, p_no_mistake = (known & (p_true < 0.5)).any(dim=1), summed(torch.log1p(-p_wrong)).exp()
+    expected_loss = summed(p_wrong * loss_if_wrong + (1 - p_wrong) * loss_if_right)
+    return torch.stack([has_mistake.double(), p_no_mistake, expected_loss, summed(loss_if_right)])
 
 
 def _image_mistakes(
     rows: Float[Tensor, "4 n"], loss: Float[Tensor, " n"], known: Float[Tensor, " n"], *, differ: bool
 ) -> ImageMistakes:
     """The mistakes from the rows of all blocks; those of differences have a greater loss than the other model."""
-    wrong, none, expected, without = rows
-    return ImageMistakes(known, wrong * (loss > 0) if differ else wrong, loss, none, expected, without)
+    has_mistake, p_no_mistake, expected_loss, loss_if_right = rows
+    return ImageMistakes(
+        n_summands=known,
+        has_mistake=has_mistake * (loss > 0) if differ else has_mistake,
+        loss=loss,
+        p_no_mistake=p_no_mistake,
+        expected_loss=expected_loss,
+        loss_if_right=loss_if_right,
+    )
 
 
 def _expected_order(probabilities: Tensor, target: Tensor, *, by: Tensor | None = None) -> Float[Tensor, "3 n"]:
     """What the probabilities expect of the order of each image's labels, if they are independent.
 
-    The probability that no label is below one that the image has not, how many such ones are above its last label, and
-    the share of its pairs in the wrong order (the expected pairs in the wrong order, divided by all expected pairs).
+    The probability that no negative label is above a positive one, the number of negative labels above its last
+    positive one, and the share of pairs in the wrong order (the expected pairs in the wrong order, divided by all
+    expected pairs, times the probability that the image has a label).
 
     Args:
         probabilities: of the labels.
@@ -332,12 +371,12 @@ def _order_of_block(
     ranked, is_known = p.gather(1, order), known.gather(1, order)
     yes, no = torch.where(is_known, ranked, 0.0), torch.where(is_known, 1 - ranked, 0.0)
     below = torch.cat([(1 - yes)[:, 1:].flip(1).cumprod(1).flip(1), yes.new_ones(len(yes), 1)], dim=1)
-    none, above = (1 - yes).prod(dim=1), no.cumsum(1) - no
-    in_order = (yes.cumprod(1) * below).sum(dim=1) + none
+    p_no_label, above = (1 - yes).prod(dim=1), no.cumsum(1) - no
+    in_order = (yes.cumprod(1) * below).sum(dim=1) + p_no_label
     labels = yes.sum(dim=1)
     pairs = is_known.sum(dim=1) * labels - labels.square() - (yes * no).sum(dim=1)
     wrong_pairs = (yes * above).sum(dim=1)
-    share = torch.where(pairs > 0, (1 - none) * wrong_pairs / pairs, 0.0)
+    share = torch.where(pairs > 0, (1 - p_no_label) * wrong_pairs / pairs, 0.0)
     return torch.stack([in_order.clamp(0, 1), (yes * below * above).sum(dim=1), share])
 
 

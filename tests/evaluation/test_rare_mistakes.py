@@ -130,7 +130,7 @@ def test_unknown_labels_are_as_if_they_were_not_there(mistakes: Mistakes) -> Non
     target = torch.tensor([[1.0, 0, math.nan, 1], [math.nan] * 4])
     given = PROBABILITIES.expand(2, 4)
     found, less = found_by(mistakes, given, target), found_by(mistakes, given[:1, [0, 1, 3]], target[:1, [0, 1, 3]])
-    for name in ("known", "wrong", "loss", "expected", "without"):
+    for name in ("n_summands", "has_mistake", "loss", "expected_loss", "loss_if_right"):
         assert getattr(found, name).tolist() == pytest.approx([float(getattr(less, name)), 0.0])
     assert found.p_no_mistake.tolist() == pytest.approx([float(less.p_no_mistake), 1.0])
 

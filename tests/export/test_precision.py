@@ -62,7 +62,9 @@ def test_the_ranges_are_never_those_of_images_that_are_compared(saved: Path, tra
     found = calibration_images(saved, training_images, validation)
     assert len(found) == len(training_images) - len(validation.paths)
     assert not set(found) & set(validation.paths)
-    with pytest.raises(InputError, match="none of the 10 images for the ranges of INT8 is there and not among those"):
+    with pytest.raises(
+        InputError, match="no image is left for the ranges of INT8: each of the 10 is missing, or among those"
+    ):
         calibration_images(saved, validation.paths, validation)
 
 
@@ -91,7 +93,9 @@ def test_training_images_have_moved_as_the_validation_images_have(
     found = calibration_images(saved, [], validation_images(saved, images=photos))
     assert {Path(path).parent for path in found} == {photos}
     assert len(found) == 30
-    with pytest.raises(InputError, match=r"none of the 30 images for the ranges of INT8 is there .* such as '.*empty/"):
+    with pytest.raises(
+        InputError, match=r"no image is left for the ranges of INT8: each of the 30 .* such as '.*empty/"
+    ):
         calibration_images(saved, [], validation_images(saved, images=empty(tmp_path)))
 
 

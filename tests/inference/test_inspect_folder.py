@@ -101,7 +101,7 @@ def change(**fields: Any) -> Callable[[Path], None]:
         ),
         (lambda folder: (folder / "manifest.json").write_text("[]"), "manifest.json: cannot be read: it is not a JSON"),
         (lambda folder: (folder / "options.json").write_text("["), "options.json: cannot be read: it is not JSON"),
-        (lambda folder: (folder / "out_of_fold.parquet").write_text(""), "out_of_fold.parquet: belongs to another"),
+        (lambda folder: (folder / "out_of_fold.parquet").write_text(""), "out_of_fold.parquet: cannot be checked"),
         (change(schema=99), "manifest.json: has schema 99, but this version of eyebright reads 1 to 2: update"),
         (change(schema="2"), "manifest.json: has no valid 'schema' number, got '2': it is not a manifest of Eyebright"),
         (change(target=3), "manifest.json: has no valid 'target', got 3"),

@@ -24,9 +24,9 @@ from eyebright.image.perceptual_hash import BOXES, in_orientation, oriented
 from eyebright.sources.categorical import Codes
 
 LARGE_SHARE = 0.05
-"""A group of duplicates with more than this share of the images, and at least `LARGE_COUNT`, is rather a film, or
-photographs by a fixed camera, or a placeholder for images that are missing, than copies of one image. So is one with
-more than half of the images."""
+"""A group of duplicates with more than this share of the images, and at least `LARGE_COUNT`, is probably not
+copies of one image, but frames of a film, photographs by a fixed camera, or a placeholder for missing images. So is one
+with more than half of the images."""
 
 LARGE_COUNT = 10
 
@@ -83,8 +83,8 @@ class Duplicates:
         """Shape (n,): a number for each image, equal for those that belong together.
 
         Args:
-            whole: True if the images of a large group belong together, too; else only those of its files with equal
-                content that are no large group themselves.
+            whole: True: a large group stays together; False: only its identical files do, unless they are a large
+                group themselves.
         """
         codes = _components(self.count, self.pairs)
         if whole:

@@ -1,4 +1,7 @@
-"""Thresholds with a finite-sample guarantee: `keep_promise`."""
+"""`keep_promise`: thresholds with a finite-sample guarantee, by fixed-sequence testing.
+
+A *promise* is a bound on a metric, such as a precision of at least 0.9, and the confidence with which it holds.
+"""
 
 import os
 from collections.abc import Hashable, Sequence
@@ -143,7 +146,9 @@ def keep_promise(
     independent: bool | None = None,
     keep_former: bool = False,
 ) -> PromiseResult:
-    """For each label, the threshold with the most useful answers at which the promise holds.
+    """For each label, of the thresholds at which the promise holds, the one with the most positive predictions.
+
+    For recall it is the one with the fewest.
 
     The probability that the bound is broken on new images of the same kind, at the threshold of a label (of any label
     if the promise is for all at once), is at most 1 - confidence, over the draw of these images. The thresholds to be

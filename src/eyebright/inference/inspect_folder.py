@@ -316,7 +316,7 @@ def _unknown(name: str) -> str:
 def _hashed(path: Path, expected: Any) -> tuple[str, str]:
     """(check, note) of a file with a SHA-256."""
     if not isinstance(expected, str):
-        return "problem", "belongs to another model: it has no hash"
+        return "problem", "cannot be checked, since no hash of it was saved; it may belong to another model"
     with path.open("rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != expected:
             return "problem", "is damaged, or belongs to another model: its hash differs from the saved one"

@@ -28,7 +28,7 @@ _MAX_ROWS = 200  # rows of the table of labels
 _NOUN_OF_TASK_TYPE: Mapping[TaskType, str] = {
     "labels": "any number of {} for each image",
     "classes": "one of {} for each image",
-    "points": "{} on each image, in its own pixels",
+    "points": "{} on each image, in pixels of that image",
     "numbers": "{} for each image",
 }
 _NOUNS: Mapping[TaskType, tuple[str, str]] = {

@@ -8,11 +8,10 @@ median of the standard deviations:
 - "squared" (`sklearn.linear_model.Ridge`, ``alpha = 1 / C``): ``C * sum_i w_i (y_i - x_i w - b)^2 + ||w||^2``; numbers
   are standardised before, which only changes the scale of the weights.
 
-Intercepts have no penalty. Features are standardised as by `sklearn.preprocessing.StandardScaler`, ignoring
-``sample_weight``, and the standardisation is folded into the returned weight and bias.
+Intercepts have no penalty. Features are centred, too; centre and scale ignore ``sample_weight``, and both are folded
+into the returned weight and bias.
 
-Axes: n images, d features, k outputs, f fitted outputs, s some of them, r1 principal directions and
-the intercept (the last row).
+Axes: n images, d features, k outputs, f fitted outputs, s outputs that are solved together.
 """
 
 from collections.abc import Sequence
@@ -31,7 +30,8 @@ from eyebright.train.linear_head.newton import solve
 from eyebright.train.linear_head.objectives import Losses
 from eyebright.train.linear_head.problem import Problem, class_problem, label_problem, number_problem
 
-# The solver stops after a step that changes no probability by more than this; the remaining error is at most a tenth.
+# The solver stops after a step that changes no probability by more than this; the remaining error is at most a tenth
+# of it.
 _TOLERANCE = 1e-4
 _FLOAT64_MAX_SIZE = 1_500_000  # images times principal directions up to which float64 is used
 _BATCH_MAX_SIZE = 12_000_000  # most images times outputs that are solved together: 48 MB for each copy
@@ -167,7 +167,7 @@ def _label_losses(problem: Problem, columns: Int[Tensor, " s"], dtype: torch.dty
 
 
 def _solve_classes(basis: Basis, problem: Problem, Cs: Float[Tensor, " f"], columns: Int[Tensor, " s"]) -> _Heads:
-    """The heads of all classes of a softmax; arguments as for labels, ``columns`` are all of them."""
+    """The heads of all classes of a softmax; arguments as in `_solve_labels`, of which ``columns`` are all classes."""
     if not len(columns):
         return *basis.head(basis.mean.new_zeros(basis.coordinates.shape[1], 0)), torch.ones(0, dtype=torch.bool)
     losses = Losses("multinomial", problem.targets, problem.sample_weights.to(basis.coordinates.dtype)[:, :, None])

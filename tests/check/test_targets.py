@@ -108,6 +108,14 @@ def test_a_number_that_stands_for_unknown_is_found_though_it_is_frequent() -> No
     assert "30 images with the same number -999." in finding.sentence
 
 
+def test_several_numbers_that_stand_for_unknown_are_found_beside_an_outlier() -> None:
+    values = numbers()
+    values[:30, 0], values[30:40, 0], values[50, 0] = -999, -9999, 5000
+    finding = found(source_of_numbers(values))["outlying_numbers"]
+    assert finding.figure == 41
+    assert "10 images with the same number -9999, 30 images with the same number -999, 5000." in finding.sentence
+
+
 def test_a_column_that_does_not_change_is_constant() -> None:
     values = numbers()
     values[:, 1] = 3

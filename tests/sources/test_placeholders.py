@@ -103,3 +103,46 @@ def test_images_with_fractions_beside_images_with_pixels_have_a_message(tmp_path
 def test_images_with_a_point_in_the_first_pixel_have_none(row: str, tmp_path: Path) -> None:
     path = table(tmp_path, ["a.png,20,30,40,50", row, "c.png,21,31,41,51"])
     assert not any("between 0 and 1" in message for message in read_source(path).messages)
+
+
+def number_hints(root: Path, prices: list[float | str]) -> list[str]:
+    names = [f"{i}.png" for i in range(len(prices))]
+    images(root, names)
+    rows = [f"{name},{price}" for name, price in zip(names, prices, strict=True)]
+    (root / "prices.csv").write_text("\n".join(["file,price", *rows]))
+    source = read_source(root / "prices.csv", kind="numbers", labels="price")
+    return [message for message in source.messages if "apart from the others" in message]
+
+
+PRICES = [3.0, 12.5, 250.0, 18.0, 90.0, 40.0, 7.5, 120.0, 33.0, 55.0, 71.0, 160.0]
+
+
+@pytest.mark.parametrize("number", [-999, -9999, -1, 9999, 99999, 1e30])
+def test_a_repeated_number_apart_from_the_others_has_a_message(number: float, tmp_path: Path) -> None:
+    assert number_hints(tmp_path, [number, *PRICES, number, "", number]) == [
+        f"number 'price' is {number:g} in 3 of 16 images, apart from the others (3 to 250); where it is unknown, leave "
+        "the cells blank"
+    ]
+
+
+def test_two_such_numbers_and_an_outlier_do_not_hide_each_other(tmp_path: Path) -> None:
+    messages = number_hints(tmp_path, [-9999, -9999, -999, -999, *PRICES, 1e6])
+    assert [message.split(", ")[0] for message in messages] == [
+        "number 'price' is -9999 in 2 of 17 images",
+        "number 'price' is -999 in 2 of 17 images",
+    ]
+
+
+@pytest.mark.parametrize(
+    "prices",
+    [
+        [0, 0, 0, 101, 102, 103, 104, 105, 106, 107, 108, 109.5],  # 0 may be a count
+        [*PRICES, -999],  # a single one is an outlier, which `check` finds
+        [1, 2, 3.5, 1000, 1000],  # too few to have a range
+        [0, 0.5, 1, 0, 1, -1, 0, -1, 0, 1, 0.5, 1],  # one of a few grades
+        [-1, -1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8.5, 9, 10],  # the end of their range
+        [5, 8, 13, 21, 34, 55, 89, 144, 233, 377, 610, 987, 1597, 1597, 0.5],  # skewed
+    ],
+)
+def test_numbers_that_may_be_measured_have_none(prices: list[float | str], tmp_path: Path) -> None:
+    assert number_hints(tmp_path, prices) == []

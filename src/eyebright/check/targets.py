@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float64, Int
 from eyebright.check.finding import MAX_FILES, Finding, files_at
 from eyebright.check.labels import label_findings
 from eyebright.errors import count_text, listing
+from eyebright.sources.placeholder_numbers import placeholder_numbers
 from eyebright.sources.source import Source
 from eyebright.tasks.task_type import TaskType
 
@@ -193,31 +194,30 @@ def _unknown_counts(names: tuple[str, ...], known: Bool[np.ndarray, "n k"], what
 
 
 def _outliers(source: Source, name: str, numbers: Float64[np.ndarray, "n"]) -> list[Finding]:
-    known = numbers[~np.isnan(numbers)]
+    repeated = placeholder_numbers(numbers)
+    is_repeated = np.isin(numbers, repeated)
+    known = numbers[~np.isnan(numbers) & ~is_repeated]
     if len(known) < 3:
         return []
     middle, spread = _middle_and_spread(known)
-    if not spread:  # nearly all are the same
+    far = _far_numbers(numbers, known) & ~is_repeated
+    values = np.unique(numbers[far]).tolist()
+    if len(values) == 1 and far.sum() > 1:
+        repeated, is_repeated, far = [*repeated, *values], is_repeated | far, np.zeros_like(far)
+    elif far.sum() > FEW_OUTLIERS * len(known):
+        far = np.zeros_like(far)
+    if not far.any() and not repeated:
         return []
-    with np.errstate(invalid="ignore"):
-        far = np.abs(numbers - middle) > OUTLYING * spread
-    if far.any() and (known > 0).all():  # prices and areas are skewed: their logarithms are not
-        log_middle, log_spread = _middle_and_spread(np.log(known))
-        far &= np.abs(np.log(numbers) - log_middle) > OUTLYING_LOG * log_spread
-    values = np.unique(numbers[far])
-    is_placeholder = len(values) == 1 and int(far.sum()) > 1
-    if not far.any() or (far.sum() > FEW_OUTLIERS * len(known) and not is_placeholder):
-        return []
-    rows = np.flatnonzero(far)
+    rows = np.flatnonzero(far | is_repeated)
     rows = rows[np.argsort(-np.abs(numbers[rows] - middle), kind="stable")]
-    shown = ", ".join(f"{value:g}" for value in numbers[rows[:5]].tolist())
-    what = f"{count_text(len(rows), 'image')} with the same number {values[0]:g}" if is_placeholder else shown
+    shown = [f"{count_text(int((numbers == one).sum()), 'image')} with the same number {one:g}" for one in repeated]
+    single = [f"{number:g}" for number in numbers[rows[far[rows]]].tolist()]
     return [
         Finding(
             kind="outlying_numbers",
             severity="warning",
             sentence=f"'{name}' is far from the others (median {middle:g}, robust standard deviation {spread:.3g}): "
-            f"{what}{', ...' if len(rows) > 5 and not is_placeholder else ''}.",
+            f"{', '.join([*shown, *single[:5]])}{', ...' if len(single) > 5 else ''}.",
             remedy="A single outlier dominates the loss: correct it, and leave the cell empty where it stands "
             "for unknown.",
             figure=len(rows),
@@ -226,6 +226,24 @@ def _outliers(source: Source, name: str, numbers: Float64[np.ndarray, "n"]) -> l
             details={"numbers": numbers[rows[:MAX_FILES]].tolist(), "median": middle, "spread": spread},
         )
     ]
+
+
+def _far_numbers(numbers: Float64[np.ndarray, "n"], known: Float64[np.ndarray, "m"]) -> Bool[np.ndarray, "n"]:
+    """Which numbers are many robust standard deviations from the median; none where nearly all are the same.
+
+    Args:
+        numbers: the numbers; NaN is unknown.
+        known: those of which the median is taken.
+    """
+    middle, spread = _middle_and_spread(known)
+    if not spread:
+        return np.zeros(len(numbers), dtype=np.bool_)
+    with np.errstate(invalid="ignore"):
+        far = np.abs(numbers - middle) > OUTLYING * spread
+        if far.any() and (known > 0).all():  # prices and areas are skewed: their logarithms are not
+            log_middle, log_spread = _middle_and_spread(np.log(known))
+            far &= (numbers <= 0) | (np.abs(np.log(np.abs(numbers)) - log_middle) > OUTLYING_LOG * log_spread)
+    return far
 
 
 def _middle_and_spread(values: Float64[np.ndarray, "n"]) -> tuple[float, float]:

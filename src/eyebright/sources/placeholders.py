@@ -11,6 +11,7 @@ import numpy as np
 from eyebright.errors import count_text, listing
 from eyebright.sources.categorical import Mask
 from eyebright.sources.format import Format
+from eyebright.sources.placeholder_numbers import placeholder_numbers
 from eyebright.sources.source import Source
 from eyebright.sources.targets import Floats
 
@@ -27,10 +28,34 @@ def with_placeholder_messages(source: Source, format_: Format) -> Source:
         format_: how the file is read, which gives the remedy.
     """
     targets = source.targets
-    if not isinstance(targets, np.ndarray) or targets.ndim != 3:
+    if not isinstance(targets, np.ndarray):
         return source
+    if targets.ndim == 2:
+        return source.with_messages(*_number_messages(targets, source.names, format_))
     names = source.names or tuple(f"point {i + 1}" for i in range(targets.shape[1]))
     return source.with_messages(*_corner_messages(targets, names, format_), *_mixed_messages(source, targets))
+
+
+def _number_messages(numbers: Floats, names: Sequence[str], format_: Format) -> list[str]:
+    """A sentence for each repeated number that is far from the others.
+
+    Args:
+        numbers: shape (n, k).
+        names: those of the numbers.
+        format_: how they are read, which gives the remedy.
+    """
+    messages: list[str] = []
+    for name, values in zip(names, numbers.T, strict=True):
+        found = placeholder_numbers(values)
+        others = values[~np.isnan(values) & ~np.isin(values, found)]
+        for number in found[:_MAX_PLACES]:
+            count = int((values == number).sum())
+            messages.append(
+                f"number '{name}' is {number:g} in {count} of {count_text(len(values), 'image')}, apart from the "
+                f"others ({others.min():g} to {others.max():g}); where it is unknown, "
+                f"{format_.unknown_values}"
+            )
+    return messages
 
 
 def _corner_messages(points: Floats, names: Sequence[str], format_: Format) -> list[str]:

@@ -88,10 +88,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.shared)
     if config.getoption("--slow-until") is not None:
         # Where the time is not enough for all, each commit leaves out others, and a second run of it the same.
-        commit = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, check=False
-        )
-        items.sort(key=lambda item: hashlib.sha256(commit.stdout + bytes(item.path)).digest())
+        commit = _commit()
+        items.sort(key=lambda item: hashlib.sha256(commit + item.location[0].encode()).digest())
+
+
+def _commit() -> bytes:
+    try:
+        return subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, check=False).stdout
+    except OSError:  # there is no git
+        return b""
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

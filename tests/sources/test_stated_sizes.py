@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL.Image
 import pytest
 
 from eyebright.errors import InputError
@@ -64,9 +65,37 @@ def test_points_of_an_image_of_another_shape_are_an_error_unless_their_unit_is_g
 ) -> None:
     images(tmp_path, "a.png", size=NOW)
     path = write(tmp_path, 80, 80, 8, 4)
-    with pytest.raises(InputError, match="states 80 x 80 pixels for 'a.png', which has 40 x 20 pixels, so its points"):
+    with pytest.raises(
+        InputError, match="states 80 x 80 pixels for 'a.png', which has 40 x 20 pixels; so for 1 of 1 images"
+    ):
         read_source(path)
     assert np.allclose(read_source(path, unit="pixels").targets, [[[8, 4]]])
+
+
+@pytest.mark.parametrize("write", FORMATS[:3])  # Label Studio saves per cent of the size
+def test_a_size_that_points_are_outside_of_is_wrong_and_they_stay(write: Writer, tmp_path: Path) -> None:
+    images(tmp_path, "a.png", size=NOW)
+    source = read_source(write(tmp_path, 20, 10, 35.0, 15.0))
+    assert np.allclose(source.targets, [[[35.0, 15.0]]])
+    said = "images whose stated size is wrong, since points are outside of it and inside the image; "
+    assert any(message.startswith(said) for message in source.messages)
+
+
+@pytest.mark.parametrize(("width", "height"), [(40, 30), (38, 20), (42, 20), (43, 20)])
+def test_a_crop_is_not_taken_for_a_resize(width: int, height: int, tmp_path: Path) -> None:
+    images(tmp_path, "a.png", size=NOW)
+    with pytest.raises(InputError, match="it is not known where their points are"):
+        read_source(coco(tmp_path, width, height, 8, 4))
+
+
+def test_a_turned_size_of_an_image_with_an_exif_orientation_is_an_error_if_the_points_fit_both(tmp_path: Path) -> None:
+    exif = PIL.Image.Exif()
+    exif[0x0112] = 6  # turned by 90 degrees: 40 x 20 pixels as they are shown
+    PIL.Image.new("RGB", (20, 40)).save(tmp_path / "a.png", exif=exif)
+    with pytest.raises(InputError, match="without its EXIF orientation"):
+        read_source(coco(tmp_path, 20, 40, 8, 4))
+    assert np.allclose(read_source(coco(tmp_path, 40, 20, 30, 4)).targets, [[[30, 4]]])
+    assert np.allclose(read_source(coco(tmp_path, 20, 40, 30, 4)).targets, [[[30, 4]]])  # outside of the stated size
 
 
 def test_a_size_without_the_orientation_of_the_exif_data_is_named(tmp_path: Path) -> None:

@@ -38,6 +38,7 @@ def test_a_class_for_missing_labels_is_added_to_a_given_vocabulary_too() -> None
     assert list(block.classes) == ["#na#", "b", "a"]
     assert block.decode(block.encode(block.read(None))) == "#na#"
     assert CategoryBlock.from_json(block.to_json()) == block
+    assert CategoryBlock.from_json({"vocab": ["a", "b"], "sort": True, "add_na": True}).classes == ("a", "b")
 
 
 def test_an_explicit_vocabulary_keeps_its_order_unlike_the_book() -> None:

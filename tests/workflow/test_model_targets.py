@@ -127,6 +127,12 @@ def test_labels_of_data_that_declare_none_are_known() -> None:
     assert found.messages == ("labels of the model that no image has: 'cat'",)
 
 
+def test_labels_of_images_that_were_left_out_are_no_labels_of_the_data() -> None:
+    source = source_of_labels([["bus"], ["car"], ["cat"]])
+    found = with_targets_of_model(source.take([0, 1]), BLOCK)
+    assert found.messages == ("labels of the model that no image has: 'cat'",)
+
+
 def test_data_without_any_label_of_the_model_are_an_error() -> None:
     with pytest.raises(InputError, match="no image has a label of the model .*; these data have 'dog'"):
         with_targets_of_model(source_of_labels([["dog"], []]), BLOCK)

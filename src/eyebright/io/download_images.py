@@ -13,9 +13,8 @@ from eyebright.io.transfer import delete_partial, transfer
 
 _ATTEMPTS = 2
 _MAX_BYTES = 500_000_000  # of a file; no camera writes larger ones, and some servers never stop sending
-_MAX_STEM_BYTES = (
-    200  # of a name; file systems take 255 bytes with the suffix, a number and the ending of a partial file
-)
+# File systems take 255 bytes for a name with its suffix, a number and the ending of a partial file.
+_MAX_STEM_BYTES = 200
 
 
 @checked_keywords

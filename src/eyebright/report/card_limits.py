@@ -69,13 +69,14 @@ def _unknown(data: ReportData, target: TargetBlock) -> list[str]:
 
 def _few(data: ReportData) -> list[str]:
     """The labels with few evaluated images."""
-    key = {"labels": "label", "classes": "class"}.get(data.kind)
-    if key is None:
+    nouns = {"labels": ("label", "labels"), "classes": ("class", "classes")}.get(data.kind)
+    if nouns is None:
         return []
+    key = nouns[0]
     without = [str(row[key]) for row in data.output_rows if row.get("images") == 0]
     few = [str(row[key]) for row in data.output_rows if 0 < (row.get("images") or 0) < MIN_IMAGES]
     sentences = [
         (without, "no evaluated image has, so their scores are unknown"),
         (few, f"fewer than {MIN_IMAGES} evaluated images have, so their scores are unreliable"),
     ]
-    return [f"{count_text(len(names), key)} that {what}: {listing(names)}." for names, what in sentences if names]
+    return [f"{count_text(len(names), *nouns)} that {what}: {listing(names)}." for names, what in sentences if names]

@@ -128,7 +128,9 @@ class CategoryBlock(OneClassBlock):
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "CategoryBlock":
         """The block that `to_json` described."""
-        return cls(data["vocab"], sort=data["sort"], add_na=data["add_na"])
+        block = cls(data["vocab"], sort=data["sort"])
+        object.__setattr__(block, "add_na", data["add_na"])  # a saved vocabulary is complete
+        return block
 
     @classmethod
     def from_columns(cls, names: Sequence[str], *, mirror: Sequence[int] | None = None) -> "CategoryBlock":

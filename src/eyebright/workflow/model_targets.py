@@ -92,7 +92,7 @@ def _with_labels(source: Source, target: TargetBlock) -> Source:
         messages.append(f"labels that the model does not have, which are not scored: {named}")
     if unsaid:
         messages.append(f"labels of the model that these data do not declare, so unknown: {listing(unsaid)}")
-    targets = sets.map(lambda label_set: _labels_of_model(label_set, labels, unsaid))
+    targets = sets.map(lambda label_set: _labels_of_model(label_set, labels, unsaid)).remove_unused_categories()
     messages += _lacking(target, targets, [label_set.unknown for label_set in targets.categories])
     return replace(source, targets=targets).with_messages(*messages)
 

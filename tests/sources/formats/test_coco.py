@@ -184,5 +184,7 @@ def test_keypoints_of_categories_with_the_same_names_or_none_are_matched_by_plac
         source = read(tmp_path, two_categories(["nose", "tail"], second, *points), unit="pixels")
         assert source.names == ("nose", "tail")
         assert source.targets.tolist() == [[[1, 2], [3, 4]], [[5, 6], [7, 7.5]]]
+    with pytest.raises(TableError, match="'dog' has two keypoints of one name"):
+        read(tmp_path, two_categories(["nose", "tail"], ["ear", "ear"], *points), unit="pixels")
     with pytest.raises(TableError, match="'b.jpg' has more or fewer keypoints than 'dog' has names of keypoints"):
         read(tmp_path, two_categories(["nose", "tail"], ["ear"], *points), unit="pixels")

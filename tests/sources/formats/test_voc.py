@@ -92,8 +92,20 @@ def test_names_in_lists_that_no_file_has_are_counted(tmp_path: Path) -> None:
     assert "names in ImageSets/Main that no XML file has: 1 of 2 (such as 'my cat')" in read_source(root).messages
 
 
+def test_a_name_in_a_list_may_end_like_the_mark_of_a_class(tmp_path: Path) -> None:
+    root = images(tmp_path, "photo 0.jpg", "photo 1.jpg", "b.jpg")
+    for name in ("photo 0", "photo 1", "b"):
+        write_text(root / f"{name}.xml", annotation(f"{name}.jpg", "cat"))
+    write_text(root / "ImageSets" / "Main" / "train.txt", "photo 0\nphoto 1.jpg\n")
+    write_text(root / "ImageSets" / "Main" / "val.txt", "b  1\n")
+    source = read_source(root)
+    assert parts(source) == {"photo 0.jpg": "train", "photo 1.jpg": "train", "b.jpg": "valid"}
+
+
 def test_an_image_without_a_file_is_left_out_though_one_of_its_name_has_one_in_another_folder(tmp_path: Path) -> None:
     root = images(tmp_path, "one/a.jpg", "two/a.jpg", "two/b.jpg")
     write_text(root / "one" / "a.xml", annotation("a.jpg", "cat"))
     write_text(root / "two" / "b.xml", annotation("b.jpg", "dog"))
     assert dict(read_source(root).left_out) == {"two/a.jpg": "without an XML file"}
+    images(tmp_path, "SegmentationClass/a.jpg", "SegmentationClass/b.jpg")
+    assert dict(read_source(root).left_out) == {"two/a.jpg": "without an XML file"}, "masks are no photographs"

@@ -161,6 +161,15 @@ def test_settings_of_another_program_beside_class_folders_are_no_yolo(tmp_path: 
     assert labels(read_source(tmp_path)) == {"cat/a.jpg": "cat", "dog/b.jpg": "dog"}
 
 
+def test_a_text_file_without_an_image_may_lie_beside_a_root_below_a_folder_images(tmp_path: Path) -> None:
+    root = images(tmp_path, "images/set/a.png", "images/set/b.png") / "images" / "set"
+    write_text(root / "data.yaml", "names: [cat, dog]\n")
+    for name in ("a", "b", "z"):
+        write_text(tmp_path / "labels" / "set" / f"{name}.txt", f"0 {ROW}\n")
+    said = "text files of objects that belong to none of the images, which are ignored: 1 ('../../labels/set/z.txt')"
+    assert said in read_source(root, format="yolo").messages
+
+
 def test_text_files_without_an_image_and_classes_of_one_name_have_a_message(tmp_path: Path) -> None:
     root = yolo(tmp_path, LIST.replace("'dog'", "'cat'"))
     for name in ("z.txt", "y.TXT", "classes.txt", "notes.txt"):

@@ -71,12 +71,11 @@ class _SyncBatchNorm(nn.Module):
         """
         norm = self.norm
         count, mean, var = _statistics(x.detach(), self._all_reduce)
-        if (
-            x.numel() < 2 * x.shape[1] and count[0] < 2
-        ):  # the sum is looked at only where it may be one: a GPU would wait
+        # The sum is looked at only where it may be one, since the CPU would wait for the GPU.
+        if x.numel() < 2 * x.shape[1] and count[0] < 2:
             raise InputError(
-                "batch norm needs more than one value a channel to train, and got one: one image in all processes, "
-                f"with feature maps of {tuple(x.shape[2:])}; give larger batches or images"
+                "batch norm needs more than one value a channel to train, and got one: one image in all processes; "
+                "give larger batches or images"
             )
         if norm.running_mean is not None:
             norm.num_batches_tracked.add_(1)

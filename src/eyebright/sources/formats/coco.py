@@ -212,8 +212,16 @@ def _named(content: _Content) -> tuple[Sequence[str], Floats, list[str]]:
     used = {category: content.point_names.get(category, ()) for category, _ in given}
     known = {names for names in used.values() if names}
     if len(known) > 1:
+        for category, names in used.items():
+            name = content.categories[category]
+            if not names:
+                raise TableError(
+                    f"'{content.path}': '{name}' has no names of keypoints, and other categories have some"
+                )
+            if len(set(names)) < len(names):
+                raise TableError(f"'{content.path}': '{name}' has two keypoints of one name")
         for key, (category, xy) in zip(with_points, given, strict=True):
-            if len(used[category]) * 2 != len(xy) or len(set(used[category])) * 2 != len(xy):
+            if len(used[category]) * 2 != len(xy):
                 _raise_other_count(content, key, f"'{content.categories[category]}' has names of keypoints")
         places = [dict(zip(used[category], _pairs(xy), strict=True)) for category, xy in given]
         several = listing(f"{content.categories[category]} ({', '.join(names)})" for category, names in used.items())

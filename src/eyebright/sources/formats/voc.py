@@ -47,9 +47,10 @@ def read(request: ReadRequest) -> Source:
         listed |= {path.stem, Path(file).stem}
         part = parts.get(path.stem) or parts.get(Path(file).stem)
         rows.add(file, sure, unknown=difficult - sure, part=part)
+    folders = {(request.root / file).parent for file in seen}  # others have masks, not photographs
     for image in folder_listing(request.root).images:
         file = image.relative_to(request.root).as_posix()
-        if file not in seen:
+        if file not in seen and image.parent in folders:
             rows.leave_out(file, "without an XML file")
     return rows.source(request, messages=[*names.messages(), *_unlisted_messages(parts, listed)])
 
@@ -73,6 +74,7 @@ def _annotation(path: Path) -> tuple[str, frozenset[str], frozenset[str]]:
 
 def _parts(files: Sequence[Path]) -> dict[str, Part]:
     """The part of each image by its name without extension."""
+    known = {file.stem for file in files if file.suffix.lower() == ".xml"}
     lists = {file.stem: file for file in files if file.suffix == ".txt" and file.parts[-3:-1] == ("ImageSets", "Main")}
     parts: dict[str, Part] = {}
     for name, part in _LISTS.items():
@@ -81,16 +83,21 @@ def _parts(files: Sequence[Path]) -> dict[str, Part]:
                 text = lists[name].read_text(encoding="utf-8-sig")
             except (OSError, ValueError) as error:
                 raise TableError(f"cannot read '{lists[name]}': {os_reason(error)}") from None
-            parts |= {_listed_name(line): part for line in text.splitlines() if line.strip()}
+            parts |= {_listed_name(line, known): part for line in text.splitlines() if line.strip()}
     return parts
 
 
-def _listed_name(line: str) -> str:
+def _listed_name(line: str, known: Set[str]) -> str:
     """The name of an image in a list without its folder and its extension, which lists of other tools have.
 
-    In lists of a class, -1, 0 or 1 follows.
+    In lists of a class, -1, 0 or 1 follows, unless the whole line is the name of an annotation.
     """
-    name = re.sub(r"\s+-?[01]$", "", line.strip()).replace("\\", "/").rsplit("/", 1)[-1]
+    name = _name_of_file(line.strip())
+    return name if name in known else _name_of_file(re.sub(r"\s+-?[01]$", "", line.strip()))
+
+
+def _name_of_file(text: str) -> str:
+    name = text.replace("\\", "/").rsplit("/", 1)[-1]
     return name[: name.rindex(".")] if name.lower().endswith(IMAGE_EXTENSIONS) else name
 
 

@@ -179,7 +179,7 @@ def _orphan_messages(root: Path, label_files: Set[Path]) -> list[str]:
     orphans = [file for file in orphans if _is_label_file(file)]
     if not orphans:
         return []
-    first = orphans[0].relative_to(root).as_posix()
+    first = Path(os.path.relpath(orphans[0], root)).as_posix()  # label files may lie beside the root
     return [f"text files of objects that belong to none of the images, which are ignored: {len(orphans)} ('{first}')"]
 
 

@@ -146,6 +146,11 @@ def test_auto_precision_becomes_that_of_the_checkpoint(tmp_path: Path) -> None:
         ({"seed": 5}, None, "the seed was 0 and is 5"),
         ({"resume_conditions": {"arch": "resnet18"}}, None, "arch was None and is 'resnet18'"),
         (
+            {"resume_conditions": {"data": "1f"}},
+            None,
+            r"the hash of the data \(labels, names or content of images, or their split\) was None and is '1f'",
+        ),
+        (
             {"resume_conditions": {"model": {"arch": "resnet18", "input": {"size": [64, 64]}}}},
             None,
             "model was None and is {'arch'",

@@ -40,6 +40,9 @@ _KINDS = {
     "averaged": (int, type(None)),
     "scaler": (dict, type(None)),
 }
+_MEANINGS = {"data": "the hash of the data (labels, names or content of images, or their split)"}
+"""What the names of conditions are called in a message."""
+
 _MAX_LENGTH = 200  # most characters of a value in a message
 
 Tensors = dict[str, Tensor]
@@ -234,7 +237,8 @@ def _differences(name: str, was: Any, now: Any) -> list[str]:
     """The differing values with their paths of keys; keys that only the old description has are ignored."""
     if isinstance(was, dict) and isinstance(now, dict):
         return [words for key, value in now.items() for words in _differences(f"{name} {key}", was.get(key), value)]
-    return [] if was == now else [f"{name.strip()} was {_short(was)} and is {_short(now)}"]
+    what = _MEANINGS.get(name.strip(), name.strip())
+    return [] if was == now else [f"{what} was {_short(was)} and is {_short(now)}"]
 
 
 def _short(value: Any) -> str:

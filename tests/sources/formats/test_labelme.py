@@ -104,3 +104,16 @@ def test_a_damaged_file_of_an_image_is_an_error_and_the_image_is_not_lost(conten
     write_text(root / "b.json", content)
     with pytest.raises(TableError, match="b.json' holds no annotation of LabelMe, as the other files do"):
         read_source(root)
+
+
+def test_flags_that_are_written_as_text_mean_what_they_say(tmp_path: Path) -> None:
+    flags = {"cat": "false", "dog": "True", "fox": "0", "elk": 1, "cow": None}
+    root = labelme(tmp_path, a={"flags": flags}, b={"flags": {"__ignore__": "false", "cat": True}})
+    assert labels(read_source(root)) == {"a.jpg": ["dog", "elk"], "b.jpg": ["cat"]}
+
+
+@pytest.mark.parametrize("value", ["no", "maybe", 2, ["cat"]])
+def test_a_flag_that_is_neither_true_nor_false_is_an_error(value: Any, tmp_path: Path) -> None:
+    root = labelme(tmp_path, a={"flags": {"cat": value}}, b={"flags": {"cat": True}})
+    with pytest.raises(TableError, match="a.json': flag 'cat' is .*; a flag is true or false: correct it"):
+        read_source(root)

@@ -109,3 +109,15 @@ def test_an_image_without_a_file_is_left_out_though_one_of_its_name_has_one_in_a
     assert dict(read_source(root).left_out) == {"two/a.jpg": "without an XML file"}
     images(tmp_path, "SegmentationClass/a.jpg", "SegmentationClass/b.jpg")
     assert dict(read_source(root).left_out) == {"two/a.jpg": "without an XML file"}, "masks are no photographs"
+
+
+def test_an_image_in_the_lists_of_two_parts_has_a_message(tmp_path: Path) -> None:
+    root = voc(tmp_path)
+    for name, text in {"train": "a\nb\n", "val": "b\n", "trainval": "a\nb\nc\n", "test": "c\n"}.items():
+        write_text(root / "ImageSets" / "Main" / f"{name}.txt", text)
+    source = read_source(root)
+    assert list(parts(source).values()) == ["train", "valid", "test"]
+    assert (
+        "images in several lists in ImageSets/Main, of which one is used, 'test.txt' before 'val.txt' before "
+        "'train.txt': 2 ('b' is in 'train.txt' and 'val.txt')"
+    ) in source.messages

@@ -178,3 +178,10 @@ def test_text_files_without_an_image_and_classes_of_one_name_have_a_message(tmp_
     assert "classes of one name, which are one label: 'cat' (0, 1)" in messages
     said = "text files of objects that belong to none of the images, which are ignored: 2 ('labels/train/y.TXT')"
     assert said in messages
+
+
+def test_another_number_of_classes_than_names_has_a_message(tmp_path: Path) -> None:
+    source = read_source(yolo(tmp_path, LIST.replace("nc: 3", "nc: 5")))
+    expected = "'data.yaml' states 5 classes (nc) and names 3 classes, which are read: 'cat', 'dog', 'c,w'"
+    assert expected in source.messages
+    assert not any("(nc)" in message for message in read_source(yolo(tmp_path)).messages)

@@ -10,9 +10,10 @@ from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-from eyebright.errors import InputError, TableError, os_reason
+from eyebright.errors import InputError, TableError, os_reason, short_repr
 from eyebright.io.files import FolderContent, folder_listing
 from eyebright.io.json_keys import unique_keys
+from eyebright.sources.cells import is_flag, is_on
 from eyebright.sources.format import Format, ReadRequest
 from eyebright.sources.image_names import ImageNames
 from eyebright.sources.label_file import LabelFile
@@ -116,6 +117,7 @@ def _annotation(path: Path, names: ImageNames) -> _Annotation:
     image, flags = content.get("imagePath"), content.get("flags") or {}
     if not isinstance(image, str) or not isinstance(flags, dict):
         raise TableError(f"'{path}': 'imagePath' must be a string and 'flags' an object; save it again with LabelMe")
+    flags = {name: _is_set(path, name, value) for name, value in cast("dict[str, Any]", flags).items()}
     shapes: list[tuple[str, str, tuple[float, float]]] = []
     shape_list = content.get("shapes") or []
     if not isinstance(shape_list, list):
@@ -128,7 +130,19 @@ def _annotation(path: Path, names: ImageNames) -> _Annotation:
             raise TableError(f"'{path}': a shape has no label, or points that are not numbers; correct it") from None
     file = names.find(image, path.stem, beside=path)
     size = stated_size(content.get("imageWidth"), content.get("imageHeight"))
-    return _Annotation(file, cast("dict[str, bool]", flags), shapes, size)
+    return _Annotation(file, flags, shapes, size)
+
+
+def _is_set(path: Path, name: str, value: object) -> bool:
+    """Whether a flag is true; scripts write it as text or a number, too.
+
+    Raises:
+        TableError: it is neither true nor false.
+    """
+    cell = "" if value is None else str(value).strip()
+    if cell and not is_flag(cell):
+        raise TableError(f"'{path}': flag '{name}' is {short_repr(value)}; a flag is true or false: correct it")
+    return is_on(cell)
 
 
 def _uses_flags(request: ReadRequest, annotations: Sequence[_Annotation]) -> bool:

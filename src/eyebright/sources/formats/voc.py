@@ -35,7 +35,7 @@ def read(request: ReadRequest) -> Source:
         InputError: there is no image.
     """
     content = folder_listing(request.path)
-    parts = _parts(content.others)
+    parts, several = _parts(content.others)
     names = ImageNames(request.root, request.path)
     rows = LabelRows(request.path)
     seen: set[str] = set()
@@ -52,7 +52,7 @@ def read(request: ReadRequest) -> Source:
         file = image.relative_to(request.root).as_posix()
         if file not in seen and image.parent in folders:
             rows.leave_out(file, "without an XML file")
-    return rows.source(request, messages=[*names.messages(), *_unlisted_messages(parts, listed)])
+    return rows.source(request, messages=[*names.messages(), *several, *_unlisted_messages(parts, listed)])
 
 
 def _xml_files(content: FolderContent) -> list[Path]:
@@ -72,19 +72,33 @@ def _annotation(path: Path) -> tuple[str, frozenset[str], frozenset[str]]:
     raise InputError(f"'{path}' holds no 'annotation' of Pascal VOC; remove it from the folder")
 
 
-def _parts(files: Sequence[Path]) -> dict[str, Part]:
-    """The part of each image by its name without extension."""
+def _parts(files: Sequence[Path]) -> tuple[dict[str, Part], list[str]]:
+    """(the part of each image by its name without extension, the message about images of several parts)."""
     known = {file.stem for file in files if file.suffix.lower() == ".xml"}
     lists = {file.stem: file for file in files if file.suffix == ".txt" and file.parts[-3:-1] == ("ImageSets", "Main")}
     parts: dict[str, Part] = {}
+    list_of: dict[str, str] = {}
+    several: dict[str, str] = {}
     for name, part in _LISTS.items():
         if name in lists:
             try:
                 text = lists[name].read_text(encoding="utf-8-sig")
             except (OSError, ValueError) as error:
                 raise TableError(f"cannot read '{lists[name]}': {os_reason(error)}") from None
-            parts |= {_listed_name(line, known): part for line in text.splitlines() if line.strip()}
-    return parts
+            images = dict.fromkeys(_listed_name(line, known) for line in text.splitlines() if line.strip())
+            for image in images:
+                first = list_of.get(image, name)
+                if first != name and (first != "trainval" or part == "test"):
+                    several.setdefault(image, f"'{image}' is in '{first}.txt' and '{name}.txt'")
+            parts |= dict.fromkeys(images, part)
+            list_of |= dict.fromkeys(images, name)
+    if not several:
+        return parts, []
+    example = next(iter(several.values()))
+    how = "'test.txt' before 'val.txt' before 'train.txt'"
+    return parts, [
+        f"images in several lists in ImageSets/Main, of which one is used, {how}: {len(several)} ({example})"
+    ]
 
 
 def _listed_name(line: str, known: Set[str]) -> str:

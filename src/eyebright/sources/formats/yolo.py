@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from eyebright._choices import Part
-from eyebright.errors import InputError, TableError, listing, os_reason
+from eyebright.errors import InputError, TableError, count_text, listing, os_reason
 from eyebright.io.files import FolderContent, folder_listing
 from eyebright.sources.cells import is_number
 from eyebright.sources.format import Format, ReadRequest
@@ -67,7 +67,8 @@ def read(request: ReadRequest) -> Source:
         without += not path.is_file()
         rows.add(image.relative_to(root).as_posix(), _labels(path, classes), part=part)
     messages = [f"images without a text file, which have no object: {without}"] if without else []
-    messages += [*same_names_messages(classes, "classes"), *_orphan_messages(root, label_files)]
+    messages += [*_count_messages(settings, classes, yaml), *same_names_messages(classes, "classes")]
+    messages += _orphan_messages(root, label_files)
     if yaml is not None and not has_places:
         empty = [key for key in _PARTS if key in settings]
         some = f"only {'an empty entry' if len(empty) == 1 else 'empty entries'} {listing(empty)}"
@@ -100,6 +101,17 @@ def _classes(names: Any, yaml: Path | None) -> dict[str, str]:
     if yaml is not None:
         raise TableError(f"'{yaml}': 'names' is a list of the classes, or their names by number")
     return {}
+
+
+def _count_messages(settings: Mapping[str, Any], classes: Mapping[str, str], yaml: Path | None) -> list[str]:
+    """The message about another number of classes (``nc``) than names in a YAML file."""
+    stated = str(settings.get("nc", ""))
+    if yaml is None or not stated.isdecimal() or int(stated) == len(classes):
+        return []
+    named = count_text(len(classes), "class", "classes")
+    return [
+        f"'{yaml.name}' states {stated} classes (nc) and names {named}, which are read: {listing(classes.values())}"
+    ]
 
 
 def _listed_classes(root: Path) -> dict[str, str]:

@@ -21,7 +21,8 @@ NAN = float("nan")
 def test_numbers_that_are_all_constant_are_an_error_and_one_among_others_is_named() -> None:
     block = RegressionBlock(2, names=["price", "size"])
     with pytest.raises(
-        DataError, match="nothing can be learnt: 'price', 'size' is the same or unknown in every training image"
+        DataError,
+        match="nothing can be learnt, since it is the same or unknown in every training image: 'price', 'size'",
     ):
         block.check_learnable([(3.5, 1.0), (3.5, NAN), (3.5, 1.0)], [(1.0, 2.0)])
     train = [(3.5, 1.0), (3.5, 2.0), (NAN, 1.0)]
@@ -31,7 +32,7 @@ def test_numbers_that_are_all_constant_are_an_error_and_one_among_others_is_name
 def test_numbers_and_points_that_no_training_image_has_are_named() -> None:
     numbers = RegressionBlock(2, names=["price", "size"])
     assert numbers.check_learnable([(1.0, NAN), (2.0, NAN)], [(1.0, 2.0)]) == ("size",)
-    with pytest.raises(DataError, match="'price', 'size' is the same or unknown in every training image"):
+    with pytest.raises(DataError, match="the same or unknown in every training image: 'price', 'size'"):
         numbers.check_learnable([(1.0, NAN), (1.0, NAN)], [(1.0, 2.0)])
     points = PointBlock(2, names=["nose", "ear"])
     train = [Points.of([[float(i), 2.0 * i], [NAN, NAN]]) for i in range(3)]
@@ -45,7 +46,7 @@ def test_one_image_alone_is_not_called_constant() -> None:
 def test_points_that_never_move_are_an_error() -> None:
     block = PointBlock(1, names=["nose"])
     still = [Points.of([[10.0, 20.0]])] * 3
-    with pytest.raises(DataError, match="'x of nose', 'y of nose' is the same or unknown in every training image"):
+    with pytest.raises(DataError, match="the same or unknown in every training image: 'x of nose', 'y of nose'"):
         block.check_learnable(still, still)
     assert block.check_learnable([*still, Points.of([[10.0, 21.0]])], still) == ("x of nose",)
 

@@ -49,7 +49,7 @@ def test_numbers_that_a_model_cannot_hold_are_an_error(raw: object) -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ([3.5, 3.5, 3.5], "^nothing can be learnt: 'value1' is the same or unknown in every training image"),
+        ([3.5, 3.5, 3.5], "^nothing can be learnt, since it is the same or unknown in every training image: 'value1'"),
         ([float("nan")] * 3, "^no training image has known numbers, so nothing can be learnt"),
         (
             [1.7e9 + i for i in range(20)],

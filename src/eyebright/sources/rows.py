@@ -233,7 +233,8 @@ def label_messages(sets: Categorical[LabelSet]) -> list[str]:
     """How many labels and images there are, and what is unknown, sentences for the user."""
     names = sorted({label for category in sets.categories for label in category})
     messages = [
-        f"any number of labels for each image, {len(names)} different ones on {count_text(len(sets), 'image')}: "
+        f"any number of labels for each image, {count_text(len(names), 'different one')} on "
+        f"{count_text(len(sets), 'image')}: "
         f"{listing(names)}"
     ]
     if empty := int(sets.isin([LabelSet()]).sum()):

@@ -29,7 +29,9 @@ def check_numbers(
         raise DataError(f"no training image has known {what}, so nothing can be learnt")
     constant = tuple(names[i] for i in _constant_columns(train))
     if len(constant) == train.shape[1]:
-        raise DataError(f"nothing can be learnt: {listing(names)} is the same or unknown in every training image")
+        raise DataError(
+            f"nothing can be learnt, since it is the same or unknown in every training image: {listing(names)}"
+        )
     if len(valid) and bool(np.isnan(valid).all()):
         raise DataError(
             f"none of the {len(valid)} images for validation has known {what}, so nothing can be scored; choose others"

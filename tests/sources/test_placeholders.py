@@ -8,7 +8,10 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from eyebright.sources.placeholders import with_placeholder_messages
 from eyebright.sources.read import read_source
+from eyebright.sources.registry import format_named
+from eyebright.sources.source import Source
 
 NAMES = ["a.png", "b.png", "c.png"]
 
@@ -91,6 +94,40 @@ def test_points_of_labelme_in_the_corner_have_a_message(tmp_path: Path) -> None:
     assert message.endswith("3 of 6, in 3 images ('ear'); where they are unknown, leave them out")
 
 
+def test_points_of_cvat_in_the_corner_have_a_message(tmp_path: Path) -> None:
+    images(tmp_path)
+    entries = [
+        f'<image id="{i}" name="{name}" width="64" height="64"><points label="ear" points="0.0,0.0"/>'
+        f'<points label="nose" points="{30 + i},40"/></image>'
+        for i, name in enumerate(NAMES)
+    ]
+    (tmp_path / "cvat.xml").write_text(f"<annotations>{''.join(entries)}</annotations>")
+    (message,) = hints(read_source(tmp_path / "cvat.xml"))
+    assert message.endswith("3 of 6, in 3 images ('ear'); where they are unknown, leave them out")
+
+
+def test_points_of_label_studio_in_the_corner_have_a_message(tmp_path: Path) -> None:
+    images(tmp_path)
+    common = {"type": "keypointlabels", "from_name": "k", "to_name": "image", "original_width": 64}
+    tasks = [
+        {
+            "data": {"image": name},
+            "annotations": [
+                {
+                    "result": [
+                        {**common, "original_height": 64, "value": {"x": x, "y": x, "keypointlabels": [label]}}
+                        for label, x in (("ear", 0), ("nose", 40 + i))
+                    ]
+                }
+            ],
+        }
+        for i, name in enumerate(NAMES)
+    ]
+    (tmp_path / "tasks.json").write_text(json.dumps(tasks))
+    (message,) = hints(read_source(tmp_path / "tasks.json"))
+    assert message.endswith("3 of 6, in 3 images ('ear'); where they are unknown, leave them out")
+
+
 def test_images_with_fractions_beside_images_with_pixels_have_a_message(tmp_path: Path) -> None:
     path = table(tmp_path, ["a.png,20,30,40,50", "b.png,0.25,0.5,0.75,1", "c.png,21,31,41,51"])
     assert (
@@ -120,8 +157,8 @@ PRICES = [3.0, 12.5, 250.0, 18.0, 90.0, 40.0, 7.5, 120.0, 33.0, 55.0, 71.0, 160.
 @pytest.mark.parametrize("number", [-999, -9999, -1, 9999, 99999, 1e30])
 def test_a_repeated_number_apart_from_the_others_has_a_message(number: float, tmp_path: Path) -> None:
     assert number_hints(tmp_path, [number, *PRICES, number, "", number]) == [
-        f"number 'price' is {number:g} in 3 of 16 images, apart from the others (3 to 250); where it is unknown, leave "
-        "the cells blank"
+        f"number 'price' is {number:g} in 3 of 16 images, apart from the others (3 to 250); where numbers are unknown, "
+        "leave the cells blank"
     ]
 
 
@@ -146,3 +183,10 @@ def test_two_such_numbers_and_an_outlier_do_not_hide_each_other(tmp_path: Path) 
 )
 def test_numbers_that_may_be_measured_have_none(prices: list[float | str], tmp_path: Path) -> None:
     assert number_hints(tmp_path, prices) == []
+
+
+def test_numbers_without_names_are_named_by_their_place() -> None:
+    values = np.array([[float(number), -999.0 if number < 3 else number] for number in range(20)])
+    files = np.array([f"{i}.png" for i in range(20)], dtype=np.dtypes.StringDType())
+    source = with_placeholder_messages(Source("numbers", Path(), files, values), format_named("table"))
+    assert source.messages[0].startswith("number '2' is -999 in 3 of 20 images, apart from the others (3 to 19)")

@@ -31,7 +31,8 @@ def with_placeholder_messages(source: Source, format_: Format) -> Source:
     if not isinstance(targets, np.ndarray):
         return source
     if targets.ndim == 2:
-        return source.with_messages(*_number_messages(targets, source.names, format_))
+        names = source.names or tuple(str(i + 1) for i in range(targets.shape[1]))
+        return source.with_messages(*_number_messages(targets, names, format_))
     names = source.names or tuple(f"point {i + 1}" for i in range(targets.shape[1]))
     return source.with_messages(*_corner_messages(targets, names, format_), *_mixed_messages(source, targets))
 
@@ -52,8 +53,7 @@ def _number_messages(numbers: Floats, names: Sequence[str], format_: Format) -> 
             count = int((values == number).sum())
             messages.append(
                 f"number '{name}' is {number:g} in {count} of {count_text(len(values), 'image')}, apart from the "
-                f"others ({others.min():g} to {others.max():g}); where it is unknown, "
-                f"{format_.unknown_values}"
+                f"others ({others.min():g} to {others.max():g}); where numbers are unknown, {format_.unknown_values}"
             )
     return messages
 

@@ -94,7 +94,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _commit() -> bytes:
     try:
-        return subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, check=False).stdout
+        command = ["git", "rev-parse", "HEAD"]
+        return subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, check=False).stdout
     except OSError:  # there is no git
         return b""
 

@@ -8,6 +8,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from eyebright.sources.placeholder_numbers import placeholder_numbers
 from eyebright.sources.placeholders import with_placeholder_messages
 from eyebright.sources.read import read_source
 from eyebright.sources.registry import format_named
@@ -77,7 +78,9 @@ def test_visible_keypoints_of_coco_in_the_corner_have_a_message(tmp_path: Path) 
     }
     (tmp_path / "coco.json").write_text(json.dumps(content))
     (message,) = hints(read_source(tmp_path / "coco.json"))
-    assert message.startswith("points at (-1")
+    assert message.startswith(
+        "points at (-1, -1), where some files put unknown ones: 3 of 6, in 3 images ('ear'); where"
+    )
     assert message.endswith("3 of 6, in 3 images ('ear'); where they are unknown, give them the visibility 0")
 
 
@@ -178,11 +181,19 @@ def test_two_such_numbers_and_an_outlier_do_not_hide_each_other(tmp_path: Path) 
         [1, 2, 3.5, 1000, 1000],  # too few to have a range
         [0, 0.5, 1, 0, 1, -1, 0, -1, 0, 1, 0.5, 1],  # one of a few grades
         [-1, -1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8.5, 9, 10],  # the end of their range
+        [-1, -1, *range(1, 12), 12.5],
+        [-1, -1, -1, 0, 0, *range(1, 12), 12.5],
         [5, 8, 13, 21, 34, 55, 89, 144, 233, 377, 610, 987, 1597, 1597, 0.5],  # skewed
     ],
 )
 def test_numbers_that_may_be_measured_have_none(prices: list[float | str], tmp_path: Path) -> None:
     assert number_hints(tmp_path, prices) == []
+
+
+@pytest.mark.parametrize("others", [[0.0] * 80 + [1, 2, 3, 4, 5] * 2, [0.0] * 90 + [1.0] * 10])
+def test_counts_that_are_mostly_zero_have_a_message_for_minus_nines_only(others: list[float]) -> None:
+    assert placeholder_numbers(np.array([*others, -999, -999])) == [-999]
+    assert placeholder_numbers(np.array([*others, 50, 50])) == []
 
 
 def test_numbers_without_names_are_named_by_their_place() -> None:

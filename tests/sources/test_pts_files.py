@@ -59,7 +59,8 @@ def test_pts_files_in_train_and_valid_folders_keep_the_split(tmp_path: Path) -> 
         ("hello", r"a.pts' is not a file of points; 'n_points: 68' and a point on each line in \{\} were expected"),
         (pts(POINTS, count=5), "a.pts' announces 5 points and has 3"),
         ("n_points: 1\n{\n1 2 3\n}", "a.pts' has the line '1 2 3'; a point is two numbers, x and y"),
-        ("n_points: 1\n{\n1 left\n}", "a.pts' has the line '1 left'; a point is two numbers"),
+        ("n_points: 1\n{\n1 Left\n}", "a.pts' has the line '1 Left'; a point is two numbers"),
+        ("n_points: 0\n{\n}", "a.pts' has no points; remove the file, or write 'nan nan'"),
     ],
 )
 def test_an_invalid_pts_file_is_an_error_with_its_path(tmp_path: Path, text: str, message: str) -> None:

@@ -1,5 +1,6 @@
 """Points of images that were resized after they were labelled, in each format that states sizes."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import pytest
 
 from eyebright.errors import InputError
 from eyebright.sources.read import read_source
+from eyebright.sources.stated_sizes import _is_resized
+from eyebright.types import Size
 from support.label_files import images, write_json, write_text
 
 NOW = (40, 20)  # width and height of the images
@@ -66,7 +69,7 @@ def test_points_of_an_image_of_another_shape_are_an_error_unless_their_unit_is_g
     images(tmp_path, "a.png", size=NOW)
     path = write(tmp_path, 80, 80, 8, 4)
     with pytest.raises(
-        InputError, match="states 80 x 80 pixels for 'a.png', which has 40 x 20 pixels; so for 1 of 1 images"
+        InputError, match="states 80 x 80 pixels for 'a.png', which has 40 x 20 pixels; so for 1 of 1 image it"
     ):
         read_source(path)
     assert np.allclose(read_source(path, unit="pixels").targets, [[[8, 4]]])
@@ -79,6 +82,26 @@ def test_a_size_that_points_are_outside_of_is_wrong_and_they_stay(write: Writer,
     assert np.allclose(source.targets, [[[35.0, 15.0]]])
     said = "images whose stated size is wrong, since points are outside of it and inside the image; "
     assert any(message.startswith(said) for message in source.messages)
+
+
+def test_a_point_a_little_outside_is_scaled_and_one_wrong_size_is_that_of_all_its_images(tmp_path: Path) -> None:
+    images(tmp_path, "a.png", size=NOW)
+    assert np.allclose(read_source(coco(tmp_path, 20, 10, 20.9, 5.0)).targets, [[[41.8, 10.0]]])
+    content = json.loads(coco(tmp_path, 20, 10, 35.0, 5.0).read_text(encoding="utf-8"))
+    images(tmp_path, "b.png", size=NOW)
+    content["images"].append({"id": 2, "file_name": "b.png", "width": 20, "height": 10})
+    content["annotations"].append({"id": 2, "image_id": 2, "category_id": 1, "keypoints": [10.0, 5.0, 2]})
+    both = read_source(write_json(tmp_path / "x.json", content))
+    assert np.allclose(both.targets, [[[35.0, 5.0]], [[10.0, 5.0]]])
+    assert any("their points are taken as they are: 2 (" in message for message in both.messages)
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [((512, 341), (6000, 4000)), ((640, 427), (3000, 2000)), ((133, 100), (4000, 3000)), ((6000, 4000), (512, 341))],
+)
+def test_rounded_sides_of_thumbnails_are_those_of_a_resize(before: tuple[int, int], now: tuple[int, int]) -> None:
+    assert _is_resized(Size(before[1], before[0]), Size(now[1], now[0]))
 
 
 @pytest.mark.parametrize(("width", "height"), [(40, 30), (38, 20), (42, 20), (43, 20)])

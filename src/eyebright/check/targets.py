@@ -194,11 +194,15 @@ def _unknown_counts(names: tuple[str, ...], known: Bool[np.ndarray, "n k"], what
 
 
 def _outliers(source: Source, name: str, numbers: Float64[np.ndarray, "n"]) -> list[Finding]:
-    repeated = placeholder_numbers(numbers)
+    # The reading says all of them; far from the others are not those at the end of a small range, such as -1.
+    candidates = placeholder_numbers(numbers)
+    others = numbers[~np.isnan(numbers) & ~np.isin(numbers, candidates)]
+    if len(others) < 3:
+        return []
+    far = _far_numbers(numbers, others)
+    repeated = [number for number in candidates if far[numbers == number].all()]
     is_repeated = np.isin(numbers, repeated)
     known = numbers[~np.isnan(numbers) & ~is_repeated]
-    if len(known) < 3:
-        return []
     middle, spread = _middle_and_spread(known)
     far = _far_numbers(numbers, known) & ~is_repeated
     values = np.unique(numbers[far]).tolist()
@@ -210,8 +214,8 @@ def _outliers(source: Source, name: str, numbers: Float64[np.ndarray, "n"]) -> l
         return []
     rows = np.flatnonzero(far | is_repeated)
     rows = rows[np.argsort(-np.abs(numbers[rows] - middle), kind="stable")]
-    shown = [f"{count_text(int((numbers == one).sum()), 'image')} with the same number {one:g}" for one in repeated]
-    single = [f"{number:g}" for number in numbers[rows[far[rows]]].tolist()]
+    shown = [f"{count_text(int((numbers == one).sum()), 'image')} with the same number {one:.15g}" for one in repeated]
+    single = [f"{number:.15g}" for number in numbers[rows[far[rows]]].tolist()]
     return [
         Finding(
             kind="outlying_numbers",

@@ -126,10 +126,9 @@ def calibration_images(folder: Path, given: Sequence[str | Path], validation: Va
             compared |= {os.path.realpath(path) for path in validation.evaluation.paths}
     images = existing([path for path in paths if os.path.realpath(path) not in compared], CALIBRATION_IMAGES)
     if not images:
-        such_as = f", such as '{paths[0]}'" if paths else ""
         raise InputError(
             f"no image is left for the ranges of INT8: each of the {len(paths):,} is missing, or among those that are "
-            f"compared{such_as}; `calibrate_on` names others"
+            f"compared, such as '{paths[0]}'; `calibrate_on` names others"
         )
     return images
 

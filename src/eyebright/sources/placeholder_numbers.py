@@ -18,8 +18,9 @@ def placeholder_numbers(values: Floats) -> list[float]:
     A number is far if its distance from the nearer quartile of the others is more than three times that between the
     quartiles - also in logarithms where none is negative, since prices and counts are skewed, but not for 999, 9999,
     ... - and nothing is near it: the next number is farther away than the range of the others, without those that are
-    far themselves. Of numbers that are otherwise not negative, a repeated -1, -9, -99, -999, ... needs no distance. 0
-    is never one: it may be a count.
+    far themselves. Of numbers that are otherwise not negative, a repeated -1, -9, -99, -999, ... needs no
+    such distance: a gap to the smallest of the others that is more than three times as large as theirs, or three cells
+    and more than twice as many as any of them has. 0 is never one: it may be a count.
 
     Args:
         values: shape (n,); NaN is unknown.
@@ -42,7 +43,9 @@ def placeholder_numbers(values: Floats) -> list[float]:
 
 def _is_far(number: float, others: Floats) -> bool:
     inner = others[~_beyond_quartiles(others, others)]
-    if not _beyond_quartiles(np.array([number]), others).all() or np.abs(others - number).min() <= np.ptp(inner):
+    if not _beyond_quartiles(np.array([number]), others, by_tails=_is_nines(number)).all() or np.abs(
+        others - number
+    ).min() <= np.ptp(inner):
         return False
     smallest = min(number, float(others.min()))
     if smallest < 0 or _is_nines(number):
@@ -51,9 +54,17 @@ def _is_far(number: float, others: Floats) -> bool:
     return bool(_beyond_quartiles(to_log(np.array([number])), to_log(others)).all())
 
 
-def _beyond_quartiles(numbers: Floats, others: Floats) -> Mask:
-    """Which numbers are far outside of the quartiles of the others; none where these are equal."""
+def _beyond_quartiles(numbers: Floats, others: Floats, *, by_tails: bool = False) -> Mask:
+    """Which numbers are far outside of the quartiles of the others; none where these are equal.
+
+    Args:
+        numbers: the numbers.
+        others: the numbers whose quartiles are taken.
+        by_tails: where the quartiles are equal, True takes the 5 % and 95 % quantiles instead.
+    """
     first, third = np.quantile(others, [0.25, 0.75]).tolist()
+    if by_tails and first == third:
+        first, third = np.quantile(others, [0.05, 0.95]).tolist()
     return np.asarray((np.maximum(first - numbers, numbers - third) > _FAR * (third - first)) & (third > first))
 
 
@@ -63,13 +74,13 @@ def _is_nines(number: float) -> bool:
 
 
 def _is_only_negative(number: float, known: Floats, others: Floats) -> bool:
-    """Whether the number is -1 or minus nines, no other is negative, and it cannot be the end of their range.
-
-    It could be where they reach 0, unless more cells have it than any of them.
-    """
+    """Whether the number is -1 or minus nines, no other is negative, and it is no end of their range."""
     if number >= 0 or not (number == -1 or _is_nines(number)):
         return False
     values, counts = np.unique(others, return_counts=True)
     if len(values) < _MIN_OTHER_VALUES or values[0] < 0:
         return False
-    return bool(values[0] > 0) or int((known == number).sum()) > int(counts.max())
+    count = int((known == number).sum())
+    low, high = np.quantile(others, [0.05, 0.95]).tolist()
+    gaps = np.diff(values[(values >= low) & (values <= high)])
+    return bool(values[0] - number > 3 * gaps.max(initial=0)) or (count >= 3 and count > 2 * int(counts.max()))

@@ -52,7 +52,7 @@ def _number_messages(numbers: Floats, names: Sequence[str], format_: Format) -> 
         for number in found[:_MAX_PLACES]:
             count = int((values == number).sum())
             messages.append(
-                f"number '{name}' is {number:g} in {count} of {count_text(len(values), 'image')}, apart from the "
+                f"number '{name}' is {number:.15g} in {count} of {count_text(len(values), 'image')}, apart from the "
                 f"others ({others.min():g} to {others.max():g}); where numbers are unknown, {format_.unknown_values}"
             )
     return messages

@@ -106,15 +106,15 @@ def read_pts(path: Path) -> Floats:
     count = None if content is None else _COUNT.search(content["header"])
     if content is not None and count is not None:
         text = content["points"]
-    elif any(
-        _is_point(line.lower().split()) for line in text.strip().splitlines()[:1]
-    ):  # some copies have only the points
+    elif any(_is_point(line.split()) for line in text.strip().splitlines()[:1]):  # some copies have only the points
         count = None
     else:
         raise TableError(
             f"'{path}' is not a file of points; 'n_points: 68' and a point on each line in {{}} were expected"
         )
-    lines = [line.lower().split() for line in text.splitlines() if line.strip()]
+    lines = [line.split() for line in text.splitlines() if line.strip()]
+    if not lines:
+        raise TableError(f"'{path}' has no points; remove the file, or write 'nan nan' for points that are unknown")
     wrong = next((line for line in lines if not _is_point(line)), None)
     if wrong is not None:
         raise TableError(f"'{path}' has the line '{' '.join(wrong)}'; a point is two numbers, x and y")
@@ -175,4 +175,4 @@ def _one_file_each(images: Sequence[Path]) -> list[Path]:
 
 
 def _is_point(cells: Sequence[str]) -> bool:
-    return cells == _UNKNOWN_POINT or (len(cells) == 2 and all(map(is_number, cells)))
+    return [cell.lower() for cell in cells] == _UNKNOWN_POINT or (len(cells) == 2 and all(map(is_number, cells)))

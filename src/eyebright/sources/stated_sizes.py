@@ -9,13 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from eyebright.errors import ImageError, InputError
+from eyebright.errors import ImageError, InputError, count_text
 from eyebright.image.image import Image
 from eyebright.sources.format import ReadRequest
 from eyebright.sources.targets import Floats
 from eyebright.types import Size
 
 _ROUNDING = 1  # pixels by which a side may differ, since sizes are rounded
+_OUTSIDE = 0.1  # share of a side by which a point outside of its stated size shows that this is wrong
 _MIN_SIDE = 2  # pixels; smaller ones are written where the size is not known
 
 
@@ -38,8 +39,8 @@ def in_image_pixels(
     """(the points in pixels of the images as they are now, sentences for the user).
 
     Points of images of the stated size, of unreadable images and without a stated size stay as they are; so do those of
-    an image with points outside the stated size that are all inside the image, since that size is wrong, and all points
-    if the user gives their unit.
+    images of one size and one stated size of which some are far outside of the stated size and all inside the images,
+    since that size is wrong; and all points if the user gives their unit.
 
     Args:
         request: what was asked for.
@@ -53,25 +54,30 @@ def in_image_pixels(
     if request.unit is not None:
         return points, []
     points = points.copy()
+    rows_of_sizes: dict[tuple[Size, Size], list[int]] = {}  # by (the stated size, that of the image)
+    for row, (file, size) in enumerate(zip(files, stated, strict=True)):
+        image = None if size is None else _size_of(request.root / file)
+        if size is not None and image is not None and not _are_close(size, image):
+            rows_of_sizes.setdefault((size, image), []).append(row)
     resized: list[str] = []
     wrong: list[str] = []
     others: list[str] = []
-    for row, (file, size) in enumerate(zip(files, stated, strict=True)):
-        image = None if size is None else _size_of(request.root / file)
-        if size is None or image is None or _are_close(size, image):
-            continue
-        if not _are_inside(points[row], size) and _are_inside(points[row], image):
-            wrong.append(f"'{file}' has {_text(image)}, not {_text(size)}")
-        elif _is_resized(size, image):
-            points[row] *= (image.width / size.width, image.height / size.height)
-            resized.append(f"'{file}' had {_text(size)} and has {_text(image)}")
+    for (size, image), rows in rows_of_sizes.items():
+        named = [files[row] for row in rows]
+        is_resized = _is_resized(size, image)
+        if _is_wrong(points[rows], size, image, margin=_OUTSIDE if is_resized else 0):
+            wrong += [f"'{file}' has {_text(image)}, not {_text(size)}" for file in named]
+        elif is_resized:
+            points[rows] *= (image.width / size.width, image.height / size.height)
+            resized += [f"'{file}' had {_text(size)} and has {_text(image)}" for file in named]
         else:
             hint = " (as if it were labelled without its EXIF orientation)" if _is_turned(size, image) else ""
-            others.append(f"{_text(size)} for '{file}', which has {_text(image)}{hint}")
+            others += [f"{_text(size)} for '{file}', which has {_text(image)}{hint}" for file in named]
     if others:
         raise InputError(
-            f"'{request.path}' states {others[0]}; so for {len(others)} of {len(files)} images it is not known where "
-            "their points are; correct the sizes and the points; `unit='pixels'` takes all points as they are"
+            f"'{request.path}' states {others[0]}; so for {len(others)} of {count_text(len(files), 'image')} it is not "
+            "known where their points are; correct the sizes and the points; `unit='pixels'` takes all points as they "
+            "are"
         )
     messages: list[str] = []
     if resized:
@@ -98,18 +104,26 @@ def _are_close(size: Size, image: Size) -> bool:
     return abs(size.width - image.width) <= _ROUNDING and abs(size.height - image.height) <= _ROUNDING
 
 
-def _are_inside(points: Floats, size: Size) -> bool:
-    """Whether all known points, shape (p, 2), are inside an image of this size, or at most a pixel outside."""
-    known = points[~np.isnan(points).any(axis=1)]
-    ends = np.array([size.width, size.height]) + _ROUNDING
-    return bool(((known >= -_ROUNDING) & (known <= ends)).all())
+def _is_wrong(points: Floats, size: Size, image: Size, *, margin: float) -> bool:
+    """Whether known points, shape (n, p, 2), are outside of the stated size and all are inside the image.
+
+    Args:
+        points: the points, as they are written.
+        size: the stated size.
+        image: the size of the images.
+        margin: the share of a side by which they must be outside; a point may lie a little outside of its image.
+    """
+    known = points[~np.isnan(points).any(axis=2)]
+    stated, now = (np.array([sides.width, sides.height], dtype=np.float64) for sides in (size, image))
+    are_inside = ((known >= -_ROUNDING) & (known <= now + _ROUNDING)).all()
+    return bool(are_inside and (known > stated * (1 + margin) + _ROUNDING).any())
 
 
 def _is_resized(size: Size, image: Size) -> bool:
-    """Whether one factor explains both sides of the image, which are rounded; a crop leaves one side as it was."""
+    """Whether one factor explains both sides of the image, all of which are rounded; a crop leaves one as it was."""
     sides = list(zip(image, size, strict=True))
-    low = max((now - _ROUNDING) / before for now, before in sides)
-    high = min((now + _ROUNDING) / before for now, before in sides)
+    low = max((now - _ROUNDING) / (before + 0.5) for now, before in sides)
+    high = min((now + _ROUNDING) / (before - 0.5) for now, before in sides)
     return low <= high and all(now != before for now, before in sides)
 
 

@@ -98,6 +98,12 @@ def test_images_without_a_file_are_left_out_and_said(tmp_path: Path) -> None:
     assert dict(read_source(points).left_out) == {"b.jpg": "without points", "c.jpg": "without a JSON file"}
 
 
+def test_flags_that_are_not_used_may_be_anything(tmp_path: Path) -> None:
+    flags = {"weather": "sunny", "shots": [1, 2]}
+    root = labelme(tmp_path, a={"flags": flags, "shapes": [shape("cup")]}, b={"flags": flags | {"__ignore__": True}})
+    assert labels(read_source(root, labels="shapes")) == {"a.jpg": ["cup"]}
+
+
 @pytest.mark.parametrize("content", ["", '{"flags": {}, "sha', "[]", '{"a": 1}'])
 def test_a_damaged_file_of_an_image_is_an_error_and_the_image_is_not_lost(content: str, tmp_path: Path) -> None:
     root = labelme(tmp_path, a={"shapes": [shape("cup")]}, b={"shapes": [shape("pen")]})

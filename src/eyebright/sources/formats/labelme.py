@@ -26,10 +26,14 @@ _IGNORE = "__ignore__"  # the first of the flags in LabelMe's own example
 
 
 class _Annotation(NamedTuple):
-    """The content of a file: the path of its image, the flags, (label, kind, first point) of each shape, the size."""
+    """The content of a file: the path of its image, the flags, (label, kind, first point) of each shape, the size.
 
+    Flags are as they are written: where they are not used they may be anything.
+    """
+
+    path: Path
     file: str
-    flags: dict[str, bool]
+    flags: dict[str, Any]
     shapes: list[tuple[str, str, tuple[float, float]]]
     size: Size | None
 
@@ -56,12 +60,14 @@ def read(request: ReadRequest) -> Source:
         return _points(request, annotations, names.messages(), without)
     rows = LabelRows(request.path)
     rows.left_out |= without
-    for file, flags, shapes, _ in annotations:
-        if flags.get(_IGNORE):
-            rows.leave_out(file, f"marked {_IGNORE}")
-            continue
-        rows.add(file, [name for name, on in flags.items() if on] if use_flags else [label for label, _, _ in shapes])
-    declared = {name for _, flags, _, _ in annotations for name in flags} if use_flags else set[str]()
+    for image in annotations:
+        if _IGNORE in image.flags and _is_set(image, _IGNORE):
+            rows.leave_out(image.file, f"marked {_IGNORE}")
+        elif use_flags:
+            rows.add(image.file, [name for name in image.flags if _is_set(image, name)])
+        else:
+            rows.add(image.file, [label for label, _, _ in image.shapes])
+    declared = {name for image in annotations for name in image.flags} if use_flags else set[str]()
     return rows.source(request, messages=names.messages(), declared=declared, may_be_single=use_flags)
 
 
@@ -117,7 +123,6 @@ def _annotation(path: Path, names: ImageNames) -> _Annotation:
     image, flags = content.get("imagePath"), content.get("flags") or {}
     if not isinstance(image, str) or not isinstance(flags, dict):
         raise TableError(f"'{path}': 'imagePath' must be a string and 'flags' an object; save it again with LabelMe")
-    flags = {name: _is_set(path, name, value) for name, value in cast("dict[str, Any]", flags).items()}
     shapes: list[tuple[str, str, tuple[float, float]]] = []
     shape_list = content.get("shapes") or []
     if not isinstance(shape_list, list):
@@ -130,19 +135,24 @@ def _annotation(path: Path, names: ImageNames) -> _Annotation:
             raise TableError(f"'{path}': a shape has no label, or points that are not numbers; correct it") from None
     file = names.find(image, path.stem, beside=path)
     size = stated_size(content.get("imageWidth"), content.get("imageHeight"))
-    return _Annotation(file, flags, shapes, size)
+    return _Annotation(path, file, cast("dict[str, Any]", flags), shapes, size)
 
 
-def _is_set(path: Path, name: str, value: object) -> bool:
+def _is_set(image: _Annotation, name: str) -> bool:
     """Whether a flag is true; scripts write it as text or a number, too.
 
     Raises:
         TableError: it is neither true nor false.
     """
-    cell = "" if value is None else str(value).strip()
+    cell = _cell(image.flags[name])
     if cell and not is_flag(cell):
-        raise TableError(f"'{path}': flag '{name}' is {short_repr(value)}; a flag is true or false: correct it")
+        value = short_repr(image.flags[name])
+        raise TableError(f"'{image.path}': flag '{name}' is {value}; a flag is true or false: correct it")
     return is_on(cell)
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else str(value).strip()
 
 
 def _uses_flags(request: ReadRequest, annotations: Sequence[_Annotation]) -> bool:
@@ -152,7 +162,8 @@ def _uses_flags(request: ReadRequest, annotations: Sequence[_Annotation]) -> boo
         if len(request.labels) > 1 or request.labels[0] not in choice:
             raise InputError("`labels` of LabelMe is 'flags' or 'shapes'")
         return choice[request.labels[0]]
-    has_flags = any(on for image in annotations for name, on in image.flags.items() if name != _IGNORE)
+    written = (_cell(value) for image in annotations for name, value in image.flags.items() if name != _IGNORE)
+    has_flags = any(is_on(cell) or not is_flag(cell) for cell in written if cell)
     has_shapes = any(image.shapes for image in annotations)
     if has_flags and has_shapes:
         raise InputError(

@@ -213,5 +213,5 @@ FORMAT = Format(
     options=("files", "labels", "not_labels", "delimiter", "blank", "uncertain", "group", "split"),
     is_general=True,
     read_several=read_several,
-    unknown_values="leave the cells blank",
+    unknown_values="write null",
 )

@@ -106,12 +106,10 @@ def _classes(names: Any, yaml: Path | None) -> dict[str, str]:
 def _count_messages(settings: Mapping[str, Any], classes: Mapping[str, str], yaml: Path | None) -> list[str]:
     """The message about another number of classes (``nc``) than names in a YAML file."""
     stated = str(settings.get("nc", ""))
-    if yaml is None or not stated.isdecimal() or int(stated) == len(classes):
+    if yaml is None or not classes or not stated.isdecimal() or int(stated) == len(classes):
         return []
-    named = count_text(len(classes), "class", "classes")
-    return [
-        f"'{yaml.name}' states {stated} classes (nc) and names {named}, which are read: {listing(classes.values())}"
-    ]
+    counts = [count_text(count, "class", "classes") for count in (int(stated), len(classes))]
+    return [f"'{yaml.name}' states {counts[0]} (nc) and names {counts[1]}, which are read: {listing(classes.values())}"]
 
 
 def _listed_classes(root: Path) -> dict[str, str]:

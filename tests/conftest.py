@@ -2,6 +2,7 @@
 
 import gc
 import hashlib
+import math
 import subprocess
 import time
 from collections.abc import Iterator
@@ -25,6 +26,8 @@ shapes.install()  # before the first import of eyebright
 
 from support.images import coloured_squares  # noqa: E402
 
+SLOW_AT_LEAST = 120  # seconds for slow tests where the quick ones have taken all of the time
+SLOW_UNTIL = pytest.StashKey[float]()
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -65,11 +68,14 @@ def table(folder: Path) -> pd.DataFrame:
     return coloured_squares(folder, 40)
 
 
-def pytest_collection_finish() -> None:
+def pytest_collection_finish(session: pytest.Session) -> None:
     """What was imported stays: the garbage collector need not look at it after each 700 objects."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(5_000, 20, 30)
+    until = session.config.getoption("--slow-until")
+    if until is not None:
+        session.config.stash[SLOW_UNTIL] = max(until, time.time() + SLOW_AT_LEAST)
 
 
 def pytest_sessionfinish() -> None:
@@ -78,7 +84,10 @@ def pytest_sessionfinish() -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    text = "start no test marked `slow` after this Unix time; the files come in an order that depends on the commit"
+    text = (
+        f"start no test marked `slow` after this Unix time, or after {SLOW_AT_LEAST} seconds of them if that is later; "
+        "the files come in an order that depends on the commit"
+    )
     parser.addoption("--slow-until", type=float, metavar="TIME", help=text)
 
 
@@ -101,6 +110,6 @@ def _commit() -> bytes:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    until = item.config.getoption("--slow-until")
-    if until is not None and time.time() > until and item.get_closest_marker("slow"):
+    until = item.config.stash.get(SLOW_UNTIL, math.inf)
+    if time.time() > until and item.get_closest_marker("slow"):
         pytest.skip("no time was left for it (--slow-until)")

@@ -35,7 +35,8 @@ def readable(source: Source, *, skip_bad: bool) -> Source:
     images are taken as upright because their EXIF data are damaged, have several frames, or a scale of their own; and
     which points are far outside of their image.
 
-    No header is read twice, even if `points_in_pixels` has read some before.
+    Headers that `points_in_pixels` has read are not read again; those of images with points whose size the label file
+    states are (`eyebright.sources.stated_sizes`).
 
     Raises:
         InputError: there are such images and ``skip_bad`` is False, or no image is left.
